@@ -1,0 +1,13 @@
+# One place for the flags that every target of ours gets; outside headers come in as system headers.
+add_library(tcpwhy_flags INTERFACE)
+target_compile_options(tcpwhy_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wold-style-cast -Wimplicit-fallthrough -Werror)
+# GCC 12 reports false positives of these two inside libstdc++ and fmt when optimising.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(tcpwhy_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow)
+endif()
+if(TCPWHY_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()

@@ -1,0 +1,87 @@
+// One fact, one row: the fields of each kind of event, for every form that a recording takes (pcapng journal fields,
+// JSON, text). visit_fields(event, f) calls f(name, member) for each, names in lower snake case, in declaration order.
+// Packet is absent: its form is the Enhanced Packet Block.
+#pragma once
+
+#include <string_view>
+
+#include "recording/event.h"
+
+namespace tcpwhy::recording {
+
+inline constexpr std::string_view kind_name(const What& what) {
+  constexpr std::string_view names[] = {"packet",        "call_entered",  "call_returned", "signal",
+                                        "process_started", "process_ended", "socket_state",  "counter_moved",
+                                        "segment_cause", "link_action",   "note",          "expectation_failed",
+                                        "loss"};
+  static_assert(std::size(names) == std::variant_size_v<What>);
+  return names[what.index()];
+}
+
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, CallEntered>
+void visit_fields(Event& e, F&& f) {
+  f("call", e.call), f("name", e.name), f("arguments", e.arguments), f("fd", e.fd), f("socket", e.socket);
+  f("local", e.local), f("remote", e.remote), f("byte_count", e.byte_count), f("step_line", e.step_line);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, CallReturned>
+void visit_fields(Event& e, F&& f) {
+  f("call", e.call), f("result", e.result), f("error", e.error), f("detail", e.detail), f("new_fd", e.new_fd);
+  f("socket", e.socket), f("local", e.local), f("remote", e.remote);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, Signal>
+void visit_fields(Event& e, F&& f) {
+  f("name", e.name), f("fate", e.fate), f("call", e.call);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, ProcessStarted>
+void visit_fields(Event& e, F&& f) {
+  f("command", e.command);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, ProcessEnded>
+void visit_fields(Event& e, F&& f) {
+  f("exit_status", e.exit_status), f("signal", e.signal), f("call", e.call);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, SocketState>
+void visit_fields(Event& e, F&& f) {
+  f("socket", e.socket), f("local", e.local), f("remote", e.remote), f("from", e.from), f("to", e.to);
+  f("not_before", e.not_before), f("receive_queue", e.receive_queue), f("send_queue", e.send_queue);
+  f("orphan", e.orphan), f("delayed_ack_timeout_us", e.delayed_ack_timeout_us);
+  f("retransmission_timeout_us", e.retransmission_timeout_us);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, CounterMoved>
+void visit_fields(Event& e, F&& f) {
+  f("name", e.name), f("delta", e.delta), f("host", e.host), f("not_before", e.not_before);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, SegmentCause>
+void visit_fields(Event& e, F&& f) {
+  f("packet", e.packet), f("trigger", e.trigger), f("name", e.name), f("by", e.by), f("stack", e.stack);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, LinkAction>
+void visit_fields(Event& e, F&& f) {
+  f("action", e.action), f("delay_ns", e.delay_ns);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, Note>
+void visit_fields(Event& e, F&& f) {
+  f("text", e.text), f("step_line", e.step_line);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, ExpectationFailed>
+void visit_fields(Event& e, F&& f) {
+  f("step_line", e.step_line), f("expected", e.expected), f("actual", e.actual), f("call", e.call);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, Loss>
+void visit_fields(Event& e, F&& f) {
+  f("what", e.what), f("count", e.count), f("why", e.why);
+}
+
+}  // namespace tcpwhy::recording

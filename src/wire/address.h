@@ -1,0 +1,57 @@
+// IP addresses and transport endpoints as values.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace tcpwhy::wire {
+
+enum class IpFamily : std::uint8_t { none, v4, v6 };
+
+// An IPv4 or IPv6 address; the default one is none. IPv4 uses the first 4 bytes, the rest are 0.
+struct IpAddress {
+  IpFamily family = IpFamily::none;
+  std::array<std::uint8_t, 16> bytes{};
+
+  static IpAddress v4(std::span<const std::uint8_t, 4> octets);
+  static IpAddress v6(std::span<const std::uint8_t, 16> octets);
+  // "127.0.0.1", "::1"; nothing for anything else (no names are looked up).
+  static std::optional<IpAddress> parse(std::string_view text);
+
+  // ::ffff:a.b.c.d as the IPv4 address a.b.c.d; any other address unchanged.
+  [[nodiscard]] IpAddress unmapped() const;
+  [[nodiscard]] bool is_unspecified() const;
+  auto operator<=>(const IpAddress&) const = default;
+};
+
+struct SocketAddress {
+  IpAddress ip;
+  std::uint16_t port = 0;
+  auto operator<=>(const SocketAddress&) const = default;
+};
+
+std::string to_string(const IpAddress& address);       // inet_ntop(3) spelling
+std::string to_string(const SocketAddress& address);   // 127.0.0.1:9999, [::1]:9999
+
+}  // namespace tcpwhy::wire
+
+template <>
+struct fmt::formatter<tcpwhy::wire::IpAddress> : formatter<std::string> {
+  auto format(const tcpwhy::wire::IpAddress& address, format_context& context) const {
+    return formatter<std::string>::format(to_string(address), context);
+  }
+};
+template <>
+struct fmt::formatter<tcpwhy::wire::SocketAddress> : formatter<std::string> {
+  auto format(const tcpwhy::wire::SocketAddress& address, format_context& context) const {
+    return formatter<std::string>::format(to_string(address), context);
+  }
+};
