@@ -3,7 +3,9 @@
 // Packet is absent: its form is the Enhanced Packet Block.
 #pragma once
 
+#include <concepts>
 #include <string_view>
+#include <type_traits>
 
 #include "recording/event.h"
 
