@@ -1,0 +1,124 @@
+#include "tcp/state.h"
+
+#include <algorithm>
+#include <array>
+
+namespace tcpwhy::tcp {
+namespace {
+
+struct StateName {
+  State state;
+  std::string_view name;
+};
+constexpr StateName state_names[] = {
+    {State::not_seen, "?"},
+    {State::closed, "CLOSED"},
+    {State::listen, "LISTEN"},
+    {State::syn_sent, "SYN-SENT"},
+    {State::syn_received, "SYN-RECEIVED"},
+    {State::established, "ESTABLISHED"},
+    {State::fin_wait_1, "FIN-WAIT-1"},
+    {State::fin_wait_2, "FIN-WAIT-2"},
+    {State::close_wait, "CLOSE-WAIT"},
+    {State::closing, "CLOSING"},
+    {State::last_ack, "LAST-ACK"},
+    {State::time_wait, "TIME-WAIT"},
+};
+static_assert(std::size(state_names) == state_count);
+
+constexpr std::string_view stimulus_names[] = {
+    "listens",  "sends SYN",        "sends SYN-ACK", "sends FIN",        "sends RST",
+    "gets SYN", "gets SYN-ACK",     "gets ACK of SYN", "gets FIN",       "gets ACK of FIN",
+    "gets FIN and ACK of FIN",      "gets RST",      "forgets",
+};
+static_assert(std::size(stimulus_names) == stimulus_count);
+
+using S = State;
+using W = Stimulus;
+
+// RFC 9293 3.3.2, Figure 5, in the order of its drawing; what the drawing leaves to the text of 3.10 says so.
+constexpr Transition table[] = {
+    {S::closed, W::listens, S::listen, "3.10.1"},
+    {S::not_seen, W::listens, S::listen, "3.10.1"},
+    {S::closed, W::sends_syn, S::syn_sent, "3.10.1"},
+    {S::not_seen, W::sends_syn, S::syn_sent, "3.10.1"},
+    {S::listen, W::sends_syn, S::syn_sent, "3.10.1"},
+    // The listener itself stays in LISTEN; its child is what SYN-RECEIVED means here.
+    {S::listen, W::sends_syn_ack, S::syn_received, "3.10.7.2"},
+    {S::closed, W::sends_syn_ack, S::syn_received, "3.10.7.2"},
+    {S::not_seen, W::sends_syn_ack, S::syn_received, "3.10.7.2"},
+    {S::syn_sent, W::gets_syn, S::syn_received, "3.10.7.3, fourth"},
+    {S::syn_sent, W::gets_syn_ack, S::established, "3.10.7.3, fourth"},
+    {S::syn_received, W::gets_ack_of_syn, S::established, "3.10.7.4, fifth"},
+    {S::syn_received, W::gets_syn_ack, S::established, "3.10.7.4, fifth"},
+
+    {S::established, W::sends_fin, S::fin_wait_1, "3.10.4"},
+    {S::syn_received, W::sends_fin, S::fin_wait_1, "3.10.4"},
+    {S::close_wait, W::sends_fin, S::last_ack, "3.10.4"},
+    {S::not_seen, W::sends_fin, S::fin_wait_1, "3.10.4"},
+
+    {S::established, W::gets_fin, S::close_wait, "3.10.7.4, eighth"},
+    {S::syn_received, W::gets_fin, S::close_wait, "3.10.7.4, eighth"},
+    {S::not_seen, W::gets_fin, S::close_wait, "3.10.7.4, eighth"},
+    {S::fin_wait_1, W::gets_fin, S::closing, "3.10.7.4, eighth"},
+    {S::fin_wait_1, W::gets_ack_of_fin, S::fin_wait_2, "3.10.7.4, fifth"},
+    {S::fin_wait_1, W::gets_fin_and_ack_of_fin, S::time_wait, "3.10.7.4, eighth"},
+    {S::fin_wait_2, W::gets_fin, S::time_wait, "3.10.7.4, eighth"},
+    {S::fin_wait_2, W::gets_fin_and_ack_of_fin, S::time_wait, "3.10.7.4, eighth"},
+    {S::closing, W::gets_ack_of_fin, S::time_wait, "3.10.7.4, fifth"},
+    {S::closing, W::gets_fin_and_ack_of_fin, S::time_wait, "3.10.7.4, fifth"},
+    {S::last_ack, W::gets_ack_of_fin, S::closed, "3.10.7.4, fifth"},
+    {S::last_ack, W::gets_fin_and_ack_of_fin, S::closed, "3.10.7.4, fifth"},
+
+    {S::syn_sent, W::gets_rst, S::closed, "3.10.7.3, second"},
+    {S::syn_received, W::gets_rst, S::closed, "3.10.7.4, second"},
+    {S::established, W::gets_rst, S::closed, "3.10.7.4, second"},
+    {S::fin_wait_1, W::gets_rst, S::closed, "3.10.7.4, second"},
+    {S::fin_wait_2, W::gets_rst, S::closed, "3.10.7.4, second"},
+    {S::close_wait, W::gets_rst, S::closed, "3.10.7.4, second"},
+    {S::closing, W::gets_rst, S::closed, "3.10.7.4, second"},
+    {S::last_ack, W::gets_rst, S::closed, "3.10.7.4, second"},
+    {S::not_seen, W::gets_rst, S::closed, "3.10.7.4, second"},
+    // RFC 1337 would keep TIME-WAIT; Linux with tcp_rfc1337 = 0 (the default) ends it: tcp_timewait_state_process().
+    {S::time_wait, W::gets_rst, S::closed, "tcp_timewait_state_process()"},
+
+    {S::syn_sent, W::sends_rst, S::closed, "3.10.5"},
+    {S::syn_received, W::sends_rst, S::closed, "3.10.5"},
+    {S::established, W::sends_rst, S::closed, "3.10.5"},
+    {S::fin_wait_1, W::sends_rst, S::closed, "3.10.5"},
+    {S::fin_wait_2, W::sends_rst, S::closed, "3.10.5; tcp_timewait_state_process() for a closed socket's entry"},
+    {S::close_wait, W::sends_rst, S::closed, "3.10.5"},
+    {S::closing, W::sends_rst, S::closed, "3.10.5"},
+    {S::last_ack, W::sends_rst, S::closed, "3.10.5"},
+    {S::not_seen, W::sends_rst, S::closed, "3.10.5"},
+
+    {S::time_wait, W::forgets, S::closed, "3.10.8"},
+    {S::fin_wait_2, W::forgets, S::closed, "tcp_fin_timeout, inet_twsk_deschedule_put()"},
+    {S::fin_wait_1, W::forgets, S::closed, "tcp_orphan_retries, tcp_out_of_resources()"},
+    {S::last_ack, W::forgets, S::closed, "tcp_orphan_retries"},
+    {S::syn_sent, W::forgets, S::closed, "3.10.8 (user or retransmission timeout)"},
+    {S::syn_received, W::forgets, S::closed, "reqsk_timer_handler()"},
+    {S::listen, W::forgets, S::closed, "3.10.4"},
+};
+
+}  // namespace
+
+std::string_view name(State state) { return state_names[static_cast<std::size_t>(state)].name; }
+
+std::optional<State> state_named(std::string_view text) {
+  const auto* row = std::ranges::find(state_names, text, &StateName::name);
+  if (row == std::end(state_names)) return std::nullopt;
+  return row->state;
+}
+
+std::string_view name(Stimulus stimulus) { return stimulus_names[static_cast<std::size_t>(stimulus)]; }
+
+std::span<const Transition> transitions() { return table; }
+
+const Transition* find_transition(State from, Stimulus stimulus) {
+  const auto* row = std::ranges::find_if(
+      table, [&](const Transition& t) { return t.from == from && t.stimulus == stimulus; });
+  return row == std::end(table) ? nullptr : row;
+}
+
+}  // namespace tcpwhy::tcp
