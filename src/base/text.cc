@@ -1,0 +1,205 @@
+#include "base/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "base/width_table.h"
+
+namespace tcpwhy::base {
+namespace {
+
+struct DecodedCharacter {
+  char32_t code_point = 0;
+  std::size_t size = 0;  // bytes
+};
+
+bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }
+
+// How many bytes the sequence that starts with `lead` has, by Unicode 15 table 3-6; 0 where no sequence starts so.
+std::size_t sequence_size(unsigned char lead) {
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return 2;
+  if (lead >= 0xE0 && lead <= 0xEF) return 3;
+  if (lead >= 0xF0 && lead <= 0xF4) return 4;
+  return 0;
+}
+
+// The well-formed UTF-8 sequence at the start of `text` (Unicode 15 table 3-7: no overlong form, no surrogate,
+// nothing above U+10FFFF), or nothing. `text` is not empty.
+std::optional<DecodedCharacter> decode_first(std::string_view text) {
+  constexpr char32_t smallest_of_size[] = {0, 0, 0x80, 0x800, 0x10000};
+  constexpr unsigned lead_bits_of_size[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+  const auto lead = static_cast<unsigned char>(text.front());
+  const std::size_t size = sequence_size(lead);
+  if (size == 0 || size > text.size()) return std::nullopt;
+  char32_t code_point = lead & lead_bits_of_size[size];
+  for (std::size_t i = 1; i < size; ++i) {
+    if (!is_continuation(text[i])) return std::nullopt;
+    code_point = (code_point << 6U) | (static_cast<unsigned char>(text[i]) & 0x3FU);
+  }
+  const bool surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
+  if (code_point < smallest_of_size[size] || surrogate || code_point > 0x10FFFF) return std::nullopt;
+  return DecodedCharacter{code_point, size};
+}
+
+bool is_control(char32_t code_point) { return code_point < 0x20 || (code_point >= 0x7F && code_point <= 0x9F); }
+
+// Unicode's Bidi_Control property (PropList.txt), and the two separators that some programs show as a new line.
+bool reorders_or_breaks_line(char32_t code_point) {
+  return code_point == 0x061C || code_point == 0x200E || code_point == 0x200F ||
+         (code_point >= 0x2028 && code_point <= 0x202E) || (code_point >= 0x2066 && code_point <= 0x2069);
+}
+
+void append_escaped(std::string& out, char32_t code_point, std::string_view bytes) {
+  switch (code_point) {
+    case U'\n': out += "\\n"; return;
+    case U'\t': out += "\\t"; return;
+    case U'\r': out += "\\r"; return;
+    default: break;
+  }
+  if (reorders_or_breaks_line(code_point)) {
+    fmt::format_to(std::back_inserter(out), "\\u{{{:04X}}}", static_cast<std::uint32_t>(code_point));
+  } else if (is_control(code_point)) {
+    fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<std::uint32_t>(code_point));
+  } else {
+    out += bytes;
+  }
+}
+
+bool contains(std::span<const CodePointRange> ranges, char32_t code_point) {
+  const auto range = std::ranges::lower_bound(ranges, code_point, {}, &CodePointRange::last);
+  return range != ranges.end() && range->first <= code_point;
+}
+
+std::size_t width_of(char32_t code_point) {
+  if (contains(zero_width_characters, code_point)) return 0;
+  return contains(wide_characters, code_point) ? 2 : 1;
+}
+
+// The character at the start of `text` and its columns. A byte that is not UTF-8 counts as one column: terminals show
+// one replacement character for it.
+struct MeasuredCharacter {
+  std::size_t size = 0;
+  std::size_t columns = 0;
+};
+
+MeasuredCharacter measure_first(std::string_view text) {
+  const auto character = decode_first(text);
+  if (!character) return {1, 1};
+  return {character->size, width_of(character->code_point)};
+}
+
+// The longest start of `text` that takes no more than `columns`, and the columns it takes.
+struct Prefix {
+  std::string_view text;
+  std::size_t columns = 0;
+};
+
+Prefix prefix_within(std::string_view text, std::size_t columns) {
+  Prefix prefix;
+  std::size_t bytes = 0;
+  while (bytes < text.size()) {
+    const auto next = measure_first(text.substr(bytes));
+    if (prefix.columns + next.columns > columns) break;
+    bytes += next.size;
+    prefix.columns += next.columns;
+  }
+  prefix.text = text.substr(0, bytes);
+  return prefix;
+}
+
+// `text` in at most `columns`, with "…" in the last of them when something was cut.
+struct Cut {
+  std::string text;
+  std::size_t columns = 0;
+};
+
+Cut cut_to(std::string_view text, std::size_t columns) {
+  const auto whole = prefix_within(text, columns);
+  if (whole.text.size() == text.size()) return {std::string(text), whole.columns};
+  if (columns == 0) return {};
+  const auto kept = prefix_within(text, columns - 1);
+  return {std::string(kept.text) + "…", kept.columns + 1};
+}
+
+void append_quoted_byte(std::string& out, char byte, bool digit_follows) {
+  switch (byte) {
+    case '"':
+    case '\\':
+      out += '\\';
+      out += byte;
+      return;
+    case '\t': out += "\\t"; return;
+    case '\n': out += "\\n"; return;
+    case '\v': out += "\\v"; return;
+    case '\f': out += "\\f"; return;
+    case '\r': out += "\\r"; return;
+    default: break;
+  }
+  const auto value = static_cast<unsigned char>(byte);
+  if (value >= 0x20 && value < 0x7F) {
+    out += byte;
+  } else {
+    // As short as a reader of C strings can still tell apart: three digits where a digit follows.
+    fmt::format_to(std::back_inserter(out), "\\{:0{}o}", unsigned{value}, digit_follows ? 3 : 1);
+  }
+}
+
+}  // namespace
+
+std::string escape_controls(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const auto character = decode_first(text);
+    const std::size_t size = character ? character->size : 1;
+    if (character) {
+      append_escaped(out, character->code_point, text.substr(0, size));
+    } else {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", unsigned{static_cast<unsigned char>(text.front())});
+    }
+    text.remove_prefix(size);
+  }
+  return out;
+}
+
+std::string quote(std::string_view bytes, std::size_t limit) {
+  const auto shown = bytes.substr(0, limit);
+  std::string out = "\"";
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    const bool digit_follows = i + 1 < shown.size() && shown[i + 1] >= '0' && shown[i + 1] <= '9';
+    append_quoted_byte(out, shown[i], digit_follows);
+  }
+  out += '"';
+  if (shown.size() < bytes.size()) out += "...";
+  return out;
+}
+
+std::size_t display_width(std::string_view text) {
+  std::size_t columns = 0;
+  while (!text.empty()) {
+    const auto next = measure_first(text);
+    columns += next.columns;
+    text.remove_prefix(next.size);
+  }
+  return columns;
+}
+
+std::string fit(std::string_view text, std::size_t columns) {
+  auto cut = cut_to(text, columns);
+  cut.text.append(columns - cut.columns, ' ');
+  return std::move(cut.text);
+}
+
+std::string fit_right(std::string_view text, std::size_t columns) {
+  const auto cut = cut_to(text, columns);
+  return std::string(columns - cut.columns, ' ') + cut.text;
+}
+
+}  // namespace tcpwhy::base
