@@ -1,0 +1,224 @@
+// Packets -> segments -> connections, and both ends' states on the way.
+#include <algorithm>
+#include <deque>
+#include <tuple>
+
+#include "timeline/builder.h"
+
+namespace tcpwhy::timeline::steps {
+namespace {
+
+using recording::Packet;
+using wire::SocketAddress;
+using wire::TcpSegment;
+
+struct FourTuple {
+  SocketAddress low, high;
+  auto operator<=>(const FourTuple&) const = default;
+};
+
+FourTuple tuple_of(const TcpSegment& tcp) {
+  return tcp.source < tcp.destination ? FourTuple{tcp.source, tcp.destination}
+                                      : FourTuple{tcp.destination, tcp.source};
+}
+
+// What two sightings of one segment at two taps have in common.
+struct Fingerprint {
+  SocketAddress source, destination;
+  std::uint32_t seq, ack, length, timestamp;
+  std::uint16_t flags, ip_id;
+  auto operator<=>(const Fingerprint&) const = default;
+};
+
+Fingerprint fingerprint(const TcpSegment& tcp) {
+  return {tcp.source,         tcp.destination,     tcp.seq.value,
+          tcp.ack.value,      tcp.payload_length,  tcp.options.timestamps ? tcp.options.timestamps->value : 0,
+          tcp.flags.bits,     tcp.ip_id};
+}
+
+struct Sighting {
+  EventId event;
+  TcpSegment tcp;
+  recording::InterfaceId interface;
+};
+
+// A connection under construction.
+struct Tracked {
+  std::array<tcp::Endpoint, 2> ends;
+  bool syn_seen = false;
+};
+
+class Assembler {
+ public:
+  explicit Assembler(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {
+    for (const auto& event : recording_.events)
+      if (const auto* call = std::get_if<recording::CallEntered>(&event.what))
+        if (call->name == "listen" && call->local) listening_.push_back(*call->local);
+    two_taps_ = std::ranges::any_of(recording_.interfaces, [](const auto& i) { return !i.host.empty(); });
+    calls_known_ = std::ranges::count(recording_.provenance.observed, "calls") > 0;
+  }
+
+  void run() {
+    for (std::uint32_t i = 0; i < recording_.events.size(); ++i) {
+      const auto* packet = std::get_if<Packet>(&recording_.events[i].what);
+      if (packet == nullptr || packet->interface.value >= recording_.interfaces.size()) continue;
+      const auto& interface = recording_.interfaces[packet->interface.value];
+      const auto dissected = wire::dissect(interface.link_type, packet->bytes, packet->original_length);
+      if (dissected.kind != wire::Dissection::tcp) continue;
+      see({EventId{i}, dissected.segment, packet->interface});
+    }
+    for (ConnectionIndex i = 0; i < tracked_.size(); ++i)
+      for (const Side side : {opener, listener})
+        timeline_.connections[i].final_states[side] = tracked_[i].ends[side].state();
+  }
+
+ private:
+  // Somebody was seen to call listen() for this address.
+  [[nodiscard]] bool listens_on(const SocketAddress& address) const {
+    return std::ranges::any_of(listening_, [&](const SocketAddress& local) {
+      return local.port == address.port &&
+             (local.ip.unmapped().is_unspecified() || local.ip.unmapped() == address.ip.unmapped());
+    });
+  }
+
+  void see(const Sighting& sighting) {
+    if (two_taps_) {
+      auto& waiting = under_way_[fingerprint(sighting.tcp)];
+      const auto departed = std::ranges::find_if(waiting, [&](SegmentIndex index) {
+        return std::get<Packet>(recording_[timeline_.segments[index].departed].what).interface != sighting.interface;
+      });
+      if (departed != waiting.end()) {
+        const SegmentIndex index = *departed;
+        waiting.erase(departed);
+        arrive(index, sighting.event);
+        return;
+      }
+      waiting.push_back(depart(sighting));
+      return;
+    }
+    arrive(depart(sighting), sighting.event);
+  }
+
+  SegmentIndex depart(const Sighting& sighting) {
+    const ConnectionIndex index = connection_of(sighting.tcp);
+    Connection& connection = timeline_.connections[index];
+    Segment segment;
+    segment.departed = sighting.event;
+    segment.connection = index;
+    segment.tcp = sighting.tcp;
+    segment.from = connection.sides[opener].address == sighting.tcp.source ? opener : listener;
+
+    auto& sender = tracked_[index].ends[segment.from];
+    const auto next_before = sender.snd_nxt();
+    const tcp::Sent sent = sender.on_send(sighting.tcp);
+    segment.segment_class = sent.segment_class;
+    auto& side = connection.sides[segment.from];
+    if (side.host.empty()) side.host = recording_.interfaces[sighting.interface.value].host;
+    if (sighting.tcp.flags.syn() && sent.segment_class != tcp::SegmentClass::retransmission) {
+      side.isn = sighting.tcp.seq;
+      side.syn_options = sighting.tcp.options;
+      side.syn_window = sighting.tcp.window;
+    }
+    count_bytes(side, next_before, sighting.tcp);
+    segment.seq = relative(sighting.tcp.seq, sender.iss());
+    const auto& peer = tracked_[index].ends[other(segment.from)];
+    segment.ack = sighting.tcp.flags.ack() ? relative(sighting.tcp.ack, peer.iss()) : 0;
+    const auto segment_index = static_cast<SegmentIndex>(timeline_.segments.size());
+    if (sent.change) segment.sender_change = note_change(index, segment.from, *sent.change, sighting.event);
+    timeline_.segments.push_back(std::move(segment));
+    connection.segments.push_back(segment_index);
+    return segment_index;
+  }
+
+  void arrive(SegmentIndex index, EventId event) {
+    Segment& segment = timeline_.segments[index];
+    segment.arrived = event;
+    const Side to = other(segment.from);
+    segment.received = tracked_[segment.connection].ends[to].on_receive(segment.tcp);
+    if (segment.received.change)
+      segment.receiver_change = note_change(segment.connection, to, *segment.received.change, event);
+  }
+
+  SideChange note_change(ConnectionIndex index, Side side, const tcp::StateChange& change, EventId event) {
+    const SideChange noted{side, change.from, change.to, change.why->clause, event, std::nullopt};
+    timeline_.connections[index].changes.push_back(noted);
+    return noted;
+  }
+
+  static void count_bytes(ConnectionSide& side, std::optional<wire::SequenceNumber> next, const TcpSegment& tcp) {
+    if (tcp.payload_length == 0) return;
+    const auto first = tcp::advance(tcp.seq, tcp.flags.syn() ? 1 : 0);
+    const auto end = tcp::advance(first, tcp.payload_length);
+    if (!next || tcp::at_or_before(*next, first))
+      side.bytes_sent += tcp.payload_length;
+    else if (tcp::before(*next, end))
+      side.bytes_sent += static_cast<std::uint32_t>(tcp::distance(*next, end));
+  }
+
+  static std::uint32_t relative(wire::SequenceNumber number, std::optional<wire::SequenceNumber> isn) {
+    return isn ? number.value - isn->value : number.value;
+  }
+
+  ConnectionIndex connection_of(const TcpSegment& tcp) {
+    const FourTuple key = tuple_of(tcp);
+    const auto known = current_.find(key);
+    if (known != current_.end() && !is_new_incarnation(known->second, tcp)) return known->second;
+    return current_[key] = open_connection(tcp);
+  }
+
+  // A SYN with another initial sequence number is a new connection, unless it is the crossing SYN of a simultaneous open.
+  [[nodiscard]] bool is_new_incarnation(ConnectionIndex index, const TcpSegment& tcp) const {
+    if (!tcp.flags.syn() || tcp.flags.ack()) return false;
+    const auto& connection = timeline_.connections[index];
+    const Side from = connection.sides[opener].address == tcp.source ? opener : listener;
+    const auto& sender = tracked_[index].ends[from];
+    if (!tracked_[index].syn_seen) return true;
+    if (sender.iss() && *sender.iss() == tcp.seq) return false;
+    const auto& peer = tracked_[index].ends[other(from)];
+    const bool crossing = !sender.iss() && peer.state() == tcp::State::syn_sent;
+    return !crossing;
+  }
+
+  ConnectionIndex open_connection(const TcpSegment& tcp) {
+    const auto index = static_cast<ConnectionIndex>(timeline_.connections.size());
+    Connection connection;
+    const bool from_opener = sent_by_opener(tcp);
+    connection.sides[opener].address = from_opener ? tcp.source : tcp.destination;
+    connection.sides[listener].address = from_opener ? tcp.destination : tcp.source;
+    connection.began_before_capture = !tcp.flags.syn();
+    for (auto& side : connection.sides) side.listens = listens_on(side.address);
+    Tracked tracked;
+    tracked.syn_seen = tcp.flags.syn();
+    if (!connection.began_before_capture) {
+      // Who is asked listens, unless we saw all calls and nobody does.
+      const bool closed_port = calls_known_ && !connection.sides[listener].listens;
+      tracked.ends[opener] = tcp::Endpoint(tcp::State::closed);
+      tracked.ends[listener] = tcp::Endpoint(closed_port ? tcp::State::closed : tcp::State::listen);
+    }
+    tracked_.push_back(std::move(tracked));
+    timeline_.connections.push_back(std::move(connection));
+    return index;
+  }
+
+  // Without a SYN the side that somebody listens on, or else the lower port, is taken for the one that was asked.
+  [[nodiscard]] bool sent_by_opener(const TcpSegment& tcp) const {
+    if (tcp.flags.syn()) return !tcp.flags.ack();
+    if (listens_on(tcp.destination)) return true;
+    if (listens_on(tcp.source)) return false;
+    return tcp.source.port >= tcp.destination.port;
+  }
+
+  Timeline& timeline_;
+  const recording::Recording& recording_;
+  bool two_taps_ = false, calls_known_ = false;
+  std::vector<SocketAddress> listening_;
+  std::vector<Tracked> tracked_;
+  std::map<FourTuple, ConnectionIndex> current_;
+  std::map<Fingerprint, std::deque<SegmentIndex>> under_way_;
+};
+
+}  // namespace
+
+void assemble_connections(Timeline& timeline) { Assembler(timeline).run(); }
+
+}  // namespace tcpwhy::timeline::steps

@@ -1,0 +1,345 @@
+// What made each segment leave. The kernel's own word (SegmentCause) first; where it is missing, the rules of cause_rules().
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "timeline/builder.h"
+
+namespace tcpwhy::timeline::steps {
+namespace {
+
+using namespace std::chrono_literals;
+using recording::CounterMoved;
+using recording::ProcessEnded;
+
+// An answer leaves within the softirq that took the segment in: microseconds later. Timers are at least a tick of 1 ms apart
+// from it (HZ = 1000) but for the delayed ACK of a FIN, which has a rule of its own.
+constexpr base::Duration at_once = 1ms;
+// The floor of the retransmission timeout, TCP_RTO_MIN.
+constexpr base::Duration rto_min = 200ms;
+// A process's last FIN or RST leaves while it exits; its end is known when it has been waited for.
+constexpr base::Duration exit_takes = 100ms;
+
+constexpr std::string_view sending_calls[] = {"send",    "sendto",   "sendmsg", "sendmmsg", "write",
+                                                                   "writev",  "sendfile", "splice",  "pwritev2"};
+constexpr std::string_view receiving_calls[] = {"recv", "recvfrom", "recvmsg", "read", "readv"};
+
+constexpr std::string_view connecting_calls[] = {"connect", "sendto", "sendmsg"};
+constexpr std::string_view closing_calls[] = {"close", "close_range", "dup2", "dup3"};
+constexpr std::string_view shutdown_call[] = {"shutdown"};
+constexpr std::string_view option_call[] = {"setsockopt"};
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+// A segment that has arrived at the side in question.
+struct Arrival {
+  SegmentIndex segment;
+  base::WallTime at;
+};
+
+// Everything that is known about one side at the moment when a segment leaves it.
+struct Situation {
+  const Segment& segment;
+  base::WallTime at;
+  std::vector<CallIndex> calls;            // in progress, innermost (latest entered) first
+  std::optional<Arrival> last_arrival;     // the latest
+  std::optional<Arrival> owed;             // the earliest that this side owes an ACK
+  std::optional<EventId> process_end;      // that its owner's process is about to have
+  base::Duration since_sent_before{};      // retransmissions: since the same sequence number left last
+};
+
+class CauseFinder {
+ public:
+  explicit CauseFinder(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {
+    for (std::uint32_t i = 0; i < recording_.events.size(); ++i) {
+      if (std::holds_alternative<ProcessEnded>(recording_.events[i].what)) process_ends_.push_back(EventId{i});
+      if (std::holds_alternative<CounterMoved>(recording_.events[i].what)) counters_.push_back(EventId{i});
+    }
+  }
+
+  void run() {
+    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) find_in(i);
+    apply_kernel_causes();
+  }
+
+ private:
+  struct SideState {
+    std::vector<Arrival> arrivals;
+    std::vector<Arrival> owed;  // arrivals that occupy sequence space, not acknowledged yet
+  };
+
+  // Departures and arrivals of one connection, in order of time.
+  void find_in(ConnectionIndex index) {
+    struct Step {
+      EventId event;
+      bool departs;
+      SegmentIndex segment;
+    };
+    std::vector<Step> steps;
+    for (const SegmentIndex s : timeline_.connections[index].segments) {
+      steps.push_back({timeline_.segments[s].departed, true, s});
+      if (timeline_.segments[s].arrived) steps.push_back({*timeline_.segments[s].arrived, false, s});
+    }
+    std::ranges::stable_sort(steps, {}, &Step::event);
+    std::array<SideState, 2> sides;
+    for (const Step& step : steps) {
+      Segment& segment = timeline_.segments[step.segment];
+      if (step.departs) {
+        segment.cause = derive(situation_of(step.segment, sides[segment.from]));
+        if (segment.tcp.flags.ack()) settle(sides[segment.from], segment.tcp.ack);
+      } else {
+        auto& side = sides[other(segment.from)];
+        const Arrival arrival{step.segment, timeline_.time_of(step.event)};
+        side.arrivals.push_back(arrival);
+        if (segment.tcp.sequence_length() > 0 && !segment.tcp.flags.rst()) side.owed.push_back(arrival);
+      }
+    }
+  }
+
+  void settle(SideState& side, wire::SequenceNumber acknowledged) const {
+    std::erase_if(side.owed, [&](const Arrival& arrival) {
+      const auto& tcp = timeline_.segments[arrival.segment].tcp;
+      return tcp::at_or_before(tcp::advance(tcp.seq, tcp.sequence_length()), acknowledged);
+    });
+  }
+
+  Situation situation_of(SegmentIndex index, const SideState& side) const {
+    const Segment& segment = timeline_.segments[index];
+    Situation now{segment, timeline_.time_of(segment.departed), {}, {}, {}, {}, {}};
+    const auto& connection = timeline_.connections[segment.connection];
+    for (const CallIndex c : connection.calls) {
+      const Call& call = timeline_.calls[c];
+      if (call.side != segment.from || call.descriptor_was_closed) continue;
+      if (timeline_.time_of(call.entered) <= now.at && now.at <= timeline_.end_of(call)) now.calls.push_back(c);
+    }
+    std::ranges::reverse(now.calls);
+    if (!side.arrivals.empty()) now.last_arrival = side.arrivals.back();
+    if (!side.owed.empty()) now.owed = side.owed.front();
+    now.process_end = process_end_near(connection.sides[segment.from], now.at);
+    if (segment.segment_class == tcp::SegmentClass::retransmission) {
+      const auto sent_before = std::ranges::find_if(connection.segments.rbegin(), connection.segments.rend(), [&](auto s) {
+        const Segment& before = timeline_.segments[s];
+        return s < index && before.from == segment.from && before.tcp.sequence_length() > 0 &&
+               before.tcp.seq == segment.tcp.seq;
+      });
+      if (sent_before != connection.segments.rend())
+        now.since_sent_before = now.at - timeline_.time_of(timeline_.segments[*sent_before].departed);
+    }
+    return now;
+  }
+
+  // The end of an owner's process that explains what left at `at`: none of its calls returned after that.
+  std::optional<EventId> process_end_near(const ConnectionSide& side, base::WallTime at) const {
+    for (const EventId end : process_ends_) {
+      const auto& event = recording_[end];
+      if (std::ranges::find(side.actors, event.actor) == side.actors.end()) continue;
+      if (event.at < at || event.at - at > exit_takes) continue;
+      const bool came_back = std::ranges::any_of(timeline_.calls, [&](const Call& call) {
+        return call.actor == event.actor && call.returned && timeline_.time_of(*call.returned) > at;
+      });
+      if (!came_back) return end;
+    }
+    return std::nullopt;
+  }
+
+  // --- The rules -----------------------------------------------------------------------------------------------
+
+  Cause derive(const Situation& now) const {
+    switch (now.segment.segment_class) {
+      case tcp::SegmentClass::syn: return cause_of_syn(now);
+      case tcp::SegmentClass::syn_ack: return answer(now, "syn_ack.answers_syn");
+      case tcp::SegmentClass::data: return cause_of_data(now);
+      case tcp::SegmentClass::fin: return cause_of_fin(now);
+      case tcp::SegmentClass::reset: return cause_of_reset(now);
+      case tcp::SegmentClass::retransmission: return cause_of_retransmission(now);
+      case tcp::SegmentClass::keep_alive: return cause_of_probe(now);
+      case tcp::SegmentClass::ack: return cause_of_ack(now);
+    }
+    return {};
+  }
+
+  const Call* in_progress(const Situation& now, std::span<const std::string_view> names,
+                          std::string_view argument = {}) const {
+    for (const CallIndex c : now.calls) {
+      const auto& entered = timeline_.entered(timeline_.calls[c]);
+      if (is_one_of(entered.name, names) && entered.arguments.find(argument) != std::string::npos)
+        return &timeline_.calls[c];
+    }
+    return nullptr;
+  }
+
+  static Cause by_call(const Call& call, std::string_view rule) {
+    return {Trigger::call, Timer::none, call.entered, Grade::derived, rule, {}, {}};
+  }
+
+  Cause answer(const Situation& now, std::string_view rule) const {
+    if (!now.last_arrival) return {};
+    return {Trigger::segment, Timer::none, arrival_event(*now.last_arrival), Grade::derived, rule, {}, {}};
+  }
+
+  [[nodiscard]] EventId arrival_event(const Arrival& arrival) const {
+    return *timeline_.segments[arrival.segment].arrived;
+  }
+
+  static Cause by_process_end(const Situation& now, std::string_view rule) {
+    return {Trigger::process_end, Timer::none, now.process_end, Grade::derived, rule, {}, {}};
+  }
+
+  static bool just_arrived(const Situation& now) { return now.last_arrival && now.at - now.last_arrival->at < at_once; }
+
+  Cause cause_of_syn(const Situation& now) const {
+    if (const Call* call = in_progress(now, connecting_calls)) return by_call(*call, "syn.connect");
+    return {};
+  }
+
+  Cause cause_of_data(const Situation& now) const {
+    if (const Call* call = in_progress(now, sending_calls)) return by_call(*call, "data.send");
+    if (const Call* call = in_progress(now, option_call)) return by_call(*call, "data.option_released");
+    if (now.segment.tcp.flags.fin())
+      if (const Call* call = in_progress(now, closing_calls)) return by_call(*call, "fin.close");
+    if (just_arrived(now)) return answer(now, "data.released_by_ack");
+    return {};
+  }
+
+  Cause cause_of_fin(const Situation& now) const {
+    if (const Call* call = in_progress(now, closing_calls)) return by_call(*call, "fin.close");
+    if (const Call* call = in_progress(now, shutdown_call)) return by_call(*call, "fin.shutdown");
+    if (now.process_end) return by_process_end(now, "fin.process_end");
+    if (just_arrived(now)) return answer(now, "fin.released_by_ack");
+    return {};
+  }
+
+  // RFC 9293 3.10.7.1: a reset that answers takes its sequence number from the segment's ACK field, or is 0 and acknowledges it.
+  [[nodiscard]] bool answers(const wire::TcpSegment& reset, const wire::TcpSegment& provoking) const {
+    if (provoking.flags.ack()) return !reset.flags.ack() && reset.seq == provoking.ack;
+    return reset.flags.ack() && reset.seq.value == 0 &&
+           reset.ack == tcp::advance(provoking.seq, provoking.sequence_length());
+  }
+
+  Cause cause_of_reset(const Situation& now) const {
+    const auto& reset = now.segment.tcp;
+    if (now.last_arrival && answers(reset, timeline_.segments[now.last_arrival->segment].tcp))
+      return answer(now, "rst.answers_segment");
+    if (const Call* call = in_progress(now, closing_calls))
+      return by_call(*call, "rst.active_close");
+    if (const Call* call = in_progress(now, connecting_calls)) return by_call(*call, "rst.active_call");
+    if (now.process_end) return by_process_end(now, "rst.process_end");
+    return {};
+  }
+
+  Cause cause_of_ack(const Situation& now) const {
+    if (const Call* call = in_progress(now, option_call, "TCP_QUICKACK")) return by_call(*call, "ack.quickack_set");
+    if (!now.last_arrival) return {};
+    const Segment& last = timeline_.segments[now.last_arrival->segment];
+    if (last.tcp.flags.syn() && just_arrived(now)) return answer(now, "ack.completes_handshake");
+    if ((last.received.duplicate || !last.received.acceptable || last.segment_class == tcp::SegmentClass::keep_alive) &&
+        just_arrived(now))
+      return answer(now, "ack.of_duplicate");
+    if (now.owed) return cause_of_owed_ack(now);
+    if (const Call* call = in_progress(now, receiving_calls)) return by_call(*call, "ack.reader_made_room");
+    if (just_arrived(now)) return answer(now, "ack.answers_segment");
+    return {};
+  }
+
+  Cause cause_of_owed_ack(const Situation& now) const {
+    const Segment& last = timeline_.segments[now.last_arrival->segment];
+    const auto& change = last.receiver_change;
+    if (last.tcp.flags.fin() && change) {
+      if (change->to != tcp::State::close_wait) return answer(now, "ack.of_fin_is_immediate");
+      return delayed(now, "ack.of_fin_is_delayed");
+    }
+    if (just_arrived(now)) return answer(now, "ack.of_data_is_immediate");
+    // A reader that was handed bytes may have sent it on its way out: then the call, not the timer, made it leave.
+    if (const Call* call = in_progress(now, receiving_calls)) {
+      const auto* returned = timeline_.returned(*call);
+      if (returned != nullptr && returned->result > 0) return by_call(*call, "ack.reader_made_room");
+    }
+    return delayed(now, "ack.of_data_is_delayed");
+  }
+
+  // The timer was started by the first segment that is still owed an ACK: tcp_send_delayed_ack() keeps the earlier timeout.
+  Cause delayed(const Situation& now, std::string_view rule) const {
+    Cause cause{Trigger::timer, Timer::delayed_ack, arrival_event(*now.owed), Grade::derived, rule, {}, {}};
+    add_counter(cause, now, "TcpExt.DelayedACKs");
+    return cause;
+  }
+
+  Cause cause_of_probe(const Situation& now) const {
+    const bool window_shut = now.last_arrival && timeline_.segments[now.last_arrival->segment].tcp.window == 0;
+    return {Trigger::timer, window_shut ? Timer::zero_window_probe : Timer::keep_alive, std::nullopt, Grade::derived,
+            window_shut ? "probe.zero_window" : "probe.keep_alive", {}, {}};
+  }
+
+  Cause cause_of_retransmission(const Situation& now) const {
+    Cause cause{Trigger::timer, Timer::retransmission, std::nullopt, Grade::derived, "again.timeout", {}, {}};
+    const auto& flags = now.segment.tcp.flags;
+    if (flags.syn()) {
+      cause.timer = flags.ack() ? Timer::syn_ack : Timer::retransmission;
+      cause.rule = flags.ack() ? "again.syn_ack_timer" : "again.syn_timer";
+      return cause;
+    }
+    if (add_counter(cause, now, "TcpExt.TCPLossProbes")) {
+      cause.timer = Timer::tail_loss_probe;
+      cause.rule = "again.tail_loss_probe";
+      return cause;
+    }
+    if (add_counter(cause, now, "TcpExt.TCPTimeouts")) return cause;
+    if (just_arrived(now) && !timeline_.segments[now.last_arrival->segment].received.advances)
+      return answer(now, "again.duplicate_acks");
+    cause.grade = Grade::assumed;
+    if (now.since_sent_before < rto_min) {
+      cause.timer = Timer::tail_loss_probe;
+      cause.rule = "again.tail_loss_probe";
+      cause.or_else = "duplicate acknowledgments that were not captured";
+    } else {
+      cause.or_else = "a tail loss probe over a long path";
+    }
+    return cause;
+  }
+
+  // Adds the counter's move that covers this moment to the evidence.
+  bool add_counter(Cause& cause, const Situation& now, std::string_view counter) const {
+    const auto& host = timeline_.connections[now.segment.connection].sides[now.segment.from].host;
+    for (const EventId id : counters_) {
+      const auto& moved = std::get<CounterMoved>(recording_[id].what);
+      if (moved.name != counter || moved.host != host || moved.delta <= 0) continue;
+      if (moved.not_before <= now.at && now.at <= recording_[id].at) {
+        cause.evidence.push_back(id);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // --- The kernel's own word -----------------------------------------------------------------------------------
+
+  void apply_kernel_causes() {
+    for (const auto& event : recording_.events) {
+      const auto* kernel = std::get_if<recording::SegmentCause>(&event.what);
+      if (kernel == nullptr) continue;
+      const auto found = std::ranges::find(timeline_.segments, kernel->packet, &Segment::departed);
+      if (found == timeline_.segments.end()) continue;
+      found->cause.grade = Grade::observed;
+      found->cause.rule = "kernel";
+      found->cause.or_else = {};
+      if (kernel->by) found->cause.by = *kernel->by;
+      for (const Trigger trigger : {Trigger::call, Trigger::process_end, Trigger::segment, Trigger::timer})
+        if (kernel->trigger == name(trigger)) found->cause.trigger = trigger;
+      found->cause.timer = Timer::none;
+      for (std::uint8_t t = 0; t <= static_cast<std::uint8_t>(Timer::pacing); ++t)
+        if (kernel->name == name(static_cast<Timer>(t))) found->cause.timer = static_cast<Timer>(t);
+    }
+  }
+
+  Timeline& timeline_;
+  const recording::Recording& recording_;
+  std::vector<EventId> process_ends_, counters_;
+};
+
+}  // namespace
+
+void find_causes(Timeline& timeline) { CauseFinder(timeline).run(); }
+
+}  // namespace tcpwhy::timeline::steps

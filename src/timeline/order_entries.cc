@@ -1,0 +1,102 @@
+// All events as rows, no effect before its cause.
+#include <algorithm>
+#include <map>
+
+#include "timeline/builder.h"
+
+namespace tcpwhy::timeline::steps {
+namespace {
+
+class Orderer {
+ public:
+  explicit Orderer(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {}
+
+  void run() {
+    std::vector<Entry> entries = by_time();
+    put_causes_first(entries);
+    add_states(entries);
+    timeline_.entries = std::move(entries);
+  }
+
+ private:
+  std::vector<Entry> by_time() {
+    std::vector<Entry> entries(recording_.events.size());
+    for (std::uint32_t i = 0; i < entries.size(); ++i) entries[i].event = EventId{i};
+    for (std::uint32_t s = 0; s < timeline_.segments.size(); ++s) {
+      const Segment& segment = timeline_.segments[s];
+      if (segment.two_taps()) entries[segment.arrived->value] = {*segment.arrived, EntryKind::arrived, s, segment.connection, {}};
+      entries[segment.departed.value] = {segment.departed, EntryKind::departed, s, segment.connection, {}};
+    }
+    for (std::uint32_t c = 0; c < timeline_.calls.size(); ++c) {
+      const Call& call = timeline_.calls[c];
+      entries[call.entered.value] = {call.entered, EntryKind::call_entered, c, call.connection, {}};
+      if (call.returned)
+        entries[call.returned->value] = {*call.returned, EntryKind::call_returned, c, call.connection, {}};
+    }
+    return entries;
+  }
+
+  // What must stand before an event: its cause. (The end of a process is known later than what it did.)
+  [[nodiscard]] std::optional<EventId> predecessor(const Entry& entry) const {
+    if (entry.kind == EntryKind::arrived) return timeline_.segments[entry.index].departed;
+    if (entry.kind != EntryKind::departed) return std::nullopt;
+    const Cause& cause = timeline_.segments[entry.index].cause;
+    return cause.trigger == Trigger::process_end ? std::nullopt : cause.by;
+  }
+
+  // Time order is not causal order: clocks and tracepoints may be a little late. An entry waits until its cause has been placed.
+  void put_causes_first(std::vector<Entry>& entries) const {
+    std::vector<bool> placed(entries.size(), false);
+    std::multimap<EventId, Entry> waiting;
+    std::vector<Entry> ordered;
+    ordered.reserve(entries.size());
+    const auto place = [&](const Entry& entry, auto& self) -> void {
+      ordered.push_back(entry);
+      placed[entry.event.value] = true;
+      const auto [first, last] = waiting.equal_range(entry.event);
+      std::vector<Entry> released;
+      for (auto it = first; it != last; ++it) released.push_back(it->second);
+      waiting.erase(first, last);
+      for (const Entry& next : released) self(next, self);
+    };
+    for (const Entry& entry : entries) {
+      const auto before = predecessor(entry);
+      if (before && before->value < placed.size() && !placed[before->value] && *before != entry.event)
+        waiting.emplace(*before, entry);
+      else
+        place(entry, place);
+    }
+    // A circle of causes cannot be; if a damaged recording claims one, its entries come last, in order of time.
+    for (const auto& [_, entry] : waiting) ordered.push_back(entry);
+    entries = std::move(ordered);
+  }
+
+  void add_states(std::vector<Entry>& entries) const {
+    std::vector<std::array<tcp::State, 2>> states;
+    for (const auto& connection : timeline_.connections) {
+      std::array<tcp::State, 2> initial{};
+      for (const Side side : {opener, listener}) {
+        const auto first = std::ranges::find(connection.changes, side, &SideChange::side);
+        initial[side] = first != connection.changes.end() ? first->from : connection.final_states[side];
+      }
+      states.push_back(initial);
+    }
+    for (Entry& entry : entries) {
+      if (!entry.connection) continue;
+      auto& now = states[*entry.connection];
+      if (entry.kind == EntryKind::departed || entry.kind == EntryKind::arrived)
+        for (const auto& change : timeline_.connections[*entry.connection].changes)
+          if (change.event == entry.event) now[change.side] = change.to;
+      entry.states = now;
+    }
+  }
+
+  Timeline& timeline_;
+  const recording::Recording& recording_;
+};
+
+}  // namespace
+
+void order_entries(Timeline& timeline) { Orderer(timeline).run(); }
+
+}  // namespace tcpwhy::timeline::steps
