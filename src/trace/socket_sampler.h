@@ -1,0 +1,84 @@
+// The TCP sockets of a network namespace as the kernel's sock_diag(7) tells them, all at one moment.
+//
+// One dump gives both families and every state: listeners, connections, orphans (closed by their process, still alive in the
+// kernel), the small entries of TIME-WAIT and of a closed socket in FIN-WAIT-2 (inet_timewait_sock), and requests
+// (SYN-RECEIVED, request_sock). Needs no privilege.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "wire/address.h"
+
+namespace tcpwhy::trace {
+
+// What of struct tcp_info (linux/tcp.h) an explanation needs. Times in microseconds, as the kernel gives them.
+struct TcpDetails {
+  std::uint32_t rto_us = 0;          // tcpi_rto, backoff included
+  std::uint32_t ato_us = 0;          // tcpi_ato: the delayed-ACK timer's length; 0 until the first data segment arrived
+  std::uint32_t rtt_us = 0;          // tcpi_rtt, smoothed
+  std::uint32_t rtt_variance_us = 0; // tcpi_rttvar
+  std::uint32_t snd_mss = 0;         // bytes
+  std::uint32_t unacked = 0;         // segments in flight
+  std::uint32_t retransmissions = 0; // tcpi_retransmits: of the segment that is being tried again now
+  std::uint32_t total_retransmissions = 0;
+  std::uint32_t congestion_window = 0;  // segments
+  std::uint8_t send_window_scale = 0, receive_window_scale = 0;
+  bool timestamps = false, sack = false, window_scaling = false, ecn = false;  // TCPI_OPT_*
+  bool operator==(const TcpDetails&) const = default;
+};
+
+// Who keeps the socket alive.
+enum class Holder : std::uint8_t {
+  process,       // a descriptor in some process
+  accept_queue,  // a finished connection that no accept() has taken yet: no process has ever held it
+  request,       // a handshake under way at a listener
+  kernel,        // nobody any more: an orphan, or a TIME-WAIT or FIN-WAIT-2 entry
+};
+
+struct SocketSnapshot {
+  std::uint64_t cookie = 0;          // SO_COOKIE; a TIME-WAIT entry keeps its socket's, a connection its request's
+  wire::SocketAddress local, remote; // IPv4-mapped addresses as the IPv4 addresses they mean
+  std::string_view state;            // RFC 9293 3.3.2 spelling: "ESTABLISHED", "FIN-WAIT-2", "LISTEN", ... "CLOSED"
+  Holder holder = Holder::process;
+  // Bytes as the kernel counts them, an unread FIN and an unacknowledged SYN or FIN as 1 each (tcp_diag_get_info()).
+  // A listener: connections waiting for accept(), and how many may.
+  std::uint32_t receive_queue = 0, send_queue = 0;
+  std::uint32_t inode = 0;           // of the socket's descriptor, as in /proc/PID/fd; 0 unless holder is process
+  std::uint32_t uid = 0;
+  std::uint8_t shutdown = 0;         // sk_shutdown: 1 receiving, 2 sending; 0 where it is not told
+  std::optional<TcpDetails> tcp;     // full sockets only, and no listeners
+};
+
+struct SocketSample {
+  base::WallTime begin, end;         // the dump lies between
+  std::vector<SocketSnapshot> sockets;
+  // The kernel said that the tables changed under the dump each time it was tried (NLM_F_DUMP_INTR), or dropped an answer.
+  bool complete = true;
+};
+
+class SocketSampler {
+ public:
+  // Bound to the network namespace that is current now, for good.
+  static base::Result<SocketSampler> open();
+
+  base::Result<SocketSample> sample();
+  // The same into `sample`, whose memory is used again.
+  base::Status sample_into(SocketSample& sample);
+
+ private:
+  explicit SocketSampler(base::UniqueFd socket);
+  base::Result<bool> dump_once(std::vector<SocketSnapshot>& sockets);
+
+  base::UniqueFd socket_;
+  std::uint32_t sequence_ = 0;
+  std::vector<std::uint8_t> buffer_;
+};
+
+}  // namespace tcpwhy::trace
