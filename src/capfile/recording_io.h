@@ -36,7 +36,8 @@ struct ReadLimits {
 // - every call number is at most events.size() (larger ones are renumbered in order of appearance); a call is entered once,
 //   and returns at most once, after its entry; the optional call of other events names a call that was entered;
 // - SegmentCause::packet names a Packet, SegmentCause::by, if set, an event;
-// - times lie between earliest_time and latest_time, and events stand in order of time.
+// - times lie between earliest_time and latest_time. Events keep the order of the file: order of time in what this program
+//   wrote, but a foreign capture may step back in time.
 // Rows that break a rule are left out and counted in one Loss event at the end of the recording. Journal blocks of other
 // programs, kinds of event and fields that this version does not know are skipped.
 base::Result<ReadOutcome> read_recordings(const std::string& path, const ReadLimits& limits = {});  // "-": standard input

@@ -1,0 +1,18 @@
+// What a file that is no capture of ours looks like, so that the error can say it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace tcpwhy::capfile {
+
+struct FileKind {
+  std::string_view name;  // "a Solaris snoop capture (RFC 1761)"; with article
+  std::string_view hint;  // how to go on; may be empty
+};
+
+// `start`: the first bytes, 512 are enough.
+FileKind recognise(std::span<const std::uint8_t> start);
+
+}  // namespace tcpwhy::capfile

@@ -1,0 +1,96 @@
+#include "capfile/reader.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/text.h"
+#include "capfile/file_kind.h"
+#include "capfile/reader_impl.h"
+
+namespace tcpwhy::capfile {
+
+std::string shown(const std::string& name) { return base::escape_controls(name); }
+
+std::unexpected<base::Error> unreadable(const std::string& name, std::string_view what, std::string hint) {
+  return base::fail(base::ErrorKind::unreadable, fmt::format("{}: {}", shown(name), what), std::move(hint));
+}
+
+std::unexpected<base::Error> CaptureReader::Impl::damaged(std::string_view what) const {
+  const std::string compression = input_.source().compression();
+  return unreadable(name_,
+                    fmt::format("{} at byte {}{}", what, record_offset_,
+                                compression.empty() ? "" : fmt::format(" of what the {} data hold", compression)),
+                    "the records before that place are intact");
+}
+
+std::unexpected<base::Error> CaptureReader::Impl::cut(std::string_view what, std::uint64_t have,
+                                                      std::uint64_t need) const {
+  if (const auto failure = input_.source().failure()) return damaged(fmt::format("{}: stopped in {}", *failure, what));
+  return damaged(fmt::format("cut in the middle of {} ({} of {} bytes)", what, have, need));
+}
+
+namespace {
+
+base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(std::unique_ptr<ByteSource> source,
+                                                                    const std::string& name) {
+  InputBuffer input(decompressed(std::move(source)));
+  if (auto pcap = make_pcap_reader(input, name)) return pcap;
+  if (auto pcapng = make_pcapng_reader(input, name)) return pcapng;
+
+  const auto start = input.peek(512);
+  const std::string compression = input.source().compression();
+  if (const auto failure = input.source().failure()) return unreadable(name, *failure);
+  if (start.empty())
+    return compression.empty() ? unreadable(name, "the file is empty", "was the capture stopped before it wrote anything?")
+                               : unreadable(name, fmt::format("{} data of an empty file", compression));
+  const FileKind kind = recognise(start);
+  return unreadable(name,
+                    fmt::format("not a pcap or pcapng capture: {}looks like {}",
+                                compression.empty() ? "" : compression + " data whose content ", kind.name),
+                    std::string(kind.hint));
+}
+
+}  // namespace
+
+base::Result<CaptureReader> CaptureReader::open(const std::string& path) {
+  if (path == "-") {
+    auto impl = recognise_format(borrowed_fd_source(STDIN_FILENO), "standard input");
+    if (!impl) return std::unexpected(std::move(impl.error()));
+    return CaptureReader(std::move(*impl));
+  }
+  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd.valid()) {
+    const int error = errno;
+    return unreadable(path, std::strerror(error), error == ENOENT ? "check the path; - reads standard input" : "");
+  }
+  return from_fd(std::move(fd), path);
+}
+
+base::Result<CaptureReader> CaptureReader::from_fd(base::UniqueFd fd, std::string name) {
+  auto impl = recognise_format(fd_source(std::move(fd)), name);
+  if (!impl) return std::unexpected(std::move(impl.error()));
+  return CaptureReader(std::move(*impl));
+}
+
+base::Result<CaptureReader> CaptureReader::from_memory(std::span<const std::uint8_t> bytes, std::string name) {
+  auto impl = recognise_format(memory_source(bytes), name);
+  if (!impl) return std::unexpected(std::move(impl.error()));
+  return CaptureReader(std::move(*impl));
+}
+
+CaptureReader::CaptureReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+CaptureReader::CaptureReader(CaptureReader&&) noexcept = default;
+CaptureReader& CaptureReader::operator=(CaptureReader&&) noexcept = default;
+CaptureReader::~CaptureReader() = default;
+
+base::Result<std::optional<Record>> CaptureReader::next() { return impl_->next(); }
+std::span<const InterfaceInfo> CaptureReader::interfaces() const { return impl_->interfaces(); }
+const std::string& CaptureReader::name() const { return impl_->name(); }
+std::uint64_t CaptureReader::offset() const { return impl_->offset(); }
+
+}  // namespace tcpwhy::capfile

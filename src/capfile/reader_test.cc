@@ -1,0 +1,2 @@
+#include "capfile/reader.h"
+#include <gtest/gtest.h>
