@@ -20,6 +20,9 @@ inline constexpr std::string_view kind_name(const What& what) {
   return names[what.index()];
 }
 
+inline constexpr std::string_view signal_fate_names[] = {"generated", "delivered", "handled", "ignored", "blocked"};
+inline constexpr std::string_view name_of(SignalFate fate) { return signal_fate_names[static_cast<std::size_t>(fate)]; }
+
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, CallEntered>
 void visit_fields(Event& e, F&& f) {

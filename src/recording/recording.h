@@ -58,10 +58,17 @@ struct Recording {
 // Puts events in order of time (stable) and renumbers every EventId inside them. Collectors call it once, at the end.
 void sort_by_time(Recording& recording);
 
-// strace's line: send(5, "hello", 5, 0) = 5; --- SIGPIPE ---; +++ killed by SIGPIPE +++. Payload is escaped already.
-// `result_of` for a CallEntered: its CallReturned if it came back.
+// strace's line: send(5, "hello", 5, 0) = -1 EPIPE (Broken pipe). Escaped.
+// `returned`: the entry's CallReturned; null if it never came back: recv(5, <unfinished ...>
+// An argument `...` stands for what the call hands back (recv(5, ..., 1024, 0)): `detail`, if not empty, takes its place; in an
+// unfinished call the line ends there, as in strace. A `detail` without such a place follows the result in parentheses,
+// as strace writes what poll() found.
 std::string call_line(const CallEntered& entered, const CallReturned* returned);
-// One line for any event but a packet: MESSAGE of the journal block and the row of the timeline. Escaped.
+// One line for any event but a packet (empty for that): MESSAGE of the journal block and the row of the timeline, without the
+// name of the actor. Escaped. A call's entry reads as unfinished, its return as the whole line. --- SIGPIPE ---,
+// +++ killed by SIGPIPE +++, +++ exited with 0 +++ as strace has them.
 std::string message(const Recording& recording, const Event& event);
+// The same for a caller that knows the entry of a CallReturned already (null: not recorded) and need not search for it.
+std::string message(const Event& event, const CallEntered* entered);
 
 }  // namespace tcpwhy::recording

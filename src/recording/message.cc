@@ -1,0 +1,154 @@
+// Events as lines, in the spelling of strace where strace has one.
+#include <fmt/format.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "base/text.h"
+#include "recording/fields.h"
+#include "recording/recording.h"
+
+namespace tcpwhy::recording {
+namespace {
+
+constexpr std::string_view handed_back_later = "...";
+
+struct ErrorName {
+  std::int32_t error;
+  std::string_view name, text;
+};
+
+// The kernel's own codes that a tracer sees and errno(3) lacks (include/linux/errno.h); texts as strace prints them.
+constexpr ErrorName restart_errors[] = {
+    {512, "ERESTARTSYS", "To be restarted if SA_RESTART is set"},
+    {513, "ERESTARTNOINTR", "To be restarted"},
+    {514, "ERESTARTNOHAND", "To be restarted if no handler"},
+    {516, "ERESTART_RESTARTBLOCK", "Interrupted by signal"},
+};
+
+std::string error_text(std::int32_t error) {
+  for (const ErrorName& row : restart_errors)
+    if (row.error == error) return fmt::format("{} ({})", row.name, row.text);
+  const char* name = strerrorname_np(error);
+  return name == nullptr ? fmt::format("errno {}", error) : fmt::format("{} ({})", name, strerrordesc_np(error));
+}
+
+std::string result_text(const CallReturned& returned) {
+  std::string text = fmt::format("{}", returned.result);
+  if (returned.error != 0) text += " " + error_text(returned.error);
+  return text;
+}
+
+// Where the first argument that is exactly `...` stands in a list of arguments, or npos. Quoted strings are stepped over.
+std::size_t find_place(std::string_view arguments) {
+  bool quoted = false, at_start = true;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const char c = arguments[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      else if (c == '"') quoted = false;
+      continue;
+    }
+    if (at_start && arguments.substr(i).starts_with(handed_back_later)) {
+      const std::string_view after = arguments.substr(i + handed_back_later.size());
+      if (after.empty() || after[0] == ',') return i;
+    }
+    if (c == '"') quoted = true;
+    at_start = c == ',' || (at_start && c == ' ');
+  }
+  return std::string_view::npos;
+}
+
+std::string endpoints(const SocketState& state) {
+  const bool connected = state.remote.ip.family != wire::IpFamily::none && state.remote.port != 0;
+  return connected ? fmt::format("{} - {}", state.local, state.remote) : fmt::format("{}", state.local);
+}
+
+std::string line_of(const CallEntered& entered, const CallReturned* returned) {
+  const std::string_view arguments = entered.arguments;
+  const std::size_t place = find_place(arguments);
+  const bool has_place = place != std::string_view::npos;
+  if (returned == nullptr) {
+    const std::string_view known = arguments.substr(0, has_place ? place : arguments.size());
+    const bool spaced = known.empty() || known.ends_with(' ');
+    return fmt::format("{}({}{}<unfinished ...>", entered.name, known, spaced ? "" : " ");
+  }
+  if (has_place)
+    return fmt::format("{}({}{}{}) = {}", entered.name, arguments.substr(0, place),
+                       returned->detail.empty() ? handed_back_later : returned->detail,
+                       arguments.substr(place + handed_back_later.size()), result_text(*returned));
+  return fmt::format("{}({}) = {}{}", entered.name, arguments, result_text(*returned),
+                     returned->detail.empty() ? "" : fmt::format(" ({})", returned->detail));
+}
+
+// One function a kind; those of CallReturned need the entry.
+struct Lines {
+  const CallEntered* entered;
+
+  std::string operator()(const Packet&) const { return {}; }
+  std::string operator()(const CallEntered& e) const { return line_of(e, nullptr); }
+  std::string operator()(const CallReturned& e) const {
+    if (entered != nullptr) return line_of(*entered, &e);
+    return fmt::format("<... call {} resumed>{}) = {}", e.call, e.detail, result_text(e));
+  }
+  std::string operator()(const Signal& e) const {
+    return e.fate == SignalFate::delivered ? fmt::format("--- {} ---", e.name)
+                                           : fmt::format("--- {} ({}) ---", e.name, name_of(e.fate));
+  }
+  std::string operator()(const ProcessStarted& e) const { return fmt::format("+++ started {} +++", e.command); }
+  std::string operator()(const ProcessEnded& e) const {
+    return e.exit_status ? fmt::format("+++ exited with {} +++", *e.exit_status)
+                         : fmt::format("+++ killed by {} +++", e.signal);
+  }
+  std::string operator()(const SocketState& e) const {
+    const std::string change = e.from.empty() ? e.to : fmt::format("{} -> {}", e.from, e.to);
+    return fmt::format("{} {}{}", endpoints(e), change, e.orphan ? " (orphan)" : "");
+  }
+  std::string operator()(const CounterMoved& e) const {
+    return fmt::format("{} {:+}{}", e.name, e.delta, e.host.empty() ? "" : fmt::format(" ({})", e.host));
+  }
+  std::string operator()(const SegmentCause& e) const {
+    return fmt::format("cause of event {}: {} {}", e.packet.value, e.trigger, e.name);
+  }
+  std::string operator()(const LinkAction& e) const {
+    return e.delay_ns == 0 ? fmt::format("link: {}", e.action)
+                           : fmt::format("link: {} {} ms", e.action, static_cast<double>(e.delay_ns) / 1e6);
+  }
+  std::string operator()(const Note& e) const { return e.text; }
+  std::string operator()(const ExpectationFailed& e) const {
+    return fmt::format("expected {}, but {}", e.expected, e.actual);
+  }
+  std::string operator()(const Loss& e) const {
+    return fmt::format("lost {} {}{}", e.count, e.what, e.why.empty() ? "" : ": " + e.why);
+  }
+};
+
+// The entry of a CallReturned: nearest before it, for calls are short.
+const CallEntered* find_entry(const Recording& recording, const Event& event) {
+  const auto* returned = std::get_if<CallReturned>(&event.what);
+  if (returned == nullptr) return nullptr;
+  const auto& events = recording.events;
+  const bool inside = !events.empty() && &event >= &events.front() && &event <= &events.back();
+  for (std::size_t i = inside ? static_cast<std::size_t>(&event - events.data()) : events.size(); i-- > 0;) {
+    const auto* entered = std::get_if<CallEntered>(&events[i].what);
+    if (entered != nullptr && entered->call == returned->call) return entered;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string call_line(const CallEntered& entered, const CallReturned* returned) {
+  return base::escape_controls(line_of(entered, returned));
+}
+
+std::string message(const Event& event, const CallEntered* entered) {
+  return base::escape_controls(std::visit(Lines{entered}, event.what));
+}
+
+std::string message(const Recording& recording, const Event& event) {
+  return message(event, find_entry(recording, event));
+}
+
+}  // namespace tcpwhy::recording

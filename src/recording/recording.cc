@@ -1,0 +1,54 @@
+#include "recording/recording.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "recording/fields.h"
+
+namespace tcpwhy::recording {
+namespace {
+
+// Calls f(id) for each EventId inside `what`, whichever member it is.
+template <class F>
+void for_each_event_id(What& what, F&& f) {
+  const auto visit_member = [&f](std::string_view, auto& member) {
+    using Member = std::remove_cvref_t<decltype(member)>;
+    if constexpr (std::is_same_v<Member, EventId>) f(member);
+    if constexpr (std::is_same_v<Member, std::optional<EventId>>)
+      if (member) f(*member);
+  };
+  std::visit(
+      [&visit_member](auto& event) {
+        if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(event)>, Packet>) visit_fields(event, visit_member);
+      },
+      what);
+}
+
+}  // namespace
+
+void sort_by_time(Recording& recording) {
+  std::vector<Event>& events = recording.events;
+  if (std::ranges::is_sorted(events, {}, &Event::at)) return;
+
+  std::vector<std::uint32_t> order(events.size());  // order[new position] = old position
+  std::iota(order.begin(), order.end(), 0U);
+  std::ranges::stable_sort(order, {}, [&events](std::uint32_t old) { return events[old].at; });
+
+  std::vector<std::uint32_t> new_position(events.size());
+  std::vector<Event> sorted;
+  sorted.reserve(events.size());
+  for (const std::uint32_t old : order) {
+    new_position[old] = static_cast<std::uint32_t>(sorted.size());
+    sorted.push_back(std::move(events[old]));
+  }
+  for (Event& event : sorted)
+    for_each_event_id(event.what, [&new_position](EventId& id) {
+      if (id.value < new_position.size()) id.value = new_position[id.value];
+    });
+  events = std::move(sorted);
+}
+
+}  // namespace tcpwhy::recording
