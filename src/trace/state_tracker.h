@@ -1,7 +1,7 @@
 // Successive samples of a namespace's sockets -> what changed, as events of the recording.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -24,11 +24,16 @@ class StateTracker {
   // Appends to `events`; in order: what vanished, what changed, what is new. A sample that is not complete closes nothing.
   void update(const SocketSample& sample, std::vector<recording::Event>& events);
 
-  // The last state of each socket that is still there.
-  [[nodiscard]] const std::vector<SocketSnapshot>& sockets() const { return known_; }
+  // Each socket that was there in the last sample, with the cookie that its events carry.
+  [[nodiscard]] std::vector<SocketSnapshot> sockets() const;
 
  private:
-  std::vector<SocketSnapshot> known_;
+  struct Tracked {
+    SocketSnapshot now;                // cookie: the first one seen
+    std::uint64_t kernel_cookie = 0;   // the one it has now
+    std::optional<TcpDetails> told;    // as of the last event: drifts are measured from here
+  };
+  std::vector<Tracked> tracked_;
   std::optional<base::WallTime> previous_begin_;
 };
 
