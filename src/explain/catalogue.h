@@ -1,0 +1,26 @@
+// The texts of the explanations, English and Chinese side by side. A place is written {name}; a test holds that both languages have the
+// same places and that every rule has a row.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "explain/finding.h"
+
+namespace tcpwhy::explain {
+
+struct Text {
+  std::string_view id;  // of the rule
+  std::string_view en, zh;
+  std::string_view remedy_en, remedy_zh;
+};
+std::span<const Text> texts();
+const Text* find_text(std::string_view id);
+
+// The slots of a finding put into the places of a text. An end's name is translated ("server" -> 服务器). A place without a
+// slot stays as it is written, so that it is seen.
+std::string fill(std::string_view text, const std::map<std::string, Slot, std::less<>>& slots, Language language);
+std::string end_name(std::string_view name, Language language);
+
+}  // namespace tcpwhy::explain

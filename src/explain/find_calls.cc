@@ -1,0 +1,269 @@
+// What calls returned, and why: sending, receiving, signals.
+#include <algorithm>
+#include <cerrno>
+
+#include "explain/story.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+using recording::SignalFate;
+using timeline::listener;
+using timeline::opener;
+using timeline::other;
+
+using Slots = std::map<std::string, Slot, std::less<>>;
+
+Slots of(const Story& story, Side side, const Call& call) {
+  return {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"call", story.line(call)}};
+}
+
+EventId end_event(const Call& call) { return call.returned.value_or(EventId{}); }
+
+void find_bad_descriptor(const Story& story, Side side, Findings& findings) {
+  for (const Call* call : story.calls(side))
+    if (call->descriptor_was_closed && story.failed_with(*call, EBADF) && story.caused_by(*call).empty())
+      findings.add("call.bad_descriptor", story, Grade::observed, {call->entered, end_event(*call)}).slots =
+          of(story, side, *call);
+}
+
+// The signal SIGPIPE that came in this call, if the recording has one.
+std::optional<EventId> sigpipe_in(const Story& story, const Call& call, SignalFate fate) {
+  const auto& events = story.timeline.recording->events;
+  for (std::uint32_t i = 0; i < events.size(); ++i) {
+    const auto* signal = std::get_if<recording::Signal>(&events[i].what);
+    if (signal != nullptr && signal->name == "SIGPIPE" && signal->fate == fate && signal->call == call.number)
+      return EventId{i};
+  }
+  return std::nullopt;
+}
+
+// The end of the process inside this call, by SIGPIPE.
+std::optional<EventId> killed_in(const Story& story, const Call& call) {
+  const auto& events = story.timeline.recording->events;
+  for (std::uint32_t i = 0; i < events.size(); ++i) {
+    const auto* ended = std::get_if<recording::ProcessEnded>(&events[i].what);
+    if (ended != nullptr && ended->signal == "SIGPIPE" && ended->call == call.number) return EventId{i};
+  }
+  return std::nullopt;
+}
+
+// A sending call that met the end of the connection: it returned EPIPE, or its process died of SIGPIPE before it could.
+bool broke(const Story& story, const Call& call) {
+  return story.failed_with(call, EPIPE) || killed_in(story, call).has_value();
+}
+
+// What one side's sending calls saw, walked in order.
+class SendingWalk {
+ public:
+  SendingWalk(const Story& story, Side side, Findings& findings)
+      : story_(story), side_(side), findings_(findings), peer_fin_(story.fin_of(other(side))), reset_(relevant_reset()) {}
+
+  void run() {
+    for (const Call* call : story_.calls(side_, CallFamily::sending)) {
+      if (call->descriptor_was_closed) continue;
+      if (broke(story_, *call))
+        broken(*call);
+      else if (story_.failed_with(*call, ECONNRESET))
+        connection_reset(*call);
+      else if (story_.succeeded(*call))
+        succeeded(*call);
+    }
+  }
+
+ private:
+  // The reset that reached this side.
+  [[nodiscard]] const Segment* relevant_reset() const { return story_.reset_of(other(side_)); }
+
+  void broken(const Call& call) {
+    const auto entered = story_.time(call.entered);
+    std::vector<EventId> evidence = {call.entered, end_event(call)};
+    if (story_.shut(side_, "SHUT_WR", entered)) {
+      findings_.add("call.send_after_shutdown", story_, Grade::observed, evidence).slots = of(story_, side_, call);
+      return;
+    }
+    if (reset_ == nullptr || !story_.arrived_before(reset_, entered)) return;
+    evidence.push_back(*reset_->arrived);
+    if (error_taken_) {
+      findings_.add("send.broken_pipe_later", story_, Grade::derived, evidence).slots = of(story_, side_, call);
+      return;
+    }
+    if (!story_.arrived_before(peer_fin_, story_.time(*reset_->arrived))) return;
+    evidence.push_back(*peer_fin_->arrived);
+    auto& finding = findings_.add("send.broken_pipe", story_, Grade::derived, evidence);
+    finding.slots = of(story_, side_, call);
+    finding.slots["after"] = entered - story_.time(*reset_->arrived);
+  }
+
+  void connection_reset(const Call& call) {
+    error_taken_ = true;
+    if (reset_ == nullptr || !reset_->arrived) return;
+    findings_.add("send.connection_reset", story_, Grade::derived, {*reset_->arrived, end_event(call)}).slots =
+        of(story_, side_, call);
+    if (!sigpipe_in(story_, call, SignalFate::handled) && !sigpipe_in(story_, call, SignalFate::delivered))
+      findings_.add("signal.none_with_econnreset", story_, Grade::derived, {end_event(call)}).slots =
+          of(story_, side_, call);
+  }
+
+  void succeeded(const Call& call) {
+    const auto entered = story_.time(call.entered);
+    if (!story_.arrived_before(peer_fin_, entered)) return;
+    // Its peer only shut down its sending half: that is what half-close is for.
+    const auto peer_shut = story_.calls(other(side_), CallFamily::shutting);
+    if (!peer_shut.empty() && story_.closing_call(other(side_)) == nullptr) return;
+    std::vector<EventId> evidence = {*peer_fin_->arrived, call.entered, end_event(call)};
+    if (sent_after_fin_ && reset_ != nullptr && !story_.arrived_before(reset_, story_.time(end_event(call)))) {
+      if (reset_->arrived) evidence.push_back(*reset_->arrived);
+      findings_.add("send.before_reset", story_, Grade::observed, evidence).slots = of(story_, side_, call);
+      if (never_left(call)) findings_.add("send.not_sent", story_, Grade::derived, evidence).slots = of(story_, side_, call);
+    } else if (!sent_after_fin_) {
+      auto& finding = findings_.add("send.after_peer_closed", story_, Grade::observed, evidence);
+      finding.slots = of(story_, side_, call);
+      finding.slots["after"] = entered - story_.time(*peer_fin_->arrived);
+    }
+    sent_after_fin_ = true;
+  }
+
+  // No segment of this side left between the call and the reset's arrival.
+  [[nodiscard]] bool never_left(const Call& call) const {
+    if (!reset_->arrived) return false;
+    return std::ranges::none_of(story_.connection.segments, [&](auto s) {
+      const Segment& segment = story_.timeline.segments[s];
+      return segment.from == side_ && segment.tcp.payload_length > 0 && segment.departed > call.entered &&
+             segment.departed < *reset_->arrived;
+    });
+  }
+
+  const Story& story_;
+  Side side_;
+  Findings& findings_;
+  const Segment* peer_fin_;
+  const Segment* reset_;
+  bool error_taken_ = false, sent_after_fin_ = false;
+};
+
+// What one side's receiving calls saw, walked in order.
+class ReceivingWalk {
+ public:
+  ReceivingWalk(const Story& story, Side side, Findings& findings)
+      : story_(story), side_(side), findings_(findings), peer_fin_(story.fin_of(other(side))),
+        reset_(story.reset_of(other(side))) {}
+
+  void run() {
+    for (const Call* call : story_.calls(side_, CallFamily::receiving)) {
+      if (call->descriptor_was_closed || !call->returned) continue;
+      if (story_.failed_with(*call, ECONNRESET))
+        connection_reset(*call);
+      else if (story_.result(*call) == 0)
+        zero(*call);
+      else if (story_.result(*call) > 0)
+        data(*call);
+    }
+    report_ends();
+  }
+
+ private:
+  void connection_reset(const Call& call) {
+    error_taken_ = true;
+    if (reset_ == nullptr || !reset_->arrived) return;
+    findings_.add("recv.connection_reset", story_, Grade::derived, {*reset_->arrived, *call.returned}).slots =
+        of(story_, side_, call);
+  }
+
+  void zero(const Call& call) {
+    const auto returned = story_.time(*call.returned);
+    if (error_taken_) {
+      findings_.add("recv.zero_after_error", story_, Grade::observed, {*call.returned}).slots = of(story_, side_, call);
+    } else if (story_.arrived_before(peer_fin_, returned)) {
+      auto& list = story_.arrived_before(reset_, story_.time(call.entered)) ? after_reset_ : after_fin_;
+      list.push_back(*call.returned);
+    } else if (story_.shut(side_, "SHUT_RD", returned)) {
+      findings_.add("call.recv_after_shutdown", story_, Grade::observed, {call.entered, *call.returned}).slots =
+          of(story_, side_, call);
+    }
+  }
+
+  void data(const Call& call) {
+    if (!story_.arrived_before(reset_, story_.time(call.entered))) return;
+    auto& finding = findings_.add("recv.data_before_reset", story_, Grade::observed, {*reset_->arrived, *call.returned});
+    finding.slots = of(story_, side_, call);
+    finding.slots["bytes"] = story_.result(call);
+  }
+
+  void report_ends() {
+    const auto report = [&](std::string_view rule, std::vector<EventId> zeros, const Segment* cause) {
+      if (zeros.empty()) return;
+      const auto times = static_cast<std::int64_t>(zeros.size());
+      zeros.push_back(*cause->arrived);
+      findings_.add(rule, story_, Grade::derived, zeros).slots = {
+          {"who", story_.name(side_)}, {"peer", story_.name(other(side_))}, {"times", times}};
+    };
+    report("recv.end_of_file", after_fin_, peer_fin_);
+    report("recv.end_of_file_after_reset", after_reset_, reset_);
+  }
+
+  const Story& story_;
+  Side side_;
+  Findings& findings_;
+  const Segment* peer_fin_;
+  const Segment* reset_;
+  std::vector<EventId> after_fin_, after_reset_;
+  bool error_taken_ = false;
+};
+
+// The actor's last word on SIGPIPE before `call`: rt_sigaction(SIGPIPE, {sa_handler=SIG_IGN...
+bool ignores_sigpipe(const Story& story, const Call& call) {
+  bool ignores = false;
+  for (const Call& other_call : story.timeline.calls) {
+    if (other_call.entered > call.entered) break;
+    const auto& entered = story.timeline.entered(other_call);
+    if (other_call.actor != call.actor || entered.arguments.find("SIGPIPE") == std::string::npos) continue;
+    if (entered.name == "signal" || entered.name == "rt_sigaction" || entered.name == "sigaction")
+      ignores = entered.arguments.find("SIG_IGN") != std::string::npos;
+  }
+  return ignores;
+}
+
+}  // namespace
+
+void find_sending(const Story& story, Findings& findings) {
+  for (const Side side : {opener, listener}) {
+    find_bad_descriptor(story, side, findings);
+    SendingWalk(story, side, findings).run();
+  }
+}
+
+void find_receiving(const Story& story, Findings& findings) {
+  for (const Side side : {opener, listener}) ReceivingWalk(story, side, findings).run();
+}
+
+void find_signals(const Story& story, Findings& findings) {
+  for (const Side side : {opener, listener}) {
+    for (const Call* call : story.calls(side, CallFamily::sending)) {
+      if (const auto end = killed_in(story, *call)) {
+        auto& finding = findings.add("signal.killed", story, Grade::observed, {call->entered, *end});
+        finding.slots = of(story, side, *call);
+        finding.slots["status"] = std::int64_t{128 + 13};
+        continue;
+      }
+      if (!story.failed_with(*call, EPIPE)) continue;
+      const auto handled = sigpipe_in(story, *call, SignalFate::handled);
+      const bool asked = story.timeline.entered(*call).arguments.find("MSG_NOSIGNAL") != std::string::npos;
+      std::string_view rule;
+      std::vector<EventId> evidence = {call->entered, *call->returned};
+      if (handled) {
+        rule = "signal.handled";
+        evidence.push_back(*handled);
+      } else if (asked) {
+        rule = "signal.not_asked_for";
+      } else if (ignores_sigpipe(story, *call)) {
+        rule = "signal.ignored";
+      } else {
+        continue;
+      }
+      findings.add(rule, story, Grade::observed, evidence).slots = of(story, side, *call);
+    }
+  }
+}
+
+}  // namespace tcpwhy::explain

@@ -1,0 +1,156 @@
+#include <algorithm>
+
+#include "explain/story.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+using timeline::listener;
+using timeline::opener;
+using timeline::other;
+using timeline::Timer;
+using timeline::Trigger;
+
+void find_fin(const Story& story, Side side, Findings& findings) {
+  const Segment* fin = story.fin_of(side);
+  if (fin == nullptr) return;
+  const auto& cause = fin->cause;
+  if (cause.trigger == Trigger::process_end) {
+    findings.add("close.fin_at_exit", story, cause.grade, {fin->departed, *cause.by}).slots = {{"who", story.name(side)}};
+    return;
+  }
+  if (cause.trigger != Trigger::call) return;
+  const Call* call = story.call_at(*cause.by);
+  if (call == nullptr) return;
+  const bool shut = story.family(*call) == CallFamily::shutting;
+  auto& finding = findings.add(shut ? "shutdown.fin" : "close.fin", story, cause.grade,
+                               {call->entered, fin->departed, fin->arrived.value_or(EventId{})});
+  finding.slots = {{"who", story.name(side)},
+                   {"peer", story.name(other(side))},
+                   {"after", story.time(fin->departed) - story.time(call->entered)}};
+}
+
+// close() that came back, caused nothing, and was followed by this side's later segments or by a connection that lives on.
+void find_silent_close(const Story& story, Side side, Findings& findings) {
+  const Call* close = story.closing_call(side);
+  if (close == nullptr || !story.succeeded(*close) || !story.caused_by(*close).empty()) return;
+  const auto state = story.state(side, story.time(*close->returned));
+  if (state != tcp::State::established && state != tcp::State::close_wait) return;
+  findings.add("close.nothing_sent", story, Grade::derived, {close->entered, *close->returned}).slots = {
+      {"who", story.name(side)}};
+}
+
+std::string_view rule_for_delayed_ack(const Story& story, const Segment& fin, const Segment& started_by) {
+  if (&started_by != &fin) return "fin_ack.covers_data";
+  const bool had_data = story.bytes_arrived(other(fin.from), story.time(*fin.arrived)) > 0;
+  return had_data ? "fin_ack.delayed" : "fin_ack.next_tick";
+}
+
+void find_fin_ack(const Story& story, Side side, Findings& findings) {
+  const Segment* fin = story.fin_of(side);
+  if (fin == nullptr || !fin->arrived) return;
+  const Segment* ack = story.acknowledgment_of(*fin);
+  if (ack == nullptr) return;
+  const auto after = story.time(ack->departed) - story.time(*fin->arrived);
+  std::vector<EventId> evidence = {*fin->arrived, ack->departed};
+  evidence.insert(evidence.end(), ack->cause.evidence.begin(), ack->cause.evidence.end());
+  const auto add = [&](std::string_view rule, Grade grade) -> Finding& {
+    auto& finding = findings.add(rule, story, grade, evidence);
+    finding.slots = {{"acker", story.name(ack->from)}, {"after", after}};
+    return finding;
+  };
+  if (ack->tcp.flags.rst()) return;
+  if (ack->tcp.flags.fin() && ack == story.fin_of(ack->from)) {
+    add("fin_ack.on_fin", Grade::observed);
+  } else if (ack->tcp.payload_length > 0) {
+    add("fin_ack.on_data", Grade::observed);
+  } else if (ack->cause.timer == Timer::delayed_ack && ack->cause.by) {
+    const auto started = std::ranges::find(story.timeline.segments, *ack->cause.by,
+                                           [](const Segment& s) { return s.arrived.value_or(EventId{}); });
+    if (started == story.timeline.segments.end()) return;
+    auto& finding = add(rule_for_delayed_ack(story, *fin, *started), ack->cause.grade);
+    finding.slots["after_data"] = story.time(ack->departed) - story.time(*started->arrived);
+    finding.evidence.insert(finding.evidence.begin(), *started->arrived);
+    std::ranges::sort(finding.evidence);
+    finding.evidence.erase(std::ranges::unique(finding.evidence).begin(), finding.evidence.end());
+  }
+}
+
+void find_probed_fin(const Story& story, Side side, Findings& findings) {
+  const Segment* fin = story.fin_of(side);
+  if (fin == nullptr) return;
+  for (const auto s : story.connection.segments) {
+    const Segment& again = story.timeline.segments[s];
+    if (again.from != side || &again == fin || !again.tcp.flags.fin()) continue;
+    if (again.segment_class != tcp::SegmentClass::retransmission || again.cause.timer != Timer::tail_loss_probe) continue;
+    std::vector<EventId> evidence = {fin->departed, again.departed};
+    evidence.insert(evidence.end(), again.cause.evidence.begin(), again.cause.evidence.end());
+    findings.add("fin.probed", story, again.cause.grade, evidence).slots = {
+        {"who", story.name(side)}, {"after", story.time(again.departed) - story.time(fin->departed)}};
+    return;
+  }
+}
+
+const timeline::SideChange* change_to(const Story& story, Side side, tcp::State state) {
+  for (const auto& change : story.connection.changes)
+    if (change.side == side && change.to == state) return &change;
+  return nullptr;
+}
+
+void find_end_states(const Story& story, Side side, Findings& findings) {
+  const auto* waits = change_to(story, side, tcp::State::fin_wait_2);
+  const auto* peer_waits = change_to(story, other(side), tcp::State::close_wait);
+  const Call* close = story.closing_call(side);
+  const bool closed = close != nullptr && story.fin_of(side) != nullptr && story.succeeded(*close) &&
+                      story.time(close->entered) < story.time(story.fin_of(side)->departed);
+  if (waits != nullptr && peer_waits != nullptr && closed) {
+    const bool sampled = waits->sampled && peer_waits->sampled;
+    std::vector<EventId> evidence = {waits->event, peer_waits->event};
+    if (waits->sampled) evidence.push_back(*waits->sampled);
+    if (peer_waits->sampled) evidence.push_back(*peer_waits->sampled);
+    findings.add("close.orphan_waits", story, sampled ? Grade::observed : Grade::derived, evidence).slots = {
+        {"who", story.name(side)}, {"peer", story.name(other(side))}};
+  }
+  if (change_to(story, side, tcp::State::time_wait) != nullptr &&
+      change_to(story, other(side), tcp::State::last_ack) != nullptr)
+    findings.add("close.both", story, Grade::derived, {change_to(story, side, tcp::State::time_wait)->event}).slots = {
+        {"who", story.name(side)}, {"peer", story.name(other(side))}};
+}
+
+// Data of the other side that arrived and was read after this side's shutdown(SHUT_WR).
+void find_half_close(const Story& story, Side side, Findings& findings) {
+  for (const Call* shutdown : story.calls(side, CallFamily::shutting)) {
+    if (!story.succeeded(*shutdown) || story.timeline.entered(*shutdown).arguments.find("SHUT_WR") == std::string::npos)
+      continue;
+    const Segment* data = nullptr;
+    for (const auto s : story.connection.segments) {
+      const Segment& segment = story.timeline.segments[s];
+      if (segment.from != side && segment.tcp.payload_length > 0 && segment.departed > *shutdown->returned && segment.arrived)
+        data = &segment;
+      if (data != nullptr) break;
+    }
+    if (data == nullptr) continue;
+    for (const Call* recv : story.calls(side, CallFamily::receiving)) {
+      if (!recv->returned || *recv->returned < *data->arrived || story.result(*recv) <= 0) continue;
+      findings.add("shutdown.half_close", story, Grade::observed,
+                   {shutdown->entered, *data->arrived, *recv->returned}).slots = {
+          {"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", story.result(*recv)}};
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void find_closing(const Story& story, Findings& findings) {
+  for (const Side side : {opener, listener}) {
+    find_fin(story, side, findings);
+    find_silent_close(story, side, findings);
+    find_fin_ack(story, side, findings);
+    find_probed_fin(story, side, findings);
+    find_end_states(story, side, findings);
+    find_half_close(story, side, findings);
+  }
+}
+
+}  // namespace tcpwhy::explain

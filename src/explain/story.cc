@@ -1,0 +1,194 @@
+#include "explain/story.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+struct CallRow {
+  std::string_view name;
+  CallFamily family;
+};
+constexpr CallRow call_rows[] = {
+    {"send", CallFamily::sending},        {"sendto", CallFamily::sending},      {"sendmsg", CallFamily::sending},
+    {"sendmmsg", CallFamily::sending},    {"write", CallFamily::sending},       {"writev", CallFamily::sending},
+    {"sendfile", CallFamily::sending},    {"splice", CallFamily::sending},      {"recv", CallFamily::receiving},
+    {"recvfrom", CallFamily::receiving},  {"recvmsg", CallFamily::receiving},   {"read", CallFamily::receiving},
+    {"readv", CallFamily::receiving},     {"close", CallFamily::closing},       {"close_range", CallFamily::closing},
+    {"shutdown", CallFamily::shutting},   {"connect", CallFamily::connecting},  {"accept", CallFamily::accepting},
+    {"accept4", CallFamily::accepting},   {"setsockopt", CallFamily::option},
+};
+
+}  // namespace
+
+CallFamily family_of(std::string_view call_name) {
+  const auto* row = std::ranges::find(call_rows, call_name, &CallRow::name);
+  return row == std::end(call_rows) ? CallFamily::other : row->family;
+}
+
+Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
+    : timeline(whole), connection(whole.connections[i]), index(i) {
+  for (const auto c : connection.calls) {
+    const Call& call = timeline.calls[c];
+    calls_[call.side].push_back(&call);
+  }
+  for (const auto s : connection.segments) {
+    const Segment& segment = timeline.segments[s];
+    if (segment.tcp.flags.fin() && fin_[segment.from] == nullptr) fin_[segment.from] = &segment;
+    if (segment.tcp.flags.rst() && reset_[segment.from] == nullptr) reset_[segment.from] = &segment;
+  }
+  calls_known_ = std::ranges::count(timeline.recording->provenance.observed, "calls") > 0;
+}
+
+std::vector<const Call*> Story::calls(Side side, CallFamily wanted) const {
+  std::vector<const Call*> found;
+  for (const Call* call : calls_[side])
+    if (family(*call) == wanted) found.push_back(call);
+  return found;
+}
+
+std::string Story::line(const Call& call) const {
+  return recording::call_line(timeline.entered(call), timeline.returned(call));
+}
+
+std::int64_t Story::result(const Call& call) const {
+  const auto* returned = timeline.returned(call);
+  return returned == nullptr ? -1 : returned->result;
+}
+
+bool Story::succeeded(const Call& call) const {
+  const auto* returned = timeline.returned(call);
+  return returned != nullptr && returned->result >= 0;
+}
+
+bool Story::failed_with(const Call& call, int error) const {
+  const auto* returned = timeline.returned(call);
+  return returned != nullptr && returned->result < 0 && returned->error == error;
+}
+
+const Call* Story::call_at(EventId entered) const {
+  for (const auto& side : calls_)
+    for (const Call* call : side)
+      if (call->entered == entered) return call;
+  return nullptr;
+}
+
+std::optional<base::WallTime> Story::arrival(const Segment* segment) const {
+  if (segment == nullptr || !segment->arrived) return std::nullopt;
+  return time(*segment->arrived);
+}
+
+bool Story::arrived_before(const Segment* segment, base::WallTime when) const {
+  const auto arrived = arrival(segment);
+  return arrived && *arrived <= when;
+}
+
+const Segment* Story::acknowledgment_of(const Segment& of) const {
+  if (!of.arrived) return nullptr;
+  const auto end = tcp::advance(of.tcp.seq, of.tcp.sequence_length());
+  for (const auto s : connection.segments) {
+    const Segment& segment = timeline.segments[s];
+    if (segment.from == of.from || segment.departed < *of.arrived || !segment.tcp.flags.ack()) continue;
+    if (tcp::at_or_before(end, segment.tcp.ack)) return &segment;
+  }
+  return nullptr;
+}
+
+std::vector<const Segment*> Story::caused_by(const Call& call) const {
+  std::vector<const Segment*> caused;
+  for (const auto s : connection.segments) {
+    const Segment& segment = timeline.segments[s];
+    if (segment.cause.trigger == timeline::Trigger::call && segment.cause.by == call.entered) caused.push_back(&segment);
+  }
+  return caused;
+}
+
+const Call* Story::closing_call(Side side) const {
+  for (const Call* call : calls_[side])
+    if (family(*call) == CallFamily::closing && !call->descriptor_was_closed) return call;
+  return nullptr;
+}
+
+bool Story::shut(Side side, std::string_view how, base::WallTime before) const {
+  return std::ranges::any_of(calls_[side], [&](const Call* call) {
+    const auto& entered = timeline.entered(*call);
+    if (entered.name != "shutdown" || !succeeded(*call) || time(call->entered) >= before) return false;
+    return entered.arguments.find(how) != std::string::npos || entered.arguments.find("SHUT_RDWR") != std::string::npos;
+  });
+}
+
+std::uint64_t Story::bytes_arrived(Side side, base::WallTime by) const {
+  std::uint64_t bytes = 0;
+  for (const auto s : connection.segments) {
+    const Segment& segment = timeline.segments[s];
+    if (segment.from != side && segment.received.advances && arrived_before(&segment, by))
+      bytes += segment.tcp.payload_length;
+  }
+  return bytes;
+}
+
+std::uint64_t Story::bytes_read(Side side, base::WallTime by) const {
+  std::uint64_t bytes = 0;
+  for (const Call* call : calls(side, CallFamily::receiving)) {
+    const auto& entered = timeline.entered(*call);
+    if (call->returned && time(*call->returned) <= by && result(*call) > 0 &&
+        entered.arguments.find("MSG_PEEK") == std::string::npos)
+      bytes += static_cast<std::uint64_t>(result(*call));
+  }
+  return bytes;
+}
+
+tcp::State Story::state(Side side, base::WallTime at) const {
+  tcp::State state = tcp::State::not_seen;
+  for (const auto& change : connection.changes) {
+    if (change.side != side) continue;
+    if (time(change.event) > at) break;
+    state = change.to;
+  }
+  return state;
+}
+
+std::optional<EventId> Story::counter_moved(std::string_view counter, Side side, base::WallTime covering) const {
+  const auto& events = timeline.recording->events;
+  for (std::uint32_t i = 0; i < events.size(); ++i) {
+    const auto* moved = std::get_if<recording::CounterMoved>(&events[i].what);
+    if (moved == nullptr || moved->name != counter || moved->host != connection.sides[side].host) continue;
+    if (moved->not_before <= covering && covering <= events[i].at) return EventId{i};
+  }
+  return std::nullopt;
+}
+
+Finding& Findings::add(std::string_view rule, const Story& story, Grade grade, std::vector<EventId> evidence) {
+  std::erase_if(evidence, [](EventId id) { return !id.valid(); });
+  std::ranges::sort(evidence);
+  evidence.erase(std::ranges::unique(evidence).begin(), evidence.end());
+  Finding finding;
+  finding.rule = find_rule(rule);
+  TCPWHY_CHECK(finding.rule != nullptr);
+  TCPWHY_CHECK(!evidence.empty());
+  finding.grade = grade;
+  finding.connection = story.index;
+  finding.evidence = std::move(evidence);
+  findings_.push_back(std::move(finding));
+  return findings_.back();
+}
+
+std::vector<Finding> find(const Timeline& timeline) {
+  Findings findings;
+  for (timeline::ConnectionIndex i = 0; i < timeline.connections.size(); ++i) {
+    const Story story(timeline, i);
+    find_opening(story, findings);
+    find_closing(story, findings);
+    find_resets(story, findings);
+    find_sending(story, findings);
+    find_receiving(story, findings);
+    find_signals(story, findings);
+  }
+  auto found = findings.take();
+  std::ranges::stable_sort(found, {}, [](const Finding& f) { return f.evidence.back(); });
+  return found;
+}
+
+}  // namespace tcpwhy::explain

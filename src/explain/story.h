@@ -1,0 +1,89 @@
+// A connection prepared for the rules: its calls and segments by side, with the questions that rules ask of them.
+// Not for other rooms.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "explain/finding.h"
+
+namespace tcpwhy::explain {
+
+using timeline::Call;
+using timeline::Connection;
+using timeline::EventId;
+using timeline::Segment;
+using timeline::Side;
+using timeline::Timeline;
+
+enum class CallFamily : std::uint8_t { sending, receiving, closing, shutting, connecting, accepting, option, other };
+CallFamily family_of(std::string_view call_name);
+
+class Story {
+ public:
+  Story(const Timeline& whole, timeline::ConnectionIndex index);
+
+  const Timeline& timeline;
+  const Connection& connection;
+  const timeline::ConnectionIndex index;
+
+  [[nodiscard]] const std::string& name(Side side) const { return connection.sides[side].name; }
+  [[nodiscard]] base::WallTime time(EventId id) const { return timeline.time_of(id); }
+  [[nodiscard]] const std::vector<const Call*>& calls(Side side) const { return calls_[side]; }
+  [[nodiscard]] std::vector<const Call*> calls(Side side, CallFamily family) const;
+  [[nodiscard]] CallFamily family(const Call& call) const { return family_of(timeline.entered(call).name); }
+  // strace's line; `with_result` false leaves " = 5" away.
+  [[nodiscard]] std::string line(const Call& call) const;
+
+  // The return value; -1 and error() for a failure. A call that never came back has neither.
+  [[nodiscard]] bool came_back(const Call& call) const { return call.returned.has_value(); }
+  [[nodiscard]] bool succeeded(const Call& call) const;
+  [[nodiscard]] bool failed_with(const Call& call, int error) const;
+  [[nodiscard]] std::int64_t result(const Call& call) const;
+  [[nodiscard]] const Call* call_at(EventId entered) const;
+
+  // The first FIN and the first RST that this side sent.
+  [[nodiscard]] const Segment* fin_of(Side side) const { return fin_[side]; }
+  [[nodiscard]] const Segment* reset_of(Side side) const { return reset_[side]; }
+  // When it reached the other side, if it did.
+  [[nodiscard]] std::optional<base::WallTime> arrival(const Segment* segment) const;
+  [[nodiscard]] bool arrived_before(const Segment* segment, base::WallTime when) const;
+  // The first segment from `side` after that event which acknowledges everything up to the end of `of`.
+  [[nodiscard]] const Segment* acknowledgment_of(const Segment& of) const;
+  [[nodiscard]] std::vector<const Segment*> caused_by(const Call& call) const;
+  // The first call that ended this side's use of the socket: close(), or null.
+  [[nodiscard]] const Call* closing_call(Side side) const;
+  [[nodiscard]] bool shut(Side side, std::string_view how, base::WallTime before) const;
+  // Payload bytes that had reached `side` by then, and bytes that its calls had taken.
+  [[nodiscard]] std::uint64_t bytes_arrived(Side side, base::WallTime by) const;
+  [[nodiscard]] std::uint64_t bytes_read(Side side, base::WallTime by) const;
+  [[nodiscard]] tcp::State state(Side side, base::WallTime at) const;
+  // The first event after `after` of a counter's move, in this side's namespace.
+  [[nodiscard]] std::optional<EventId> counter_moved(std::string_view counter, Side side, base::WallTime covering) const;
+  [[nodiscard]] bool calls_known() const { return calls_known_; }
+
+ private:
+  std::array<std::vector<const Call*>, 2> calls_;
+  std::array<const Segment*, 2> fin_{}, reset_{};
+  bool calls_known_ = false;
+};
+
+// Puts findings together. `evidence` may hold invalid ids; they are left out.
+class Findings {
+ public:
+  Finding& add(std::string_view rule, const Story& story, Grade grade, std::vector<EventId> evidence);
+  std::vector<Finding> take() { return std::move(findings_); }
+
+ private:
+  std::vector<Finding> findings_;
+};
+
+void find_opening(const Story& story, Findings& findings);
+void find_closing(const Story& story, Findings& findings);
+void find_resets(const Story& story, Findings& findings);
+void find_sending(const Story& story, Findings& findings);
+void find_receiving(const Story& story, Findings& findings);
+void find_signals(const Story& story, Findings& findings);
+
+}  // namespace tcpwhy::explain
