@@ -1,0 +1,309 @@
+// Arguments of calls and what is expected of them, read by the rows of the call table.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lab/names.h"
+#include "lab/scenario_parser.h"
+#include "lab/syntax.h"
+
+namespace tcpwhy::lab::syntax {
+namespace {
+
+constexpr std::int64_t highest_timeout_ms = 3'600'000;
+
+class ArgumentParser {
+ public:
+  ArgumentParser(Cursor& cursor, const CallRow& row, const ArgumentStyle& style) : cursor_(cursor), row_(row), style_(style) {
+    spec_.id = row.id;
+  }
+
+  Parsed<CallSpec> parse() {
+    for (const Parameter& parameter : row_.parameters) {
+      if (!comes(parameter)) {
+        if (!parameter.optional) return cursor_.expected(describe_parameter(parameter.kind));
+        continue;
+      }
+      if (const auto read = read_one(parameter.kind); !read) return std::unexpected(read.error());
+      if (!style_.typed && parameter.kind != ParameterKind::option_values) comma_ = cursor_.take(",");
+      if (comma_ && nothing_left()) return cursor_.expected("an argument after the comma");
+    }
+    if (!nothing_left()) return cursor_.expected(fmt::format("the end of the arguments: {}", row_.usage));
+    return std::move(spec_);
+  }
+
+ private:
+  [[nodiscard]] bool nothing_left() const { return cursor_.at_end() || (!style_.typed && cursor_.peek().is(")")); }
+
+  // Whether the next token is this parameter; the required ones take what comes and complain.
+  [[nodiscard]] bool comes(const Parameter& parameter) const {
+    if (nothing_left()) return false;
+    if (!style_.typed && started_ && !comma_) return false;
+    const Token& token = cursor_.peek();
+    const bool word = token.kind == Token::Kind::word;
+    switch (parameter.kind) {
+      case ParameterKind::descriptor: return word && style_.is_descriptor && style_.is_descriptor(token.text);
+      case ParameterKind::size: return word && parse_number(token.text).has_value();
+      case ParameterKind::message_flags: return !word || !parse_number(token.text);
+      default: return true;
+    }
+  }
+
+  Parsed<void> read_one(ParameterKind kind) {
+    started_ = true;
+    comma_ = false;
+    switch (kind) {
+      case ParameterKind::descriptor: spec_.descriptor = cursor_.next().text; return {};
+      case ParameterKind::port: return read_port();
+      case ParameterKind::backlog: return number_into(spec_.number, 1, 1 << 16, kind);
+      case ParameterKind::peer: return read_peer();
+      case ParameterKind::payload: return read_payload();
+      case ParameterKind::size: return read_size();
+      case ParameterKind::message_flags: return read_message_flags();
+      case ParameterKind::how: return read_how();
+      case ParameterKind::status: return number_into(spec_.number, 0, 255, kind);
+      case ParameterKind::timeout: return number_into(spec_.number, -1, highest_timeout_ms, kind);
+      case ParameterKind::option: return read_option();
+      case ParameterKind::option_values: return read_option_values();
+      case ParameterKind::signal: return read_signal();
+      case ParameterKind::disposition: return read_disposition();
+    }
+    return {};
+  }
+
+  static std::string describe_parameter(ParameterKind kind) {
+    switch (kind) {
+      case ParameterKind::descriptor: return "a descriptor";
+      case ParameterKind::port: return "a port (1 to 65535)";
+      case ParameterKind::backlog: return "a backlog (1 to 65536)";
+      case ParameterKind::peer: return "the end to connect to (server, server:9999)";
+      case ParameterKind::payload: return "bytes to send (\"hello\", \"x\" * 1000)";
+      case ParameterKind::size: return "a number of bytes";
+      case ParameterKind::message_flags: return "MSG_* flags joined by |";
+      case ParameterKind::how: return "RD, WR or RDWR";
+      case ParameterKind::status: return "an exit status (0 to 255)";
+      case ParameterKind::timeout: return "a number of milliseconds (-1: for ever)";
+      case ParameterKind::option: return "a socket option such as SO_LINGER, TCP_NODELAY";
+      case ParameterKind::option_values: return "the option's value";
+      case ParameterKind::signal: return "a signal such as SIGPIPE";
+      case ParameterKind::disposition: return "ignore, handle or default";
+    }
+    return {};
+  }
+
+  Parsed<std::int64_t> number(std::int64_t lowest, std::int64_t highest, ParameterKind kind) {
+    const auto value = cursor_.peek().kind == Token::Kind::word ? parse_number(cursor_.peek().text) : std::nullopt;
+    if (!value || *value < lowest || *value > highest) return cursor_.expected(describe_parameter(kind));
+    cursor_.next();
+    return *value;
+  }
+
+  Parsed<void> number_into(std::int32_t& into, std::int64_t lowest, std::int64_t highest, ParameterKind kind) {
+    const auto value = number(lowest, highest, kind);
+    if (!value) return std::unexpected(value.error());
+    into = static_cast<std::int32_t>(*value);
+    return {};
+  }
+
+  Parsed<void> read_port() {
+    // listen(FD, BACKLOG): once a descriptor is named, the number is the backlog.
+    if (row_.id == CallId::listen && !spec_.descriptor.empty()) return number_into(spec_.number, 1, 1 << 16, ParameterKind::backlog);
+    const auto value = number(1, 65535, ParameterKind::port);
+    if (!value) return std::unexpected(value.error());
+    spec_.port = static_cast<std::uint16_t>(*value);
+    return {};
+  }
+
+  Parsed<void> read_peer() {
+    const Token& token = cursor_.peek();
+    if (token.kind != Token::Kind::word) return cursor_.expected(describe_parameter(ParameterKind::peer));
+    const std::size_t colon = token.text.find(':');
+    spec_.peer.end = token.text.substr(0, colon);
+    if (!is_end_name(spec_.peer.end)) return cursor_.expected(describe_parameter(ParameterKind::peer));
+    if (colon != std::string::npos) {
+      const auto port = parse_number(std::string_view(token.text).substr(colon + 1));
+      if (!port || *port < 1 || *port > 65535) return cursor_.expected("a port (1 to 65535) after the colon");
+      spec_.peer.port = static_cast<std::uint16_t>(*port);
+    }
+    cursor_.next();
+    return {};
+  }
+
+  Parsed<void> read_payload() {
+    if (cursor_.peek().kind != Token::Kind::text) return cursor_.expected(describe_parameter(ParameterKind::payload));
+    spec_.payload.bytes = cursor_.next().text;
+    if (!style_.typed && cursor_.take("*")) {
+      const auto times = cursor_.peek().kind == Token::Kind::word ? parse_number(cursor_.peek().text) : std::nullopt;
+      if (!times || *times < 1 || *times > static_cast<std::int64_t>(ScenarioLimits::bytes_of_a_call))
+        return cursor_.expected("how many times (1 or more)");
+      spec_.payload.repeat = static_cast<std::uint32_t>(*times);
+      if (spec_.payload.size() > ScenarioLimits::bytes_of_a_call)
+        return cursor_.expected(fmt::format("at most {} bytes in one call", ScenarioLimits::bytes_of_a_call));
+      cursor_.next();
+    }
+    return {};
+  }
+
+  Parsed<void> read_size() {
+    const auto value = number(0, static_cast<std::int64_t>(ScenarioLimits::bytes_of_a_call), ParameterKind::size);
+    if (!value) return std::unexpected(value.error());
+    spec_.size = static_cast<std::uint64_t>(*value);
+    return {};
+  }
+
+  Parsed<void> read_message_flags() {
+    do {
+      const Token& token = cursor_.peek();
+      const auto flag = token.kind == Token::Kind::word ? find_named(message_flags(), token.text, "MSG_") : std::nullopt;
+      if (!flag) return cursor_.expected(describe_parameter(ParameterKind::message_flags));
+      spec_.flags |= *flag;
+      cursor_.next();
+    } while (cursor_.take("|"));
+    return {};
+  }
+
+  Parsed<void> read_how() {
+    const auto how = find_named(shutdown_ways(), cursor_.peek().text, "SHUT_");
+    if (!how) return cursor_.expected(describe_parameter(ParameterKind::how));
+    spec_.number = *how;
+    cursor_.next();
+    return {};
+  }
+
+  Parsed<void> read_option() {
+    const auto option = find_socket_option(cursor_.peek().text);
+    if (!option) {
+      std::string known;
+      for (const SocketOption& row : socket_options()) known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
+      auto complaint = cursor_.expected("a socket option");
+      complaint.error().hint = fmt::format("known are {}", known);
+      return complaint;
+    }
+    spec_.option = *option;
+    cursor_.next();
+    return {};
+  }
+
+  Parsed<void> read_option_values() {
+    const SocketOption& option = socket_options()[spec_.option];
+    const std::size_t wanted = option.value == OptionValue::linger ? 2 : 1;
+    for (std::size_t i = 0; i < wanted; ++i) {
+      if (i > 0 && !style_.typed && !cursor_.take(",")) return cursor_.expected(fmt::format("a comma and {}'s second value", option.name));
+      const auto value = number(INT32_MIN, INT32_MAX, ParameterKind::option_values);
+      if (!value) return std::unexpected(value.error());
+      spec_.values.push_back(static_cast<std::int32_t>(*value));
+    }
+    return {};
+  }
+
+  Parsed<void> read_signal() {
+    const auto signal = find_signal(cursor_.peek().text);
+    if (!signal) return cursor_.expected(describe_parameter(ParameterKind::signal));
+    spec_.number = *signal;
+    cursor_.next();
+    return {};
+  }
+
+  Parsed<void> read_disposition() {
+    static constexpr NamedNumber words[] = {{"SIG_DFL", 0}, {"SIG_IGN", 1}, {"default", 0}, {"ignore", 1}, {"handle", 2}};
+    const auto found = find_named(words, cursor_.peek().text, "SIG_");
+    if (!found) return cursor_.expected(describe_parameter(ParameterKind::disposition));
+    spec_.disposition = static_cast<Disposition>(*found);
+    cursor_.next();
+    return {};
+  }
+
+  Cursor& cursor_;
+  const CallRow& row_;
+  const ArgumentStyle& style_;
+  CallSpec spec_;
+  bool started_ = false;
+  bool comma_ = false;  // one stands before the next token
+};
+
+// A number, or names of errno values or poll events joined by |.
+std::optional<std::int64_t> named_value(std::string_view word) {
+  if (const auto number = parse_number(word)) return number;
+  if (const auto error = find_errno(word)) return *error;
+  if (const auto event = find_named(poll_events(), word, "POLL")) return *event;
+  return std::nullopt;
+}
+
+Parsed<void> parse_result(Cursor& cursor, Expectation& expectation) {
+  if (cursor.peek().kind == Token::Kind::text) {
+    expectation.kind = Expectation::Kind::bytes;
+    expectation.bytes = cursor.next().text;
+    return {};
+  }
+  expectation.kind = Expectation::Kind::number;
+  do {
+    const auto value = cursor.peek().kind == Token::Kind::word ? named_value(cursor.peek().text) : std::nullopt;
+    if (!value) return cursor.expected("a number, a string, an errno such as EPIPE or poll events such as POLLIN|POLLRDHUP");
+    expectation.number |= *value;
+    cursor.next();
+  } while (cursor.take("|"));
+  return {};
+}
+
+Parsed<void> parse_failure(Cursor& cursor, Expectation& expectation) {
+  expectation.kind = Expectation::Kind::error;
+  const auto error = find_errno(cursor.peek().text);
+  if (!error) return cursor.expected("an errno such as EPIPE");
+  expectation.error = *error;
+  cursor.next();
+  while (cursor.peek().kind == Token::Kind::word && cursor.peek().text.starts_with("SIG")) {
+    const auto signal = find_signal(cursor.peek().text);
+    if (!signal) return cursor.expected("a signal such as SIGPIPE");
+    expectation.signals.push_back(*signal);
+    cursor.next();
+  }
+  return {};
+}
+
+}  // namespace
+
+Parsed<CallSpec> parse_arguments(Cursor& cursor, const CallRow& row, const ArgumentStyle& style) {
+  return ArgumentParser(cursor, row, style).parse();
+}
+
+Parsed<Expectation> parse_expectation(Cursor& cursor) {
+  Expectation expectation;
+  const auto note = [&expectation](const Token& token) { expectation.text += (expectation.text.empty() ? "" : " ") + describe(token); };
+  Cursor start = cursor;
+  Parsed<void> read;
+  if (cursor.take("=")) read = parse_result(cursor, expectation);
+  else if (cursor.take("!")) read = parse_failure(cursor, expectation);
+  else if (cursor.take("...")) expectation.kind = Expectation::Kind::blocks;
+  if (!read) return std::unexpected(read.error());
+  while (start.position().column < cursor.position().column && !start.at_end()) note(start.next());
+  return expectation;
+}
+
+Parsed<base::Duration> parse_duration_word(Cursor& cursor) {
+  const auto duration = cursor.peek().kind == Token::Kind::word ? parse_duration(cursor.peek().text) : std::nullopt;
+  if (!duration) return cursor.expected("a time such as 20ms, 1.5s or 300us");
+  cursor.next();
+  return *duration;
+}
+
+Parsed<Bounds> parse_bounds(Cursor& cursor) {
+  Bounds bounds;
+  while (true) {
+    std::optional<base::Duration>* bound = nullptr;
+    if (!bounds.within && cursor.take("within")) bound = &bounds.within;
+    else if (!bounds.after && cursor.take("after")) bound = &bounds.after;
+    else return bounds;
+    const auto duration = parse_duration_word(cursor);
+    if (!duration) return std::unexpected(duration.error());
+    *bound = *duration;
+  }
+}
+
+bool is_end_name(std::string_view word) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  if (word.empty() || word.size() > 32 || !is_letter(word.front()) || word.back() == '.') return false;
+  if (std::ranges::count(word, '.') > 1) return false;
+  return std::ranges::all_of(word, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; });
+}
+
+}  // namespace tcpwhy::lab::syntax
