@@ -1,0 +1,15 @@
+// The report of the laboratory: question by question, the experiments with their timelines, then the answer.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "explain/questions.h"
+#include "render/text.h"
+
+namespace tcpwhy::render {
+
+// The questions that the recordings ask, in their order, each with its experiments; recordings that ask none stand by themselves before.
+std::string lab_report(std::span<const explain::Explained> explained, const TextOptions& options);
+
+}  // namespace tcpwhy::render

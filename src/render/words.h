@@ -1,0 +1,45 @@
+// The few words that views need around the findings, in both languages, and the short forms of calls and segments.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "explain/finding.h"
+#include "timeline/timeline.h"
+
+namespace tcpwhy::render {
+
+enum class Word : std::uint8_t {
+  because_call,     // {who} {call} {row}
+  because_segment,  // {row}
+  because_timer,    // {timer} {row}
+  because_exit,
+  because_unknown,
+  forgotten,        // {state}
+  expected_but,     // {expected} {actual} {line}
+  answer,
+  experiment,
+  contrast,
+  shown_above,      // {title} {question}
+  opening_elided,   // {count}
+  rows,             // {rows}
+  from_experiments, // {titles}
+  what_to_do,
+  legend,
+  not_found,        // {rules}
+  failed,
+  count_connections,
+  nothing_found,
+  grades,
+};
+std::string_view word(Word word, explain::Language language);
+std::string_view timer_words(timeline::Timer timer, explain::Language language);
+std::string_view grade_words(timeline::Grade grade, explain::Language language);
+
+// strace's line with a socket address as 127.0.0.1:9999 instead of {sa_family=AF_INET, ...}, 16.
+std::string short_call(std::string line);
+
+// "[S.] 0 ack 1 mss 65495 sackOK ts wscale 7", "[P.] 1:15 ack 1 (14)": relative numbers, tcpdump's flags.
+std::string segment_words(const timeline::Segment& segment);
+
+}  // namespace tcpwhy::render
