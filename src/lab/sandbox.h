@@ -3,7 +3,8 @@
 //   parent ── clone3(NEWUSER, NEWPID, NEWNET) ──> worker: pid 1 of its pid namespace, uid 0 of its user namespace
 //                                                  └─ whatever it forks: agents, the link's forwarder
 //
-// As root no user namespace is made (unless a capability is missing and one helps). Nothing stays behind, whatever dies:
+// As root no user namespace is made (unless a capability is missing and one helps). The worker's network namespace, and those
+// that it makes, have small socket tables of their own where the kernel can do that, so that sampling them is quick. Nothing stays behind, whatever dies:
 //   * the worker dies    -> the kernel kills all of its pid namespace (pid_namespaces(7)); the network namespaces follow their
 //                           last process and socket
 //   * the parent dies    -> PR_SET_PDEATHSIG(SIGKILL) kills the worker; the race before it is set is closed by a pidfd of the
@@ -11,7 +12,7 @@
 //   * Ctrl-C             -> the worker has a session of its own, so the terminal's signal reaches the parent alone
 //
 // The parent must be single-threaded (PDEATHSIG follows the *thread* that cloned). One parent runs many side by side: poll()
-// on fds() until the earliest deadline() and call pump(); or let SandboxGroup do it.
+// on fds() until the earliest deadline() and call pump(); or let run_sandboxes() do it.
 #pragma once
 
 #include <sys/types.h>
@@ -51,7 +52,9 @@ class Workplace {
 
 // Runs as pid 1: it must wait for its own children by pid, signals that it has no handler for are ignored (pid_namespaces(7)),
 // and processes whose parent dies become its children. `lo` is down and all settings are inherited until it acts (netns.h).
-// Descriptors: 0 is /dev/null, 1 and 2 are the parent's standard error, nothing else is open but SandboxOptions::keep_fds.
+// Descriptors: 0 is /dev/null, 1 and 2 are the parent's standard error, nothing else is open but SandboxOptions::keep_fds and
+// two of the sandbox's own above 500 (close-on-exec): a first socket is 3.
+// All signals have their default disposition and none is blocked.
 // An exception that it throws is reported as an error.
 using Work = std::function<base::Result<Bytes>(Workplace&)>;
 
