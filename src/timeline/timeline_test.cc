@@ -1,0 +1,270 @@
+#include "timeline/timeline.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "recording/testing/story_recorder.h"
+
+namespace tcpwhy::timeline {
+namespace {
+
+using recording::testing::StoryRecorder;
+
+constexpr std::uint16_t F = 0x01, S = 0x02, R = 0x04, P = 0x08, A = 0x10;
+
+// The segments of a story, by their order.
+struct Told {
+  recording::Recording recording;
+  Timeline timeline;
+  explicit Told(StoryRecorder& story) : recording(story.take()), timeline(build(recording)) {}
+  [[nodiscard]] const Segment& last() const { return timeline.segments.back(); }
+  [[nodiscard]] std::string_view call_behind(const Segment& segment) const {
+    return std::get<recording::CallEntered>(timeline.event(*segment.cause.by).what).name;
+  }
+};
+
+// --- Connections and states ------------------------------------------------------------------------------------
+
+TEST(Timeline, one_connection_with_both_ends_named) {
+  StoryRecorder story;
+  story.open();
+  const Told told(story);
+  ASSERT_EQ(told.timeline.connections.size(), 1U);
+  const auto& connection = told.timeline.connections.front();
+  EXPECT_EQ(connection.sides[opener].name, "client");
+  EXPECT_EQ(connection.sides[listener].name, "server");
+  EXPECT_TRUE(connection.sides[listener].listens);
+  EXPECT_EQ(connection.final_states[opener], tcp::State::established);
+  EXPECT_EQ(connection.final_states[listener], tcp::State::established);
+}
+
+TEST(Timeline, a_new_initial_sequence_number_is_a_new_connection) {
+  StoryRecorder story;
+  story.open();
+  story.segment(200, "server", R | A, 1, 1);
+  story.segment(300, "client", S, 5000);
+  const Told told(story);
+  EXPECT_EQ(told.timeline.connections.size(), 2U);
+}
+
+TEST(Timeline, the_kernels_sample_confirms_a_state) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  story.sample(1040, 1200, "client", "ESTABLISHED", "CLOSE-WAIT");
+  const Told told(story);
+  ASSERT_TRUE(told.last().receiver_change);
+  EXPECT_EQ(told.last().receiver_change->to, tcp::State::close_wait);
+  EXPECT_TRUE(told.last().receiver_change->sampled);
+  EXPECT_FALSE(told.last().sender_change->sampled);
+  EXPECT_TRUE(told.timeline.contradictions.empty());
+}
+
+TEST(Timeline, a_sample_that_the_segments_do_not_explain_is_a_contradiction) {
+  StoryRecorder story;
+  story.open();
+  story.sample(500, 600, "client", "ESTABLISHED", "FIN-WAIT-1");
+  const Told told(story);
+  ASSERT_EQ(told.timeline.contradictions.size(), 1U);
+  EXPECT_EQ(told.timeline.contradictions.front().derived, tcp::State::established);
+}
+
+TEST(Timeline, every_event_has_one_entry_and_no_effect_stands_before_its_cause) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  story.segment(5000, "client", A, 1, 2);
+  const Told told(story);
+  EXPECT_EQ(told.timeline.entries.size(), told.recording.events.size());
+  std::set<EventId> placed;
+  for (const auto& entry : told.timeline.entries) {
+    if (entry.kind == EntryKind::departed) {
+      const auto& by = told.timeline.segments[entry.index].cause.by;
+      if (by) {
+        EXPECT_TRUE(placed.contains(*by));
+      }
+    }
+    EXPECT_TRUE(placed.insert(entry.event).second);
+  }
+}
+
+// A clock that is a little off must not put the answer before the question.
+TEST(Timeline, a_kernel_cause_that_is_stamped_late_is_put_first) {
+  StoryRecorder story;
+  story.open();
+  story.segment(1000, "client", P | A, 1, 1, 5);
+  const auto send = story.call("client", 1001, 1100, "send", "3, \"hello\", 5, 0", {5});
+  auto recording = story.take();
+  std::uint32_t packet = 0, call = 0;
+  for (std::uint32_t i = 0; i < recording.events.size(); ++i) {
+    if (std::holds_alternative<recording::Packet>(recording.events[i].what)) packet = i;
+    const auto* entered = std::get_if<recording::CallEntered>(&recording.events[i].what);
+    if (entered != nullptr && entered->call == send) call = i;
+  }
+  recording.events.push_back({recording.events.back().at, {},
+                              recording::SegmentCause{EventId{packet}, "call", "send", EventId{call}, "tcp_sendmsg_locked"}});
+  const auto timeline = build(recording);
+  const auto& cause = timeline.segments.back().cause;
+  EXPECT_EQ(cause.grade, Grade::observed);
+  EXPECT_EQ(cause.trigger, Trigger::call);
+  std::size_t at_packet = 0, at_call = 0;
+  for (std::size_t i = 0; i < timeline.entries.size(); ++i) {
+    if (timeline.entries[i].event.value == packet) at_packet = i;
+    if (timeline.entries[i].event.value == call) at_call = i;
+  }
+  EXPECT_LT(at_call, at_packet);
+}
+
+// --- Causes ----------------------------------------------------------------------------------------------------
+
+TEST(Cause, of_the_handshake) {
+  StoryRecorder story;
+  story.open();
+  const Told told(story);
+  const auto& segments = told.timeline.segments;
+  ASSERT_EQ(segments.size(), 3U);
+  EXPECT_EQ(segments[0].cause.rule, "syn.connect");
+  EXPECT_EQ(told.call_behind(segments[0]), "connect");
+  EXPECT_EQ(segments[1].cause.rule, "syn_ack.answers_syn");
+  EXPECT_EQ(segments[1].cause.by, segments[0].arrived);
+  EXPECT_EQ(segments[2].cause.rule, "ack.completes_handshake");
+}
+
+TEST(Cause, of_a_fin_is_close) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  const Told told(story);
+  EXPECT_EQ(told.last().cause.rule, "fin.close");
+}
+
+TEST(Cause, of_a_fin_without_a_call_is_the_end_of_the_process) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 500, 510, "recv", "4, \"x\", 100, 0", {1});
+  story.segment(1050, "server", F | A, 1, 1);
+  story.event(1500, "server", recording::ProcessEnded{0, "", {}});
+  const Told told(story);
+  EXPECT_EQ(told.last().cause.rule, "fin.process_end");
+}
+
+TEST(Cause, of_the_ack_of_a_fin_is_the_delayed_ack_timer_even_when_it_is_quick) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  story.segment(1250, "client", A, 1, 2);
+  story.counter(1200, 1300, "TcpExt.DelayedACKs");
+  const Told told(story);
+  EXPECT_EQ(told.last().cause.rule, "ack.of_fin_is_delayed");
+  EXPECT_EQ(told.last().cause.timer, Timer::delayed_ack);
+  EXPECT_EQ(told.last().cause.evidence.size(), 1U);
+}
+
+TEST(Cause, of_one_ack_for_data_and_fin_is_the_timer_that_the_data_started) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "send", "4, \"hello\", 5, 0", {5});
+  story.segment(1050, "server", P | A, 1, 1, 5);
+  story.call("server", 5000, 5100, "close", "4");
+  story.segment(5050, "server", F | A, 6, 1);
+  story.segment(41050, "client", A, 1, 7);
+  const Told told(story);
+  const auto& segments = told.timeline.segments;
+  EXPECT_EQ(told.last().cause.by, segments[segments.size() - 3].arrived);
+}
+
+TEST(Cause, of_an_ack_of_data_at_once_is_the_data) {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 1000, 1100, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(1050, "client", P | A, 1, 1, 5);
+  story.segment(1060, "server", A, 1, 6);
+  const Told told(story);
+  EXPECT_EQ(told.last().cause.rule, "ack.of_data_is_immediate");
+  EXPECT_EQ(told.timeline.segments[3].cause.rule, "data.send");
+}
+
+TEST(Cause, of_a_reset_inside_the_peers_send_is_the_segment_not_the_call) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  story.segment(5000, "client", A, 1, 2);
+  story.call("client", 9000, 9100, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(9040, "client", P | A, 1, 2, 5);
+  story.segment(9050, "server", R, 2);
+  const Told told(story);
+  EXPECT_EQ(told.last().cause.rule, "rst.answers_segment");
+  EXPECT_EQ(told.last().cause.trigger, Trigger::segment);
+}
+
+TEST(Cause, of_a_reset_inside_ones_own_close_is_the_call) {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 500, 600, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(550, "client", P | A, 1, 1, 5);
+  story.segment(560, "server", A, 1, 6);
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", R | A, 1, 6);
+  const Told told(story);
+  EXPECT_EQ(told.last().cause.rule, "rst.active_close");
+}
+
+TEST(Cause, of_a_retransmission_follows_the_counters) {
+  for (const auto& [counter, timer] : {std::pair("TcpExt.TCPLossProbes", Timer::tail_loss_probe),
+                                       std::pair("TcpExt.TCPTimeouts", Timer::retransmission)}) {
+    StoryRecorder story;
+    story.open();
+    story.call("client", 1000, 1100, "send", "3, \"hello\", 5, 0", {5});
+    story.segment(1050, "client", P | A, 1, 1, 5);
+    story.segment(9050, "client", P | A, 1, 1, 5);
+    story.counter(9000, 9100, counter);
+    const Told told(story);
+    EXPECT_EQ(told.last().segment_class, tcp::SegmentClass::retransmission);
+    EXPECT_EQ(told.last().cause.timer, timer);
+    EXPECT_EQ(told.last().cause.grade, Grade::derived);
+  }
+}
+
+TEST(Cause, of_a_retransmission_without_counters_is_only_assumed) {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 1000, 1100, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(1050, "client", P | A, 1, 1, 5);
+  story.segment(251050, "client", P | A, 1, 1, 5);
+  const Told told(story);
+  EXPECT_EQ(told.last().cause.grade, Grade::assumed);
+  EXPECT_FALSE(told.last().cause.or_else.empty());
+}
+
+// --- Calls -----------------------------------------------------------------------------------------------------
+
+TEST(Calls, on_a_closed_descriptor_belong_to_what_it_was) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  story.call("server", 2000, 2001, "send", "4, \"hi\", 2, 0", {-1, EBADF});
+  const Told told(story);
+  const auto& call = told.timeline.calls.back();
+  EXPECT_TRUE(call.descriptor_was_closed);
+  ASSERT_TRUE(call.connection);
+  EXPECT_EQ(call.side, listener);
+  EXPECT_TRUE(told.timeline.segments_caused_by(call).empty());
+}
+
+TEST(CauseRules, have_each_id_once_and_a_source) {
+  std::set<std::string_view> ids;
+  for (const auto& rule : cause_rules()) {
+    EXPECT_TRUE(ids.insert(rule.id).second) << rule.id;
+    EXPECT_FALSE(rule.rests_on.empty()) << rule.id;
+  }
+}
+
+}  // namespace
+}  // namespace tcpwhy::timeline
