@@ -1,7 +1,10 @@
 #include "capfile/file_kind.h"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
+
+#include "base/text.h"
 
 namespace tcpwhy::capfile {
 namespace {
@@ -39,7 +42,14 @@ constexpr Magic magics[] = {
     {"SQLite format 3\0"sv, {"an SQLite database", {}}},
 };
 
-bool is_text_byte(std::uint8_t byte) { return byte >= 0x20 ? byte != 0x7f : byte == '\n' || byte == '\r' || byte == '\t'; }
+// UTF-8 without control characters but the ends of lines; its last character may be cut.
+bool is_text(std::string_view bytes) {
+  std::string text(bytes);
+  std::erase_if(text, [](char c) { return c == '\n' || c == '\r' || c == '\t'; });
+  constexpr int longest_tail = 3;
+  for (int i = 0; i < longest_tail && !text.empty() && (text.back() & 0x80) != 0; ++i) text.pop_back();
+  return !text.empty() && base::escape_controls(text) == text;
+}
 
 }  // namespace
 
@@ -49,7 +59,7 @@ FileKind recognise(std::span<const std::uint8_t> start) {
     if (bytes.starts_with(magic.bytes)) return magic.kind;
   if (bytes.find("ustar") == 257) return {"a tar archive", unpack};
   if (std::ranges::all_of(start, [](std::uint8_t byte) { return byte == 0; })) return {"a row of zero bytes", {}};
-  if (std::ranges::all_of(start, is_text_byte))
+  if (is_text(bytes))
     return {"text", "a packet listing cannot be read back; record with tcpdump -w FILE or tcpwhy lab -w FILE"};
   return {"data of another kind", {}};
 }

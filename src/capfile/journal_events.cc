@@ -194,6 +194,14 @@ void read_actor_field(const Indexed& field, std::string_view value, std::vector<
   visit_actor(actors.back(), setter(field.member, value));
 }
 
+// The name comes first and always, so that an actor of whom nothing is known keeps his number.
+void append_actor(std::string& entry, std::size_t number, const recording::Actor& actor) {
+  visit_actor(actor, [&entry, number](std::string_view name, const auto& member) {
+    const std::string text = to_text(member);
+    if (name == "name" || !text.empty()) append_field(entry, field_name(fmt::format("actor_{}_{}", number, name)), text);
+  });
+}
+
 }  // namespace
 
 std::string recording_entry(const recording::Recording& recording, std::uint32_t file_snap_length) {
@@ -209,9 +217,7 @@ std::string recording_entry(const recording::Recording& recording, std::uint32_t
   for (const auto& [key, value] : provenance.labels) append_field(entry, "TCPWHY_LABEL", pair_text(key, value));
   for (const auto& [key, value] : provenance.settings) append_field(entry, "TCPWHY_SETTING", pair_text(key, value));
   for (std::size_t i = 0; i < recording.actors.size(); ++i)
-    visit_actor(recording.actors[i], [&entry, i](std::string_view name, const auto& member) {
-      append_field(entry, field_name(fmt::format("actor_{}_{}", i, name)), to_text(member));
-    });
+    append_actor(entry, i, recording.actors[i]);
   for (std::size_t i = 0; i < recording.interfaces.size(); ++i) {
     const recording::Interface& interface = recording.interfaces[i];
     const auto name = [i](std::string_view member) { return fmt::format("interface_{}_{}", i, member); };
