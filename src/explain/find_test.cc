@@ -1,0 +1,251 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "explain/finding.h"
+#include "explain/questions.h"
+#include "recording/testing/story_recorder.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+using recording::testing::StoryRecorder;
+
+constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
+
+struct Told {
+  recording::Recording recording;
+  Explained explained;
+  explicit Told(StoryRecorder& story) : recording(story.take()), explained(explain(recording)) {}
+  [[nodiscard]] const Finding* finding(std::string_view rule) const {
+    const auto found = std::ranges::find_if(explained.findings, [&](const Finding& f) { return f.rule->id == rule; });
+    return found == explained.findings.end() ? nullptr : &*found;
+  }
+  [[nodiscard]] bool has(std::string_view rule) const { return finding(rule) != nullptr; }
+};
+
+// The server closes at 1 ms; the FIN leaves at 1.05 ms.
+void server_closes(StoryRecorder& story, std::uint32_t seq = 1, std::uint32_t ack = 1) {
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, seq, ack);
+}
+
+TEST(Findings, each_has_evidence) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  story.segment(4000, "client", A, 1, 2);
+  const Told told(story);
+  EXPECT_GE(told.explained.findings.size(), 6U);
+  for (const auto& finding : told.explained.findings) {
+    EXPECT_FALSE(finding.evidence.empty()) << finding.rule->id;
+    EXPECT_EQ(say(finding, Language::en).find('{'), std::string::npos) << say(finding, Language::en);
+    EXPECT_EQ(say(finding, Language::zh).find('{'), std::string::npos) << say(finding, Language::zh);
+  }
+}
+
+TEST(Findings, of_opening) {
+  StoryRecorder story;
+  story.open();
+  const Told told(story);
+  EXPECT_TRUE(told.has("open.handshake"));
+  EXPECT_TRUE(told.has("open.inside_connect"));
+  EXPECT_TRUE(told.has("open.before_accept"));
+  EXPECT_FALSE(told.has("open.refused"));
+}
+
+TEST(Findings, fin_ack_at_the_next_tick_when_no_data_came_before) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  story.segment(4000, "client", A, 1, 2);
+  const Told told(story);
+  EXPECT_TRUE(told.has("fin_ack.next_tick"));
+  EXPECT_FALSE(told.has("fin_ack.delayed"));
+  EXPECT_TRUE(told.has("close.orphan_waits"));
+}
+
+TEST(Findings, fin_ack_after_forty_ms_when_data_came_before) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 500, 600, "send", "4, \"hello\", 5, 0", {5});
+  story.segment(550, "server", P | A, 1, 1, 5);
+  story.segment(560, "client", A, 1, 6);
+  server_closes(story, 6);
+  story.segment(42050, "client", A, 1, 7);
+  const Told told(story);
+  ASSERT_TRUE(told.has("fin_ack.delayed"));
+  EXPECT_EQ(std::get<base::Duration>(told.finding("fin_ack.delayed")->slots.at("after")), std::chrono::milliseconds(41));
+}
+
+TEST(Findings, one_ack_for_data_and_fin) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 500, 600, "send", "4, \"hello\", 5, 0", {5});
+  story.segment(550, "server", P | A, 1, 1, 5);
+  server_closes(story, 6);
+  story.segment(40550, "client", A, 1, 7);
+  const Told told(story);
+  ASSERT_TRUE(told.has("fin_ack.covers_data"));
+  EXPECT_EQ(std::get<base::Duration>(told.finding("fin_ack.covers_data")->slots.at("after_data")), std::chrono::milliseconds(40));
+}
+
+TEST(Findings, ebadf_after_close_without_a_packet) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  story.call("server", 2000, 2001, "send", "4, \"hi\", 2, 0", {-1, EBADF});
+  const Told told(story);
+  ASSERT_TRUE(told.has("call.bad_descriptor"));
+  EXPECT_EQ(told.finding("call.bad_descriptor")->grade, Grade::observed);
+}
+
+void client_sends_and_is_reset(StoryRecorder& story, std::int64_t at, bool fin_acked) {
+  if (fin_acked) story.segment(4000, "client", A, 1, 2);
+  story.call("client", at, at + 100, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(at + 40, "client", P | A, 1, 2, 5);
+  story.segment(at + 50, "server", R, 2);
+}
+
+TEST(Findings, reset_by_the_entry_when_the_fin_had_been_acknowledged) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  client_sends_and_is_reset(story, 9000, true);
+  const Told told(story);
+  EXPECT_TRUE(told.has("send.after_peer_closed"));
+  ASSERT_TRUE(told.has("reset.fin_wait_2_entry"));
+  EXPECT_EQ(told.finding("reset.fin_wait_2_entry")->grade, Grade::derived);
+  EXPECT_FALSE(told.has("reset.orphan_fin_wait_1"));
+}
+
+TEST(Findings, reset_by_the_orphan_when_the_data_itself_acknowledged_the_fin) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  client_sends_and_is_reset(story, 2000, false);
+  story.counter(1990, 2200, "TcpExt.TCPAbortOnData");
+  const Told told(story);
+  ASSERT_TRUE(told.has("reset.orphan_fin_wait_1"));
+  EXPECT_EQ(told.finding("reset.orphan_fin_wait_1")->grade, Grade::derived);
+}
+
+TEST(Findings, a_counter_that_contradicts_lowers_the_grade) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  client_sends_and_is_reset(story, 9000, true);
+  story.counter(8990, 9200, "TcpExt.TCPAbortOnData");
+  const Told told(story);
+  ASSERT_TRUE(told.has("reset.fin_wait_2_entry"));
+  EXPECT_EQ(told.finding("reset.fin_wait_2_entry")->grade, Grade::assumed);
+}
+
+TEST(Findings, reset_for_want_of_a_socket_once_the_entry_is_gone) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  story.segment(4000, "client", A, 1, 2);
+  story.sample(900000, 1000000, "server", "FIN-WAIT-2", "CLOSED");
+  story.call("client", 1100000, 1100100, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(1100040, "client", P | A, 1, 2, 5);
+  story.segment(1100050, "server", R, 2);
+  const Told told(story);
+  EXPECT_TRUE(told.has("reset.forgotten"));
+  EXPECT_FALSE(told.has("reset.fin_wait_2_entry"));
+}
+
+TEST(Findings, close_with_unread_data_resets) {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 500, 600, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(550, "client", P | A, 1, 1, 5);
+  story.segment(560, "server", A, 1, 6);
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", R | A, 1, 6);
+  story.counter(990, 1200, "TcpExt.TCPAbortOnClose");
+  story.call("client", 2000, 2001, "recv", "3, \"\", 4096, 0", {-1, ECONNRESET});
+  story.call("client", 2100, 2101, "recv", "3, \"\", 4096, 0", {0});
+  story.call("client", 2200, 2201, "send", "3, \"x\", 1, 0", {-1, EPIPE});
+  const Told told(story);
+  ASSERT_TRUE(told.has("reset.unread_data_at_close"));
+  EXPECT_EQ(std::get<std::int64_t>(told.finding("reset.unread_data_at_close")->slots.at("bytes")), 5);
+  EXPECT_TRUE(told.has("recv.connection_reset"));
+  EXPECT_TRUE(told.has("recv.zero_after_error"));
+}
+
+TEST(Findings, linger_zero_resets) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 500, 510, "setsockopt", "4, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=0}, 8");
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", R | A, 1, 1);
+  story.call("client", 2000, 2001, "send", "3, \"x\", 1, 0", {-1, ECONNRESET});
+  const Told told(story);
+  EXPECT_TRUE(told.has("reset.linger_zero"));
+  EXPECT_FALSE(told.has("reset.unread_data_at_close"));
+  EXPECT_TRUE(told.has("send.connection_reset"));
+  EXPECT_TRUE(told.has("signal.none_with_econnreset"));
+}
+
+TEST(Findings, broken_pipe_and_death_by_sigpipe) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  client_sends_and_is_reset(story, 9000, true);
+  const auto send = story.call("client", 10000, -1, "send", "3, \"again\", 5, 0");
+  story.event(10500, "client", recording::ProcessEnded{{}, "SIGPIPE", send});
+  const Told told(story);
+  EXPECT_TRUE(told.has("send.broken_pipe"));
+  ASSERT_TRUE(told.has("signal.killed"));
+  EXPECT_EQ(std::get<std::int64_t>(told.finding("signal.killed")->slots.at("status")), 141);
+}
+
+TEST(Findings, recv_zero_again_and_again_is_one_finding) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  for (int i = 0; i < 3; ++i) story.call("client", 2000 + i * 10, 2001 + i * 10, "recv", "3, \"\", 4096, 0", {0});
+  const Told told(story);
+  ASSERT_TRUE(told.has("recv.end_of_file"));
+  EXPECT_EQ(std::get<std::int64_t>(told.finding("recv.end_of_file")->slots.at("times")), 3);
+}
+
+TEST(Findings, a_plain_capture_says_nothing_of_calls) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  client_sends_and_is_reset(story, 9000, true);
+  auto recording = story.take();
+  recording.provenance.observed = {"packets"};
+  recording.actors.clear();
+  std::erase_if(recording.events, [](const auto& e) { return !std::holds_alternative<recording::Packet>(e.what); });
+  const auto explained = explain(recording);
+  for (const auto& finding : explained.findings) {
+    const auto id = finding.rule->id;
+    EXPECT_TRUE(id.starts_with("open.handshake") || id.starts_with("open.options") || id.starts_with("reset.") ||
+                id.starts_with("fin_ack"))
+        << id;
+    EXPECT_FALSE(id.starts_with("reset.") && finding.grade == Grade::observed) << id;
+  }
+}
+
+TEST(Answers, are_said_only_with_their_evidence) {
+  StoryRecorder story;
+  story.provenance().labels = {{"asks", "2, 3"}, {"title", "The server closes"}};
+  story.open();
+  server_closes(story);
+  story.segment(4000, "client", A, 1, 2);
+  const Told told(story);
+  const auto answers = answer(std::span(&told.explained, 1), Language::en);
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[0].number, 2);
+  EXPECT_FALSE(answers[0].clauses.empty());
+  EXPECT_FALSE(answers[0].missing.empty());
+  EXPECT_TRUE(answers[1].clauses.empty());
+  for (const auto& clause : answers[0].clauses) EXPECT_EQ(clause.experiments, std::vector<std::string>{"The server closes"});
+}
+
+}  // namespace
+}  // namespace tcpwhy::explain
