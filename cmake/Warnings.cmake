@@ -1,5 +1,6 @@
 # One place for the flags that every target of ours gets; outside headers come in as system headers.
 add_library(tcpwhy_flags INTERFACE)
+target_compile_definitions(tcpwhy_flags INTERFACE TCPWHY_VERSION="${PROJECT_VERSION}")
 target_compile_options(tcpwhy_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
   -Wold-style-cast -Wimplicit-fallthrough -Werror)

@@ -1,0 +1,31 @@
+// The commands of the program. Each has a file of its own, NAME_command.cc, which reads its options and wires rooms together.
+#pragma once
+
+#include <functional>
+
+#include "cli/output.h"
+#include "cli/settings.h"
+
+namespace CLI {
+class App;
+}
+
+namespace tcpwhy::cli {
+
+// What a command has at hand when it runs.
+struct Context {
+  Settings settings;
+  Output out;
+
+  [[nodiscard]] explain::Language language() const { return language_of(settings, environment()); }
+  [[nodiscard]] std::size_t width() const;
+  [[nodiscard]] bool color() const;
+};
+
+// The command that the arguments chose; returns the exit status.
+using Command = std::function<int(Context&)>;
+
+// Adds a subcommand to `app` that sets `chosen` when it is named.
+void add_doctor_command(CLI::App& app, Settings& settings, Command& chosen);
+
+}  // namespace tcpwhy::cli

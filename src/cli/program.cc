@@ -1,0 +1,88 @@
+#include "cli/program.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "cli/command.h"
+
+
+namespace tcpwhy::cli {
+
+std::size_t Context::width() const { return width_of(settings, environment(), terminal_columns(STDOUT_FILENO)); }
+
+bool Context::color() const { return use_color(settings, environment(), isatty(STDOUT_FILENO) == 1); }
+
+namespace {
+
+constexpr const char* description =
+    "tcpdump shows what was on the wire. tcpwhy shows why: packets, system calls, signals and both ends' TCP states "
+    "on one timeline, with the cause of each and an explanation in words.";
+constexpr const char* footer =
+    "Exit status: 0 fine, 1 an expectation that failed or a finding, 2 usage, 3 unreadable input,\n"
+    "4 a missing privilege or kernel feature. tcpwhy(1) is the manual.";
+
+const CLI::App* find_command(const CLI::App& app, const std::string& name) {
+  const auto named = app.get_subcommands([&name](const CLI::App* command) { return command->get_name() == name; });
+  return named.empty() ? nullptr : named.front();
+}
+
+void add_help_command(CLI::App& app, Command& chosen) {
+  auto* help = app.add_subcommand("help", "Help on a command");
+  auto* topic = help->add_option("COMMAND", "The command");
+  help->callback([&app, &chosen, topic] {
+    const std::string name = topic->count() > 0 ? topic->as<std::string>() : std::string();
+    chosen = [&app, name](Context& context) {
+      const auto* about = name.empty() ? &app : find_command(app, name);
+      if (about == nullptr) {
+        return report({base::ErrorKind::usage, fmt::format("there is no command '{}'", name), "tcpwhy help"});
+      }
+      context.out.write(about->help());
+      return 0;
+    };
+  });
+}
+
+// The subcommand in whose arguments the mistake was, for the hint.
+std::string help_hint(const CLI::App& app) {
+  const auto named = app.get_subcommands();
+  return named.empty() ? "tcpwhy help" : "tcpwhy help " + named.front()->get_name();
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv) {
+  CLI::App app{description, "tcpwhy"};
+  app.footer(footer);
+  app.set_version_flag("--version", fmt::format("tcpwhy {}", TCPWHY_VERSION));
+  app.get_formatter()->column_width(34);
+  Context context{.settings = {}, .out = Output(STDOUT_FILENO)};
+  Command chosen;
+  add_settings(app, context.settings);
+  add_doctor_command(app, context.settings, chosen);
+  add_help_command(app, chosen);
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto named = app.get_subcommands();
+    context.out.write(named.empty() ? app.help() : named.front()->help());
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    context.out.write(fmt::format("{}\n", version.what()));
+    return 0;
+  } catch (const CLI::ParseError& mistake) {
+    return report({base::ErrorKind::usage, mistake.what(), help_hint(app)});
+  }
+  if (!chosen) {
+    context.out.write(app.help());
+    return base::exit_status(base::ErrorKind::usage);
+  }
+  const int status = chosen(context);
+  if (const auto written = context.out.status(); !written) return report(written.error());
+  return status;
+}
+
+}  // namespace tcpwhy::cli
