@@ -2,7 +2,8 @@
 // packet is a systemd Journal Export Block between the packets, so that Wireshark, tshark, tcpdump and capinfos open it.
 //
 // decode(encode(r)) == r for every recording that holds the rules below (times inside capfile/reader.h's bounds; texts that
-// become pcapng options, which are comments, interface names and the like, no longer than 65,535 bytes: they are cut there).
+// become pcapng options, which are comments, interface names and the like, no longer than 65,535 bytes: they are cut there;
+// a packet has no actor).
 #pragma once
 
 #include <cstddef>

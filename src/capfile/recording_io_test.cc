@@ -98,8 +98,9 @@ class Events {
   void add() {
     Event event;
     event.at = time();
-    if (actors_ > 0 && *gen::arbitrary<bool>()) event.actor.value = *gen::inRange<std::uint32_t>(0, actors_);
     event.what = what();
+    const bool may_have_actor = actors_ > 0 && !std::holds_alternative<Packet>(event.what);
+    if (may_have_actor && *gen::arbitrary<bool>()) event.actor.value = *gen::inRange<std::uint32_t>(0, actors_);
     events_.push_back(std::move(event));
   }
   std::vector<Event> take() { return std::move(events_); }
