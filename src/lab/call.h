@@ -43,6 +43,7 @@ struct CallSlot {
   static constexpr std::size_t kept_bytes = 2048;
 
   std::atomic<std::int64_t> entered_ns{0}, returned_ns{0};
+  std::atomic<std::uint32_t> complete{0};  // 1: everything below is written
   std::int64_t result = 0;
   std::int32_t error = 0;
   std::int32_t fd = -1;              // the descriptor it acted on
@@ -73,7 +74,8 @@ struct SignalLog {
 // What a call needs from the process around it.
 struct CallContext {
   std::string_view payload;            // of the batch
-  std::function<long()> fork;          // makes a new process; absent: -1 ENOSYS. In the child it does not come back
+  // Makes the process number ReadyCall::number; absent: -1 ENOSYS. In the child it does not come back.
+  std::function<long(std::int32_t)> fork;
 };
 
 enum class ParameterKind : std::uint8_t {

@@ -196,9 +196,9 @@ void run_kill(const ReadyCall& call, const CallContext&, CallSlot& slot) {
   stamped(slot, [&] { return ::kill(self, call.number); });
 }
 
-void run_fork(const ReadyCall&, const CallContext& context, CallSlot& slot) {
+void run_fork(const ReadyCall& call, const CallContext& context, CallSlot& slot) {
   slot.entered_ns.store(now_ns(), std::memory_order_release);
-  const std::int64_t result = context.fork ? context.fork() : -1;
+  const std::int64_t result = context.fork ? context.fork(call.number) : -1;
   const int error = context.fork ? errno : ENOSYS;
   finish(slot, result, error, now_ns());
 }

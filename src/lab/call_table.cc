@@ -80,6 +80,7 @@ void run_call(const ReadyCall& call, const CallContext& context, CallSlot& slot)
   TCPWHY_CHECK(row.run != nullptr);
   slot.fd = call.fd;
   row.run(call, context, slot);
+  slot.complete.store(1, std::memory_order_release);
 }
 
 }  // namespace tcpwhy::lab

@@ -80,7 +80,7 @@ TEST(ScenarioParser, reads_the_header) {
 
 TEST(ScenarioParser, reads_each_kind_of_step) {
   const Scenario scenario = parsed(example);
-  ASSERT_EQ(scenario.steps.size(), 12U);
+  ASSERT_EQ(scenario.steps.size(), 13U);
   EXPECT_EQ(step_as<CallStep>(scenario, 0).calls[0].call.port, 9999);
   EXPECT_EQ(step_as<CallStep>(scenario, 1).calls[0].call.peer, (Peer{"server", 0}));
   EXPECT_EQ(step_as<WireStep>(scenario, 4), (WireStep{"server", "client", "F.", 0}));
@@ -159,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"client send(\"x\") = ", "x.tcp:1:20: expected a number, a string, an errno such as EPIPE or poll events such as POLLIN|POLLRDHUP, found the end of the line"},
         Wrong{"client send(\"x\") ! EFOO", "x.tcp:1:20: expected an errno such as EPIPE, found EFOO"},
         Wrong{"client send(\"x\") = 1 2", "x.tcp:1:22: expected the end of the line, found 2"},
-        Wrong{"client recv() ...; close()", "x.tcp:1:19: expected the end of the line (nothing can follow a call that blocks), found close"},
+        Wrong{"client recv() ...; close()", "x.tcp:1:20: expected the end of the line (nothing can follow a call that blocks), found close"},
         Wrong{"client recv(a)", "x.tcp:1:13: expected MSG_* flags joined by |, found a"},
         Wrong{"client shutdown(UP)", "x.tcp:1:17: expected RD, WR or RDWR, found UP"},
         Wrong{"client connect(sever)", "x.tcp:1:16: expected an end of this scenario, found sever"},

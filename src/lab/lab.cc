@@ -1,0 +1,188 @@
+#include "lab/lab.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <fstream>
+#include <list>
+#include <sstream>
+#include <thread>
+
+#include "base/text.h"
+#include "capfile/recording_io.h"
+#include "lab/conductor.h"
+#include "lab/sandbox.h"
+#include "lab/scenario_files.h"
+#include "lab/scenario_parser.h"
+
+namespace tcpwhy::lab {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Experiments mostly wait; more than this at a time disturb each other's clocks.
+constexpr unsigned parallel_per_cpu = 6;
+// A scenario's own limit ends it from inside, with a recording; the sandbox's, this much later, only if that failed.
+constexpr base::Duration sandbox_grace = 5s;
+
+bool stopped(const RunOptions& options) { return options.stop && options.stop->load(); }
+
+base::Error interrupted() { return {base::ErrorKind::system, "interrupted", ""}; }
+
+// The first line that did not hold, as an error.
+std::optional<base::Error> first_failure(const Scenario& scenario, const recording::Recording& recording) {
+  for (const recording::Event& event : recording.events) {
+    const auto* failed = std::get_if<recording::ExpectationFailed>(&event.what);
+    if (!failed) continue;
+    const std::string place = fmt::format("{}:{}", scenario.path.empty() ? scenario.name + ".tcp" : scenario.path, failed->step_line);
+    return base::Error{base::ErrorKind::expectation, base::escape_controls(fmt::format("{}: expected {}, but {}", place, failed->expected, failed->actual)), ""};
+  }
+  return std::nullopt;
+}
+
+Outcome outcome_of(const Scenario& scenario, base::Result<Bytes> result) {
+  Outcome outcome;
+  outcome.scenario = scenario;
+  if (!result) {
+    outcome.error = std::move(result.error());
+    return outcome;
+  }
+  auto decoded = capfile::decode(*result, scenario.name);
+  if (!decoded) outcome.error = std::move(decoded.error());
+  else if (decoded->stopped_by) outcome.error = std::move(*decoded->stopped_by);
+  if (decoded && !decoded->recordings.empty()) outcome.recording = std::move(decoded->recordings.front());
+  if (!outcome.error) outcome.error = first_failure(scenario, outcome.recording);
+  outcome.passed = !outcome.error.has_value();
+  return outcome;
+}
+
+// One run of many scenarios side by side.
+class Run {
+ public:
+  Run(std::span<const Scenario> scenarios, const RunOptions& options, const OnFinished& on_finished)
+      : scenarios_(scenarios), options_(options), on_finished_(on_finished), outcomes_(scenarios.size()) {
+    const unsigned cpus = std::max(1U, std::thread::hardware_concurrency());
+    parallel_ = options.parallel != 0 ? options.parallel : cpus * parallel_per_cpu;
+  }
+
+  std::vector<Outcome> run() {
+    while (told_ < scenarios_.size()) {
+      if (stopped(options_)) stop();
+      while (next_ < scenarios_.size() && running_.size() < parallel_) start(next_++);
+      tell();
+      if (running_.empty()) continue;
+      wait();
+      for (auto job = running_.begin(); job != running_.end();) job = finish(job);
+    }
+    std::vector<Outcome> outcomes;
+    for (auto& outcome : outcomes_) outcomes.push_back(std::move(*outcome));
+    return outcomes;
+  }
+
+ private:
+  struct Job {
+    std::size_t index;
+    Sandbox sandbox;
+  };
+
+  void start(std::size_t index) {
+    const Scenario& scenario = scenarios_[index];
+    SandboxOptions options;
+    options.name = scenario.name;
+    options.wall_limit = scenario.limit + sandbox_grace;
+    const Family family = options_.family;
+    auto sandbox = Sandbox::start(std::move(options), [&scenario, family](Workplace&) -> base::Result<Bytes> {
+      auto recording = conduct(scenario, family);
+      if (!recording) return std::unexpected(std::move(recording.error()));
+      return capfile::encode({&*recording, 1});
+    });
+    if (sandbox) running_.push_back({index, std::move(*sandbox)});
+    else outcomes_[index] = outcome_of(scenario, std::unexpected(std::move(sandbox.error())));
+  }
+
+  std::list<Job>::iterator finish(std::list<Job>::iterator job) {
+    if (!job->sandbox.pump(base::MonotonicClock::now())) return std::next(job);
+    outcomes_[job->index] = outcome_of(scenarios_[job->index], job->sandbox.wait());
+    return running_.erase(job);
+  }
+
+  // Outcomes in the order of the scenarios.
+  void tell() {
+    for (; told_ < outcomes_.size() && outcomes_[told_]; ++told_)
+      if (on_finished_) on_finished_(*outcomes_[told_]);
+  }
+
+  void wait() {
+    std::vector<pollfd> fds;
+    base::MonotonicTime deadline = running_.front().sandbox.deadline();
+    for (const Job& job : running_) {
+      fds.push_back({job.sandbox.fds().progress, POLLIN, 0});
+      fds.push_back({job.sandbox.fds().end, POLLIN, 0});
+      deadline = std::min(deadline, job.sandbox.deadline());
+    }
+    // A stop flag that is set between the look at it and this poll is seen at the next turn.
+    constexpr auto longest = 100ms;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - base::MonotonicClock::now()) + 1ms;
+    ::poll(fds.data(), fds.size(), static_cast<int>(std::clamp<std::chrono::milliseconds>(left, 0ms, longest).count()));
+  }
+
+  void stop() {
+    running_.clear();  // kills what is inside
+    for (std::size_t i = told_; i < outcomes_.size(); ++i)
+      if (!outcomes_[i]) outcomes_[i] = outcome_of(scenarios_[i], std::unexpected(interrupted()));
+    next_ = scenarios_.size();
+  }
+
+  std::span<const Scenario> scenarios_;
+  const RunOptions& options_;
+  const OnFinished& on_finished_;
+  std::vector<std::optional<Outcome>> outcomes_;
+  std::list<Job> running_;
+  std::size_t parallel_ = 1, next_ = 0, told_ = 0;
+};
+
+}  // namespace
+
+std::string_view family_name(Family family) {
+  switch (family) {
+    case Family::v4: return "IPv4";
+    case Family::v6: return "IPv6";
+    case Family::v4_mapped: break;
+  }
+  return "v4-mapped";
+}
+
+std::vector<Scenario> builtin_scenarios() {
+  std::vector<Scenario> scenarios;
+  for (const EmbeddedScenario& file : scenario_files) {
+    auto parsed = parse_scenario(file.text, fmt::format("scenarios/{}.tcp", file.name));
+    if (!parsed) continue;  // lab.builtin_scenarios_parse holds that there is none
+    parsed->name = file.name;
+    scenarios.push_back(std::move(*parsed));
+  }
+  return scenarios;
+}
+
+base::Result<Scenario> load_scenario(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(ScenarioLimits::file_bytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad() || (file.gcount() == 0 && !file.eof()))
+    return base::fail(base::ErrorKind::unreadable, fmt::format("{}: {}", base::escape_controls(path), file.is_open() ? "it cannot be read" : strerror(errno)),
+                      "tcpwhy lab --list names the scenarios that come with the program");
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  auto parsed = parse_scenario(text, path);
+  if (!parsed) return parsed;
+  parsed->path = path;
+  const std::size_t slash = path.rfind('/');
+  parsed->name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+  if (parsed->name.ends_with(".tcp")) parsed->name.resize(parsed->name.size() - 4);
+  return parsed;
+}
+
+std::vector<Outcome> run(std::span<const Scenario> scenarios, const RunOptions& options, const OnFinished& on_finished) {
+  return Run(scenarios, options, on_finished).run();
+}
+
+}  // namespace tcpwhy::lab
