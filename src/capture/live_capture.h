@@ -5,8 +5,8 @@
 // namespace that owns the network namespace (CAP_NET_RAW there). Once opened, a capture stays with its interface: the thread
 // may leave the namespace.
 //
-// A packet on `lo` passes the tap twice, leaving and arriving. Only the arriving copy is taken, by a filter in the kernel, so
-// that the other one costs no room in the ring either.
+// A packet on `lo` passes the tap twice, leaving and arriving. Only the arriving copy is taken; the other one costs no room in
+// the ring either (PACKET_IGNORE_OUTGOING).
 #pragma once
 
 #include <cstddef>

@@ -42,6 +42,12 @@ inline base::Result<Bytes> run_sandboxed(Work work, SandboxOptions options = tes
   return sandbox->wait();
 }
 
+// Runs the work in a sandbox and expects it to succeed. (A function: a macro would print the whole work when it fails.)
+inline void expect_inside(Work work) {
+  const auto result = run_sandboxed(std::move(work));
+  if (!result) ADD_FAILURE() << result.error().message << " / " << result.error().hint;
+}
+
 inline ::testing::AssertionResult succeeded(const base::Result<Bytes>& result) {
   if (result) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << result.error().message << " / " << result.error().hint;
