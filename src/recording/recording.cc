@@ -35,7 +35,7 @@ void sort_by_time(Recording& recording) {
 
   std::vector<std::uint32_t> order(events.size());  // order[new position] = old position
   std::iota(order.begin(), order.end(), 0U);
-  std::ranges::stable_sort(order, {}, [&events](std::uint32_t old) { return events[old].at; });
+  std::ranges::sort(order, {}, [&events](std::uint32_t old) { return std::pair(events[old].at, old); });
 
   std::vector<std::uint32_t> new_position(events.size());
   std::vector<Event> sorted;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cerrno>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +13,20 @@ namespace tcpwhy::recording {
 namespace {
 
 using base::wall_from_ns;
+
+CallEntered entered(std::string name, std::string arguments) {
+  CallEntered call;
+  call.name = std::move(name);
+  call.arguments = std::move(arguments);
+  return call;
+}
+CallReturned returned(std::int64_t result, std::int32_t error = 0, std::string detail = {}) {
+  CallReturned call;
+  call.result = result;
+  call.error = error;
+  call.detail = std::move(detail);
+  return call;
+}
 
 Event at(std::int64_t ns, What what) { return {.at = wall_from_ns(ns), .actor = {}, .what = std::move(what)}; }
 
@@ -31,13 +48,13 @@ TEST(SortByTime, renumbers_every_event_id) {
   packet.original_length = 77;
   recording.events.push_back(at(30, SegmentCause{.packet = {1}, .trigger = "call", .name = "send", .by = EventId{2}, .stack = {}}));
   recording.events.push_back(at(20, packet));
-  recording.events.push_back(at(10, CallEntered{.call = 9, .name = "send"}));
+  recording.events.push_back(at(10, entered("send", "9")));
   sort_by_time(recording);
 
   const auto& cause = std::get<SegmentCause>(recording.events[2].what);
   EXPECT_EQ(std::get<Packet>(recording[cause.packet].what).original_length, 77U);
   ASSERT_TRUE(cause.by);
-  EXPECT_EQ(std::get<CallEntered>(recording[*cause.by].what).call, 9U);
+  EXPECT_EQ(std::get<CallEntered>(recording[*cause.by].what).arguments, "9");
 }
 
 TEST(SortByTime, leaves_ids_that_name_no_event) {
@@ -49,20 +66,6 @@ TEST(SortByTime, leaves_ids_that_name_no_event) {
 }
 
 // call_line
-
-CallEntered entered(std::string name, std::string arguments) {
-  CallEntered call;
-  call.name = std::move(name);
-  call.arguments = std::move(arguments);
-  return call;
-}
-CallReturned returned(std::int64_t result, std::int32_t error = 0, std::string detail = {}) {
-  CallReturned call;
-  call.result = result;
-  call.error = error;
-  call.detail = std::move(detail);
-  return call;
-}
 
 struct LineCase {
   CallEntered entered;
