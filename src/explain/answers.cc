@@ -132,7 +132,7 @@ std::span<const AnswerRow> answer_rows() {
       // --- 6 ---
       {6,
        {"recv.end_of_file"},
-       "recv() returns 0, the end of the stream, again and again ({recv.end_of_file/times} times here).",
+       "recv() returns 0, the end of the stream, again and again ({recv.end_of_file/times}× here).",
        "recv() 返回 0，即流的结尾，一次又一次（此处 {recv.end_of_file/times} 次）。"},
       {6,
        {"recv.end_of_file_after_reset"},

@@ -29,8 +29,8 @@ constexpr Text table[] = {
      "{listener}从未 accept 这个连接，它却已是 ESTABLISHED：这是内核完成的。", "", ""},
     {"open.options",
      "Negotiated in SYN and SYN-ACK: {opener} takes segments of up to {mss_opener} bytes, {listener} of up to "
-     "{mss_listener}; {agreed}.",
-     "SYN 与 SYN-ACK 中协商的选项：{opener}最大可收 {mss_opener} 字节的报文段，{listener}为 {mss_listener} 字节；{agreed}。",
+     "{mss_listener}; both offered: {agreed}.",
+     "SYN 与 SYN-ACK 中协商的选项：{opener}最大可收 {mss_opener} 字节的报文段，{listener}为 {mss_listener} 字节；双方都提供：{agreed}。",
      "", ""},
     {"open.refused",
      "Nobody listens on port {port}: the kernel answered {opener}'s SYN with a RST that acknowledges it, and connect() "
@@ -127,10 +127,10 @@ constexpr Text table[] = {
      "{who}'s {call}: an earlier call had taken ECONNRESET already; from then on it is EPIPE.",
      "{who}的 {call}：之前的调用已经取走了 ECONNRESET；从此以后都是 EPIPE。", "", ""},
     {"recv.end_of_file",
-     "{who}'s receiving calls returned 0, {times} times: {peer}'s FIN is the end of the stream, and it stays so.",
+     "{who}'s receiving calls returned 0 ({times}×): {peer}'s FIN is the end of the stream, and it stays so.",
      "{who}的接收调用返回 0，共 {times} 次：{peer}的 FIN 就是流的结尾，此后一直如此。", "", ""},
     {"recv.end_of_file_after_reset",
-     "{who}'s receiving calls returned 0, {times} times, even after the reset: the FIN had come first, and the end of the stream is "
+     "{who}'s receiving calls returned 0 ({times}×), even after the reset: the FIN had come first, and the end of the stream is "
      "tested before the error.",
      "即使在复位之后，{who}的接收调用仍返回 0，共 {times} 次：FIN 先到，内核先检查流结尾，再检查错误。", "", ""},
     {"recv.connection_reset",
@@ -201,7 +201,10 @@ constexpr Text table[] = {
 };
 
 std::string slot_text(const Slot& slot, Language language) {
-  if (const auto* words = std::get_if<std::string>(&slot)) return base::escape_controls(end_name(*words, language));
+  if (const auto* words = std::get_if<std::string>(&slot)) {
+    const bool english_end = language == Language::en && (*words == "server" || *words == "client");
+    return (english_end ? "the " : "") + base::escape_controls(end_name(*words, language));
+  }
   if (const auto* duration = std::get_if<base::Duration>(&slot)) return in_words(*duration);
   return fmt::format("{}", std::get<std::int64_t>(slot));
 }
@@ -254,8 +257,11 @@ std::string in_words(base::Duration duration) {
 
 std::string say(const Finding& finding, Language language) {
   const Text* text = find_text(finding.rule->id);
-  return text == nullptr ? std::string(finding.rule->id)
-                         : fill(language == Language::zh ? text->zh : text->en, finding.slots, language);
+  if (text == nullptr) return std::string(finding.rule->id);
+  std::string said = fill(language == Language::zh ? text->zh : text->en, finding.slots, language);
+  if (said.starts_with("the ")) said.front() = 'T';
+  for (auto at = said.find(". the "); at != std::string::npos; at = said.find(". the ", at)) said[at + 2] = 'T';
+  return said;
 }
 
 std::string remedy(const Finding& finding, Language language) {

@@ -69,7 +69,7 @@ TEST(Answers, exist_for_all_seven_questions) {
 
 TEST(Fill, puts_slots_into_places_and_translates_the_ends) {
   EXPECT_EQ(fill("{who}: {n}", {{"who", std::string("server")}, {"n", std::int64_t{3}}}, Language::zh), "服务器: 3");
-  EXPECT_EQ(fill("{who} {missing}", {{"who", std::string("server")}}, Language::en), "server {missing}");
+  EXPECT_EQ(fill("{who} {missing}", {{"who", std::string("server")}}, Language::en), "the server {missing}");
 }
 
 TEST(Fill, lets_no_escape_sequence_through) {

@@ -120,6 +120,7 @@ class SendingWalk {
       auto& finding = findings_.add("send.after_peer_closed", story_, Grade::observed, evidence);
       finding.slots = of(story_, side_, call);
       finding.slots["after"] = entered - story_.time(*peer_fin_->arrived);
+      finding.about = call.entered;
     }
     sent_after_fin_ = true;
   }

@@ -41,14 +41,15 @@ std::string agreed_options(const wire::TcpOptions& a, const wire::TcpOptions& b)
   if (a.sack_permitted && b.sack_permitted) add("SACK");
   if (a.timestamps && b.timestamps) add("timestamps");
   if (a.window_scale && b.window_scale) add(fmt::format("window scale {}/{}", *a.window_scale, *b.window_scale));
-  return text.empty() ? "-" : text;
+  return text.empty() ? "–" : text;
 }
 
 void find_options(const Story& story, const Handshake& shake, Findings& findings) {
   const auto& asked = shake.syn->tcp.options;
   const auto& answered = shake.syn_ack->tcp.options;
   auto& finding =
-      findings.add("open.options", story, Grade::observed, {shake.syn->departed, shake.syn_ack->departed});
+      findings.add("open.options", story, Grade::observed,
+                   {shake.syn->departed, shake.syn_ack->departed, *shake.ack->arrived});
   finding.slots = {{"opener", story.name(opener)},
                    {"listener", story.name(listener)},
                    {"mss_opener", std::int64_t{asked.maximum_segment_size.value_or(536)}},

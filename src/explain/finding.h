@@ -41,6 +41,7 @@ struct Finding {
   Grade grade = Grade::derived;
   std::optional<timeline::ConnectionIndex> connection;
   std::vector<timeline::EventId> evidence;  // never empty; in order of time
+  timeline::EventId about;                  // the moment it speaks of; findings are told in this order
   std::map<std::string, Slot, std::less<>> slots;
 };
 

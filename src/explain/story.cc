@@ -50,7 +50,9 @@ std::vector<const Call*> Story::calls(Side side, CallFamily wanted) const {
 }
 
 std::string Story::line(const Call& call) const {
-  return recording::call_line(timeline.entered(call), timeline.returned(call));
+  const auto& entered = timeline.entered(call);
+  if (!came_back(call)) return entered.name + "(" + entered.arguments + ")";
+  return recording::call_line(entered, timeline.returned(call));
 }
 
 std::int64_t Story::result(const Call& call) const {
@@ -170,6 +172,7 @@ Finding& Findings::add(std::string_view rule, const Story& story, Grade grade, s
   TCPWHY_CHECK(!evidence.empty());
   finding.grade = grade;
   finding.connection = story.index;
+  finding.about = evidence.back();
   finding.evidence = std::move(evidence);
   findings_.push_back(std::move(finding));
   return findings_.back();
@@ -187,7 +190,7 @@ std::vector<Finding> find(const Timeline& timeline) {
     find_signals(story, findings);
   }
   auto found = findings.take();
-  std::ranges::stable_sort(found, {}, [](const Finding& f) { return f.evidence.back(); });
+  std::ranges::stable_sort(found, {}, &Finding::about);
   return found;
 }
 

@@ -33,7 +33,7 @@ class Story {
   [[nodiscard]] const std::vector<const Call*>& calls(Side side) const { return calls_[side]; }
   [[nodiscard]] std::vector<const Call*> calls(Side side, CallFamily family) const;
   [[nodiscard]] CallFamily family(const Call& call) const { return family_of(timeline.entered(call).name); }
-  // strace's line; `with_result` false leaves " = 5" away.
+  // strace's line; without a result if it never came back.
   [[nodiscard]] std::string line(const Call& call) const;
 
   // The return value; -1 and error() for a failure. A call that never came back has neither.

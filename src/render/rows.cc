@@ -119,12 +119,12 @@ class RowMaker {
     place(row, call.actor, call.connection ? std::optional(call.side) : std::nullopt);
     const auto& entered = timeline_.entered(call);
     if (whole) {
-      row.text = short_call(recording::call_line(entered, timeline_.returned(call)));
+      row.text = short_call(base::escape_controls(recording::call_line(entered, timeline_.returned(call))));
       row.events.push_back(*call.returned);
       by_event_[*call.returned] = rows_.rows.size() - 1;
       merged_.insert(entry.index);
     } else {
-      row.text = short_call(entered.name + "(" + entered.arguments) + ") ...";
+      row.text = short_call(base::escape_controls(entered.name + "(" + entered.arguments)) + ") ...";
       if (call.returned) ++open_calls_[*row.side];
     }
   }
@@ -137,11 +137,11 @@ class RowMaker {
     place(row, call.actor, call.connection ? std::optional(call.side) : std::nullopt);
     row.inside_call[*row.side] = false;
     if (open_calls_[*row.side] > 0) --open_calls_[*row.side];
-    const auto whole = recording::call_line(entered, timeline_.returned(call));
+    const auto whole = base::escape_controls(recording::call_line(entered, timeline_.returned(call)));
     const auto result = whole.rfind(" = ");
-    row.text = "... " + entered.name + "(";
+    row.text = "... " + base::escape_controls(entered.name) + "(";
     const auto* returned = timeline_.returned(call);
-    if (!returned->detail.empty()) row.text += short_call(returned->detail);
+    if (!returned->detail.empty()) row.text += short_call(base::escape_controls(returned->detail));
     row.text += ")" + (result == std::string::npos ? "" : whole.substr(result));
   }
 
@@ -168,7 +168,7 @@ class RowMaker {
 
   void add_other(const Entry& entry) {
     const auto& event = timeline_.event(entry.event);
-    const auto message = [&] { return recording::message(*timeline_.recording, event); };
+    const auto message = [&] { return base::escape_controls(recording::message(*timeline_.recording, event)); };
     const auto add_row = [&](RowKind kind, std::string text) -> Row& {
       Row& row = push(entry, kind);
       row.text = std::move(text);
@@ -206,7 +206,7 @@ class RowMaker {
         if (reset) continue;
         Row& row = push(entry, RowKind::state);
         row.side = side;
-        row.text = fmt::format(fmt::runtime(word(Word::forgotten, language_)), sample.from);
+        row.text = fmt::format(fmt::runtime(word(Word::forgotten, language_)), base::escape_controls(sample.from));
         row.grade = Grade::observed;
         return;
       }
@@ -250,9 +250,9 @@ class RowMaker {
     switch (cause.trigger) {
       case Trigger::call: {
         const auto* entered = std::get_if<recording::CallEntered>(&timeline_.event(*cause.by).what);
-        const std::string name = entered != nullptr ? entered->name + "()" : "?";
+        const std::string name = entered != nullptr ? base::escape_controls(entered->name) + "()" : "?";
         const auto& who = timeline_.connections[segment.connection].sides[segment.from].name;
-        return fmt::format(fmt::runtime(word(Word::because_call, language_)), explain::end_name(who, language_), name, number);
+        return fmt::format(fmt::runtime(word(Word::because_call, language_)), base::escape_controls(explain::end_name(who, language_)), name, number);
       }
       case Trigger::segment: return fmt::format(fmt::runtime(word(Word::because_segment, language_)), number);
       case Trigger::process_end: return std::string(word(Word::because_exit, language_));

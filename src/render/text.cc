@@ -17,8 +17,8 @@ using timeline::listener;
 using timeline::opener;
 
 constexpr std::size_t number_width = 3, time_width = 10, state_width = 13;
-constexpr std::size_t wide = 110;            // from here on causes have a column
-constexpr std::size_t cause_width = 36;
+constexpr std::size_t wide = 120;            // from here on causes have a column
+constexpr std::size_t cause_width = 49;
 constexpr base::Duration gap_shown = std::chrono::milliseconds(3);
 
 std::string repeat(std::string_view piece, std::size_t times) {
@@ -61,12 +61,12 @@ class TimelinePrinter {
   [[nodiscard]] static Style style_of(std::optional<Side> side) { return side == listener ? Style::server : Style::client; }
 
   void heading() {
-    const auto left = explain::end_name(rows_.ends[opener], options_.language);
-    const auto right = explain::end_name(rows_.ends[listener], options_.language);
+    const auto left = base::escape_controls(explain::end_name(rows_.ends[opener], options_.language));
+    const auto right = base::escape_controls(explain::end_name(rows_.ends[listener], options_.language));
     const auto gap_width = body_width_ - std::min(body_width_, display_width(left) + display_width(right));
     line(paint(Style::dim, base::fit_right("#", number_width) + base::fit_right("ms", time_width)) + "  " +
-         paint(Style::client, base::escape_controls(left)) + std::string(gap_width, ' ') +
-         paint(Style::server, base::escape_controls(right)));
+         paint(Style::client, left) + std::string(gap_width, ' ') +
+         paint(Style::server, right));
   }
 
   void elided() {
@@ -159,7 +159,7 @@ class TimelinePrinter {
                        cell(row.states[listener], base::fit_right(right, state_width)) + right_bar;
     const auto because = cause_text(row);
     if (width_ >= wide) {
-      line(text + " " + paint(Style::dim, because));
+      line(text + " " + paint(Style::dim, fit(because, cause_width - 1)));
       return;
     }
     line(std::move(text));

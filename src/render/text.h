@@ -1,5 +1,5 @@
 // The timeline as text for a terminal: one column per end, the wire between, the cause of each packet with its grade, and the
-// findings below. At least 80 columns; from 110 the causes stand beside the packets.
+// findings below. At least 80 columns; from 120 the causes stand beside the packets.
 #pragma once
 
 #include <string>

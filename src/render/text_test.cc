@@ -1,0 +1,92 @@
+#include "render/text.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <sstream>
+
+#include "base/testing/golden.h"
+#include "base/text.h"
+#include "recording/testing/story_recorder.h"
+#include "render/json.h"
+#include "render/lab_report.h"
+
+namespace tcpwhy::render {
+namespace {
+
+using explain::Language;
+using recording::testing::StoryRecorder;
+
+constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
+
+// The experiment that the project began with, in short: the server closes, the client goes on writing.
+recording::Recording server_closes_client_writes() {
+  StoryRecorder story;
+  story.provenance().title = "close/client-writes-on";
+  story.provenance().labels = {{"asks", "2, 5, 7"},
+                               {"title", "The server closes; the client goes on writing"},
+                               {"title.zh", "服务器 close 之后，客户端继续 write"}};
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  story.sample(1040, 1200, "server", "ESTABLISHED", "FIN-WAIT-1");
+  story.call("client", 1300, 1301, "recv", "3, \"\", 4096, 0", {0});
+  story.segment(4000, "client", A, 1, 2);
+  story.counter(3900, 4100, "TcpExt.DelayedACKs");
+  story.call("client", 9000, 9100, "send", "3, \"anyone there?\", 13, 0", {13});
+  story.segment(9040, "client", P | A, 1, 2, 13);
+  story.segment(9050, "server", R, 2);
+  const auto last = story.call("client", 10000, -1, "send", "3, \"hello?\", 6, 0");
+  story.event(10400, "client", recording::ProcessEnded{{}, "SIGPIPE", last});
+  return story.take();
+}
+
+std::string text(std::size_t width, Language language) {
+  const auto recording = server_closes_client_writes();
+  return recording_text(explain::explain(recording), {.language = language, .width = width});
+}
+
+TEST(Golden, text_at_80_columns) { base::testing::expect_golden("src/render/golden/client_writes_on.80.txt", text(80, Language::en)); }
+TEST(Golden, text_at_120_columns) {
+  base::testing::expect_golden("src/render/golden/client_writes_on.120.txt", text(120, Language::en));
+}
+TEST(Golden, text_in_chinese) { base::testing::expect_golden("src/render/golden/client_writes_on.zh.txt", text(80, Language::zh)); }
+
+TEST(Text, no_line_is_wider_than_the_terminal) {
+  for (const std::size_t width : {80U, 97U, 119U, 120U, 200U})
+    for (const Language language : {Language::en, Language::zh}) {
+      std::istringstream lines(text(width, language));
+      for (std::string line; std::getline(lines, line);) EXPECT_LE(base::display_width(line), width) << line;
+    }
+}
+
+TEST(Text, lets_no_escape_sequence_of_a_recording_through) {
+  auto recording = server_closes_client_writes();
+  recording.provenance.labels["title"] = "\x1b[2Jtitle";
+  recording.provenance.title = "\x1b]0;name\x07";
+  recording.actors[0].name = "\x1b[31mserver";
+  for (auto& event : recording.events)
+    if (auto* call = std::get_if<recording::CallEntered>(&event.what)) call->arguments = "\x1b[5m";
+  const auto explained = explain::explain(recording);
+  EXPECT_EQ(recording_text(explained, {}).find('\x1b'), std::string::npos);
+  EXPECT_EQ(lab_report(std::span(&explained, 1), {}).find('\x1b'), std::string::npos);
+  EXPECT_EQ(json_report(std::span(&explained, 1), Language::en).find('\x1b'), std::string::npos);
+}
+
+TEST(LabReport, shows_an_experiment_once_and_refers_to_it_later) {
+  const auto recording = server_closes_client_writes();
+  const auto explained = explain::explain(recording);
+  const auto report = lab_report(std::span(&explained, 1), {.elide_opening = true});
+  EXPECT_NE(report.find("(shown at question 2)"), std::string::npos);
+  EXPECT_NE(report.find("the connection is opened, as in question 1"), std::string::npos);
+  EXPECT_EQ(report.find("listen("), std::string::npos);
+}
+
+TEST(Wrap, breaks_between_words_and_between_chinese_characters) {
+  EXPECT_EQ(wrap("one two three", 0, 2, 8), "one two\n  three");
+  EXPECT_EQ(wrap("服务器关闭", 0, 0, 6), "服务器\n关闭");
+  EXPECT_EQ(wrap("服务器，关闭", 0, 0, 6), "服务\n器，关\n闭");
+}
+
+}  // namespace
+}  // namespace tcpwhy::render
