@@ -7,12 +7,12 @@
 namespace tcpwhy::capfile::pcapng {
 
 enum BlockType : std::uint32_t {
-  section_header = 0x0A0D0D0A,         // [4.1]
-  interface_description = 1,           // [4.2]
-  obsolete_packet = 2,                 // appendix A
-  simple_packet = 3,                   // [4.4]
-  enhanced_packet = 6,                 // [4.3]
-  journal_export = 9,                  // [4.7]
+  section_header = 0x0A0D0D0A,  // [4.1]
+  interface_description = 1,    // [4.2]
+  obsolete_packet = 2,          // appendix A
+  simple_packet = 3,            // [4.4]
+  enhanced_packet = 6,          // [4.3]
+  journal_export = 9,           // [4.7]
 };
 
 enum OptionCode : std::uint16_t {
@@ -33,8 +33,8 @@ enum OptionCode : std::uint16_t {
 };
 
 inline constexpr std::uint32_t byte_order_magic = 0x1A2B3C4D;
-inline constexpr std::size_t block_header_bytes = 8;   // type, total length
-inline constexpr std::size_t block_overhead = 12;      // and the total length again at the end
+inline constexpr std::size_t block_header_bytes = 8;  // type, total length
+inline constexpr std::size_t block_overhead = 12;     // and the total length again at the end
 
 inline constexpr std::size_t padded(std::size_t length) { return (length + 3) & ~std::size_t{3}; }
 

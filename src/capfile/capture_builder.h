@@ -52,9 +52,7 @@ class CaptureBuilder {
   CaptureBuilder& option(std::uint16_t code, std::string_view value) {
     return u16(code).u16(static_cast<std::uint16_t>(value.size())).text(value).pad();
   }
-  CaptureBuilder& begin_section() {
-    return begin(0x0A0D0D0A).u32(0x1A2B3C4D).u16(1).u16(0).u64(UINT64_MAX);
-  }
+  CaptureBuilder& begin_section() { return begin(0x0A0D0D0A).u32(0x1A2B3C4D).u16(1).u16(0).u64(UINT64_MAX); }
   CaptureBuilder& section() { return begin_section().end(); }
   CaptureBuilder& begin_interface(std::uint16_t link_type = 1, std::uint32_t snap_length = 0) {
     return begin(1).u16(link_type).u16(0).u32(snap_length);

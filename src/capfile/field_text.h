@@ -1,5 +1,5 @@
-// How a member of an event reads as the text of a journal field, and back. One overload a type: a member of a type that is
-// here needs nothing more to travel.
+// How a member of an event reads as the text of a journal field, and back. One overload a type: a member of a type
+// that is here needs nothing more to travel.
 #pragma once
 
 #include <charconv>

@@ -33,11 +33,15 @@ constexpr Magic magics[] = {
     {"\x1f\x8b"sv, {"gzip data inside compressed data", "unpack it once"}},
     {"\x28\xb5\x2f\xfd"sv, {"zstd data inside compressed data", "unpack it once"}},
     {"BZh"sv, {"bzip2 data", unpack}},
-    {"\xfd" "7zXZ\0"sv, {"xz data", unpack}},
+    {"\xfd"
+     "7zXZ\0"sv,
+     {"xz data", unpack}},
     {"\x04\x22\x4d\x18"sv, {"LZ4 data", unpack}},
     {"PK\x03\x04"sv, {"a ZIP archive", unpack}},
     {"7z\xbc\xaf\x27\x1c"sv, {"a 7-Zip archive", unpack}},
-    {"\x7f" "ELF"sv, {"an ELF program or library", {}}},
+    {"\x7f"
+     "ELF"sv,
+     {"an ELF program or library", {}}},
     {"\xd4\xc3\xb2"sv, {"the cut beginning of a pcap file", {}}},
     {"SQLite format 3\0"sv, {"an SQLite database", {}}},
 };

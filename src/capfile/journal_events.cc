@@ -99,7 +99,8 @@ std::string event_entry(const recording::Recording& recording, std::size_t posit
   std::visit(
       [&entry](const auto& what) {
         if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(what)>, recording::Packet>)
-          visit_fields(what, [&entry](std::string_view name, const auto& member) { append_member(entry, name, member); });
+          visit_fields(what,
+                       [&entry](std::string_view name, const auto& member) { append_member(entry, name, member); });
       },
       event.what);
   return entry;
@@ -117,7 +118,8 @@ std::expected<DecodedEvent, NoEvent> decode_event(const std::vector<JournalField
   std::visit(
       [&](auto& made) {
         if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(made)>, recording::Packet>)
-          visit_fields(made, [&](std::string_view name, auto& member) { good = read_member(fields, name, member) && good; });
+          visit_fields(made,
+                       [&](std::string_view name, auto& member) { good = read_member(fields, name, member) && good; });
       },
       *what);
   if (!good) return std::unexpected(NoEvent::broken);
@@ -198,7 +200,8 @@ void read_actor_field(const Indexed& field, std::string_view value, std::vector<
 void append_actor(std::string& entry, std::size_t number, const recording::Actor& actor) {
   visit_actor(actor, [&entry, number](std::string_view name, const auto& member) {
     const std::string text = to_text(member);
-    if (name == "name" || !text.empty()) append_field(entry, field_name(fmt::format("actor_{}_{}", number, name)), text);
+    if (name == "name" || !text.empty())
+      append_field(entry, field_name(fmt::format("actor_{}_{}", number, name)), text);
   });
 }
 
@@ -211,13 +214,13 @@ std::string recording_entry(const recording::Recording& recording, std::uint32_t
                        section_summary(provenance));
   append_member(entry, "kind", std::string(recording_kind));
   append_member(entry, "format", 1);
-  visit_texts(provenance, [&entry](std::string_view name, const std::string& text) { append_member(entry, name, text); });
+  visit_texts(provenance,
+              [&entry](std::string_view name, const std::string& text) { append_member(entry, name, text); });
   append_member(entry, "wire", std::string(wire_kind_names[static_cast<std::size_t>(provenance.wire)]));
   for (const std::string& observed : provenance.observed) append_field(entry, "TCPWHY_OBSERVED", observed);
   for (const auto& [key, value] : provenance.labels) append_field(entry, "TCPWHY_LABEL", pair_text(key, value));
   for (const auto& [key, value] : provenance.settings) append_field(entry, "TCPWHY_SETTING", pair_text(key, value));
-  for (std::size_t i = 0; i < recording.actors.size(); ++i)
-    append_actor(entry, i, recording.actors[i]);
+  for (std::size_t i = 0; i < recording.actors.size(); ++i) append_actor(entry, i, recording.actors[i]);
   for (std::size_t i = 0; i < recording.interfaces.size(); ++i) {
     const recording::Interface& interface = recording.interfaces[i];
     const auto name = [i](std::string_view member) { return fmt::format("interface_{}_{}", i, member); };
@@ -234,8 +237,7 @@ bool decode_recording_entry(const std::vector<JournalField>& fields, recording::
   visit_texts(provenance, [&fields](std::string_view name, std::string& text) { read_member(fields, name, text); });
   if (const auto wire = find_field(fields, "TCPWHY_WIRE")) {
     const auto* found = std::ranges::find(wire_kind_names, *wire);
-    if (found != std::end(wire_kind_names))
-      provenance.wire = recording::WireKind(found - std::begin(wire_kind_names));
+    if (found != std::end(wire_kind_names)) provenance.wire = recording::WireKind(found - std::begin(wire_kind_names));
   }
   for (const auto& [name, value] : fields) {
     if (name == "TCPWHY_OBSERVED") provenance.observed.emplace_back(value);

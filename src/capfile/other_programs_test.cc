@@ -21,9 +21,9 @@ namespace tcpwhy::capfile {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::read_all;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::read_all;
 using ::testing::StartsWith;
 
 struct Output {
@@ -37,7 +37,8 @@ Output run(const std::string& command) {
   FILE* pipe = ::popen((command + " 2>/dev/null").c_str(), "r");
   if (pipe == nullptr) return output;
   std::array<char, 4096> chunk{};
-  while (const std::size_t count = ::fread(chunk.data(), 1, chunk.size(), pipe)) output.text.append(chunk.data(), count);
+  while (const std::size_t count = ::fread(chunk.data(), 1, chunk.size(), pipe))
+    output.text.append(chunk.data(), count);
   const int status = ::pclose(pipe);
   output.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return output;
@@ -48,8 +49,10 @@ bool is_installed(const std::string& program) { return run("command -v " + progr
 std::vector<std::string> split(const std::string& text, char at) {
   std::vector<std::string> parts(1);
   for (const char c : text) {
-    if (c == at) parts.emplace_back();
-    else parts.back() += c;
+    if (c == at)
+      parts.emplace_back();
+    else
+      parts.back() += c;
   }
   if (parts.back().empty()) parts.pop_back();
   return parts;
@@ -77,10 +80,12 @@ TEST_F(WrittenFile, tshark_shows_packets_and_calls_in_order) {
   ASSERT_EQ(lines.size(), 2 * half);
   for (const std::size_t section : {std::size_t{0}, half}) {
     EXPECT_THAT(lines[section], StartsWith("tcpwhy recording; close/server-closes; host box; kernel Linux 6.18.44"));
-    EXPECT_EQ(lines[section + 2], R"(client: send(5, "hello\n", 6, 0 <unfinished ...>)" "\t");
+    EXPECT_EQ(lines[section + 2], R"(client: send(5, "hello\n", 6, 0 <unfinished ...>)"
+                                  "\t");
     EXPECT_THAT(lines[section + 3], HasSubstr("0x0011"));
     EXPECT_EQ(lines[section + 5], "client: --- SIGPIPE ---\t");
-    EXPECT_EQ(lines[section + 6], R"(client: send(5, "hello\n", 6, 0) = -1 EPIPE (Broken pipe))" "\t");
+    EXPECT_EQ(lines[section + 6], R"(client: send(5, "hello\n", 6, 0) = -1 EPIPE (Broken pipe))"
+                                  "\t");
     EXPECT_EQ(lines[section + 13], "client: +++ killed by SIGPIPE +++\t");
     EXPECT_THAT(lines[section + 14], HasSubstr("0x0004"));
   }
@@ -88,7 +93,8 @@ TEST_F(WrittenFile, tshark_shows_packets_and_calls_in_order) {
 
 TEST_F(WrittenFile, tshark_filters_by_message) {
   if (!is_installed("tshark")) GTEST_SKIP() << "tshark is not installed";
-  const auto shown = run("tshark -n -r " + file_ + " -Y 'systemd_journal.message contains \"EPIPE\"' -T fields -e frame.number");
+  const auto shown =
+      run("tshark -n -r " + file_ + " -Y 'systemd_journal.message contains \"EPIPE\"' -T fields -e frame.number");
   EXPECT_THAT(split(shown.text, '\n'), ElementsAre("7", "22"));
 }
 
@@ -173,8 +179,10 @@ TEST(SharedCaptures, snoop_is_called_snoop) {
   if (!fs::exists(snoop)) GTEST_SKIP() << snoop << " is absent";
   const auto capture = read_all(CaptureReader::open(snoop.string()));
   ASSERT_TRUE(capture.stopped_by);
-  EXPECT_THAT(capture.stopped_by->message,
-              ::testing::EndsWith("not a pcap or pcapng capture: gzip data whose content looks like a Solaris snoop capture (RFC 1761)"));
+  EXPECT_THAT(
+      capture.stopped_by->message,
+      ::testing::EndsWith(
+          "not a pcap or pcapng capture: gzip data whose content looks like a Solaris snoop capture (RFC 1761)"));
 }
 
 TEST(SharedCaptures, survive_being_written_as_recordings) {
@@ -205,7 +213,8 @@ TEST(SharedCaptures, every_prefix_of_the_small_ones_delivers_what_came_before) {
     for (std::size_t length = 0; length < bytes.size(); ++length) {
       const auto part = read_all(std::span(bytes).first(length));
       ASSERT_LE(part.packets.size(), whole.packets.size());
-      ASSERT_TRUE(std::equal(part.packets.begin(), part.packets.end(), whole.packets.begin())) << file << " at " << length;
+      ASSERT_TRUE(std::equal(part.packets.begin(), part.packets.end(), whole.packets.begin()))
+          << file << " at " << length;
     }
     ++tried;
   }

@@ -58,8 +58,7 @@ class PcapReader final : public CaptureReader::Impl {
     const auto [captured, original] = lengths(u32(header, 8), u32(header, 12));
     if (captured > max_block_bytes) return damaged(fmt::format("a packet that claims {} bytes", captured));
     const auto whole = input_.peek(header_bytes + captured);
-    if (whole.size() < header_bytes + captured)
-      return cut("a packet", whole.size(), header_bytes + captured);
+    if (whole.size() < header_bytes + captured) return cut("a packet", whole.size(), header_bytes + captured);
 
     PacketRecord packet;
     const std::uint64_t ns_per_fraction = variant_.digits == 6 ? 1000 : 1;
@@ -75,7 +74,8 @@ class PcapReader final : public CaptureReader::Impl {
     if (header.size() < file_header_bytes) return cut("the file header", header.size(), file_header_bytes);
     const unsigned major = load<std::uint16_t>(header.data() + 4, swapped_);
     const unsigned minor = load<std::uint16_t>(header.data() + 6, swapped_);
-    if (major != 2 && major != 543) return damaged(fmt::format("pcap version {}.{}, which is not known,", major, minor));
+    if (major != 2 && major != 543)
+      return damaged(fmt::format("pcap version {}.{}, which is not known,", major, minor));
     if (major == 2 && minor < 3) length_order_ = LengthOrder::original_first;
     if (major == 2 && minor == 3) length_order_ = LengthOrder::smaller_is_captured;
 

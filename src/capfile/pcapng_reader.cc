@@ -57,7 +57,8 @@ class PcapngReader final : public CaptureReader::Impl {
     if (header.empty() && !input_.source().failure()) return std::nullopt;
     if (header.size() < pcapng::block_header_bytes)
       return cut("a block's header", header.size(), pcapng::block_header_bytes);
-    // The type of a Section Header Block reads the same in both byte orders; its byte-order magic governs its own length.
+    // The type of a Section Header Block reads the same in both byte orders; its byte-order magic governs its own
+    // length.
     if (u32(header, 0) == pcapng::section_header) {
       const auto start = input_.peek(12);
       if (start.size() < 12) return cut("a section header", start.size(), 12);
@@ -69,7 +70,8 @@ class PcapngReader final : public CaptureReader::Impl {
     const auto again = input_.peek(pcapng::block_header_bytes);
     const Block block{u32(again, 0), u32(again, 4)};
     if (block.total_length < pcapng::block_overhead || block.total_length % 4 != 0)
-      return damaged(fmt::format("a block of type {:#x} with the impossible length {}", block.type, block.total_length));
+      return damaged(
+          fmt::format("a block of type {:#x} with the impossible length {}", block.type, block.total_length));
     return block;
   }
 
@@ -95,8 +97,8 @@ class PcapngReader final : public CaptureReader::Impl {
     const auto last = u32(whole, block.total_length - 4);
     if (last != block.total_length)
       return damaged(fmt::format("{} whose two lengths contradict ({} and {})", what, block.total_length, last));
-    auto record = (this->*read_body)(
-        whole.subspan(pcapng::block_header_bytes, block.total_length - pcapng::block_overhead));
+    auto record =
+        (this->*read_body)(whole.subspan(pcapng::block_header_bytes, block.total_length - pcapng::block_overhead));
     if (record) input_.consume(block.total_length);
     return record;
   }
@@ -191,7 +193,8 @@ class PcapngReader final : public CaptureReader::Impl {
     const std::uint64_t ticks = std::uint64_t{u32(body, 4)} << 32 | u32(body, 8);
     const std::size_t captured = u32(body, 12);
     if (captured > body.size() - fixed)
-      return damaged(fmt::format("a packet that claims {} bytes in a block that has {}", captured, body.size() - fixed));
+      return damaged(
+          fmt::format("a packet that claims {} bytes in a block that has {}", captured, body.size() - fixed));
     PacketRecord record;
     record.interface = interface;
     record.at = last_time_ = clocks_[interface].at(ticks);
@@ -216,7 +219,8 @@ class PcapngReader final : public CaptureReader::Impl {
     const std::uint32_t snap_length = interfaces_[0].interface.snap_length;
     PacketRecord record;
     record.original_length = u32(body, 0);
-    const std::size_t captured = snap_length == 0 ? record.original_length : std::min(snap_length, record.original_length);
+    const std::size_t captured =
+        snap_length == 0 ? record.original_length : std::min(snap_length, record.original_length);
     if (captured > body.size() - fixed)
       return damaged(fmt::format("a simple packet of {} bytes in a block that has {}", captured, body.size() - fixed));
     record.at = last_time_;
@@ -231,7 +235,8 @@ class PcapngReader final : public CaptureReader::Impl {
   }
 
   Next unknown_interface(std::uint32_t interface) {
-    return damaged(fmt::format("a packet of interface {}, where the section describes {},", interface, interfaces_.size()));
+    return damaged(
+        fmt::format("a packet of interface {}, where the section describes {},", interface, interfaces_.size()));
   }
 
   [[nodiscard]] std::uint32_t u32(Bytes bytes, std::size_t at) const {

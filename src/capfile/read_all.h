@@ -35,7 +35,9 @@ inline ReadCapture read_all(CaptureReader reader) {
     if (const auto* section = std::get_if<SectionRecord>(&**record)) all.sections.push_back(*section);
     if (const auto* entry = std::get_if<JournalRecord>(&**record)) all.journal.emplace_back(entry->entry);
     if (const auto* packet = std::get_if<PacketRecord>(&**record))
-      all.packets.push_back({packet->interface, base::to_ns(packet->at), packet->original_length,
+      all.packets.push_back({packet->interface,
+                             base::to_ns(packet->at),
+                             packet->original_length,
                              std::string(packet->bytes.begin(), packet->bytes.end()),
                              {packet->comments.begin(), packet->comments.end()}});
   }

@@ -46,8 +46,9 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(std::unique_
   const std::string compression = input.source().compression();
   if (const auto failure = input.source().failure()) return unreadable(name, *failure);
   if (start.empty())
-    return compression.empty() ? unreadable(name, "the file is empty", "was the capture stopped before it wrote anything?")
-                               : unreadable(name, fmt::format("{} data of an empty file", compression));
+    return compression.empty()
+               ? unreadable(name, "the file is empty", "was the capture stopped before it wrote anything?")
+               : unreadable(name, fmt::format("{} data of an empty file", compression));
   const FileKind kind = recognise(start);
   return unreadable(name,
                     fmt::format("not a pcap or pcapng capture: {}looks like {}",

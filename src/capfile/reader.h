@@ -4,9 +4,9 @@
 // - classic pcap (pcap-savefile(5)): either byte order, microsecond and nanosecond magic, the "modified" format of
 //   A. Kuznetsov's patch (24-byte record headers), versions 2.0 to 2.4 and 543.0 with their swapped lengths, the FCS
 //   bits of the link type field;
-// - pcapng (draft-ietf-opsawg-pcapng): either byte order, any number of sections and interfaces, time stamp resolutions of
-//   10^-n and 2^-n seconds with offset, Enhanced, Simple and (obsolete) Packet Blocks, systemd Journal Export Blocks;
-//   every other block is skipped;
+// - pcapng (draft-ietf-opsawg-pcapng): either byte order, any number of sections and interfaces, time stamp
+//   resolutions of 10^-n and 2^-n seconds with offset, Enhanced, Simple and (obsolete) Packet Blocks, systemd Journal
+//   Export Blocks; every other block is skipped;
 // - either of them compressed with gzip or zstd (concatenated members or frames too).
 #pragma once
 
@@ -32,15 +32,15 @@ namespace tcpwhy::capfile {
 inline constexpr std::uint32_t max_block_bytes = 16U << 20;
 // Descriptions of interfaces that one pcapng section may hold.
 inline constexpr std::size_t max_interfaces = 65536;
-// Times outside these bounds are brought to the nearer one: 2^62 ns is in the year 2116, later than classic pcap can say.
-// So the difference of any two times of a file fits base::Duration.
+// Times outside these bounds are brought to the nearer one: 2^62 ns is in the year 2116, later than classic pcap can
+// say. So the difference of any two times of a file fits base::Duration.
 inline constexpr base::WallTime earliest_time{base::Duration(0)};
 inline constexpr base::WallTime latest_time{base::Duration((std::int64_t{1} << 62) - 1)};
 
 enum class Format : std::uint8_t { pcap, pcapng };
 
-// A pcapng Section Header Block, or the one header of a pcap file. Everything after it, up to the next one, belongs to it;
-// the interfaces are numbered anew.
+// A pcapng Section Header Block, or the one header of a pcap file. Everything after it, up to the next one, belongs to
+// it; the interfaces are numbered anew.
 struct SectionRecord {
   Format format = Format::pcap;
   std::string hardware, os, application;  // shb_hardware, shb_os, shb_userappl
@@ -48,21 +48,22 @@ struct SectionRecord {
 };
 
 struct InterfaceInfo {
-  recording::Interface interface;         // its host is empty
+  recording::Interface interface;  // its host is empty
   std::vector<std::string> comments;
-  std::uint8_t fcs_length = 0;            // bytes of frame check sequence at the end of each packet, where the file says so
+  std::uint8_t fcs_length = 0;  // bytes of frame check sequence at the end of each packet, where the file says so
 };
 
 struct PacketRecord {
-  std::uint32_t interface = 0;            // index into CaptureReader::interfaces()
-  base::WallTime at;                      // of a Simple Packet Block, which has no time: that of the packet before it
-  std::uint32_t original_length = 0;      // on the wire
+  std::uint32_t interface = 0;        // index into CaptureReader::interfaces()
+  base::WallTime at;                  // of a Simple Packet Block, which has no time: that of the packet before it
+  std::uint32_t original_length = 0;  // on the wire
   std::span<const std::uint8_t> bytes;
   std::span<const std::string_view> comments;  // opt_comment, in file order; usually none
-  std::optional<std::uint64_t> packet_id; // epb_packetid
+  std::optional<std::uint64_t> packet_id;      // epb_packetid
 };
 
-// A systemd Journal Export Block: one entry in Journal Export Format (systemd.io/JOURNAL_EXPORT_FORMATS), padding removed.
+// A systemd Journal Export Block: one entry in Journal Export Format (systemd.io/JOURNAL_EXPORT_FORMATS), padding
+// removed.
 struct JournalRecord {
   std::string_view entry;
 };
@@ -71,17 +72,18 @@ using Record = std::variant<SectionRecord, PacketRecord, JournalRecord>;
 
 class CaptureReader {
  public:
-  // "-" is standard input. Every error is ErrorKind::unreadable with a line that names the input and what is wrong: missing,
-  // empty, not a capture (and what it looks like instead), cut inside its header.
+  // "-" is standard input. Every error is ErrorKind::unreadable with a line that names the input and what is wrong:
+  // missing, empty, not a capture (and what it looks like instead), cut inside its header.
   static base::Result<CaptureReader> open(const std::string& path);
-  // The same over a descriptor (read from where it stands) or over bytes that outlive the reader; `name` is for messages.
+  // The same over a descriptor (read from where it stands) or over bytes that outlive the reader; `name` is for
+  // messages.
   static base::Result<CaptureReader> from_fd(base::UniqueFd fd, std::string name);
   static base::Result<CaptureReader> from_memory(std::span<const std::uint8_t> bytes, std::string name);
 
   // The next record, or nothing at the end of the file. The first record is a SectionRecord. Spans and views inside
   // it are valid until the next call; reading a packet allocates nothing once the buffer has grown to the largest one.
-  // An input that is cut or damaged gives every record before the damage, then an error with the offset (in the uncompressed
-  // data) and what is wrong there; further calls repeat it.
+  // An input that is cut or damaged gives every record before the damage, then an error with the offset (in the
+  // uncompressed data) and what is wrong there; further calls repeat it.
   base::Result<std::optional<Record>> next();
 
   // The interfaces that the current section has described so far.

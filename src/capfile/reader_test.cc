@@ -17,10 +17,10 @@ namespace {
 
 using testing::Bytes;
 using testing::CaptureBuilder;
-using testing::read_all;
-using testing::ReadCapture;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::read_all;
+using testing::ReadCapture;
 using ::testing::StartsWith;
 
 constexpr auto both_orders = {std::endian::little, std::endian::big};
@@ -33,7 +33,8 @@ std::string one_byte(std::uint8_t value) { return std::string(1, static_cast<cha
 
 TEST(Pcap, microseconds_and_nanoseconds_in_either_byte_order) {
   for (const auto order : both_orders)
-    for (const auto& [magic, ns, digits] : {std::tuple(0xa1b2c3d4U, 5'000'007'000LL, 6), std::tuple(0xa1b23c4dU, 5'000'000'007LL, 9)}) {
+    for (const auto& [magic, ns, digits] :
+         {std::tuple(0xa1b2c3d4U, 5'000'007'000LL, 6), std::tuple(0xa1b23c4dU, 5'000'000'007LL, 9)}) {
       const auto capture = read_all(CaptureBuilder(order).pcap_header(magic).pcap_packet(5, 7, "abc", 90).bytes());
       EXPECT_EQ(error_of(capture), "");
       ASSERT_EQ(capture.packets.size(), 1U);
@@ -65,7 +66,8 @@ TEST(Pcap, frame_check_sequence_bits_are_no_part_of_the_link_type) {
 }
 
 TEST(Pcap, old_versions_swap_the_lengths) {
-  const auto before_2_3 = CaptureBuilder().pcap_header(0xa1b2c3d4, 1, 2).u32(0).u32(0).u32(60).u32(2).text("ab").bytes();
+  const auto before_2_3 =
+      CaptureBuilder().pcap_header(0xa1b2c3d4, 1, 2).u32(0).u32(0).u32(60).u32(2).text("ab").bytes();
   const auto either = CaptureBuilder().pcap_header(0xa1b2c3d4, 1, 3).u32(0).u32(0).u32(60).u32(2).text("ab").bytes();
   for (const auto& bytes : {before_2_3, either}) {
     const auto capture = read_all(bytes);
@@ -76,8 +78,14 @@ TEST(Pcap, old_versions_swap_the_lengths) {
 }
 
 TEST(Pcap, a_packet_that_claims_too_much_stops_the_reading_after_those_before_it) {
-  const auto capture = read_all(
-      CaptureBuilder().pcap_header().pcap_packet(1, 0, "abcd", 4).u32(1).u32(0).u32(max_block_bytes + 1).u32(9).bytes());
+  const auto capture = read_all(CaptureBuilder()
+                                    .pcap_header()
+                                    .pcap_packet(1, 0, "abcd", 4)
+                                    .u32(1)
+                                    .u32(0)
+                                    .u32(max_block_bytes + 1)
+                                    .u32(9)
+                                    .bytes());
   EXPECT_EQ(capture.packets.size(), 1U);
   EXPECT_EQ(error_of(capture), "test: a packet that claims 16777217 bytes at byte 44");
 }
@@ -138,9 +146,9 @@ TEST(Pcapng, time_stamp_resolutions_and_offsets) {
       {9, 0, 1'500'000'001, 1'500'000'001, 9},
       {0, 0, 3, 3'000'000'000, 0},
       {3, 100, 1, 100'001'000'000, 3},
-      {12, 0, 1'999'999, 1999, 9},                     // picoseconds are cut
-      {127, 0, UINT64_MAX, 0, 9},                      // finer than anything
-      {0x80 | 10, 0, 512, 500'000'000, 4},             // 2^-10 s
+      {12, 0, 1'999'999, 1999, 9},          // picoseconds are cut
+      {127, 0, UINT64_MAX, 0, 9},           // finer than anything
+      {0x80 | 10, 0, 512, 500'000'000, 4},  // 2^-10 s
       {0x80 | 20, 0, (3ULL << 20) | 1, 3'000'000'953, 7},
       {0x80 | 127, 0, UINT64_MAX, 0, 9},
       {0, 0, UINT64_MAX, base::to_ns(latest_time), 0},  // beyond the year 2116
@@ -161,8 +169,19 @@ TEST(Pcapng, time_stamp_resolutions_and_offsets) {
 
 TEST(Pcapng, options_of_sections_interfaces_and_packets) {
   CaptureBuilder builder;
-  builder.begin_section().option(1, "first").option(3, "Linux 6.18").option(4, "dumpcap").option(1, "second").option(2, "x86").end();
-  builder.begin_interface(1, 96).option(2, "eth0").option(3, "the uplink").option(1, "noisy").option(13, one_byte(4)).end();
+  builder.begin_section()
+      .option(1, "first")
+      .option(3, "Linux 6.18")
+      .option(4, "dumpcap")
+      .option(1, "second")
+      .option(2, "x86")
+      .end();
+  builder.begin_interface(1, 96)
+      .option(2, "eth0")
+      .option(3, "the uplink")
+      .option(1, "noisy")
+      .option(13, one_byte(4))
+      .end();
   builder.begin_packet(0, 0, "abcde", 5).option(1, "odd").option(2, "abcd").option(1, "very odd").option(0, "").end();
   const auto capture = read_all(builder.bytes());
   EXPECT_EQ(error_of(capture), "");
@@ -242,17 +261,21 @@ TEST(Pcapng, damage_is_named_with_its_place) {
     EXPECT_EQ(capture.packets.size(), 1U);
     return error_of(capture);
   };
-  EXPECT_EQ(after_good(CaptureBuilder().u32(6).u32(7).u64(0)), "test: a block of type 0x6 with the impossible length 7" + at);
-  EXPECT_EQ(after_good(CaptureBuilder().u32(6).u32(33).u64(0)), "test: a block of type 0x6 with the impossible length 33" + at);
+  EXPECT_EQ(after_good(CaptureBuilder().u32(6).u32(7).u64(0)),
+            "test: a block of type 0x6 with the impossible length 7" + at);
+  EXPECT_EQ(after_good(CaptureBuilder().u32(6).u32(33).u64(0)),
+            "test: a block of type 0x6 with the impossible length 33" + at);
   EXPECT_EQ(after_good(CaptureBuilder().u32(6).u32(0xfffffff0)), "test: a packet that claims 4294967280 bytes" + at);
   EXPECT_EQ(after_good(CaptureBuilder().u32(77).u32(4000).u32(0)),
             "test: cut in the middle of a block of type 0x4d (12 of 4000 bytes)" + at);
-  EXPECT_EQ(after_good(CaptureBuilder().u32(9).u32(4000).u32(0)), "test: cut in the middle of a journal entry (12 of 4000 bytes)" + at);
+  EXPECT_EQ(after_good(CaptureBuilder().u32(9).u32(4000).u32(0)),
+            "test: cut in the middle of a journal entry (12 of 4000 bytes)" + at);
   EXPECT_EQ(after_good(CaptureBuilder().u32(9).u32(16).u32(0).u32(20)),
             "test: a journal entry whose two lengths contradict (16 and 20)" + at);
   EXPECT_EQ(after_good(CaptureBuilder().u32(77).u32(16).u32(0).u32(20)),
             "test: a block of type 0x4d whose two lengths contradict (16 and 20)" + at);
-  EXPECT_EQ(after_good(CaptureBuilder().packet(1, 0, "x")), "test: a packet of interface 1, where the section describes 1," + at);
+  EXPECT_EQ(after_good(CaptureBuilder().packet(1, 0, "x")),
+            "test: a packet of interface 1, where the section describes 1," + at);
   EXPECT_EQ(after_good(CaptureBuilder().begin(6).u32(0).u64(0).u32(5).u32(5).text("abcd").end()),
             "test: a packet that claims 5 bytes in a block that has 4" + at);
   EXPECT_EQ(after_good(CaptureBuilder().begin(6).u32(0).end()), "test: a packet that is too short" + at);
@@ -275,7 +298,9 @@ TEST(Pcapng, an_error_repeats) {
 
 // Compression
 
-Bytes small_pcap() { return CaptureBuilder().pcap_header().pcap_packet(1, 2, "abc", 3).pcap_packet(3, 4, "defg", 4).bytes(); }
+Bytes small_pcap() {
+  return CaptureBuilder().pcap_header().pcap_packet(1, 2, "abc", 3).pcap_packet(3, 4, "defg", 4).bytes();
+}
 
 TEST(Compressed, gzip_and_zstd_read_like_the_plain_file) {
   const auto plain = read_all(small_pcap());
@@ -345,10 +370,13 @@ TEST(NotACapture, is_called_what_it_looks_like) {
   };
   using namespace std::string_view_literals;
   EXPECT_EQ(looks(""), "test: the file is empty");
-  EXPECT_EQ(looks("snoop\0\0\0\0\0\0\2"sv), "test: not a pcap or pcapng capture: looks like a Solaris snoop capture (RFC 1761)");
+  EXPECT_EQ(looks("snoop\0\0\0\0\0\0\2"sv),
+            "test: not a pcap or pcapng capture: looks like a Solaris snoop capture (RFC 1761)");
   EXPECT_EQ(looks("12:00:01 IP 127.0.0.1\n"), "test: not a pcap or pcapng capture: looks like text");
   EXPECT_THAT(looks("BZh91AY"), HasSubstr("looks like bzip2 data"));
-  EXPECT_THAT(looks("\x7f" "ELF\2"), HasSubstr("looks like an ELF program"));
+  EXPECT_THAT(looks("\x7f"
+                    "ELF\2"),
+              HasSubstr("looks like an ELF program"));
   EXPECT_THAT(looks("\xff\xfe\xfd"), HasSubstr("looks like data of another kind"));
   const std::string hello = "hello, world\n";
   const std::span plain(reinterpret_cast<const std::uint8_t*>(hello.data()), hello.size());

@@ -1,9 +1,10 @@
-// Recordings as files, and back. The form is described field by field in docs/FORMAT.md: pcapng in which every event that is no
-// packet is a systemd Journal Export Block between the packets, so that Wireshark, tshark, tcpdump and capinfos open it.
+// Recordings as files, and back. The form is described field by field in docs/FORMAT.md: pcapng in which every event
+// that is no packet is a systemd Journal Export Block between the packets, so that Wireshark, tshark, tcpdump and
+// capinfos open it.
 //
-// decode(encode(r)) == r for every recording that holds the rules below (times inside capfile/reader.h's bounds; texts that
-// become pcapng options, which are comments, interface names and the like, no longer than 65,535 bytes: they are cut there;
-// a packet has no actor).
+// decode(encode(r)) == r for every recording that holds the rules below (times inside capfile/reader.h's bounds; texts
+// that become pcapng options, which are comments, interface names and the like, no longer than 65,535 bytes: they are
+// cut there; a packet has no actor).
 #pragma once
 
 #include <cstddef>
@@ -30,25 +31,26 @@ struct ReadLimits {
   std::uint64_t memory_bytes = std::uint64_t{2} << 30;
 };
 
-// A classic pcap file gives one recording without actors; each section of a pcapng file gives one recording. The error is for
-// an input of which nothing can be read: missing, empty, no capture. Whatever the file says, each recording holds these rules, so
-// that what follows need not check them again:
+// A classic pcap file gives one recording without actors; each section of a pcapng file gives one recording. The error
+// is for an input of which nothing can be read: missing, empty, no capture. Whatever the file says, each recording
+// holds these rules, so that what follows need not check them again:
 // - Packet::interface is an index into interfaces; Event::actor is invalid or an index into actors;
-// - every call number is at most events.size() (larger ones are renumbered in order of appearance); a call is entered once,
-//   and returns at most once, after its entry; the optional call of other events names a call that was entered;
+// - every call number is at most events.size() (larger ones are renumbered in order of appearance); a call is entered
+//   once, and returns at most once, after its entry; the optional call of other events names a call that was entered;
 // - SegmentCause::packet names a Packet, SegmentCause::by, if set, an event;
-// - times lie between earliest_time and latest_time. Events keep the order of the file: order of time in what this program
-//   wrote, but a foreign capture may step back in time.
-// Rows that break a rule are left out and counted in one Loss event at the end of the recording. Journal blocks of other
-// programs, kinds of event and fields that this version does not know are skipped.
-base::Result<ReadOutcome> read_recordings(const std::string& path, const ReadLimits& limits = {});  // "-": standard input
+// - times lie between earliest_time and latest_time. Events keep the order of the file: order of time in what this
+//   program wrote, but a foreign capture may step back in time.
+// Rows that break a rule are left out and counted in one Loss event at the end of the recording. Journal blocks of
+// other programs, kinds of event and fields that this version does not know are skipped.
+base::Result<ReadOutcome> read_recordings(const std::string& path,
+                                          const ReadLimits& limits = {});  // "-": standard input
 // The same from a descriptor to its end (not closed), or from bytes; `name` is for messages.
 base::Result<ReadOutcome> read_recordings_from(int fd, const std::string& name, const ReadLimits& limits = {});
 base::Result<ReadOutcome> decode(std::span<const std::uint8_t> bytes, const std::string& name,
                                  const ReadLimits& limits = {});
 
-// A path that ends in .gz or .zst compresses; "-" is standard output. A file is replaced only when its new content is complete.
-// Fails when it cannot be written, or when a single event is larger than max_block_bytes.
+// A path that ends in .gz or .zst compresses; "-" is standard output. Fails when it cannot be written, or, before
+// anything is written, when a single event is larger than max_block_bytes.
 base::Status write_recordings(const std::string& path, std::span<const recording::Recording> recordings);
 base::Status write_recordings_to(int fd, std::span<const recording::Recording> recordings);
 base::Result<std::vector<std::uint8_t>> encode(std::span<const recording::Recording> recordings);

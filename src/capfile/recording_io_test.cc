@@ -8,9 +8,13 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <random>
 #include <string>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "capfile/capture_builder.h"
 #include "capfile/reader.h"
@@ -23,9 +27,9 @@ namespace {
 using namespace recording;
 using testing::Bytes;
 using testing::CaptureBuilder;
-using testing::sample_recording;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::sample_recording;
 
 std::vector<Recording> decoded(std::span<const std::uint8_t> bytes) {
   auto outcome = decode(bytes, "test");
@@ -43,7 +47,8 @@ std::string text() {
   return *gen::weightedOneOf<std::string>({
       {4, gen::container<std::string>(gen::inRange<char>(' ', '\x7f'))},
       {2, gen::arbitrary<std::string>()},
-      {1, gen::element<std::string>("", "\n", "a\nb", "=", "TCPWHY_KIND=note", "服务器", std::string("\0\0", 2), "\x1b[2J")},
+      {1, gen::element<std::string>("", "\n", "a\nb", "=", "TCPWHY_KIND=note", "服务器", std::string("\0\0", 2),
+                                    "\x1b[2J")},
   });
 }
 base::WallTime time() {
@@ -108,17 +113,20 @@ class Events {
  private:
   What what() {
     switch (*gen::inRange(0, 14)) {
-      case 0: case 1:
+      case 0:
+      case 1:
         if (interfaces_ == 0) return filled(Note{});
         packets_.push_back({static_cast<std::uint32_t>(events_.size())});
         return packet(interfaces_);
-      case 2: case 3: {
+      case 2:
+      case 3: {
         auto entered = filled(CallEntered{});
         entered.call = next_call_++;
         open_.push_back(entered.call);
         return entered;
       }
-      case 4: case 5: {
+      case 4:
+      case 5: {
         if (open_.empty()) return filled(Loss{});
         auto returned = filled(CallReturned{});
         returned.call = open_.back();
@@ -141,7 +149,8 @@ class Events {
     auto made = filled(SegmentCause{});
     made.packet = packets_[*gen::inRange<std::size_t>(0, packets_.size())];
     made.by.reset();
-    if (*gen::arbitrary<bool>()) made.by = EventId{*gen::inRange<std::uint32_t>(0, static_cast<std::uint32_t>(events_.size()))};
+    if (*gen::arbitrary<bool>())
+      made.by = EventId{*gen::inRange<std::uint32_t>(0, static_cast<std::uint32_t>(events_.size()))};
     return made;
   }
 
@@ -177,7 +186,9 @@ Recording recording() {
   for (int count = *gen::inRange(0, 3); count > 0; --count)
     made.interfaces.push_back({.link_type = wire::LinkType(*gen::arbitrary<std::uint16_t>()),
                                .snap_length = *gen::element<std::uint32_t>(0, 96, 262144, UINT32_MAX),
-                               .name = text(), .description = text(), .host = text(),
+                               .name = text(),
+                               .description = text(),
+                               .host = text(),
                                .timestamp_digits = *gen::inRange<std::uint8_t>(0, 10)});
   for (int count = *gen::inRange(0, 3); count > 0; --count)
     made.actors.push_back({text(), *gen::arbitrary<std::int32_t>(), *gen::arbitrary<std::int32_t>(), text(), text()});
@@ -213,8 +224,10 @@ TEST(RoundTrip, of_the_sample_through_every_form_of_file) {
     EXPECT_FALSE(outcome->stopped_by);
     EXPECT_EQ(outcome->recordings, recordings) << name;
   }
-  EXPECT_LT(std::filesystem::file_size(directory + "/x.pcapng.gz"), std::filesystem::file_size(directory + "/x.pcapng"));
-  EXPECT_LT(std::filesystem::file_size(directory + "/x.pcapng.zst"), std::filesystem::file_size(directory + "/x.pcapng"));
+  EXPECT_LT(std::filesystem::file_size(directory + "/x.pcapng.gz"),
+            std::filesystem::file_size(directory + "/x.pcapng"));
+  EXPECT_LT(std::filesystem::file_size(directory + "/x.pcapng.zst"),
+            std::filesystem::file_size(directory + "/x.pcapng"));
   std::filesystem::remove_all(directory);
 }
 
@@ -390,6 +403,33 @@ TEST_F(Rules, references_follow_the_ids_of_the_file) {
   const auto& cause = std::get<SegmentCause>(read.events[3].what);
   EXPECT_EQ(cause.packet.value, 2U);
   EXPECT_EQ(cause.by, EventId{0});
+}
+
+// docs/FORMAT.md
+
+template <std::size_t... Kind>
+std::vector<What> every_kind(std::index_sequence<Kind...>) {
+  return {What(std::in_place_index<Kind>)...};
+}
+
+TEST(Documentation, has_a_row_for_every_kind_with_every_member) {
+  std::ifstream document(std::string(TCPWHY_SOURCE_DIR) + "/docs/FORMAT.md");
+  std::map<std::string, std::string> rows;  // by their first column
+  for (std::string line; std::getline(document, line);)
+    if (line.starts_with("| `")) rows[line.substr(3, line.find('`', 3) - 3)] += line;
+  for (const What& what : every_kind(std::make_index_sequence<std::variant_size_v<What>>{})) {
+    if (std::holds_alternative<Packet>(what)) continue;
+    const std::string& row = rows[std::string(kind_name(what))];
+    EXPECT_NE(row, "") << kind_name(what);
+    std::visit(
+        [&row](const auto& event) {
+          if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(event)>, Packet>)
+            visit_fields(event, [&row](std::string_view name, const auto&) {
+              EXPECT_THAT(row, HasSubstr("`" + std::string(name) + "`"));
+            });
+        },
+        what);
+  }
 }
 
 // Robustness

@@ -21,9 +21,12 @@ class RecordingReader {
   base::Result<ReadOutcome> read() {
     while (!outcome_.stopped_by) {
       auto record = reader_.next();
-      if (!record) outcome_.stopped_by = std::move(record.error());
-      else if (!*record) break;
-      else take(**record);
+      if (!record)
+        outcome_.stopped_by = std::move(record.error());
+      else if (!*record)
+        break;
+      else
+        take(**record);
       if (memory_ > limits_.memory_bytes && !outcome_.stopped_by) outcome_.stopped_by = too_large();
     }
     finish_section();
@@ -35,8 +38,10 @@ class RecordingReader {
   void take(const Record& record) {
     if (const auto* section = std::get_if<SectionRecord>(&record)) return begin_section(*section);
     note_interfaces();
-    if (const auto* packet = std::get_if<PacketRecord>(&record)) take_packet(*packet);
-    else take_journal(std::get<JournalRecord>(record));
+    if (const auto* packet = std::get_if<PacketRecord>(&record))
+      take_packet(*packet);
+    else
+      take_journal(std::get<JournalRecord>(record));
   }
 
   [[nodiscard]] base::Error too_large() const {
@@ -149,7 +154,8 @@ base::Result<ReadOutcome> read_recordings_from(int fd, const std::string& name, 
   return read_all(CaptureReader::from_fd(std::move(own), name), limits);
 }
 
-base::Result<ReadOutcome> decode(std::span<const std::uint8_t> bytes, const std::string& name, const ReadLimits& limits) {
+base::Result<ReadOutcome> decode(std::span<const std::uint8_t> bytes, const std::string& name,
+                                 const ReadLimits& limits) {
   return read_all(CaptureReader::from_memory(bytes, name), limits);
 }
 

@@ -54,9 +54,8 @@ class Checker {
 
   // Only causes refer to events by id; most files have none.
   void index_ids() {
-    const bool needed = std::ranges::any_of(recording_.events, [](const Event& event) {
-      return std::holds_alternative<SegmentCause>(event.what);
-    });
+    const bool needed = std::ranges::any_of(
+        recording_.events, [](const Event& event) { return std::holds_alternative<SegmentCause>(event.what); });
     if (!needed) return;
     for (std::size_t i = 0; i < ids_.size(); ++i)
       if (ids_[i]) position_of_.try_emplace(*ids_[i], i);
@@ -106,7 +105,8 @@ class Checker {
     };
     std::visit(
         [&repair_member](auto& event) {
-          if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(event)>, Packet>) visit_fields(event, repair_member);
+          if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(event)>, Packet>)
+            visit_fields(event, repair_member);
         },
         what);
   }
@@ -127,7 +127,9 @@ class Checker {
     if (broken_ == 0) return;
     const base::WallTime at = recording_.events.empty() ? base::WallTime{} : recording_.events.back().at;
     recording_.events.push_back(
-        {.at = at, .actor = {}, .what = Loss{"events", broken_, "rows of the file that contradict themselves or each other"}});
+        {.at = at,
+         .actor = {},
+         .what = Loss{"events", broken_, "rows of the file that contradict themselves or each other"}});
   }
 
   // So that what follows may use call numbers as indexes.
@@ -142,8 +144,10 @@ class Checker {
       std::visit(
           [&renumber](auto& what) {
             if constexpr (requires { what.call; }) {
-              if constexpr (std::is_same_v<decltype(what.call), std::uint32_t>) renumber(what.call);
-              else if (what.call) renumber(*what.call);
+              if constexpr (std::is_same_v<decltype(what.call), std::uint32_t>)
+                renumber(what.call);
+              else if (what.call)
+                renumber(*what.call);
             }
           },
           event.what);

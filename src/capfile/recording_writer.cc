@@ -24,7 +24,8 @@ namespace {
 
 using recording::Recording;
 
-// One snapshot length for the whole file: libpcap refuses a file whose interfaces differ in it. 0 (no limit) if any has none.
+// One snapshot length for the whole file: libpcap refuses a file whose interfaces differ in it. 0 (no limit) if any
+// has none.
 std::uint32_t common_snap_length(std::span<const Recording> recordings) {
   std::uint32_t longest = 0;
   for (const Recording& recording : recordings)
@@ -83,13 +84,15 @@ class SectionWriter {
 
   base::Status event(std::size_t position) {
     const recording::Event& event = recording_.events[position];
-    if (const auto* packet = std::get_if<recording::Packet>(&event.what)) return enhanced_packet(event, *packet, position);
+    if (const auto* packet = std::get_if<recording::Packet>(&event.what))
+      return enhanced_packet(event, *packet, position);
     return journal(event_entry(recording_, position, recording::message(event, entry_of(event))), "an event");
   }
 
   // The entry of a call that returns. Calls are noted as they pass, so that writing takes one pass.
   const recording::CallEntered* entry_of(const recording::Event& event) {
-    if (const auto* entered = std::get_if<recording::CallEntered>(&event.what)) calls_.insert_or_assign(entered->call, entered);
+    if (const auto* entered = std::get_if<recording::CallEntered>(&event.what))
+      calls_.insert_or_assign(entered->call, entered);
     const auto* returned = std::get_if<recording::CallReturned>(&event.what);
     const auto found = returned == nullptr ? calls_.end() : calls_.find(returned->call);
     return found == calls_.end() ? nullptr : found->second;
@@ -121,8 +124,8 @@ class SectionWriter {
 
   static base::Status checked(std::size_t block_length, std::string_view what) {
     if (block_length <= max_block_bytes) return {};
-    return base::fail(base::ErrorKind::system, fmt::format("{} of {} bytes does not fit a capture file (at most {})", what,
-                                                           block_length, max_block_bytes));
+    return base::fail(base::ErrorKind::system, fmt::format("{} of {} bytes does not fit a capture file (at most {})",
+                                                           what, block_length, max_block_bytes));
   }
 
   BlockWriter block_;

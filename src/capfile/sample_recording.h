@@ -10,9 +10,9 @@ namespace tcpwhy::capfile::testing {
 
 // Ethernet, IPv4 and a TCP header of 20 bytes from port 41000 of 127.0.0.1 to 9999, flags as given.
 inline std::vector<std::uint8_t> sample_packet(std::uint8_t flags) {
-  return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x08, 0x00,                                   // Ethernet
-          0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0x3c, 0xcd, 127, 0, 0, 1, 127, 0, 0, 1,     // IPv4
-          0xa0, 0x28, 0x27, 0x0f, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 0x02, 0, 0, 0, 0, 0};  // TCP
+  return {0,    0,    0,    0,    0, 0, 0,    0, 0,  0, 0,    0,    0x08, 0x00,                           // Ethernet
+          0x45, 0,    0,    40,   0, 1, 0x40, 0, 64, 6, 0x3c, 0xcd, 127,  0,     0,    1, 127, 0, 0, 1,   // IPv4
+          0xa0, 0x28, 0x27, 0x0f, 0, 0, 0,    1, 0,  0, 0,    1,    0x50, flags, 0x02, 0, 0,   0, 0, 0};  // TCP
 }
 
 inline recording::Recording sample_recording() {
@@ -54,7 +54,9 @@ inline recording::Recording sample_recording() {
   add({1}, ProcessStarted{"tcpwhy"});
   add({1}, entered);
   add({}, packet(0x11));
-  add({}, SegmentCause{.packet = {2}, .trigger = "call", .name = "send", .by = EventId{1}, .stack = "tcp_write_xmit < tcp_sendmsg"});
+  add({},
+      SegmentCause{
+          .packet = {2}, .trigger = "call", .name = "send", .by = EventId{1}, .stack = "tcp_write_xmit < tcp_sendmsg"});
   add({1}, Signal{"SIGPIPE", SignalFate::delivered, 0});
   add({1}, returned);
   add({}, state);

@@ -1,5 +1,5 @@
-// The seeds of the fuzzers (fuzz/corpus/capture, fuzz/corpus/recording) are made here, so that nobody has to wonder what
-// they hold. TCPWHY_UPDATE_SEEDS=1 test_capfile --gtest_filter='SeedCorpus*' writes them.
+// The seeds of the fuzzers (fuzz/corpus/capture, fuzz/corpus/recording) are made here, so that nobody has to wonder
+// what they hold. TCPWHY_UPDATE_SEEDS=1 test_capfile --gtest_filter='SeedCorpus*' writes them.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -33,7 +33,17 @@ Bytes pcap(std::endian order, std::uint32_t magic) {
 }
 
 Bytes modified_pcap() {
-  return CaptureBuilder(std::endian::little).pcap_header(0xa1b2cd34).u32(1).u32(2).u32(4).u32(60).u32(1).u16(0x800).u16(0).text("abcd").bytes();
+  return CaptureBuilder(std::endian::little)
+      .pcap_header(0xa1b2cd34)
+      .u32(1)
+      .u32(2)
+      .u32(4)
+      .u32(60)
+      .u32(1)
+      .u16(0x800)
+      .u16(0)
+      .text("abcd")
+      .bytes();
 }
 
 Bytes pcapng(std::endian order) {
@@ -94,7 +104,8 @@ TEST(SeedCorpus, is_what_this_file_makes) {
     const fs::path path = corpus / name;
     if (update) {
       fs::create_directories(path.parent_path());
-      std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+      std::ofstream(path, std::ios::binary)
+          .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     }
     EXPECT_TRUE(same_content(read_file(path), bytes))
         << name << " differs; update: TCPWHY_UPDATE_SEEDS=1 test_capfile --gtest_filter='SeedCorpus*'";

@@ -8,7 +8,8 @@
 
 namespace tcpwhy::capfile {
 
-// Counts of 10^-n or 2^-n seconds since 1970 plus an offset: if_tsresol and if_tsoffset of an Interface Description Block.
+// Counts of 10^-n or 2^-n seconds since 1970 plus an offset: if_tsresol and if_tsoffset of an Interface Description
+// Block.
 class TickClock {
  public:
   // if_tsresol: the highest bit chooses 2^-n (set) or 10^-n; the rest is n. 6 where the option is absent.

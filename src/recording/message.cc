@@ -40,14 +40,17 @@ std::string result_text(const CallReturned& returned) {
   return text;
 }
 
-// Where the first argument that is exactly `...` stands in a list of arguments, or npos. Quoted strings are stepped over.
+// Where the first argument that is exactly `...` stands in a list of arguments, or npos. Quoted strings are stepped
+// over.
 std::size_t find_place(std::string_view arguments) {
   bool quoted = false, at_start = true;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const char c = arguments[i];
     if (quoted) {
-      if (c == '\\') ++i;
-      else if (c == '"') quoted = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        quoted = false;
       continue;
     }
     if (at_start && arguments.substr(i).starts_with(handed_back_later)) {

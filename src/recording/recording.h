@@ -12,17 +12,17 @@ namespace tcpwhy::recording {
 
 // A process (and thread) that makes calls: an end of a connection, as the scenario or the trace names it.
 struct Actor {
-  std::string name;                   // "server", "client"
-  std::int32_t pid = 0, tid = 0;      // as the initial pid namespace of the observer shows them
-  std::string command;                // comm
-  std::string host;                   // network namespace, where there are several: "client"; else empty
+  std::string name;               // "server", "client"
+  std::int32_t pid = 0, tid = 0;  // as the initial pid namespace of the observer shows them
+  std::string command;            // comm
+  std::string host;               // network namespace, where there are several: "client"; else empty
   bool operator==(const Actor&) const = default;
 };
 
 struct Interface {
   wire::LinkType link_type = wire::LinkType::ethernet;
-  std::uint32_t snap_length = 0;      // 0: no limit
-  std::string name;                   // "lo"
+  std::uint32_t snap_length = 0;  // 0: no limit
+  std::string name;               // "lo"
   std::string description;
   std::string host;                   // the end whose namespace this tap stands in; empty if both ends share it
   std::uint8_t timestamp_digits = 9;  // resolution 10^-digits s (of the file it came from)
@@ -33,15 +33,15 @@ enum class WireKind : std::uint8_t { unknown, loopback, link };
 
 // What was recorded, where, and what could be observed.
 struct Provenance {
-  std::string title;                  // the scenario's name, "close/server-closes"; empty for a plain capture
-  std::string scenario;               // the scenario's text, so that a recording explains itself; may be empty
-  std::string host, kernel;           // "Linux 6.18.44"
-  std::string program;                // "tcpwhy 0.1.0", or what the capture file says (shb_userappl)
+  std::string title;         // the scenario's name, "close/server-closes"; empty for a plain capture
+  std::string scenario;      // the scenario's text, so that a recording explains itself; may be empty
+  std::string host, kernel;  // "Linux 6.18.44"
+  std::string program;       // "tcpwhy 0.1.0", or what the capture file says (shb_userappl)
   WireKind wire = WireKind::unknown;
-  std::vector<std::string> observed;  // "packets", "calls", "states.sampled", "counters", "causes.kernel", ...
-  std::map<std::string, std::string> labels;    // the scenario's headers: title, title.zh, asks, ...
+  std::vector<std::string> observed;          // "packets", "calls", "states.sampled", "counters", "causes.kernel", ...
+  std::map<std::string, std::string> labels;  // the scenario's headers: title, title.zh, asks, ...
   std::map<std::string, std::string> settings;  // what was set for it: sysctls, the link's one-way delay, ...
-  std::vector<std::string> comments;  // other section comments of a capture
+  std::vector<std::string> comments;            // other section comments of a capture
   bool operator==(const Provenance&) const = default;
 };
 
@@ -49,7 +49,7 @@ struct Recording {
   Provenance provenance;
   std::vector<Interface> interfaces;
   std::vector<Actor> actors;
-  std::vector<Event> events;          // in order of `at`; of the same time, in the order in which they were collected
+  std::vector<Event> events;  // in order of `at`; of the same time, in the order in which they were collected
 
   [[nodiscard]] const Event& operator[](EventId id) const { return events[id.value]; }
   bool operator==(const Recording&) const = default;
@@ -60,13 +60,13 @@ void sort_by_time(Recording& recording);
 
 // strace's line: send(5, "hello", 5, 0) = -1 EPIPE (Broken pipe). Escaped.
 // `returned`: the entry's CallReturned; null if it never came back: recv(5, <unfinished ...>
-// An argument `...` stands for what the call hands back (recv(5, ..., 1024, 0)): `detail`, if not empty, takes its place; in an
-// unfinished call the line ends there, as in strace. A `detail` without such a place follows the result in parentheses,
-// as strace writes what poll() found.
+// An argument `...` stands for what the call hands back (recv(5, ..., 1024, 0)): `detail`, if not empty, takes its
+// place; in an unfinished call the line ends there, as in strace. A `detail` without such a place follows the result
+// in parentheses, as strace writes what poll() found.
 std::string call_line(const CallEntered& entered, const CallReturned* returned);
-// One line for any event but a packet (empty for that): MESSAGE of the journal block and the row of the timeline, without the
-// name of the actor. Escaped. A call's entry reads as unfinished, its return as the whole line. --- SIGPIPE ---,
-// +++ killed by SIGPIPE +++, +++ exited with 0 +++ as strace has them.
+// One line for any event but a packet (empty for that): MESSAGE of the journal block and the row of the timeline,
+// without the name of the actor. Escaped. A call's entry reads as unfinished, its return as the whole line. Signals and
+// ends as strace has them: --- SIGPIPE ---, +++ killed by SIGPIPE +++, +++ exited with 0 +++.
 std::string message(const Recording& recording, const Event& event);
 // The same for a caller that knows the entry of a CallReturned already (null: not recorded) and need not search for it.
 std::string message(const Event& event, const CallEntered* entered);

@@ -46,7 +46,8 @@ TEST(SortByTime, renumbers_every_event_id) {
   Recording recording;
   Packet packet;
   packet.original_length = 77;
-  recording.events.push_back(at(30, SegmentCause{.packet = {1}, .trigger = "call", .name = "send", .by = EventId{2}, .stack = {}}));
+  recording.events.push_back(
+      at(30, SegmentCause{.packet = {1}, .trigger = "call", .name = "send", .by = EventId{2}, .stack = {}}));
   recording.events.push_back(at(20, packet));
   recording.events.push_back(at(10, entered("send", "9")));
   sort_by_time(recording);
@@ -76,7 +77,8 @@ struct LineCase {
 TEST(CallLine, reads_as_strace_writes_it) {
   const LineCase cases[] = {
       {entered("send", R"(5, "hello", 5, 0)"), returned(5), R"(send(5, "hello", 5, 0) = 5)"},
-      {entered("send", R"(5, "hello", 5, 0)"), returned(-1, EPIPE), R"(send(5, "hello", 5, 0) = -1 EPIPE (Broken pipe))"},
+      {entered("send", R"(5, "hello", 5, 0)"), returned(-1, EPIPE),
+       R"(send(5, "hello", 5, 0) = -1 EPIPE (Broken pipe))"},
       {entered("send", R"(5, "hello", 5, 0)"), std::nullopt, R"(send(5, "hello", 5, 0 <unfinished ...>)"},
       {entered("recv", "5, ..., 1024, 0"), std::nullopt, "recv(5, <unfinished ...>"},
       {entered("recv", "5, ..., 1024, 0"), returned(5, 0, R"("hello")"), R"(recv(5, "hello", 1024, 0) = 5)"},
