@@ -79,14 +79,16 @@ std::string Cast::host_of(const std::string& who) const {
 }
 
 bool Cast::owns(const std::string& who, const wire::SocketAddress& address) const {
-  if (scenario_.wire == recording::WireKind::link) {
-    const auto family = family_ == Family::v6 ? wire::IpFamily::v6 : wire::IpFamily::v4;
-    return link_address(link_end(end_of(who)), family) == address.ip;
-  }
+  if (scenario_.wire == recording::WireKind::link) return is_on_host(host_of(who), address);
   const std::string root = root_of(end_of(who));
   if (const auto known = ports_.find(address.port); known != ports_.end()) return known->second == root;
   // A port that nobody told of is one that the kernel chose for a connect() which has not come back, or failed: a caller's.
   return !listening_.contains(root);
+}
+
+bool Cast::is_on_host(const std::string& host, const wire::SocketAddress& address) const {
+  const auto family = family_ == Family::v6 ? wire::IpFamily::v6 : wire::IpFamily::v4;
+  return link_address(host == to_string(LinkEnd::server) ? LinkEnd::server : LinkEnd::client, family) == address.ip;
 }
 
 wire::SocketAddress Cast::address_of_peer(const Peer& peer) const {

@@ -74,6 +74,8 @@ class Cast {
   [[nodiscard]] std::string host_of(const std::string& who) const;
   // Whether `address` is `who`'s: on a link by its host's address, on lo by the port.
   [[nodiscard]] bool owns(const std::string& who, const wire::SocketAddress& address) const;
+  // On a link: whether `address` is that of the host ("client", "server").
+  [[nodiscard]] bool is_on_host(const std::string& host, const wire::SocketAddress& address) const;
 
  private:
   struct Process;

@@ -30,6 +30,8 @@ constexpr Duration state_tick = 1ms;      // the kernel's tables: an orphan may 
 constexpr Duration sleep_tick = 100us;    // has the call gone to sleep?
 // After a segment's time is over it is waited for a little longer, so that the message can say when it came.
 constexpr Duration grace = 500ms;
+// A link that holds a packet for longer has lost it.
+constexpr Duration settling_limit = 1s;
 
 std::string milliseconds(Duration duration) { return fmt::format("{:.1f} ms", base::to_ms(duration)); }
 
@@ -59,7 +61,7 @@ class Conductor {
       recording_.events.push_back({base::wall_now(), {}, recording::ExpectationFailed{step.at.line, verdict->mismatch->expected, verdict->mismatch->actual, verdict->call}});
       if (verdict->stop) break;
     }
-    if (const auto settled = advance(true); !settled) return std::unexpected(settled.error());
+    if (const auto settled = settle(); !settled) return std::unexpected(settled.error());
     observer_->note_losses();
     recording::sort_by_time(recording_);
     return std::move(recording_);
@@ -152,9 +154,7 @@ class Conductor {
           recording_.events.push_back({report.arrived, {}, recording::Loss{"packets", 1, fmt::format("the link could not forward one from the {}", to_string(report.from))}});
     }
     if (!*packets && !*calls && !always) return {};
-    if (const auto sampled = observer_->sample(); !sampled) return sampled;
-    // What the sampling itself has outlasted is older than the sample: it comes first.
-    return {};
+    return observer_->sample();
   }
 
   base::Status wait_for_events(Duration at_most) {
@@ -178,6 +178,21 @@ class Conductor {
       if (left <= Duration{0}) return false;
       if (const auto waited = wait_for_events(tick == Duration{} ? left : std::min(left, tick)); !waited) return std::unexpected(waited.error());
     }
+  }
+
+  // At the end nothing may be left in the middle of the link: every segment that left one end is waited for at the other.
+  base::Status settle() {
+    const auto in_flight = [&] {
+      std::int64_t departed = 0, arrived = 0;
+      for (const SeenSegment& seen : observer_->segments()) {
+        const bool leaves = cast_.is_on_host(seen.host, seen.from);
+        (leaves ? departed : arrived) += 1;
+      }
+      return departed > arrived;
+    };
+    const auto settled = wait_until([&] { return !link_ || !in_flight(); }, MonotonicClock::now() + settling_limit);
+    if (!settled) return std::unexpected(settled.error());
+    return advance(true);
   }
 
   MonotonicTime step_deadline() const { return MonotonicClock::now() + scenario_.step_limit; }

@@ -280,6 +280,11 @@ base::Result<TypedCall> parse_typed_call(std::string_view line) {
     typed.fd = static_cast<std::int32_t>(*fd);
     rest = end == std::string_view::npos ? std::string_view{} : trim(rest.substr(end));
   }
+  // `signal ignore` speaks of the signal that the experiment is about.
+  const bool one_word = rest.find_first_of(" \t") == std::string_view::npos;
+  const std::string with_signal = fmt::format("SIGPIPE {}", rest);
+  if (row->id == CallId::signal && one_word) rest = with_signal;
+
   std::vector<Token> tokens;
   const bool takes_payload = row->id == CallId::send || row->id == CallId::write;
   if (takes_payload && !rest.starts_with('"')) {
@@ -292,7 +297,7 @@ base::Result<TypedCall> parse_typed_call(std::string_view line) {
   Cursor cursor(std::move(tokens), 1);
   const syntax::ArgumentStyle style{true, [](const std::string& word) { return word == "listener"; }};
   auto spec = syntax::parse_arguments(cursor, *row, style);
-  if (!spec) return base::fail(base::ErrorKind::usage, explain(spec.error()), fmt::format("{}", row->usage));
+  if (!spec) return base::fail(base::ErrorKind::usage, explain(spec.error()), "help shows how it is typed");
   typed.spec = std::move(*spec);
   return typed;
 }
