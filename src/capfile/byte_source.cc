@@ -82,7 +82,8 @@ class PeekedSource final : public ByteSource {
 // What both decompressors share: a chunk of compressed input, and how the stream ended.
 class Decompressor : public ByteSource {
  public:
-  explicit Decompressor(std::unique_ptr<ByteSource> inner) : inner_(std::move(inner)), chunk_(compressed_chunk) {}
+  explicit Decompressor(std::unique_ptr<ByteSource> inner)
+      : inner_(std::move(inner)), chunk_(std::make_unique_for_overwrite<std::uint8_t[]>(compressed_chunk)) {}
   std::optional<std::string> failure() const override {
     if (auto below = inner_->failure()) return below;
     return failure_;
@@ -93,9 +94,9 @@ class Decompressor : public ByteSource {
   std::span<const std::uint8_t> input() {
     if (begin_ == end_) {
       begin_ = 0;
-      end_ = inner_->read(chunk_);
+      end_ = inner_->read({chunk_.get(), compressed_chunk});
     }
-    return std::span(chunk_).subspan(begin_, end_ - begin_);
+    return {chunk_.get() + begin_, end_ - begin_};
   }
   void use_input(std::size_t count) { begin_ += count; }
   void fail(std::string what) { failure_ = std::move(what); }
@@ -103,7 +104,7 @@ class Decompressor : public ByteSource {
 
  private:
   std::unique_ptr<ByteSource> inner_;
-  std::vector<std::uint8_t> chunk_;
+  std::unique_ptr<std::uint8_t[]> chunk_;
   std::size_t begin_ = 0, end_ = 0;
   std::optional<std::string> failure_;
 };

@@ -9,20 +9,30 @@ namespace {
 constexpr std::size_t first_size = 256U << 10;
 }
 
-InputBuffer::InputBuffer(std::unique_ptr<ByteSource> source) : source_(std::move(source)), buffer_(first_size) {}
+InputBuffer::InputBuffer(std::unique_ptr<ByteSource> source)
+    : source_(std::move(source)),
+      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(first_size)),
+      size_(first_size) {}
 
 void InputBuffer::fill(std::size_t count) {
   if (begin_ != 0) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
   while (!at_end_ && end_ < count) {
-    if (end_ == buffer_.size()) buffer_.resize(buffer_.size() * 2);
-    const std::size_t got = source_->read(std::span(buffer_).subspan(end_));
+    if (end_ == size_) grow();
+    const std::size_t got = source_->read({buffer_.get() + end_, size_ - end_});
     if (got == 0) at_end_ = true;
     end_ += got;
   }
+}
+
+void InputBuffer::grow() {
+  auto larger = std::make_unique_for_overwrite<std::uint8_t[]>(size_ * 2);
+  std::memcpy(larger.get(), buffer_.get(), end_);
+  buffer_ = std::move(larger);
+  size_ *= 2;
 }
 
 std::uint64_t InputBuffer::skip(std::uint64_t count) {

@@ -5,8 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "capfile/byte_source.h"
 
@@ -20,7 +18,7 @@ class InputBuffer {
   // grows as bytes arrive, so a length that is a lie costs no memory.
   std::span<const std::uint8_t> peek(std::size_t count) {
     if (end_ - begin_ < count) fill(count);
-    return {buffer_.data() + begin_, end_ - begin_ < count ? end_ - begin_ : count};
+    return {buffer_.get() + begin_, end_ - begin_ < count ? end_ - begin_ : count};
   }
   // Moves past `count` bytes that peek() has shown.
   void consume(std::size_t count) { begin_ += count, offset_ += count; }
@@ -32,9 +30,11 @@ class InputBuffer {
 
  private:
   void fill(std::size_t count);
+  void grow();
 
   std::unique_ptr<ByteSource> source_;
-  std::vector<std::uint8_t> buffer_;
+  std::unique_ptr<std::uint8_t[]> buffer_;  // not zeroed: opening a small file should not cost its size
+  std::size_t size_;
   std::size_t begin_ = 0, end_ = 0;
   std::uint64_t offset_ = 0;
   bool at_end_ = false;
