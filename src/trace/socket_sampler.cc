@@ -113,6 +113,13 @@ int take_attribute(const nlattr* attribute, void* data) {
   return MNL_CB_OK;
 }
 
+struct Dump {
+  std::vector<SocketSnapshot>& sockets;
+  // A socket in CLOSED is in no table: the kernel had picked it up in its last state and described it a moment later
+  // (inet_diag_dump_icsk() fills outside the bucket's lock), while a TIME-WAIT entry took its place or it ended.
+  bool torn = false;
+};
+
 int take_socket(const nlmsghdr* header, void* data) {
   if (mnl_nlmsg_get_payload_len(header) < sizeof(inet_diag_msg)) return MNL_CB_OK;
   const auto& message = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(header));
@@ -129,7 +136,9 @@ int take_socket(const nlmsghdr* header, void* data) {
   mnl_attr_parse(header, sizeof(inet_diag_msg), take_attribute, &snapshot);
   snapshot.holder = holder_of(message, snapshot.tcp.has_value());
   if (message.idiag_state == listen) snapshot.tcp.reset();
-  static_cast<std::vector<SocketSnapshot>*>(data)->push_back(snapshot);
+  auto& dump = *static_cast<Dump*>(data);
+  if (snapshot.state == "CLOSED") dump.torn = true;
+  else dump.sockets.push_back(snapshot);
   return MNL_CB_OK;
 }
 
@@ -140,6 +149,17 @@ void keep_last_of_each(std::vector<SocketSnapshot>& sockets) {
   std::ranges::stable_sort(sockets, {}, key);
   const auto repeated = std::ranges::unique(sockets, {}, key);
   sockets.erase(repeated.begin(), repeated.end());
+}
+
+bool holds_end(const std::uint8_t* bytes, std::size_t length) {
+  int left = static_cast<int>(length);
+  const void* at = bytes;
+  while (true) {
+    const auto* const header = static_cast<const nlmsghdr*>(at);
+    if (!mnl_nlmsg_ok(header, left)) return false;
+    if (header->nlmsg_type == NLMSG_DONE) return true;
+    at = mnl_nlmsg_next(header, &left);
+  }
 }
 
 }  // namespace
@@ -179,6 +199,7 @@ base::Status SocketSampler::sample_into(SocketSample& sample) {
 base::Result<bool> SocketSampler::dump_once(std::vector<SocketSnapshot>& sockets) {
   const DumpRequest request = dump_request(++sequence_);
   if (::send(socket_.get(), &request, sizeof request, 0) < 0) return base::fail_errno("sock_diag request");
+  Dump dump{sockets};
   for (std::size_t parts = 0;;) {
     const ssize_t got = ::recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC);
     if (got < 0 && errno == EINTR) continue;
@@ -186,18 +207,20 @@ base::Result<bool> SocketSampler::dump_once(std::vector<SocketSnapshot>& sockets
     if (got < 0) return base::fail_errno("sock_diag answer");
     const auto length = std::min(static_cast<std::size_t>(got), buffer_.size());
     ++parts;
-    // mnl_cb_run() checks sequence and lengths; -1 with errno EINTR for NLM_F_DUMP_INTR, or the kernel's error.
-    const int state = mnl_cb_run(buffer_.data(), length, sequence_, 0, take_socket, &sockets);
-    if (state < 0 && (errno == EINTR || errno == EPROTO)) {
-      // EPROTO: rests of a dump that was given up; what follows still ends with NLMSG_DONE of ours.
-      if (errno == EPROTO) continue;
-      return false;
+    // mnl_cb_run() checks sequence and lengths. -1 with errno EPROTO: the rest of an older dump; with EINTR: NLM_F_DUMP_INTR. Then
+    // the dump still has to be read to its end, or the kernel would refuse the next one (EBUSY).
+    const int state = mnl_cb_run(buffer_.data(), length, sequence_, 0, take_socket, &dump);
+    if (state < 0 && errno == EPROTO) continue;
+    if (state < 0 && errno == EINTR) {
+      dump.torn = true;
+      if (holds_end(buffer_.data(), length)) return false;
+      continue;
     }
     if (state < 0)
       return base::fail_errno("sock_diag", errno, "the kernel needs CONFIG_INET_TCP_DIAG (sock_diag(7))");
     if (state == MNL_CB_STOP) {
       if (parts > 1) keep_last_of_each(sockets);
-      return static_cast<std::size_t>(got) <= buffer_.size();
+      return !dump.torn && static_cast<std::size_t>(got) <= buffer_.size();
     }
   }
 }

@@ -45,7 +45,7 @@ enum class Holder : std::uint8_t {
 struct SocketSnapshot {
   std::uint64_t cookie = 0;          // SO_COOKIE; a TIME-WAIT entry keeps its socket's, a connection its request's
   wire::SocketAddress local, remote; // IPv4-mapped addresses as the IPv4 addresses they mean
-  std::string_view state;            // RFC 9293 3.3.2 spelling: "ESTABLISHED", "FIN-WAIT-2", "LISTEN", ... "CLOSED"
+  std::string_view state;            // RFC 9293 3.3.2 spelling: "ESTABLISHED", "FIN-WAIT-2", "LISTEN", ...; never "CLOSED"
   Holder holder = Holder::process;
   // Bytes as the kernel counts them, an unread FIN and an unacknowledged SYN or FIN as 1 each (tcp_diag_get_info()).
   // A listener: connections waiting for accept(), and how many may.
@@ -59,7 +59,8 @@ struct SocketSnapshot {
 struct SocketSample {
   base::WallTime begin, end;         // the dump lies between
   std::vector<SocketSnapshot> sockets;
-  // The kernel said that the tables changed under the dump each time it was tried (NLM_F_DUMP_INTR), or dropped an answer.
+  // False: the tables changed under the dump each time it was tried (NLM_F_DUMP_INTR, or a socket that was closed between being
+  // found and being described), or an answer was lost.
   bool complete = true;
 };
 
