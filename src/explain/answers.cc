@@ -31,10 +31,6 @@ std::span<const AnswerRow> answer_rows() {
        "服务器程序没有参与：握手由它的内核完成；{open.before_accept/waited} 之后才调用的 accept() 只是从队列中取走连接，"
        "没有发送任何报文。"},
       {1,
-       {"open.never_accepted"},
-       "Without any accept() the connection stands all the same.",
-       "即使从不调用 accept()，连接照样建立。"},
-      {1,
        {"open.options"},
        "SYN and SYN-ACK also say what each side can do; an option is used if both carry it: {open.options/agreed}; segments "
        "of at most {open.options/mss_listener} bytes.",

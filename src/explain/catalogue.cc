@@ -40,9 +40,9 @@ constexpr Text table[] = {
      "启动服务器，或检查它监听的地址和端口（ss -ltn）"},
     // --- closing ---
     {"close.fin",
-     "{who}'s close() sent a FIN, {after} after it was called: {who} went to FIN-WAIT-1 and, as the FIN arrived, {peer} to "
-     "CLOSE-WAIT.",
-     "{who}的 close() 在调用 {after} 后发出 FIN：{who}进入 FIN-WAIT-1；FIN 到达时{peer}进入 CLOSE-WAIT。", "", ""},
+     "{who}'s close() sent a FIN, {after} after it was called: {who} went to {state} and, as the FIN arrived, {peer} to "
+     "{peer_state}.",
+     "{who}的 close() 在调用 {after} 后发出 FIN：{who}进入 {state}；FIN 到达时{peer}进入 {peer_state}。", "", ""},
     {"close.fin_at_exit",
      "{who}'s process ended, and the kernel closed what it held: that sent the FIN.",
      "{who}的进程结束，内核关闭它持有的描述符，因此发出 FIN。", "", ""},

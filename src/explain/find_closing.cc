@@ -25,8 +25,13 @@ void find_fin(const Story& story, Side side, Findings& findings) {
   const bool shut = story.family(*call) == CallFamily::shutting;
   auto& finding = findings.add(shut ? "shutdown.fin" : "close.fin", story, cause.grade,
                                {call->entered, fin->departed, fin->arrived.value_or(EventId{})});
-  finding.slots = {{"who", story.name(side)},
+  const auto state_after = [](const std::optional<timeline::SideChange>& change) {
+    return std::string(change ? tcp::name(change->to) : "?");
+  };
+  finding.slots = {{"who", story.caller(*call)},
                    {"peer", story.name(other(side))},
+                   {"state", state_after(fin->sender_change)},
+                   {"peer_state", state_after(fin->receiver_change)},
                    {"after", story.time(fin->departed) - story.time(call->entered)}};
 }
 

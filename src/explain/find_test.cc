@@ -233,7 +233,8 @@ TEST(Findings, a_plain_capture_says_nothing_of_calls) {
 
 TEST(Answers, are_said_only_with_their_evidence) {
   StoryRecorder story;
-  story.provenance().labels = {{"asks", "2, 3"}, {"title", "The server closes"}};
+  story.provenance().labels = {{"asks", "2, 3"}};
+  story.provenance().title = "close/server-closes";
   story.open();
   server_closes(story);
   story.segment(4000, "client", A, 1, 2);
@@ -244,7 +245,7 @@ TEST(Answers, are_said_only_with_their_evidence) {
   EXPECT_FALSE(answers[0].clauses.empty());
   EXPECT_FALSE(answers[0].missing.empty());
   EXPECT_TRUE(answers[1].clauses.empty());
-  for (const auto& clause : answers[0].clauses) EXPECT_EQ(clause.experiments, std::vector<std::string>{"The server closes"});
+  for (const auto& clause : answers[0].clauses) EXPECT_EQ(clause.experiments, std::vector<std::string>{"close/server-closes"});
 }
 
 }  // namespace

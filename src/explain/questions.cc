@@ -29,6 +29,19 @@ FoundByRule found_for(std::span<const Explained> explained, int question) {
   return found;
 }
 
+bool is_main(const recording::Recording& recording) {
+  const auto role = recording.provenance.labels.find("role");
+  return role == recording.provenance.labels.end() || role->second == "main";
+}
+
+// The experiments that answer directly come first: the figures are theirs where they have any.
+std::vector<Found> direct(const std::vector<Found>& found) {
+  std::vector<Found> chosen;
+  for (const Found& one : found)
+    if (is_main(*one.in->recording)) chosen.push_back(one);
+  return chosen.empty() ? found : chosen;
+}
+
 // What several findings say of one slot: words of the first, the range of times and numbers.
 std::string summary(const std::vector<Found>& found, std::string_view slot, Language language) {
   std::optional<base::Duration> low, high;
@@ -63,16 +76,9 @@ std::string fill_summary(std::string_view text, const FoundByRule& found, Langua
     const auto slash = place.find('/');
     const auto rule = found.find(place.substr(0, slash));
     if (slash == std::string_view::npos || rule == found.end()) continue;
-    slots[std::string(place)] = summary(rule->second, place.substr(slash + 1), language);
+    slots[std::string(place)] = summary(direct(rule->second), place.substr(slash + 1), language);
   }
   return fill(text, slots, language);
-}
-
-std::string title_of(const recording::Recording& recording, Language language) {
-  const auto& labels = recording.provenance.labels;
-  const auto zh = labels.find("title.zh"), en = labels.find("title");
-  if (language == Language::zh && zh != labels.end()) return zh->second;
-  return en != labels.end() ? en->second : recording.provenance.title;
 }
 
 Clause clause_of(const AnswerRow& row, const FoundByRule& found, Language language) {
@@ -84,8 +90,10 @@ Clause clause_of(const AnswerRow& row, const FoundByRule& found, Language langua
     auto best = Grade::assumed;
     for (const Found& one : found.at(rule)) {
       best = std::min(best, one.finding->grade);
-      const auto title = title_of(*one.in->recording, language);
-      if (seen.insert(title).second) clause.experiments.push_back(title);
+      const auto& title = one.in->recording->provenance.title;
+      if (!seen.insert(title).second) continue;
+      const auto before = is_main(*one.in->recording) ? clause.experiments.begin() : clause.experiments.end();
+      clause.experiments.insert(before, title);
     }
     clause.grade = std::max(clause.grade, best);
   }

@@ -31,7 +31,7 @@ std::vector<int> questions_of(const recording::Recording& recording);
 struct Clause {
   std::string text;
   Grade grade = Grade::derived;                // the weakest of its findings'
-  std::vector<std::string> experiments;        // the titles of the recordings whose findings say so
+  std::vector<std::string> experiments;        // the names of the recordings whose findings say so, main ones first
 };
 
 struct Answer {

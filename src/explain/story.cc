@@ -49,6 +49,11 @@ std::vector<const Call*> Story::calls(Side side, CallFamily wanted) const {
   return found;
 }
 
+std::string Story::caller(const Call& call) const {
+  const auto& actors = timeline.recording->actors;
+  return call.actor.value < actors.size() ? actors[call.actor.value].name : name(call.side);
+}
+
 std::string Story::line(const Call& call) const {
   const auto& entered = timeline.entered(call);
   if (!came_back(call)) return entered.name + "(" + entered.arguments + ")";

@@ -30,6 +30,8 @@ class Story {
 
   [[nodiscard]] const std::string& name(Side side) const { return connection.sides[side].name; }
   [[nodiscard]] base::WallTime time(EventId id) const { return timeline.time_of(id); }
+  // Who made the call: of an end with several processes, the one.
+  [[nodiscard]] std::string caller(const Call& call) const;
   [[nodiscard]] const std::vector<const Call*>& calls(Side side) const { return calls_[side]; }
   [[nodiscard]] std::vector<const Call*> calls(Side side, CallFamily family) const;
   [[nodiscard]] CallFamily family(const Call& call) const { return family_of(timeline.entered(call).name); }

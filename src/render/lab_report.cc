@@ -30,6 +30,7 @@ class Report {
       if (explain::questions_of(*one.recording).empty()) out_ += recording_text(one, options_) + "\n";
     const auto answers = explain::answer(explained_, options_.language);
     for (const Answer& answer : answers) question(answer);
+    in_short(answers);
     if (!answers.empty()) out_ += styled(Style::dim, wrap(word(Word::legend, options_.language), 0, 0, width()), options_.color) + "\n";
     return std::move(out_);
   }
@@ -80,7 +81,15 @@ class Report {
     options.elide_opening = options_.elide_opening && number != 1;
     const auto rows = make_rows(one.timeline, options.language);
     out_ += timeline_text(one.timeline, rows, options);
-    out_ += findings_text(one.findings, rows, options) + "\n";
+    out_ += findings_text(options.elide_opening ? beyond_opening(one.findings) : one.findings, rows, options) + "\n";
+  }
+
+  // Where the opening's rows are left out, so is what they say, unless it failed.
+  static std::vector<explain::Finding> beyond_opening(std::vector<explain::Finding> findings) {
+    std::erase_if(findings, [](const explain::Finding& finding) {
+      return finding.rule->id.starts_with("open.") && finding.rule->severity != explain::Severity::error;
+    });
+    return findings;
   }
 
   void print_answer(const Answer& answer) {
@@ -88,9 +97,8 @@ class Report {
     for (const auto& clause : answer.clauses) {
       std::string text = fmt::format("▸ {} [{}]", clause.text, timeline::name(clause.grade));
       out_ += "   " + wrap(text, 0, 5, width() - 3) + "\n";
-      std::string titles;
-      for (const auto& one : clause.experiments) titles += (titles.empty() ? "" : chinese() ? "；" : "; ") + one;
-      const auto from = fmt::format(fmt::runtime(word(Word::from_experiments, options_.language)), base::escape_controls(titles));
+      const auto from =
+          fmt::format(fmt::runtime(word(Word::from_experiments, options_.language)), base::escape_controls(some_of(clause.experiments)));
       out_ += "     " + styled(Style::dim, wrap(from, 0, 7, width() - 5), options_.color) + "\n";
     }
     if (!answer.missing.empty()) {
@@ -98,6 +106,25 @@ class Report {
       for (const auto& id : answer.missing) ids += (ids.empty() ? "" : ", ") + id;
       const auto text = fmt::format(fmt::runtime(word(Word::not_found, options_.language)), ids);
       out_ += "   " + styled(Style::dim, wrap(text, 0, 5, width() - 3), options_.color) + "\n";
+    }
+    out_ += "\n";
+  }
+
+  // At most three names; the JSON has them all.
+  static std::string some_of(const std::vector<std::string>& names) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min<std::size_t>(3, names.size()); ++i) text += (i == 0 ? "" : ", ") + names[i];
+    if (names.size() > 3) text += fmt::format(" +{}", names.size() - 3);
+    return text;
+  }
+
+  // The first sentence of each answer: what remains on the screen when all has scrolled by.
+  void in_short(const std::vector<Answer>& answers) {
+    if (answers.size() < 2) return;
+    out_ += styled(Style::heading, std::string(word(Word::in_short, options_.language)), options_.color) + "\n";
+    for (const Answer& answer : answers) {
+      if (answer.clauses.empty()) continue;
+      out_ += wrap(fmt::format("{}. {}", answer.number, answer.clauses.front().text), 3, 6, width()) + "\n";
     }
     out_ += "\n";
   }

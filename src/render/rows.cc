@@ -154,6 +154,8 @@ class RowMaker {
     Row& row = push(entry, one_moment ? RowKind::segment : arrives ? RowKind::arrival : RowKind::departure);
     row.side = segment.from;
     row.text = segment_words(segment);
+    const auto& who = timeline_.connections[segment.connection].sides[opener].name;
+    if (who != rows_.ends[opener]) row.actor = base::escape_controls(explain::end_name(who, language_));
     for (const Side side : {opener, listener}) row.states[side].state = entry.states[side];
     for (const auto* change : {&segment.sender_change, &segment.receiver_change})
       if (*change && (*change)->event == entry.event)
@@ -179,8 +181,11 @@ class RowMaker {
       add_row(RowKind::signal, message());
     } else if (const auto* ended = std::get_if<recording::ProcessEnded>(&event.what)) {
       if (ended->signal != "SIGKILL" || ended->call) add_row(RowKind::process_end, message());
-    } else if (std::holds_alternative<recording::Note>(event.what)) {
-      add_row(RowKind::note, message());
+    } else if (const auto* note = std::get_if<recording::Note>(&event.what)) {
+      if (Row* row = row_of_line(note->step_line))
+        row->comment = note_text(*note, "comment");
+      else
+        add_row(RowKind::note, note_text(*note, "note"));
     } else if (const auto* failed = std::get_if<recording::ExpectationFailed>(&event.what)) {
       add_row(RowKind::failure, fmt::format(fmt::runtime(word(Word::expected_but, language_)), base::escape_controls(failed->expected),
                                             base::escape_controls(failed->actual), failed->step_line));
@@ -189,6 +194,26 @@ class RowMaker {
     } else if (const auto* state = std::get_if<recording::SocketState>(&event.what)) {
       add_forgotten(entry, *state);
     }
+  }
+
+  // The scenario's words in the reader's language: the labels hold "note.zh.17" for line 17.
+  [[nodiscard]] std::string note_text(const recording::Note& note, std::string_view kind) const {
+    if (language_ == Language::zh) {
+      const auto& labels = timeline_.recording->provenance.labels;
+      const auto zh = labels.find(fmt::format("{}.zh.{}", kind, note.step_line));
+      if (zh != labels.end()) return base::escape_controls(zh->second);
+    }
+    return base::escape_controls(note.text);
+  }
+
+  // The latest row of a call that this line of the scenario made.
+  Row* row_of_line(std::uint32_t line) {
+    if (line == 0) return nullptr;
+    for (auto row = rows_.rows.rbegin(); row != rows_.rows.rend(); ++row) {
+      const auto* entered = std::get_if<recording::CallEntered>(&timeline_.event(row->events.front()).what);
+      if (entered != nullptr && entered->step_line == line) return &*row;
+    }
+    return nullptr;
   }
 
   // A socket that the kernel forgot without a segment: FIN-WAIT-2 or TIME-WAIT ran out.
@@ -251,7 +276,10 @@ class RowMaker {
       case Trigger::call: {
         const auto* entered = std::get_if<recording::CallEntered>(&timeline_.event(*cause.by).what);
         const std::string name = entered != nullptr ? base::escape_controls(entered->name) + "()" : "?";
-        const auto& who = timeline_.connections[segment.connection].sides[segment.from].name;
+        const auto& actors = timeline_.recording->actors;
+        const auto actor = timeline_.event(*cause.by).actor;
+        const auto& who = actor.value < actors.size() ? actors[actor.value].name
+                                                      : timeline_.connections[segment.connection].sides[segment.from].name;
         return fmt::format(fmt::runtime(word(Word::because_call, language_)), base::escape_controls(explain::end_name(who, language_)), name, number);
       }
       case Trigger::segment: return fmt::format(fmt::runtime(word(Word::because_segment, language_)), number);

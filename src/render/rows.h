@@ -44,6 +44,7 @@ struct Row {
   std::optional<Side> side;                 // whose doing it is; for segments the sender
   std::string actor;                        // name, where it is not the column's: a forked child, a third end
   std::string text;                         // the call line, the segment in short, the note; escaped
+  std::string comment;                      // what the scenario says at the end of the call's line; escaped
   std::optional<ConnectionIndex> connection;
   std::array<StateCell, 2> states{};        // segments only
   std::string cause;                        // "connect()", "answer to row 5", "delayed-ACK timer, started by row 7"

@@ -122,24 +122,42 @@ class TimelinePrinter {
   }
 
   void print_wrapped(const Row& row, Style style, const std::string& text) {
-    const auto wrapped = wrap(text, 0, margin + 2, width_ - margin);
-    out_ += prefix(row) + paint(style, wrapped) + "\n";
+    out_ += prefix(row) + paint(style, wrap_row(text)) + "\n";
   }
+
+  // Text that begins behind the row's number and time.
+  [[nodiscard]] std::string wrap_row(const std::string& text) const { return wrap(text, margin, margin + 2, width_).substr(margin); }
 
   // What one end does: the left end from the left edge, the right end up to the right edge.
   void print_side(const Row& row, Style style) {
-    const std::string text = (row.actor.empty() ? "" : row.actor + ": ") + row.text;
-    const auto columns = display_width(text);
+    std::string text = (row.actor.empty() ? "" : row.actor + ": ") + row.text;
     const bool failed = text.find(" = -1 ") != std::string::npos;
+    // A line that reaches over the whole width no longer shows whose it is: the errno's name says enough.
+    if (failed && display_width(text) + state_width > body_width_) text = text.substr(0, text.find(" (", text.find(" = -1 ")));
+    const auto columns = display_width(text);
     const auto painted = paint(failed ? Style::bad : style, text);
     if (columns > body_width_) {
-      out_ += prefix(row) + paint(failed ? Style::bad : style, wrap(text, 0, margin + 2, width_ - margin)) + "\n";
+      out_ += prefix(row) + paint(failed ? Style::bad : style, wrap_row(text)) + "\n";
+      print_comment_below(row);
       return;
     }
     const auto space = body_width_ - columns;
+    const std::string comment = row.comment.empty() ? "" : "# " + row.comment;
+    if (!comment.empty() && display_width(comment) + 3 <= space) {
+      const std::string blank(space - display_width(comment), ' ');
+      const auto dimmed = paint(Style::dim, comment);
+      line(prefix(row) + (row.side == listener ? dimmed + blank + painted : painted + blank + dimmed));
+      return;
+    }
     const std::string fill_left = row.inside_call[opener] && space > 0 ? "│" + std::string(space - 1, ' ') : std::string(space, ' ');
     const std::string fill_right = row.inside_call[listener] && space > 0 ? std::string(space - 1, ' ') + "│" : "";
     line(prefix(row) + (row.side == listener ? fill_left + painted : painted + fill_right));
+    print_comment_below(row);
+  }
+
+  void print_comment_below(const Row& row) {
+    if (row.comment.empty()) return;
+    out_ += std::string(margin, ' ') + paint(Style::dim, wrap_row("# " + row.comment)) + "\n";
   }
 
   // --- Segments ------------------------------------------------------------------------------------------------
@@ -182,7 +200,7 @@ class TimelinePrinter {
 
   // ─[S.] 0 ack 1─────▶, pointing to where it goes. What has only left ends in ┄, what arrives begins with it.
   [[nodiscard]] static std::string arrow(const Row& row, std::size_t columns) {
-    std::string text = row.text;
+    std::string text = (row.actor.empty() ? "" : row.actor + ": ") + row.text;
     if (display_width(text) + 6 > columns) text = fit(text, columns - 6);
     const auto line_columns = columns - display_width(text) - 4;
     const auto before = line_columns / 2, after = line_columns - before;

@@ -23,6 +23,7 @@ constexpr WordRow words[] = {
     {Word::forgotten, "{} entry forgotten: its time ran out", "{} 条目被遗忘：时间已到"},
     {Word::expected_but, "expected {}; actual: {} (line {})", "期望 {}；实际：{}（第 {} 行）"},
     {Word::answer, "Answer", "回答"},
+    {Word::in_short, "In short", "简而言之"},
     {Word::experiment, "Experiment", "实验"},
     {Word::contrast, "Contrast", "对照"},
     {Word::shown_above, "{} (shown at question {})", "{}（见问题 {}）"},

@@ -18,6 +18,7 @@ enum class Word : std::uint8_t {
   forgotten,        // {state}
   expected_but,     // {expected} {actual} {line}
   answer,
+  in_short,
   experiment,
   contrast,
   shown_above,      // {title} {question}
