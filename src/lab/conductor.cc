@@ -222,6 +222,8 @@ class Conductor {
 
   base::Result<Verdict> perform(const Step& step) {
     note(step.note, step);
+    if (MonotonicClock::now() >= deadline_)
+      return Verdict::fails(step.text, fmt::format("the scenario's limit of {} is over", milliseconds(scenario_.limit)), true);
     const auto verdict = std::visit([&](const auto& what) { return perform(step, what); }, step.what);
     if (!verdict) return verdict;
     if (const auto sampled = advance(true); !sampled) return std::unexpected(sampled.error());
