@@ -3,7 +3,8 @@ add_library(tcpwhy_flags INTERFACE)
 target_compile_definitions(tcpwhy_flags INTERFACE TCPWHY_VERSION="${PROJECT_VERSION}")
 target_compile_options(tcpwhy_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
-  -Wold-style-cast -Wimplicit-fallthrough -Werror)
+  -Wold-style-cast -Wimplicit-fallthrough -Werror
+  -Wno-missing-field-initializers)  # a designated initializer leaves fields out on purpose
 # GCC 12 reports false positives of these two inside libstdc++ and fmt when optimising.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(tcpwhy_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow)

@@ -25,7 +25,11 @@ struct Context {
 // The command that the arguments chose; returns the exit status.
 using Command = std::function<int(Context&)>;
 
-// Adds a subcommand to `app` that sets `chosen` when it is named.
+// Each adds its subcommand to `app`, which sets `chosen` when it is named.
+void add_lab_command(CLI::App& app, Settings& settings, Command& chosen);
+void add_server_command(CLI::App& app, Settings& settings, Command& chosen);
+void add_client_command(CLI::App& app, Settings& settings, Command& chosen);
+void add_read_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_doctor_command(CLI::App& app, Settings& settings, Command& chosen);
 
 }  // namespace tcpwhy::cli

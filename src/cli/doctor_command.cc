@@ -3,12 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "cli/choice.h"
 #include "cli/command.h"
 #include "cli/doctor/probe.h"
+#include "render/text.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -18,45 +20,47 @@ using doctor::Probe;
 using doctor::Words;
 
 struct Look {
-  const char* color;
+  render::Style style;
   Words mark;
 };
 
 Look look_of(Answer answer) {
   switch (answer) {
-    case Answer::yes: return {"\x1b[32m", {"yes", "是"}};
-    case Answer::no: return {"\x1b[31m", {"no", "否"}};
-    case Answer::partly: return {"\x1b[33m", {"partly", "部分"}};
-    case Answer::fact: return {"", {"", ""}};
+    case Answer::yes: return {render::Style::good, {"yes", "是"}};
+    case Answer::no: return {render::Style::bad, {"no", "否"}};
+    case Answer::partly: return {render::Style::changed, {"partly", "部分"}};
+    case Answer::fact: return {render::Style::plain, {"", ""}};
   }
-  return {"", {}};
+  return {render::Style::plain, {}};
 }
 
-std::string as_text(const std::vector<Probe>& probes, explain::Language language, bool color) {
+std::string as_text(const std::vector<Probe>& probes, explain::Language language, std::size_t width, bool color) {
   constexpr std::size_t mark_columns = 8;
   const Words needed_for{"for: ", "用途："}, more{"how: ", "办法："};
   std::size_t title_columns = 0;
   for (const auto& probe : probes) {
     title_columns = std::max(title_columns, base::display_width(probe.title.in(language)));
   }
+  const std::size_t found_column = mark_columns + title_columns + 2;
   std::string out;
+  const auto line = [&](const Words& label, const Words& text) {
+    const std::size_t indent = mark_columns + base::display_width(label.in(language));
+    out += render::wrap(label.in(language) + base::escape_controls(text.in(language)), mark_columns, indent, width) + '\n';
+  };
   for (const auto& probe : probes) {
     const auto look = look_of(probe.answer);
-    const std::string indent(mark_columns, ' ');
-    out += fmt::format("{}{}{}{}  {}\n", color ? look.color : "", base::fit(look.mark.in(language), mark_columns),
-                       color && *look.color != '\0' ? "\x1b[0m" : "", base::fit(probe.title.in(language), title_columns),
-                       base::escape_controls(probe.found.in(language)));
-    out += fmt::format("{}{}{}\n", indent, needed_for.in(language), probe.needed_for.in(language));
-    if (!probe.more.empty()) {
-      out += fmt::format("{}{}{}\n", indent, more.in(language), base::escape_controls(probe.more.in(language)));
-    }
+    out += render::styled(look.style, base::fit(look.mark.in(language), mark_columns), color) +
+           base::fit(probe.title.in(language), title_columns) + "  " +
+           render::wrap(base::escape_controls(probe.found.in(language)), found_column, found_column, width).substr(found_column) + '\n';
+    line(needed_for, probe.needed_for);
+    if (!probe.more.empty()) line(more, probe.more);
   }
   return out;
 }
 
-// Names and answers are part of the schema (docs/JSON.md); texts are for people.
+// The ids and answers are for programs, the texts for people.
 std::string as_json(const std::vector<Probe>& probes, explain::Language language) {
-  nlohmann::ordered_json document = {{"schema", "tcpwhy.doctor/1"}, {"program", "tcpwhy " TCPWHY_VERSION}};
+  nlohmann::ordered_json document = {{"schema", "tcpwhy-doctor/1"}, {"program", "tcpwhy " TCPWHY_VERSION}};
   auto& list = document["probes"] = nlohmann::ordered_json::array();
   for (const auto& probe : probes) {
     nlohmann::ordered_json entry = {{"id", probe.id},
@@ -83,7 +87,7 @@ void add_doctor_command(CLI::App& app, Settings& settings, Command& chosen) {
     chosen = [form](Context& context) {
       const auto probes = doctor::examine();
       context.out.write(*form == Form::json ? as_json(probes, context.language())
-                                            : as_text(probes, context.language(), context.color()));
+                                            : as_text(probes, context.language(), context.width(), context.color()));
       return 0;
     };
   });

@@ -29,26 +29,47 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
   return named.empty() ? nullptr : named.front();
 }
 
+base::Error no_such_command(const std::string& name) {
+  return {base::ErrorKind::usage, fmt::format("there is no command '{}'", name), "tcpwhy help"};
+}
+
 void add_help_command(CLI::App& app, Command& chosen) {
   auto* help = app.add_subcommand("help", "Help on a command");
   auto* topic = help->add_option("COMMAND", "The command");
   help->callback([&app, &chosen, topic] {
     const std::string name = topic->count() > 0 ? topic->as<std::string>() : std::string();
     chosen = [&app, name](Context& context) {
-      const auto* about = name.empty() ? &app : find_command(app, name);
-      if (about == nullptr) {
-        return report({base::ErrorKind::usage, fmt::format("there is no command '{}'", name), "tcpwhy help"});
+      if (name.empty()) {
+        context.out.write(app.help());
+        return 0;
       }
-      context.out.write(about->help());
+      const auto* about = find_command(app, name);
+      if (about == nullptr) return report(no_such_command(name));
+      context.out.write(about->help(app.get_name()));
       return 0;
     };
   });
 }
 
-// The subcommand in whose arguments the mistake was, for the hint.
-std::string help_hint(const CLI::App& app) {
+// The subcommand that the arguments named, or null.
+const CLI::App* named_command(const CLI::App& app) {
   const auto named = app.get_subcommands();
-  return named.empty() ? "tcpwhy help" : "tcpwhy help " + named.front()->get_name();
+  return named.empty() ? nullptr : named.front();
+}
+
+std::string help_of(const CLI::App& app) {
+  const auto* command = named_command(app);
+  return command == nullptr ? app.help() : command->help(app.get_name());
+}
+
+base::Error usage_error(const CLI::App& app, const CLI::ParseError& mistake) {
+  const auto* command = named_command(app);
+  if (command != nullptr) {
+    return {base::ErrorKind::usage, mistake.what(), fmt::format("tcpwhy help {}", command->get_name())};
+  }
+  const auto left = app.remaining();
+  if (!left.empty() && !left.front().starts_with('-')) return no_such_command(left.front());
+  return {base::ErrorKind::usage, mistake.what(), "tcpwhy help"};
 }
 
 }  // namespace
@@ -61,20 +82,23 @@ int run_program(int argc, const char* const* argv) {
   Context context{.settings = {}, .out = Output(STDOUT_FILENO)};
   Command chosen;
   add_settings(app, context.settings);
+  add_lab_command(app, context.settings, chosen);
+  add_server_command(app, context.settings, chosen);
+  add_client_command(app, context.settings, chosen);
+  add_read_command(app, context.settings, chosen);
   add_doctor_command(app, context.settings, chosen);
   add_help_command(app, chosen);
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto named = app.get_subcommands();
-    context.out.write(named.empty() ? app.help() : named.front()->help());
+    context.out.write(help_of(app));
     return 0;
   } catch (const CLI::CallForVersion& version) {
     context.out.write(fmt::format("{}\n", version.what()));
     return 0;
   } catch (const CLI::ParseError& mistake) {
-    return report({base::ErrorKind::usage, mistake.what(), help_hint(app)});
+    return report(usage_error(app, mistake));
   }
   if (!chosen) {
     context.out.write(app.help());

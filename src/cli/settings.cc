@@ -84,10 +84,4 @@ void add_settings(CLI::App& app, Settings& settings) {
       ->option_text("N");
 }
 
-void add_form(CLI::App& app, Form& form) {
-  add_choice(app, "-o,--output", form,
-             Choices<Form>{{"text", Form::text}, {"tcpdump", Form::tcpdump}, {"json", Form::json}},
-             "What to show: the timeline and its explanation (text, the default), tcpdump's lines, or a JSON document");
-}
-
 }  // namespace tcpwhy::cli

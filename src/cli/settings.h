@@ -35,14 +35,12 @@ explain::Language language_of(const Settings& settings, const Environment& envir
 bool use_color(const Settings& settings, const Environment& environment, bool is_terminal);
 
 // --width, else COLUMNS, else the terminal's (nothing: not a terminal), else 120; at least `narrowest`.
-inline constexpr std::size_t narrowest = 60, widest = 1000, default_width = 120;
+inline constexpr std::size_t narrowest = 80, widest = 1000, default_width = 120;
 std::size_t width_of(const Settings& settings, const Environment& environment,
                      std::optional<std::size_t> terminal_columns);
 std::optional<std::size_t> terminal_columns(int fd);
 
 // Adds --lang, --color, --no-color and --width.
 void add_settings(CLI::App& app, Settings& settings);
-// Adds -o text|tcpdump|json.
-void add_form(CLI::App& app, Form& form);
 
 }  // namespace tcpwhy::cli
