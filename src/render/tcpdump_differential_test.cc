@@ -125,6 +125,16 @@ TEST_F(TcpdumpDifferential, random_option_lists) {
   expect_equal(comparison);
 }
 
+TEST_F(TcpdumpDifferential, random_chains_of_extension_headers) {
+  Comparison comparison;
+  const auto rounds = number_from_environment("TCPWHY_TCPDUMP_ROUNDS", 1);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    Random random(number_from_environment("TCPWHY_TCPDUMP_SEED", 1) + round);
+    compare_made(comparison, fmt::format("chains {}", round), random_extension_chains(random, 10'000), two_styles());
+  }
+  expect_equal(comparison);
+}
+
 TEST_F(TcpdumpDifferential, mutated_packets) {
   std::vector<SamplePacket> seeds = encapsulations();
   for (const auto& file : capture_files()) {

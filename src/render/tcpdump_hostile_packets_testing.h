@@ -20,6 +20,7 @@ using wire::testing::ethernet;
 using wire::testing::ipv4;
 using wire::testing::ipv6;
 using wire::testing::tcp;
+using wire::testing::Ipv6Fields;
 using wire::testing::zeros;
 using wire::testing::operator+;
 
@@ -252,6 +253,73 @@ inline std::vector<SamplePacket> random_options(Random& random, std::size_t coun
     for (std::size_t n = 1 + random.below(5); n > 0; --n) options = options + random_option(random);
     auto packet = with_options(options, random.of(flag_choices), random.bytes(random.below(4)));
     if (random.one_in(4)) packet.bytes.resize(14 + 40 + random.below(packet.bytes.size() - 53));
+    packets.push_back(std::move(packet));
+  }
+  stamp_all(packets);
+  return packets;
+}
+
+// An options header of IPv6 with the options that have rules, and others, mostly well-formed.
+inline ByteString random_ipv6_options(Random& random, std::uint8_t next) {
+  static const std::vector<std::pair<std::uint8_t, std::uint8_t>> usual = {
+      {1, 2}, {5, 2}, {0xc2, 4}, {0xc9, 16}, {0x26, 1}, {4, 1}, {7, 8}, {0x63, 4}, {1, 0}, {8, 2}, {0x8b, 6}, {0x6d, 3}};
+  ByteString options;
+  for (std::size_t n = random.below(4); n > 0; --n) {
+    auto [type, length] = random.of(usual);
+    if (random.one_in(6)) length = static_cast<std::uint8_t>(random.below(10));
+    if (random.one_in(8)) type = random.byte();
+    if (random.one_in(5)) options.push_back(0);
+    options = options + ByteString{type, length} + (random.one_in(2) ? random.bytes(length) : zeros(length));
+  }
+  while (options.size() % 8 != 6) options.push_back(static_cast<std::uint8_t>(random.one_in(9) ? 1 : 0));
+  const auto words = static_cast<std::uint8_t>(options.size() / 8);
+  return ByteString{next, static_cast<std::uint8_t>(random.one_in(12) ? random.below(8) : words)} + options;
+}
+
+inline ByteString random_extension(Random& random, std::uint8_t type, std::uint8_t next) {
+  switch (type) {
+    case 43: {
+      const std::size_t words = random.below(6);
+      static const std::vector<std::uint8_t> types = {0, 2, 4, 4, 3, 9};
+      return ByteString{next, static_cast<std::uint8_t>(words), random.of(types), static_cast<std::uint8_t>(random.below(3))} +
+             (random.one_in(2) ? random.bytes(4) : zeros(4)) + random.bytes(words * 8);
+    }
+    case 44:
+      return ByteString{next, 0} + be16(random.one_in(4) ? random.byte() * 8U : random.byte() & 1U) + random.bytes(4);
+    case 51: {
+      const std::size_t words = random.below(7);
+      return ByteString{next, static_cast<std::uint8_t>(words)} + (random.one_in(3) ? random.bytes(2) : zeros(2)) +
+             random.bytes(words > 0 ? words * 4 + 4 : 8);
+    }
+    default: return random_ipv6_options(random, next);
+  }
+}
+
+// TCP behind a random chain of extension headers; sometimes as a jumbogram, sometimes cut, sometimes with a wrong length.
+inline std::vector<SamplePacket> random_extension_chains(Random& random, std::size_t count) {
+  static const std::vector<std::uint8_t> types = {0, 60, 43, 44, 51};
+  std::vector<SamplePacket> packets;
+  for (std::size_t i = 0; i < count; ++i) {
+    ByteString chain = rich_segment();
+    std::uint8_t next = 6;
+    for (std::size_t n = 1 + random.below(3); n > 0; --n) {
+      const std::uint8_t type = random.of(types);
+      chain = random_extension(random, type, next) + chain;
+      next = type;
+    }
+    Ipv6Fields fields{.next_header = next};
+    if (random.one_in(6)) fields.payload_length = static_cast<int>(random.below(chain.size() + 30));
+    if (random.one_in(8)) fields.payload_length = 0;
+    if (random.one_in(10)) {
+      fields = {.next_header = 0, .payload_length = 0};
+      const auto jumbo = static_cast<std::uint32_t>(65'530 + random.below(100));
+      chain = ByteString{next, 0, 0xc2, 4} + be32(jumbo) + chain;
+    }
+    const bool v4 = (next == 51 || next == 6) && random.one_in(2);
+    auto packet = sample(wire::LinkType::raw, v4 ? ipv4({.protocol = next}, chain) : ipv6(fields, chain));
+    if (random.one_in(4)) packet.bytes.resize(1 + random.below(packet.bytes.size()));
+    if (random.one_in(8)) packet.original_length = packet.bytes.size() + random.below(70'000);
+    packet.original_length = std::max(packet.original_length, packet.bytes.size());
     packets.push_back(std::move(packet));
   }
   stamp_all(packets);

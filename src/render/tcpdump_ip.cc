@@ -45,17 +45,18 @@ void write_ipv4(Line& line, Payload packet) {
     line.add("truncated-ip - {} bytes missing! ", total_length - packet.length);
   }
   if (total_length < header_length) return line.add("bad-len {}", total_length);
-  if (b.size() < header_length) {
-    return line.add(" [remaining caplen({}) < header length({})] [|ip]", b.size(), header_length);
-  }
 
   const IpContext ip{wire::IpAddress::v4(b.fixed<4>(12)), wire::IpAddress::v4(b.fixed<4>(16)), b.u8(9)};
-  const Payload payload = Payload{b.first(total_length), total_length}.from(header_length);
+  const Bytes own = b.first(total_length);
+  const Payload payload = Payload{own, total_length}.from(header_length);
   constexpr std::uint16_t fragment_offset_bits = 0x1fff;
   if (b.be16(6) & fragment_offset_bits) return write_later_fragment(line, ip);
   if (!prints_its_own_addresses(ip.first_protocol)) {
     write_addresses(line, ip);
     line.add(": ");
+  }
+  if (b.size() < header_length) {
+    return line.add(" [remaining caplen({}) < header length({})] [|ip]", b.size(), header_length);
   }
   write_transport(line, ip, ip.first_protocol, payload);
 }

@@ -19,19 +19,13 @@ constexpr bool prints_its_own_addresses(std::uint8_t protocol) {
 // The walk along the chain of headers. `at` begins with the current one.
 struct Chain {
   Payload at;
-  std::size_t payload_length = 0;   // as the fixed header says, or the jumbo payload option
+  std::size_t payload_length = 0;   // as the fixed header says; 0 for a jumbogram
   std::size_t passed = 0;           // bytes of extension headers before `at`
   bool hop_by_hop_seen = false;
+  std::optional<std::uint32_t> jumbo_length = std::nullopt;
 };
 
-// --- Options of the hop-by-hop and destination headers (RFC 8200 4.2) --------------------------------------------
-
-enum class Walk : std::uint8_t { fine, cut };
-
-struct OptionWalk {
-  Walk result = Walk::fine;
-  std::optional<std::uint32_t> jumbo_length;
-};
+// --- Options of the hop-by-hop header (RFC 8200 4.2) --------------------------------------------
 
 struct OptionRule {
   std::uint8_t type;
@@ -45,7 +39,7 @@ constexpr OptionRule option_rules[] = {{0x05, 2, "rtalert"}, {jumbo_payload, 4, 
 constexpr std::uint32_t smallest_jumbo = 65536;
 
 // One option at the start of `list`; its size there, or nothing where the list ends inside it or it is malformed.
-std::optional<std::size_t> walk_option(Line& line, Bytes list, OptionWalk& walk, const Chain& chain) {
+std::optional<std::size_t> walk_option(Line& line, Bytes list, Chain& chain) {
   constexpr std::uint8_t pad1 = 0;
   if (list.u8(0) == pad1) return 1;
   if (!list.has(0, 2)) return std::nullopt;
@@ -57,23 +51,21 @@ std::optional<std::size_t> walk_option(Line& line, Bytes list, OptionWalk& walk,
       return std::nullopt;
     }
   }
-  if (list.u8(0) == jumbo_payload && chain.payload_length == 0 && list.be32(2) >= smallest_jumbo) {
-    walk.jumbo_length = list.be32(2);
+  const bool first_jumbo = list.u8(0) == jumbo_payload && chain.payload_length == 0 && !chain.jumbo_length;
+  if (first_jumbo && list.be32(2) >= smallest_jumbo) {
+    chain.jumbo_length = list.be32(2);
   }
   return 2 + body_length;
 }
 
-OptionWalk walk_options(Line& line, Bytes list, const Chain& chain) {
-  OptionWalk walk;
+// False where the list is malformed.
+bool walk_options(Line& line, Bytes list, Chain& chain) {
   while (!list.empty()) {
-    const auto size = walk_option(line, list, walk, chain);
-    if (!size) {
-      walk.result = Walk::cut;
-      break;
-    }
+    const auto size = walk_option(line, list, chain);
+    if (!size) return false;
     list = list.from(*size);
   }
-  return walk;
+  return true;
 }
 
 // --- Headers ---------------------------------------------------------------------------------------------------
@@ -81,8 +73,7 @@ OptionWalk walk_options(Line& line, Bytes list, const Chain& chain) {
 // Each writes one header and gives its size, or nothing where the line ends with it.
 using HeaderSize = std::optional<std::size_t>;
 
-HeaderSize write_options_header(Line& line, Chain& chain, std::string_view title, std::string_view protocol,
-                                OptionWalk& walk) {
+HeaderSize write_options_header(Line& line, const Chain& chain, std::string_view title, std::string_view protocol) {
   const Bytes b = chain.at.bytes;
   const std::size_t size = b.has(0, 2) ? (b.u8(1) + 1U) * 8U : 0;
   if (size == 0 || !b.has(0, size)) {
@@ -90,40 +81,32 @@ HeaderSize write_options_header(Line& line, Chain& chain, std::string_view title
     return std::nullopt;
   }
   line.add("{} ", title);
-  walk = walk_options(line, b.first(size).from(2), chain);
-  if (walk.result == Walk::cut) {
-    line.cut(protocol);
-    return std::nullopt;
-  }
   return size;
 }
 
-HeaderSize write_hop_by_hop(Line& line, Chain& chain, const Payload& whole) {
-  if (chain.hop_by_hop_seen) {
-    line.add("[The Hop-by-Hop Options header was already found]");
+HeaderSize write_hop_by_hop(Line& line, Chain& chain) {
+  const auto refuse = [&line](std::string_view why) -> HeaderSize {
+    line.add("[{}]", why);
     line.invalid();
     return std::nullopt;
-  }
+  };
+  if (chain.hop_by_hop_seen) return refuse("The Hop-by-Hop Options header was already found");
+  if (chain.passed != 0) return refuse("The Hop-by-Hop Options header don't follow the IPv6 header");
   chain.hop_by_hop_seen = true;
-  OptionWalk walk;
-  const HeaderSize size = write_options_header(line, chain, "HBH", "hbhopt", walk);
-  if (chain.payload_length != 0) return size;
-  if (!walk.jumbo_length) {
-    line.add("[No valid Jumbo Payload Hop-by-Hop option found]");
-    line.invalid();
-    return std::nullopt;
+  HeaderSize size = write_options_header(line, chain, "HBH", "hbhopt");
+  if (size && !walk_options(line, chain.at.bytes.first(*size).from(2), chain)) {
+    line.cut("hbhopt");
+    size.reset();
   }
-  if (!size) return size;
-  chain.payload_length = *walk.jumbo_length;
-  const std::size_t total = chain.payload_length + fixed_header_length;
-  if (total > whole.length) line.add("truncated-ip6 - {} bytes missing!", total - whole.length);
-  chain.at.length = chain.payload_length;
+  if (chain.payload_length == 0) {
+    if (!chain.jumbo_length) return refuse("No valid Jumbo Payload Hop-by-Hop option found");
+    chain.at.length = *chain.jumbo_length;
+  }
   return size;
 }
 
-HeaderSize write_destination_options(Line& line, Chain& chain) {
-  OptionWalk walk;
-  return write_options_header(line, chain, "DSTOPT", "dstopt", walk);
+HeaderSize write_destination_options(Line& line, const Chain& chain) {
+  return write_options_header(line, chain, "DSTOPT", "dstopt");
 }
 
 // RFC 8200 4.5.
@@ -176,10 +159,13 @@ HeaderSize write_routing(Line& line, const Chain& chain) {
   if (type == segment_routing) {
     if (!b.has(0, 5)) return cut();
     line.add(", last-entry={}", b.u8(4));
+    if (!b.has(0, 6)) return cut();
+    if (b.u8(5) != 0) line.add(", flags=0x{:x}", b.u8(5));
     if (!b.has(0, 8)) return cut();
     line.add(", tag={:x}", b.be16(6));
-  } else if (!b.has(0, 8)) {
-    return cut();
+  } else {
+    if (!b.has(0, 8)) return cut();
+    if (b.be32(4) != 0) line.add(", rsv=0x{:x}", b.be32(4));
   }
   if (length % 2 == 1) {
     line.add(" (invalid length {})", length);
@@ -195,9 +181,9 @@ HeaderSize write_routing(Line& line, const Chain& chain) {
   return (length + 1U) * 8U;
 }
 
-HeaderSize write_extension(Line& line, std::uint8_t header, Chain& chain, const Payload& whole) {
+HeaderSize write_extension(Line& line, std::uint8_t header, Chain& chain) {
   switch (header) {
-    case ip_protocol::hop_by_hop: return write_hop_by_hop(line, chain, whole);
+    case ip_protocol::hop_by_hop: return write_hop_by_hop(line, chain);
     case ip_protocol::destination_options: return write_destination_options(line, chain);
     case ip_protocol::fragment: return write_fragment(line, chain);
     default: return write_routing(line, chain);
@@ -209,15 +195,19 @@ constexpr bool is_extension(std::uint8_t header) {
          header == ip_protocol::fragment || header == ip_protocol::routing;
 }
 
-void write_chain(Line& line, const IpContext& ip, Chain chain, const Payload& whole) {
+// `length`: of the whole packet on the wire.
+void write_chain(Line& line, const IpContext& ip, Chain chain, std::size_t length) {
   std::uint8_t header = ip.first_protocol;
   while (is_extension(header)) {
-    const HeaderSize size = write_extension(line, header, chain, whole);
+    const HeaderSize size = write_extension(line, header, chain);
     if (!size) return;
     if (chain.at.length < *size) return line.cut("ip6");
     header = chain.at.bytes.u8(0);
     chain.at = chain.at.from(*size);
     chain.passed += *size;
+  }
+  if (chain.jumbo_length && fixed_header_length + *chain.jumbo_length > length) {
+    line.add("truncated-ip6 - {} bytes missing!", fixed_header_length + *chain.jumbo_length - length);
   }
   chain.at.bytes = chain.at.bytes.first(chain.at.length);
   write_transport(line, ip, header, chain.at);
@@ -250,7 +240,7 @@ void write_ipv6(Line& line, Payload packet) {
     write_addresses(line, ip);
     line.add(": ");
   }
-  write_chain(line, ip, chain, packet);
+  write_chain(line, ip, chain, packet.length);
 }
 
 }  // namespace tcpwhy::render::tcpdump

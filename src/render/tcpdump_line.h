@@ -65,7 +65,7 @@ void write_ppp(Line& line, Payload ppp);
 void write_ipv4(Line& line, Payload packet);
 void write_ipv6(Line& line, Payload packet);
 
-// What IP carries (tcpdump_transport.cc, tcpdump_tunnel.cc, tcpdump_icmp.cc, tcpdump_tcp.cc).
+// What IP carries (tcpdump_transport.cc, tcpdump_tcp.cc, tcpdump_gre.cc, tcpdump_udp.cc, tcpdump_icmp.cc).
 void write_transport(Line& line, const IpContext& ip, std::uint8_t protocol, Payload payload);
 void write_tcp(Line& line, const IpContext& ip, Payload segment);
 void write_gre(Line& line, Payload payload);

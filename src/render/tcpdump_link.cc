@@ -301,7 +301,11 @@ void write_wireless(Line& line, Payload frame) {
 
 void write_ethernet(Line& line, Payload frame) {
   constexpr std::size_t header_length = 14, tag_length = 4;
-  if (!frame.bytes.has(0, header_length) || frame.length < header_length) return line.cut("ether");
+  if (frame.length < frame.bytes.size()) {
+    line.add("[length {} < caplen {}]", frame.length, frame.bytes.size());
+    return line.invalid();
+  }
+  if (!frame.bytes.has(0, header_length)) return line.cut("ether");
   const bool link_header = line.options.link_header;
   if (link_header) {
     add_ethernet_address(line, frame.bytes, 6);

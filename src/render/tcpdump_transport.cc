@@ -19,6 +19,8 @@ std::size_t write_authentication_header(Line& line, Bytes b) {
   if (!b.has(0, 2)) return cut();
   const std::size_t size = (b.u8(1) + 2U) * 4U;
   line.add("(");
+  if (!b.has(0, 4)) return cut();
+  if (b.be16(2) != 0) line.add("reserved=0x{:x}[MustBeZero],", b.be16(2));
   if (!b.has(0, 8)) return cut();
   line.add("spi=0x{:08x},", b.be32(4));
   if (!b.has(0, fixed_length)) return cut();

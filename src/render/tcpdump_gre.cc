@@ -1,7 +1,8 @@
-// Tunnels in the tcpdump view: GRE, and VXLAN over UDP.
+// GRE in the tcpdump view.
 #include <algorithm>
 
 #include "render/tcpdump_line.h"
+#include "wire/address.h"
 #include "wire/ether_type.h"
 
 namespace tcpwhy::render::tcpdump {
@@ -54,11 +55,46 @@ void add_protocol_and_length(Line& line, std::uint16_t type, std::size_t length)
   line.add(", length {}", length);
 }
 
-// Source route entries (RFC 1701): family, offset, length; one of length 0 is the last.
-bool skip_source_routes(GreReader& reader) {
+// Source routes (RFC 1701): each entry has a family, the offset of the active address in it, and a length; one of length 0
+// is the last.
+struct RouteFamily {
+  std::uint16_t number;
+  std::string_view name;
+  std::size_t address_size;
+};
+constexpr RouteFamily route_families[] = {{0x0800, "ip", 4}, {0xfffe, "asn", 2}};
+
+// Why an entry cannot be read as addresses of its family; empty: it can.
+std::string route_problem(std::size_t offset, std::size_t length, std::size_t address_size) {
+  if (offset % address_size != 0) return fmt::format(", badoffset={}", offset);
+  if (length % address_size != 0) return fmt::format(", badlength={}", length);
+  if (offset >= length) return fmt::format(", badoff/len={}/{}", offset, length);
+  return {};
+}
+
+void add_route_addresses(Line& line, Bytes addresses, std::size_t active_at, std::size_t address_size) {
+  for (std::size_t at = 0; addresses.has(at, address_size); at += address_size) {
+    line.add(" {}", at == active_at ? "*" : "");
+    if (address_size == 4) line.add("{}", wire::IpAddress::v4(addresses.fixed<4>(at)));
+    else line.add("{:x}", addresses.be16(at));
+  }
+}
+
+void write_source_route(Line& line, std::uint16_t number, std::size_t offset, std::size_t length, Bytes addresses) {
+  const auto* const family = std::ranges::find(route_families, number, &RouteFamily::number);
+  if (family == std::end(route_families)) return line.add(", (rtaf=0x{:x})", number);
+  const std::string problem = route_problem(offset, length, family->address_size);
+  line.add(", (rtaf={}{}", family->name, problem);
+  if (problem.empty()) add_route_addresses(line, addresses.first(length), offset, family->address_size);
+  line.add(")");
+}
+
+bool write_source_routes(Line& line, GreReader& reader) {
   while (reader.take(4)) {
-    const std::size_t length = reader.taken().u8(3);
+    const Bytes head = reader.taken();
+    const std::size_t length = head.u8(3);
     if (length == 0) return true;
+    write_source_route(line, head.be16(0), head.u8(2), length, reader.rest().bytes);
     if (!reader.take(length)) return false;
   }
   return false;
@@ -79,7 +115,7 @@ void write_gre0(Line& line, GreReader reader, std::uint16_t flags, std::size_t w
     if (!reader.take(4)) return;
     line.add(", seq {}", reader.taken().be32(0));
   }
-  if ((flags & routing_present) && !skip_source_routes(reader)) return;
+  if ((flags & routing_present) && !write_source_routes(line, reader)) return;
   add_protocol_and_length(line, type, whole_length);
   line.add(": ");
   switch (type) {
@@ -116,21 +152,6 @@ void write_gre1(Line& line, GreReader reader, std::uint16_t flags, std::size_t w
   line.add("gre-proto-0x{:x}", type);
 }
 
-// --- UDP -------------------------------------------------------------------------------------------------------
-
-constexpr std::uint16_t vxlan_port = 4789;
-
-// RFC 7348 5. The inner frame gets a line of its own.
-void write_vxlan(Line& line, Payload vxlan) {
-  constexpr std::size_t header_length = 8;
-  constexpr std::uint8_t identifier_valid = 0x08;
-  line.add("VXLAN");
-  if (!vxlan.bytes.has(0, header_length) || vxlan.length < header_length) return line.cut("vxlan");
-  const std::uint8_t flags = vxlan.bytes.u8(0);
-  line.add(", flags [{}] (0x{:02x}), vni {}\n", flags & identifier_valid ? "I" : "invalid", flags, vxlan.bytes.be24(4));
-  write_ethernet(line, vxlan.from(header_length));
-}
-
 }  // namespace
 
 void write_gre(Line& line, Payload payload) {
@@ -143,26 +164,6 @@ void write_gre(Line& line, Payload payload) {
   if (version == 0) return write_gre0(line, reader, flags, whole_length);
   if (version == 1) return write_gre1(line, reader, flags, whole_length);
   line.add(" ERROR: unknown-version");
-}
-
-void write_udp(Line& line, const IpContext& ip, Payload datagram) {
-  constexpr std::size_t header_length = 8;
-  if (!datagram.bytes.has(0, 4)) {
-    write_addresses(line, ip);
-    return line.add(": [|udp]");
-  }
-  const std::uint16_t source_port = datagram.bytes.be16(0), destination_port = datagram.bytes.be16(2);
-  line.add("{}.{} > {}.{}: ", ip.source, source_port, ip.destination, destination_port);
-  if (!datagram.bytes.has(0, header_length)) return line.cut("udp");
-  const std::size_t stated = datagram.bytes.be16(4);
-  if (stated < header_length || datagram.length < header_length) {
-    return line.add("UDP, bad length {}", stated);
-  }
-  datagram.length = std::min(datagram.length, stated);
-  datagram.bytes = datagram.bytes.first(stated);
-  const Payload payload = datagram.from(header_length);
-  if (destination_port == vxlan_port) return write_vxlan(line, payload);
-  line.add("UDP, length {}", payload.length);
 }
 
 }  // namespace tcpwhy::render::tcpdump
