@@ -31,7 +31,8 @@ struct CommandHeader {
   std::uint32_t payload = 0;
 };
 
-constexpr std::size_t command_bytes = sizeof(CommandHeader) + ThreadPage::calls_in_a_batch * sizeof(ReadyCall) + 80 * 1024;
+constexpr std::size_t command_bytes =
+    sizeof(CommandHeader) + ThreadPage::calls_in_a_batch * sizeof(ReadyCall) + 80 * 1024;
 
 void empty(CallSlot& slot) {
   slot.~CallSlot();
@@ -51,7 +52,8 @@ void tell_numbers(AgentPage& page, ThreadPage& thread) {
 // What a thread of the agent does all its life.
 class Worker {
  public:
-  Worker(int channel, ThreadPage& page, std::function<long(std::int32_t)> fork) : channel_(channel), page_(page), fork_(std::move(fork)) {}
+  Worker(int channel, ThreadPage& page, std::function<long(std::int32_t)> fork)
+      : channel_(channel), page_(page), fork_(std::move(fork)) {}
 
   [[noreturn]] void serve() {
     std::vector<char> message(command_bytes);
@@ -90,9 +92,11 @@ class Worker {
   std::function<long(std::int32_t)> fork_;
 };
 
-// A child whose parent is our own parent, so that the one who waits for agents waits for this one too. fork(3)'s handlers don't run: the
-// child uses nothing that they protect.
-long fork_sibling() { return ::syscall(SYS_clone, static_cast<unsigned long>(CLONE_PARENT | SIGCHLD), nullptr, nullptr, nullptr, 0UL); }
+// A child whose parent is our own parent, so that the one who waits for agents waits for this one too. fork(3)'s
+// handlers don't run: the child uses nothing that they protect.
+long fork_sibling() {
+  return ::syscall(SYS_clone, static_cast<unsigned long>(CLONE_PARENT | SIGCHLD), nullptr, nullptr, nullptr, 0UL);
+}
 
 int move_up(base::UniqueFd& fd) {
   const int high = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, own_descriptors);
@@ -116,7 +120,8 @@ base::Result<Agent> Agent::prepare(Plan plan) {
   agent.page_.reset(new (memory) AgentPage);
   for (std::size_t i = 0; i < plan.threads; ++i) {
     std::array<int, 2> pair{};
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return base::fail_errno("a channel for " + plan.name);
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
+      return base::fail_errno("a channel for " + plan.name);
     agent.channels_.push_back({base::UniqueFd(pair[0]), base::UniqueFd(pair[1])});
   }
   agent.plan_ = std::move(plan);
@@ -188,7 +193,8 @@ base::Status Agent::begin(std::size_t thread, std::span<const ReadyCall> calls, 
   std::memcpy(message.data(), &header, sizeof header);
   std::memcpy(message.data() + sizeof header, calls.data(), calls.size_bytes());
   std::memcpy(message.data() + sizeof header + calls.size_bytes(), payload.data(), payload.size());
-  if (::send(channel(thread), message.data(), message.size(), MSG_NOSIGNAL) < 0) return base::fail_errno("telling " + plan_.name);
+  if (::send(channel(thread), message.data(), message.size(), MSG_NOSIGNAL) < 0)
+    return base::fail_errno("telling " + plan_.name);
   return {};
 }
 

@@ -1,10 +1,11 @@
-// An end of an experiment: a real process that makes the calls it is told to make, one after the other in each of its threads.
+// An end of an experiment: a real process that makes the calls it is told to make, one after the other in each of its
+// threads.
 //
 //   conductor ── SOCK_SEQPACKET, one per thread: a batch of calls out, "done" back ──> agent
 //             <── AgentPage, shared memory: when each call was entered and returned, and with what ──
 //
-// The page survives the process, so that a call from which it never came back (SIGPIPE, exit) is still known. The agent's own
-// descriptors have high numbers: the experiment's are 3, 4, 5, and a closed one is really unused.
+// The page survives the process, so that a call from which it never came back (SIGPIPE, exit) is still known. The
+// agent's own descriptors have high numbers: the experiment's are 3, 4, 5, and a closed one is really unused.
 #pragma once
 
 #include <sys/types.h>
@@ -43,8 +44,8 @@ struct AgentPage {
 class Agent {
  public:
   struct Plan {
-    std::string name;               // of the end; its comm
-    std::size_t threads = 1;        // the first one included
+    std::string name;         // of the end; its comm
+    std::size_t threads = 1;  // the first one included
   };
   static base::Result<Agent> prepare(Plan plan);
 
@@ -53,15 +54,15 @@ class Agent {
   // Kills the process if it still runs, and waits for it.
   ~Agent();
 
-  // Forks the process into `home` (nullptr: where the caller is). `children` may be made by its fork() later: number i of a fork
-  // call is children[i]; theirs are `descendants` of the same list. All outlive the call, not longer.
+  // Forks the process into `home` (nullptr: where the caller is). `children` may be made by its fork() later: number i
+  // of a fork call is children[i]; theirs are `descendants` of the same list. All outlive the call, not longer.
   base::Status start(const NetNamespace* home, std::span<Agent* const> children);
   // Takes over the process that the parent's fork() has made, whose pid it returned.
   base::Status adopt(pid_t pid);
 
   [[nodiscard]] bool running() const { return pidfd_.valid(); }
   [[nodiscard]] pid_t pid() const { return pid_; }
-  [[nodiscard]] int pidfd() const { return pidfd_.get(); }             // readable when it has ended
+  [[nodiscard]] int pidfd() const { return pidfd_.get(); }  // readable when it has ended
   [[nodiscard]] int channel(std::size_t thread) const { return channels_[thread].mine.get(); }
   [[nodiscard]] std::size_t threads() const { return channels_.size(); }
   [[nodiscard]] const std::string& name() const { return plan_.name; }

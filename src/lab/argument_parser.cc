@@ -14,7 +14,8 @@ constexpr std::int64_t highest_timeout_ms = 3'600'000;
 
 class ArgumentParser {
  public:
-  ArgumentParser(Cursor& cursor, const CallRow& row, const ArgumentStyle& style) : cursor_(cursor), row_(row), style_(style) {
+  ArgumentParser(Cursor& cursor, const CallRow& row, const ArgumentStyle& style)
+      : cursor_(cursor), row_(row), style_(style) {
     spec_.id = row.id;
   }
 
@@ -107,7 +108,8 @@ class ArgumentParser {
 
   Parsed<void> read_port() {
     // listen(FD, BACKLOG): once a descriptor is named, the number is the backlog.
-    if (row_.id == CallId::listen && !spec_.descriptor.empty()) return number_into(spec_.number, 1, 1 << 16, ParameterKind::backlog);
+    if (row_.id == CallId::listen && !spec_.descriptor.empty())
+      return number_into(spec_.number, 1, 1 << 16, ParameterKind::backlog);
     const auto value = number(1, 65535, ParameterKind::port);
     if (!value) return std::unexpected(value.error());
     spec_.port = static_cast<std::uint16_t>(*value);
@@ -154,7 +156,8 @@ class ArgumentParser {
   Parsed<void> read_message_flags() {
     do {
       const Token& token = cursor_.peek();
-      const auto flag = token.kind == Token::Kind::word ? find_named(message_flags(), token.text, "MSG_") : std::nullopt;
+      const auto flag =
+          token.kind == Token::Kind::word ? find_named(message_flags(), token.text, "MSG_") : std::nullopt;
       if (!flag) return cursor_.expected(describe_parameter(ParameterKind::message_flags));
       spec_.flags |= *flag;
       cursor_.next();
@@ -174,7 +177,8 @@ class ArgumentParser {
     const auto option = find_socket_option(cursor_.peek().text);
     if (!option) {
       std::string known;
-      for (const SocketOption& row : socket_options()) known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
+      for (const SocketOption& row : socket_options())
+        known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
       auto complaint = cursor_.expected("a socket option");
       complaint.error().hint = fmt::format("known are {}", known);
       return complaint;
@@ -188,7 +192,8 @@ class ArgumentParser {
     const SocketOption& option = socket_options()[spec_.option];
     const std::size_t wanted = option.value == OptionValue::linger ? 2 : 1;
     for (std::size_t i = 0; i < wanted; ++i) {
-      if (i > 0 && !style_.typed && !cursor_.take(",")) return cursor_.expected(fmt::format("a comma and {}'s second value", option.name));
+      if (i > 0 && !style_.typed && !cursor_.take(","))
+        return cursor_.expected(fmt::format("a comma and {}'s second value", option.name));
       const auto value = number(INT32_MIN, INT32_MAX, ParameterKind::option_values);
       if (!value) return std::unexpected(value.error());
       spec_.values.push_back(static_cast<std::int32_t>(*value));
@@ -205,7 +210,8 @@ class ArgumentParser {
   }
 
   Parsed<void> read_disposition() {
-    static constexpr NamedNumber words[] = {{"SIG_DFL", 0}, {"SIG_IGN", 1}, {"default", 0}, {"ignore", 1}, {"handle", 2}};
+    static constexpr NamedNumber words[] = {
+        {"SIG_DFL", 0}, {"SIG_IGN", 1}, {"default", 0}, {"ignore", 1}, {"handle", 2}};
     const auto found = find_named(words, cursor_.peek().text, "SIG_");
     if (!found) return cursor_.expected(describe_parameter(ParameterKind::disposition));
     spec_.disposition = static_cast<Disposition>(*found);
@@ -238,7 +244,8 @@ Parsed<void> parse_result(Cursor& cursor, Expectation& expectation) {
   expectation.kind = Expectation::Kind::number;
   do {
     const auto value = cursor.peek().kind == Token::Kind::word ? named_value(cursor.peek().text) : std::nullopt;
-    if (!value) return cursor.expected("a number, a string, an errno such as EPIPE or poll events such as POLLIN|POLLRDHUP");
+    if (!value)
+      return cursor.expected("a number, a string, an errno such as EPIPE or poll events such as POLLIN|POLLRDHUP");
     expectation.number |= *value;
     cursor.next();
   } while (cursor.take("|"));
@@ -268,12 +275,17 @@ Parsed<CallSpec> parse_arguments(Cursor& cursor, const CallRow& row, const Argum
 
 Parsed<Expectation> parse_expectation(Cursor& cursor) {
   Expectation expectation;
-  const auto note = [&expectation](const Token& token) { expectation.text += (expectation.text.empty() ? "" : " ") + describe(token); };
+  const auto note = [&expectation](const Token& token) {
+    expectation.text += (expectation.text.empty() ? "" : " ") + describe(token);
+  };
   Cursor start = cursor;
   Parsed<void> read;
-  if (cursor.take("=")) read = parse_result(cursor, expectation);
-  else if (cursor.take("!")) read = parse_failure(cursor, expectation);
-  else if (cursor.take("...")) expectation.kind = Expectation::Kind::blocks;
+  if (cursor.take("="))
+    read = parse_result(cursor, expectation);
+  else if (cursor.take("!"))
+    read = parse_failure(cursor, expectation);
+  else if (cursor.take("..."))
+    expectation.kind = Expectation::Kind::blocks;
   if (!read) return std::unexpected(read.error());
   while (start.position().column < cursor.position().column && !start.at_end()) note(start.next());
   return expectation;
@@ -290,9 +302,12 @@ Parsed<Bounds> parse_bounds(Cursor& cursor) {
   Bounds bounds;
   while (true) {
     std::optional<base::Duration>* bound = nullptr;
-    if (!bounds.within && cursor.take("within")) bound = &bounds.within;
-    else if (!bounds.after && cursor.take("after")) bound = &bounds.after;
-    else return bounds;
+    if (!bounds.within && cursor.take("within"))
+      bound = &bounds.within;
+    else if (!bounds.after && cursor.take("after"))
+      bound = &bounds.after;
+    else
+      return bounds;
     const auto duration = parse_duration_word(cursor);
     if (!duration) return std::unexpected(duration.error());
     *bound = *duration;
@@ -303,7 +318,8 @@ bool is_end_name(std::string_view word) {
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   if (word.empty() || word.size() > 32 || !is_letter(word.front()) || word.back() == '.') return false;
   if (std::ranges::count(word, '.') > 1) return false;
-  return std::ranges::all_of(word, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; });
+  return std::ranges::all_of(
+      word, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; });
 }
 
 }  // namespace tcpwhy::lab::syntax

@@ -25,7 +25,8 @@ SignalLog handled_signals;
 
 class Session {
  public:
-  Session(std::FILE* in, std::FILE* out) : in_(in), out_(out), prompts_(isatty(fileno(in)) != 0 && isatty(fileno(out)) != 0) {}
+  Session(std::FILE* in, std::FILE* out)
+      : in_(in), out_(out), prompts_(isatty(fileno(in)) != 0 && isatty(fileno(out)) != 0) {}
 
   // The batch that a call stands for; each system call is printed. The result of the last one made.
   std::int64_t make(const CallSpec& spec, const Resolved& resolved) {
@@ -54,9 +55,12 @@ class Session {
       const std::string_view command = trim(line);
       if (command.empty() || command.starts_with('#')) continue;
       if (command == "quit") return;
-      if (command == "help") print_help();
-      else if (command == "state") print_states();
-      else make_typed(command);
+      if (command == "help")
+        print_help();
+      else if (command == "state")
+        print_states();
+      else
+        make_typed(command);
     }
   }
 
@@ -85,7 +89,8 @@ class Session {
   void make_typed(std::string_view command) {
     const auto typed = parse_typed_call(command);
     if (!typed) {
-      write(fmt::format("{}{}\n", typed.error().message, typed.error().hint.empty() ? "" : fmt::format(" ({})", typed.error().hint)));
+      write(fmt::format("{}{}\n", typed.error().message,
+                        typed.error().hint.empty() ? "" : fmt::format(" ({})", typed.error().hint)));
       return;
     }
     const CallSpec& spec = typed->spec;
@@ -105,15 +110,22 @@ class Session {
     recording::CallEntered entered;
     entered.name = row.recorded_name;
     entered.arguments = row.arguments(call, payload);
-    if (call.id == CallId::kill) entered.arguments.replace(0, std::string_view("getpid()").size(), std::to_string(getpid()));
+    if (call.id == CallId::kill)
+      entered.arguments.replace(0, std::string_view("getpid()").size(), std::to_string(getpid()));
     constexpr std::string_view unfinished = "<unfinished ...>";
     std::string begun = recording::call_line(entered, nullptr);
     begun.resize(begun.size() - unfinished.size());
     while (begun.ends_with(' ')) begun.pop_back();
     write(begun);
     run_call(call, {payload, {}}, slot);
-    const recording::CallReturned returned{.call = 0, .result = slot.result, .error = slot.error, .detail = row.handed_back(call, slot),
-                                           .new_fd = std::nullopt, .socket = 0, .local = std::nullopt, .remote = std::nullopt};
+    const recording::CallReturned returned{.call = 0,
+                                           .result = slot.result,
+                                           .error = slot.error,
+                                           .detail = row.handed_back(call, slot),
+                                           .new_fd = std::nullopt,
+                                           .socket = 0,
+                                           .local = std::nullopt,
+                                           .remote = std::nullopt};
     const std::string line = recording::call_line(entered, &returned);
     write(line.substr(std::min(begun.size(), line.size())) + "\n");
     print_handled_signals();
@@ -134,16 +146,26 @@ class Session {
       if (!row.not_supported.empty() || row.id == CallId::fork) continue;
       text += fmt::format("  {:<11} {}\n", row.name, typed_usage(row));
     }
-    write(text + "  state       both ends' states, as the kernel of this host has them\n  quit        (or the end of the input)\n");
+    write(
+        text +
+        "  state       both ends' states, as the kernel of this host has them\n  quit        (or the end of the input)\n");
   }
 
   // send([FD,] "BYTES" [, FLAGS]) -> what is typed.
   static std::string typed_usage(const CallRow& row) {
     static constexpr std::pair<CallId, std::string_view> lines[] = {
-        {CallId::send, "send hello"},         {CallId::write, "write hello"},    {CallId::recv, "recv [SIZE] [MSG_PEEK|MSG_DONTWAIT]"},
-        {CallId::read, "read [SIZE]"},        {CallId::shutdown, "shutdown wr"}, {CallId::setsockopt, "setsockopt SO_LINGER 1 0"},
-        {CallId::getsockopt, "getsockopt SO_ERROR"}, {CallId::signal, "signal ignore (or handle, default)"}, {CallId::kill, "kill SIGKILL"},
-        {CallId::connect, "connect peer (the same address again)"}, {CallId::listen, "listen [PORT]"}, {CallId::exit, "exit [STATUS]"}};
+        {CallId::send, "send hello"},
+        {CallId::write, "write hello"},
+        {CallId::recv, "recv [SIZE] [MSG_PEEK|MSG_DONTWAIT]"},
+        {CallId::read, "read [SIZE]"},
+        {CallId::shutdown, "shutdown wr"},
+        {CallId::setsockopt, "setsockopt SO_LINGER 1 0"},
+        {CallId::getsockopt, "getsockopt SO_ERROR"},
+        {CallId::signal, "signal ignore (or handle, default)"},
+        {CallId::kill, "kill SIGKILL"},
+        {CallId::connect, "connect peer (the same address again)"},
+        {CallId::listen, "listen [PORT]"},
+        {CallId::exit, "exit [STATUS]"}};
     for (const auto& [id, line] : lines)
       if (id == row.id) return std::string(line);
     return std::string(row.name);
@@ -159,8 +181,10 @@ class Session {
       if (socket.local.port != address_.port && socket.remote.port != address_.port) continue;
       const std::string remote = socket.state == "LISTEN" ? "" : fmt::format(" - {}", wire::to_string(socket.remote));
       const bool orphan = socket.holder == trace::Holder::kernel;
-      text += fmt::format("{}{} {}{}{}\n", wire::to_string(socket.local), remote, socket.state, orphan ? " (no process has it any more)" : "",
-                          socket.receive_queue != 0 ? fmt::format(", {} in the receive queue", socket.receive_queue) : "");
+      text +=
+          fmt::format("{}{} {}{}{}\n", wire::to_string(socket.local), remote, socket.state,
+                      orphan ? " (no process has it any more)" : "",
+                      socket.receive_queue != 0 ? fmt::format(", {} in the receive queue", socket.receive_queue) : "");
     }
     write(text.empty() ? fmt::format("no socket of port {}\n", address_.port) : text);
   }
@@ -195,7 +219,10 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 }  // namespace
 
 base::Result<wire::SocketAddress> parse_listen_address(std::string_view text) {
-  const auto wrong = [&] { return base::fail(base::ErrorKind::usage, fmt::format("no address to listen on: {}", base::escape_controls(text)), "PORT, ADDRESS:PORT or [ADDRESS]:PORT, such as 9999, 127.0.0.1:9999, [::1]:9999"); };
+  const auto wrong = [&] {
+    return base::fail(base::ErrorKind::usage, fmt::format("no address to listen on: {}", base::escape_controls(text)),
+                      "PORT, ADDRESS:PORT or [ADDRESS]:PORT, such as 9999, 127.0.0.1:9999, [::1]:9999");
+  };
   wire::SocketAddress address{*wire::IpAddress::parse("0.0.0.0"), default_port};
   if (const auto port = parse_port(text)) return address.port = *port, address;
   if (const auto alone = wire::IpAddress::parse(text)) return address.ip = *alone, address;
@@ -221,7 +248,8 @@ base::Result<wire::SocketAddress> find_host(const std::string& host, std::uint16
   std::memcpy(&storage, found->ai_addr, std::min<std::size_t>(found->ai_addrlen, sizeof storage));
   const auto address = from_sockaddr(storage, found->ai_addrlen);
   freeaddrinfo(found);
-  if (!address) return base::fail(base::ErrorKind::usage, fmt::format("{}: no internet address", base::escape_controls(host)));
+  if (!address)
+    return base::fail(base::ErrorKind::usage, fmt::format("{}: no internet address", base::escape_controls(host)));
   return wire::SocketAddress{address->ip, port};
 }
 
@@ -233,7 +261,8 @@ base::Status serve_by_hand(const wire::SocketAddress& listen_on, std::FILE* in, 
   CallSpec spec;
   spec.id = CallId::listen;
   if (session.make(spec, resolved_for(listen_on)) < 0)
-    return base::fail(base::ErrorKind::system, fmt::format("cannot listen on {}", wire::to_string(listen_on)), "is another program using the port? `ss -ltnp` tells which");
+    return base::fail(base::ErrorKind::system, fmt::format("cannot listen on {}", wire::to_string(listen_on)),
+                      "is another program using the port? `ss -ltnp` tells which");
   session.read_commands();
   return {};
 }

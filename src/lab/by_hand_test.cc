@@ -104,25 +104,29 @@ std::string original_experiment() {
 
 TEST(ByHand, the_original_experiment_in_two_scripts) {
   if (const auto available = sandbox_available(); !available) GTEST_SKIP() << available.error().message;
-  auto sandbox = Sandbox::start({.name = "by hand", .wall_limit = std::chrono::seconds(20), .keep_fds = {}, .on_progress = {}}, [](Workplace&) -> base::Result<Bytes> {
-    if (const auto up = set_interface_up("lo"); !up) return std::unexpected(up.error());
-    const std::string said = original_experiment();
-    return Bytes(said.begin(), said.end());
-  });
+  auto sandbox =
+      Sandbox::start({.name = "by hand", .wall_limit = std::chrono::seconds(20), .keep_fds = {}, .on_progress = {}},
+                     [](Workplace&) -> base::Result<Bytes> {
+                       if (const auto up = set_interface_up("lo"); !up) return std::unexpected(up.error());
+                       const std::string said = original_experiment();
+                       return Bytes(said.begin(), said.end());
+                     });
   ASSERT_TRUE(sandbox) << sandbox.error().message;
   const auto result = sandbox->wait();
   ASSERT_TRUE(result) << result.error().message;
   std::istringstream said(std::string(result->begin(), result->end()));
   std::vector<std::string> lines;
   for (std::string line; std::getline(said, line);) lines.push_back(line);
-  EXPECT_THAT(lines, ElementsAre("socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3", "setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0",
-                                 StartsWith("bind(3, {sa_family=AF_INET, sin_port=htons(9999)"), "listen(3, 128) = 0",
-                                 "socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3", StartsWith("connect(3, {sa_family=AF_INET"),
-                                 "send(3, \"hello, server!\", 14, 0) = 14", "recv(4, \"hello, server!\", 4096, 0) = 14", "close(4) = 0",
-                                 "send(4, \"again\", 5, 0) = -1 EBADF (Bad file descriptor)", "recv(3, \"\", 4096, 0) = 0",
-                                 HasSubstr("no such command: nonsense"), "send(3, \"one\", 3, 0) = 3",
-                                 "send(3, \"two\", 3, 0",  // the call that it never came back from
-                                 "killed by SIGPIPE", "server went well"));
+  EXPECT_THAT(
+      lines,
+      ElementsAre("socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3", "setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0",
+                  StartsWith("bind(3, {sa_family=AF_INET, sin_port=htons(9999)"), "listen(3, 128) = 0",
+                  "socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3", StartsWith("connect(3, {sa_family=AF_INET"),
+                  "send(3, \"hello, server!\", 14, 0) = 14", "recv(4, \"hello, server!\", 4096, 0) = 14",
+                  "close(4) = 0", "send(4, \"again\", 5, 0) = -1 EBADF (Bad file descriptor)",
+                  "recv(3, \"\", 4096, 0) = 0", HasSubstr("no such command: nonsense"), "send(3, \"one\", 3, 0) = 3",
+                  "send(3, \"two\", 3, 0",  // the call that it never came back from
+                  "killed by SIGPIPE", "server went well"));
 }
 
 TEST(ByHand, addresses_to_listen_on) {

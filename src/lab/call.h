@@ -1,5 +1,5 @@
-// The calls that an end can make: one row each, which says how its arguments read, how it runs, and how strace spells it.
-// Scenario files, the agents that run them and the experiment by hand all use this table.
+// The calls that an end can make: one row each, which says how its arguments read, how it runs, and how strace spells
+// it. Scenario files, the agents that run them and the experiment by hand all use this table.
 #pragma once
 
 #include <sys/socket.h>
@@ -22,23 +22,23 @@ inline constexpr std::uint16_t default_port = 9999;
 // A call with every name resolved: plain data that crosses to the process which makes it.
 struct ReadyCall {
   CallId id = CallId::socket;
-  std::int32_t fd = -1;              // the descriptor it acts on
-  std::int32_t fd_from = -1;         // >= 0: the one that this earlier call of the same batch made
-  bool needs_previous = false;       // left out if the call before it failed (connect() after socket())
+  std::int32_t fd = -1;         // the descriptor it acts on
+  std::int32_t fd_from = -1;    // >= 0: the one that this earlier call of the same batch made
+  bool needs_previous = false;  // left out if the call before it failed (connect() after socket())
   std::uint64_t size = 0;
   std::int32_t flags = 0;
   std::int32_t number = 0;
-  std::int32_t family = 0;           // socket: AF_INET, AF_INET6
+  std::int32_t family = 0;  // socket: AF_INET, AF_INET6
   std::uint16_t option = 0;
   std::int32_t values[2] = {0, 0};
   Disposition disposition = Disposition::default_action;
-  sockaddr_storage address{};        // bind, connect
+  sockaddr_storage address{};  // bind, connect
   socklen_t address_length = 0;
   std::uint32_t payload_offset = 0, payload_length = 0, payload_repeat = 0;  // of the batch's bytes
 };
 
-// What is known of a call, written by the process that makes it: into shared memory, so that what was entered stays known
-// when the call never comes back. `entered_ns` and `returned_ns` are CLOCK_REALTIME; 0: not yet.
+// What is known of a call, written by the process that makes it: into shared memory, so that what was entered stays
+// known when the call never comes back. `entered_ns` and `returned_ns` are CLOCK_REALTIME; 0: not yet.
 struct CallSlot {
   static constexpr std::size_t kept_bytes = 2048;
 
@@ -46,15 +46,15 @@ struct CallSlot {
   std::atomic<std::uint32_t> complete{0};  // 1: everything below is written
   std::int64_t result = 0;
   std::int32_t error = 0;
-  std::int32_t fd = -1;              // the descriptor it acted on
+  std::int32_t fd = -1;  // the descriptor it acted on
   std::int32_t new_fd = -1;
-  bool skipped = false;              // needs_previous, and that one failed
-  std::int64_t value = 0;            // poll: revents; getsockopt: the value
-  std::int64_t second_value = 0;     // getsockopt(SO_LINGER): l_linger
-  std::uint64_t cookie = 0;          // SO_COOKIE of the socket made or acted on
+  bool skipped = false;           // needs_previous, and that one failed
+  std::int64_t value = 0;         // poll: revents; getsockopt: the value
+  std::int64_t second_value = 0;  // getsockopt(SO_LINGER): l_linger
+  std::uint64_t cookie = 0;       // SO_COOKIE of the socket made or acted on
   sockaddr_storage local{}, remote{};
   socklen_t local_length = 0, remote_length = 0;
-  std::uint32_t data_length = 0;     // bytes kept of what was received
+  std::uint32_t data_length = 0;  // bytes kept of what was received
   char data[kept_bytes];
 };
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
@@ -73,13 +73,25 @@ struct SignalLog {
 
 // What a call needs from the process around it.
 struct CallContext {
-  std::string_view payload;            // of the batch
+  std::string_view payload;  // of the batch
   // Makes the process number ReadyCall::number; absent: -1 ENOSYS. In the child it does not come back.
   std::function<long(std::int32_t)> fork;
 };
 
 enum class ParameterKind : std::uint8_t {
-  descriptor, port, backlog, peer, payload, size, message_flags, how, status, timeout, option, option_values, signal,
+  descriptor,
+  port,
+  backlog,
+  peer,
+  payload,
+  size,
+  message_flags,
+  how,
+  status,
+  timeout,
+  option,
+  option_values,
+  signal,
   disposition,
 };
 
@@ -90,14 +102,14 @@ struct Parameter {
 
 struct CallRow {
   CallId id;
-  std::string_view name;               // in a scenario; the system call's name unless the spelling says another
-  std::string_view recorded_name;      // as strace has it: exit -> exit_group
-  std::string_view usage;              // "send([FD,] \"BYTES\" [, FLAGS])"
+  std::string_view name;           // in a scenario; the system call's name unless the spelling says another
+  std::string_view recorded_name;  // as strace has it: exit -> exit_group
+  std::string_view usage;          // "send([FD,] \"BYTES\" [, FLAGS])"
   std::string_view help;
   std::span<const Parameter> parameters;
   void (*run)(const ReadyCall&, const CallContext&, CallSlot&);
-  std::string (*arguments)(const ReadyCall&, std::string_view payload);      // known at entry
-  std::string (*handed_back)(const ReadyCall&, const CallSlot&);             // known on return; may be empty
+  std::string (*arguments)(const ReadyCall&, std::string_view payload);  // known at entry
+  std::string (*handed_back)(const ReadyCall&, const CallSlot&);         // known on return; may be empty
   std::string_view not_supported = {};  // why not, for a row that is one of the language but can't be run
 };
 
@@ -113,14 +125,14 @@ void set_signal_log(SignalLog* log);
 // "signal" with the kernel's default for every signal and none blocked, as a fresh program finds it.
 void reset_signals();
 
-// The calls that one line of a scenario stands for: listen(9999) is socket, setsockopt(SO_REUSEADDR), bind, listen; connect(server) is
-// socket, connect. Everything else is one. `fd` stays -1 where an earlier one of the batch makes it.
+// The calls that one line of a scenario stands for: listen(9999) is socket, setsockopt(SO_REUSEADDR), bind, listen;
+// connect(server) is socket, connect. Everything else is one. `fd` stays -1 where an earlier one of the batch makes it.
 struct Resolved {
-  std::int32_t fd = -1;                // of the descriptor that the call names
-  std::int32_t fd_from = -1;           // or: made by this earlier call of the batch
+  std::int32_t fd = -1;                        // of the descriptor that the call names
+  std::int32_t fd_from = -1;                   // or: made by this earlier call of the batch
   std::optional<wire::SocketAddress> address;  // bind, listen: the local one; connect: the peer's
   int family = AF_INET;
-  bool on_existing_socket = false;     // listen, connect: the descriptor was named, no socket() is made
+  bool on_existing_socket = false;  // listen, connect: the descriptor was named, no socket() is made
 };
 void append_ready(std::vector<ReadyCall>& batch, std::string& payload, const CallSpec& spec, const Resolved& resolved);
 

@@ -25,7 +25,8 @@ ReadyCall ready(const CallSpec& spec, const Resolved& resolved) {
   call.family = resolved.family;
   call.option = spec.option;
   call.disposition = spec.disposition;
-  for (std::size_t i = 0; i < std::min<std::size_t>(spec.values.size(), std::size(call.values)); ++i) call.values[i] = spec.values[i];
+  for (std::size_t i = 0; i < std::min<std::size_t>(spec.values.size(), std::size(call.values)); ++i)
+    call.values[i] = spec.values[i];
   if (resolved.address) call.address = to_sockaddr(*resolved.address, call.address_length);
   return call;
 }

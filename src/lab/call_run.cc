@@ -68,8 +68,8 @@ void note_made(CallSlot& slot) {
 
 void keep(CallSlot& slot, const std::vector<char>& received) {
   if (slot.result <= 0) return;
-  slot.data_length = static_cast<std::uint32_t>(std::min<std::size_t>({CallSlot::kept_bytes, received.size(),
-                                                                       static_cast<std::size_t>(slot.result)}));
+  slot.data_length = static_cast<std::uint32_t>(
+      std::min<std::size_t>({CallSlot::kept_bytes, received.size(), static_cast<std::size_t>(slot.result)}));
   std::memcpy(slot.data, received.data(), slot.data_length);
 }
 
@@ -89,7 +89,7 @@ const sockaddr* address_of(const ReadyCall& call) { return reinterpret_cast<cons
 void set_signal_log(SignalLog* log) { signal_log = log; }
 
 void reset_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal)
     if (signal != SIGKILL && signal != SIGSTOP) sigaction(signal, &action, nullptr);
@@ -179,9 +179,11 @@ void run_poll(const ReadyCall& call, const CallContext&, CallSlot& slot) {
 }
 
 void run_signal(const ReadyCall& call, const CallContext&, CallSlot& slot) {
-  struct sigaction action {};
-  if (call.disposition == Disposition::handle) action.sa_handler = on_signal;
-  else action.sa_handler = call.disposition == Disposition::ignore ? SIG_IGN : SIG_DFL;
+  struct sigaction action{};
+  if (call.disposition == Disposition::handle)
+    action.sa_handler = on_signal;
+  else
+    action.sa_handler = call.disposition == Disposition::ignore ? SIG_IGN : SIG_DFL;
   stamped(slot, [&] { return ::sigaction(call.number, &action, nullptr); });
 }
 

@@ -25,7 +25,8 @@ std::string_view family_word(int family) {
 // As much of the payload as strace would look at, put together.
 std::string quoted_payload(const ReadyCall& call, std::string_view payload) {
   constexpr std::size_t looked_at = 64;
-  const std::string_view once = payload.substr(std::min<std::size_t>(call.payload_offset, payload.size()), call.payload_length);
+  const std::string_view once =
+      payload.substr(std::min<std::size_t>(call.payload_offset, payload.size()), call.payload_length);
   std::string start;
   for (std::uint32_t i = 0; i < call.payload_repeat && start.size() < looked_at && !once.empty(); ++i) start += once;
   return base::quote(start);
@@ -56,7 +57,8 @@ std::string spell_sockaddr(const sockaddr_storage& address, socklen_t length) {
     sockaddr_in v4{};
     std::memcpy(&v4, &address, sizeof v4);
     inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-    return fmt::format("{{sa_family=AF_INET, sin_port=htons({}), sin_addr=inet_addr(\"{}\")}}", ntohs(v4.sin_port), text.data());
+    return fmt::format("{{sa_family=AF_INET, sin_port=htons({}), sin_addr=inet_addr(\"{}\")}}", ntohs(v4.sin_port),
+                       text.data());
   }
   if (address.ss_family == AF_INET6 && length >= sizeof(sockaddr_in6)) {
     sockaddr_in6 v6{};
@@ -77,14 +79,17 @@ std::string spell_address(const ReadyCall& call, std::string_view) {
   return fmt::format("{}, {}, {}", call.fd, spell_sockaddr(call.address, call.address_length), call.address_length);
 }
 
-std::string spell_number(const ReadyCall& call, std::string_view) { return fmt::format("{}, {}", call.fd, call.number); }
+std::string spell_number(const ReadyCall& call, std::string_view) {
+  return fmt::format("{}, {}", call.fd, call.number);
+}
 std::string spell_number_only(const ReadyCall& call, std::string_view) { return std::to_string(call.number); }
 std::string spell_fd(const ReadyCall& call, std::string_view) { return std::to_string(call.fd); }
 std::string spell_nothing(const ReadyCall&, std::string_view) { return {}; }
 std::string spell_accept(const ReadyCall& call, std::string_view) { return fmt::format("{}, ...", call.fd); }
 
 std::string spell_send(const ReadyCall& call, std::string_view payload) {
-  return fmt::format("{}, {}, {}, {}", call.fd, quoted_payload(call, payload), payload_size(call), join_flags(message_flags(), call.flags));
+  return fmt::format("{}, {}, {}, {}", call.fd, quoted_payload(call, payload), payload_size(call),
+                     join_flags(message_flags(), call.flags));
 }
 
 std::string spell_write(const ReadyCall& call, std::string_view payload) {
@@ -95,14 +100,19 @@ std::string spell_recv(const ReadyCall& call, std::string_view) {
   return fmt::format("{}, ..., {}, {}", call.fd, call.size, join_flags(message_flags(), call.flags));
 }
 
-std::string spell_read(const ReadyCall& call, std::string_view) { return fmt::format("{}, ..., {}", call.fd, call.size); }
+std::string spell_read(const ReadyCall& call, std::string_view) {
+  return fmt::format("{}, ..., {}", call.fd, call.size);
+}
 
-std::string spell_shutdown(const ReadyCall& call, std::string_view) { return fmt::format("{}, {}", call.fd, shutdown_word(call.number)); }
+std::string spell_shutdown(const ReadyCall& call, std::string_view) {
+  return fmt::format("{}, {}", call.fd, shutdown_word(call.number));
+}
 
 std::string spell_setsockopt(const ReadyCall& call, std::string_view) {
   const SocketOption& option = socket_options()[call.option];
   if (option.value == OptionValue::linger)
-    return fmt::format("{}, {}, {}, {{l_onoff={}, l_linger={}}}, 8", call.fd, option.level_name, option.name, call.values[0], call.values[1]);
+    return fmt::format("{}, {}, {}, {{l_onoff={}, l_linger={}}}, 8", call.fd, option.level_name, option.name,
+                       call.values[0], call.values[1]);
   return fmt::format("{}, {}, {}, [{}], 4", call.fd, option.level_name, option.name, call.values[0]);
 }
 
@@ -112,15 +122,19 @@ std::string spell_getsockopt(const ReadyCall& call, std::string_view) {
 }
 
 std::string spell_poll(const ReadyCall& call, std::string_view) {
-  return fmt::format("[{{fd={}, events={}}}], 1, {}", call.fd, join_flags(poll_events(), POLLIN | POLLPRI | POLLOUT | POLLRDHUP), call.number);
+  return fmt::format("[{{fd={}, events={}}}], 1, {}", call.fd,
+                     join_flags(poll_events(), POLLIN | POLLPRI | POLLOUT | POLLRDHUP), call.number);
 }
 
 std::string spell_signal(const ReadyCall& call, std::string_view) {
-  return fmt::format("{}, {{sa_handler={}, sa_mask=[], sa_flags=0}}, NULL, 8", signal_name(call.number), disposition_word(call.disposition));
+  return fmt::format("{}, {{sa_handler={}, sa_mask=[], sa_flags=0}}, NULL, 8", signal_name(call.number),
+                     disposition_word(call.disposition));
 }
 
 // The process sends it to itself, so its number is that of the running process.
-std::string spell_kill(const ReadyCall& call, std::string_view) { return fmt::format("getpid(), {}", signal_name(call.number)); }
+std::string spell_kill(const ReadyCall& call, std::string_view) {
+  return fmt::format("getpid(), {}", signal_name(call.number));
+}
 
 std::string nothing(const ReadyCall&, const CallSlot&) { return {}; }
 
@@ -137,7 +151,8 @@ std::string back_bytes(const ReadyCall&, const CallSlot& slot) {
 std::string back_option(const ReadyCall& call, const CallSlot& slot) {
   if (slot.result < 0) return {};
   const SocketOption& option = socket_options()[call.option];
-  if (option.value == OptionValue::linger) return fmt::format("{{l_onoff={}, l_linger={}}}, [8]", slot.value, slot.second_value);
+  if (option.value == OptionValue::linger)
+    return fmt::format("{{l_onoff={}, l_linger={}}}, [8]", slot.value, slot.second_value);
   if (option.is_errno && slot.value != 0) return fmt::format("[{}], [4]", errno_name(static_cast<int>(slot.value)));
   return fmt::format("[{}], [4]", slot.value);
 }

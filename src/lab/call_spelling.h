@@ -12,8 +12,9 @@ namespace tcpwhy::lab {
 using SpellCall = std::string(const ReadyCall&, std::string_view payload);
 using SpellReturn = std::string(const ReadyCall&, const CallSlot&);
 
-SpellCall spell_socket, spell_address, spell_number, spell_accept, spell_send, spell_recv, spell_write, spell_read, spell_shutdown, spell_fd,
-    spell_setsockopt, spell_getsockopt, spell_poll, spell_signal, spell_number_only, spell_kill, spell_nothing;
+SpellCall spell_socket, spell_address, spell_number, spell_accept, spell_send, spell_recv, spell_write, spell_read,
+    spell_shutdown, spell_fd, spell_setsockopt, spell_getsockopt, spell_poll, spell_signal, spell_number_only,
+    spell_kill, spell_nothing;
 SpellReturn back_address, back_bytes, back_option, back_poll, nothing;
 
 // {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr("127.0.0.1")}

@@ -63,7 +63,8 @@ Cast::Thread& Cast::thread(const std::string& who) {
 const Cast::Thread& Cast::thread(const std::string& who) const { return const_cast<Cast*>(this)->thread(who); }
 
 std::string Cast::root_of(std::string end) const {
-  for (auto parent = scenario_.forked_from.find(end); parent != scenario_.forked_from.end(); parent = scenario_.forked_from.find(end))
+  for (auto parent = scenario_.forked_from.find(end); parent != scenario_.forked_from.end();
+       parent = scenario_.forked_from.find(end))
     end = parent->second;
   return end;
 }
@@ -82,7 +83,8 @@ bool Cast::owns(const std::string& who, const wire::SocketAddress& address) cons
   if (scenario_.wire == recording::WireKind::link) return is_on_host(host_of(who), address);
   const std::string root = root_of(end_of(who));
   if (const auto known = ports_.find(address.port); known != ports_.end()) return known->second == root;
-  // A port that nobody told of is one that the kernel chose for a connect() which has not come back, or failed: a caller's.
+  // A port that nobody told of is one that the kernel chose for a connect() which has not come back, or failed: a
+  // caller's.
   return !listening_.contains(root);
 }
 
@@ -94,8 +96,10 @@ bool Cast::is_on_host(const std::string& host, const wire::SocketAddress& addres
 wire::SocketAddress Cast::address_of_peer(const Peer& peer) const {
   const auto family = family_ == Family::v6 ? wire::IpFamily::v6 : wire::IpFamily::v4;
   wire::SocketAddress address;
-  if (scenario_.wire == recording::WireKind::link) address.ip = link_address(link_end(peer.end), family);
-  else address.ip = *wire::IpAddress::parse(family_ == Family::v6 ? "::1" : "127.0.0.1");
+  if (scenario_.wire == recording::WireKind::link)
+    address.ip = link_address(link_end(peer.end), family);
+  else
+    address.ip = *wire::IpAddress::parse(family_ == Family::v6 ? "::1" : "127.0.0.1");
   if (family_ == Family::v4_mapped) address.ip = *wire::IpAddress::parse("::ffff:" + wire::to_string(address.ip));
   const auto listening = listening_.find(peer.end);
   address.port = peer.port != 0 ? peer.port : listening != listening_.end() ? listening->second : default_port;
@@ -106,12 +110,15 @@ wire::SocketAddress Cast::local_address(std::uint16_t port) const {
   return {*wire::IpAddress::parse(family_ == Family::v4 ? "0.0.0.0" : "::"), port};
 }
 
-// --- Handing out calls -------------------------------------------------------------------------------------------------
+// --- Handing out calls
+// -------------------------------------------------------------------------------------------------
 
-Resolved Cast::resolve(Process& process, const CallSpec& spec, const std::map<std::string, std::size_t>& made_here) const {
+Resolved Cast::resolve(Process& process, const CallSpec& spec,
+                       const std::map<std::string, std::size_t>& made_here) const {
   Resolved resolved;
   resolved.family = family_ == Family::v4 ? AF_INET : AF_INET6;
-  if (spec.id == CallId::listen || spec.id == CallId::bind) resolved.address = local_address(spec.port.value_or(default_port));
+  if (spec.id == CallId::listen || spec.id == CallId::bind)
+    resolved.address = local_address(spec.port.value_or(default_port));
   if (spec.id == CallId::connect) resolved.address = address_of_peer(spec.peer);
   resolved.on_existing_socket = !spec.descriptor.empty();
 
@@ -138,13 +145,15 @@ base::Status Cast::begin(const CallStep& step, std::uint32_t line) {
     batch.ends_at.push_back(batch.calls.size());
     if (spec.id == CallId::fork) batch.calls.back().number = child_number(expected.variable);
     if (spec.id == CallId::listen && !resolve(owner, spec, {}).on_existing_socket) made_here["listener"] = first;
-    const bool makes_connection = spec.id == CallId::accept || spec.id == CallId::socket || (spec.id == CallId::connect && spec.descriptor.empty());
+    const bool makes_connection = spec.id == CallId::accept || spec.id == CallId::socket ||
+                                  (spec.id == CallId::connect && spec.descriptor.empty());
     if (makes_connection) made_here[""] = first;
     if (!expected.variable.empty() && spec.id != CallId::fork) made_here[expected.variable] = first;
     note_ports(owner.name, spec);
   }
   batch.progress.resize(batch.calls.size());
-  if (batch.calls.size() > ThreadPage::calls_in_a_batch) return base::fail(base::ErrorKind::usage, fmt::format("line {}: too many calls at once", line));
+  if (batch.calls.size() > ThreadPage::calls_in_a_batch)
+    return base::fail(base::ErrorKind::usage, fmt::format("line {}: too many calls at once", line));
   runner.batch = std::move(batch);
   const std::size_t index = static_cast<std::size_t>(&runner - owner.threads.data());
   return owner.agent->begin(index, runner.batch->calls, runner.batch->payload);
@@ -171,7 +180,8 @@ void Cast::note_ports(const std::string& end, const CallSpec& spec) {
   }
 }
 
-// --- What the conductor asks -------------------------------------------------------------------------------------------
+// --- What the conductor asks
+// -------------------------------------------------------------------------------------------
 
 std::vector<int> Cast::fds() const {
   std::vector<int> fds;
@@ -225,13 +235,16 @@ CallOutcome Cast::outcome(const std::string& who, std::size_t index) const {
   const Process& owner = process(who);
   const Thread& runner = thread(who);
   const std::size_t at = slot_index(who, index);
-  const CallSlot& slot = owner.agent->page().threads[static_cast<std::size_t>(&runner - owner.threads.data())].calls[at];
+  const CallSlot& slot =
+      owner.agent->page().threads[static_cast<std::size_t>(&runner - owner.threads.data())].calls[at];
   const Batch::Progress& progress = runner.batch->progress[at];
   CallOutcome outcome;
   outcome.returned = progress.returned;
   if (!outcome.returned && owner.end_status) {
-    if (WIFSIGNALED(*owner.end_status)) outcome.killed_by = WTERMSIG(*owner.end_status);
-    else outcome.exited_with = WEXITSTATUS(*owner.end_status);
+    if (WIFSIGNALED(*owner.end_status))
+      outcome.killed_by = WTERMSIG(*owner.end_status);
+    else
+      outcome.exited_with = WEXITSTATUS(*owner.end_status);
   }
   if (!outcome.returned) return outcome;
   outcome.result = slot.result;

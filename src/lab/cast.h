@@ -1,4 +1,5 @@
-// The ends of an experiment: their processes, what their descriptors mean, and their calls and deaths as events of the recording.
+// The ends of an experiment: their processes, what their descriptors mean, and their calls and deaths as events of the
+// recording.
 #pragma once
 
 #include <cstdint>
@@ -21,21 +22,22 @@ namespace tcpwhy::lab {
 // What is known of a socket; stays known when its descriptor is closed.
 struct SocketInfo {
   std::uint64_t cookie = 0;
-  std::optional<wire::SocketAddress> local, remote;  // v4-mapped ones as the IPv4 address; no remote: it listens, or is not connected
+  std::optional<wire::SocketAddress> local,
+      remote;  // v4-mapped ones as the IPv4 address; no remote: it listens, or is not connected
 };
 
 // The calls of one line, under way or done.
 struct Batch {
   struct Progress {
     bool entered = false, returned = false;
-    std::uint32_t number = 0;                // of the recording
+    std::uint32_t number = 0;  // of the recording
     base::WallTime entered_at, returned_at;
   };
   const CallStep* step = nullptr;
   std::uint32_t line = 0;
   std::vector<ReadyCall> calls;
-  std::vector<Progress> progress;            // of each call
-  std::vector<std::size_t> ends_at;          // for each call of the step: the index after its last system call
+  std::vector<Progress> progress;    // of each call
+  std::vector<std::size_t> ends_at;  // for each call of the step: the index after its last system call
   std::string payload;
   bool done = false;
 };
@@ -50,7 +52,8 @@ class Cast {
 
   // Hands the calls of a step to their thread. The thread is not busy, its process alive.
   base::Status begin(const CallStep& step, std::uint32_t line);
-  // Reads what has happened since: calls entered and returned, signals handled, processes ended. True if anything was new.
+  // Reads what has happened since: calls entered and returned, signals handled, processes ended. True if anything was
+  // new.
   base::Result<bool> collect();
   [[nodiscard]] std::vector<int> fds() const;
 
@@ -104,9 +107,9 @@ class Cast {
   const Scenario& scenario_;
   Family family_;
   recording::Recording& recording_;
-  std::vector<std::unique_ptr<Process>> processes_;       // in the order of the scenario's ends
-  std::map<std::string, std::uint16_t> listening_;        // end -> the port it listens on
-  std::map<std::uint16_t, std::string> ports_;            // on lo: port -> end
+  std::vector<std::unique_ptr<Process>> processes_;  // in the order of the scenario's ends
+  std::map<std::string, std::uint16_t> listening_;   // end -> the port it listens on
+  std::map<std::uint16_t, std::string> ports_;       // on lo: port -> end
   std::uint32_t calls_ = 0;
 };
 

@@ -79,7 +79,8 @@ void Cast::enter(Process& process, Thread& thread, std::size_t index) {
   const AgentPage& page = process.agent->page();
   if (!thread.actor.valid()) {
     thread.actor = {static_cast<std::uint32_t>(recording_.actors.size())};
-    recording_.actors.push_back({thread.who, page.host_pid.load(), page.threads[thread_index].host_tid.load(), process.name, host_of(thread.who)});
+    recording_.actors.push_back({thread.who, page.host_pid.load(), page.threads[thread_index].host_tid.load(),
+                                 process.name, host_of(thread.who)});
   }
   const CallSlot& slot = page.threads[thread_index].calls[index];
   Batch& batch = *thread.batch;
@@ -103,7 +104,8 @@ void Cast::enter(Process& process, Thread& thread, std::size_t index) {
     entered.remote = known->second.remote;
   }
   if (call.id == CallId::connect) entered.remote = unmapped(call.address, call.address_length);
-  if (call.id == CallId::send || call.id == CallId::write) entered.byte_count = std::uint64_t{call.payload_length} * call.payload_repeat;
+  if (call.id == CallId::send || call.id == CallId::write)
+    entered.byte_count = std::uint64_t{call.payload_length} * call.payload_repeat;
   if (call.id == CallId::recv || call.id == CallId::read) entered.byte_count = call.size;
   recording_.events.push_back({progress.entered_at, thread.actor, std::move(entered)});
 }
@@ -120,7 +122,8 @@ void Cast::leave(Process& process, Thread& thread, std::size_t index) {
   // The socket before learn(): close() forgets it.
   SocketInfo socket;
   if (const auto known = process.descriptors.find(call.fd); known != process.descriptors.end()) socket = known->second;
-  const std::size_t spec = static_cast<std::size_t>(std::ranges::upper_bound(batch.ends_at, index) - batch.ends_at.begin());
+  const std::size_t spec =
+      static_cast<std::size_t>(std::ranges::upper_bound(batch.ends_at, index) - batch.ends_at.begin());
   learn(process, call, slot, batch.step->calls[spec], index + 1 == batch.ends_at[spec]);
   const std::int32_t subject = slot.new_fd >= 0 ? slot.new_fd : call.fd;
   if (const auto known = process.descriptors.find(subject); known != process.descriptors.end()) socket = known->second;
@@ -137,8 +140,10 @@ void Cast::leave(Process& process, Thread& thread, std::size_t index) {
   recording_.events.push_back({progress.returned_at, thread.actor, std::move(returned)});
 }
 
-// What a call that has come back says about descriptors, names and ports. `last`: the last system call that `expected` stands for.
-void Cast::learn(Process& process, const ReadyCall& call, const CallSlot& slot, const ExpectedCall& expected, bool last) {
+// What a call that has come back says about descriptors, names and ports. `last`: the last system call that `expected`
+// stands for.
+void Cast::learn(Process& process, const ReadyCall& call, const CallSlot& slot, const ExpectedCall& expected,
+                 bool last) {
   const std::int32_t subject = slot.new_fd >= 0 ? slot.new_fd : call.fd;
   if (call.id == CallId::close) {
     if (slot.result == 0) process.descriptors.erase(call.fd);
@@ -158,7 +163,8 @@ void Cast::learn(Process& process, const ReadyCall& call, const CallSlot& slot, 
     if (info.local && info.local->port != 0 && connects) ports_.try_emplace(info.local->port, root_of(process.name));
   }
   const bool made = slot.new_fd >= 0;
-  if (made && call.id != CallId::dup) process.variables[expected.call.id == CallId::listen ? "listener" : ""] = {subject, process.descriptors[subject]};
+  if (made && call.id != CallId::dup)
+    process.variables[expected.call.id == CallId::listen ? "listener" : ""] = {subject, process.descriptors[subject]};
   const bool names = !expected.variable.empty() && expected.call.id != CallId::fork && (made || last);
   if (names && subject >= 0) process.variables[expected.variable] = {subject, process.descriptors[subject]};
 }

@@ -11,13 +11,13 @@ struct HandledSignal {
 };
 
 struct NamedDescriptor {
-  std::int32_t fd = -1;       // stays after close(), so that the next call with it gets its real EBADF
+  std::int32_t fd = -1;  // stays after close(), so that the next call with it gets its real EBADF
   SocketInfo socket;
 };
 
 struct Cast::Thread {
-  std::string who;            // "client.reader"
-  recording::ActorId actor;   // valid once it has told its numbers
+  std::string who;           // "client.reader"
+  recording::ActorId actor;  // valid once it has told its numbers
   std::optional<Batch> batch;
 };
 
@@ -26,11 +26,11 @@ struct Cast::Process {
   std::optional<Agent> agent;
   std::vector<Thread> threads;
   bool started = false;
-  std::map<std::int32_t, SocketInfo> descriptors;          // open ones
-  std::map<std::string, NamedDescriptor> variables;        // "": the latest connection; "listener"
+  std::map<std::int32_t, SocketInfo> descriptors;    // open ones
+  std::map<std::string, NamedDescriptor> variables;  // "": the latest connection; "listener"
   std::uint32_t signals_taken = 0;
   std::vector<HandledSignal> handled;
-  std::optional<int> end_status;                           // waitpid(2)
+  std::optional<int> end_status;  // waitpid(2)
 };
 
 }  // namespace tcpwhy::lab

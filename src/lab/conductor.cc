@@ -26,8 +26,8 @@ using base::MonotonicTime;
 using base::WallTime;
 
 // How often a condition that no descriptor announces is looked at again.
-constexpr Duration state_tick = 1ms;      // the kernel's tables: an orphan may vanish without a packet
-constexpr Duration sleep_tick = 100us;    // has the call gone to sleep?
+constexpr Duration state_tick = 1ms;    // the kernel's tables: an orphan may vanish without a packet
+constexpr Duration sleep_tick = 100us;  // has the call gone to sleep?
 // After a segment's time is over it is waited for a little longer, so that the message can say when it came.
 constexpr Duration grace = 500ms;
 // A link that holds a packet for longer has lost it.
@@ -38,16 +38,19 @@ std::string milliseconds(Duration duration) { return fmt::format("{:.1f} ms", ba
 // What holding a line against the facts gave.
 struct Verdict {
   std::optional<Mismatch> mismatch;
-  bool stop = false;                      // nothing after it would mean anything
+  bool stop = false;  // nothing after it would mean anything
   std::optional<std::uint32_t> call;
 
   static Verdict holds() { return {}; }
-  static Verdict fails(std::string expected, std::string actual, bool stop) { return {Mismatch{std::move(expected), std::move(actual)}, stop, std::nullopt}; }
+  static Verdict fails(std::string expected, std::string actual, bool stop) {
+    return {Mismatch{std::move(expected), std::move(actual)}, stop, std::nullopt};
+  }
 };
 
 class Conductor {
  public:
-  Conductor(const Scenario& scenario, Family family) : scenario_(scenario), family_(family), cast_(scenario, family, recording_) {}
+  Conductor(const Scenario& scenario, Family family)
+      : scenario_(scenario), family_(family), cast_(scenario, family, recording_) {}
 
   base::Result<recording::Recording> run() {
     describe();
@@ -58,7 +61,10 @@ class Conductor {
       if (!verdict) return std::unexpected(verdict.error());
       note(step.comment, step);
       if (!verdict->mismatch) continue;
-      recording_.events.push_back({base::wall_now(), {}, recording::ExpectationFailed{step.at.line, verdict->mismatch->expected, verdict->mismatch->actual, verdict->call}});
+      recording_.events.push_back({base::wall_now(),
+                                   {},
+                                   recording::ExpectationFailed{step.at.line, verdict->mismatch->expected,
+                                                                verdict->mismatch->actual, verdict->call}});
       if (verdict->stop) break;
     }
     if (const auto settled = settle(); !settled) return std::unexpected(settled.error());
@@ -77,7 +83,8 @@ class Conductor {
     provenance.wire = scenario_.wire;
     provenance.program = "tcpwhy " TCPWHY_VERSION;
     utsname names{};
-    if (uname(&names) == 0) provenance.host = names.nodename, provenance.kernel = fmt::format("{} {}", names.sysname, names.release);
+    if (uname(&names) == 0)
+      provenance.host = names.nodename, provenance.kernel = fmt::format("{} {}", names.sysname, names.release);
     provenance.observed = {"packets", "calls", "states.sampled", "counters"};
     auto& labels = provenance.labels;
     labels["title"] = scenario_.title;
@@ -132,7 +139,8 @@ class Conductor {
   base::Status apply_settings() {
     for (const Setting& setting : scenario_.settings)
       if (auto set = set_sysctl(setting.name, setting.value); !set) {
-        set.error().message = fmt::format("{}:{}: {}", scenario_.path.empty() ? scenario_.name : scenario_.path, setting.at.line, set.error().message);
+        set.error().message = fmt::format("{}:{}: {}", scenario_.path.empty() ? scenario_.name : scenario_.path,
+                                          setting.at.line, set.error().message);
         return set;
       }
     return {};
@@ -151,7 +159,11 @@ class Conductor {
       if (const auto drained = link_->drain(reports_); !drained) return drained;
       for (const LinkReport& report : reports_)
         if (report.deed != LinkDeed::forwarded)
-          recording_.events.push_back({report.arrived, {}, recording::Loss{"packets", 1, fmt::format("the link could not forward one from the {}", to_string(report.from))}});
+          recording_.events.push_back(
+              {report.arrived,
+               {},
+               recording::Loss{"packets", 1,
+                               fmt::format("the link could not forward one from the {}", to_string(report.from))}});
     }
     if (!*packets && !*calls && !always) return {};
     return observer_->sample();
@@ -168,19 +180,23 @@ class Conductor {
     return {};
   }
 
-  // True when the condition holds, false when the deadline has passed. `tick` != 0: look again that often, with a new sample.
-  base::Result<bool> wait_until(const std::function<bool()>& condition, MonotonicTime deadline, Duration tick = {}, bool sample = false) {
+  // True when the condition holds, false when the deadline has passed. `tick` != 0: look again that often, with a new
+  // sample.
+  base::Result<bool> wait_until(const std::function<bool()>& condition, MonotonicTime deadline, Duration tick = {},
+                                bool sample = false) {
     deadline = std::min(deadline, deadline_);
     while (true) {
       if (const auto advanced = advance(sample); !advanced) return std::unexpected(advanced.error());
       if (condition()) return true;
       const Duration left = deadline - MonotonicClock::now();
       if (left <= Duration{0}) return false;
-      if (const auto waited = wait_for_events(tick == Duration{} ? left : std::min(left, tick)); !waited) return std::unexpected(waited.error());
+      if (const auto waited = wait_for_events(tick == Duration{} ? left : std::min(left, tick)); !waited)
+        return std::unexpected(waited.error());
     }
   }
 
-  // At the end nothing may be left in the middle of the link: every segment that left one end is waited for at the other.
+  // At the end nothing may be left in the middle of the link: every segment that left one end is waited for at the
+  // other.
   base::Status settle() {
     const auto in_flight = [&] {
       std::int64_t departed = 0, arrived = 0;
@@ -223,7 +239,8 @@ class Conductor {
   base::Result<Verdict> perform(const Step& step) {
     note(step.note, step);
     if (MonotonicClock::now() >= deadline_)
-      return Verdict::fails(step.text, fmt::format("the scenario's limit of {} is over", milliseconds(scenario_.limit)), true);
+      return Verdict::fails(step.text, fmt::format("the scenario's limit of {} is over", milliseconds(scenario_.limit)),
+                            true);
     const auto verdict = std::visit([&](const auto& what) { return perform(step, what); }, step.what);
     if (!verdict) return verdict;
     if (const auto sampled = advance(true); !sampled) return std::unexpected(sampled.error());
@@ -233,8 +250,10 @@ class Conductor {
   // Nothing if a call can be made by `who` now.
   std::optional<Verdict> not_ready(const Step& step, const std::string& who) const {
     if (!cast_.started(who)) return Verdict::fails(step.text, fmt::format("{} has not been forked", end_of(who)), true);
-    if (!cast_.alive(who)) return Verdict::fails(step.text, fmt::format("{} has ended: {}", end_of(who), end_text(who)), true);
-    if (cast_.busy(who)) return Verdict::fails(step.text, fmt::format("{} is still in {}()", who, call_in_progress(who)), true);
+    if (!cast_.alive(who))
+      return Verdict::fails(step.text, fmt::format("{} has ended: {}", end_of(who), end_text(who)), true);
+    if (cast_.busy(who))
+      return Verdict::fails(step.text, fmt::format("{} is still in {}()", who, call_in_progress(who)), true);
     return std::nullopt;
   }
 
@@ -246,7 +265,8 @@ class Conductor {
   std::string end_text(const std::string& who) const {
     const std::optional<int> status = cast_.end_status(who);
     if (!status) return "it runs";
-    return WIFSIGNALED(*status) ? fmt::format("+++ killed by {} +++", signal_name(WTERMSIG(*status))) : fmt::format("+++ exited with {} +++", WEXITSTATUS(*status));
+    return WIFSIGNALED(*status) ? fmt::format("+++ killed by {} +++", signal_name(WTERMSIG(*status)))
+                                : fmt::format("+++ exited with {} +++", WEXITSTATUS(*status));
   }
 
   base::Result<Verdict> perform(const Step& step, const CallStep& what) {
@@ -259,13 +279,16 @@ class Conductor {
     const auto returned = wait_until([&] { return !cast_.busy(what.who); }, step_deadline());
     if (!returned) return std::unexpected(returned.error());
     Verdict verdict;
-    for (std::size_t i = 0; i < what.calls.size() && !verdict.mismatch; ++i) verdict = judge_call(what, i, what.calls[i].expectation);
+    for (std::size_t i = 0; i < what.calls.size() && !verdict.mismatch; ++i)
+      verdict = judge_call(what, i, what.calls[i].expectation);
     if (!*returned) verdict.stop = true;
     anchor_ = cast_.progress(what.who, what.calls.size() - 1).entered_at;
     if (verdict.mismatch) return verdict;
     const auto& last = cast_.progress(what.who, what.calls.size() - 1);
     const Duration took = last.returned_at - last.entered_at;
-    if (last.returned && !in_bounds(step.bounds, took)) return Verdict::fails(fmt::format("{} to return{}", call_in_progress(what.who), describe(step.bounds)), fmt::format("it took {}", milliseconds(took)), false);
+    if (last.returned && !in_bounds(step.bounds, took))
+      return Verdict::fails(fmt::format("{} to return{}", call_in_progress(what.who), describe(step.bounds)),
+                            fmt::format("it took {}", milliseconds(took)), false);
     return verdict;
   }
 
@@ -276,18 +299,21 @@ class Conductor {
     const auto& progress = cast_.progress(what.who, index);
     if (progress.entered) verdict.call = progress.number;
     if (verdict.mismatch && !outcome.returned && !outcome.killed_by && !outcome.exited_with)
-      verdict.mismatch->actual = fmt::format("{}() did not return within {}", row_of(what.calls[index].call.id).name, milliseconds(scenario_.step_limit));
+      verdict.mismatch->actual = fmt::format("{}() did not return within {}", row_of(what.calls[index].call.id).name,
+                                             milliseconds(scenario_.step_limit));
     // An end that is gone unexpectedly leaves nothing to go on with.
     verdict.stop = verdict.mismatch && !outcome.returned;
     return verdict;
   }
 
   base::Result<Verdict> perform_blocking(const CallStep& what) {
-    const auto asleep = wait_until([&] { return cast_.blocked(what.who) || !cast_.busy(what.who); }, step_deadline(), sleep_tick);
+    const auto asleep =
+        wait_until([&] { return cast_.blocked(what.who) || !cast_.busy(what.who); }, step_deadline(), sleep_tick);
     if (!asleep) return std::unexpected(asleep.error());
     const std::size_t last = what.calls.size() - 1;
     Verdict verdict;
-    for (std::size_t i = 0; i < last && !verdict.mismatch; ++i) verdict = judge_call(what, i, what.calls[i].expectation);
+    for (std::size_t i = 0; i < last && !verdict.mismatch; ++i)
+      verdict = judge_call(what, i, what.calls[i].expectation);
     anchor_ = cast_.progress(what.who, last).entered_at;
     if (!verdict.mismatch && !cast_.busy(what.who))
       verdict = Verdict::fails("... (it blocks)", lab::describe(cast_.outcome(what.who, last)), true);
@@ -306,19 +332,25 @@ class Conductor {
     const auto& progress = cast_.progress(what.who, last);
     if (!verdict.mismatch && progress.returned) {
       const Duration took = progress.returned_at - anchor_;
-      if (!in_bounds(step.bounds, took)) return Verdict::fails(fmt::format("{}() to return{}", row_of(what.call).name, describe(step.bounds)), fmt::format("it returned after {}", milliseconds(took)), false);
+      if (!in_bounds(step.bounds, took))
+        return Verdict::fails(fmt::format("{}() to return{}", row_of(what.call).name, describe(step.bounds)),
+                              fmt::format("it returned after {}", milliseconds(took)), false);
       anchor_ = progress.returned_at;
     }
     return verdict;
   }
 
   base::Result<Verdict> perform(const Step& step, const ProcessStep& what) {
-    const auto there = [&] { return what.kind == ProcessStep::Kind::signal ? saw_signal(what) : !cast_.alive(what.who); };
+    const auto there = [&] {
+      return what.kind == ProcessStep::Kind::signal ? saw_signal(what) : !cast_.alive(what.who);
+    };
     const auto came = wait_until(there, step_deadline());
     if (!came) return std::unexpected(came.error());
     if (!*came) return Verdict::fails(step.text, cast_.alive(what.who) ? "it runs on" : end_text(what.who), true);
     if (what.kind == ProcessStep::Kind::signal) return Verdict::holds();
-    const std::string expected = what.kind == ProcessStep::Kind::killed ? fmt::format("+++ killed by {} +++", signal_name(what.number)) : fmt::format("+++ exited with {} +++", what.number);
+    const std::string expected = what.kind == ProcessStep::Kind::killed
+                                     ? fmt::format("+++ killed by {} +++", signal_name(what.number))
+                                     : fmt::format("+++ exited with {} +++", what.number);
     if (end_text(what.who) != expected) return Verdict::fails(expected, end_text(what.who), false);
     return Verdict::holds();
   }
@@ -328,7 +360,9 @@ class Conductor {
     for (std::size_t i = first_event_; i < recording_.events.size(); ++i) {
       const recording::Event& event = recording_.events[i];
       const auto* signal = std::get_if<recording::Signal>(&event.what);
-      if (signal && signal->name == signal_name(what.number) && event.actor.valid() && end_of(recording_.actors[event.actor.value].name) == end_of(what.who)) return true;
+      if (signal && signal->name == signal_name(what.number) && event.actor.valid() &&
+          end_of(recording_.actors[event.actor.value].name) == end_of(what.who))
+        return true;
     }
     return false;
   }
@@ -339,7 +373,8 @@ class Conductor {
     for (std::size_t i = next_segment_; i < segments.size(); ++i) {
       const SeenSegment& seen = segments[i];
       if (seen.flags != what.flags || (what.length && *what.length != seen.length)) continue;
-      if (seen.host == cast_.host_of(what.to) && cast_.owns(what.from, seen.from) && cast_.owns(what.to, seen.to)) return i;
+      if (seen.host == cast_.host_of(what.to) && cast_.owns(what.from, seen.from) && cast_.owns(what.to, seen.to))
+        return i;
     }
     return std::nullopt;
   }
@@ -353,7 +388,9 @@ class Conductor {
     next_segment_ = index + 1;
     const Duration took = seen.at - anchor_;
     anchor_ = seen.at;
-    if (!in_bounds(step.bounds, took)) return Verdict::fails(fmt::format("{} > {} [{}]{}", what.from, what.to, what.flags, describe(step.bounds)), fmt::format("it came after {}", milliseconds(took)), false);
+    if (!in_bounds(step.bounds, took))
+      return Verdict::fails(fmt::format("{} > {} [{}]{}", what.from, what.to, what.flags, describe(step.bounds)),
+                            fmt::format("it came after {}", milliseconds(took)), false);
     return Verdict::holds();
   }
 
@@ -362,7 +399,8 @@ class Conductor {
     std::string text;
     for (std::size_t i = next_segment_; i < observer_->segments().size() && text.size() < 200; ++i) {
       const SeenSegment& seen = observer_->segments()[i];
-      text += fmt::format("{}{} > {} [{}] length {}", text.empty() ? "" : ", ", seen.from, seen.to, seen.flags, seen.length);
+      text += fmt::format("{}{} > {} [{}] length {}", text.empty() ? "" : ", ", seen.from, seen.to, seen.flags,
+                          seen.length);
     }
     return text.empty() ? "no segment came" : text;
   }
@@ -371,12 +409,15 @@ class Conductor {
     if (what.duration) return hear_nothing(step, *what.duration);
     const Batch* batch = last_caller_.empty() ? nullptr : cast_.batch(last_caller_);
     if (!batch) return Verdict::fails(step.text, "there is no call above it", true);
-    // A segment that a call sends passes the tap between the call's entry and its return (timers apart, which no call causes).
+    // A segment that a call sends passes the tap between the call's entry and its return (timers apart, which no call
+    // causes).
     const WallTime from = batch->progress.front().entered_at;
     const WallTime until = batch->progress.back().returned ? batch->progress.back().returned_at : base::wall_now();
     for (const SeenSegment& seen : observer_->segments())
-      if (seen.at >= from && seen.at <= until && seen.host == cast_.host_of(last_caller_) && cast_.owns(last_caller_, seen.from))
-        return Verdict::fails("no segment", fmt::format("{} > {} [{}] length {}", seen.from, seen.to, seen.flags, seen.length), false);
+      if (seen.at >= from && seen.at <= until && seen.host == cast_.host_of(last_caller_) &&
+          cast_.owns(last_caller_, seen.from))
+        return Verdict::fails(
+            "no segment", fmt::format("{} > {} [{}] length {}", seen.from, seen.to, seen.flags, seen.length), false);
     return Verdict::holds();
   }
 
@@ -387,7 +428,8 @@ class Conductor {
     if (!came) return std::unexpected(came.error());
     if (!*came) return Verdict::holds();
     const SeenSegment& seen = observer_->segments()[heard];
-    return Verdict::fails(step.text, fmt::format("{} > {} [{}] length {}", seen.from, seen.to, seen.flags, seen.length), false);
+    return Verdict::fails(step.text, fmt::format("{} > {} [{}] length {}", seen.from, seen.to, seen.flags, seen.length),
+                          false);
   }
 
   base::Result<Verdict> perform(const Step& step, const StateStep& what) {
@@ -410,14 +452,17 @@ class Conductor {
   bool passed_state(const StateStep& what, const SocketInfo& socket) const {
     for (std::size_t i = first_event_; i < recording_.events.size(); ++i) {
       const auto* state = std::get_if<recording::SocketState>(&recording_.events[i].what);
-      if (state && state->to == what.state && state->local == socket.local && (!socket.remote || state->remote == *socket.remote)) return true;
+      if (state && state->to == what.state && state->local == socket.local &&
+          (!socket.remote || state->remote == *socket.remote))
+        return true;
     }
     return false;
   }
 
   base::Result<Verdict> perform(const Step& step, const CounterStep& what) {
     const auto moved = [&] { return observer_->moved(what.host, what.name); };
-    const auto reached = wait_until([&] { return moved() == what.delta; }, bounded_deadline(step.bounds), state_tick, true);
+    const auto reached =
+        wait_until([&] { return moved() == what.delta; }, bounded_deadline(step.bounds), state_tick, true);
     if (!reached) return std::unexpected(reached.error());
     if (!*reached) return Verdict::fails(step.text, fmt::format("it has moved by {:+}", moved()), false);
     return Verdict::holds();
@@ -438,14 +483,16 @@ class Conductor {
   std::optional<Observer> observer_;
   std::vector<LinkReport> reports_;
   MonotonicTime deadline_{};
-  WallTime anchor_{};                 // what `within` and `after` count from
-  std::size_t first_event_ = 0;       // of the latest call
+  WallTime anchor_{};            // what `within` and `after` count from
+  std::size_t first_event_ = 0;  // of the latest call
   std::size_t next_segment_ = 0;
   std::string last_caller_;
 };
 
 }  // namespace
 
-base::Result<recording::Recording> conduct(const Scenario& scenario, Family family) { return Conductor(scenario, family).run(); }
+base::Result<recording::Recording> conduct(const Scenario& scenario, Family family) {
+  return Conductor(scenario, family).run();
+}
 
 }  // namespace tcpwhy::lab

@@ -1,5 +1,6 @@
-// Runs one scenario, inside a sandbox: a single thread that tells the ends what to do, watches, and holds each line against what
-// happened. It waits for conditions, never for a time to pass (but for `pause` and `nothing for`, which are about time).
+// Runs one scenario, inside a sandbox: a single thread that tells the ends what to do, watches, and holds each line
+// against what happened. It waits for conditions, never for a time to pass (but for `pause` and `nothing for`, which
+// are about time).
 #pragma once
 
 #include "base/result.h"

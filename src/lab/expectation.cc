@@ -18,15 +18,18 @@ bool same_signals(std::vector<int> a, std::vector<int> b) {
   return a == b;
 }
 
-// The default action of a signal kills inside the call: then EPIPE was never returned, and the signal is what is left to see.
+// The default action of a signal kills inside the call: then EPIPE was never returned, and the signal is what is left
+// to see.
 bool failed_as_expected(const Expectation& expected, const CallOutcome& actual) {
   if (actual.killed_by) return std::ranges::find(expected.signals, *actual.killed_by) != expected.signals.end();
-  return actual.returned && actual.result < 0 && actual.error == expected.error && same_signals(expected.signals, actual.signals);
+  return actual.returned && actual.result < 0 && actual.error == expected.error &&
+         same_signals(expected.signals, actual.signals);
 }
 
 bool holds(const Expectation& expected, CallId call, const CallOutcome& actual) {
   if (expected.kind == Expectation::Kind::error) return failed_as_expected(expected, actual);
-  if (expected.kind == Expectation::Kind::success && ends_the_process(call)) return actual.killed_by || actual.exited_with || actual.result == 0;
+  if (expected.kind == Expectation::Kind::success && ends_the_process(call))
+    return actual.killed_by || actual.exited_with || actual.result == 0;
   if (!actual.returned || !actual.signals.empty()) return false;
   switch (expected.kind) {
     case Expectation::Kind::success: return actual.result >= 0;

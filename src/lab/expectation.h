@@ -15,15 +15,15 @@ struct CallOutcome {
   bool returned = false;
   std::int64_t result = 0;
   std::int32_t error = 0;
-  std::int64_t value = 0;                 // what "= NAME" speaks of: poll's revents, getsockopt's value, else the result
-  std::string bytes;                      // received, as far as kept
-  std::vector<int> signals;               // that a handler saw during the call
-  std::optional<int> killed_by;           // the process ended in the call: by this signal
-  std::optional<int> exited_with;         // or with this status
+  std::int64_t value = 0;          // what "= NAME" speaks of: poll's revents, getsockopt's value, else the result
+  std::string bytes;               // received, as far as kept
+  std::vector<int> signals;        // that a handler saw during the call
+  std::optional<int> killed_by;    // the process ended in the call: by this signal
+  std::optional<int> exited_with;  // or with this status
 };
 
 struct Mismatch {
-  std::string expected, actual;           // "= 14", "= -1 EPIPE"
+  std::string expected, actual;  // "= 14", "= -1 EPIPE"
 };
 
 // Nothing if it holds. Never called for Expectation::Kind::blocks.

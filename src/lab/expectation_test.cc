@@ -9,7 +9,16 @@
 namespace tcpwhy::lab {
 namespace {
 
-CallOutcome returned(std::int64_t result, int error = 0) { return {.returned = true, .result = result, .error = error, .value = result, .bytes = {}, .signals = {}, .killed_by = {}, .exited_with = {}}; }
+CallOutcome returned(std::int64_t result, int error = 0) {
+  return {.returned = true,
+          .result = result,
+          .error = error,
+          .value = result,
+          .bytes = {},
+          .signals = {},
+          .killed_by = {},
+          .exited_with = {}};
+}
 
 Expectation number(std::int64_t value) {
   Expectation e;
@@ -26,7 +35,9 @@ Expectation error(int value, std::vector<int> signals = {}) {
   return e;
 }
 
-bool holds(const Expectation& expected, const CallOutcome& actual, CallId call = CallId::send) { return !compare(expected, call, actual); }
+bool holds(const Expectation& expected, const CallOutcome& actual, CallId call = CallId::send) {
+  return !compare(expected, call, actual);
+}
 
 TEST(Expectation, without_words_a_call_must_not_fail) {
   EXPECT_TRUE(holds({}, returned(0)));

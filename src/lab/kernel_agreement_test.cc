@@ -1,5 +1,5 @@
-// Our scenarios against the same experiments made by another program (shared/kernel/scenarios.tsv): the same segments, in
-// the same order and direction.
+// Our scenarios against the same experiments made by another program (shared/kernel/scenarios.tsv): the same segments,
+// in the same order and direction.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -25,7 +25,8 @@ std::vector<std::string> split(const std::string& line, char separator) {
 
 std::map<std::string, std::vector<std::string>> read_rows() {
   const char* shared = std::getenv("TCPWHY_SHARED");
-  std::ifstream file((shared ? std::string(shared) : std::string(TCPWHY_SOURCE_DIR) + "/../shared") + "/kernel/scenarios.tsv");
+  std::ifstream file((shared ? std::string(shared) : std::string(TCPWHY_SOURCE_DIR) + "/../shared") +
+                     "/kernel/scenarios.tsv");
   std::map<std::string, std::vector<std::string>> rows;
   for (std::string line; std::getline(file, line);) {
     auto columns = split(line, '\t');
@@ -53,7 +54,9 @@ std::string segments_of(const recording::Recording& recording) {
     const auto& interface = recording.interfaces[packet->interface.value];
     if (interface.host == "server") continue;  // the client's tap, as the other program's
     const wire::TcpSegment segment = wire::dissect(interface.link_type, packet->bytes, packet->original_length).segment;
-    text += fmt::format("{}{}[{}]", text.empty() ? "" : " ", segment.source.port >= 9990 && segment.source.port <= 9999 ? "S>C" : "C>S", wire::to_string(segment.flags));
+    text += fmt::format("{}{}[{}]", text.empty() ? "" : " ",
+                        segment.source.port >= 9990 && segment.source.port <= 9999 ? "S>C" : "C>S",
+                        wire::to_string(segment.flags));
   }
   return text;
 }
@@ -65,7 +68,8 @@ struct Pair {
 class KernelAgreement : public testing::TestWithParam<Pair> {};
 
 TEST_P(KernelAgreement, the_same_segments) {
-  if (const auto available = sandbox_available(); !available) GTEST_SKIP() << "no sandbox here: " << available.error().message;
+  if (const auto available = sandbox_available(); !available)
+    GTEST_SKIP() << "no sandbox here: " << available.error().message;
   const auto rows = read_rows();
   if (rows.empty()) GTEST_SKIP() << "shared/kernel/scenarios.tsv is not here";
   for (const Scenario& scenario : builtin_scenarios()) {
@@ -79,14 +83,19 @@ TEST_P(KernelAgreement, the_same_segments) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, KernelAgreement,
-                         testing::Values(Pair{"1-open/handshake", "H01"}, Pair{"1-open/nobody-listens", "H02"}, Pair{"2-close/server-closes", "C01"},
-                                         Pair{"2-close/killed-process-closes", "C21b"}, Pair{"3-send-after-own-close/bad-descriptor", "C02"},
-                                         Pair{"4-recv-after-own-close/bad-descriptor", "C03"}, Pair{"4-recv-after-own-close/shutdown-rd-then-recv", "C16"},
+                         testing::Values(Pair{"1-open/handshake", "H01"}, Pair{"1-open/nobody-listens", "H02"},
+                                         Pair{"2-close/server-closes", "C01"},
+                                         Pair{"2-close/killed-process-closes", "C21b"},
+                                         Pair{"3-send-after-own-close/bad-descriptor", "C02"},
+                                         Pair{"4-recv-after-own-close/bad-descriptor", "C03"},
+                                         Pair{"4-recv-after-own-close/shutdown-rd-then-recv", "C16"},
                                          Pair{"5-send-after-peer-close/reset-by-fin-wait-2", "C04"},
                                          Pair{"5-send-after-peer-close/while-the-ack-is-pending", "C04b"},
-                                         Pair{"5-send-after-peer-close/close-with-unread-data", "C12"}, Pair{"5-send-after-peer-close/linger-zero", "C13"},
-                                         Pair{"6-recv-after-peer-close/reset-is-told-once", "C09c"}, Pair{"7-sigpipe/ignored", "C06b"},
-                                         Pair{"7-sigpipe/msg-nosignal", "C06"}, Pair{"7-sigpipe/handled", "C05"},
+                                         Pair{"5-send-after-peer-close/close-with-unread-data", "C12"},
+                                         Pair{"5-send-after-peer-close/linger-zero", "C13"},
+                                         Pair{"6-recv-after-peer-close/reset-is-told-once", "C09c"},
+                                         Pair{"7-sigpipe/ignored", "C06b"}, Pair{"7-sigpipe/msg-nosignal", "C06"},
+                                         Pair{"7-sigpipe/handled", "C05"},
                                          Pair{"7-sigpipe/two-sends-back-to-back", "C05b"}));
 
 }  // namespace

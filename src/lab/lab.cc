@@ -35,8 +35,11 @@ std::optional<base::Error> first_failure(const Scenario& scenario, const recordi
   for (const recording::Event& event : recording.events) {
     const auto* failed = std::get_if<recording::ExpectationFailed>(&event.what);
     if (!failed) continue;
-    const std::string place = fmt::format("{}:{}", scenario.path.empty() ? scenario.name + ".tcp" : scenario.path, failed->step_line);
-    return base::Error{base::ErrorKind::expectation, base::escape_controls(fmt::format("{}: expected {}, but {}", place, failed->expected, failed->actual)), ""};
+    const std::string place =
+        fmt::format("{}:{}", scenario.path.empty() ? scenario.name + ".tcp" : scenario.path, failed->step_line);
+    return base::Error{
+        base::ErrorKind::expectation,
+        base::escape_controls(fmt::format("{}: expected {}, but {}", place, failed->expected, failed->actual)), ""};
   }
   return std::nullopt;
 }
@@ -49,8 +52,10 @@ Outcome outcome_of(const Scenario& scenario, base::Result<Bytes> result) {
     return outcome;
   }
   auto decoded = capfile::decode(*result, scenario.name);
-  if (!decoded) outcome.error = std::move(decoded.error());
-  else if (decoded->stopped_by) outcome.error = std::move(*decoded->stopped_by);
+  if (!decoded)
+    outcome.error = std::move(decoded.error());
+  else if (decoded->stopped_by)
+    outcome.error = std::move(*decoded->stopped_by);
   if (decoded && !decoded->recordings.empty()) outcome.recording = std::move(decoded->recordings.front());
   if (!outcome.error) outcome.error = first_failure(scenario, outcome.recording);
   outcome.passed = !outcome.error.has_value();
@@ -97,8 +102,10 @@ class Run {
       if (!recording) return std::unexpected(std::move(recording.error()));
       return capfile::encode({&*recording, 1});
     });
-    if (sandbox) running_.push_back({index, std::move(*sandbox)});
-    else outcomes_[index] = outcome_of(scenario, std::unexpected(std::move(sandbox.error())));
+    if (sandbox)
+      running_.push_back({index, std::move(*sandbox)});
+    else
+      outcomes_[index] = outcome_of(scenario, std::unexpected(std::move(sandbox.error())));
   }
 
   std::list<Job>::iterator finish(std::list<Job>::iterator job) {
@@ -123,7 +130,8 @@ class Run {
     }
     // A stop flag that is set between the look at it and this poll is seen at the next turn.
     constexpr auto longest = 100ms;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - base::MonotonicClock::now()) + 1ms;
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - base::MonotonicClock::now()) + 1ms;
     ::poll(fds.data(), fds.size(), static_cast<int>(std::clamp<std::chrono::milliseconds>(left, 0ms, longest).count()));
   }
 
@@ -169,8 +177,10 @@ base::Result<Scenario> load_scenario(const std::string& path) {
   std::string text(ScenarioLimits::file_bytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.is_open() || file.bad() || (file.gcount() == 0 && !file.eof()))
-    return base::fail(base::ErrorKind::unreadable, fmt::format("{}: {}", base::escape_controls(path), file.is_open() ? "it cannot be read" : strerror(errno)),
-                      "tcpwhy lab --list names the scenarios that come with the program");
+    return base::fail(
+        base::ErrorKind::unreadable,
+        fmt::format("{}: {}", base::escape_controls(path), file.is_open() ? "it cannot be read" : strerror(errno)),
+        "tcpwhy lab --list names the scenarios that come with the program");
   text.resize(static_cast<std::size_t>(file.gcount()));
   auto parsed = parse_scenario(text, path);
   if (!parsed) return parsed;
@@ -181,7 +191,8 @@ base::Result<Scenario> load_scenario(const std::string& path) {
   return parsed;
 }
 
-std::vector<Outcome> run(std::span<const Scenario> scenarios, const RunOptions& options, const OnFinished& on_finished) {
+std::vector<Outcome> run(std::span<const Scenario> scenarios, const RunOptions& options,
+                         const OnFinished& on_finished) {
   return Run(scenarios, options, on_finished).run();
 }
 

@@ -22,7 +22,8 @@ enum class Family : std::uint8_t { v4, v6, v4_mapped };
 // "IPv4", "IPv6", "v4-mapped": the value of Provenance::settings["family"].
 std::string_view family_name(Family family);
 
-// The files below scenarios/ as they were when the program was built, in order of their names. They parse: a test holds.
+// The files below scenarios/ as they were when the program was built, in order of their names. They parse: a test
+// holds.
 std::vector<Scenario> builtin_scenarios();
 
 // A scenario file from disk. A file that cannot be read is ErrorKind::unreadable, a syntax error ErrorKind::usage with
@@ -37,17 +38,17 @@ struct RunOptions {
 
 struct Outcome {
   Scenario scenario;
-  recording::Recording recording;           // what was recorded, also of a scenario that failed or was cut off
-  std::optional<base::Error> error;         // why it did not hold, or could not run; expectation, privilege, system
-  bool passed = false;                      // every line held: the same as !error
+  recording::Recording recording;    // what was recorded, also of a scenario that failed or was cut off
+  std::optional<base::Error> error;  // why it did not hold, or could not run; expectation, privilege, system
+  bool passed = false;               // every line held: the same as !error
 };
 
 // Called in the order of the scenarios, each as soon as it and those before it have finished.
 using OnFinished = std::function<void(const Outcome&)>;
 
-// Runs each scenario in namespaces and processes of its own. Returns as many outcomes as there are scenarios, in their order; when
-// `stop` is set, the ones that had not finished carry an error. Whatever happens, no process and no namespace stays.
-// Must be called from a process without threads that hold locks (it forks).
+// Runs each scenario in namespaces and processes of its own. Returns as many outcomes as there are scenarios, in their
+// order; when `stop` is set, the ones that had not finished carry an error. Whatever happens, no process and no
+// namespace stays. Must be called from a process without threads that hold locks (it forks).
 std::vector<Outcome> run(std::span<const Scenario> scenarios, const RunOptions& options, const OnFinished& on_finished);
 
 }  // namespace tcpwhy::lab

@@ -1,4 +1,5 @@
-// Scenarios on the live kernel: the ones that come with the program hold over every family, and one that does not hold says so.
+// Scenarios on the live kernel: the ones that come with the program hold over every family, and one that does not hold
+// says so.
 #include "lab/lab.h"
 
 #include <dirent.h>
@@ -31,7 +32,8 @@ using testing::HasSubstr;
 class Live : public testing::Test {
  protected:
   void SetUp() override {
-    if (const auto available = sandbox_available(); !available) GTEST_SKIP() << "no sandbox here: " << available.error().message;
+    if (const auto available = sandbox_available(); !available)
+      GTEST_SKIP() << "no sandbox here: " << available.error().message;
   }
 
   static Outcome run_text(std::string_view text) {
@@ -67,7 +69,8 @@ std::set<int> children() {
 
 std::string show(const Outcome& outcome) {
   std::string text = outcome.error ? outcome.error->message + "\n" : "";
-  for (const recording::Event& event : outcome.recording.events) text += recording::message(outcome.recording, event) + "\n";
+  for (const recording::Event& event : outcome.recording.events)
+    text += recording::message(outcome.recording, event) + "\n";
   return text;
 }
 
@@ -93,7 +96,8 @@ TEST_P(EveryScenario, holds) {
   RunOptions options;
   options.family = GetParam();
   const auto outcomes = run(scenarios, options, [&](const Outcome& outcome) { told.push_back(outcome.scenario.name); });
-  std::printf("%zu scenarios over %s: %.0f ms\n", scenarios.size(), std::string(family_name(GetParam())).c_str(), base::to_ms(base::MonotonicClock::now() - begin));
+  std::printf("%zu scenarios over %s: %.0f ms\n", scenarios.size(), std::string(family_name(GetParam())).c_str(),
+              base::to_ms(base::MonotonicClock::now() - begin));
   ASSERT_EQ(outcomes.size(), scenarios.size());
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     EXPECT_TRUE(outcomes[i].passed) << outcomes[i].scenario.name << "\n" << show(outcomes[i]);
@@ -104,10 +108,13 @@ TEST_P(EveryScenario, holds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, EveryScenario, testing::Values(Family::v4, Family::v6, Family::v4_mapped),
-                         [](const auto& over) { return std::string(over.param == Family::v4_mapped ? "v4_mapped" : family_name(over.param)); });
+                         [](const auto& over) {
+                           return std::string(over.param == Family::v4_mapped ? "v4_mapped" : family_name(over.param));
+                         });
 
 TEST_F(Live, the_recording_holds_what_it_says) {
-  const Outcome outcome = run_text(with_opening("client send(\"hello\") = 5\nserver recv() = \"hello\"\nserver close()\nwire server > client [F.]\n"));
+  const Outcome outcome = run_text(with_opening(
+      "client send(\"hello\") = 5\nserver recv() = \"hello\"\nserver close()\nwire server > client [F.]\n"));
   ASSERT_TRUE(outcome.passed) << show(outcome);
   const recording::Recording& recording = outcome.recording;
   EXPECT_EQ(recording.provenance.wire, recording::WireKind::loopback);
@@ -174,29 +181,31 @@ TEST_P(FailingScenario, says_what_was_expected_and_what_happened) {
 
 INSTANTIATE_TEST_SUITE_P(
     Each, FailingScenario,
-    testing::Values(Failing{"client send(\"hello\") = 4\n", 4, "= 4", "= 5"},
-                    Failing{"client send(\"hello\") = 5\nserver recv() = \"hullo\"\n", 5, "= \"hullo\"", "= \"hello\""},
-                    Failing{"client send(\"hello\") ! EPIPE SIGPIPE\n", 4, "! EPIPE SIGPIPE", "= 5"},
-                    Failing{"server close()\nserver send(\"x\") = 1\n", 5, "= 1", "= -1 EBADF"},
-                    Failing{"server close()\nserver send(\"x\")\n", 5, "success", "= -1 EBADF"},
-                    Failing{"server shutdown(WR)\nserver signal(SIGPIPE, handle)\nserver send(\"x\") ! EPIPE\n", 6, "! EPIPE", "--- SIGPIPE --- = -1 EPIPE"},
-                    // A process that dies where nobody expected it.
-                    Failing{"server shutdown(WR)\nserver send(\"x\") ! EPIPE\n", 5, "! EPIPE", "+++ killed by SIGPIPE +++"},
-                    Failing{"server exit(3)\nserver close()\n", 5, "server close()", "server has ended: +++ exited with 3 +++"},
-                    Failing{"client exit(3)\nclient +++ exited with 0 +++\n", 5, "+++ exited with 0 +++", "+++ exited with 3 +++"},
-                    // A step that never returns.
-                    Failing{"client recv() = 5\n", 4, "= 5", "recv() did not return within 300.0 ms"},
-                    Failing{"client recv() ...\nclient ... recv() = 5\n", 5, "= 5", "did not return within"},
-                    Failing{"client recv() ...\nclient send(\"x\")\n", 5, "client send(\"x\")", "client is still in recv()"},
-                    Failing{"client send(\"x\") ...\n", 4, "... (it blocks)", "= 1"},
-                    // A segment, a state, a counter that does not come.
-                    Failing{"wire server > client [F.]\n", 4, "wire server > client [F.]", "[S.]"},
-                    Failing{"client send(\"x\")\nwire silent\n", 5, "no segment", "[P.] length 1"},
-                    Failing{"server close()\nwire nothing for 100ms\n", 5, "wire nothing for 100ms", "[.] length 0"},
-                    Failing{"state client CLOSE-WAIT\n", 4, "state client CLOSE-WAIT", "it is ESTABLISHED"},
-                    Failing{"counter TcpExt.TCPAbortOnData +1\n", 4, "counter TcpExt.TCPAbortOnData +1", "it has moved by +0"},
-                    Failing{"server close()\nwire server > client [F.]\nwire client > server [.] after 100ms\n", 6,
-                            "client > server [.] after 100.0 ms", "it came after"}));
+    testing::Values(
+        Failing{"client send(\"hello\") = 4\n", 4, "= 4", "= 5"},
+        Failing{"client send(\"hello\") = 5\nserver recv() = \"hullo\"\n", 5, "= \"hullo\"", "= \"hello\""},
+        Failing{"client send(\"hello\") ! EPIPE SIGPIPE\n", 4, "! EPIPE SIGPIPE", "= 5"},
+        Failing{"server close()\nserver send(\"x\") = 1\n", 5, "= 1", "= -1 EBADF"},
+        Failing{"server close()\nserver send(\"x\")\n", 5, "success", "= -1 EBADF"},
+        Failing{"server shutdown(WR)\nserver signal(SIGPIPE, handle)\nserver send(\"x\") ! EPIPE\n", 6, "! EPIPE",
+                "--- SIGPIPE --- = -1 EPIPE"},
+        // A process that dies where nobody expected it.
+        Failing{"server shutdown(WR)\nserver send(\"x\") ! EPIPE\n", 5, "! EPIPE", "+++ killed by SIGPIPE +++"},
+        Failing{"server exit(3)\nserver close()\n", 5, "server close()", "server has ended: +++ exited with 3 +++"},
+        Failing{"client exit(3)\nclient +++ exited with 0 +++\n", 5, "+++ exited with 0 +++", "+++ exited with 3 +++"},
+        // A step that never returns.
+        Failing{"client recv() = 5\n", 4, "= 5", "recv() did not return within 300.0 ms"},
+        Failing{"client recv() ...\nclient ... recv() = 5\n", 5, "= 5", "did not return within"},
+        Failing{"client recv() ...\nclient send(\"x\")\n", 5, "client send(\"x\")", "client is still in recv()"},
+        Failing{"client send(\"x\") ...\n", 4, "... (it blocks)", "= 1"},
+        // A segment, a state, a counter that does not come.
+        Failing{"wire server > client [F.]\n", 4, "wire server > client [F.]", "[S.]"},
+        Failing{"client send(\"x\")\nwire silent\n", 5, "no segment", "[P.] length 1"},
+        Failing{"server close()\nwire nothing for 100ms\n", 5, "wire nothing for 100ms", "[.] length 0"},
+        Failing{"state client CLOSE-WAIT\n", 4, "state client CLOSE-WAIT", "it is ESTABLISHED"},
+        Failing{"counter TcpExt.TCPAbortOnData +1\n", 4, "counter TcpExt.TCPAbortOnData +1", "it has moved by +0"},
+        Failing{"server close()\nwire server > client [F.]\nwire client > server [.] after 100ms\n", 6,
+                "client > server [.] after 100.0 ms", "it came after"}));
 
 TEST_F(Live, goes_on_after_a_wrong_result) {
   const Outcome outcome = run_text(with_opening("client send(\"hello\") = 4\nserver recv() = \"hullo\"\n"));
@@ -204,7 +213,8 @@ TEST_F(Live, goes_on_after_a_wrong_result) {
 }
 
 TEST_F(Live, the_limit_of_the_scenario_ends_it) {
-  const Outcome outcome = run_text("limit 200ms\nserver listen(9999)\npause 1s\nclient connect(server)\nclient recv() = 1\n");
+  const Outcome outcome =
+      run_text("limit 200ms\nserver listen(9999)\npause 1s\nclient connect(server)\nclient recv() = 1\n");
   EXPECT_FALSE(outcome.passed);
   const auto failed = all<ExpectationFailed>(outcome.recording);
   ASSERT_EQ(failed.size(), 1U) << show(outcome);
@@ -219,18 +229,20 @@ TEST_F(Live, a_setting_that_the_kernel_lacks_names_its_line) {
 }
 
 TEST_F(Live, threads_of_an_end_share_its_descriptors) {
-  const Outcome outcome = run_text(with_opening("client.reader recv() ...\nserver send(\"hi\") = 2\nclient.reader ... recv() = \"hi\"\n"));
+  const Outcome outcome =
+      run_text(with_opening("client.reader recv() ...\nserver send(\"hi\") = 2\nclient.reader ... recv() = \"hi\"\n"));
   EXPECT_TRUE(outcome.passed) << show(outcome);
 }
 
 TEST_F(Live, a_stopped_run_ends_at_once_and_leaves_nothing) {
-  const auto scenario = parse_scenario("limit 60s\nlimit step 60s\nserver listen(9999)\nserver accept() = 4\n", "test.tcp");
+  const auto scenario =
+      parse_scenario("limit 60s\nlimit step 60s\nserver listen(9999)\nserver accept() = 4\n", "test.tcp");
   ASSERT_TRUE(scenario);
   std::atomic<bool> stop{false};
   RunOptions options;
   options.stop = &stop;
   const std::vector<Scenario> scenarios{*scenario, *scenario};
-  struct sigaction action {};
+  struct sigaction action{};
   static std::atomic<bool>* flag;
   flag = &stop;
   action.sa_handler = [](int) { flag->store(true); };
@@ -244,7 +256,8 @@ TEST_F(Live, a_stopped_run_ends_at_once_and_leaves_nothing) {
   EXPECT_TRUE(children().empty());
 }
 
-// Every process of the machine in whose environment or comm our agents can be told: those of a scenario have its ends' names.
+// Every process of the machine in whose environment or comm our agents can be told: those of a scenario have its ends'
+// names.
 std::set<int> processes_named(const std::string& name) {
   std::set<int> found;
   DIR* proc = opendir("/proc");
@@ -260,7 +273,8 @@ std::set<int> processes_named(const std::string& name) {
 
 TEST_F(Live, nothing_is_left_when_the_program_is_killed) {
   const std::string name = "end-" + std::to_string(getpid());
-  const auto scenario = parse_scenario("limit 60s\nlimit step 60s\n" + name + " listen(9999)\n" + name + " accept() = 4\n", "test.tcp");
+  const auto scenario =
+      parse_scenario("limit 60s\nlimit step 60s\n" + name + " listen(9999)\n" + name + " accept() = 4\n", "test.tcp");
   ASSERT_TRUE(scenario) << scenario.error().message;
   const pid_t program = fork();
   if (program == 0) {

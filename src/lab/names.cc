@@ -23,14 +23,14 @@ bool same_word(std::string_view a, std::string_view b) {
 }
 
 constexpr NamedNumber message_flag_rows[] = {
-    {"MSG_OOB", MSG_OOB},           {"MSG_PEEK", MSG_PEEK},         {"MSG_DONTWAIT", MSG_DONTWAIT},
-    {"MSG_WAITALL", MSG_WAITALL},   {"MSG_NOSIGNAL", MSG_NOSIGNAL}, {"MSG_MORE", MSG_MORE},
-    {"MSG_TRUNC", MSG_TRUNC},       {"MSG_EOR", MSG_EOR},
+    {"MSG_OOB", MSG_OOB},         {"MSG_PEEK", MSG_PEEK},         {"MSG_DONTWAIT", MSG_DONTWAIT},
+    {"MSG_WAITALL", MSG_WAITALL}, {"MSG_NOSIGNAL", MSG_NOSIGNAL}, {"MSG_MORE", MSG_MORE},
+    {"MSG_TRUNC", MSG_TRUNC},     {"MSG_EOR", MSG_EOR},
 };
 
 // In strace's order.
 constexpr NamedNumber poll_rows[] = {
-    {"POLLIN", POLLIN},   {"POLLPRI", POLLPRI}, {"POLLOUT", POLLOUT},     {"POLLERR", POLLERR},
+    {"POLLIN", POLLIN},   {"POLLPRI", POLLPRI},   {"POLLOUT", POLLOUT},     {"POLLERR", POLLERR},
     {"POLLHUP", POLLHUP}, {"POLLNVAL", POLLNVAL}, {"POLLRDHUP", POLLRDHUP},
 };
 
@@ -55,8 +55,9 @@ constexpr SocketOption option_rows[] = {
     {"TCP_USER_TIMEOUT", "SOL_TCP", IPPROTO_TCP, TCP_USER_TIMEOUT, OptionValue::number},
 };
 
-constexpr std::string_view state_rows[] = {"LISTEN",     "SYN-SENT",   "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2",
-                                           "CLOSE-WAIT", "CLOSING",    "LAST-ACK",     "TIME-WAIT",   "CLOSED"};
+constexpr std::string_view state_rows[] = {"LISTEN",     "SYN-SENT",   "SYN-RECEIVED", "ESTABLISHED",
+                                           "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",   "CLOSING",
+                                           "LAST-ACK",   "TIME-WAIT",  "CLOSED"};
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// Names of the numbers that sockets speak: errno, signals, MSG_*, POLL*, SHUT_*, socket options. Tables; both directions.
+// Names of the numbers that sockets speak: errno, signals, MSG_*, POLL*, SHUT_*, socket options. Tables; both
+// directions.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +10,10 @@
 
 namespace tcpwhy::lab {
 
-std::string errno_name(int error);                          // "EPIPE"; "errno 4711" for a number without a name
+std::string errno_name(int error);  // "EPIPE"; "errno 4711" for a number without a name
 std::optional<int> find_errno(std::string_view name);
-std::string signal_name(int signal);                        // "SIGPIPE"; "signal 99"
-std::optional<int> find_signal(std::string_view name);      // "SIGPIPE" or "PIPE", any case
+std::string signal_name(int signal);                    // "SIGPIPE"; "signal 99"
+std::optional<int> find_signal(std::string_view name);  // "SIGPIPE" or "PIPE", any case
 
 struct NamedNumber {
   std::string_view name;
@@ -37,7 +38,7 @@ struct SocketOption {
   std::string_view name, level_name;  // "SO_LINGER", "SOL_SOCKET"
   int level, number;
   OptionValue value;
-  bool is_errno = false;              // SO_ERROR: the value reads as an errno
+  bool is_errno = false;  // SO_ERROR: the value reads as an errno
 };
 std::span<const SocketOption> socket_options();
 std::optional<std::uint16_t> find_socket_option(std::string_view name);  // row; any case

@@ -52,7 +52,8 @@ base::Result<bool> Observer::drain() {
       const auto dissected = wire::dissect(watch.capture.link_type(), packet->bytes, packet->original_length);
       if (dissected.kind != wire::Dissection::tcp) continue;
       const wire::TcpSegment& segment = dissected.segment;
-      segments_.push_back({event.at, watch.host, segment.source, segment.destination, wire::to_string(segment.flags), segment.payload_length});
+      segments_.push_back({event.at, watch.host, segment.source, segment.destination, wire::to_string(segment.flags),
+                           segment.payload_length});
     }
   }
   return recording_->events.size() != before;
@@ -76,7 +77,8 @@ void Observer::note_losses() {
     if (auto loss = watch.capture.new_losses()) recording_->events.push_back(std::move(*loss));
 }
 
-const trace::SocketSnapshot* Observer::find_socket(const std::string& host, const std::optional<wire::SocketAddress>& local,
+const trace::SocketSnapshot* Observer::find_socket(const std::string& host,
+                                                   const std::optional<wire::SocketAddress>& local,
                                                    const std::optional<wire::SocketAddress>& remote) const {
   for (const Watch& watch : watches_) {
     if (watch.host != host) continue;

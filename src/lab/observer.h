@@ -1,4 +1,5 @@
-// Everything that is watched while an experiment runs, besides its own calls: packets at the taps, the kernel's states and counters.
+// Everything that is watched while an experiment runs, besides its own calls: packets at the taps, the kernel's states
+// and counters.
 #pragma once
 
 #include <cstdint>
@@ -19,20 +20,21 @@ namespace tcpwhy::lab {
 // A TCP segment as a tap saw it.
 struct SeenSegment {
   base::WallTime at;
-  std::string host;                    // of the tap
+  std::string host;  // of the tap
   wire::SocketAddress from, to;
-  std::string flags;                   // "F."
+  std::string flags;  // "F."
   std::uint32_t length = 0;
 };
 
 class Observer {
  public:
   struct Host {
-    std::string name;                  // "" when both ends share the namespace
+    std::string name;                    // "" when both ends share the namespace
     const NetNamespace* home = nullptr;  // nullptr: the current one
-    std::string interface;             // "lo", "eth0"
+    std::string interface;               // "lo", "eth0"
   };
-  // From its return on nothing is missed. `recording` gets the interfaces now and the events as they come; it must outlive this.
+  // From its return on nothing is missed. `recording` gets the interfaces now and the events as they come; it must
+  // outlive this.
   static base::Result<Observer> open(const std::vector<Host>& hosts, recording::Recording& recording);
 
   [[nodiscard]] std::vector<int> fds() const;
@@ -45,7 +47,8 @@ class Observer {
 
   [[nodiscard]] const std::vector<SeenSegment>& segments() const { return segments_; }
   // The kernel's socket of a connection, or of a listener (no remote); as of the last sample.
-  [[nodiscard]] const trace::SocketSnapshot* find_socket(const std::string& host, const std::optional<wire::SocketAddress>& local,
+  [[nodiscard]] const trace::SocketSnapshot* find_socket(const std::string& host,
+                                                         const std::optional<wire::SocketAddress>& local,
                                                          const std::optional<wire::SocketAddress>& remote) const;
   // How far a counter has moved since open(). host "": all together.
   [[nodiscard]] std::int64_t moved(const std::string& host, const std::string& counter) const;

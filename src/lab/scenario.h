@@ -40,8 +40,26 @@ enum class Disposition : std::uint8_t { default_action, ignore, handle };
 
 // The calls of the language; each has its row in the table of lab/call.h.
 enum class CallId : std::uint8_t {
-  socket, bind, listen, accept, connect, send, recv, write, read, shutdown, close,
-  setsockopt, getsockopt, poll, signal, exit, kill, fork, dup, exec,
+  socket,
+  bind,
+  listen,
+  accept,
+  connect,
+  send,
+  recv,
+  write,
+  read,
+  shutdown,
+  close,
+  setsockopt,
+  getsockopt,
+  poll,
+  signal,
+  exit,
+  kill,
+  fork,
+  dup,
+  exec,
 };
 
 // One call with its arguments as written. Which of them mean something is the row's business.
@@ -72,9 +90,9 @@ struct Expectation {
   Kind kind = Kind::success;
   std::int64_t number = 0;
   std::string bytes;
-  std::int32_t error = 0;             // errno
-  std::vector<int> signals;           // that must come during the call
-  std::string text;                   // as written: "= 14"; "" for success
+  std::int32_t error = 0;    // errno
+  std::vector<int> signals;  // that must come during the call
+  std::string text;          // as written: "= 14"; "" for success
   bool operator==(const Expectation&) const = default;
 };
 
@@ -82,7 +100,7 @@ struct Expectation {
 struct ExpectedCall {
   Position at;
   CallSpec call;
-  std::string variable;               // names the descriptor that the call makes, or the process of fork()
+  std::string variable;  // names the descriptor that the call makes, or the process of fork()
   Expectation expectation;
   bool operator==(const ExpectedCall&) const = default;
 };
@@ -96,7 +114,7 @@ struct Bounds {
 // Calls that one end (a thread of it: "client.reader") makes back to back.
 struct CallStep {
   std::string who;
-  std::vector<ExpectedCall> calls;    // at least one
+  std::vector<ExpectedCall> calls;  // at least one
   bool operator==(const CallStep&) const = default;
 };
 
@@ -113,14 +131,14 @@ struct ProcessStep {
   enum class Kind : std::uint8_t { signal, killed, exited };
   std::string who;
   Kind kind = Kind::signal;
-  int number = 0;                     // the signal, or the exit status
+  int number = 0;  // the signal, or the exit status
   bool operator==(const ProcessStep&) const = default;
 };
 
 // wire server > client [F.] length 0
 struct WireStep {
   std::string from, to;
-  std::string flags;                  // tcpdump's spelling, without the brackets
+  std::string flags;  // tcpdump's spelling, without the brackets
   std::optional<std::uint32_t> length;
   bool operator==(const WireStep&) const = default;
 };
@@ -134,14 +152,14 @@ struct SilenceStep {
 // state server FIN-WAIT-2; state server gone. Waits until it holds.
 struct StateStep {
   std::string who;
-  std::string descriptor;             // variable; "": the end's latest connection
-  std::string state;                  // RFC 9293's spelling, or "gone": no socket, nor entry, is left
+  std::string descriptor;  // variable; "": the end's latest connection
+  std::string state;       // RFC 9293's spelling, or "gone": no socket, nor entry, is left
   bool operator==(const StateStep&) const = default;
 };
 
 // counter TcpExt.TCPAbortOnData +1; waits until the counter has moved by so much since the scenario began.
 struct CounterStep {
-  std::string host;                   // "": all namespaces together
+  std::string host;  // "": all namespaces together
   std::string name;
   std::int64_t delta = 0;
   bool operator==(const CounterStep&) const = default;
@@ -158,9 +176,9 @@ using StepKind =
 
 struct Step {
   Position at;
-  std::string text;                   // the line without its comment
-  std::string note, note_zh;          // comments standing alone above the line: # ..., #zh ...
-  std::string comment, comment_zh;    // comments at the end of the line
+  std::string text;                 // the line without its comment
+  std::string note, note_zh;        // comments standing alone above the line: # ..., #zh ...
+  std::string comment, comment_zh;  // comments at the end of the line
   Bounds bounds;
   StepKind what;
 };
@@ -168,31 +186,31 @@ struct Step {
 enum class Role : std::uint8_t { main, contrast };
 
 struct Delay {
-  std::string from, to;               // "": both directions
+  std::string from, to;  // "": both directions
   base::Duration one_way{};
   bool operator==(const Delay&) const = default;
 };
 
 struct Setting {
-  std::string name, value;            // net.ipv4.tcp_fin_timeout, 1
+  std::string name, value;  // net.ipv4.tcp_fin_timeout, 1
   Position at;
   bool operator==(const Setting&) const = default;
 };
 
 struct Scenario {
-  std::string name;                   // "2-close/server-closes": the path below scenarios/, without .tcp
-  std::string path;                   // for messages; "" if it did not come from a file
-  std::string text;                   // the whole file
-  std::string about;                  // the comment at its top
+  std::string name;   // "2-close/server-closes": the path below scenarios/, without .tcp
+  std::string path;   // for messages; "" if it did not come from a file
+  std::string text;   // the whole file
+  std::string about;  // the comment at its top
   std::string title, title_zh;
-  std::vector<int> asks;              // which of the seven questions it helps to answer; may be empty
+  std::vector<int> asks;  // which of the seven questions it helps to answer; may be empty
   Role role = Role::main;
   recording::WireKind wire = recording::WireKind::loopback;
-  std::vector<Delay> delays;          // link only
+  std::vector<Delay> delays;  // link only
   std::vector<Setting> settings;
-  base::Duration limit = std::chrono::seconds(20);      // of the whole scenario
-  base::Duration step_limit = std::chrono::seconds(5);  // of each line
-  std::vector<std::string> ends;      // "server", "client", in order of appearance
+  base::Duration limit = std::chrono::seconds(20);          // of the whole scenario
+  base::Duration step_limit = std::chrono::seconds(5);      // of each line
+  std::vector<std::string> ends;                            // "server", "client", in order of appearance
   std::map<std::string, std::vector<std::string>> threads;  // of an end, beyond its first: "client.reader"
   std::map<std::string, std::string> forked_from;           // an end that fork() makes -> its parent
   std::map<std::string, std::string> hosts;                 // link: end -> the end whose host it lives on

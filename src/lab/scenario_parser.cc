@@ -35,10 +35,14 @@ class FileParser {
       Line line{++number, rest.substr(0, end), {}};
       rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
       if (line.text.size() > ScenarioLimits::line_bytes)
-        return std::unexpected(Complaint{{number, ScenarioLimits::line_bytes + 1}, fmt::format("a line of at most {} bytes", ScenarioLimits::line_bytes), "more"});
+        return std::unexpected(Complaint{{number, ScenarioLimits::line_bytes + 1},
+                                         fmt::format("a line of at most {} bytes", ScenarioLimits::line_bytes),
+                                         "more"});
       if (const auto read = read_line(line); !read) return std::unexpected(read.error());
     }
-    if (scenario_.steps.empty()) return std::unexpected(Complaint{{std::max(number, 1U), 1}, "a step such as \"server listen(9999)\"", "the end of the file"});
+    if (scenario_.steps.empty())
+      return std::unexpected(
+          Complaint{{std::max(number, 1U), 1}, "a step such as \"server listen(9999)\"", "the end of the file"});
     if (const auto checked = steps_.finish(); !checked) return std::unexpected(checked.error());
     return std::move(scenario_);
   }
@@ -48,7 +52,8 @@ class FileParser {
     const std::string_view code = trim(line.text);
     if (code.empty()) return leave_paragraph(), Parsed<void>{};
     if (code.front() == '#') return take_comment(code.substr(1)), Parsed<void>{};
-    if (const auto title = read_title(line, code); !title || *title) return title ? Parsed<void>{} : std::unexpected(title.error());
+    if (const auto title = read_title(line, code); !title || *title)
+      return title ? Parsed<void>{} : std::unexpected(title.error());
     line.tokens = tokenize(line.text);
     if (line.tokens.error) {
       const TokenError& error = *line.tokens.error;
@@ -86,7 +91,9 @@ class FileParser {
     const std::string_view word = code.substr(0, blank);
     if (word != "title" && word != "title.zh") return false;
     const std::string_view text = blank == std::string_view::npos ? std::string_view{} : trim(code.substr(blank));
-    if (text.empty()) return std::unexpected(Complaint{{line.number, static_cast<std::uint32_t>(line.text.size() + 1)}, "a title", "the end of the line"});
+    if (text.empty())
+      return std::unexpected(
+          Complaint{{line.number, static_cast<std::uint32_t>(line.text.size() + 1)}, "a title", "the end of the line"});
     (word == "title" ? scenario_.title : scenario_.title_zh) = std::string(text);
     begin_header();
     return true;
@@ -114,7 +121,9 @@ class FileParser {
     for (const HeaderRow& row : headers) {
       if (first.text != row.name) continue;
       if (row.name == "wire" && !cursor.peek(1).is("lo") && !cursor.peek(1).is("link")) return false;
-      if (!scenario_.steps.empty()) return std::unexpected(Complaint{{line.number, first.column}, "a step (headers stand before the first one)", std::string(row.name)});
+      if (!scenario_.steps.empty())
+        return std::unexpected(Complaint{
+            {line.number, first.column}, "a step (headers stand before the first one)", std::string(row.name)});
       begin_header();
       cursor.next();
       if (const auto read = (this->*row.read)(cursor); !read) return std::unexpected(read.error());
@@ -126,7 +135,8 @@ class FileParser {
   Parsed<void> read_asks(Cursor& cursor) {
     do {
       const auto number = parse_number(cursor.peek().text);
-      if (!number || *number < 1 || *number > highest_question) return cursor.expected(fmt::format("a question (1 to {})", highest_question));
+      if (!number || *number < 1 || *number > highest_question)
+        return cursor.expected(fmt::format("a question (1 to {})", highest_question));
       scenario_.asks.push_back(static_cast<int>(*number));
       cursor.next();
     } while (cursor.take(","));
@@ -150,7 +160,8 @@ class FileParser {
       if (!is_host(cursor.peek().text)) return cursor.expected("client, server, or a time such as 20ms");
       delay.from = cursor.next().text;
       if (!cursor.take(">")) return cursor.expected(">");
-      if (!is_host(cursor.peek().text) || cursor.peek().text == delay.from) return cursor.expected("the other end of the link");
+      if (!is_host(cursor.peek().text) || cursor.peek().text == delay.from)
+        return cursor.expected("the other end of the link");
       delay.to = cursor.next().text;
     }
     const auto duration = syntax::parse_duration_word(cursor);
@@ -163,8 +174,10 @@ class FileParser {
   Parsed<void> read_setting(Cursor& cursor) {
     Setting setting{"", "", cursor.position()};
     const std::string name = cursor.peek().text;
-    const bool plain = std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
-    if (!name.starts_with("net.") || !plain || name.find("..") != std::string::npos) return cursor.expected("a setting such as net.ipv4.tcp_fin_timeout");
+    const bool plain = std::ranges::all_of(
+        name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
+    if (!name.starts_with("net.") || !plain || name.find("..") != std::string::npos)
+      return cursor.expected("a setting such as net.ipv4.tcp_fin_timeout");
     setting.name = cursor.next().text;
     if (!cursor.take("=")) return cursor.expected("=");
     while (cursor.peek().kind == Token::Kind::word || cursor.peek().kind == Token::Kind::text) {
@@ -196,7 +209,8 @@ class FileParser {
   static bool is_host(std::string_view name) { return name == "client" || name == "server"; }
 
   Parsed<void> read_step(Cursor& cursor, const Line& line) {
-    if (scenario_.steps.size() >= ScenarioLimits::steps) return cursor.expected(fmt::format("at most {} steps", ScenarioLimits::steps));
+    if (scenario_.steps.size() >= ScenarioLimits::steps)
+      return cursor.expected(fmt::format("at most {} steps", ScenarioLimits::steps));
     if (scenario_.steps.empty() && !header_seen_ && scenario_.about.empty()) scenario_.about = std::move(note_);
     auto step = steps_.parse(cursor);
     if (!step) return std::unexpected(step.error());
@@ -218,7 +232,7 @@ class FileParser {
 };
 
 const FileParser::HeaderRow FileParser::headers[] = {
-    {"asks", &FileParser::read_asks},   {"role", &FileParser::read_role},     {"wire", &FileParser::read_wire},
+    {"asks", &FileParser::read_asks},   {"role", &FileParser::read_role},   {"wire", &FileParser::read_wire},
     {"delay", &FileParser::read_delay}, {"set", &FileParser::read_setting}, {"limit", &FileParser::read_limit},
     {"end", &FileParser::read_end},
 };
@@ -241,7 +255,8 @@ std::string explain(const Complaint& complaint) {
 std::string excerpt(std::string_view line, std::uint32_t column) {
   std::string shown(line.substr(0, 200));
   std::ranges::replace(shown, '\t', ' ');
-  const std::string before = base::escape_controls(std::string_view(shown).substr(0, std::min<std::size_t>(column - 1, shown.size())));
+  const std::string before =
+      base::escape_controls(std::string_view(shown).substr(0, std::min<std::size_t>(column - 1, shown.size())));
   return fmt::format("\n  {}\n  {}^", base::escape_controls(shown), std::string(base::display_width(before), ' '));
 }
 
@@ -252,13 +267,14 @@ std::string end_of(const std::string& who) { return who.substr(0, who.find('.'))
 base::Result<Scenario> parse_scenario(std::string_view text, const std::string& file) {
   const std::string shown_file = base::escape_controls(file);
   if (text.size() > ScenarioLimits::file_bytes)
-    return base::fail(base::ErrorKind::usage, fmt::format("{}: a scenario has at most {} bytes", shown_file, ScenarioLimits::file_bytes));
+    return base::fail(base::ErrorKind::usage,
+                      fmt::format("{}: a scenario has at most {} bytes", shown_file, ScenarioLimits::file_bytes));
   auto parsed = FileParser(text).parse();
   if (parsed) return std::move(*parsed);
   const Complaint& complaint = parsed.error();
   return base::fail(base::ErrorKind::usage,
-                    fmt::format("{}:{}:{}: {}{}", shown_file, complaint.at.line, complaint.at.column, explain(complaint),
-                                excerpt(line_of(text, complaint.at.line), complaint.at.column)),
+                    fmt::format("{}:{}:{}: {}{}", shown_file, complaint.at.line, complaint.at.column,
+                                explain(complaint), excerpt(line_of(text, complaint.at.line), complaint.at.column)),
                     complaint.hint);
 }
 
@@ -270,7 +286,8 @@ base::Result<TypedCall> parse_typed_call(std::string_view line) {
   std::string_view rest = blank == std::string_view::npos ? std::string_view{} : trim(line.substr(blank));
   const CallRow* row = find_call(name);
   if (!row || !row->not_supported.empty() || row->id == CallId::fork)
-    return base::fail(base::ErrorKind::usage, fmt::format("no such command: {}", base::escape_controls(name)), "help lists them");
+    return base::fail(base::ErrorKind::usage, fmt::format("no such command: {}", base::escape_controls(name)),
+                      "help lists them");
 
   TypedCall typed;
   if (rest.starts_with('@')) {
@@ -288,10 +305,13 @@ base::Result<TypedCall> parse_typed_call(std::string_view line) {
   std::vector<Token> tokens;
   const bool takes_payload = row->id == CallId::send || row->id == CallId::write;
   if (takes_payload && !rest.starts_with('"')) {
-    tokens = {{Token::Kind::text, std::string(rest), 1}, {Token::Kind::end, "", static_cast<std::uint32_t>(rest.size() + 1)}};
+    tokens = {{Token::Kind::text, std::string(rest), 1},
+              {Token::Kind::end, "", static_cast<std::uint32_t>(rest.size() + 1)}};
   } else {
     TokenLine scanned = tokenize(rest);
-    if (scanned.error) return base::fail(base::ErrorKind::usage, fmt::format("expected {}, found {}", scanned.error->expected, scanned.error->found));
+    if (scanned.error)
+      return base::fail(base::ErrorKind::usage,
+                        fmt::format("expected {}, found {}", scanned.error->expected, scanned.error->found));
     tokens = std::move(scanned.tokens);
   }
   Cursor cursor(std::move(tokens), 1);

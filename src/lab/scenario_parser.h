@@ -30,8 +30,8 @@ struct ScenarioLimits {
 // three lines with control characters escaped. The scenario's name and path stay empty.
 base::Result<Scenario> parse_scenario(std::string_view text, const std::string& file);
 
-// One line of the experiment by hand, such as `send hello` or `setsockopt SO_LINGER 1 0`: the same calls, words instead of parentheses.
-// A first word @N names a descriptor. The error's message is one line.
+// One line of the experiment by hand, such as `send hello` or `setsockopt SO_LINGER 1 0`: the same calls, words instead
+// of parentheses. A first word @N names a descriptor. The error's message is one line.
 struct TypedCall {
   CallSpec spec;
   std::optional<std::int32_t> fd;

@@ -119,8 +119,9 @@ TEST(ScenarioParser, calls_on_one_line_are_one_step) {
 }
 
 TEST(ScenarioParser, descriptors_processes_and_threads_have_names) {
-  const Scenario scenario = parsed("server listen(9999)\nserver a = accept()\nserver send(a, \"x\")\nserver close(listener)\n"
-                                   "server worker = fork()\nworker close(a)\nserver.reader recv(a) ...\nstate server a ESTABLISHED\n");
+  const Scenario scenario = parsed(
+      "server listen(9999)\nserver a = accept()\nserver send(a, \"x\")\nserver close(listener)\n"
+      "server worker = fork()\nworker close(a)\nserver.reader recv(a) ...\nstate server a ESTABLISHED\n");
   EXPECT_EQ(step_as<CallStep>(scenario, 1).calls[0].variable, "a");
   EXPECT_EQ(step_as<CallStep>(scenario, 2).calls[0].call.descriptor, "a");
   EXPECT_EQ(step_as<CallStep>(scenario, 3).calls[0].call.descriptor, "listener");
@@ -130,8 +131,9 @@ TEST(ScenarioParser, descriptors_processes_and_threads_have_names) {
 }
 
 TEST(ScenarioParser, values_may_be_names) {
-  const Scenario scenario = parsed("client poll() = POLLIN|POLLRDHUP\nclient getsockopt(SO_ERROR) = EPIPE\nclient setsockopt(SO_LINGER, 1, 0)\n"
-                                   "client recv() = \"a\\x41\\n\"\nclient recv(10, MSG_PEEK)\n");
+  const Scenario scenario = parsed(
+      "client poll() = POLLIN|POLLRDHUP\nclient getsockopt(SO_ERROR) = EPIPE\nclient setsockopt(SO_LINGER, 1, 0)\n"
+      "client recv() = \"a\\x41\\n\"\nclient recv(10, MSG_PEEK)\n");
   EXPECT_EQ(step_as<CallStep>(scenario, 0).calls[0].expectation.number, 0x2001);
   EXPECT_EQ(step_as<CallStep>(scenario, 1).calls[0].expectation.number, EPIPE);
   EXPECT_THAT(step_as<CallStep>(scenario, 2).calls[0].call.values, ElementsAre(1, 0));
@@ -146,7 +148,9 @@ struct Wrong {
 
 class WrongScenario : public testing::TestWithParam<Wrong> {};
 
-TEST_P(WrongScenario, names_the_place_and_what_was_expected) { EXPECT_THAT(error_of(GetParam().text), StartsWith(GetParam().message)); }
+TEST_P(WrongScenario, names_the_place_and_what_was_expected) {
+  EXPECT_THAT(error_of(GetParam().text), StartsWith(GetParam().message));
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Each, WrongScenario,
@@ -156,21 +160,26 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"client send(hello)", "x.tcp:1:13: expected bytes to send (\"hello\", \"x\" * 1000), found hello"},
         Wrong{"client send(\"x\"", "x.tcp:1:16: expected ), found the end of the line"},
         Wrong{"client send(\"x) = 1", "x.tcp:1:20: expected \" at the end of the string, found the end of the line"},
-        Wrong{"client send(\"x\") = ", "x.tcp:1:20: expected a number, a string, an errno such as EPIPE or poll events such as POLLIN|POLLRDHUP, found the end of the line"},
+        Wrong{
+            "client send(\"x\") = ",
+            "x.tcp:1:20: expected a number, a string, an errno such as EPIPE or poll events such as POLLIN|POLLRDHUP, found the end of the line"},
         Wrong{"client send(\"x\") ! EFOO", "x.tcp:1:20: expected an errno such as EPIPE, found EFOO"},
         Wrong{"client send(\"x\") = 1 2", "x.tcp:1:22: expected the end of the line, found 2"},
-        Wrong{"client recv() ...; close()", "x.tcp:1:20: expected the end of the line (nothing can follow a call that blocks), found close"},
+        Wrong{"client recv() ...; close()",
+              "x.tcp:1:20: expected the end of the line (nothing can follow a call that blocks), found close"},
         Wrong{"client recv(a)", "x.tcp:1:13: expected MSG_* flags joined by |, found a"},
         Wrong{"client shutdown(UP)", "x.tcp:1:17: expected RD, WR or RDWR, found UP"},
         Wrong{"client connect(sever)", "x.tcp:1:16: expected an end of this scenario, found sever"},
         Wrong{"client close()\nwire client > srv [F.]", "x.tcp:2:15: expected an end of this scenario, found srv"},
         Wrong{"client close()\nwire client [F.]", "x.tcp:2:13: expected >, found [F.]"},
         Wrong{"client close()\nwire client > client [X]", "x.tcp:2:22: expected the flags as tcpdump prints them"},
-        Wrong{"client close()\nstate client HAPPY", "x.tcp:2:14: expected a state, or the name of a descriptor, found HAPPY"},
+        Wrong{"client close()\nstate client HAPPY",
+              "x.tcp:2:14: expected a state, or the name of a descriptor, found HAPPY"},
         Wrong{"client close()\ntitle.zh", "x.tcp:2:9: expected a title, found the end of the line"},
         Wrong{"client close()\nasks 1", "x.tcp:2:1: expected a step (headers stand before the first one), found asks"},
         Wrong{"asks 8\nclient close()", "x.tcp:1:6: expected a question (1 to 7), found 8"},
-        Wrong{"set net.ipv4.x/../../y = 1\nclient close()", "x.tcp:1:5: expected a setting such as net.ipv4.tcp_fin_timeout"},
+        Wrong{"set net.ipv4.x/../../y = 1\nclient close()",
+              "x.tcp:1:5: expected a setting such as net.ipv4.tcp_fin_timeout"},
         Wrong{"delay 20ms\nclient close()", "x.tcp:1:1: expected wire link: only a link can have a delay"},
         Wrong{"client exec nginx", "x.tcp:1:8: putting a real program at an end is not supported yet"},
         Wrong{"client fork()", "x.tcp:1:8: expected a name for the new process (worker = fork()), found fork"},
@@ -178,7 +187,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"client pause 4ms", "x.tcp:1:8: expected a call, found pause"},
         Wrong{"pause forever", "x.tcp:1:7: expected a time such as 20ms, 1.5s or 300us, found forever"},
         Wrong{"client setsockopt(SO_LINGER, 1)", "x.tcp:1:31: expected a comma and SO_LINGER's second value, found )"},
-        Wrong{"client close() \x01", "x.tcp:1:16: expected a word, a string or one of ( ) , ; = ! > * |, found '\\x01'"}));
+        Wrong{"client close() \x01",
+              "x.tcp:1:16: expected a word, a string or one of ( ) , ; = ! > * |, found '\\x01'"}));
 
 TEST(ScenarioParser, an_error_shows_the_line_and_a_caret) {
   EXPECT_EQ(error_of("# hi\nclient\tsned(\"\x1b[31m\")\n"),

@@ -16,11 +16,12 @@ using syntax::Parsed;
 
 constexpr std::string_view listener_variable = "listener";
 // Words that begin a line of another kind, and so can't name an end.
-constexpr std::string_view reserved[] = {"title", "asks",  "role",    "wire",  "delay",  "set",     "limit",
-                                         "end",   "state", "counter", "pause", "wait", "listener"};
+constexpr std::string_view reserved[] = {"title", "asks",  "role",    "wire",  "delay", "set",     "limit",
+                                         "end",   "state", "counter", "pause", "wait",  "listener"};
 
 bool makes_descriptor(CallId id) {
-  return id == CallId::socket || id == CallId::accept || id == CallId::dup || id == CallId::connect || id == CallId::listen;
+  return id == CallId::socket || id == CallId::accept || id == CallId::dup || id == CallId::connect ||
+         id == CallId::listen;
 }
 
 std::string known_calls() {
@@ -48,11 +49,16 @@ Parsed<Step> StepParser::parse(Cursor& cursor) {
   }
   step.at = cursor.position();
   Parsed<StepKind> what;
-  if (cursor.take("wire")) what = parse_wire(cursor);
-  else if (cursor.take("state")) what = parse_state(cursor);
-  else if (cursor.take("counter")) what = parse_counter(cursor);
-  else if (cursor.take("pause")) what = step_of_duration<PauseStep>(cursor);
-  else what = parse_end_step(cursor);
+  if (cursor.take("wire"))
+    what = parse_wire(cursor);
+  else if (cursor.take("state"))
+    what = parse_state(cursor);
+  else if (cursor.take("counter"))
+    what = parse_counter(cursor);
+  else if (cursor.take("pause"))
+    what = step_of_duration<PauseStep>(cursor);
+  else
+    what = parse_end_step(cursor);
   if (!what) return std::unexpected(what.error());
   step.what = std::move(*what);
   const auto bounds = syntax::parse_bounds(cursor);
@@ -116,7 +122,8 @@ Parsed<StepKind> StepParser::parse_counter(Cursor& cursor) {
     step.host = *host;
   }
   const std::string& name = cursor.peek().text;
-  if (!name.starts_with("Tcp.") && !name.starts_with("TcpExt.")) return cursor.expected("a counter such as TcpExt.TCPAbortOnData");
+  if (!name.starts_with("Tcp.") && !name.starts_with("TcpExt."))
+    return cursor.expected("a counter such as TcpExt.TCPAbortOnData");
   step.name = cursor.next().text;
   const auto delta = parse_number(cursor.peek().text);
   if (!delta) return cursor.expected("by how much it moves, such as +1");
@@ -231,8 +238,10 @@ Parsed<ExpectedCall> StepParser::parse_call(Cursor& cursor, const std::string& w
 Parsed<void> StepParser::name_result(Cursor& cursor, const std::string& who, const ExpectedCall& call) {
   const std::string end = end_of(who);
   if (call.call.id == CallId::fork) {
-    if (call.variable.empty()) return std::unexpected(Complaint{call.at, "a name for the new process (worker = fork())", "fork"});
-    if (std::ranges::find(scenario_.ends, call.variable) != scenario_.ends.end() || std::ranges::find(reserved, call.variable) != std::end(reserved))
+    if (call.variable.empty())
+      return std::unexpected(Complaint{call.at, "a name for the new process (worker = fork())", "fork"});
+    if (std::ranges::find(scenario_.ends, call.variable) != scenario_.ends.end() ||
+        std::ranges::find(reserved, call.variable) != std::end(reserved))
       return std::unexpected(Complaint{call.at, "a name that no other end has", call.variable});
     if (const auto added = add_end(call.variable, call.at); !added) return added;
     scenario_.forked_from[call.variable] = end;
@@ -240,7 +249,9 @@ Parsed<void> StepParser::name_result(Cursor& cursor, const std::string& who, con
     return {};
   }
   if (call.variable.empty()) return {};
-  if (!makes_descriptor(call.call.id)) return std::unexpected(Complaint{call.at, "a call that makes a descriptor or a process after NAME =", std::string(row_of(call.call.id).name)});
+  if (!makes_descriptor(call.call.id))
+    return std::unexpected(Complaint{
+        call.at, "a call that makes a descriptor or a process after NAME =", std::string(row_of(call.call.id).name)});
   if (call.variable == listener_variable && call.call.id != CallId::listen && call.call.id != CallId::socket)
     return std::unexpected(Complaint{call.at, "another name (listener is the listening socket)", "listener"});
   if (variables_[end].size() >= ScenarioLimits::calls_in_a_step * 4) return cursor.expected("fewer named descriptors");
@@ -249,7 +260,8 @@ Parsed<void> StepParser::name_result(Cursor& cursor, const std::string& who, con
 }
 
 Parsed<std::string> StepParser::take_end(Cursor& cursor) {
-  if (cursor.peek().kind != Token::Kind::word || !syntax::is_end_name(cursor.peek().text)) return cursor.expected("the name of an end");
+  if (cursor.peek().kind != Token::Kind::word || !syntax::is_end_name(cursor.peek().text))
+    return cursor.expected("the name of an end");
   mentions_.push_back({cursor.peek().text, cursor.position()});
   return cursor.next().text;
 }
@@ -257,14 +269,17 @@ Parsed<std::string> StepParser::take_end(Cursor& cursor) {
 Parsed<void> StepParser::add_end(const std::string& who, Position at) {
   const std::string end = end_of(who);
   if (std::ranges::find(scenario_.ends, end) == scenario_.ends.end()) {
-    if (scenario_.ends.size() >= ScenarioLimits::ends) return std::unexpected(Complaint{at, fmt::format("at most {} ends", ScenarioLimits::ends), end});
+    if (scenario_.ends.size() >= ScenarioLimits::ends)
+      return std::unexpected(Complaint{at, fmt::format("at most {} ends", ScenarioLimits::ends), end});
     scenario_.ends.push_back(end);
   }
   if (end == who) return {};
-  if (scenario_.forked_from.contains(end)) return std::unexpected(Complaint{at, "threads in a process that fork() made are not supported", ""});
+  if (scenario_.forked_from.contains(end))
+    return std::unexpected(Complaint{at, "threads in a process that fork() made are not supported", ""});
   auto& threads = scenario_.threads[end];
   if (std::ranges::find(threads, who) != threads.end()) return {};
-  if (threads.size() >= ScenarioLimits::threads) return std::unexpected(Complaint{at, fmt::format("at most {} threads of an end", ScenarioLimits::threads), who});
+  if (threads.size() >= ScenarioLimits::threads)
+    return std::unexpected(Complaint{at, fmt::format("at most {} threads of an end", ScenarioLimits::threads), who});
   threads.push_back(who);
   return {};
 }
@@ -284,10 +299,15 @@ Parsed<void> StepParser::finish() {
   if (scenario_.wire == recording::WireKind::link) {
     for (const std::string& end : scenario_.ends) {
       const auto parent = scenario_.forked_from.find(end);
-      if (parent != scenario_.forked_from.end()) scenario_.hosts[end] = scenario_.hosts[parent->second];
-      else if (end == "client" || end == "server") scenario_.hosts.try_emplace(end, end);
+      if (parent != scenario_.forked_from.end())
+        scenario_.hosts[end] = scenario_.hosts[parent->second];
+      else if (end == "client" || end == "server")
+        scenario_.hosts.try_emplace(end, end);
       else if (!scenario_.hosts.contains(end))
-        return std::unexpected(Complaint{{1, 1}, fmt::format("a header \"end {} at client\" or \"... at server\": the link has these two hosts", end), "none"});
+        return std::unexpected(Complaint{
+            {1, 1},
+            fmt::format("a header \"end {} at client\" or \"... at server\": the link has these two hosts", end),
+            "none"});
     }
   } else if (!scenario_.delays.empty()) {
     return std::unexpected(Complaint{{1, 1}, "wire link: only a link can have a delay", "wire lo"});

@@ -27,7 +27,9 @@ class Cursor {
  public:
   Cursor(std::vector<Token> tokens, std::uint32_t line) : tokens_(std::move(tokens)), line_(line) {}
 
-  [[nodiscard]] const Token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+  [[nodiscard]] const Token& peek(std::size_t ahead = 0) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+  }
   Token next() { return at_end() ? peek() : tokens_[at_++]; }
   [[nodiscard]] bool at_end() const { return peek().kind == Token::Kind::end; }
   bool take(std::string_view text) { return peek().is(text) && (++at_, true); }
@@ -45,8 +47,8 @@ class Cursor {
 
 // Where arguments come from: between parentheses with commas, or words on a prompt.
 struct ArgumentStyle {
-  bool typed = false;                                         // words without commas
-  std::function<bool(const std::string&)> is_descriptor;      // is it a variable that this end has?
+  bool typed = false;                                     // words without commas
+  std::function<bool(const std::string&)> is_descriptor;  // is it a variable that this end has?
 };
 
 // The arguments of `row` up to (not including) the closing parenthesis or the end of the line.

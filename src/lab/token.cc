@@ -13,8 +13,8 @@ namespace {
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
 bool is_word_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' ||
-         c == '+' || c == ':' || c == '/' || c == '@';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+         c == '.' || c == '+' || c == ':' || c == '/' || c == '@';
 }
 
 bool is_punctuation(char c) { return std::string_view("(),;=!>*|").find(c) != std::string_view::npos; }
@@ -33,13 +33,21 @@ class Scanner {
   TokenLine scan() {
     while (!result_.error && at_ < line_.size()) {
       const char c = line_[at_];
-      if (is_blank(c)) ++at_;
-      else if (c == '#') take_comment();
-      else if (c == '"') take_text();
-      else if (c == '[') take_bracket();
-      else if (is_punctuation(c)) take(Token::Kind::punctuation, 1);
-      else if (is_word_char(c)) take_word();
-      else fail(at_, "a word, a string or one of ( ) , ; = ! > * |", fmt::format("'{}'", base::escape_controls(one_character())));
+      if (is_blank(c))
+        ++at_;
+      else if (c == '#')
+        take_comment();
+      else if (c == '"')
+        take_text();
+      else if (c == '[')
+        take_bracket();
+      else if (is_punctuation(c))
+        take(Token::Kind::punctuation, 1);
+      else if (is_word_char(c))
+        take_word();
+      else
+        fail(at_, "a word, a string or one of ( ) , ; = ! > * |",
+             fmt::format("'{}'", base::escape_controls(one_character())));
     }
     result_.tokens.push_back({Token::Kind::end, "", static_cast<std::uint32_t>(at_ + 1)});
     return std::move(result_);
@@ -66,7 +74,8 @@ class Scanner {
 
   void take_bracket() {
     const std::size_t close = line_.find(']', at_);
-    if (close == std::string_view::npos) return fail(line_.size(), "] after the flags of a segment", "the end of the line");
+    if (close == std::string_view::npos)
+      return fail(line_.size(), "] after the flags of a segment", "the end of the line");
     result_.tokens.push_back({Token::Kind::bracket, std::string(line_.substr(at_ + 1, close - at_ - 1)), column()});
     at_ = close + 1;
     result_.code_length = at_;
@@ -81,8 +90,10 @@ class Scanner {
         result_.tokens.push_back(std::move(token));
         return;
       }
-      if (line_[i] != '\\') token.text += line_[i];
-      else if (!take_escape(i, token.text)) return;
+      if (line_[i] != '\\')
+        token.text += line_[i];
+      else if (!take_escape(i, token.text))
+        return;
     }
     fail(line_.size(), "\" at the end of the string", "the end of the line");
   }
@@ -150,11 +161,16 @@ std::optional<base::Duration> parse_duration(std::string_view text) {
   if (error != std::errc{} || !(value >= 0)) return std::nullopt;
   const std::string_view unit = text.substr(static_cast<std::size_t>(rest - text.data()));
   double scale = 0;
-  if (unit == "ns") scale = 1;
-  else if (unit == "us") scale = 1e3;
-  else if (unit == "ms") scale = 1e6;
-  else if (unit == "s") scale = 1e9;
-  else return std::nullopt;
+  if (unit == "ns")
+    scale = 1;
+  else if (unit == "us")
+    scale = 1e3;
+  else if (unit == "ms")
+    scale = 1e6;
+  else if (unit == "s")
+    scale = 1e9;
+  else
+    return std::nullopt;
   constexpr double hour = 3600e9;
   if (value * scale > hour) return std::nullopt;
   return base::Duration(std::llround(value * scale));

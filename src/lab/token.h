@@ -37,11 +37,11 @@ struct TokenError {
 };
 
 struct TokenLine {
-  std::vector<Token> tokens;                  // always ends with an `end` token
-  std::optional<std::string> comment;         // what follows # outside a string, trimmed
+  std::vector<Token> tokens;           // always ends with an `end` token
+  std::optional<std::string> comment;  // what follows # outside a string, trimmed
   std::uint32_t comment_column = 0;
-  std::size_t code_length = 0;                // bytes of the line before the comment, without trailing blanks
-  std::optional<TokenError> error;            // the first thing that is no token; `tokens` has those before it
+  std::size_t code_length = 0;      // bytes of the line before the comment, without trailing blanks
+  std::optional<TokenError> error;  // the first thing that is no token; `tokens` has those before it
 };
 
 TokenLine tokenize(std::string_view line);

@@ -1,4 +1,5 @@
-// Any bytes are a scenario or an error with its place; never a crash. What was read keeps the limits, and a typed line is as safe.
+// Any bytes are a scenario or an error with its place; never a crash. What was read keeps the limits, and a typed line
+// is as safe.
 #include <cstdint>
 #include <string_view>
 
