@@ -55,8 +55,8 @@ void add_protocol_and_length(Line& line, std::uint16_t type, std::size_t length)
   line.add(", length {}", length);
 }
 
-// Source routes (RFC 1701): each entry has a family, the offset of the active address in it, and a length; one of length 0
-// is the last.
+// Source routes (RFC 1701): each entry has a family, the offset of the active address in it, and a length; one of
+// family 0 and length 0 is the last.
 struct RouteFamily {
   std::uint16_t number;
   std::string_view name;
@@ -93,7 +93,7 @@ bool write_source_routes(Line& line, GreReader& reader) {
   while (reader.take(4)) {
     const Bytes head = reader.taken();
     const std::size_t length = head.u8(3);
-    if (length == 0) return true;
+    if (head.be16(0) == 0 && length == 0) return true;
     write_source_route(line, head.be16(0), head.u8(2), length, reader.rest().bytes);
     if (!reader.take(length)) return false;
   }

@@ -51,8 +51,8 @@ std::optional<std::size_t> walk_option(Line& line, Bytes list, Chain& chain) {
       return std::nullopt;
     }
   }
-  const bool first_jumbo = list.u8(0) == jumbo_payload && chain.payload_length == 0 && !chain.jumbo_length;
-  if (first_jumbo && list.be32(2) >= smallest_jumbo) {
+  // The first one counts.
+  if (list.u8(0) == jumbo_payload && chain.payload_length == 0 && !chain.jumbo_length) {
     chain.jumbo_length = list.be32(2);
   }
   return 2 + body_length;
@@ -99,7 +99,7 @@ HeaderSize write_hop_by_hop(Line& line, Chain& chain) {
     size.reset();
   }
   if (chain.payload_length == 0) {
-    if (!chain.jumbo_length) return refuse("No valid Jumbo Payload Hop-by-Hop option found");
+    if (chain.jumbo_length.value_or(0) < smallest_jumbo) return refuse("No valid Jumbo Payload Hop-by-Hop option found");
     chain.at.length = *chain.jumbo_length;
   }
   return size;

@@ -130,16 +130,16 @@ void write_llc(Line& line, Payload llc) {
   const Bytes b = llc.bytes;
   if (!b.has(0, header_length)) return line.cut("llc");
   const std::uint8_t dsap = b.u8(0), ssap = b.u8(1), control = b.u8(2);
-  const std::uint8_t dsap_own = dsap & ~group_bit, ssap_own = ssap & ~group_bit;
+  const std::uint8_t dsap_own = dsap & 0xfeU, ssap_own = ssap & 0xfeU;
   if (line.options.link_header) {
     line.add("LLC, dsap {} (0x{:02x}) {}, ssap {} (0x{:02x}) {}, ctrl 0x{:02x}: ", sap_name(dsap_own), dsap_own,
              dsap & group_bit ? "Group" : "Individual", sap_name(ssap_own), ssap_own,
              ssap & group_bit ? "Response" : "Command", control);
   }
-  if (control == unnumbered_information && dsap == snap_sap && ssap == snap_sap) {
+  if (control == unnumbered_information && dsap_own == snap_sap && ssap_own == snap_sap) {
     return write_snap(line, llc.from(header_length));
   }
-  if (control == unnumbered_information && dsap == ip_sap && ssap == ip_sap) {
+  if (control == unnumbered_information && dsap_own == ip_sap && ssap_own == ip_sap) {
     return write_ipv4(line, llc.from(header_length));
   }
   line.add("LLC, length {}", llc.length);
