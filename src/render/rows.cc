@@ -191,8 +191,8 @@ class RowMaker {
                                             base::escape_controls(failed->actual), failed->step_line));
     } else if (std::holds_alternative<recording::Loss>(event.what)) {
       add_row(RowKind::loss, message());
-    } else if (const auto* state = std::get_if<recording::SocketState>(&event.what)) {
-      add_forgotten(entry, *state);
+    } else if (std::holds_alternative<recording::SocketState>(event.what)) {
+      add_forgotten(entry);
     }
   }
 
@@ -216,25 +216,15 @@ class RowMaker {
     return nullptr;
   }
 
-  // A socket that the kernel forgot without a segment: FIN-WAIT-2 or TIME-WAIT ran out.
-  void add_forgotten(const Entry& entry, const recording::SocketState& sample) {
-    if (sample.to != "CLOSED" || (sample.from != "FIN-WAIT-2" && sample.from != "TIME-WAIT")) return;
-    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) {
-      const auto& connection = timeline_.connections[i];
-      for (const Side side : {opener, listener}) {
-        if (connection.sides[side].address.port != sample.local.port ||
-            connection.sides[other(side)].address.port != sample.remote.port)
-          continue;
-        const bool reset = std::ranges::any_of(connection.changes, [&](const auto& change) {
-          return change.side == side && change.to == tcp::State::closed && change.event <= entry.event;
-        });
-        if (reset) continue;
-        Row& row = push(entry, RowKind::state);
-        row.side = side;
-        row.text = fmt::format(fmt::runtime(word(Word::forgotten, language_)), base::escape_controls(sample.from));
-        row.grade = Grade::observed;
-        return;
-      }
+  // A socket that the kernel forgot without a segment.
+  void add_forgotten(const Entry& entry) {
+    if (!entry.connection) return;
+    for (const auto& change : timeline_.connections[*entry.connection].changes) {
+      if (change.event != entry.event) continue;
+      Row& row = push(entry, RowKind::state);
+      row.side = change.side;
+      row.text = fmt::format(fmt::runtime(word(Word::forgotten, language_)), tcp::name(change.from));
+      row.grade = Grade::observed;
     }
   }
 

@@ -54,9 +54,22 @@ class Confirmer {
       if (!change.sampled) change.sampled = id;
       possible = true;
     }
-    // Gone from the kernel's tables is not a move of the connection: TIME-WAIT runs out, an entry is forgotten.
-    if (!possible && *state != tcp::State::closed)
+    if (possible) return;
+    if (*state == tcp::State::closed)
+      forget(connection, side, id);
+    else
       timeline_.contradictions.push_back({id, side, state_at(connection, side, to)});
+  }
+
+  // Gone from the kernel's tables without a segment: TIME-WAIT or FIN-WAIT-2 ran out, a request was given up.
+  void forget(Connection& connection, Side side, EventId sample) {
+    const auto from = state_at(connection, side, recording_[sample].at);
+    const auto* transition = tcp::find_transition(from, tcp::Stimulus::forgets);
+    if (transition == nullptr) return;
+    const SideChange change{side, from, transition->to, transition->clause, sample, sample};
+    const auto later = std::ranges::find_if(connection.changes, [&](const auto& c) { return c.event > sample; });
+    if (later == connection.changes.end()) connection.final_states[side] = transition->to;
+    connection.changes.insert(later, change);
   }
 
   [[nodiscard]] tcp::State state_at(const Connection& connection, Side side, base::WallTime time) const {

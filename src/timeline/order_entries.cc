@@ -81,13 +81,17 @@ class Orderer {
       }
       states.push_back(initial);
     }
+    std::multimap<EventId, std::pair<ConnectionIndex, const SideChange*>> changes;
+    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i)
+      for (const auto& change : timeline_.connections[i].changes) changes.emplace(change.event, std::pair(i, &change));
     for (Entry& entry : entries) {
-      if (!entry.connection) continue;
-      auto& now = states[*entry.connection];
-      if (entry.kind == EntryKind::departed || entry.kind == EntryKind::arrived)
-        for (const auto& change : timeline_.connections[*entry.connection].changes)
-          if (change.event == entry.event) now[change.side] = change.to;
-      entry.states = now;
+      const auto [first, last] = changes.equal_range(entry.event);
+      for (auto it = first; it != last; ++it) {
+        const auto [connection, change] = it->second;
+        states[connection][change->side] = change->to;
+        entry.connection = connection;
+      }
+      if (entry.connection) entry.states = states[*entry.connection];
     }
   }
 

@@ -91,6 +91,21 @@ TEST(Timeline, every_event_has_one_entry_and_no_effect_stands_before_its_cause) 
   }
 }
 
+TEST(Timeline, an_entry_that_the_kernel_forgets_is_closed_from_then_on) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  story.segment(5000, "client", A, 1, 2);
+  story.sample(900000, 1000000, "server", "FIN-WAIT-2", "CLOSED");
+  const Told told(story);
+  const auto& connection = told.timeline.connections.front();
+  EXPECT_EQ(connection.final_states[listener], tcp::State::closed);
+  EXPECT_EQ(connection.changes.back().from, tcp::State::fin_wait_2);
+  EXPECT_EQ(told.timeline.entries.back().states[listener], tcp::State::closed);
+  EXPECT_TRUE(told.timeline.contradictions.empty());
+}
+
 // A clock that is a little off must not put the answer before the question.
 TEST(Timeline, a_kernel_cause_that_is_stamped_late_is_put_first) {
   StoryRecorder story;
