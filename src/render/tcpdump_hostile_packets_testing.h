@@ -139,6 +139,9 @@ inline std::vector<SamplePacket> encapsulations() {
       {LinkType::linux_sll2, be16(ipv6_type) + zeros(2) + be32(4000) + be16(1) + ByteString{4, 6} + mac + zeros(2) + six},
       {LinkType::linux_sll2, be16(0x8100) + zeros(2) + be32(1) + be16(1) + ByteString{4, 6} + mac + zeros(2) + be16(5) +
                                  be16(ipv4_type) + four},
+      {LinkType::ieee802_11, ByteString{0x08, 0x01, 0, 0} + mac + mac + mac + zeros(2) + snap + four},
+      {LinkType::ieee802_11, ByteString{0x98, 0x02, 0, 0} + mac + mac + mac + zeros(4) + snap + four},
+      {LinkType::ieee802_11, ByteString{0x28, 0x0b, 0, 0} + mac + mac + mac + zeros(2) + mac + snap + four},
       {LinkType::null, ByteString{2, 0, 0, 0} + four},
       {LinkType::null, ByteString{0, 0, 0, 30} + six},
       {LinkType::loop, ByteString{0, 0, 0, 2} + four},

@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 
+#include "base/text.h"
 #include "render/tcpdump_line.h"
 #include "wire/ether_type.h"
 
@@ -219,7 +220,8 @@ void write_cooked2(Line& line, Payload frame) {
   if (!b.has(0, header_length)) return line.cut("sll2");
   const CookedFields fields{b.be16(0), b.u8(10), b.u8(11), b.be16(8), 12};
   const std::uint32_t index = b.be32(4);
-  const std::string name = line.options.interface_name ? line.options.interface_name(index) : std::string{};
+  const std::string name =
+      line.options.interface_name ? base::escape_controls(line.options.interface_name(index)) : std::string{};
   line.add("{:<5} {:<3} ", name.empty() ? "?" : name, cooked_packet_type(fields.packet_type));
   if (line.options.link_header) {
     line.add("ifindex {} ", index);
@@ -273,9 +275,13 @@ struct WirelessAddresses {
 constexpr WirelessAddresses wireless_addresses[] = {
     {{"DA", "SA", "BSSID", ""}}, {{"BSSID", "SA", "DA", ""}}, {{"DA", "BSSID", "SA", ""}}, {{"RA", "TA", "DA", "SA"}}};
 
+// What a data frame does beside carrying data: two bits of its subtype (802.11 table 9-1).
+constexpr std::array<std::string_view, 4> wireless_contention_free = {"", "Ack", "Poll", "Ack/Poll"};
+
 void add_wireless_header(Line& line, Bytes b, unsigned systems, bool quality_of_service) {
   constexpr std::array<std::size_t, 4> address_at = {4, 10, 16, 24};
-  if (quality_of_service) line.add("CF +QoS ");
+  const std::string_view also = wireless_contention_free[b.u8(0) >> 4U & 3U];
+  if (quality_of_service || !also.empty()) line.add("CF {}{} ", also, quality_of_service ? "+QoS" : "");
   const auto& names = wireless_addresses[systems].names;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i].empty()) continue;
