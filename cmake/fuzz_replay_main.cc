@@ -91,7 +91,9 @@ class Mutator {
     const auto end_of_run = here + static_cast<std::ptrdiff_t>(run);
     switch (below(8)) {
       case 0: flip_bit(input); break;
-      case 1: if (at < input.size()) input[at] = byte(); break;
+      case 1:
+        if (at < input.size()) input[at] = byte();
+        break;
       case 2: overwrite_number(input, at); break;
       case 3: input.erase(here, end_of_run); break;
       case 4: input.insert(here, 1 + below(16), byte()); break;

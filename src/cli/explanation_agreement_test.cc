@@ -98,7 +98,8 @@ std::vector<std::string> segments_of(const timeline::Timeline& timeline) {
   std::vector<std::string> segments;
   for (const auto s : timeline.connections.front().segments) {
     const auto& segment = timeline.segments[s];
-    segments.push_back(std::string(segment.from == opener ? "C>S[" : "S>C[") + wire::to_string(segment.tcp.flags) + "]");
+    segments.push_back(std::string(segment.from == opener ? "C>S[" : "S>C[") + wire::to_string(segment.tcp.flags) +
+                       "]");
   }
   return segments;
 }
@@ -106,9 +107,10 @@ std::vector<std::string> segments_of(const timeline::Timeline& timeline) {
 // "C:CLOSE>SYN_SENT>ESTABLISHED ; S:..." -> the walk of one end, in our spelling. To that tracepoint the entry of a closed
 // socket (FIN-WAIT-2, TIME-WAIT) is CLOSE, to us it is still there: a last CLOSE is left out on both sides.
 std::vector<std::string> walk_of_row(const TableRow& row, char end) {
-  const std::map<std::string, std::string> spelling = {
-      {"CLOSE", "CLOSED"},          {"SYN_SENT", "SYN-SENT"},       {"SYN_RECV", "SYN-RECEIVED"}, {"FIN_WAIT1", "FIN-WAIT-1"},
-      {"FIN_WAIT2", "FIN-WAIT-2"},  {"CLOSE_WAIT", "CLOSE-WAIT"},   {"LAST_ACK", "LAST-ACK"},     {"TIME_WAIT", "TIME-WAIT"}};
+  const std::map<std::string, std::string> spelling = {{"CLOSE", "CLOSED"},          {"SYN_SENT", "SYN-SENT"},
+                                                       {"SYN_RECV", "SYN-RECEIVED"}, {"FIN_WAIT1", "FIN-WAIT-1"},
+                                                       {"FIN_WAIT2", "FIN-WAIT-2"},  {"CLOSE_WAIT", "CLOSE-WAIT"},
+                                                       {"LAST_ACK", "LAST-ACK"},     {"TIME_WAIT", "TIME-WAIT"}};
   std::vector<std::string> walk;
   for (const auto& part : split(row.at("states"), " ; ")) {
     if (part.size() < 2 || part[0] != end || part[1] != ':') continue;
@@ -198,7 +200,8 @@ TEST(ExplanationAgreement, same_experiments_same_segments_states_counters_and_re
     for (const auto& [end, side] : {std::pair('C', opener), std::pair('S', listener)}) {
       const auto their_walk = walk_of_row(row, end), our_walk = walk_of(connection, side);
       if (our_walk.empty()) continue;
-      EXPECT_TRUE(one_begins_the_other(their_walk, our_walk)) << end << ": " << joined(their_walk) << "\n   " << joined(our_walk);
+      EXPECT_TRUE(one_begins_the_other(their_walk, our_walk))
+          << end << ": " << joined(their_walk) << "\n   " << joined(our_walk);
     }
     if (theirs.size() == ours.size()) expect_same_counters(row, outcome.recording);
     expect_same_reset(row, explained);

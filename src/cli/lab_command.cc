@@ -44,7 +44,7 @@ constexpr int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
 class StopOnSignals {
  public:
   StopOnSignals() {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = request_stop;
     for (std::size_t i = 0; i < std::size(ending_signals); ++i) {
       sigaction(ending_signals[i], nullptr, &previous_[i]);
@@ -58,7 +58,7 @@ class StopOnSignals {
   }
 
  private:
-  struct sigaction previous_[std::size(ending_signals)] {};
+  struct sigaction previous_[std::size(ending_signals)]{};
 };
 
 // ---- the steps of the command
@@ -68,8 +68,10 @@ std::string list(const std::vector<lab::Scenario>& scenarios, explain::Language 
   for (const auto& scenario : scenarios) name_columns = std::max(name_columns, base::display_width(scenario.name));
   std::string out;
   for (const auto& scenario : scenarios) {
-    const auto& title = language == explain::Language::zh && !scenario.title_zh.empty() ? scenario.title_zh : scenario.title;
-    out += fmt::format("{}  {}\n", base::fit(base::escape_controls(scenario.name), name_columns), base::escape_controls(title));
+    const auto& title =
+        language == explain::Language::zh && !scenario.title_zh.empty() ? scenario.title_zh : scenario.title;
+    out += fmt::format("{}  {}\n", base::fit(base::escape_controls(scenario.name), name_columns),
+                       base::escape_controls(title));
   }
   return out;
 }
@@ -82,7 +84,8 @@ int report_outcomes(const std::vector<lab::Outcome>& outcomes) {
   for (const auto& outcome : outcomes) {
     if (!outcome.error) continue;
     const auto& error = *outcome.error;
-    if (status == 0 || status == base::exit_status(base::ErrorKind::expectation)) status = base::exit_status(error.kind);
+    if (status == 0 || status == base::exit_status(base::ErrorKind::expectation))
+      status = base::exit_status(error.kind);
     if (std::ranges::find(said, error.message) != said.end()) continue;
     said.push_back(error.message);
     report(error);
@@ -118,7 +121,8 @@ int run_lab(const LabOptions& options, Context& context) {
   const auto recordings = take_recordings(outcomes);
   const auto explained = explain_all(recordings);
   if (options.view.form == Form::tcpdump) {
-    for (const auto& recording : recordings) PacketLines(options.view, context).print(recording);
+    PacketLines lines(options.view, context);
+    for (const auto& recording : recordings) lines.print(recording);
   } else if (!recordings.empty() || options.view.form == Form::json) {
     show(explained, options.view.form, context);
   }
@@ -134,10 +138,12 @@ int run_lab(const LabOptions& options, Context& context) {
 }  // namespace
 
 void add_lab_command(CLI::App& app, Settings& settings, Command& chosen) {
-  auto* lab = app.add_subcommand("lab", "Experiments on this machine's own kernel: the seven questions, or those you name");
+  auto* lab =
+      app.add_subcommand("lab", "Experiments on this machine's own kernel: the seven questions, or those you name");
   const auto options = std::make_shared<LabOptions>();
-  lab->add_option("SCENARIO", options->words,
-                  "Names (2-close/server-closes), folders (2-close), questions (1 to 7) or files (x.tcp); all if none is given");
+  lab->add_option(
+      "SCENARIO", options->words,
+      "Names (2-close/server-closes), folders (2-close), questions (1 to 7) or files (x.tcp); all if none is given");
   lab->add_flag("--list", options->list, "Only name the scenarios");
   lab->add_option("-w,--write", options->write_to, "Write the recordings there, for Wireshark, tcpdump and tcpwhy read")
       ->option_text("FILE.pcapng");

@@ -8,7 +8,6 @@
 
 #include "cli/command.h"
 
-
 namespace tcpwhy::cli {
 
 std::size_t Context::width() const { return width_of(settings, environment(), terminal_columns(STDOUT_FILENO)); }
@@ -39,13 +38,11 @@ void add_help_command(CLI::App& app, Command& chosen) {
   help->callback([&app, &chosen, topic] {
     const std::string name = topic->count() > 0 ? topic->as<std::string>() : std::string();
     chosen = [&app, name](Context& context) {
-      if (name.empty()) {
-        context.out.write(app.help());
-        return 0;
-      }
-      const auto* about = find_command(app, name);
+      const auto* about = name.empty() ? &app : find_command(app, name);
       if (about == nullptr) return report(no_such_command(name));
-      context.out.write(about->help(app.get_name()));
+      // Not App::help(): that is the help of the command that was chosen, of "help" itself.
+      const auto title = name.empty() ? app.get_name() : fmt::format("{} {}", app.get_name(), name);
+      context.out.write(app.get_formatter()->make_help(about, title, CLI::AppFormatMode::Normal));
       return 0;
     };
   });
@@ -55,11 +52,6 @@ void add_help_command(CLI::App& app, Command& chosen) {
 const CLI::App* named_command(const CLI::App& app) {
   const auto named = app.get_subcommands();
   return named.empty() ? nullptr : named.front();
-}
-
-std::string help_of(const CLI::App& app) {
-  const auto* command = named_command(app);
-  return command == nullptr ? app.help() : command->help(app.get_name());
 }
 
 base::Error usage_error(const CLI::App& app, const CLI::ParseError& mistake) {
@@ -92,7 +84,7 @@ int run_program(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    context.out.write(help_of(app));
+    context.out.write(app.help());
     return 0;
   } catch (const CLI::CallForVersion& version) {
     context.out.write(fmt::format("{}\n", version.what()));

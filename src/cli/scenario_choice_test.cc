@@ -15,8 +15,7 @@ lab::Scenario scenario(std::string name, std::vector<int> asks) {
 const std::vector<lab::Scenario>& house() {
   static const std::vector<lab::Scenario> scenarios = {scenario("1-open/handshake", {1}),
                                                        scenario("2-close/server-closes", {2, 6}),
-                                                       scenario("2-close/shutdown", {2}),
-                                                       scenario("20-other/x", {})};
+                                                       scenario("2-close/shutdown", {2}), scenario("20-other/x", {})};
   return scenarios;
 }
 

@@ -70,8 +70,7 @@ void add_settings(CLI::App& app, Settings& settings) {
       app, "--color", settings.color,
       Choices<ColorWhen>{{"auto", ColorWhen::automatic}, {"always", ColorWhen::always}, {"never", ColorWhen::never}},
       "Colours (default: auto, on a terminal)");
-  app.add_flag_callback(
-      "--no-color", [&settings] { settings.color = ColorWhen::never; }, "The same as --color never");
+  app.add_flag_callback("--no-color", [&settings] { settings.color = ColorWhen::never; }, "The same as --color never");
   app.add_option_function<std::string>(
          "--width",
          [&settings](const std::string& given) {

@@ -56,9 +56,7 @@ void show(std::span<const explain::Explained> explained, Form form, Context& con
   context.out.write(render::lab_report(explained, options));
 }
 
-void PacketLines::print(const render::TcpdumpPacket& packet) {
-  context_.out.write(printer_.print(packet).text + '\n');
-}
+void PacketLines::print(const render::TcpdumpPacket& packet) { context_.out.write(printer_.print(packet).text + '\n'); }
 
 void PacketLines::print(const recording::Recording& recording) {
   for (const auto& event : recording.events) {

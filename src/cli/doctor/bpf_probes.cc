@@ -161,8 +161,7 @@ Probe reset_reasons(const std::optional<std::string>& btf) {
     return probe;
   }
   probe.answer = Answer::no;
-  probe.found = {"neither the tracepoint's format nor the kernel's types have one",
-                 "跟踪点格式和内核类型信息中都没有"};
+  probe.found = {"neither the tracepoint's format nor the kernel's types have one", "跟踪点格式和内核类型信息中都没有"};
   probe.more = {"Linux 6.10 or newer; without it the reason is derived", "需要 Linux 6.10 或更新；否则原因由推导得出"};
   return probe;
 }

@@ -47,7 +47,7 @@ std::string try_ptrace() {
     int status = 0;
     ptrace(PTRACE_INTERRUPT, child, nullptr, nullptr);
     waitpid(child, &status, __WALL);
-    struct __ptrace_syscall_info info {};
+    struct __ptrace_syscall_info info{};
     if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info) < 0) {
       wrong = fmt::format("PTRACE_GET_SYSCALL_INFO: {}", std::strerror(errno));
     }
@@ -59,12 +59,13 @@ std::string try_ptrace() {
 
 Probe ptrace_of_children() {
   const auto wrong = try_ptrace();
-  Probe probe{.id = "ptrace",
-              .title = {"ptrace", "ptrace"},
-              .answer = wrong.empty() ? Answer::yes : Answer::no,
-              .found = {"a child was seized and told its system call", "已附着子进程并读到其系统调用"},
-              .needed_for = {"the calls of a program that is started under the trace", "跟踪由本程序启动的程序的系统调用"},
-              .more = {}};
+  Probe probe{
+      .id = "ptrace",
+      .title = {"ptrace", "ptrace"},
+      .answer = wrong.empty() ? Answer::yes : Answer::no,
+      .found = {"a child was seized and told its system call", "已附着子进程并读到其系统调用"},
+      .needed_for = {"the calls of a program that is started under the trace", "跟踪由本程序启动的程序的系统调用"},
+      .more = {}};
   if (!wrong.empty()) {
     probe.found = {wrong, wrong};
     probe.more = {"in a container: --cap-add SYS_PTRACE; the kernel must be 5.3 or newer",

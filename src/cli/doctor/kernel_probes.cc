@@ -29,13 +29,15 @@ Probe tick() {
   const double tick_ms = static_cast<double>(tick_ns) / 1e6;
   const long hz = tick_ns > 0 ? 1'000'000'000 / tick_ns : 0;
   const auto found = fmt::format("HZ = {} ({} ms)", hz, tick_ms);
-  return {.id = "tick",
-          .title = {"timer tick", "定时器节拍"},
-          .answer = Answer::fact,
-          .found = {found, found},
-          .needed_for = {fmt::format("TCP's timers count ticks: a delayed ACK may leave {} ms later than its delay says", tick_ms),
-                         fmt::format("TCP 定时器按节拍计数：延迟 ACK 可能比标称时间晚 {} ms 发出", tick_ms)},
-          .more = {}};
+  return {
+      .id = "tick",
+      .title = {"timer tick", "定时器节拍"},
+      .answer = Answer::fact,
+      .found = {found, found},
+      .needed_for = {fmt::format("TCP's timers count ticks: a delayed ACK may leave {} ms later than its delay says",
+                                 tick_ms),
+                     fmt::format("TCP 定时器按节拍计数：延迟 ACK 可能比标称时间晚 {} ms 发出", tick_ms)},
+      .more = {}};
 }
 
 }  // namespace

@@ -186,19 +186,29 @@ struct Inside {
 
 const std::vector<Inside>& inside_rows() {
   static const std::vector<Inside> rows = {
-      {"capture", "sandbox_packets", {"packets in the sandbox", "沙箱内抓包"},
+      {"capture",
+       "sandbox_packets",
+       {"packets in the sandbox", "沙箱内抓包"},
        {"a handshake over lo was captured, with stamps in nanoseconds", "抓到了 lo 上的握手，时间戳精确到纳秒"},
        {"the packets of tcpwhy lab", "tcpwhy lab 的数据包"}},
-      {"sock_diag", "sock_diag", {"socket states (sock_diag)", "套接字状态 (sock_diag)"},
+      {"sock_diag",
+       "sock_diag",
+       {"socket states (sock_diag)", "套接字状态 (sock_diag)"},
        {"the kernel told the state of our connection", "内核报告了连接的状态"},
        {"both ends' states, orphans and TIME-WAIT among them", "两端状态，包括孤儿套接字和 TIME-WAIT"}},
-      {"tcp_info", "tcp_info", {"TCP_INFO", "TCP_INFO"},
+      {"tcp_info",
+       "tcp_info",
+       {"TCP_INFO", "TCP_INFO"},
        {"read", "可读"},
        {"timers and options of a connection", "连接的定时器和选项"}},
-      {"counters", "counters", {"TCP counters (MIB)", "TCP 计数器 (MIB)"},
+      {"counters",
+       "counters",
+       {"TCP counters (MIB)", "TCP 计数器 (MIB)"},
        {"they moved with a handshake", "随握手变化"},
        {"telling apart resets that look the same on the wire", "区分线上看起来相同的复位"}},
-      {"sock_destroy", "sock_destroy", {"SOCK_DESTROY (ss -K)", "SOCK_DESTROY (ss -K)"},
+      {"sock_destroy",
+       "sock_destroy",
+       {"SOCK_DESTROY (ss -K)", "SOCK_DESTROY (ss -K)"},
        {"the kernel closed a connection when asked", "内核按要求关闭了连接"},
        {"experiments in which an administrator kills a connection", "管理员强行断开连接的实验"}},
   };
@@ -224,8 +234,9 @@ void examine_sandbox(std::vector<Probe>& probes) {
                 .needed_for = {"tcpwhy lab", "tcpwhy lab"},
                 .more = {}};
   base::Result<lab::Bytes> looked = base::fail(base::ErrorKind::system, "");
-  auto made = lab::Sandbox::start({.name = "doctor", .wall_limit = std::chrono::seconds(10), .keep_fds = {}, .on_progress = {}},
-                                  [](lab::Workplace&) { return look_around(); });
+  auto made =
+      lab::Sandbox::start({.name = "doctor", .wall_limit = std::chrono::seconds(10), .keep_fds = {}, .on_progress = {}},
+                          [](lab::Workplace&) { return look_around(); });
   if (!made) {
     sandbox.answer = Answer::no;
     sandbox.found = {made.error().message, made.error().message};
@@ -243,8 +254,12 @@ void examine_sandbox(std::vector<Probe>& probes) {
   auto wrong = parse_lines(*looked);
   for (const auto& row : inside_rows()) {
     const auto& what = wrong[row.key];
-    Probe probe{.id = row.id, .title = row.title, .answer = what.empty() ? Answer::yes : Answer::no,
-                .found = what.empty() ? row.found : Words{what, what}, .needed_for = row.needed_for, .more = {}};
+    Probe probe{.id = row.id,
+                .title = row.title,
+                .answer = what.empty() ? Answer::yes : Answer::no,
+                .found = what.empty() ? row.found : Words{what, what},
+                .needed_for = row.needed_for,
+                .more = {}};
     if (!what.empty() && std::string_view(row.key) == "sock_destroy") {
       probe.more = {"a kernel built with CONFIG_INET_DIAG_DESTROY", "需要以 CONFIG_INET_DIAG_DESTROY 编译的内核"};
     }

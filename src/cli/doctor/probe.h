@@ -22,12 +22,12 @@ enum class Answer : std::uint8_t { yes, no, partly, fact };
 std::string_view name(Answer answer);  // "yes", as JSON has it
 
 struct Probe {
-  std::string id;   // stable, for JSON: "user_namespaces"
+  std::string id;  // stable, for JSON: "user_namespaces"
   Words title;
   Answer answer = Answer::fact;
-  Words found;      // what was seen when it was tried
+  Words found;  // what was seen when it was tried
   Words needed_for;
-  Words more;       // how to get it; empty where nothing is missing
+  Words more;  // how to get it; empty where nothing is missing
 };
 
 // In the order in which they are shown. Takes some tens of milliseconds. The process must be single-threaded (it forks), and

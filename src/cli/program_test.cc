@@ -1,0 +1,287 @@
+// The program as its users meet it: command lines of a shell, their output and exit status.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string slurp(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+struct Ran {
+  int status = -1;  // as a shell shows it: 128 + the signal that killed it
+  std::string out, err;
+};
+
+// A folder for the files of a test, gone afterwards; everybody may read what is in it.
+class Program : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "tcpwhy-test-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    fs::permissions(folder_, fs::perms(0755));
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  [[nodiscard]] std::string file(const std::string& name) const { return folder_ / name; }
+  [[nodiscard]] std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(file(name)) << text;
+    return file(name);
+  }
+
+  // `command` in a shell, in which $tcpwhy is the program.
+  Ran sh(const std::string& command) {
+    const auto out = file("out"), err = file("err");
+    const auto line = fmt::format("tcpwhy='{}'; unset COLUMNS LC_ALL LC_MESSAGES LANG; {{ {} ; }} >{} 2>{} </dev/null",
+                                  TCPWHY_PROGRAM, command, out, err);
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(out), slurp(err)};
+  }
+
+  // Whether experiments can run here; they cannot in some containers.
+  bool has_lab() {
+    const auto ran = sh("$tcpwhy lab 1-open/handshake");
+    if (ran.status != 4) return true;
+    why_no_lab_ = ran.err;
+    return false;
+  }
+
+  fs::path folder_;
+  std::string why_no_lab_;
+};
+
+#define NEEDS_LAB() \
+  if (!has_lab()) GTEST_SKIP() << why_no_lab_
+
+// ---- usage: exit status 2, one line, a hint
+
+TEST_F(Program, mistakes_in_the_arguments_are_usage_errors) {
+  for (const auto* arguments :
+       {"", "nonsense", "lab --nonsense", "lab -o nonsense", "read", "read x y", "lab --lang fr", "lab --width 3",
+        "lab no-such-scenario", "lab --ipv6 --v4-mapped", "help nonsense"}) {
+    const auto ran = sh(fmt::format("$tcpwhy {}", arguments));
+    EXPECT_EQ(ran.status, 2) << arguments << ran.err;
+    if (*arguments != '\0') {
+      EXPECT_TRUE(ran.err.starts_with("tcpwhy: error: ")) << arguments << ran.err;
+      EXPECT_NE(ran.err.find("tcpwhy: hint: "), std::string::npos) << arguments << ran.err;
+    }
+  }
+}
+
+TEST_F(Program, help_and_version_go_to_standard_output) {
+  for (const auto* command : {"lab", "server", "client", "read", "doctor"}) {
+    const auto ran = sh(fmt::format("$tcpwhy help {}", command));
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_NE(ran.out.find(fmt::format("Usage: tcpwhy {} ", command)), std::string::npos) << ran.out;
+    EXPECT_EQ(sh(fmt::format("$tcpwhy {} --help", command)).out, ran.out);
+    EXPECT_NE(sh("$tcpwhy help").out.find(fmt::format("\n  {} ", command)), std::string::npos);
+  }
+  EXPECT_EQ(sh("$tcpwhy --version").out, "tcpwhy " TCPWHY_VERSION "\n");
+}
+
+// ---- unreadable input: exit status 3, what could be read is shown
+
+TEST_F(Program, an_input_that_cannot_be_read_has_status_3) {
+  for (const auto& input :
+       {std::string("/nonexistent.pcap"), std::string("/dev/null"), write("text", "no capture at all\n")}) {
+    for (const auto* form : {"text", "tcpdump", "json"}) {
+      const auto ran = sh(fmt::format("$tcpwhy read -o {} {}", form, input));
+      EXPECT_EQ(ran.status, 3) << input;
+      EXPECT_EQ(ran.out, "") << input;
+      EXPECT_EQ(std::ranges::count(ran.err.substr(0, ran.err.find("tcpwhy: hint")), '\n'), 1) << ran.err;
+    }
+  }
+}
+
+TEST_F(Program, a_capture_that_is_cut_shows_what_is_left_of_it) {
+  NEEDS_LAB();
+  ASSERT_EQ(sh("$tcpwhy lab 1-open/handshake -w " + file("whole.pcapng")).status, 0);
+  fs::resize_file(file("whole.pcapng"), fs::file_size(file("whole.pcapng")) - 10);
+  for (const auto* form : {"text", "tcpdump", "json"}) {
+    const auto ran = sh(fmt::format("$tcpwhy read -o {} {}", form, file("whole.pcapng")));
+    EXPECT_EQ(ran.status, 3) << form;
+    EXPECT_NE(ran.out, "") << form;
+    EXPECT_TRUE(ran.err.starts_with("tcpwhy: error: ")) << ran.err;
+  }
+}
+
+// ---- a reader that goes away, a disk that is full
+
+TEST_F(Program, a_closed_pipe_ends_it_quietly) {
+  const auto ran = sh("{ $tcpwhy doctor -o json; echo status $? >&2; } | true");
+  EXPECT_EQ(ran.err, "status 0\n");
+}
+
+TEST_F(Program, a_full_disk_is_said) {
+  const auto ran = sh("$tcpwhy help >/dev/full");
+  EXPECT_EQ(ran.status, 4);
+  EXPECT_EQ(ran.err, "tcpwhy: error: writing the output: No space left on device\n");
+}
+
+// ---- lab
+
+TEST_F(Program, a_recording_read_back_shows_what_the_live_run_showed) {
+  NEEDS_LAB();
+  const auto live = sh("$tcpwhy lab -w " + file("x.pcapng"));
+  ASSERT_EQ(live.status, 0) << live.err;
+  EXPECT_EQ(sh("$tcpwhy read " + file("x.pcapng")).out, live.out);
+  const auto packets = sh("TZ=UTC $tcpwhy read -o tcpdump " + file("x.pcapng")).out;
+  EXPECT_GT(std::ranges::count(packets, '\n'), 100);
+  if (sh("command -v tcpdump").status == 0) {
+    EXPECT_EQ(packets, sh("TZ=UTC tcpdump -n -r " + file("x.pcapng") + " 2>/dev/null").out);
+  }
+}
+
+TEST_F(Program, json_is_one_document_whatever_the_language) {
+  NEEDS_LAB();
+  const auto english = nlohmann::json::parse(sh("$tcpwhy lab 5 -o json").out);
+  const auto chinese = nlohmann::json::parse(sh("LC_ALL=zh_CN.UTF-8 $tcpwhy lab 5 -o json").out);
+  EXPECT_EQ(english.at("language"), "en");
+  EXPECT_EQ(chinese.at("language"), "zh");
+  EXPECT_EQ(english.at("recordings").size(), chinese.at("recordings").size());
+}
+
+TEST_F(Program, a_line_that_does_not_hold_is_shown_beside_what_happened) {
+  NEEDS_LAB();
+  const auto path =
+      write("wrong.tcp", "title Wrong\n\nserver listen(9999)\nclient connect(server)\nclient send(\"hi\") ! EPIPE\n");
+  const auto ran = sh("$tcpwhy lab " + path);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_NE(ran.err.find(path + ":5: expected ! EPIPE, but "), std::string::npos) << ran.err;
+  EXPECT_NE(ran.out.find("EPIPE"), std::string::npos) << ran.out;
+}
+
+TEST_F(Program, a_mistake_in_a_scenario_names_line_and_column) {
+  const auto path = write("typo.tcp", "title Typo\n\nserver listne(9999)\n");
+  const auto ran = sh("$tcpwhy lab " + path);
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_TRUE(ran.err.starts_with("tcpwhy: error: " + path + ":3:8: ")) << ran.err;
+}
+
+// What a user without privileges sees of a run: rules, and which experiment they were found in.
+std::vector<std::string> findings_of(const std::string& document) {
+  std::vector<std::string> findings;
+  for (const auto& recording : nlohmann::json::parse(document).at("recordings")) {
+    for (const auto& finding : recording.at("findings")) {
+      findings.push_back(fmt::format("{} {}", recording.at("provenance").at("title").get<std::string>(),
+                                     finding.at("rule").get<std::string>()));
+    }
+  }
+  std::ranges::sort(findings);
+  return findings;
+}
+
+TEST_F(Program, without_root_the_same_is_found) {
+  NEEDS_LAB();
+  if (getuid() != 0) GTEST_SKIP() << "not root: there is nothing to compare with";
+  fs::copy_file(TCPWHY_PROGRAM, file("tcpwhy"));  // the build folder may be closed to others
+  const auto as_nobody = sh("su nobody -s /bin/sh -c '" + file("tcpwhy") + " lab -o json'");
+  if (as_nobody.status == 4) GTEST_SKIP() << as_nobody.err;
+  ASSERT_EQ(as_nobody.status, 0) << as_nobody.err;
+  EXPECT_EQ(findings_of(as_nobody.out), findings_of(sh("$tcpwhy lab -o json").out));
+}
+
+TEST_F(Program, who_ignores_sigpipe_sees_the_same) {
+  NEEDS_LAB();
+  const auto ran = sh("trap '' PIPE; $tcpwhy lab 7");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+}
+
+TEST_F(Program, refused_namespaces_say_which_setting_and_how_to_go_on) {
+  const auto setting = std::string("/proc/sys/user/max_net_namespaces");
+  if (sh("unshare -Ur sh -c 'echo 0 >" + setting + "'").status != 0) GTEST_SKIP() << "cannot forbid namespaces here";
+  const auto ran = sh("unshare -Ur sh -c 'echo 0 >" + setting + "; " TCPWHY_PROGRAM " lab 1'");
+  EXPECT_EQ(ran.status, 4) << ran.err;
+  EXPECT_NE(ran.err.find("user.max_net_namespaces = 0"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("tcpwhy: hint: "), std::string::npos) << ran.err;
+  EXPECT_EQ(std::ranges::count(ran.err, '\n'), 2) << "once, not once for every experiment: " << ran.err;
+}
+
+// Processes whose environment has this line.
+std::vector<int> processes_with(const std::string& environment_line) {
+  std::vector<int> pids;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const auto name = entry.path().filename().string();
+    if (!std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) continue;
+    if (slurp(entry.path() / "environ").find(environment_line) != std::string::npos) pids.push_back(std::stoi(name));
+  }
+  return pids;
+}
+
+TEST_F(Program, an_interrupt_leaves_nothing_behind) {
+  NEEDS_LAB();
+  const auto mark = "TCPWHY_TEST_MARK=" + folder_.filename().string();
+  const auto path = write(
+      "waits.tcp",
+      "title Waits\nlimit 40s\nlimit step 30s\n\nserver listen(9999)\nserver accept() ...\nserver ... accept() = 1\n");
+  // The signal is sent once processes of the experiment are there, beside the program and the grep that looks for them.
+  const auto ran = sh("export " + mark + "; $tcpwhy lab " + path + " & pid=$!; until [ \"$(grep -l -a -s " + mark +
+                      " /proc/[0-9]*/environ | wc -l)\" -ge 4 ]; do :; done; kill -TERM $pid; wait $pid");
+  EXPECT_EQ(ran.status, 128 + SIGTERM) << ran.err;
+  EXPECT_EQ(processes_with(mark), std::vector<int>());
+}
+
+// ---- doctor
+
+TEST_F(Program, doctor_answers_every_question_in_both_languages) {
+  const auto english = nlohmann::json::parse(sh("$tcpwhy doctor -o json").out);
+  const auto chinese = nlohmann::json::parse(sh("$tcpwhy doctor -o json --lang zh").out);
+  EXPECT_EQ(english.at("schema"), "tcpwhy-doctor/1");
+  ASSERT_EQ(english.at("probes").size(), chinese.at("probes").size());
+  for (std::size_t i = 0; i < english.at("probes").size(); ++i) {
+    const auto& one = english.at("probes").at(i);
+    EXPECT_EQ(one.at("id"), chinese.at("probes").at(i).at("id"));
+    EXPECT_NE(one.at("needed_for"), "") << one.at("id");
+    EXPECT_NE(one.at("found"), "") << one.at("id");
+    EXPECT_NE(chinese.at("probes").at(i).at("found"), "") << one.at("id");
+    EXPECT_TRUE(one.at("answer") != "no" || one.contains("how_to_get_it")) << one.at("id");
+  }
+}
+
+// ---- by hand
+
+// A port that nobody listens on now.
+std::uint16_t free_port() {
+  const base::UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (bind(fd.get(), generic, size) != 0 || getsockname(fd.get(), generic, &size) != 0) return 0;
+  return ntohs(address.sin_port);
+}
+
+TEST_F(Program, server_and_client_work_from_a_pipe) {
+  const auto server = sh(fmt::format("printf 'help\\nquit\\n' | $tcpwhy server 127.0.0.1:{}", free_port()));
+  EXPECT_EQ(server.status, 0) << server.err;
+  EXPECT_NE(server.out.find("listen("), std::string::npos) << server.out;
+  const auto client = sh("$tcpwhy client 127.0.0.1 1");
+  EXPECT_EQ(client.status, 0) << client.err;
+  EXPECT_NE(client.out.find("= -1 ECONNREFUSED (Connection refused)"), std::string::npos) << client.out;
+}
+
+}  // namespace
+}  // namespace tcpwhy::cli
