@@ -15,7 +15,7 @@ DissectedPacket dissect_whole(LinkType link_type, const ByteString& frame) {
   return dissect(link_type, frame, frame.size());
 }
 
-// The segment of TcpFields{} with the payload "hello", whatever carried it.
+// The segment of TcpFields{} with the payload "hello", whatever carried it. The frame must still live.
 void expect_hello(const DissectedPacket& packet, const char* what = "") {
   SCOPED_TRACE(what);
   ASSERT_EQ(packet.kind, Dissection::tcp);
@@ -49,7 +49,8 @@ TEST(Flags, spelling_is_tcpdumps) {
 // --- IP --------------------------------------------------------------------------------------------------------
 
 TEST(Dissect, ipv4_fields) {
-  const auto packet = dissect_whole(LinkType::raw, ipv4({.type_of_service = 3, .ttl = 17, .id = 77}, hello));
+  const ByteString frame = ipv4({.type_of_service = 3, .ttl = 17, .id = 77}, hello);
+  const auto packet = dissect_whole(LinkType::raw, frame);
   expect_hello(packet);
   EXPECT_EQ(to_string(packet.segment.source), "192.0.2.1:40000");
   EXPECT_EQ(to_string(packet.segment.destination), "198.51.100.7:9999");
@@ -59,7 +60,8 @@ TEST(Dissect, ipv4_fields) {
 }
 
 TEST(Dissect, ipv6_fields) {
-  const auto packet = dissect_whole(LinkType::raw, ipv6({.traffic_class = 0xfe, .hop_limit = 255}, hello));
+  const ByteString frame = ipv6({.traffic_class = 0xfe, .hop_limit = 255}, hello);
+  const auto packet = dissect_whole(LinkType::raw, frame);
   expect_hello(packet);
   EXPECT_EQ(to_string(packet.segment.source), "[2001:db8::1]:40000");
   EXPECT_EQ(to_string(packet.segment.destination), "[2001:db8::2]:9999");
@@ -125,8 +127,7 @@ TEST(Dissect, malformed_keeps_what_could_be_read) {
 }
 
 TEST(Dissect, only_the_first_fragment_has_ports) {
-  const auto first = dissect_whole(LinkType::raw, ipv4({.fragment = 0x2000}, hello));
-  expect_hello(first);
+  expect_hello(dissect_whole(LinkType::raw, ipv4({.fragment = 0x2000}, hello)));
   const auto later = dissect_whole(LinkType::raw, ipv4({.fragment = 0x0003}, text("more bytes")));
   EXPECT_EQ(later.kind, Dissection::fragment);
   EXPECT_EQ(to_string(later.segment.source), "192.0.2.1:0");
