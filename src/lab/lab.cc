@@ -66,7 +66,11 @@ Outcome outcome_of(const Scenario& scenario, base::Result<Bytes> result) {
 class Run {
  public:
   Run(std::span<const Scenario> scenarios, const RunOptions& options, const OnFinished& on_finished)
-      : scenarios_(scenarios), options_(options), on_finished_(on_finished), outcomes_(scenarios.size()) {
+      : scenarios_(scenarios),
+        options_(options),
+        on_finished_(on_finished),
+        outcomes_(scenarios.size()),
+        attempts_(scenarios.size()) {
     const unsigned cpus = std::max(1U, std::thread::hardware_concurrency());
     parallel_ = options.parallel != 0 ? options.parallel : cpus * parallel_per_cpu;
   }
@@ -93,6 +97,7 @@ class Run {
 
   void start(std::size_t index) {
     const Scenario& scenario = scenarios_[index];
+    ++attempts_[index];
     SandboxOptions options;
     options.name = scenario.name;
     options.wall_limit = scenario.limit + sandbox_grace;
@@ -110,8 +115,18 @@ class Run {
 
   std::list<Job>::iterator finish(std::list<Job>::iterator job) {
     if (!job->sandbox.pump(base::MonotonicClock::now())) return std::next(job);
-    outcomes_[job->index] = outcome_of(scenarios_[job->index], job->sandbox.wait());
-    return running_.erase(job);
+    const std::size_t index = job->index;
+    Outcome outcome = outcome_of(scenarios_[index], job->sandbox.wait());
+    job = running_.erase(job);
+    const bool upset = outcome.error && outcome.error->kind == base::ErrorKind::expectation;
+    if (upset && attempts_[index] < scenarios_[index].attempts && !stopped(options_)) {
+      start(index);
+      return job;
+    }
+    if (scenarios_[index].attempts > 1)
+      outcome.recording.provenance.settings["attempt"] = fmt::format("{}", attempts_[index]);
+    outcomes_[index] = std::move(outcome);
+    return job;
   }
 
   // Outcomes in the order of the scenarios.
@@ -146,6 +161,7 @@ class Run {
   const RunOptions& options_;
   const OnFinished& on_finished_;
   std::vector<std::optional<Outcome>> outcomes_;
+  std::vector<unsigned> attempts_;  // made so far
   std::list<Job> running_;
   std::size_t parallel_ = 1, next_ = 0, told_ = 0;
 };

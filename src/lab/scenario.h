@@ -208,8 +208,10 @@ struct Scenario {
   recording::WireKind wire = recording::WireKind::loopback;
   std::vector<Delay> delays;  // link only
   std::vector<Setting> settings;
-  base::Duration limit = std::chrono::seconds(20);          // of the whole scenario
-  base::Duration step_limit = std::chrono::seconds(5);      // of each line
+  base::Duration limit = std::chrono::seconds(20);      // of the whole scenario
+  base::Duration step_limit = std::chrono::seconds(5);  // of each line
+  unsigned attempts =
+      1;  // runs at most, until one holds: for experiments whose timing the load of the machine can upset
   std::vector<std::string> ends;                            // "server", "client", in order of appearance
   std::map<std::string, std::vector<std::string>> threads;  // of an end, beyond its first: "client.reader"
   std::map<std::string, std::string> forked_from;           // an end that fork() makes -> its parent

@@ -111,7 +111,7 @@ class FileParser {
     std::string_view name;
     ReadHeader read;
   };
-  static constexpr std::size_t header_count = 7;
+  static constexpr std::size_t header_count = 8;
   static const HeaderRow headers[header_count];
 
   // False if the line is no header.
@@ -197,6 +197,15 @@ class FileParser {
     return {};
   }
 
+  Parsed<void> read_attempts(Cursor& cursor) {
+    const auto number = parse_number(cursor.peek().text);
+    if (!number || *number < 1 || *number > ScenarioLimits::attempts)
+      return cursor.expected(fmt::format("a number of attempts (1 to {})", ScenarioLimits::attempts));
+    scenario_.attempts = static_cast<unsigned>(*number);
+    cursor.next();
+    return {};
+  }
+
   Parsed<void> read_end(Cursor& cursor) {
     if (!syntax::is_end_name(cursor.peek().text)) return cursor.expected("the name of an end");
     const std::string name = cursor.next().text;
@@ -232,9 +241,9 @@ class FileParser {
 };
 
 const FileParser::HeaderRow FileParser::headers[] = {
-    {"asks", &FileParser::read_asks},   {"role", &FileParser::read_role},   {"wire", &FileParser::read_wire},
-    {"delay", &FileParser::read_delay}, {"set", &FileParser::read_setting}, {"limit", &FileParser::read_limit},
-    {"end", &FileParser::read_end},
+    {"asks", &FileParser::read_asks},   {"role", &FileParser::read_role},         {"wire", &FileParser::read_wire},
+    {"delay", &FileParser::read_delay}, {"set", &FileParser::read_setting},       {"limit", &FileParser::read_limit},
+    {"end", &FileParser::read_end},     {"attempts", &FileParser::read_attempts},
 };
 
 std::string_view line_of(std::string_view text, std::uint32_t number) {

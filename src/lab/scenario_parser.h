@@ -17,6 +17,7 @@ struct ScenarioLimits {
   static constexpr std::size_t steps = 2000;
   static constexpr std::size_t calls_in_a_step = 16;
   static constexpr std::size_t ends = 8;
+  static constexpr unsigned attempts = 20;
   static constexpr std::size_t threads = 4;                   // of an end, beyond its first
   static constexpr std::uint64_t bytes_of_a_call = 16 << 20;  // sent or received
 };

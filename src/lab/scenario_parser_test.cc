@@ -195,6 +195,18 @@ TEST(ScenarioParser, an_error_shows_the_line_and_a_caret) {
             "x.tcp:2:8: expected a call, found sned\n  client sned(\"\\x1b[31m\")\n         ^");
 }
 
+TEST(ScenarioParser, reads_how_often_an_experiment_may_be_made) {
+  const auto scenario = parse_scenario("attempts 5\nserver listen(9999)\n", "x.tcp");
+  ASSERT_TRUE(scenario);
+  EXPECT_EQ(scenario->attempts, 5U);
+  for (const std::string_view wrong : {"attempts 0\nserver listen()\n", "attempts 21\nserver listen()\n"}) {
+    const auto refused = parse_scenario(wrong, "x.tcp");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("x.tcp:1:10: expected a number of attempts (1 to 20)"), std::string::npos)
+        << refused.error().message;
+  }
+}
+
 TEST(ScenarioParser, limits_hold) {
   EXPECT_THAT(error_of(std::string(300000, '#')), HasSubstr("at most 262144 bytes"));
   EXPECT_THAT(error_of("client close() #" + std::string(5000, 'x')), HasSubstr("a line of at most 4096 bytes"));
