@@ -81,6 +81,10 @@ function(tcpwhy_add_room room uses outside)
     target_link_libraries(test_${room} PRIVATE ${target} tcpwhy_flags GTest::gtest GTest::gmock GTest::gtest_main
                                                rapidcheck)
     target_compile_definitions(test_${room} PRIVATE TCPWHY_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
-    gtest_discover_tests(test_${room} TEST_PREFIX "${room}." DISCOVERY_MODE PRE_TEST)
+    set(properties "")
+    if(room STREQUAL "lab" OR room STREQUAL "cli")  # experiments measure milliseconds: nothing else runs beside them
+      set(properties PROPERTIES RUN_SERIAL ON)
+    endif()
+    gtest_discover_tests(test_${room} TEST_PREFIX "${room}." DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES ${properties})
   endif()
 endfunction()
