@@ -141,8 +141,8 @@ base::Result<std::size_t> LiveCapture::drain(recording::InterfaceId interface, s
   const std::size_t before = events.size();
   // One call takes what the ring holds when it begins to look; go on until nothing is there.
   while (true) {
-    const int taken = pcap_dispatch(impl_->handle.get(), -1, take_packet,
-                                    static_cast<u_char*>(static_cast<void*>(&target)));
+    const int taken =
+        pcap_dispatch(impl_->handle.get(), -1, take_packet, static_cast<u_char*>(static_cast<void*>(&target)));
     if (taken < 0) return cannot_capture(impl_->options.interface, impl_->handle.get(), taken);
     if (taken == 0) return events.size() - before;
   }
@@ -154,12 +154,12 @@ std::optional<recording::Event> LiveCapture::new_losses() {
   const std::uint32_t dropped = statistics.ps_drop - impl_->reported_drops;
   if (dropped == 0) return std::nullopt;
   impl_->reported_drops = statistics.ps_drop;
-  return recording::Event{.at = base::wall_now(),
-                          .actor = {},
-                          .what = recording::Loss{.what = "packets",
-                                                  .count = dropped,
-                                                  .why = "the kernel's capture ring of " + impl_->options.interface +
-                                                         " was full"}};
+  return recording::Event{
+      .at = base::wall_now(),
+      .actor = {},
+      .what = recording::Loss{.what = "packets",
+                              .count = dropped,
+                              .why = "the kernel's capture ring of " + impl_->options.interface + " was full"}};
 }
 
 }  // namespace tcpwhy::capture

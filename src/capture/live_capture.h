@@ -24,10 +24,10 @@
 namespace tcpwhy::capture {
 
 struct LiveCaptureOptions {
-  std::string interface;                    // "lo"
-  std::uint32_t snap_length = 262144;       // bytes kept of a packet
+  std::string interface;                       // "lo"
+  std::uint32_t snap_length = 262144;          // bytes kept of a packet
   std::uint32_t ring_bytes = 8 * 1024 * 1024;  // the kernel's ring; `lo` needs 64 KiB a packet whatever its length
-  std::string filter;                       // pcap-filter(7); empty: everything
+  std::string filter;                          // pcap-filter(7); empty: everything
 };
 
 class LiveCapture {

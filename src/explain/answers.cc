@@ -10,7 +10,8 @@ std::span<const Question> questions() {
       {3, "What happens when the server sends after its close()?", "服务器 close() 之后再发送会怎样？"},
       {4, "What happens when the server receives after its close()?", "服务器 close() 之后再接收会怎样？"},
       {5, "What happens when the client sends after the server's close()?", "服务器 close() 之后，客户端发送会怎样？"},
-      {6, "What happens when the client receives after the server's close()?", "服务器 close() 之后，客户端接收会怎样？"},
+      {6, "What happens when the client receives after the server's close()?",
+       "服务器 close() 之后，客户端接收会怎样？"},
       {7, "When does SIGPIPE come, and what does it do?", "SIGPIPE 何时到来？它做了什么？"},
   };
   return table;

@@ -57,7 +57,11 @@ bool broke(const Story& story, const Call& call) {
 class SendingWalk {
  public:
   SendingWalk(const Story& story, Side side, Findings& findings)
-      : story_(story), side_(side), findings_(findings), peer_fin_(story.fin_of(other(side))), reset_(relevant_reset()) {}
+      : story_(story),
+        side_(side),
+        findings_(findings),
+        peer_fin_(story.fin_of(other(side))),
+        reset_(relevant_reset()) {}
 
   void run() {
     for (const Call* call : story_.calls(side_, CallFamily::sending)) {
@@ -115,7 +119,8 @@ class SendingWalk {
     if (sent_after_fin_ && reset_ != nullptr && !story_.arrived_before(reset_, story_.time(end_event(call)))) {
       if (reset_->arrived) evidence.push_back(*reset_->arrived);
       findings_.add("send.before_reset", story_, Grade::observed, evidence).slots = of(story_, side_, call);
-      if (never_left(call)) findings_.add("send.not_sent", story_, Grade::derived, evidence).slots = of(story_, side_, call);
+      if (never_left(call))
+        findings_.add("send.not_sent", story_, Grade::derived, evidence).slots = of(story_, side_, call);
     } else if (!sent_after_fin_) {
       auto& finding = findings_.add("send.after_peer_closed", story_, Grade::observed, evidence);
       finding.slots = of(story_, side_, call);
@@ -147,7 +152,10 @@ class SendingWalk {
 class ReceivingWalk {
  public:
   ReceivingWalk(const Story& story, Side side, Findings& findings)
-      : story_(story), side_(side), findings_(findings), peer_fin_(story.fin_of(other(side))),
+      : story_(story),
+        side_(side),
+        findings_(findings),
+        peer_fin_(story.fin_of(other(side))),
         reset_(story.reset_of(other(side))) {}
 
   void run() {
@@ -186,7 +194,8 @@ class ReceivingWalk {
 
   void data(const Call& call) {
     if (!story_.arrived_before(reset_, story_.time(call.entered))) return;
-    auto& finding = findings_.add("recv.data_before_reset", story_, Grade::observed, {*reset_->arrived, *call.returned});
+    auto& finding =
+        findings_.add("recv.data_before_reset", story_, Grade::observed, {*reset_->arrived, *call.returned});
     finding.slots = of(story_, side_, call);
     finding.slots["bytes"] = story_.result(call);
   }

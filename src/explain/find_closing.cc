@@ -16,7 +16,8 @@ void find_fin(const Story& story, Side side, Findings& findings) {
   if (fin == nullptr) return;
   const auto& cause = fin->cause;
   if (cause.trigger == Trigger::process_end) {
-    findings.add("close.fin_at_exit", story, cause.grade, {fin->departed, *cause.by}).slots = {{"who", story.name(side)}};
+    findings.add("close.fin_at_exit", story, cause.grade, {fin->departed, *cause.by}).slots = {
+        {"who", story.name(side)}};
     return;
   }
   if (cause.trigger != Trigger::call) return;
@@ -87,7 +88,8 @@ void find_probed_fin(const Story& story, Side side, Findings& findings) {
   for (const auto s : story.connection.segments) {
     const Segment& again = story.timeline.segments[s];
     if (again.from != side || &again == fin || !again.tcp.flags.fin()) continue;
-    if (again.segment_class != tcp::SegmentClass::retransmission || again.cause.timer != Timer::tail_loss_probe) continue;
+    if (again.segment_class != tcp::SegmentClass::retransmission || again.cause.timer != Timer::tail_loss_probe)
+      continue;
     std::vector<EventId> evidence = {fin->departed, again.departed};
     evidence.insert(evidence.end(), again.cause.evidence.begin(), again.cause.evidence.end());
     findings.add("fin.probed", story, again.cause.grade, evidence).slots = {
@@ -130,16 +132,16 @@ void find_half_close(const Story& story, Side side, Findings& findings) {
     const Segment* data = nullptr;
     for (const auto s : story.connection.segments) {
       const Segment& segment = story.timeline.segments[s];
-      if (segment.from != side && segment.tcp.payload_length > 0 && segment.departed > *shutdown->returned && segment.arrived)
+      if (segment.from != side && segment.tcp.payload_length > 0 && segment.departed > *shutdown->returned &&
+          segment.arrived)
         data = &segment;
       if (data != nullptr) break;
     }
     if (data == nullptr) continue;
     for (const Call* recv : story.calls(side, CallFamily::receiving)) {
       if (!recv->returned || *recv->returned < *data->arrived || story.result(*recv) <= 0) continue;
-      findings.add("shutdown.half_close", story, Grade::observed,
-                   {shutdown->entered, *data->arrived, *recv->returned}).slots = {
-          {"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", story.result(*recv)}};
+      findings.add("shutdown.half_close", story, Grade::observed, {shutdown->entered, *data->arrived, *recv->returned})
+          .slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", story.result(*recv)}};
       return;
     }
   }

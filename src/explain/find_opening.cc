@@ -47,9 +47,8 @@ std::string agreed_options(const wire::TcpOptions& a, const wire::TcpOptions& b)
 void find_options(const Story& story, const Handshake& shake, Findings& findings) {
   const auto& asked = shake.syn->tcp.options;
   const auto& answered = shake.syn_ack->tcp.options;
-  auto& finding =
-      findings.add("open.options", story, Grade::observed,
-                   {shake.syn->departed, shake.syn_ack->departed, *shake.ack->arrived});
+  auto& finding = findings.add("open.options", story, Grade::observed,
+                               {shake.syn->departed, shake.syn_ack->departed, *shake.ack->arrived});
   finding.slots = {{"opener", story.name(opener)},
                    {"listener", story.name(listener)},
                    {"mss_opener", std::int64_t{asked.maximum_segment_size.value_or(536)}},
@@ -101,8 +100,8 @@ void find_opening(const Story& story, Findings& findings) {
   const Call* connect = connect_call(story);
   if (connect != nullptr && connect->returned && shake.syn->departed > connect->entered &&
       shake.ack->departed < *connect->returned) {
-    auto& inside =
-        findings.add("open.inside_connect", story, Grade::observed, {connect->entered, shake.ack->departed, *connect->returned});
+    auto& inside = findings.add("open.inside_connect", story, Grade::observed,
+                                {connect->entered, shake.ack->departed, *connect->returned});
     inside.slots = {{"opener", story.name(opener)},
                     {"connect", story.time(*connect->returned) - story.time(connect->entered)}};
   }

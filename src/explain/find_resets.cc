@@ -98,8 +98,9 @@ const Call* linger_zero_before(const Story& story, Side side, base::WallTime whe
   for (const Call* call : story.calls(side, CallFamily::option)) {
     const auto& arguments = story.timeline.entered(*call).arguments;
     if (story.time(call->entered) < when && story.succeeded(*call) && arguments.find("SO_LINGER") != std::string::npos)
-      found = arguments.find("l_linger=0") != std::string::npos && arguments.find("l_onoff=1") != std::string::npos ? call
-                                                                                                                     : nullptr;
+      found = arguments.find("l_linger=0") != std::string::npos && arguments.find("l_onoff=1") != std::string::npos
+                  ? call
+                  : nullptr;
   }
   return found;
 }
@@ -122,9 +123,10 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
     evidence.push_back(linger->entered);
   }
   const Grade grade = rule == "reset.unexplained" ? Grade::assumed : Grade::derived;
-  findings.add(rule, story, grade, evidence).slots = {{"who", story.name(side)},
-                                                      {"peer", story.name(other(side))},
-                                                      {"bytes", static_cast<std::int64_t>(arrived - std::min(arrived, read))}};
+  findings.add(rule, story, grade, evidence).slots = {
+      {"who", story.name(side)},
+      {"peer", story.name(other(side))},
+      {"bytes", static_cast<std::int64_t>(arrived - std::min(arrived, read))}};
 }
 
 }  // namespace

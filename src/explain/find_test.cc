@@ -76,7 +76,8 @@ TEST(Findings, fin_ack_after_forty_ms_when_data_came_before) {
   story.segment(42050, "client", A, 1, 7);
   const Told told(story);
   ASSERT_TRUE(told.has("fin_ack.delayed"));
-  EXPECT_EQ(std::get<base::Duration>(told.finding("fin_ack.delayed")->slots.at("after")), std::chrono::milliseconds(41));
+  EXPECT_EQ(std::get<base::Duration>(told.finding("fin_ack.delayed")->slots.at("after")),
+            std::chrono::milliseconds(41));
 }
 
 TEST(Findings, one_ack_for_data_and_fin) {
@@ -88,7 +89,8 @@ TEST(Findings, one_ack_for_data_and_fin) {
   story.segment(40550, "client", A, 1, 7);
   const Told told(story);
   ASSERT_TRUE(told.has("fin_ack.covers_data"));
-  EXPECT_EQ(std::get<base::Duration>(told.finding("fin_ack.covers_data")->slots.at("after_data")), std::chrono::milliseconds(40));
+  EXPECT_EQ(std::get<base::Duration>(told.finding("fin_ack.covers_data")->slots.at("after_data")),
+            std::chrono::milliseconds(40));
 }
 
 TEST(Findings, ebadf_after_close_without_a_packet) {
@@ -245,7 +247,8 @@ TEST(Answers, are_said_only_with_their_evidence) {
   EXPECT_FALSE(answers[0].clauses.empty());
   EXPECT_FALSE(answers[0].missing.empty());
   EXPECT_TRUE(answers[1].clauses.empty());
-  for (const auto& clause : answers[0].clauses) EXPECT_EQ(clause.experiments, std::vector<std::string>{"close/server-closes"});
+  for (const auto& clause : answers[0].clauses)
+    EXPECT_EQ(clause.experiments, std::vector<std::string>{"close/server-closes"});
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ enum class Language : std::uint8_t { en, zh };
 
 // What a rule claims and on what ground. Ids are dotted, stable and never reused: they appear in JSON, tests and docs.
 struct Rule {
-  std::string_view id;           // "reset.unread_data_at_close"
+  std::string_view id;  // "reset.unread_data_at_close"
   Severity severity;
   std::string_view when;         // "set when all of these hold: ..."
   std::string_view rests_on;     // RFC section, kernel function, man page

@@ -128,7 +128,8 @@ Explained explain(const recording::Recording& recording) {
 std::vector<Answer> answer(std::span<const Explained> explained, Language language) {
   std::vector<Answer> answers;
   for (const Question& question : questions()) {
-    const bool asked = std::ranges::any_of(explained, [&](const Explained& one) { return asks(*one.recording, question.number); });
+    const bool asked =
+        std::ranges::any_of(explained, [&](const Explained& one) { return asks(*one.recording, question.number); });
     if (!asked) continue;
     Answer one;
     one.number = question.number;

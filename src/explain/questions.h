@@ -30,14 +30,14 @@ std::vector<int> questions_of(const recording::Recording& recording);
 // One sentence of an answer. It is said only because its findings were found.
 struct Clause {
   std::string text;
-  Grade grade = Grade::derived;                // the weakest of its findings'
-  std::vector<std::string> experiments;        // the names of the recordings whose findings say so, main ones first
+  Grade grade = Grade::derived;          // the weakest of its findings'
+  std::vector<std::string> experiments;  // the names of the recordings whose findings say so, main ones first
 };
 
 struct Answer {
   int number = 0;
   std::vector<Clause> clauses;
-  std::vector<std::string> missing;            // rules that the full answer needs and that were not found
+  std::vector<std::string> missing;  // rules that the full answer needs and that were not found
 };
 
 // The answers of those questions that at least one of the recordings asks.

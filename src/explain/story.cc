@@ -12,13 +12,13 @@ struct CallRow {
   CallFamily family;
 };
 constexpr CallRow call_rows[] = {
-    {"send", CallFamily::sending},        {"sendto", CallFamily::sending},      {"sendmsg", CallFamily::sending},
-    {"sendmmsg", CallFamily::sending},    {"write", CallFamily::sending},       {"writev", CallFamily::sending},
-    {"sendfile", CallFamily::sending},    {"splice", CallFamily::sending},      {"recv", CallFamily::receiving},
-    {"recvfrom", CallFamily::receiving},  {"recvmsg", CallFamily::receiving},   {"read", CallFamily::receiving},
-    {"readv", CallFamily::receiving},     {"close", CallFamily::closing},       {"close_range", CallFamily::closing},
-    {"shutdown", CallFamily::shutting},   {"connect", CallFamily::connecting},  {"accept", CallFamily::accepting},
-    {"accept4", CallFamily::accepting},   {"setsockopt", CallFamily::option},
+    {"send", CallFamily::sending},       {"sendto", CallFamily::sending},     {"sendmsg", CallFamily::sending},
+    {"sendmmsg", CallFamily::sending},   {"write", CallFamily::sending},      {"writev", CallFamily::sending},
+    {"sendfile", CallFamily::sending},   {"splice", CallFamily::sending},     {"recv", CallFamily::receiving},
+    {"recvfrom", CallFamily::receiving}, {"recvmsg", CallFamily::receiving},  {"read", CallFamily::receiving},
+    {"readv", CallFamily::receiving},    {"close", CallFamily::closing},      {"close_range", CallFamily::closing},
+    {"shutdown", CallFamily::shutting},  {"connect", CallFamily::connecting}, {"accept", CallFamily::accepting},
+    {"accept4", CallFamily::accepting},  {"setsockopt", CallFamily::option},
 };
 
 }  // namespace
@@ -107,7 +107,8 @@ std::vector<const Segment*> Story::caused_by(const Call& call) const {
   std::vector<const Segment*> caused;
   for (const auto s : connection.segments) {
     const Segment& segment = timeline.segments[s];
-    if (segment.cause.trigger == timeline::Trigger::call && segment.cause.by == call.entered) caused.push_back(&segment);
+    if (segment.cause.trigger == timeline::Trigger::call && segment.cause.by == call.entered)
+      caused.push_back(&segment);
   }
   return caused;
 }

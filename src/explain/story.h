@@ -62,7 +62,8 @@ class Story {
   [[nodiscard]] std::uint64_t bytes_read(Side side, base::WallTime by) const;
   [[nodiscard]] tcp::State state(Side side, base::WallTime at) const;
   // The first event after `after` of a counter's move, in this side's namespace.
-  [[nodiscard]] std::optional<EventId> counter_moved(std::string_view counter, Side side, base::WallTime covering) const;
+  [[nodiscard]] std::optional<EventId> counter_moved(std::string_view counter, Side side,
+                                                     base::WallTime covering) const;
   [[nodiscard]] bool calls_known() const { return calls_known_; }
 
  private:

@@ -26,8 +26,8 @@ constexpr LinkEnd both_ends[] = {LinkEnd::client, LinkEnd::server};
 
 struct EndAddresses {
   std::string_view v4, v6;
-  MacAddress mac;          // of eth0
-  std::string middle;      // the interface of the middle that leads here
+  MacAddress mac;      // of eth0
+  std::string middle;  // the interface of the middle that leads here
   MacAddress middle_mac;
 };
 // Locally administered addresses (bit 2 of the first byte); the last byte says which end, the one before which side.
@@ -135,7 +135,8 @@ struct Link::Impl {
   ~Impl() {
     if (forwarder.pid <= 0) return;
     ::kill(forwarder.pid, SIGKILL);
-    while (::waitpid(forwarder.pid, nullptr, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(forwarder.pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
 };
 

@@ -52,9 +52,9 @@ enum class LinkDeed : std::uint8_t {
 struct LinkReport {
   LinkDeed deed = LinkDeed::forwarded;
   LinkEnd from = LinkEnd::client;
-  std::uint32_t number = 0;     // 1, 2, 3, ... per direction, in order of arrival
-  std::uint32_t length = 0;     // bytes, Ethernet header included
-  base::WallTime arrived, left; // at and from the forwarder's interfaces
+  std::uint32_t number = 0;      // 1, 2, 3, ... per direction, in order of arrival
+  std::uint32_t length = 0;      // bytes, Ethernet header included
+  base::WallTime arrived, left;  // at and from the forwarder's interfaces
 };
 
 class Link {

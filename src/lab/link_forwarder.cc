@@ -166,7 +166,8 @@ bool Forwarder::receive_one(LinkEnd from) {
   waiting.bytes.assign(buffer_.begin(), buffer_.begin() + got);
   const Decision decision = policy_({from, waiting.report.number, waiting.bytes});
   // The delay counts from the arrival, not from when we came to read it. A step of the wall clock in between is not believed.
-  const auto age = std::clamp(wall - waiting.report.arrived, base::Duration(0), base::Duration(std::chrono::seconds(1)));
+  const auto age =
+      std::clamp(wall - waiting.report.arrived, base::Duration(0), base::Duration(std::chrono::seconds(1)));
   const auto departure = base::MonotonicClock::now() - age + decision.delay;
   queued_bytes_ += length;
   queue_.emplace(departure, std::move(waiting));

@@ -33,9 +33,8 @@ std::string path_of(std::string_view name) {
   const bool spelled_as_path = name.find('/') != std::string_view::npos;
   std::string path(name);
   if (!spelled_as_path) std::ranges::replace(path, '.', '/');
-  const bool plain = std::ranges::all_of(path, [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.' || c == '/';
-  });
+  const bool plain = std::ranges::all_of(
+      path, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.' || c == '/'; });
   if (!plain || !path.starts_with("net/") || path.find("..") != std::string::npos) return {};
   return "/proc/sys/" + path;
 }

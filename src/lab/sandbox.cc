@@ -24,9 +24,9 @@ constexpr std::size_t largest_message = 65536;
 
 // Everything that the worker is to find, prepared by the parent before it exists.
 struct Handover {
-  base::UniqueFd result;           // memfd, shared
+  base::UniqueFd result;  // memfd, shared
   base::UniqueFd progress_ours, progress_theirs;
-  base::UniqueFd parent;           // pidfd of the parent, for the worker
+  base::UniqueFd parent;  // pidfd of the parent, for the worker
 };
 
 base::Result<Handover> prepare_handover() {
@@ -71,7 +71,8 @@ class SignalsBlocked {
 std::string describe_end(const siginfo_t& info) {
   if (info.si_code == CLD_EXITED) return "ended with status " + std::to_string(info.si_status) + " and no result";
   const char* name = sigabbrev_np(info.si_status);
-  return std::string("was killed by ") + (name ? "SIG" + std::string(name) : "signal " + std::to_string(info.si_status));
+  return std::string("was killed by ") +
+         (name ? "SIG" + std::string(name) : "signal " + std::to_string(info.si_status));
 }
 
 std::string seconds_text(base::Duration duration) {

@@ -59,8 +59,8 @@ class Workplace {
 using Work = std::function<base::Result<Bytes>(Workplace&)>;
 
 struct SandboxOptions {
-  std::string name;                                       // for error messages: "close/server-closes"
-  base::Duration wall_limit = std::chrono::seconds(60);   // after it everything inside is killed
+  std::string name;                                      // for error messages: "close/server-closes"
+  base::Duration wall_limit = std::chrono::seconds(60);  // after it everything inside is killed
   std::vector<int> keep_fds;
   // Called in the parent by pump() with each message of Workplace::progress.
   std::function<void(std::span<const std::uint8_t>)> on_progress;

@@ -21,11 +21,11 @@ struct Identity {
 };
 
 struct WorkerSetup {
-  int result = -1;             // memfd for the result
+  int result = -1;  // memfd for the result
   int progress = -1;
-  int parent = -1;             // pidfd of the parent
-  std::vector<int> keep;       // descriptors to leave open besides
-  std::optional<Identity> map; // who becomes 0 inside, where there is a user namespace
+  int parent = -1;              // pidfd of the parent
+  std::vector<int> keep;        // descriptors to leave open besides
+  std::optional<Identity> map;  // who becomes 0 inside, where there is a user namespace
 };
 
 // The child's life: tie it to the parent, map the user, settle the descriptors and signals, run `work` (which is given the

@@ -355,8 +355,7 @@ TEST_F(ObservationTest, a_setting_that_cannot_be_is_named) {
   expect_inside([](Workplace&) -> base::Result<Bytes> {
     const auto absent = set_sysctl("net.ipv4.tcp_no_such_thing", "1");
     TCPWHY_INSIDE(!absent && absent.error().kind == base::ErrorKind::usage);
-    TCPWHY_INSIDE(absent.error().message ==
-                  "cannot set net.ipv4.tcp_no_such_thing = 1: this kernel does not have it");
+    TCPWHY_INSIDE(absent.error().message == "cannot set net.ipv4.tcp_no_such_thing = 1: this kernel does not have it");
     const auto wrong = set_sysctl("net.ipv4.tcp_sack", "many");
     TCPWHY_INSIDE(!wrong && wrong.error().message.find("net.ipv4.tcp_sack = many") != std::string::npos);
     for (const char* name : {"kernel.hostname", "net.ipv4/../../kernel/hostname", "net", "", "net.ipv4.tcp sack"}) {

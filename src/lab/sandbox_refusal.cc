@@ -46,9 +46,10 @@ std::unexpected<base::Error> not_permitted(bool user_namespace) {
                     std::string("as root: sysctl -w ") + s.name + "=" + s.allow + or_as_root);
     }
   }
-  return refuse("not permitted, though no setting forbids it: a container's seccomp filter, a security module or a chroot",
-                "in a container: docker run --privileged, or --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt "
-                "seccomp=unconfined; outside: run it as root (sudo tcpwhy ...)");
+  return refuse(
+      "not permitted, though no setting forbids it: a container's seccomp filter, a security module or a chroot",
+      "in a container: docker run --privileged, or --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt "
+      "seccomp=unconfined; outside: run it as root (sudo tcpwhy ...)");
 }
 
 // namespaces(7): user.max_*_namespaces, per user and per user namespace.
@@ -69,8 +70,9 @@ std::unexpected<base::Error> limit_reached(bool user_namespace) {
     return refuse(std::string(limit.name) + " = 0 forbids them",
                   std::string("as root: sysctl -w ") + limit.name + "=10000" + (user_namespace ? or_as_root : ""));
   }
-  return refuse("too many are in use already (user.max_user_namespaces, user.max_net_namespaces, user.max_pid_namespaces)",
-                "run fewer scenarios at a time, or raise the three settings as root with sysctl -w");
+  return refuse(
+      "too many are in use already (user.max_user_namespaces, user.max_net_namespaces, user.max_pid_namespaces)",
+      "run fewer scenarios at a time, or raise the three settings as root with sysctl -w");
 }
 
 }  // namespace

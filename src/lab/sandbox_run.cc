@@ -21,7 +21,7 @@ class EndingSignals {
     sigset_t wanted;
     sigemptyset(&wanted);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-      struct sigaction action {};
+      struct sigaction action{};
       if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) sigaddset(&wanted, signal);
     }
     sigprocmask(SIG_BLOCK, &wanted, &before_);
@@ -77,8 +77,10 @@ SandboxRun run_sandboxes(std::vector<SandboxJob> jobs, std::size_t parallel,
     while (next < jobs.size() && running.size() < std::max<std::size_t>(parallel, 1)) {
       const std::size_t index = next++;
       auto sandbox = Sandbox::start(std::move(jobs[index].options), std::move(jobs[index].work));
-      if (sandbox) running.push_back({index, std::move(*sandbox)});
-      else finish(index, std::unexpected(std::move(sandbox.error())));
+      if (sandbox)
+        running.push_back({index, std::move(*sandbox)});
+      else
+        finish(index, std::unexpected(std::move(sandbox.error())));
     }
     if (running.empty()) continue;
     wait_for_any(running, signals.fd());

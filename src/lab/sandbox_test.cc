@@ -172,12 +172,12 @@ TEST_F(SandboxTest, the_worker_is_root_and_pid_1_in_an_empty_network) {
 }
 
 TEST_F(SandboxTest, the_first_descriptor_is_3_and_signals_are_default) {
-  struct sigaction ignore {}, before {};
+  struct sigaction ignore{}, before{};
   ignore.sa_handler = SIG_IGN;
   ASSERT_EQ(::sigaction(SIGPIPE, &ignore, &before), 0);
   const auto result = run_sandboxed([](Workplace&) -> base::Result<Bytes> {
     TCPWHY_INSIDE(::open("/dev/null", O_RDONLY) == 3);
-    struct sigaction action {};
+    struct sigaction action{};
     TCPWHY_INSIDE(::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL);
     sigset_t mask;
     TCPWHY_INSIDE(sigprocmask(SIG_SETMASK, nullptr, &mask) == 0 && sigismember(&mask, SIGINT) == 0);

@@ -13,23 +13,23 @@
 namespace tcpwhy::lab::testing {
 
 // Inside the worker, where gtest's macros have no one to tell: hands a failure back as the work's error.
-#define TCPWHY_INSIDE(condition)                                                                     \
-  do {                                                                                               \
-    if (!(condition))                                                                                \
-      return ::tcpwhy::base::fail(::tcpwhy::base::ErrorKind::expectation,                            \
+#define TCPWHY_INSIDE(condition)                                                                                   \
+  do {                                                                                                             \
+    if (!(condition))                                                                                              \
+      return ::tcpwhy::base::fail(::tcpwhy::base::ErrorKind::expectation,                                          \
                                   std::string(__FILE__ ":") + std::to_string(__LINE__) + ": not so: " #condition); \
   } while (false)
 
 // The same for a Result: its own error is told.
-#define TCPWHY_INSIDE_OK(result)                                    \
-  do {                                                              \
+#define TCPWHY_INSIDE_OK(result)                                         \
+  do {                                                                   \
     if (!(result).has_value()) return std::unexpected((result).error()); \
   } while (false)
 
-#define TCPWHY_SKIP_WITHOUT_SANDBOX()                                                                 \
-  do {                                                                                                \
-    if (auto available = ::tcpwhy::lab::sandbox_available(); !available)                              \
-      GTEST_SKIP() << available.error().message << " (" << available.error().hint << ")";             \
+#define TCPWHY_SKIP_WITHOUT_SANDBOX()                                                     \
+  do {                                                                                    \
+    if (auto available = ::tcpwhy::lab::sandbox_available(); !available)                  \
+      GTEST_SKIP() << available.error().message << " (" << available.error().hint << ")"; \
   } while (false)
 
 inline SandboxOptions test_options() {

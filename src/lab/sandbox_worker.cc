@@ -131,7 +131,7 @@ std::string_view as_bytes(const T& value) {
 }
 
 std::optional<std::string> read_all(int fd) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return std::nullopt;
   std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
   for (std::size_t done = 0; done < bytes.size();) {
@@ -150,7 +150,8 @@ void write_result(int fd, const base::Result<Bytes>& result) {
   bool written = write_all(fd, as_bytes(header));
   if (result) {
     header.ok = 1;
-    written = written && write_all(fd, {static_cast<const char*>(static_cast<const void*>(result->data())), result->size()});
+    written =
+        written && write_all(fd, {static_cast<const char*>(static_cast<const void*>(result->data())), result->size()});
   } else {
     header.kind = static_cast<std::uint32_t>(result.error().kind);
     header.message_length = static_cast<std::uint32_t>(result.error().message.size());

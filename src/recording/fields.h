@@ -12,10 +12,10 @@
 namespace tcpwhy::recording {
 
 inline constexpr std::string_view kind_name(const What& what) {
-  constexpr std::string_view names[] = {"packet",        "call_entered",  "call_returned", "signal",
-                                        "process_started", "process_ended", "socket_state",  "counter_moved",
-                                        "segment_cause", "link_action",   "note",          "expectation_failed",
-                                        "loss"};
+  constexpr std::string_view names[] = {
+      "packet",        "call_entered",       "call_returned", "signal",        "process_started",
+      "process_ended", "socket_state",       "counter_moved", "segment_cause", "link_action",
+      "note",          "expectation_failed", "loss"};
   static_assert(std::size(names) == std::variant_size_v<What>);
   return names[what.index()];
 }

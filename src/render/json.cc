@@ -41,7 +41,8 @@ Json value(const std::optional<T>& maybe) {
 
 template <class E>
 void add_fields(Json& object, const E& event) {
-  recording::visit_fields(event, [&](std::string_view name, const auto& member) { object[std::string(name)] = value(member); });
+  recording::visit_fields(
+      event, [&](std::string_view name, const auto& member) { object[std::string(name)] = value(member); });
 }
 
 void add_fields(Json& object, const recording::Packet& packet) {
@@ -74,7 +75,8 @@ Json change_json(const timeline::SideChange& change) {
 }
 
 Json cause_json(const timeline::Cause& cause) {
-  Json object = {{"trigger", timeline::name(cause.trigger)}, {"grade", timeline::name(cause.grade)}, {"rule", cause.rule}};
+  Json object = {
+      {"trigger", timeline::name(cause.trigger)}, {"grade", timeline::name(cause.grade)}, {"rule", cause.rule}};
   if (cause.timer != timeline::Timer::none) object["timer"] = timeline::name(cause.timer);
   object["by"] = cause.by ? Json(cause.by->value) : Json(nullptr);
   for (const auto id : cause.evidence) object["evidence"].push_back(id.value);
@@ -162,11 +164,15 @@ Json recording_json(const Explained& explained, explain::Language language) {
   Json object = {{"provenance", provenance_json(recording.provenance)}};
   object["actors"] = Json::array();
   for (const auto& actor : recording.actors)
-    object["actors"].push_back({{"name", clean(actor.name)}, {"pid", actor.pid}, {"tid", actor.tid},
-                                {"command", clean(actor.command)}, {"host", clean(actor.host)}});
+    object["actors"].push_back({{"name", clean(actor.name)},
+                                {"pid", actor.pid},
+                                {"tid", actor.tid},
+                                {"command", clean(actor.command)},
+                                {"host", clean(actor.host)}});
   object["interfaces"] = Json::array();
   for (const auto& interface : recording.interfaces)
-    object["interfaces"].push_back({{"name", clean(interface.name)}, {"link_type", static_cast<int>(interface.link_type)},
+    object["interfaces"].push_back({{"name", clean(interface.name)},
+                                    {"link_type", static_cast<int>(interface.link_type)},
                                     {"host", clean(interface.host)}});
   object["events"] = Json::array();
   for (std::uint32_t i = 0; i < recording.events.size(); ++i) object["events"].push_back(event_json(recording, i));
@@ -200,7 +206,8 @@ std::string json_report(std::span<const Explained> explained, explain::Language 
   document["recordings"] = Json::array();
   for (const Explained& one : explained) document["recordings"].push_back(recording_json(one, language));
   document["answers"] = Json::array();
-  for (const auto& answer : explain::answer(explained, language)) document["answers"].push_back(answer_json(answer, language));
+  for (const auto& answer : explain::answer(explained, language))
+    document["answers"].push_back(answer_json(answer, language));
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -31,7 +31,8 @@ class Report {
     const auto answers = explain::answer(explained_, options_.language);
     for (const Answer& answer : answers) question(answer);
     in_short(answers);
-    if (!answers.empty()) out_ += styled(Style::dim, wrap(word(Word::legend, options_.language), 0, 0, width()), options_.color) + "\n";
+    if (!answers.empty())
+      out_ += styled(Style::dim, wrap(word(Word::legend, options_.language), 0, 0, width()), options_.color) + "\n";
     return std::move(out_);
   }
 
@@ -70,7 +71,8 @@ class Report {
     const auto kind = word(contrast ? Word::contrast : Word::experiment, options_.language);
     const auto shown = shown_at_.find(&one);
     if (shown != shown_at_.end()) {
-      const auto text = fmt::format(fmt::runtime(word(Word::shown_above, options_.language)), title(one), shown->second);
+      const auto text =
+          fmt::format(fmt::runtime(word(Word::shown_above, options_.language)), title(one), shown->second);
       out_ += styled(Style::dim, fmt::format("{}: {}", kind, text), options_.color) + "\n\n";
       return;
     }
@@ -97,8 +99,8 @@ class Report {
     for (const auto& clause : answer.clauses) {
       std::string text = fmt::format("▸ {} [{}]", clause.text, timeline::name(clause.grade));
       out_ += "   " + wrap(text, 0, 5, width() - 3) + "\n";
-      const auto from =
-          fmt::format(fmt::runtime(word(Word::from_experiments, options_.language)), base::escape_controls(some_of(clause.experiments)));
+      const auto from = fmt::format(fmt::runtime(word(Word::from_experiments, options_.language)),
+                                    base::escape_controls(some_of(clause.experiments)));
       out_ += "     " + styled(Style::dim, wrap(from, 0, 7, width() - 5), options_.color) + "\n";
     }
     if (!answer.missing.empty()) {

@@ -77,8 +77,8 @@ class RowMaker {
   [[nodiscard]] bool is_shown(const Entry& entry) const {
     if (entry.kind != EntryKind::other) return true;
     const auto& what = timeline_.event(entry.event).what;
-    return !std::holds_alternative<recording::SocketState>(what) && !std::holds_alternative<recording::CounterMoved>(what) &&
-           !std::holds_alternative<recording::Packet>(what);
+    return !std::holds_alternative<recording::SocketState>(what) &&
+           !std::holds_alternative<recording::CounterMoved>(what) && !std::holds_alternative<recording::Packet>(what);
   }
 
   // The call's return, if no other row comes between.
@@ -96,9 +96,12 @@ class RowMaker {
     const auto& actors = timeline_.recording->actors;
     const std::string name = actor.value < actors.size() ? actors[actor.value].name : "";
     if (!side) {
-      if (name == rows_.ends[listener]) side = listener;
-      else if (name == rows_.ends[opener]) side = opener;
-      else side = listener_like(actor) ? listener : opener;
+      if (name == rows_.ends[listener])
+        side = listener;
+      else if (name == rows_.ends[opener])
+        side = opener;
+      else
+        side = listener_like(actor) ? listener : opener;
     }
     row.side = side;
     if (name != rows_.ends[*side]) row.actor = base::escape_controls(explain::end_name(name, language_));
@@ -187,8 +190,9 @@ class RowMaker {
       else
         add_row(RowKind::note, note_text(*note, "note"));
     } else if (const auto* failed = std::get_if<recording::ExpectationFailed>(&event.what)) {
-      add_row(RowKind::failure, fmt::format(fmt::runtime(word(Word::expected_but, language_)), base::escape_controls(failed->expected),
-                                            base::escape_controls(failed->actual), failed->step_line));
+      add_row(RowKind::failure,
+              fmt::format(fmt::runtime(word(Word::expected_but, language_)), base::escape_controls(failed->expected),
+                          base::escape_controls(failed->actual), failed->step_line));
     } else if (std::holds_alternative<recording::Loss>(event.what)) {
       add_row(RowKind::loss, message());
     } else if (std::holds_alternative<recording::SocketState>(event.what)) {
@@ -233,12 +237,14 @@ class RowMaker {
   void find_opening_end() {
     bool stood = false;
     for (const Row& row : rows_.rows) {
-      const bool established = row.states[opener].state == tcp::State::established &&
-                               row.states[listener].state == tcp::State::established;
+      const bool established =
+          row.states[opener].state == tcp::State::established && row.states[listener].state == tcp::State::established;
       stood = stood || established;
-      const bool opening_call = (row.kind == RowKind::call || row.kind == RowKind::call_returns || row.kind == RowKind::call_enters) &&
-                                is_opening_call(row.text);
-      const bool opening_segment = row.kind == RowKind::segment || row.kind == RowKind::departure || row.kind == RowKind::arrival;
+      const bool opening_call =
+          (row.kind == RowKind::call || row.kind == RowKind::call_returns || row.kind == RowKind::call_enters) &&
+          is_opening_call(row.text);
+      const bool opening_segment =
+          row.kind == RowKind::segment || row.kind == RowKind::departure || row.kind == RowKind::arrival;
       if (stood && !opening_call && !(opening_segment && row.text.starts_with("[.] 1 ack 1"))) {
         rows_.opening_ends = row.number - 1;
         return;
@@ -254,8 +260,7 @@ class RowMaker {
   }
 
   void name_causes() {
-    for (const auto& [row, segment] : segment_rows_)
-      rows_.rows[row].cause = cause_words(timeline_.segments[segment]);
+    for (const auto& [row, segment] : segment_rows_) rows_.rows[row].cause = cause_words(timeline_.segments[segment]);
   }
 
   [[nodiscard]] std::string cause_words(const Segment& segment) const {
@@ -268,9 +273,11 @@ class RowMaker {
         const std::string name = entered != nullptr ? base::escape_controls(entered->name) + "()" : "?";
         const auto& actors = timeline_.recording->actors;
         const auto actor = timeline_.event(*cause.by).actor;
-        const auto& who = actor.value < actors.size() ? actors[actor.value].name
-                                                      : timeline_.connections[segment.connection].sides[segment.from].name;
-        return fmt::format(fmt::runtime(word(Word::because_call, language_)), base::escape_controls(explain::end_name(who, language_)), name, number);
+        const auto& who = actor.value < actors.size()
+                              ? actors[actor.value].name
+                              : timeline_.connections[segment.connection].sides[segment.from].name;
+        return fmt::format(fmt::runtime(word(Word::because_call, language_)),
+                           base::escape_controls(explain::end_name(who, language_)), name, number);
       }
       case Trigger::segment: return fmt::format(fmt::runtime(word(Word::because_segment, language_)), number);
       case Trigger::process_end: return std::string(word(Word::because_exit, language_));
@@ -310,9 +317,9 @@ std::string Rows::rows_of(const std::vector<EventId>& events) const {
     auto last = it;
     while (std::next(last) != numbers.end() && *std::next(last) == *last + 1) ++last;
     if (!text.empty()) text += ", ";
-    text += last == it                ? fmt::format("{}", *it)
-            : std::next(it) == last   ? fmt::format("{}, {}", *it, *last)
-                                      : fmt::format("{}–{}", *it, *last);
+    text += last == it              ? fmt::format("{}", *it)
+            : std::next(it) == last ? fmt::format("{}, {}", *it, *last)
+                                    : fmt::format("{}–{}", *it, *last);
     it = std::next(last);
   }
   return text;

@@ -17,17 +17,17 @@ using timeline::Grade;
 using timeline::Side;
 
 enum class RowKind : std::uint8_t {
-  call,           // entered and returned, nothing in between
-  call_enters,    // what follows happens inside it
+  call,         // entered and returned, nothing in between
+  call_enters,  // what follows happens inside it
   call_returns,
-  segment,        // leaves and arrives in one moment (one tap)
-  departure,      // leaves; arrives in a later row
+  segment,    // leaves and arrives in one moment (one tap)
+  departure,  // leaves; arrives in a later row
   arrival,
   signal,
   process_end,
-  state,          // a state that no segment explains: an entry that was forgotten
+  state,  // a state that no segment explains: an entry that was forgotten
   note,
-  failure,        // an expectation that did not hold
+  failure,  // an expectation that did not hold
   loss,
 };
 
@@ -38,24 +38,24 @@ struct StateCell {
 };
 
 struct Row {
-  std::uint32_t number = 0;                 // from 1
-  base::Duration at{};                      // since the recording's first event
+  std::uint32_t number = 0;  // from 1
+  base::Duration at{};       // since the recording's first event
   RowKind kind = RowKind::note;
-  std::optional<Side> side;                 // whose doing it is; for segments the sender
-  std::string actor;                        // name, where it is not the column's: a forked child, a third end
-  std::string text;                         // the call line, the segment in short, the note; escaped
-  std::string comment;                      // what the scenario says at the end of the call's line; escaped
+  std::optional<Side> side;  // whose doing it is; for segments the sender
+  std::string actor;         // name, where it is not the column's: a forked child, a third end
+  std::string text;          // the call line, the segment in short, the note; escaped
+  std::string comment;       // what the scenario says at the end of the call's line; escaped
   std::optional<ConnectionIndex> connection;
-  std::array<StateCell, 2> states{};        // segments only
-  std::string cause;                        // "connect()", "answer to row 5", "delayed-ACK timer, started by row 7"
+  std::array<StateCell, 2> states{};  // segments only
+  std::string cause;                  // "connect()", "answer to row 5", "delayed-ACK timer, started by row 7"
   std::optional<Grade> grade;
-  std::array<bool, 2> inside_call{};        // a call of that side is in progress around this row
-  std::vector<EventId> events;              // what the row stands for
+  std::array<bool, 2> inside_call{};  // a call of that side is in progress around this row
+  std::vector<EventId> events;        // what the row stands for
 };
 
 struct Rows {
   std::vector<Row> rows;
-  std::array<std::string, 2> ends;          // names over the two columns
+  std::array<std::string, 2> ends;  // names over the two columns
   // Where the opening ends: rows before it only set up sockets and shake hands. 0 if there is none.
   std::uint32_t opening_ends = 0;
 

@@ -38,8 +38,8 @@ std::string contradiction(const TcpdumpPacket& packet) {
 
 TcpdumpLine TcpdumpPrinter::print(const TcpdumpPacket& packet) {
   if (std::string text = contradiction(packet); !text.empty()) return {std::move(text), false};
-  tcpdump::Line line{.options = state_->options, .conversations = state_->conversations,
-                     .text = state_->time.next(packet.at)};
+  tcpdump::Line line{
+      .options = state_->options, .conversations = state_->conversations, .text = state_->time.next(packet.at)};
   tcpdump::write_frame(line, packet.link_type, {tcpdump::Bytes(packet.captured), packet.original_length});
   return {std::move(line.text), line.is_tcp};
 }

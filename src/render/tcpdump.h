@@ -32,7 +32,7 @@ struct TcpdumpOptions {
   bool absolute_sequence_numbers = false;  // -S
   bool link_header = false;                // -e
   TcpdumpTime time = TcpdumpTime::time_of_day;
-  bool nanoseconds = false;                // --nano; without it stamps are cut to microseconds, those of finer files too
+  bool nanoseconds = false;  // --nano; without it stamps are cut to microseconds, those of finer files too
   // The name of an interface index, for "Linux cooked v2" captures; empty for an unknown one. Without it all are unknown ("?").
   // tcpdump asks the machine it runs on: if_indextoname(3).
   std::function<std::string(std::uint32_t)> interface_name;
@@ -48,7 +48,8 @@ struct TcpdumpPacket {
 };
 
 struct TcpdumpLine {
-  std::string text;     // no newline at its end; VXLAN has one before the inner packet, as tcpdump. Holds no control character else.
+  std::string
+      text;  // no newline at its end; VXLAN has one before the inner packet, as tcpdump. Holds no control character else.
   bool is_tcp = false;  // TCP, by the IP header or that of a tunnel, stands in it: equal to tcpdump's line
 };
 

@@ -8,8 +8,8 @@ namespace {
 
 std::size_t hash_of(const wire::SocketAddress& address) {
   const auto& bytes = address.ip.bytes;
-  const std::size_t ip = std::hash<std::u8string_view>{}(
-      {reinterpret_cast<const char8_t*>(bytes.data()), bytes.size()});
+  const std::size_t ip =
+      std::hash<std::u8string_view>{}({reinterpret_cast<const char8_t*>(bytes.data()), bytes.size()});
   return ip ^ (address.port + 0x9e3779b97f4a7c15ULL);
 }
 

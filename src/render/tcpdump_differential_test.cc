@@ -41,7 +41,9 @@ std::vector<SamplePacket> read_packets(const std::filesystem::path& file) {
     const auto* const packet = std::get_if<capfile::PacketRecord>(&**record);
     if (packet == nullptr) continue;
     packets.push_back({reader->interfaces()[packet->interface].interface.link_type,
-                       {packet->bytes.begin(), packet->bytes.end()}, packet->original_length, packet->at});
+                       {packet->bytes.begin(), packet->bytes.end()},
+                       packet->original_length,
+                       packet->at});
   }
   return packets;
 }
@@ -74,7 +76,8 @@ void compare_made(Comparison& comparison, const std::string& where, const std::v
 }
 
 std::vector<Style> two_styles() {
-  return {{"-t", options_of(false, false, TcpdumpTime::none)}, {"-e -S", options_of(true, true, TcpdumpTime::time_of_day)}};
+  return {{"-t", options_of(false, false, TcpdumpTime::none)},
+          {"-e -S", options_of(true, true, TcpdumpTime::time_of_day)}};
 }
 
 class TcpdumpDifferential : public ::testing::Test {

@@ -20,9 +20,9 @@ struct GreName {
   std::uint16_t type;
   std::string_view name;
 };
-constexpr GreName gre_names[] = {{ether_type::ipv4, "IPv4"},           {ether_type::ipv6, "IPv6"},
-                                 {ether_type::mpls, "MPLS unicast"},   {ether_type::mpls_multicast, "MPLS multicast"},
-                                 {ppp_protocol_type, "PPP"},           {ethernet_protocol_type, "TEB"}};
+constexpr GreName gre_names[] = {{ether_type::ipv4, "IPv4"},         {ether_type::ipv6, "IPv6"},
+                                 {ether_type::mpls, "MPLS unicast"}, {ether_type::mpls_multicast, "MPLS multicast"},
+                                 {ppp_protocol_type, "PPP"},         {ethernet_protocol_type, "TEB"}};
 
 // Reads the header field by field; a missing one ends the line.
 class GreReader {
@@ -75,8 +75,10 @@ std::string route_problem(std::size_t offset, std::size_t length, std::size_t ad
 void add_route_addresses(Line& line, Bytes addresses, std::size_t active_at, std::size_t address_size) {
   for (std::size_t at = 0; addresses.has(at, address_size); at += address_size) {
     line.add(" {}", at == active_at ? "*" : "");
-    if (address_size == 4) line.add("{}", wire::IpAddress::v4(addresses.fixed<4>(at)));
-    else line.add("{:x}", addresses.be16(at));
+    if (address_size == 4)
+      line.add("{}", wire::IpAddress::v4(addresses.fixed<4>(at)));
+    else
+      line.add("{:x}", addresses.be16(at));
   }
 }
 

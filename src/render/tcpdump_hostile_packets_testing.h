@@ -19,8 +19,8 @@ using wire::testing::ByteString;
 using wire::testing::ethernet;
 using wire::testing::ipv4;
 using wire::testing::ipv6;
-using wire::testing::tcp;
 using wire::testing::Ipv6Fields;
+using wire::testing::tcp;
 using wire::testing::zeros;
 using wire::testing::operator+;
 
@@ -67,8 +67,9 @@ inline ByteString rich_segment() {
              wire::testing::text("hello"));
 }
 inline ByteString sack_segment() {
-  return tcp({.flags = 0x010, .options = ByteString{1, 1, 5, 18} + be32(0x80000005) + be32(0x8000000a) + be32(0x80000010) +
-                                         be32(0x80000020)});
+  return tcp(
+      {.flags = 0x010,
+       .options = ByteString{1, 1, 5, 18} + be32(0x80000005) + be32(0x8000000a) + be32(0x80000010) + be32(0x80000020)});
 }
 
 // TCP in everything that tcpdump unwraps.
@@ -125,18 +126,21 @@ inline std::vector<SamplePacket> encapsulations() {
       {LinkType::ethernet, ethernet(ipv6_type, ipv6({.next_header = 44}, later_fragment + segment))},
       {LinkType::ethernet, ethernet(ipv6_type, ipv6({.next_header = 51}, ah + segment))},
       {LinkType::ethernet, ethernet(ipv6_type, ipv6({.next_header = 41}, six))},
-      {LinkType::ethernet, ethernet(ipv6_type, ipv6({.next_header = 0}, extension(60, 0, 8) + extension(44, 0, 8) +
-                                                                            fragment + segment))},
+      {LinkType::ethernet,
+       ethernet(ipv6_type, ipv6({.next_header = 0}, extension(60, 0, 8) + extension(44, 0, 8) + fragment + segment))},
       {LinkType::ethernet, ethernet(ipv6_type, ipv6({.next_header = 0, .payload_length = 0},
                                                     ByteString{6, 0, 0xc2, 4} + be32(70'000) + segment))},
       {LinkType::ethernet, ethernet(ipv4_type, ipv4({.fragment = 0x2000}, segment))},
       {LinkType::ethernet, ethernet(ipv4_type, ipv4({.fragment = 0x2010}, segment))},
       {LinkType::linux_sll, be16(0) + be16(1) + be16(6) + mac + zeros(2) + be16(ipv4_type) + four},
       {LinkType::linux_sll, be16(4) + be16(772) + be16(0) + mac + zeros(2) + be16(ipv6_type) + six},
-      {LinkType::linux_sll, be16(0) + be16(1) + be16(6) + mac + zeros(2) + be16(0x8100) + be16(9) + be16(ipv4_type) + four},
+      {LinkType::linux_sll,
+       be16(0) + be16(1) + be16(6) + mac + zeros(2) + be16(0x8100) + be16(9) + be16(ipv4_type) + four},
       {LinkType::linux_sll, be16(0) + be16(1) + be16(6) + mac + zeros(2) + be16(4) + snap + four},
-      {LinkType::linux_sll2, be16(ipv4_type) + zeros(2) + be32(1) + be16(772) + ByteString{0, 6} + mac + zeros(2) + four},
-      {LinkType::linux_sll2, be16(ipv6_type) + zeros(2) + be32(4000) + be16(1) + ByteString{4, 6} + mac + zeros(2) + six},
+      {LinkType::linux_sll2,
+       be16(ipv4_type) + zeros(2) + be32(1) + be16(772) + ByteString{0, 6} + mac + zeros(2) + four},
+      {LinkType::linux_sll2,
+       be16(ipv6_type) + zeros(2) + be32(4000) + be16(1) + ByteString{4, 6} + mac + zeros(2) + six},
       {LinkType::linux_sll2, be16(0x8100) + zeros(2) + be32(1) + be16(1) + ByteString{4, 6} + mac + zeros(2) + be16(5) +
                                  be16(ipv4_type) + four},
       {LinkType::ieee802_11, ByteString{0x08, 0x01, 0, 0} + mac + mac + mac + zeros(2) + snap + four},
@@ -181,8 +185,11 @@ inline std::vector<SamplePacket> all_flags() {
   std::vector<SamplePacket> packets;
   for (unsigned flags = 0; flags < 0x1000; ++flags) {
     const auto payload = zeros(flags % 3);
-    const auto segment = tcp({.seq = 0xfffffff0 + flags, .ack = 0x7ffffff0 + flags,
-                              .flags = static_cast<std::uint16_t>(flags), .urgent_pointer = 77}, payload);
+    const auto segment = tcp({.seq = 0xfffffff0 + flags,
+                              .ack = 0x7ffffff0 + flags,
+                              .flags = static_cast<std::uint16_t>(flags),
+                              .urgent_pointer = 77},
+                             payload);
     packets.push_back(sample(wire::LinkType::ethernet, ethernet(ipv4_type, ipv4({}, segment))));
     packets.push_back(sample(wire::LinkType::ethernet, ethernet(ipv6_type, ipv6({}, segment))));
   }
@@ -264,8 +271,9 @@ inline std::vector<SamplePacket> random_options(Random& random, std::size_t coun
 
 // An options header of IPv6 with the options that have rules, and others, mostly well-formed.
 inline ByteString random_ipv6_options(Random& random, std::uint8_t next) {
-  static const std::vector<std::pair<std::uint8_t, std::uint8_t>> usual = {
-      {1, 2}, {5, 2}, {0xc2, 4}, {0xc9, 16}, {0x26, 1}, {4, 1}, {7, 8}, {0x63, 4}, {1, 0}, {8, 2}, {0x8b, 6}, {0x6d, 3}};
+  static const std::vector<std::pair<std::uint8_t, std::uint8_t>> usual = {{1, 2},    {5, 2}, {0xc2, 4}, {0xc9, 16},
+                                                                           {0x26, 1}, {4, 1}, {7, 8},    {0x63, 4},
+                                                                           {1, 0},    {8, 2}, {0x8b, 6}, {0x6d, 3}};
   ByteString options;
   for (std::size_t n = random.below(4); n > 0; --n) {
     auto [type, length] = random.of(usual);
@@ -284,7 +292,8 @@ inline ByteString random_extension(Random& random, std::uint8_t type, std::uint8
     case 43: {
       const std::size_t words = random.below(6);
       static const std::vector<std::uint8_t> types = {0, 2, 4, 4, 3, 9};
-      return ByteString{next, static_cast<std::uint8_t>(words), random.of(types), static_cast<std::uint8_t>(random.below(3))} +
+      return ByteString{next, static_cast<std::uint8_t>(words), random.of(types),
+                        static_cast<std::uint8_t>(random.below(3))} +
              (random.one_in(2) ? random.bytes(4) : zeros(4)) + random.bytes(words * 8);
     }
     case 44:
@@ -363,7 +372,8 @@ inline std::vector<SamplePacket> mutated(Random& random, const std::vector<Sampl
 
 // Few addresses and ports, both directions, many SYNs, all at random: what the table of conversations must tell apart.
 inline std::vector<SamplePacket> colliding_conversations(Random& random, std::size_t count) {
-  static const std::vector<std::uint16_t> flag_choices = {0x010, 0x010, 0x010, 0x018, 0x012, 0x002, 0x011, 0x004, 0x014};
+  static const std::vector<std::uint16_t> flag_choices = {0x010, 0x010, 0x010, 0x018, 0x012,
+                                                          0x002, 0x011, 0x004, 0x014};
   std::vector<SamplePacket> packets;
   for (std::size_t i = 0; i < count; ++i) {
     const ByteString segment =

@@ -19,9 +19,7 @@ void write_later_fragment(Line& line, const IpContext& ip) {
 
 }  // namespace
 
-void write_addresses(Line& line, const IpContext& ip) {
-  line.add("{} > {}", ip.source, ip.destination);
-}
+void write_addresses(Line& line, const IpContext& ip) { line.add("{} > {}", ip.source, ip.destination); }
 
 // RFC 791 3.1.
 void write_ipv4(Line& line, Payload packet) {

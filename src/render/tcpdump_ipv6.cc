@@ -19,8 +19,8 @@ constexpr bool prints_its_own_addresses(std::uint8_t protocol) {
 // The walk along the chain of headers. `at` begins with the current one.
 struct Chain {
   Payload at;
-  std::size_t payload_length = 0;   // as the fixed header says; 0 for a jumbogram
-  std::size_t passed = 0;           // bytes of extension headers before `at`
+  std::size_t payload_length = 0;  // as the fixed header says; 0 for a jumbogram
+  std::size_t passed = 0;          // bytes of extension headers before `at`
   bool hop_by_hop_seen = false;
   std::optional<std::uint32_t> jumbo_length = std::nullopt;
 };
@@ -99,7 +99,8 @@ HeaderSize write_hop_by_hop(Line& line, Chain& chain) {
     size.reset();
   }
   if (chain.payload_length == 0) {
-    if (chain.jumbo_length.value_or(0) < smallest_jumbo) return refuse("No valid Jumbo Payload Hop-by-Hop option found");
+    if (chain.jumbo_length.value_or(0) < smallest_jumbo)
+      return refuse("No valid Jumbo Payload Hop-by-Hop option found");
     chain.at.length = *chain.jumbo_length;
   }
   return size;

@@ -52,7 +52,8 @@ struct Payload {
 // The IP header that a transport stands in.
 struct IpContext {
   wire::IpAddress source, destination;
-  std::uint8_t first_protocol = 0;  // protocol or next header as the IP header itself says; extension headers may follow
+  std::uint8_t first_protocol =
+      0;  // protocol or next header as the IP header itself says; extension headers may follow
 };
 
 // Link layers (tcpdump_link.cc).

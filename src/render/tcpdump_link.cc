@@ -21,13 +21,17 @@ struct NamedNumber {
 };
 
 constexpr NamedNumber ether_type_names[] = {
-    {0x0800, "IPv4"}, {0x0806, "ARP"}, {0x86dd, "IPv6"}, {0x8100, "802.1Q"}, {0x88a8, "802.1Q-QinQ"},
-    {0x9100, "802.1Q-9100"}, {0x9200, "802.1Q-9200"}, {0x8847, "MPLS unicast"}, {0x8848, "MPLS multicast"},
-    {0x8863, "PPPoE D"}, {0x8864, "PPPoE S"}, {0x880b, "PPP"}, {0x6558, "TEB"},
+    {0x0800, "IPv4"},        {0x0806, "ARP"},          {0x86dd, "IPv6"},
+    {0x8100, "802.1Q"},      {0x88a8, "802.1Q-QinQ"},  {0x9100, "802.1Q-9100"},
+    {0x9200, "802.1Q-9200"}, {0x8847, "MPLS unicast"}, {0x8848, "MPLS multicast"},
+    {0x8863, "PPPoE D"},     {0x8864, "PPPoE S"},      {0x880b, "PPP"},
+    {0x6558, "TEB"},
 };
 
 constexpr NamedNumber ppp_names[] = {
-    {ppp_protocol::ipv4, "IP"}, {ppp_protocol::ipv6, "IP6"}, {ppp_protocol::mpls, "MPLS"},
+    {ppp_protocol::ipv4, "IP"},
+    {ppp_protocol::ipv6, "IP6"},
+    {ppp_protocol::mpls, "MPLS"},
     {ppp_protocol::mpls_multicast, "MPLS"},
 };
 
@@ -325,8 +329,10 @@ void write_ethernet(Line& line, Payload frame) {
   for (; is_tag(type); tagged = true) {
     if (!payload.bytes.has(0, tag_length) || payload.length < tag_length) return line.cut("vlan");
     if (link_header) {
-      if (tagged) add_ether_type(line, type);
-      else add_ether_type(line, type, frame.length);
+      if (tagged)
+        add_ether_type(line, type);
+      else
+        add_ether_type(line, type, frame.length);
       add_vlan_tag(line, payload.bytes.be16(0));
     }
     type = payload.bytes.be16(2);

@@ -175,9 +175,14 @@ struct SubtypeRow {
 
 // 8.2, by their number.
 constexpr SubtypeRow subtypes[] = {
-    {"capable", write_capable},     {"join", write_join},   {"dss", write_data_sequence},
-    {"add-addr", write_add_address}, {"rem-addr", write_remove_address}, {"prio", write_priority},
-    {"fail", write_fail},           {"fast-close", write_fast_close},
+    {"capable", write_capable},
+    {"join", write_join},
+    {"dss", write_data_sequence},
+    {"add-addr", write_add_address},
+    {"rem-addr", write_remove_address},
+    {"prio", write_priority},
+    {"fail", write_fail},
+    {"fast-close", write_fast_close},
 };
 
 }  // namespace

@@ -19,7 +19,7 @@ struct Body {
   std::size_t stated = 0;     // size by its own length byte
   std::size_t available = 0;  // up to the end of the option list
   const OptionList& list;
-  Bytes whole_option;         // kind and length included, captured from there on
+  Bytes whole_option;  // kind and length included, captured from there on
 
   [[nodiscard]] Outcome check(std::size_t count) const {
     if (count > available) return Outcome::bad;
@@ -222,8 +222,7 @@ class OptionWriter {
       if (size < 2 || size > list_.length - at_) return stop(Outcome::bad);
     }
     const std::size_t head = single ? 1 : 2;
-    const Body body{list_.bytes.from(at_ + head), size - head, list_.length - at_ - head, list_,
-                    list_.bytes.from(at_)};
+    const Body body{list_.bytes.from(at_ + head), size - head, list_.length - at_ - head, list_, list_.bytes.from(at_)};
     const OptionRow* const row = find_row(kind_);
     const std::size_t used = row == nullptr || row->body_size >= unchecked ? body.stated : row->body_size;
     const Outcome outcome = write_body(row, body);
@@ -243,7 +242,8 @@ class OptionWriter {
       const std::size_t needed = row->body_size == as_stated ? body.stated : row->body_size;
       if (const Outcome outcome = body.check(needed); outcome != Outcome::fine) return outcome;
     }
-    if (row->write == write_multipath_option) protocol_ = "mptcp";  // tcpdump says so of all that is cut behind such an option
+    if (row->write == write_multipath_option)
+      protocol_ = "mptcp";  // tcpdump says so of all that is cut behind such an option
     return row->write(line_, body);
   }
 

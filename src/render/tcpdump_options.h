@@ -10,8 +10,8 @@
 namespace tcpwhy::render::tcpdump {
 
 struct OptionList {
-  Bytes bytes;               // what was captured from the first option on; may hold what follows the options
-  std::size_t length = 0;    // of the options, by the header
+  Bytes bytes;             // what was captured from the first option on; may hold what follows the options
+  std::size_t length = 0;  // of the options, by the header
   wire::TcpFlags flags;
   std::uint32_t sack_base = 0;
   bool segment_is_whole = true;  // the capture has all of its payload

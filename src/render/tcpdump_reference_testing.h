@@ -76,7 +76,9 @@ inline std::string standard_output_of(const std::string& command) {
   return output;
 }
 
-inline bool tcpdump_is_installed() { return !standard_output_of("tcpdump --version 2>&1 | grep -a '^tcpdump version'").empty(); }
+inline bool tcpdump_is_installed() {
+  return !standard_output_of("tcpdump --version 2>&1 | grep -a '^tcpdump version'").empty();
+}
 
 // tcpdump's output, one entry a packet, what belongs to a packet joined by newlines; `-#` numbers them for us.
 inline std::vector<std::string> packets_of(std::string_view output) {
@@ -98,8 +100,8 @@ inline std::vector<std::string> packets_of(std::string_view output) {
 // The lines of a capture file, compressed or not.
 inline std::vector<std::string> tcpdump_lines(const std::filesystem::path& file, const std::string& arguments) {
   const std::string unpack = file.extension() == ".gz" ? "gzip -dc" : "cat";
-  return packets_of(standard_output_of(
-      fmt::format("{} '{}' | tcpdump -n -# {} -r - 2>/dev/null", unpack, file.string(), arguments)));
+  return packets_of(
+      standard_output_of(fmt::format("{} '{}' | tcpdump -n -# {} -r - 2>/dev/null", unpack, file.string(), arguments)));
 }
 
 // A line up to TCP's `length N`; what tcpdump says of the application protocol is not part of the comparison.

@@ -17,7 +17,7 @@ using timeline::listener;
 using timeline::opener;
 
 constexpr std::size_t number_width = 3, time_width = 10, state_width = 13;
-constexpr std::size_t wide = 120;            // from here on causes have a column
+constexpr std::size_t wide = 120;  // from here on causes have a column
 constexpr std::size_t cause_width = 49;
 constexpr base::Duration gap_shown = std::chrono::milliseconds(3);
 
@@ -30,7 +30,9 @@ std::string repeat(std::string_view piece, std::size_t times) {
 class TimelinePrinter {
  public:
   TimelinePrinter(const Rows& rows, const TextOptions& options)
-      : rows_(rows), options_(options), width_(std::max<std::size_t>(options.width, 80)),
+      : rows_(rows),
+        options_(options),
+        width_(std::max<std::size_t>(options.width, 80)),
         body_width_((width_ >= wide ? width_ - cause_width : width_) - margin) {}
 
   std::string print() {
@@ -57,16 +59,19 @@ class TimelinePrinter {
     out_ += text + "\n";
   }
 
-  [[nodiscard]] std::string paint(Style style, std::string_view text) const { return styled(style, text, options_.color); }
-  [[nodiscard]] static Style style_of(std::optional<Side> side) { return side == listener ? Style::server : Style::client; }
+  [[nodiscard]] std::string paint(Style style, std::string_view text) const {
+    return styled(style, text, options_.color);
+  }
+  [[nodiscard]] static Style style_of(std::optional<Side> side) {
+    return side == listener ? Style::server : Style::client;
+  }
 
   void heading() {
     const auto left = base::escape_controls(explain::end_name(rows_.ends[opener], options_.language));
     const auto right = base::escape_controls(explain::end_name(rows_.ends[listener], options_.language));
     const auto gap_width = body_width_ - std::min(body_width_, display_width(left) + display_width(right));
     line(paint(Style::dim, base::fit_right("#", number_width) + base::fit_right("ms", time_width)) + "  " +
-         paint(Style::client, left) + std::string(gap_width, ' ') +
-         paint(Style::server, right));
+         paint(Style::client, left) + std::string(gap_width, ' ') + paint(Style::server, right));
   }
 
   void elided() {
@@ -126,14 +131,17 @@ class TimelinePrinter {
   }
 
   // Text that begins behind the row's number and time.
-  [[nodiscard]] std::string wrap_row(const std::string& text) const { return wrap(text, margin, margin + 2, width_).substr(margin); }
+  [[nodiscard]] std::string wrap_row(const std::string& text) const {
+    return wrap(text, margin, margin + 2, width_).substr(margin);
+  }
 
   // What one end does: the left end from the left edge, the right end up to the right edge.
   void print_side(const Row& row, Style style) {
     std::string text = (row.actor.empty() ? "" : row.actor + ": ") + row.text;
     const bool failed = text.find(" = -1 ") != std::string::npos;
     // A line that reaches over the whole width no longer shows whose it is: the errno's name says enough.
-    if (failed && display_width(text) + state_width > body_width_) text = text.substr(0, text.find(" (", text.find(" = -1 ")));
+    if (failed && display_width(text) + state_width > body_width_)
+      text = text.substr(0, text.find(" (", text.find(" = -1 ")));
     const auto columns = display_width(text);
     const auto painted = paint(failed ? Style::bad : style, text);
     if (columns > body_width_) {
@@ -149,7 +157,8 @@ class TimelinePrinter {
       line(prefix(row) + (row.side == listener ? dimmed + blank + painted : painted + blank + dimmed));
       return;
     }
-    const std::string fill_left = row.inside_call[opener] && space > 0 ? "│" + std::string(space - 1, ' ') : std::string(space, ' ');
+    const std::string fill_left =
+        row.inside_call[opener] && space > 0 ? "│" + std::string(space - 1, ' ') : std::string(space, ' ');
     const std::string fill_right = row.inside_call[listener] && space > 0 ? std::string(space - 1, ' ') + "│" : "";
     line(prefix(row) + (row.side == listener ? fill_left + painted : painted + fill_right));
     print_comment_below(row);
@@ -186,7 +195,8 @@ class TimelinePrinter {
     const auto room = body_width_ - std::min(body_width_, columns + 2);
     const auto indent = std::min(room, state_width);
     const std::string tail(body_width_ - std::min(body_width_, 1 + indent + columns + 1), ' ');
-    line(std::string(margin, ' ') + left_bar + std::string(indent, ' ') + paint(Style::dim, because) + tail + right_bar);
+    line(std::string(margin, ' ') + left_bar + std::string(indent, ' ') + paint(Style::dim, because) + tail +
+         right_bar);
   }
 
   [[nodiscard]] std::string cell(const StateCell& state, const std::string& text) const {
@@ -207,8 +217,10 @@ class TimelinePrinter {
     const std::string near = row.kind == RowKind::arrival ? "┄" : "─";
     const std::string far = row.kind == RowKind::departure ? "┄" : "─";
     if (row.side == opener)
-      return " " + repeat(near, before) + " " + text + " " + repeat(far, after) + (row.kind == RowKind::departure ? "┄" : "▶");
-    return (row.kind == RowKind::departure ? "┄" : "◀") + repeat(far, before) + " " + text + " " + repeat(near, after) + " ";
+      return " " + repeat(near, before) + " " + text + " " + repeat(far, after) +
+             (row.kind == RowKind::departure ? "┄" : "▶");
+    return (row.kind == RowKind::departure ? "┄" : "◀") + repeat(far, before) + " " + text + " " + repeat(near, after) +
+           " ";
   }
 
   const Rows& rows_;
@@ -229,9 +241,9 @@ struct StyleRow {
   std::string_view on;
 };
 constexpr StyleRow styles[] = {
-    {Style::plain, ""},        {Style::heading, "\x1b[1m"}, {Style::client, "\x1b[36m"},
+    {Style::plain, ""},          {Style::heading, "\x1b[1m"},  {Style::client, "\x1b[36m"},
     {Style::server, "\x1b[33m"}, {Style::reset, "\x1b[1;31m"}, {Style::dim, "\x1b[2m"},
-    {Style::good, "\x1b[32m"}, {Style::bad, "\x1b[31m"},      {Style::changed, "\x1b[1m"},
+    {Style::good, "\x1b[32m"},   {Style::bad, "\x1b[31m"},     {Style::changed, "\x1b[1m"},
 };
 
 bool is_wide_character(std::string_view character) { return character.size() > 1 && display_width(character) == 2; }

@@ -12,9 +12,9 @@ namespace tcpwhy::render {
 
 struct TextOptions {
   explain::Language language = explain::Language::en;
-  std::size_t width = 80;       // columns; less than 80 counts as 80
-  bool color = false;           // ANSI colours
-  bool elide_opening = false;   // one line instead of the rows that open the connection
+  std::size_t width = 80;      // columns; less than 80 counts as 80
+  bool color = false;          // ANSI colours
+  bool elide_opening = false;  // one line instead of the rows that open the connection
 };
 
 std::string timeline_text(const timeline::Timeline& timeline, const Rows& rows, const TextOptions& options);

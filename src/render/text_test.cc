@@ -46,11 +46,15 @@ std::string text(std::size_t width, Language language) {
   return recording_text(explain::explain(recording), {.language = language, .width = width});
 }
 
-TEST(Golden, text_at_80_columns) { base::testing::expect_golden("src/render/golden/client_writes_on.80.txt", text(80, Language::en)); }
+TEST(Golden, text_at_80_columns) {
+  base::testing::expect_golden("src/render/golden/client_writes_on.80.txt", text(80, Language::en));
+}
 TEST(Golden, text_at_120_columns) {
   base::testing::expect_golden("src/render/golden/client_writes_on.120.txt", text(120, Language::en));
 }
-TEST(Golden, text_in_chinese) { base::testing::expect_golden("src/render/golden/client_writes_on.zh.txt", text(80, Language::zh)); }
+TEST(Golden, text_in_chinese) {
+  base::testing::expect_golden("src/render/golden/client_writes_on.zh.txt", text(80, Language::zh));
+}
 
 TEST(Text, no_line_is_wider_than_the_terminal) {
   for (const std::size_t width : {80U, 97U, 119U, 120U, 200U})

@@ -47,9 +47,12 @@ struct TimerRow {
   std::string_view zh;
 };
 constexpr TimerRow timers[] = {
-    {timeline::Timer::delayed_ack, "延迟确认定时器"},       {timeline::Timer::retransmission, "重传定时器"},
-    {timeline::Timer::tail_loss_probe, "尾部丢失探测定时器"}, {timeline::Timer::syn_ack, "SYN-ACK 定时器"},
-    {timeline::Timer::zero_window_probe, "零窗口探测定时器"}, {timeline::Timer::keep_alive, "保活定时器"},
+    {timeline::Timer::delayed_ack, "延迟确认定时器"},
+    {timeline::Timer::retransmission, "重传定时器"},
+    {timeline::Timer::tail_loss_probe, "尾部丢失探测定时器"},
+    {timeline::Timer::syn_ack, "SYN-ACK 定时器"},
+    {timeline::Timer::zero_window_probe, "零窗口探测定时器"},
+    {timeline::Timer::keep_alive, "保活定时器"},
     {timeline::Timer::pacing, "发送节奏定时器"},
 };
 

@@ -15,19 +15,19 @@ enum class Word : std::uint8_t {
   because_timer,    // {timer} {row}
   because_exit,
   because_unknown,
-  forgotten,        // {state}
-  expected_but,     // {expected} {actual} {line}
+  forgotten,     // {state}
+  expected_but,  // {expected} {actual} {line}
   answer,
   in_short,
   experiment,
   contrast,
-  shown_above,      // {title} {question}
-  opening_elided,   // {count}
-  rows,             // {rows}
-  from_experiments, // {titles}
+  shown_above,       // {title} {question}
+  opening_elided,    // {count}
+  rows,              // {rows}
+  from_experiments,  // {titles}
   what_to_do,
   legend,
-  not_found,        // {rules}
+  not_found,  // {rules}
   failed,
   count_connections,
   nothing_found,

@@ -81,8 +81,7 @@ Sent Endpoint::on_send(const wire::TcpSegment& segment) {
     snd_nxt_ = end;
   }
   if (segment.flags.ack()) last_ack_sent_ = segment.ack;
-  if (segment.flags.syn())
-    sent.change = apply(segment.flags.ack() ? Stimulus::sends_syn_ack : Stimulus::sends_syn);
+  if (segment.flags.syn()) sent.change = apply(segment.flags.ack() ? Stimulus::sends_syn_ack : Stimulus::sends_syn);
   if (segment.flags.fin() && !fin_sent_) {
     fin_sent_ = advance(end, static_cast<std::uint32_t>(-1));
     sent.change = apply(Stimulus::sends_fin);

@@ -27,9 +27,19 @@ constexpr StateName state_names[] = {
 static_assert(std::size(state_names) == state_count);
 
 constexpr std::string_view stimulus_names[] = {
-    "listens",  "sends SYN",        "sends SYN-ACK", "sends FIN",        "sends RST",
-    "gets SYN", "gets SYN-ACK",     "gets ACK of SYN", "gets FIN",       "gets ACK of FIN",
-    "gets FIN and ACK of FIN",      "gets RST",      "forgets",
+    "listens",
+    "sends SYN",
+    "sends SYN-ACK",
+    "sends FIN",
+    "sends RST",
+    "gets SYN",
+    "gets SYN-ACK",
+    "gets ACK of SYN",
+    "gets FIN",
+    "gets ACK of FIN",
+    "gets FIN and ACK of FIN",
+    "gets RST",
+    "forgets",
 };
 static_assert(std::size(stimulus_names) == stimulus_count);
 
@@ -116,8 +126,8 @@ std::string_view name(Stimulus stimulus) { return stimulus_names[static_cast<std
 std::span<const Transition> transitions() { return table; }
 
 const Transition* find_transition(State from, Stimulus stimulus) {
-  const auto* row = std::ranges::find_if(
-      table, [&](const Transition& t) { return t.from == from && t.stimulus == stimulus; });
+  const auto* row =
+      std::ranges::find_if(table, [&](const Transition& t) { return t.from == from && t.stimulus == stimulus; });
   return row == std::end(table) ? nullptr : row;
 }
 

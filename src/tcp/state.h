@@ -30,19 +30,19 @@ std::optional<State> state_named(std::string_view name);
 
 // What an endpoint does or what reaches it, as far as an outsider can see it on the wire.
 enum class Stimulus : std::uint8_t {
-  listens,         // the program calls listen(); not on the wire
+  listens,  // the program calls listen(); not on the wire
   sends_syn,
   sends_syn_ack,
   sends_fin,
-  sends_rst,       // a reset of its own connection
+  sends_rst,  // a reset of its own connection
   gets_syn,
-  gets_syn_ack,    // that acknowledges its SYN
+  gets_syn_ack,  // that acknowledges its SYN
   gets_ack_of_syn,
-  gets_fin,        // in order: everything before it has arrived
+  gets_fin,  // in order: everything before it has arrived
   gets_ack_of_fin,
   gets_fin_and_ack_of_fin,
-  gets_rst,        // an acceptable one
-  forgets,         // 2 MSL or FIN-WAIT-2 timer, orphan given up; not on the wire
+  gets_rst,  // an acceptable one
+  forgets,   // 2 MSL or FIN-WAIT-2 timer, orphan given up; not on the wire
 };
 inline constexpr std::size_t stimulus_count = 13;
 std::string_view name(Stimulus stimulus);

@@ -18,8 +18,7 @@ struct FourTuple {
 };
 
 FourTuple tuple_of(const TcpSegment& tcp) {
-  return tcp.source < tcp.destination ? FourTuple{tcp.source, tcp.destination}
-                                      : FourTuple{tcp.destination, tcp.source};
+  return tcp.source < tcp.destination ? FourTuple{tcp.source, tcp.destination} : FourTuple{tcp.destination, tcp.source};
 }
 
 // What two sightings of one segment at two taps have in common.
@@ -31,9 +30,9 @@ struct Fingerprint {
 };
 
 Fingerprint fingerprint(const TcpSegment& tcp) {
-  return {tcp.source,         tcp.destination,     tcp.seq.value,
-          tcp.ack.value,      tcp.payload_length,  tcp.options.timestamps ? tcp.options.timestamps->value : 0,
-          tcp.flags.bits,     tcp.ip_id};
+  return {tcp.source,     tcp.destination,    tcp.seq.value,
+          tcp.ack.value,  tcp.payload_length, tcp.options.timestamps ? tcp.options.timestamps->value : 0,
+          tcp.flags.bits, tcp.ip_id};
 }
 
 struct Sighting {

@@ -146,8 +146,8 @@ class Attacher {
     for (auto& connection : timeline_.connections) {
       for (auto& side : connection.sides) {
         if (side.actors.empty()) adopt_listener(side);
-        side.name = side.actors.empty() ? wire::to_string(side.address)
-                                        : recording_.actors[side.actors.front().value].name;
+        side.name =
+            side.actors.empty() ? wire::to_string(side.address) : recording_.actors[side.actors.front().value].name;
       }
     }
   }

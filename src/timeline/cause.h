@@ -21,7 +21,14 @@ enum class Trigger : std::uint8_t { unknown, call, process_end, segment, timer }
 std::string_view name(Trigger trigger);
 
 enum class Timer : std::uint8_t {
-  none, delayed_ack, retransmission, tail_loss_probe, syn_ack, zero_window_probe, keep_alive, pacing,
+  none,
+  delayed_ack,
+  retransmission,
+  tail_loss_probe,
+  syn_ack,
+  zero_window_probe,
+  keep_alive,
+  pacing,
 };
 std::string_view name(Timer timer);
 
@@ -39,9 +46,9 @@ struct Cause {
   // The call's entry, the provoking segment's arrival, or the process's end; for a timer, what started it.
   std::optional<recording::EventId> by;
   Grade grade = Grade::derived;
-  std::string_view rule;                      // id in cause_rules(); "kernel" when observed
-  std::vector<recording::EventId> evidence;   // what else speaks for it: counters, samples
-  std::string_view or_else;                   // assumed: what else it may be
+  std::string_view rule;                     // id in cause_rules(); "kernel" when observed
+  std::vector<recording::EventId> evidence;  // what else speaks for it: counters, samples
+  std::string_view or_else;                  // assumed: what else it may be
 };
 
 }  // namespace tcpwhy::timeline

@@ -20,8 +20,8 @@ constexpr base::Duration rto_min = 200ms;
 // A process's last FIN or RST leaves while it exits; its end is known when it has been waited for.
 constexpr base::Duration exit_takes = 100ms;
 
-constexpr std::string_view sending_calls[] = {"send",    "sendto",   "sendmsg", "sendmmsg", "write",
-                                                                   "writev",  "sendfile", "splice",  "pwritev2"};
+constexpr std::string_view sending_calls[] = {"send",   "sendto",   "sendmsg", "sendmmsg", "write",
+                                              "writev", "sendfile", "splice",  "pwritev2"};
 constexpr std::string_view receiving_calls[] = {"recv", "recvfrom", "recvmsg", "read", "readv"};
 
 constexpr std::string_view connecting_calls[] = {"connect", "sendto", "sendmsg"};
@@ -43,11 +43,11 @@ struct Arrival {
 struct Situation {
   const Segment& segment;
   base::WallTime at;
-  std::vector<CallIndex> calls;            // in progress, innermost (latest entered) first
-  std::optional<Arrival> last_arrival;     // the latest
-  std::optional<Arrival> owed;             // the earliest that this side owes an ACK
-  std::optional<EventId> process_end;      // that its owner's process is about to have
-  base::Duration since_sent_before{};      // retransmissions: since the same sequence number left last
+  std::vector<CallIndex> calls;         // in progress, innermost (latest entered) first
+  std::optional<Arrival> last_arrival;  // the latest
+  std::optional<Arrival> owed;          // the earliest that this side owes an ACK
+  std::optional<EventId> process_end;   // that its owner's process is about to have
+  base::Duration since_sent_before{};   // retransmissions: since the same sequence number left last
 };
 
 class CauseFinder {
@@ -119,11 +119,12 @@ class CauseFinder {
     if (!side.owed.empty()) now.owed = side.owed.front();
     now.process_end = process_end_near(connection.sides[segment.from], now.at);
     if (segment.segment_class == tcp::SegmentClass::retransmission) {
-      const auto sent_before = std::ranges::find_if(connection.segments.rbegin(), connection.segments.rend(), [&](auto s) {
-        const Segment& before = timeline_.segments[s];
-        return s < index && before.from == segment.from && before.tcp.sequence_length() > 0 &&
-               before.tcp.seq == segment.tcp.seq;
-      });
+      const auto sent_before =
+          std::ranges::find_if(connection.segments.rbegin(), connection.segments.rend(), [&](auto s) {
+            const Segment& before = timeline_.segments[s];
+            return s < index && before.from == segment.from && before.tcp.sequence_length() > 0 &&
+                   before.tcp.seq == segment.tcp.seq;
+          });
       if (sent_before != connection.segments.rend())
         now.since_sent_before = now.at - timeline_.time_of(timeline_.segments[*sent_before].departed);
     }
@@ -222,8 +223,7 @@ class CauseFinder {
     const auto& reset = now.segment.tcp;
     if (now.last_arrival && answers(reset, timeline_.segments[now.last_arrival->segment].tcp))
       return answer(now, "rst.answers_segment");
-    if (const Call* call = in_progress(now, closing_calls))
-      return by_call(*call, "rst.active_close");
+    if (const Call* call = in_progress(now, closing_calls)) return by_call(*call, "rst.active_close");
     if (const Call* call = in_progress(now, connecting_calls)) return by_call(*call, "rst.active_call");
     if (now.process_end) return by_process_end(now, "rst.process_end");
     return {};
@@ -268,8 +268,13 @@ class CauseFinder {
 
   Cause cause_of_probe(const Situation& now) const {
     const bool window_shut = now.last_arrival && timeline_.segments[now.last_arrival->segment].tcp.window == 0;
-    return {Trigger::timer, window_shut ? Timer::zero_window_probe : Timer::keep_alive, std::nullopt, Grade::derived,
-            window_shut ? "probe.zero_window" : "probe.keep_alive", {}, {}};
+    return {Trigger::timer,
+            window_shut ? Timer::zero_window_probe : Timer::keep_alive,
+            std::nullopt,
+            Grade::derived,
+            window_shut ? "probe.zero_window" : "probe.keep_alive",
+            {},
+            {}};
   }
 
   Cause cause_of_retransmission(const Situation& now) const {

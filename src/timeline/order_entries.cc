@@ -24,7 +24,8 @@ class Orderer {
     for (std::uint32_t i = 0; i < entries.size(); ++i) entries[i].event = EventId{i};
     for (std::uint32_t s = 0; s < timeline_.segments.size(); ++s) {
       const Segment& segment = timeline_.segments[s];
-      if (segment.two_taps()) entries[segment.arrived->value] = {*segment.arrived, EntryKind::arrived, s, segment.connection, {}};
+      if (segment.two_taps())
+        entries[segment.arrived->value] = {*segment.arrived, EntryKind::arrived, s, segment.connection, {}};
       entries[segment.departed.value] = {segment.departed, EntryKind::departed, s, segment.connection, {}};
     }
     for (std::uint32_t c = 0; c < timeline_.calls.size(); ++c) {

@@ -57,7 +57,7 @@ struct Segment {
 
 // A system call with its return, if it came back.
 struct Call {
-  std::uint32_t number = 0;        // as in the recording
+  std::uint32_t number = 0;  // as in the recording
   EventId entered;
   std::optional<EventId> returned;
   ActorId actor;
@@ -68,14 +68,14 @@ struct Call {
 
 struct ConnectionSide {
   wire::SocketAddress address;
-  std::string host;                    // namespace, where the ends have one each
-  std::vector<ActorId> actors;         // who made calls on it, in order of appearance
-  std::string name;                    // the first actor's name, or the address
+  std::string host;             // namespace, where the ends have one each
+  std::vector<ActorId> actors;  // who made calls on it, in order of appearance
+  std::string name;             // the first actor's name, or the address
   std::optional<wire::SequenceNumber> isn;
   std::optional<wire::TcpOptions> syn_options;
   std::uint16_t syn_window = 0;
-  bool listens = false;                // a listen() on its port was recorded
-  std::uint64_t bytes_sent = 0;        // payload, each byte once
+  bool listens = false;          // a listen() on its port was recorded
+  std::uint64_t bytes_sent = 0;  // payload, each byte once
 };
 
 struct Connection {
@@ -84,7 +84,7 @@ struct Connection {
   std::vector<CallIndex> calls;
   std::vector<SideChange> changes;
   std::array<tcp::State, 2> final_states{};
-  bool began_before_capture = false;   // no SYN was seen
+  bool began_before_capture = false;  // no SYN was seen
 };
 
 enum class EntryKind : std::uint8_t { departed, arrived, call_entered, call_returned, other };
@@ -93,7 +93,7 @@ enum class EntryKind : std::uint8_t { departed, arrived, call_entered, call_retu
 struct Entry {
   EventId event;
   EntryKind kind = EntryKind::other;
-  std::uint32_t index = 0;             // of the segment or call
+  std::uint32_t index = 0;  // of the segment or call
   std::optional<ConnectionIndex> connection;
   std::array<tcp::State, 2> states{};  // of that connection's two ends, after this entry
 };

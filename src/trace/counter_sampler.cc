@@ -119,12 +119,11 @@ base::Status CounterSampler::sample(std::vector<recording::Event>& events) {
     if (auto done = read(source, now); !done) return done;
     for (std::size_t i = 0; i < now.size(); ++i) {
       if (now[i] == source.values[i] || source.names[i].empty()) continue;
-      events.push_back({.at = {},
-                        .actor = {},
-                        .what = recording::CounterMoved{.name = source.names[i],
-                                                        .delta = now[i] - source.values[i],
-                                                        .host = host_,
-                                                        .not_before = previous_}});
+      events.push_back(
+          {.at = {},
+           .actor = {},
+           .what = recording::CounterMoved{
+               .name = source.names[i], .delta = now[i] - source.values[i], .host = host_, .not_before = previous_}});
     }
     source.values.swap(now);
   }

@@ -27,9 +27,9 @@ class CounterSampler {
  private:
   struct Source {
     base::UniqueFd fd;
-    std::string_view path;    // for errors
-    std::string_view prefix;  // "TcpExt:"
-    std::vector<std::string> names;    // "TcpExt.SyncookiesSent"; empty: not told
+    std::string_view path;           // for errors
+    std::string_view prefix;         // "TcpExt:"
+    std::vector<std::string> names;  // "TcpExt.SyncookiesSent"; empty: not told
     std::vector<std::int64_t> values;
   };
   base::Status read(Source& source, std::vector<std::int64_t>& values);

@@ -22,10 +22,16 @@ namespace {
 
 // By the kernel's number (include/net/tcp_states.h); NEW_SYN_RECV is a request, BOUND_INACTIVE is not asked for.
 constexpr std::string_view state_names[] = {
-    "CLOSED",    "ESTABLISHED", "SYN-SENT",   "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2",   "TIME-WAIT",
-    "CLOSED",    "CLOSE-WAIT",  "LAST-ACK",   "LISTEN",       "CLOSING",    "SYN-RECEIVED",
+    "CLOSED", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2",   "TIME-WAIT",
+    "CLOSED", "CLOSE-WAIT",  "LAST-ACK", "LISTEN",       "CLOSING",    "SYN-RECEIVED",
 };
-enum KernelState : std::uint8_t { established = 1, syn_received = 3, close_wait = 8, listen = 10, new_syn_received = 12 };
+enum KernelState : std::uint8_t {
+  established = 1,
+  syn_received = 3,
+  close_wait = 8,
+  listen = 10,
+  new_syn_received = 12
+};
 
 // Every state above. TCPF_BOUND_INACTIVE (bit 13, Linux 6.8) would make the kernel walk the table of bound ports as well.
 constexpr std::uint32_t wanted_states = 0x1ffe;
@@ -137,8 +143,10 @@ int take_socket(const nlmsghdr* header, void* data) {
   snapshot.holder = holder_of(message, snapshot.tcp.has_value());
   if (message.idiag_state == listen) snapshot.tcp.reset();
   auto& dump = *static_cast<Dump*>(data);
-  if (snapshot.state == "CLOSED") dump.torn = true;
-  else dump.sockets.push_back(snapshot);
+  if (snapshot.state == "CLOSED")
+    dump.torn = true;
+  else
+    dump.sockets.push_back(snapshot);
   return MNL_CB_OK;
 }
 
@@ -169,7 +177,8 @@ SocketSampler::SocketSampler(base::UniqueFd socket) : socket_(std::move(socket))
 base::Result<SocketSampler> SocketSampler::open() {
   base::UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!socket.valid())
-    return base::fail_errno("cannot open a sock_diag socket", errno, "the kernel needs CONFIG_INET_DIAG (sock_diag(7))");
+    return base::fail_errno("cannot open a sock_diag socket", errno,
+                            "the kernel needs CONFIG_INET_DIAG (sock_diag(7))");
   SocketSampler sampler(std::move(socket));
   // One sample now, so that a kernel without TCP diagnosis says so here.
   if (auto first = sampler.sample(); !first) return std::unexpected(std::move(first.error()));
@@ -216,8 +225,7 @@ base::Result<bool> SocketSampler::dump_once(std::vector<SocketSnapshot>& sockets
       if (holds_end(buffer_.data(), length)) return false;
       continue;
     }
-    if (state < 0)
-      return base::fail_errno("sock_diag", errno, "the kernel needs CONFIG_INET_TCP_DIAG (sock_diag(7))");
+    if (state < 0) return base::fail_errno("sock_diag", errno, "the kernel needs CONFIG_INET_TCP_DIAG (sock_diag(7))");
     if (state == MNL_CB_STOP) {
       if (parts > 1) keep_last_of_each(sockets);
       return !dump.torn && static_cast<std::size_t>(got) <= buffer_.size();

@@ -20,13 +20,13 @@ namespace tcpwhy::trace {
 
 // What of struct tcp_info (linux/tcp.h) an explanation needs. Times in microseconds, as the kernel gives them.
 struct TcpDetails {
-  std::uint32_t rto_us = 0;          // tcpi_rto, backoff included
-  std::uint32_t ato_us = 0;          // tcpi_ato: the delayed-ACK timer's length; 0 until the first data segment arrived
-  std::uint32_t rtt_us = 0;          // tcpi_rtt, smoothed
-  std::uint32_t rtt_variance_us = 0; // tcpi_rttvar
-  std::uint32_t snd_mss = 0;         // bytes
-  std::uint32_t unacked = 0;         // segments in flight
-  std::uint32_t retransmissions = 0; // tcpi_retransmits: of the segment that is being tried again now
+  std::uint32_t rto_us = 0;  // tcpi_rto, backoff included
+  std::uint32_t ato_us = 0;  // tcpi_ato: the delayed-ACK timer's length; 0 until the first data segment arrived
+  std::uint32_t rtt_us = 0;  // tcpi_rtt, smoothed
+  std::uint32_t rtt_variance_us = 0;  // tcpi_rttvar
+  std::uint32_t snd_mss = 0;          // bytes
+  std::uint32_t unacked = 0;          // segments in flight
+  std::uint32_t retransmissions = 0;  // tcpi_retransmits: of the segment that is being tried again now
   std::uint32_t total_retransmissions = 0;
   std::uint32_t congestion_window = 0;  // segments
   std::uint8_t send_window_scale = 0, receive_window_scale = 0;
@@ -43,21 +43,21 @@ enum class Holder : std::uint8_t {
 };
 
 struct SocketSnapshot {
-  std::uint64_t cookie = 0;          // SO_COOKIE; a TIME-WAIT entry keeps its socket's, a connection its request's
-  wire::SocketAddress local, remote; // IPv4-mapped addresses as the IPv4 addresses they mean
-  std::string_view state;            // RFC 9293 3.3.2 spelling: "ESTABLISHED", "FIN-WAIT-2", "LISTEN", ...; never "CLOSED"
+  std::uint64_t cookie = 0;           // SO_COOKIE; a TIME-WAIT entry keeps its socket's, a connection its request's
+  wire::SocketAddress local, remote;  // IPv4-mapped addresses as the IPv4 addresses they mean
+  std::string_view state;  // RFC 9293 3.3.2 spelling: "ESTABLISHED", "FIN-WAIT-2", "LISTEN", ...; never "CLOSED"
   Holder holder = Holder::process;
   // Bytes as the kernel counts them, an unread FIN and an unacknowledged SYN or FIN as 1 each (tcp_diag_get_info()).
   // A listener: connections waiting for accept(), and how many may.
   std::uint32_t receive_queue = 0, send_queue = 0;
-  std::uint32_t inode = 0;           // of the socket's descriptor, as in /proc/PID/fd; 0 unless holder is process
+  std::uint32_t inode = 0;  // of the socket's descriptor, as in /proc/PID/fd; 0 unless holder is process
   std::uint32_t uid = 0;
-  std::uint8_t shutdown = 0;         // sk_shutdown: 1 receiving, 2 sending; 0 where it is not told
-  std::optional<TcpDetails> tcp;     // full sockets only, and no listeners
+  std::uint8_t shutdown = 0;      // sk_shutdown: 1 receiving, 2 sending; 0 where it is not told
+  std::optional<TcpDetails> tcp;  // full sockets only, and no listeners
 };
 
 struct SocketSample {
-  base::WallTime begin, end;         // the dump lies between
+  base::WallTime begin, end;  // the dump lies between
   std::vector<SocketSnapshot> sockets;
   // False: the tables changed under the dump each time it was tried (NLM_F_DUMP_INTR, or a socket that was closed between being
   // found and being described), or an answer was lost.

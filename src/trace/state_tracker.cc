@@ -112,8 +112,10 @@ void StateTracker::update(const SocketSample& sample, std::vector<recording::Eve
   for (std::size_t i = 0; i < tracked_.size(); ++i) {
     Tracked& old = tracked_[i];
     if (!became[i]) {
-      if (sample.complete) tell(state_event(old.now, old.now.state, "CLOSED"), events);
-      else next.push_back(std::move(old));
+      if (sample.complete)
+        tell(state_event(old.now, old.now.state, "CLOSED"), events);
+      else
+        next.push_back(std::move(old));
       continue;
     }
     Tracked tracked{sample.sockets[*became[i]], sample.sockets[*became[i]].cookie, old.told};

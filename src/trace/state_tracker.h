@@ -29,9 +29,9 @@ class StateTracker {
 
  private:
   struct Tracked {
-    SocketSnapshot now;                // cookie: the first one seen
-    std::uint64_t kernel_cookie = 0;   // the one it has now
-    std::optional<TcpDetails> told;    // as of the last event: drifts are measured from here
+    SocketSnapshot now;               // cookie: the first one seen
+    std::uint64_t kernel_cookie = 0;  // the one it has now
+    std::optional<TcpDetails> told;   // as of the last event: drifts are measured from here
   };
   std::vector<Tracked> tracked_;
   std::optional<base::WallTime> previous_begin_;

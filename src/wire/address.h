@@ -38,8 +38,8 @@ struct SocketAddress {
   auto operator<=>(const SocketAddress&) const = default;
 };
 
-std::string to_string(const IpAddress& address);       // inet_ntop(3) spelling
-std::string to_string(const SocketAddress& address);   // 127.0.0.1:9999, [::1]:9999
+std::string to_string(const IpAddress& address);      // inet_ntop(3) spelling
+std::string to_string(const SocketAddress& address);  // 127.0.0.1:9999, [::1]:9999
 
 }  // namespace tcpwhy::wire
 

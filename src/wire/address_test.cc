@@ -16,8 +16,8 @@ TEST(Address, text_form_is_that_of_inet_ntop) {
 }
 
 TEST(Address, nothing_but_addresses_is_parsed) {
-  for (const char* text : {"", "localhost", "127.0.0", "127.0.0.1 ", "127.0.0.256", "127.1", "[::1]", "::1%lo", ":::",
-                           "1:2:3:4:5:6:7:8:9", "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"}) {
+  for (const char* text : {"", "localhost", "127.0.0", "127.0.0.1 ", "127.0.0.256", "127.1", "[::1]", "::1%lo",
+                           ":::", "1:2:3:4:5:6:7:8:9", "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
   EXPECT_FALSE(IpAddress::parse(std::string_view("127.0.0.1\0", 10)));

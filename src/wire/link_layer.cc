@@ -14,7 +14,21 @@ constexpr int deepest_nesting = 16;
 
 // What the next bytes are.
 enum class Content : std::uint8_t {
-  none, ip, ipv4, ipv6, ethernet, vlan_tag, backbone_tag, mpls, pppoe, ppp, llc, cooked, cooked2, null_header, wireless,
+  none,
+  ip,
+  ipv4,
+  ipv6,
+  ethernet,
+  vlan_tag,
+  backbone_tag,
+  mpls,
+  pppoe,
+  ppp,
+  llc,
+  cooked,
+  cooked2,
+  null_header,
+  wireless,
 };
 
 struct Layer {
@@ -28,12 +42,18 @@ constexpr struct {
   LinkType link_type;
   Content content;
 } first_layers[] = {
-    {LinkType::null, Content::null_header},   {LinkType::loop, Content::null_header},
-    {LinkType::ethernet, Content::ethernet},  {LinkType::ppp, Content::ppp},
-    {LinkType::raw_bsd, Content::ip},         {LinkType::raw_openbsd, Content::ip},
-    {LinkType::raw, Content::ip},             {LinkType::ipv4, Content::ipv4},
-    {LinkType::ipv6, Content::ipv6},          {LinkType::linux_sll, Content::cooked},
-    {LinkType::linux_sll2, Content::cooked2}, {LinkType::ieee802_11, Content::wireless},
+    {LinkType::null, Content::null_header},
+    {LinkType::loop, Content::null_header},
+    {LinkType::ethernet, Content::ethernet},
+    {LinkType::ppp, Content::ppp},
+    {LinkType::raw_bsd, Content::ip},
+    {LinkType::raw_openbsd, Content::ip},
+    {LinkType::raw, Content::ip},
+    {LinkType::ipv4, Content::ipv4},
+    {LinkType::ipv6, Content::ipv6},
+    {LinkType::linux_sll, Content::cooked},
+    {LinkType::linux_sll2, Content::cooked2},
+    {LinkType::ieee802_11, Content::wireless},
 };
 
 Content content_of_link(LinkType link_type) {
@@ -141,8 +161,8 @@ Layer after_wireless(Bytes b) {
   const unsigned type = control >> 2U & 3U, subtype = control >> 4U;
   constexpr unsigned data = 2, no_data_bit = 4, quality_of_service_bit = 8, both_systems = 3, protected_bit = 0x40;
   if (type != data || (subtype & no_data_bit) || (flags & protected_bit)) return nothing_known;
-  const std::size_t length = 24U + ((flags & both_systems) == both_systems ? 6U : 0U) +
-                             (subtype & quality_of_service_bit ? 2U : 0U);
+  const std::size_t length =
+      24U + ((flags & both_systems) == both_systems ? 6U : 0U) + (subtype & quality_of_service_bit ? 2U : 0U);
   return {b.has(0, length) ? Content::llc : Content::none, length};
 }
 
@@ -151,8 +171,8 @@ Layer next_layer(Content content, Bytes b) {
   switch (content) {
     case Content::ethernet: return after_ether_type(b, 12);
     case Content::vlan_tag: return after_ether_type(b, 2);
-    case Content::backbone_tag: return {b.has(0, backbone_service_tag) ? Content::ethernet : Content::none,
-                                        backbone_service_tag};
+    case Content::backbone_tag:
+      return {b.has(0, backbone_service_tag) ? Content::ethernet : Content::none, backbone_service_tag};
     case Content::mpls: return after_mpls(b);
     case Content::pppoe: return after_pppoe(b);
     case Content::ppp: return after_ppp(b);

@@ -21,8 +21,8 @@ constexpr std::size_t shortest_tcp_header = 20;
 // --- TCP options (RFC 9293 3.1) ---------------------------------------------------------------------------------
 
 namespace option_kind {
-constexpr std::uint8_t end = 0, no_operation = 1, maximum_segment_size = 2, window_scale = 3, sack_permitted = 4, sack = 5,
-                       timestamps = 8, md5_signature = 19, multipath = 30, fast_open = 34, experiment = 254;
+constexpr std::uint8_t end = 0, no_operation = 1, maximum_segment_size = 2, window_scale = 3, sack_permitted = 4,
+                       sack = 5, timestamps = 8, md5_signature = 19, multipath = 30, fast_open = 34, experiment = 254;
 }
 
 // RFC 7413 4.1.1: Fast Open as an experiment (kind 254), before it got its own kind.
@@ -144,7 +144,7 @@ IpPayload follow_extensions(std::uint8_t next_header, Bytes b, std::size_t lengt
       const bool of_tcp = b.u8(0) == ip_protocol::tcp;
       return {of_tcp ? Dissection::fragment : Dissection::other, b.from(8), length - 8};
     }
-    const std::size_t header = fragment ? 8
+    const std::size_t header = fragment                                     ? 8
                                : next_header == ip_protocol::authentication ? authentication_length(b.u8(1))
                                                                             : extension_length(b.u8(1));
     if (header > length) return {};
@@ -165,7 +165,8 @@ IpPayload read_ipv4(const IpPacketBytes& packet, TcpSegment& segment) {
   segment.ecn = b.u8(1) & 3U;
   segment.ip_id = b.be16(4);
   segment.ttl = b.u8(8);
-  if (!b.has(0, shortest_header)) return {protocol == ip_protocol::tcp ? Dissection::truncated : Dissection::other, {}, 0};
+  if (!b.has(0, shortest_header))
+    return {protocol == ip_protocol::tcp ? Dissection::truncated : Dissection::other, {}, 0};
   segment.source.ip = IpAddress::v4(b.fixed<4>(12));
   segment.destination.ip = IpAddress::v4(b.fixed<4>(16));
 

@@ -14,16 +14,26 @@ namespace tcpwhy::wire {
 // Link types by their number in capture files (LINKTYPE_*, www.tcpdump.org/linktypes.html). Values not named here occur in
 // files and are kept as they are.
 enum class LinkType : std::uint16_t {
-  null = 0, ethernet = 1, raw_bsd = 12, raw_openbsd = 14, ppp = 9, raw = 101, ieee802_11 = 105, loop = 108,
-  linux_sll = 113, ipv4 = 228, ipv6 = 229, linux_sll2 = 276,
+  null = 0,
+  ethernet = 1,
+  raw_bsd = 12,
+  raw_openbsd = 14,
+  ppp = 9,
+  raw = 101,
+  ieee802_11 = 105,
+  loop = 108,
+  linux_sll = 113,
+  ipv4 = 228,
+  ipv6 = 229,
+  linux_sll2 = 276,
 };
 
 enum class Dissection : std::uint8_t {
-  tcp,          // `segment` is valid
-  truncated,    // TCP by the IP header, but the capture ends inside the TCP header
-  malformed,    // TCP by the IP header, but lengths contradict each other
-  fragment,     // a later IP fragment of TCP: no ports
-  other,        // not TCP, or not IP
+  tcp,        // `segment` is valid
+  truncated,  // TCP by the IP header, but the capture ends inside the TCP header
+  malformed,  // TCP by the IP header, but lengths contradict each other
+  fragment,   // a later IP fragment of TCP: no ports
+  other,      // not TCP, or not IP
 };
 
 struct DissectedPacket {

@@ -28,8 +28,8 @@ struct TcpFields {
   std::uint32_t seq = 0xfffffff0, ack = 0x80000001;
   std::uint16_t flags = 0x018;
   std::uint16_t window = 512, urgent_pointer = 0;
-  ByteString options = {};              // padded with zeros to a multiple of 4
-  int data_offset = -1;               // in words; -1: the right one
+  ByteString options = {};  // padded with zeros to a multiple of 4
+  int data_offset = -1;     // in words; -1: the right one
 };
 
 inline ByteString tcp(TcpFields fields, const ByteString& payload = {}) {
@@ -44,15 +44,15 @@ inline ByteString tcp(TcpFields fields, const ByteString& payload = {}) {
 struct Ipv4Fields {
   std::uint8_t protocol = 6, type_of_service = 0, ttl = 64;
   std::uint16_t id = 0x1234, fragment = 0;
-  int total_length = -1;              // -1: the right one
-  int header_words = -1;              // -1: the right one
-  ByteString options = {};              // a multiple of 4 bytes
+  int total_length = -1;    // -1: the right one
+  int header_words = -1;    // -1: the right one
+  ByteString options = {};  // a multiple of 4 bytes
 };
 
 inline ByteString ipv4(const Ipv4Fields& fields, const ByteString& payload) {
   const std::size_t header = 20 + fields.options.size();
-  const auto words = fields.header_words >= 0 ? static_cast<unsigned>(fields.header_words)
-                                              : static_cast<unsigned>(header / 4);
+  const auto words =
+      fields.header_words >= 0 ? static_cast<unsigned>(fields.header_words) : static_cast<unsigned>(header / 4);
   const auto total = fields.total_length >= 0 ? static_cast<unsigned>(fields.total_length)
                                               : static_cast<unsigned>(header + payload.size());
   return ByteString{static_cast<std::uint8_t>(0x40U | words), fields.type_of_service} + be16(total) + be16(fields.id) +
@@ -62,12 +62,12 @@ inline ByteString ipv4(const Ipv4Fields& fields, const ByteString& payload) {
 
 struct Ipv6Fields {
   std::uint8_t next_header = 6, traffic_class = 0, hop_limit = 63;
-  int payload_length = -1;            // -1: the right one
+  int payload_length = -1;  // -1: the right one
 };
 
 inline ByteString ipv6(const Ipv6Fields& fields, const ByteString& payload) {
-  const auto length = fields.payload_length >= 0 ? static_cast<unsigned>(fields.payload_length)
-                                                 : static_cast<unsigned>(payload.size());
+  const auto length =
+      fields.payload_length >= 0 ? static_cast<unsigned>(fields.payload_length) : static_cast<unsigned>(payload.size());
   const ByteString prefix = {0x20, 0x01, 0x0d, 0xb8};
   return be32(0x60000000U | static_cast<std::uint32_t>(fields.traffic_class) << 20U) + be16(length) +
          ByteString{fields.next_header, fields.hop_limit} + prefix + zeros(11) + ByteString{1} + prefix + zeros(11) +

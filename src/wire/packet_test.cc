@@ -162,7 +162,8 @@ TEST(Dissect, ipv4_authentication_header_is_followed) {
 
 TEST(Dissect, ipv6_fragments) {
   expect_hello(dissect_whole(LinkType::raw, ipv6({.next_header = 44}, ByteString{6, 0, 0, 1, 0, 0, 0, 9} + hello)));
-  const auto later = dissect_whole(LinkType::raw, ipv6({.next_header = 44}, ByteString{6, 0, 0, 8, 0, 0, 0, 9} + hello));
+  const auto later =
+      dissect_whole(LinkType::raw, ipv6({.next_header = 44}, ByteString{6, 0, 0, 8, 0, 0, 0, 9} + hello));
   EXPECT_EQ(later.kind, Dissection::fragment);
   EXPECT_EQ(later.segment.payload_length, hello.size());
   EXPECT_EQ(dissect_whole(LinkType::raw, ipv6({.next_header = 44}, ByteString{17, 0, 0, 8, 0, 0, 0, 9} + hello)).kind,
@@ -170,7 +171,8 @@ TEST(Dissect, ipv6_fragments) {
 }
 
 TEST(Dissect, an_extension_header_longer_than_the_packet_ends_the_search) {
-  EXPECT_EQ(dissect_whole(LinkType::raw, ipv6({.next_header = 0}, extension(6, 255, 8) + hello)).kind, Dissection::other);
+  EXPECT_EQ(dissect_whole(LinkType::raw, ipv6({.next_header = 0}, extension(6, 255, 8) + hello)).kind,
+            Dissection::other);
 }
 
 // --- Cut captures ----------------------------------------------------------------------------------------------
@@ -181,9 +183,9 @@ void expect_every_cut(LinkType link_type, const ByteString& frame, std::size_t p
   for (std::size_t size = 0; size <= frame.size(); ++size) {
     const std::vector<std::uint8_t> cut(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size));
     const auto packet = dissect(link_type, cut, frame.size());
-    const auto expected = size < protocol_known          ? Dissection::other
+    const auto expected = size < protocol_known        ? Dissection::other
                           : size < tcp_at + tcp_header ? Dissection::truncated
-                                                         : Dissection::tcp;
+                                                       : Dissection::tcp;
     ASSERT_EQ(packet.kind, expected) << size;
     ASSERT_EQ(packet.segment.source.port, size >= tcp_at + 2 ? 40000 : 0) << size;
     ASSERT_EQ(packet.segment.seq.value, size >= tcp_at + 8 ? 0xfffffff0 : 0) << size;
@@ -197,15 +199,13 @@ TEST(Dissect, every_cut_of_an_ipv4_packet) {
   expect_every_cut(LinkType::ethernet, ethernet(ipv4_type, hello4), 14 + 10, 14 + 20, 20);
 }
 
-TEST(Dissect, every_cut_of_an_ipv6_packet) {
-  expect_every_cut(LinkType::raw, hello6, 7, 40, 20);
-}
+TEST(Dissect, every_cut_of_an_ipv6_packet) { expect_every_cut(LinkType::raw, hello6, 7, 40, 20); }
 
 TEST(Dissect, every_cut_of_a_tagged_packet_with_options) {
   const ByteString segment = tcp({.options = {2, 4, 5, 0xb4, 1, 3, 3, 7}}, text("hello"));
-  expect_every_cut(LinkType::ethernet, ethernet(0x88a8, be32(0x00010000 | 0x8100) + be16(2) + be16(ipv4_type) +
-                                                            ipv4({}, segment)),
-                   22 + 10, 22 + 20, 28);
+  expect_every_cut(LinkType::ethernet,
+                   ethernet(0x88a8, be32(0x00010000 | 0x8100) + be16(2) + be16(ipv4_type) + ipv4({}, segment)), 22 + 10,
+                   22 + 20, 28);
 }
 
 // --- Link types ------------------------------------------------------------------------------------------------
@@ -333,18 +333,16 @@ TEST(Options, the_kinds_that_are_only_noticed) {
   EXPECT_EQ(options_of({254, 4, 0xe2, 0xd4}), TcpOptions{});
 }
 
-TEST(Options, end_of_list_hides_what_follows) {
-  EXPECT_EQ(options_of({1, 0, 1, 1, 2, 4, 5, 0xb4}), TcpOptions{});
-}
+TEST(Options, end_of_list_hides_what_follows) { EXPECT_EQ(options_of({1, 0, 1, 1, 2, 4, 5, 0xb4}), TcpOptions{}); }
 
 TEST(Options, malformed_lists_keep_what_stood_before) {
   TcpOptions expected;
   expected.maximum_segment_size = 1460;
   expected.malformed = true;
-  EXPECT_EQ(options_of({2, 4, 5, 0xb4, 8, 10, 0, 0}), expected);   // runs over the end
-  EXPECT_EQ(options_of({2, 4, 5, 0xb4, 8, 0, 0, 0}), expected);    // length 0
-  EXPECT_EQ(options_of({2, 4, 5, 0xb4, 8, 1, 0, 0}), expected);    // length 1
-  EXPECT_EQ(options_of({2, 4, 5, 0xb4, 1, 1, 1, 8}), expected);    // kind without length
+  EXPECT_EQ(options_of({2, 4, 5, 0xb4, 8, 10, 0, 0}), expected);  // runs over the end
+  EXPECT_EQ(options_of({2, 4, 5, 0xb4, 8, 0, 0, 0}), expected);   // length 0
+  EXPECT_EQ(options_of({2, 4, 5, 0xb4, 8, 1, 0, 0}), expected);   // length 1
+  EXPECT_EQ(options_of({2, 4, 5, 0xb4, 1, 1, 1, 8}), expected);   // kind without length
 }
 
 TEST(Options, a_known_kind_of_wrong_length_is_passed_over) {

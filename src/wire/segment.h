@@ -49,10 +49,10 @@ struct TcpTimestamps {
 
 // The options that decide what a connection does; every other kind is only counted.
 struct TcpOptions {
-  std::optional<std::uint16_t> maximum_segment_size;    // kind 2, bytes
-  std::optional<std::uint8_t> window_scale;             // kind 3, shift count as sent (may exceed 14)
-  bool sack_permitted = false;                          // kind 4
-  std::array<SackBlock, 4> sack_storage{};              // kind 5
+  std::optional<std::uint16_t> maximum_segment_size;  // kind 2, bytes
+  std::optional<std::uint8_t> window_scale;           // kind 3, shift count as sent (may exceed 14)
+  bool sack_permitted = false;                        // kind 4
+  std::array<SackBlock, 4> sack_storage{};            // kind 5
   std::uint8_t sack_count = 0;
   std::optional<TcpTimestamps> timestamps;              // kind 8
   std::optional<std::uint8_t> fast_open_cookie_length;  // kind 34; 0 is a request for a cookie
@@ -66,16 +66,16 @@ struct TcpOptions {
 
 struct TcpSegment {
   SocketAddress source, destination;
-  SequenceNumber seq, ack;           // ack is meaningful only if flags.ack()
+  SequenceNumber seq, ack;  // ack is meaningful only if flags.ack()
   TcpFlags flags;
-  std::uint16_t window = 0;          // as sent, not scaled
+  std::uint16_t window = 0;  // as sent, not scaled
   std::uint16_t urgent_pointer = 0;
   TcpOptions options;
-  std::uint32_t payload_length = 0;  // by the IP header, even where the capture cut it
+  std::uint32_t payload_length = 0;       // by the IP header, even where the capture cut it
   std::span<const std::uint8_t> payload;  // what was captured of it; points into the packet's bytes
-  std::uint16_t ip_id = 0;           // IPv4 only
-  std::uint8_t ttl = 0;              // or IPv6 hop limit
-  std::uint8_t ecn = 0;              // the two ECN bits of the IP header
+  std::uint16_t ip_id = 0;                // IPv4 only
+  std::uint8_t ttl = 0;                   // or IPv6 hop limit
+  std::uint8_t ecn = 0;                   // the two ECN bits of the IP header
 
   // SEG.LEN: the sequence space it occupies, SYN and FIN included (RFC 9293 3.4).
   [[nodiscard]] std::uint32_t sequence_length() const {

@@ -20,7 +20,8 @@ inline void expect_golden(const std::string& path, const std::string& actual) {
   std::ifstream in(file);
   std::stringstream expected;
   expected << in.rdbuf();
-  EXPECT_EQ(expected.str(), actual) << path << " is not what the program says; if the program is right: tools/golden update";
+  EXPECT_EQ(expected.str(), actual) << path
+                                    << " is not what the program says; if the program is right: tools/golden update";
 }
 
 }  // namespace tcpwhy::base::testing

@@ -32,8 +32,8 @@ class StoryRecorder {
   static wire::SocketAddress server() { return address(9999); }
 
   // A call from `enter` to `leave`; `leave` < 0: it never came back. Returns its number.
-  std::uint32_t call(std::string_view who, std::int64_t enter, std::int64_t leave, std::string name, std::string arguments,
-                     CallResult result = {}, std::int32_t fd = -1) {
+  std::uint32_t call(std::string_view who, std::int64_t enter, std::int64_t leave, std::string name,
+                     std::string arguments, CallResult result = {}, std::int32_t fd = -1) {
     const bool is_client = who == "client";
     const std::uint32_t number = next_call_++;
     CallEntered entered;
@@ -96,7 +96,8 @@ class StoryRecorder {
   // listen, SYN, SYN-ACK, ACK, accept; done at 100 µs.
   void open() {
     call("server", 0, 1, "listen", "3, 1");
-    call("client", 10, 50, "connect", "3, {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr(\"127.0.0.1\")}, 16");
+    call("client", 10, 50, "connect",
+         "3, {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr(\"127.0.0.1\")}, 16");
     segment(20, "client", 0x002, 0);
     segment(25, "server", 0x012, 0, 1);
     segment(30, "client", 0x010, 1, 1);
