@@ -65,6 +65,9 @@ struct Pair {
   std::string_view scenario, row;
 };
 
+// Names the test; without it GoogleTest prints the bytes, addresses included.
+void PrintTo(const Pair& pair, std::ostream* out) { *out << pair.scenario << " and " << pair.row; }
+
 class KernelAgreement : public testing::TestWithParam<Pair> {};
 
 TEST_P(KernelAgreement, the_same_segments) {
