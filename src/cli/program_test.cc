@@ -154,6 +154,22 @@ TEST_F(Program, a_recording_read_back_shows_what_the_live_run_showed) {
   }
 }
 
+TEST_F(Program, the_tcpdump_view_of_experiments_is_what_tcpdump_prints) {
+  NEEDS_LAB();
+  if (sh("command -v tcpdump").status != 0) GTEST_SKIP() << "tcpdump is not installed";
+  for (const std::string family : {"", "--ipv6"}) {
+    const auto capture = file("lab" + family + ".pcapng");
+    ASSERT_EQ(sh(fmt::format("$tcpwhy lab {} -w {}", family, capture)).status, 0);
+    for (const std::string options : {"", "-S", "-e", "-t", "-tt", "-ttt", "-tttt", "-e -S -tt"}) {
+      const auto ours = sh(fmt::format("$tcpwhy read {} -o tcpdump {}", capture, options));
+      const auto theirs = sh(fmt::format("tcpdump -n {} -r {}", options, capture));
+      ASSERT_EQ(theirs.status, 0) << theirs.err;
+      EXPECT_GT(std::ranges::count(theirs.out, '\n'), 100);
+      EXPECT_EQ(ours.out, theirs.out) << family << " " << options;
+    }
+  }
+}
+
 TEST_F(Program, json_is_one_document_whatever_the_language) {
   NEEDS_LAB();
   const auto english = nlohmann::json::parse(sh("$tcpwhy lab 5 -o json").out);
