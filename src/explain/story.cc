@@ -184,6 +184,21 @@ Finding& Findings::add(std::string_view rule, const Story& story, Grade grade, s
   return findings_.back();
 }
 
+namespace {
+
+// By the moment they speak of; of the same moment, as the rules found them.
+std::vector<Finding> in_order(std::vector<Finding> found) {
+  std::vector<std::size_t> order(found.size());
+  std::ranges::generate(order, [next = std::size_t{0}]() mutable { return next++; });
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(found[i].about, i); });
+  std::vector<Finding> sorted;
+  sorted.reserve(found.size());
+  for (const std::size_t i : order) sorted.push_back(std::move(found[i]));
+  return sorted;
+}
+
+}  // namespace
+
 std::vector<Finding> find(const Timeline& timeline) {
   Findings findings;
   for (timeline::ConnectionIndex i = 0; i < timeline.connections.size(); ++i) {
@@ -195,9 +210,7 @@ std::vector<Finding> find(const Timeline& timeline) {
     find_receiving(story, findings);
     find_signals(story, findings);
   }
-  auto found = findings.take();
-  std::ranges::stable_sort(found, {}, &Finding::about);
-  return found;
+  return in_order(findings.take());
 }
 
 }  // namespace tcpwhy::explain

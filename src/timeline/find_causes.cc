@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <tuple>
 
 #include "timeline/builder.h"
 
@@ -82,7 +83,8 @@ class CauseFinder {
       steps.push_back({timeline_.segments[s].departed, true, s});
       if (timeline_.segments[s].arrived) steps.push_back({*timeline_.segments[s].arrived, false, s});
     }
-    std::ranges::stable_sort(steps, {}, &Step::event);
+    // With one tap a segment departs and arrives in one event, in this order.
+    std::ranges::sort(steps, {}, [](const Step& step) { return std::tuple(step.event, !step.departs, step.segment); });
     std::array<SideState, 2> sides;
     for (const Step& step : steps) {
       Segment& segment = timeline_.segments[step.segment];
