@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/text.h"
 #include "explain/catalogue.h"
@@ -28,7 +29,9 @@ class Report {
   std::string print() {
     for (const Explained& one : explained_)
       if (explain::questions_of(*one.recording).empty()) out_ += recording_text(one, options_) + "\n";
-    const auto answers = explain::answer(explained_, options_.language);
+    auto answers = explain::answer(explained_, options_.language);
+    const auto shown = shown_questions();
+    std::erase_if(answers, [&](const Answer& answer) { return !shown.contains(answer.number); });
     for (const Answer& answer : answers) question(answer);
     in_short(answers);
     if (!answers.empty())
@@ -54,6 +57,20 @@ class Report {
         if (is_contrast == (role == "contrast") && asks(one, answer.number)) experiment(one, answer.number);
       }
     print_answer(answer);
+  }
+
+  // The questions whose main experiments are here; and of a recording that none of them shows, its first.
+  [[nodiscard]] std::set<int> shown_questions() const {
+    std::set<int> shown;
+    for (const Explained& one : explained_)
+      if (label(*one.recording, "role") != "contrast")
+        for (const int number : explain::questions_of(*one.recording)) shown.insert(number);
+    for (const Explained& one : explained_) {
+      const auto numbers = explain::questions_of(*one.recording);
+      if (!numbers.empty() && std::ranges::none_of(numbers, [&](int n) { return shown.contains(n); }))
+        shown.insert(numbers.front());
+    }
+    return shown;
   }
 
   static bool asks(const Explained& one, int number) {

@@ -9,7 +9,8 @@
 
 namespace tcpwhy::render {
 
-// The questions that the recordings ask, in their order, each with its experiments; recordings that ask none stand by themselves before.
+// The questions whose main experiments are among the recordings, in their order, each with all its experiments; a contrast alone stands
+// under the first question that it asks, and recordings that ask none stand by themselves before.
 std::string lab_report(std::span<const explain::Explained> explained, const TextOptions& options);
 
 }  // namespace tcpwhy::render

@@ -86,6 +86,17 @@ TEST(LabReport, shows_an_experiment_once_and_refers_to_it_later) {
   EXPECT_EQ(report.find("listen("), std::string::npos);
 }
 
+TEST(LabReport, a_question_without_its_main_experiment_has_no_section_of_its_own) {
+  auto main = server_closes_client_writes(), contrast = server_closes_client_writes();
+  main.provenance.labels["asks"] = "7";
+  contrast.provenance.labels["asks"] = "3, 7";
+  contrast.provenance.labels["role"] = "contrast";
+  const explain::Explained both[] = {explain::explain(main), explain::explain(contrast)};
+  EXPECT_EQ(lab_report(both, {}).find("━━ 3."), std::string::npos);
+  EXPECT_NE(lab_report(both, {}).find("━━ 7."), std::string::npos);
+  EXPECT_NE(lab_report(std::span(both).subspan(1), {}).find("━━ 3."), std::string::npos);
+}
+
 TEST(Wrap, breaks_between_words_and_between_chinese_characters) {
   EXPECT_EQ(wrap("one two three", 0, 2, 8), "one two\n  three");
   EXPECT_EQ(wrap("服务器关闭", 0, 0, 6), "服务器\n关闭");
