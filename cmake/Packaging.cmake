@@ -1,7 +1,7 @@
 # The manual page, what is installed besides the program, and the Debian package:  cpack -G DEB  in the build folder.
 set(docs ${CMAKE_INSTALL_DATADIR}/doc/tcpwhy)
 install(FILES README.md LICENSE DESTINATION ${docs})
-install(DIRECTORY docs/ DESTINATION ${docs} FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY docs/ DESTINATION ${docs} FILES_MATCHING PATTERN "*.md")  # all: they link to each other
 install(DIRECTORY scenarios DESTINATION ${docs})
 
 find_program(SCDOC scdoc)
