@@ -199,7 +199,8 @@ TEST_F(Program, a_mistake_in_a_scenario_names_line_and_column) {
 // What a user without privileges sees of a run: rules, and which experiment they were found in.
 std::vector<std::string> findings_of(const std::string& document) {
   std::vector<std::string> findings;
-  for (const auto& recording : nlohmann::json::parse(document).at("recordings")) {
+  const auto report = nlohmann::json::parse(document);
+  for (const auto& recording : report.at("recordings")) {
     for (const auto& finding : recording.at("findings")) {
       findings.push_back(fmt::format("{} {}", recording.at("provenance").at("title").get<std::string>(),
                                      finding.at("rule").get<std::string>()));
