@@ -47,9 +47,9 @@ class Observer {
 
   [[nodiscard]] const std::vector<SeenSegment>& segments() const { return segments_; }
   // The kernel's socket of a connection, or of a listener (no remote); as of the last sample.
-  [[nodiscard]] const trace::SocketSnapshot* find_socket(const std::string& host,
-                                                         const std::optional<wire::SocketAddress>& local,
-                                                         const std::optional<wire::SocketAddress>& remote) const;
+  [[nodiscard]] std::optional<trace::SocketSnapshot> find_socket(
+      const std::string& host, const std::optional<wire::SocketAddress>& local,
+      const std::optional<wire::SocketAddress>& remote) const;
   // How far a counter has moved since open(). host "": all together.
   [[nodiscard]] std::int64_t moved(const std::string& host, const std::string& counter) const;
 
