@@ -37,7 +37,7 @@ struct ReadLimits {
 // - Packet::interface is an index into interfaces; Event::actor is invalid or an index into actors;
 // - every call number is at most events.size() (larger ones are renumbered in order of appearance); a call is entered
 //   once, and returns at most once, after its entry; the optional call of other events names a call that was entered;
-// - SegmentCause::packet names a Packet, SegmentCause::by, if set, an event;
+// - SegmentCause::packet names a Packet or is not valid, SegmentCause::by, if set, names an event;
 // - times lie between earliest_time and latest_time. Events keep the order of the file: order of time in what this
 //   program wrote, but a foreign capture may step back in time.
 // Rows that break a rule are left out and counted in one Loss event at the end of the recording. Journal blocks of

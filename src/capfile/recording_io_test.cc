@@ -112,7 +112,7 @@ class Events {
 
  private:
   What what() {
-    switch (*gen::inRange(0, 14)) {
+    switch (*gen::inRange(0, 17)) {
       case 0:
       case 1:
         if (interfaces_ == 0) return filled(Note{});
@@ -140,6 +140,9 @@ class Events {
       case 10: return filled(CounterMoved{});
       case 11: return cause();
       case 12: return filled(LinkAction{});
+      case 13: return with_call(filled(Reset{}));
+      case 14: return filled(SocketError{});
+      case 15: return filled(SegmentDropped{});
       default: return with_call(filled(ExpectationFailed{}));
     }
   }
@@ -149,6 +152,7 @@ class Events {
     auto made = filled(SegmentCause{});
     made.packet = packets_[*gen::inRange<std::size_t>(0, packets_.size())];
     made.by.reset();
+    made = with_call(std::move(made));
     if (*gen::arbitrary<bool>())
       made.by = EventId{*gen::inRange<std::uint32_t>(0, static_cast<std::uint32_t>(events_.size()))};
     return made;

@@ -70,7 +70,7 @@ class Checker {
   void leave_out_causes_of_no_packet() {
     for (std::size_t i = 0; i < recording_.events.size(); ++i) {
       const auto* cause = std::get_if<SegmentCause>(&recording_.events[i].what);
-      if (cause == nullptr) continue;
+      if (cause == nullptr || !cause->packet.valid()) continue;
       const auto packet = find(cause->packet);
       keep_[i] = packet && std::holds_alternative<Packet>(recording_.events[*packet].what);
     }

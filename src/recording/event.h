@@ -53,6 +53,12 @@ struct CallEntered {
   std::optional<wire::SocketAddress> local, remote;  // of that socket where known at entry
   std::optional<std::uint64_t> byte_count;           // send family: bytes offered; recv family: room
   std::uint32_t step_line = 0;                       // line of the scenario that made this call; 0: none
+  // Of the program, at entry, where it was asked for: leaf first, " < " between, each "function file:line" or what of it is
+  // known ("main server.c:42", "worker+0x1f", "/usr/lib/libc.so.6+0x9e1d").
+  std::string stack;
+  // close() and its like: how many references the open file description had at entry, this one included (struct file's f_count;
+  // descriptors in other processes, duplicates, a call of another thread that is using it). 1: this close is the last.
+  std::optional<std::uint32_t> references;
   bool operator==(const CallEntered&) const = default;
 };
 
@@ -78,6 +84,8 @@ struct Signal {
 
 struct ProcessStarted {
   std::string command;
+  std::optional<std::int32_t>
+      parent;  // pid of the process that forked it, if this is a fork; absent: an exec, or not known
   bool operator==(const ProcessStarted&) const = default;
 };
 
@@ -112,15 +120,53 @@ struct CounterMoved {
   bool operator==(const CounterMoved&) const = default;
 };
 
-// What the kernel did to hand a segment to the device, from its own call stack. The place of the kernel probe's evidence:
-// a recording without it has its causes derived by timeline.
+// A segment at the moment when the kernel hands it to the device (net:net_dev_queue), with what made it do so, from its own
+// call stack. Timeline ties it to the packet that a tap saw; a recording without it has its causes derived.
 struct SegmentCause {
-  EventId packet;
-  std::string trigger;        // "call", "segment", "timer"
-  std::string name;           // "close", "delayed ACK timer", ...
-  std::optional<EventId> by;  // the call's entry or the arriving packet
-  std::string stack;          // leaf first, " < " between
+  EventId packet;            // the same segment at a tap; invalid if none saw it, or nobody has looked yet
+  std::uint64_t socket = 0;  // cookie of the socket that sends; 0: none does (an answer without one, a TIME-WAIT entry)
+  std::optional<wire::SocketAddress> local, remote;
+  std::string flags;                  // "F.", as tcpdump has them
+  std::uint32_t seq = 0, ack = 0;     // as on the wire
+  std::uint32_t length = 0;           // bytes of payload
+  std::string trigger;                // "call", "process_end", "segment", "timer", "unknown"
+  std::string name;                   // id of a row in docs/KERNEL-CAUSES.md: "close", "delayed_ack_timer", ...
+  std::optional<EventId> by;          // the call's entry or the arriving packet, where the probe knows it
+  std::optional<std::uint32_t> call;  // number of the call during which it left, made by a holder of the socket
+  std::string stack;                  // the kernel's, leaf first, " < " between
   bool operator==(const SegmentCause&) const = default;
+};
+
+// The kernel sent a reset (tcp:tcp_send_reset) or took one in (tcp:tcp_receive_reset).
+struct Reset {
+  bool sent = false;
+  bool active = false;       // sent: nothing provoked it from outside: close() with unread data, SO_LINGER 0, ...
+  std::uint64_t socket = 0;  // cookie; 0: no socket
+  std::optional<wire::SocketAddress> local, remote;
+  std::string
+      reason;  // sent: enum sk_rst_reason of the running kernel without its prefix, "TCP_ABORT_ON_DATA"; "" before 6.10
+  std::optional<std::uint32_t> call;  // number of the call of a holder of the socket during which it came
+  bool operator==(const Reset&) const = default;
+};
+
+// An error was put on a socket (sock:inet_sk_error_report): the next call that asks will return it.
+struct SocketError {
+  std::uint64_t socket = 0;
+  std::optional<wire::SocketAddress> local, remote;
+  std::int32_t error = 0;  // errno; 0: it was taken
+  bool operator==(const SocketError&) const = default;
+};
+
+// An arriving segment that the kernel threw away (skb:kfree_skb).
+struct SegmentDropped {
+  std::uint64_t socket = 0;  // cookie of the socket it was for; 0: none, or not known
+  std::optional<wire::SocketAddress> from, to;
+  std::string flags;
+  std::uint32_t seq = 0, ack = 0;
+  std::uint32_t length = 0;
+  std::string reason;    // enum skb_drop_reason without its prefix: "TCP_LISTEN_OVERFLOW"
+  std::string function;  // the kernel's, that dropped it: "tcp_v4_rcv"
+  bool operator==(const SegmentDropped&) const = default;
 };
 
 // The link (our own forwarding process) did something to a packet.
@@ -153,8 +199,9 @@ struct Loss {
   bool operator==(const Loss&) const = default;
 };
 
-using What = std::variant<Packet, CallEntered, CallReturned, Signal, ProcessStarted, ProcessEnded, SocketState,
-                          CounterMoved, SegmentCause, LinkAction, Note, ExpectationFailed, Loss>;
+using What =
+    std::variant<Packet, CallEntered, CallReturned, Signal, ProcessStarted, ProcessEnded, SocketState, CounterMoved,
+                 SegmentCause, LinkAction, Note, ExpectationFailed, Loss, Reset, SocketError, SegmentDropped>;
 
 struct Event {
   base::WallTime at;

@@ -13,9 +13,10 @@ namespace tcpwhy::recording {
 
 inline constexpr std::string_view kind_name(const What& what) {
   constexpr std::string_view names[] = {
-      "packet",        "call_entered",       "call_returned", "signal",        "process_started",
-      "process_ended", "socket_state",       "counter_moved", "segment_cause", "link_action",
-      "note",          "expectation_failed", "loss"};
+      "packet",         "call_entered",       "call_returned", "signal",        "process_started",
+      "process_ended",  "socket_state",       "counter_moved", "segment_cause", "link_action",
+      "note",           "expectation_failed", "loss",          "reset",         "socket_error",
+      "segment_dropped"};
   static_assert(std::size(names) == std::variant_size_v<What>);
   return names[what.index()];
 }
@@ -28,6 +29,7 @@ template <class Event, class F>
 void visit_fields(Event& e, F&& f) {
   f("call", e.call), f("name", e.name), f("arguments", e.arguments), f("fd", e.fd), f("socket", e.socket);
   f("local", e.local), f("remote", e.remote), f("byte_count", e.byte_count), f("step_line", e.step_line);
+  f("stack", e.stack), f("references", e.references);
 }
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, CallReturned>
@@ -43,7 +45,7 @@ void visit_fields(Event& e, F&& f) {
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, ProcessStarted>
 void visit_fields(Event& e, F&& f) {
-  f("command", e.command);
+  f("command", e.command), f("parent", e.parent);
 }
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, ProcessEnded>
@@ -66,7 +68,9 @@ void visit_fields(Event& e, F&& f) {
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, SegmentCause>
 void visit_fields(Event& e, F&& f) {
-  f("packet", e.packet), f("trigger", e.trigger), f("name", e.name), f("by", e.by), f("stack", e.stack);
+  f("packet", e.packet), f("socket", e.socket), f("local", e.local), f("remote", e.remote), f("flags", e.flags);
+  f("seq", e.seq), f("ack", e.ack), f("length", e.length), f("trigger", e.trigger), f("name", e.name), f("by", e.by);
+  f("call", e.call), f("stack", e.stack);
 }
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, LinkAction>
@@ -87,6 +91,24 @@ template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, Loss>
 void visit_fields(Event& e, F&& f) {
   f("what", e.what), f("count", e.count), f("why", e.why);
+}
+
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, Reset>
+void visit_fields(Event& e, F&& f) {
+  f("sent", e.sent), f("active", e.active), f("socket", e.socket), f("local", e.local), f("remote", e.remote);
+  f("reason", e.reason), f("call", e.call);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, SocketError>
+void visit_fields(Event& e, F&& f) {
+  f("socket", e.socket), f("local", e.local), f("remote", e.remote), f("error", e.error);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, SegmentDropped>
+void visit_fields(Event& e, F&& f) {
+  f("socket", e.socket), f("from", e.from), f("to", e.to), f("flags", e.flags), f("seq", e.seq), f("ack", e.ack);
+  f("length", e.length), f("reason", e.reason), f("function", e.function);
 }
 
 }  // namespace tcpwhy::recording

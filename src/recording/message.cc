@@ -68,6 +68,11 @@ std::string endpoints(const SocketState& state) {
   return connected ? fmt::format("{} - {}", state.local, state.remote) : fmt::format("{}", state.local);
 }
 
+std::string between(const std::optional<wire::SocketAddress>& one, const std::optional<wire::SocketAddress>& other) {
+  if (!one || !other) return {};
+  return fmt::format(" ({} - {})", *one, *other);
+}
+
 std::string line_of(const CallEntered& entered, const CallReturned* returned) {
   const std::string_view arguments = entered.arguments;
   const std::size_t place = find_place(arguments);
@@ -112,7 +117,22 @@ struct Lines {
     return fmt::format("{} {:+}{}", e.name, e.delta, e.host.empty() ? "" : fmt::format(" ({})", e.host));
   }
   std::string operator()(const SegmentCause& e) const {
-    return fmt::format("cause of event {}: {} {}", e.packet.value, e.trigger, e.name);
+    const std::string stack = e.stack.empty() ? "" : " | " + e.stack;
+    if (!e.local || !e.remote)
+      return fmt::format("cause of event {}: {} {}{}", e.packet.value, e.trigger, e.name, stack);
+    return fmt::format("sent {} > {} [{}] seq {} ack {} length {}: {} {}{}", *e.local, *e.remote, e.flags, e.seq, e.ack,
+                       e.length, e.trigger, e.name, stack);
+  }
+  std::string operator()(const Reset& e) const {
+    return fmt::format("reset {}{}{}{}", e.sent ? "sent" : "received", e.active ? " actively" : "",
+                       e.reason.empty() ? "" : ", reason " + e.reason, between(e.local, e.remote));
+  }
+  std::string operator()(const SocketError& e) const {
+    return fmt::format("socket error {}{}", e.error == 0 ? "taken" : error_text(e.error), between(e.local, e.remote));
+  }
+  std::string operator()(const SegmentDropped& e) const {
+    return fmt::format("dropped [{}] seq {} ack {} length {}: {} in {}{}", e.flags, e.seq, e.ack, e.length, e.reason,
+                       e.function, between(e.from, e.to));
   }
   std::string operator()(const LinkAction& e) const {
     return e.delay_ns == 0 ? fmt::format("link: {}", e.action)

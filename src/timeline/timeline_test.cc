@@ -119,10 +119,13 @@ TEST(Timeline, a_kernel_cause_that_is_stamped_late_is_put_first) {
     const auto* entered = std::get_if<recording::CallEntered>(&recording.events[i].what);
     if (entered != nullptr && entered->call == send) call = i;
   }
-  recording.events.push_back(
-      {recording.events.back().at,
-       {},
-       recording::SegmentCause{EventId{packet}, "call", "send", EventId{call}, "tcp_sendmsg_locked"}});
+  recording.events.push_back({recording.events.back().at,
+                              {},
+                              recording::SegmentCause{.packet = EventId{packet},
+                                                      .trigger = "call",
+                                                      .name = "send",
+                                                      .by = EventId{call},
+                                                      .stack = "tcp_sendmsg_locked"}});
   const auto timeline = build(recording);
   const auto& cause = timeline.segments.back().cause;
   EXPECT_EQ(cause.grade, Grade::observed);

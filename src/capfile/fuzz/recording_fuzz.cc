@@ -26,8 +26,10 @@ void check_rules(const Recording& recording) {
     if (const auto* packet = std::get_if<Packet>(&event.what))
       TCPWHY_CHECK(packet->interface.value < recording.interfaces.size());
     if (const auto* cause = std::get_if<SegmentCause>(&event.what)) {
-      TCPWHY_CHECK(cause->packet.value < recording.events.size());
-      TCPWHY_CHECK(std::holds_alternative<Packet>(recording[cause->packet].what));
+      if (cause->packet.valid()) {
+        TCPWHY_CHECK(cause->packet.value < recording.events.size());
+        TCPWHY_CHECK(std::holds_alternative<Packet>(recording[cause->packet].what));
+      }
       TCPWHY_CHECK(!cause->by || cause->by->value < recording.events.size());
     }
     std::visit(

@@ -1,0 +1,25 @@
+// A raw system call -> the fields of its two events, in strace's spelling.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "recording/event.h"
+#include "trace/calls/memory.h"
+#include "trace/calls/syscall_table.h"
+
+namespace tcpwhy::trace {
+
+using SyscallArguments = std::array<std::uint64_t, 6>;
+
+// Fills name, arguments, fd and byte_count. What the call will hand back stands as "..." in the arguments
+// (recording::call_line puts CallReturned::detail there). Memory that can't be read is spelled as its address, as strace does.
+void decode_entry(const SyscallRow& row, const SyscallArguments& arguments, const TraceeMemory& memory,
+                  recording::CallEntered& entered);
+// Fills result, error, detail and new_fd. `result` as the kernel gives it: -errno for a failure.
+void decode_return(const SyscallRow& row, const SyscallArguments& arguments, std::int64_t result,
+                   const TraceeMemory& memory, recording::CallReturned& returned);
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,62 @@
+// The system calls that matter to a TCP connection: one row each, from which the BPF program knows what to take along, ptrace's
+// seccomp filter which calls to stop at, and the decoder how to spell them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace tcpwhy::trace {
+
+// What a call does to a connection.
+enum class CallClass : std::uint8_t {
+  opens,       // socket, bind, listen, accept, connect
+  sends,       // send family, write family, sendfile, splice
+  receives,    // recv family, read family
+  shuts,       // shutdown
+  closes,      // close, close_range, dup2 and dup3 (over a descriptor)
+  options,     // setsockopt, getsockopt, ioctl, fcntl, getsockname, getpeername
+  waits,       // poll, select, epoll
+  duplicates,  // dup, fork, clone, pidfd_getfd
+  ends,        // exit_group, execve
+  rings,       // io_uring_setup, io_uring_enter
+};
+
+// A piece of the caller's memory that the decoder will ask for.
+struct Piece {
+  enum class When : std::uint8_t { entry, exit };
+  enum class Shape : std::uint8_t {
+    bytes,           // `length`, see below
+    message_header,  // struct msghdr, its name, first iovec's bytes, control (64 bytes)
+    io_vectors,      // struct iovec[], and the bytes of the first
+    value_length,  // exit: *(socklen_t*)args[length_argument] bytes (accept's address, getsockopt's value), and that length
+  };
+  When when = When::entry;
+  Shape shape = Shape::bytes;
+  std::uint8_t pointer_argument = 0;
+  std::int8_t length_argument = -1;  // args[...] is the length; -1: `constant` is; -2: the call's result is
+  std::uint16_t constant = 0;        // the length, or the most that is taken of it (payload: payload_taken)
+  std::uint8_t element = 1;          // the length counts elements of so many bytes (pollfd 8, epoll_event 12)
+};
+
+// Bytes of payload that are taken along: what strace shows.
+inline constexpr std::uint16_t payload_taken = 32;
+
+struct SyscallRow {
+  long number = -1;  // of this machine's architecture; rows that it lacks (accept on arm64's open, ...) are left out
+  std::string_view name;  // strace's
+  CallClass call_class = CallClass::opens;
+  std::uint8_t arguments = 0;           // how many it takes
+  std::int8_t fd_argument = -1;         // which one is the descriptor; -1: none
+  std::int8_t second_fd_argument = -1;  // sendfile, splice, dup2
+  bool only_on_tcp = true;              // recorded only if (one of) its descriptor(s) is a TCP socket; false: always
+  std::array<Piece, 2> pieces{};
+  std::uint8_t piece_count = 0;
+  bool wants_stack = false;  // the program's own call stack is taken: opening, shutting, closing
+};
+
+std::span<const SyscallRow> syscall_table();
+const SyscallRow* find_syscall(long number);
+
+}  // namespace tcpwhy::trace

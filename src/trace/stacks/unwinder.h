@@ -1,0 +1,58 @@
+// The call stack of a program as function, file and line: unwound by the program's own call frame information, which needs no
+// frame pointers, from its registers and a copy of the top of its stack (libdw: dwfl_thread_getframes(); the way perf(1) does
+// --call-graph dwarf).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace tcpwhy::trace {
+
+// The registers at the moment of the call, in the order of the architecture's DWARF numbers (x86-64: rax rdx rcx rbx rsi rdi
+// rbp rsp r8..r15, then the return address column: rip).
+struct Registers {
+  std::array<std::uint64_t, 17> dwarf{};
+  [[nodiscard]] std::uint64_t stack_pointer() const { return dwarf[7]; }
+  [[nodiscard]] std::uint64_t instruction_pointer() const { return dwarf[16]; }
+};
+
+struct Frame {
+  std::uint64_t address = 0;
+  std::string function;  // demangled; empty: not known
+  std::string file;      // base name of the source file; empty: no debug information
+  int line = 0;
+  std::string module;        // path of the file that the code is in
+  std::uint64_t offset = 0;  // within function, or else within module
+};
+
+class Unwinder {
+ public:
+  Unwinder();
+  Unwinder(Unwinder&&) noexcept;
+  Unwinder& operator=(Unwinder&&) noexcept;
+  ~Unwinder();
+
+  // Learns what is mapped where in `pid`, which must still live; what it has learnt stays good after the process is gone. Called
+  // again, it looks again only if `address` is not inside anything known, or `anew` (after exec).
+  void learn(pid_t pid, std::uint64_t address, bool anew = false);
+  void forget(pid_t pid);
+  // Leaf first, at most 32 frames. `stack` is a copy of the memory from `stack_address` on. What can't be unwound ends it.
+  std::vector<Frame> unwind(pid_t pid, const Registers& registers, std::span<const std::uint8_t> stack,
+                            std::uint64_t stack_address);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// As CallEntered::stack has it: without the C library's own frames at the leaf, which every call passes; at most 8 frames.
+std::string text(const std::vector<Frame>& frames);
+
+}  // namespace tcpwhy::trace
