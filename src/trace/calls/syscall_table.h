@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -42,21 +43,29 @@ struct Piece {
 
 // Bytes of payload that are taken along: what strace shows.
 inline constexpr std::uint16_t payload_taken = 32;
+// The most pieces of a row. The first ones matter most: who can take only some, leaves out the last.
+inline constexpr std::size_t most_pieces = 6;
 
 struct SyscallRow {
-  long number = -1;  // of this machine's architecture; rows that it lacks (accept on arm64's open, ...) are left out
+  long number = -1;       // of this machine's architecture; rows that it lacks (poll, fork on arm64, ...) are left out
   std::string_view name;  // strace's
   CallClass call_class = CallClass::opens;
   std::uint8_t arguments = 0;           // how many it takes
   std::int8_t fd_argument = -1;         // which one is the descriptor; -1: none
-  std::int8_t second_fd_argument = -1;  // sendfile, splice, dup2
-  bool only_on_tcp = true;              // recorded only if (one of) its descriptor(s) is a TCP socket; false: always
-  std::array<Piece, 2> pieces{};
+  std::int8_t second_fd_argument = -1;  // sendfile, splice, dup2; with fd_range: the last one
+  // Recorded only if (one of) its descriptor(s) is a TCP socket; false: always. A call that has no descriptor and still is
+  // only_on_tcp (socket) is decided by its arguments: makes_tcp_socket().
+  bool only_on_tcp = true;
+  std::array<Piece, most_pieces> pieces{};
   std::uint8_t piece_count = 0;
   bool wants_stack = false;  // the program's own call stack is taken: opening, shutting, closing
+  bool fd_range = false;     // close_range: all descriptors from fd_argument's to second_fd_argument's
 };
 
 std::span<const SyscallRow> syscall_table();
+// The row of a call; null: not in the table. Constant time.
 const SyscallRow* find_syscall(long number);
+// socket(family, type, protocol): AF_INET or AF_INET6, SOCK_STREAM whatever its flags, protocol 0 or IPPROTO_TCP.
+bool makes_tcp_socket(std::uint64_t family, std::uint64_t type, std::uint64_t protocol);
 
 }  // namespace tcpwhy::trace
