@@ -1,6 +1,7 @@
 # Reads tools/layers.txt: each room src/<room>/ becomes the static library tcpwhy_<room>, linked with exactly the
 # rooms and outside libraries that its line names. Beside the code stand *_test.cc, which become test_<room>,
-# *_benchmark.cc, which become bench_<room>, and fuzz/NAME_fuzz.cc (cmake/Fuzzers.cmake); src/cli/main.cc is the program.
+# *_benchmark.cc, which become bench_<room>, fuzz/NAME_fuzz.cc (cmake/Fuzzers.cmake), and testing/NAME_program.cc: a program by
+# itself that the room's tests start (NAME_program in the folder TCPWHY_TEST_PROGRAMS). src/cli/main.cc is the program.
 find_package(fmt REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(ZLIB REQUIRED)
@@ -57,7 +58,9 @@ function(tcpwhy_add_room room uses outside)
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   set(benchmarks ${sources})
   list(FILTER benchmarks INCLUDE REGEX "_benchmark\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark|/cli/main)\\.cc$")
+  set(programs ${sources})
+  list(FILTER programs INCLUDE REGEX "/testing/[a-z0-9_]+_program\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark|_program|/cli/main)\\.cc$")
   set(target tcpwhy_${room})
   if(sources)
     add_library(${target} STATIC ${sources})
@@ -87,6 +90,16 @@ function(tcpwhy_add_room room uses outside)
     target_link_libraries(test_${room} PRIVATE ${target} tcpwhy_flags GTest::gtest GTest::gmock GTest::gtest_main
                                                rapidcheck)
     target_compile_definitions(test_${room} PRIVATE TCPWHY_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+    # As people build what they trace: optimised, without frame pointers, with debug information.
+    foreach(program IN LISTS programs)
+      get_filename_component(name ${program} NAME_WE)
+      add_executable(${name} ${program})
+      set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/programs)
+      target_compile_options(${name} PRIVATE -O2 -g -fomit-frame-pointer)
+      target_link_libraries(${name} PRIVATE pthread)
+      add_dependencies(test_${room} ${name})
+    endforeach()
+    target_compile_definitions(test_${room} PRIVATE TCPWHY_TEST_PROGRAMS="${CMAKE_BINARY_DIR}/programs")
     set(properties "")
     if(room STREQUAL "lab" OR room STREQUAL "cli")  # experiments measure milliseconds: nothing else runs beside them
       set(properties PROPERTIES RUN_SERIAL ON)

@@ -17,14 +17,12 @@
 #include <tuple>
 #include <utility>
 
+#include "trace/tcp_states.h"
+
 namespace tcpwhy::trace {
 namespace {
 
 // By the kernel's number (include/net/tcp_states.h); NEW_SYN_RECV is a request, BOUND_INACTIVE is not asked for.
-constexpr std::string_view state_names[] = {
-    "CLOSED", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2",   "TIME-WAIT",
-    "CLOSED", "CLOSE-WAIT",  "LAST-ACK", "LISTEN",       "CLOSING",    "SYN-RECEIVED",
-};
 enum KernelState : std::uint8_t {
   established = 1,
   syn_received = 3,
@@ -134,7 +132,7 @@ int take_socket(const nlmsghdr* header, void* data) {
   snapshot.cookie = std::uint64_t{message.id.idiag_cookie[1]} << 32 | message.id.idiag_cookie[0];
   snapshot.local = address_of(message.idiag_family, message.id.idiag_src, message.id.idiag_sport);
   snapshot.remote = address_of(message.idiag_family, message.id.idiag_dst, message.id.idiag_dport);
-  snapshot.state = message.idiag_state < std::size(state_names) ? state_names[message.idiag_state] : "CLOSED";
+  snapshot.state = tcp_state_name(message.idiag_state);
   snapshot.receive_queue = message.idiag_rqueue;
   snapshot.send_queue = message.idiag_wqueue;
   snapshot.inode = message.idiag_inode;

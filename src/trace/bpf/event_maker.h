@@ -1,0 +1,106 @@
+// The probe's records -> events of a recording.
+//
+// Pure but for two things it is handed: the kernel's symbols, and an unwinder, which looks at living processes. A socket is known
+// by its kernel address until it is destroyed; what is learnt of it later (its cookie, its port) is filled in where it was missing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "recording/recording.h"
+#include "trace/bpf/kernel_causes.h"
+#include "trace/bpf/kernel_symbols.h"
+#include "trace/bpf/program/protocol.h"
+#include "trace/stacks/unwinder.h"
+
+namespace tcpwhy::trace {
+
+// The names of the running kernel, and what else decides how records are read.
+struct EventMakerOptions {
+  const KernelSymbols* symbols = nullptr;  // null: stacks are told as unknown
+  Unwinder* unwinder = nullptr;            // null: no stacks of programs
+  std::vector<std::string> reset_reasons;  // by number
+  std::vector<std::string> drop_reasons;
+};
+
+class EventMaker {
+ public:
+  explicit EventMaker(EventMakerOptions options);
+
+  // CLOCK_REALTIME minus CLOCK_MONOTONIC, for the records from now on.
+  void set_clock(base::Duration wall_minus_monotonic) { clock_ = wall_minus_monotonic; }
+  // The same recording each time, until sort_by_time(): events are found again by their position.
+  void add(std::span<const std::byte> record, recording::Recording& recording);
+
+  // A process to be told of before anything is heard of it.
+  void start_process(std::int32_t pid, const std::string& command);
+  // Traced processes that have not ended.
+  [[nodiscard]] const std::set<std::int32_t>& living() const { return living_; }
+  [[nodiscard]] std::uint64_t unknown_records() const { return unknown_records_; }
+
+ private:
+  struct KnownSocket {
+    std::uint64_t cookie = 0;
+    std::optional<wire::SocketAddress> local, remote;
+    std::vector<std::uint32_t> incomplete;    // events that lack the cookie or an address
+    std::optional<std::uint32_t> last_cause;  // position of its latest SegmentCause
+  };
+  struct OpenCall {
+    std::uint32_t number;
+    std::uint32_t event;  // position of its entry
+    std::uint64_t socket;
+  };
+  using CallKey = std::pair<std::uint32_t, std::uint64_t>;  // thread, the probe's id
+  struct NamedStack {
+    KernelCause cause;
+    std::string text;
+  };
+
+  void add_call_entered(const probe_call& call, recording::Recording& recording);
+  void add_call_returned(const probe_call& call, recording::Recording& recording);
+  void add_user_stack(const probe_user_stack& stack, recording::Recording& recording);
+  void add_segment(const probe_segment& segment, recording::Recording& recording);
+  void add_state(const probe_state& state, recording::Recording& recording);
+  void add_reset(const probe_reset& reset, recording::Recording& recording);
+  void add_error(const probe_error& error, recording::Recording& recording);
+  void add_drop(const probe_drop& drop, recording::Recording& recording);
+  void add_signal(const probe_signal& signal, recording::Recording& recording);
+  void add_process(const probe_process& process, recording::Recording& recording);
+  void forget_socket(const probe_socket& socket);
+
+  std::uint32_t append(const probe_head& head, recording::ActorId actor, recording::What what,
+                       recording::Recording& recording);
+  recording::ActorId actor(std::uint32_t tid, std::uint32_t tgid, recording::Recording& recording);
+  // What is known of the socket, this record included; null for none.
+  KnownSocket* learn(const probe_socket& socket, recording::Recording& recording);
+  void complete(KnownSocket& known, recording::Recording& recording) const;
+  template <class Event>
+  void tell_socket(Event& event, const probe_socket& socket, const KnownSocket* known) const;
+  // Remembers the event if something of its socket is not known yet.
+  void remember(KnownSocket* known, std::uint32_t event) const;
+  [[nodiscard]] std::optional<std::uint32_t> call_number(std::uint32_t tid, std::uint64_t id) const;
+  const NamedStack& name_stack(std::span<const __u64> frames);
+
+  EventMakerOptions options_;
+  base::Duration clock_{};
+  std::map<std::pair<std::uint32_t, std::uint32_t>, recording::ActorId> actors_;  // {thread, process}
+  std::map<std::uint32_t, std::string> commands_;                                 // by process
+  std::unordered_map<std::uint64_t, KnownSocket> sockets_;
+  std::map<CallKey, OpenCall> calls_;
+  std::set<CallKey> ignored_calls_;
+  std::set<std::uint32_t> processes_with_sockets_;
+  std::set<std::int32_t> living_;
+  std::unordered_map<std::string, NamedStack> stacks_;  // by the bytes of their addresses
+  std::uint32_t next_call_ = 0;
+  std::uint64_t unknown_records_ = 0;
+};
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,337 @@
+// libbpf must not share a translation unit with libpcap: struct bpf_insn is another thing in each.
+#include "trace/bpf/probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "base/unique_fd.h"
+#include "trace/bpf/probe.skel.h"
+#include "trace/calls/syscall_table.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+namespace tcpwhy::trace {
+namespace {
+
+struct BtfDeleter {
+  void operator()(btf* types) const { btf__free(types); }
+};
+using Btf = std::unique_ptr<btf, BtfDeleter>;
+
+const Btf& kernel_types() {
+  static const Btf types(btf__load_vmlinux_btf());
+  return types;
+}
+
+// How many arguments the kernel's tracepoint hands over; -1: it has no such tracepoint.
+int tracepoint_arguments(const std::string& name) {
+  const btf* types = kernel_types().get();
+  if (types == nullptr) return -1;
+  const int id = btf__find_by_name_kind(types, ("btf_trace_" + name).c_str(), BTF_KIND_TYPEDEF);
+  if (id < 0) return -1;
+  const btf_type* type = btf__type_by_id(types, btf__type_by_id(types, static_cast<__u32>(id))->type);  // the pointer
+  if (type == nullptr || btf_kind(type) != BTF_KIND_PTR) return -1;
+  type = btf__type_by_id(types, type->type);
+  if (type == nullptr || btf_kind(type) != BTF_KIND_FUNC_PROTO) return -1;
+  return btf_vlen(type) - 1;  // the first is the tracepoint's own data
+}
+
+// One row a program: the tracepoint it needs, and with how many arguments.
+struct Hook {
+  std::string_view program, tracepoint;
+  int least_arguments;
+  std::string_view loses;      // what is not known without it; "": another program stands in
+  std::string_view stands_in;  // attached instead
+};
+constexpr auto hooks = std::to_array<Hook>({
+    {"on_sys_enter", "sys_enter", 2, "system calls", ""},
+    {"on_sys_exit", "sys_exit", 2, "results of system calls", ""},
+    {"on_segment", "net_dev_queue", 1, "causes of segments", ""},
+    {"on_state", "inet_sock_set_state", 3, "changes of state", ""},
+    {"on_reset_sent", "tcp_send_reset", 3, "reasons of resets (Linux 6.10)", "on_reset_sent_without_reason"},
+    {"on_reset_received", "tcp_receive_reset", 1, "resets received", ""},
+    {"on_socket_error", "inet_sk_error_report", 1, "errors put on sockets (Linux 5.14)", ""},
+    {"on_destroyed", "tcp_destroy_sock", 1, "ends of sockets", ""},
+    {"on_drop", "kfree_skb", 4, "the socket of a drop (Linux 6.11)", "on_drop_without_socket"},
+    {"on_signal_generated", "signal_generate", 5, "signals generated", ""},
+    {"on_signal_delivered", "signal_deliver", 3, "signals delivered", ""},
+    {"on_fork", "sched_process_fork", 2, "forks", ""},
+    {"on_exec", "sched_process_exec", 1, "programs started", ""},
+    {"on_exit", "sched_process_exit", 1, "ends of processes", ""},
+});
+constexpr std::string_view hooks_of_calls[] = {
+    "on_sys_enter", "on_sys_exit", "on_signal_generated", "on_signal_delivered", "on_fork", "on_exec", "on_exit"};
+constexpr std::string_view hooks_of_drops[] = {"on_drop", "on_drop_without_socket"};
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+bool is_asked_for(std::string_view program, const ProbeOptions& options) {
+  if (is_one_of(program, hooks_of_calls)) return options.calls;
+  if (is_one_of(program, hooks_of_drops)) return options.drops;
+  if (program == "on_segment") return options.segments;
+  return true;
+}
+
+std::string* libbpf_words = nullptr;  // of the attempt under way; libbpf's printer takes no context
+int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level == LIBBPF_DEBUG || libbpf_words == nullptr) return 0;
+  char line[512];
+  const int length = vsnprintf(line, sizeof line, format, arguments);
+  if (libbpf_words->size() < 16384) *libbpf_words += line;
+  return length;
+}
+
+probe_syscall settings_of(const SyscallRow& row) {
+  probe_syscall made{};
+  made.wanted = 1;
+  made.only_on_tcp = row.only_on_tcp && !row.fd_range;
+  made.wants_stack = row.wants_stack;
+  made.closes = row.call_class == CallClass::closes;
+  made.fd_argument = row.fd_range ? std::int8_t{-1} : row.fd_argument;
+  made.second_fd_argument = row.second_fd_argument;
+  constexpr std::string_view making[] = {"socket", "accept", "accept4"};
+  made.result_is_fd = is_one_of(row.name, making);
+  made.piece_count = std::min<std::uint8_t>(row.piece_count, PROBE_PIECES);
+  for (std::size_t i = 0; i < made.piece_count; ++i) {
+    const Piece& piece = row.pieces[i];
+    made.piece[i] = {.at_exit = piece.when == Piece::When::exit,
+                     .shape = static_cast<__u8>(piece.shape),
+                     .pointer_argument = piece.pointer_argument,
+                     .length_argument = piece.length_argument,
+                     .constant = piece.constant,
+                     .element = piece.element};
+  }
+  return made;
+}
+
+std::optional<__u32> reason_number(const std::string& name) {
+  const auto names = kernel_enum("skb_drop_reason", "SKB_");
+  const auto found = std::ranges::find(names, name);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<__u32>(found - names.begin());
+}
+
+struct SkeletonDeleter {
+  void operator()(::probe* skeleton) const { probe__destroy(skeleton); }
+};
+struct RingDeleter {
+  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+};
+using Skeleton = std::unique_ptr<::probe, SkeletonDeleter>;
+using OnRecord = std::function<void(std::span<const std::byte>)>;
+
+}  // namespace
+
+struct Probe::Impl {
+  Skeleton skeleton;
+  std::unique_ptr<ring_buffer, RingDeleter> ring;
+  std::vector<MissingHook> missing;
+  const OnRecord* on_record = nullptr;
+  bool reset_reasons = false;
+  std::uint64_t skipped_at_detach = 0;
+
+  [[nodiscard]] std::uint64_t skipped() const;
+};
+
+std::uint64_t Probe::Impl::skipped() const {
+  std::uint64_t sum = 0;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton->obj) {
+    const int fd = bpf_program__fd(program);
+    if (fd < 0) continue;
+    bpf_prog_info info{};
+    __u32 length = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) sum += info.recursion_misses;
+  }
+  return sum;
+}
+
+Probe::Probe(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Probe::Probe(Probe&&) noexcept = default;
+Probe& Probe::operator=(Probe&&) noexcept = default;
+Probe::~Probe() = default;
+
+namespace {
+
+void choose_programs(bpf_object* object, const ProbeOptions& options, std::vector<MissingHook>& missing,
+                     bool& reset_reasons) {
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
+  const auto load = [object](std::string_view name) {
+    bpf_program__set_autoload(bpf_object__find_program_by_name(object, std::string(name).c_str()), true);
+  };
+  for (const Hook& hook : hooks) {
+    if (!is_asked_for(hook.program, options)) continue;
+    const int arguments = tracepoint_arguments(std::string(hook.tracepoint));
+    if (arguments >= hook.least_arguments) {
+      load(hook.program);
+      if (hook.program == "on_reset_sent") reset_reasons = true;
+      continue;
+    }
+    missing.push_back({std::string(hook.tracepoint), std::string(hook.loses)});
+    // kfree_skb without a reason (before 5.17) tells nothing.
+    const int enough = hook.tracepoint == "kfree_skb" ? 3 : 1;
+    if (arguments >= enough && !hook.stands_in.empty()) load(hook.stands_in);
+  }
+}
+
+std::string first_line(const std::string& words) {
+  const std::size_t begin = words.find("libbpf: ") == std::string::npos ? 0 : words.find("libbpf: ") + 8;
+  return words.substr(begin, words.find('\n', begin) - begin);
+}
+
+base::Error cannot_load(int error, const std::string& words) {
+  if (error == EPERM || error == EACCES)
+    return {
+        base::ErrorKind::privilege, "the kernel does not let this user load BPF programs",
+        "run as root, or give the program the capabilities BPF and PERFMON: setcap cap_bpf,cap_perfmon,cap_net_raw+ep"};
+  if (kernel_types() == nullptr)
+    return {base::ErrorKind::privilege, "this kernel tells nothing of its types (/sys/kernel/btf/vmlinux is not there)",
+            "it must be built with CONFIG_DEBUG_INFO_BTF; without it programs are watched by ptrace"};
+  return {base::ErrorKind::privilege, fmt::format("the BPF probe cannot be loaded: {}", strerror(error)),
+          first_line(words)};
+}
+
+}  // namespace
+
+base::Result<Probe> Probe::open(const ProbeOptions& options) {
+  std::string words;
+  libbpf_words = &words;
+  libbpf_set_print(keep_words);
+  auto impl = std::make_unique<Impl>();
+  impl->skeleton.reset(probe__open());
+  if (!impl->skeleton) {
+    libbpf_words = nullptr;
+    return std::unexpected(cannot_load(errno, words));
+  }
+  auto& skeleton = *impl->skeleton;
+  choose_programs(skeleton.obj, options, impl->missing, impl->reset_reasons);
+  skeleton.rodata->only_interesting = options.only_interesting;
+  skeleton.rodata->excluded_netns = options.excluded_netns;
+  skeleton.rodata->user_stacks_a_second = options.user_stacks_a_second;
+  skeleton.rodata->wake_above = std::min<__u64>(1U << 20, options.ring_bytes / 4);
+  if (const auto number = reason_number("DROP_REASON_NOT_SPECIFIED")) skeleton.rodata->reason_not_specified = *number;
+  if (const auto number = reason_number("CONSUMED")) skeleton.rodata->reason_consumed = *number;
+  bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
+  if (options.calls) {
+    for (const SyscallRow& row : syscall_table())
+      if (row.number >= 0 && row.number < PROBE_SYSCALLS) skeleton.bss->syscalls[row.number] = settings_of(row);
+  }
+  const int status = probe__load(&skeleton);
+  libbpf_words = nullptr;
+  if (status != 0) return std::unexpected(cannot_load(-status, words));
+  const auto take = [](void* context, void* data, std::size_t size) {
+    const auto& self = *static_cast<Impl*>(context);
+    (*self.on_record)({static_cast<const std::byte*>(data), size});
+    return 0;
+  };
+  impl->ring.reset(ring_buffer__new(bpf_map__fd(skeleton.maps.events), take, impl.get(), nullptr));
+  if (!impl->ring) return base::fail_errno("the probe's ring buffer");
+  return Probe(std::move(impl));
+}
+
+base::Status Probe::attach() {
+  std::string words;
+  libbpf_words = &words;
+  const int status = probe__attach(impl_->skeleton.get());
+  libbpf_words = nullptr;
+  if (status != 0) return std::unexpected(cannot_load(-status, words));
+  return {};
+}
+
+void Probe::detach() {
+  impl_->skipped_at_detach = impl_->skipped();
+  probe__detach(impl_->skeleton.get());
+}
+
+base::Status Probe::follow(pid_t process) {
+  const auto key = static_cast<__u32>(process);
+  const __u8 one = 1;
+  if (bpf_map__update_elem(impl_->skeleton->maps.traced, &key, sizeof key, &one, sizeof one, BPF_ANY) != 0)
+    return base::fail_errno("the probe's table of processes");
+  return {};
+}
+
+base::Status Probe::follow_port(std::uint64_t netns, std::uint16_t port) {
+  const probe_port_key key{.netns = netns, .port = port, .reserved = 0};
+  const __u8 one = 1;
+  if (bpf_map__update_elem(impl_->skeleton->maps.ports, &key, sizeof key, &one, sizeof one, BPF_ANY) != 0)
+    return base::fail_errno("the probe's table of ports");
+  return {};
+}
+
+base::Status Probe::follow_port(std::uint16_t port) { return follow_port(0, port); }
+
+int Probe::fd() const { return ring_buffer__epoll_fd(impl_->ring.get()); }
+
+std::size_t Probe::consume(const OnRecord& on_record) {
+  impl_->on_record = &on_record;
+  const int count = ring_buffer__consume(impl_->ring.get());
+  impl_->on_record = nullptr;
+  return count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+std::uint64_t Probe::lost_records() const { return impl_->skeleton->bss->counters.lost_events; }
+std::uint64_t Probe::skipped_stacks() const { return impl_->skeleton->bss->counters.skipped_stacks; }
+std::uint64_t Probe::skipped_runs() const { return std::max(impl_->skipped_at_detach, impl_->skipped()); }
+const std::vector<MissingHook>& Probe::missing() const { return impl_->missing; }
+bool Probe::tells_reset_reasons() const { return impl_->reset_reasons; }
+
+std::vector<std::string> kernel_enum(const std::string& name, const std::string& prefix) {
+  std::vector<std::string> names;
+  const btf* types = kernel_types().get();
+  if (types == nullptr) return names;
+  const int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_ENUM);
+  if (id < 0) return names;
+  const btf_type* type = btf__type_by_id(types, static_cast<__u32>(id));
+  const struct btf_enum* row = ::btf_enum(type);
+  for (int i = 0; i < btf_vlen(type); ++i, ++row) {
+    if (row->val < 0 || row->val > 0xffff) continue;  // reasons of subsystems stand far away
+    std::string_view text = btf__name_by_offset(types, row->name_off);
+    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+    if (names.size() <= static_cast<std::size_t>(row->val)) names.resize(static_cast<std::size_t>(row->val) + 1);
+    names[static_cast<std::size_t>(row->val)] = text;
+  }
+  return names;
+}
+
+base::Duration wall_minus_monotonic() {
+  // The narrowest of a few pairs: between the two readings this thread may be interrupted.
+  base::Duration best{}, narrowest = base::Duration::max();
+  const auto ns = [](clockid_t clock) {
+    timespec now{};
+    clock_gettime(clock, &now);
+    return base::Duration(std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec);
+  };
+  for (int i = 0; i < 5; ++i) {
+    const auto before = ns(CLOCK_MONOTONIC), wall = ns(CLOCK_REALTIME), after = ns(CLOCK_MONOTONIC);
+    if (after - before >= narrowest) continue;
+    narrowest = after - before;
+    best = wall - (before + (after - before) / 2);
+  }
+  return best;
+}
+
+std::uint64_t current_netns_cookie() {
+  const base::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  std::uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  if (!socket.valid() || getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) != 0) return 0;
+  return cookie;
+}
+
+}  // namespace tcpwhy::trace

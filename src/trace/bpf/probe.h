@@ -1,0 +1,85 @@
+// The probe: BPF programs on the running kernel's tracepoints (trace/bpf/program), loaded by libbpf and adapted to the kernel as
+// it is (CO-RE). Needs CAP_BPF and CAP_PERFMON, or root, and Linux 5.8. Which of its hooks this kernel has is found out when it is
+// opened; what is missing is said, not fatal.
+//
+// Nothing stays behind: programs and maps live as long as this process holds their descriptors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "trace/bpf/program/protocol.h"
+
+namespace tcpwhy::trace {
+
+struct ProbeOptions {
+  bool calls = true;             // system calls, signals, starts and ends of the processes that follow() names
+  bool only_interesting = true;  // only sockets of those processes, their peers, and the ports named
+  bool segments = true;          // each segment that leaves, with the kernel's stack
+  bool drops = true;
+  std::uint64_t excluded_netns = 0;      // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
+  std::uint32_t ring_bytes = 16U << 20;  // a power of two, at least a page
+  std::uint32_t user_stacks_a_second = 200;
+};
+
+// A hook that the running kernel lacks, and what is not known for want of it.
+struct MissingHook {
+  std::string name, loses;
+};
+
+class Probe {
+ public:
+  // Errors: privilege (with a hint), or a kernel that cannot.
+  static base::Result<Probe> open(const ProbeOptions& options);
+  Probe(Probe&&) noexcept;
+  Probe& operator=(Probe&&) noexcept;
+  ~Probe();
+
+  // Nothing is recorded before this.
+  base::Status attach();
+  // Detaches the hooks; what is in the ring can still be consumed.
+  void detach();
+
+  base::Status follow(pid_t process);            // and whatever it forks
+  base::Status follow_port(std::uint16_t port);  // in any network namespace
+  base::Status follow_port(std::uint64_t netns, std::uint16_t port);
+
+  // Readable when the ring is filling up or something should be looked at soon; besides, consume() should be called some ten
+  // times a second.
+  [[nodiscard]] int fd() const;
+  // Calls `on_record` with each record that waits (they begin with probe_head). Returns how many.
+  std::size_t consume(const std::function<void(std::span<const std::byte>)>& on_record);
+
+  // Since open(): records for which the ring had no room; runs of programs that the kernel skipped because the same program was
+  // running already on that processor (bpf_prog_info.recursion_misses).
+  [[nodiscard]] std::uint64_t lost_records() const;
+  [[nodiscard]] std::uint64_t skipped_runs() const;
+  [[nodiscard]] std::uint64_t skipped_stacks() const;
+  [[nodiscard]] const std::vector<MissingHook>& missing() const;
+  [[nodiscard]] bool tells_reset_reasons() const;
+
+ private:
+  struct Impl;
+  explicit Probe(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// The enumerators of one of the running kernel's enums, by value, without `prefix`; from its BTF. Empty where there is none.
+std::vector<std::string> kernel_enum(const std::string& name, const std::string& prefix);
+
+// CLOCK_REALTIME minus CLOCK_MONOTONIC, now. It moves by nanoseconds while nobody sets the clock.
+base::Duration wall_minus_monotonic();
+
+// SO_NETNS_COOKIE of the network namespace that is current; 0 where the kernel does not tell (before 5.14).
+std::uint64_t current_netns_cookie();
+
+}  // namespace tcpwhy::trace

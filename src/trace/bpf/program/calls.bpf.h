@@ -1,0 +1,277 @@
+// System calls of the traced processes: entry and return, with the pieces of memory that a decoder will ask for.
+#pragma once
+
+#include "common.bpf.h"
+
+// Per system call, by number: from trace/calls/syscall_table.
+struct probe_syscall syscalls[PROBE_SYSCALLS] = {};
+
+struct call_state {
+  __u64 id;  // time of entry; with the thread's number it is unique
+  __u64 socket;
+  __u64 arguments[6];
+  __u32 number;
+  __u32 closes;
+};
+
+// By thread: the call it is in.
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 32768);
+  __type(key, __u32);
+  __type(value, struct call_state);
+} calls SEC(".maps");
+
+// A call's record under construction. Only the programs of sys_enter and sys_exit use it, which can't interrupt each other.
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct probe_call);
+} drafts SEC(".maps");
+
+// The call that the running thread is making on `sk`; 0: none.
+static __always_inline __u64 call_on(const void* sk) {
+  const __u32 tid = (__u32)bpf_get_current_pid_tgid();
+  const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
+  return call && call->socket == (__u64)sk ? call->id : 0;
+}
+
+static __always_inline struct file* file_of(__s64 fd) {
+  const struct task_struct* task = (void*)bpf_get_current_task();
+  struct fdtable* table = BPF_CORE_READ(task, files, fdt);
+  struct file **files = BPF_CORE_READ(table, fd), *file = 0;
+  if (fd < 0 || fd >= BPF_CORE_READ(table, max_fds)) return 0;
+  bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+  return file;
+}
+
+static __always_inline struct sock* tcp_socket_of(struct file* file) {
+  if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK) return 0;
+  struct socket* socket = BPF_CORE_READ(file, private_data);
+  struct sock* sk = BPF_CORE_READ(socket, sk);
+  if (!sk) return 0;
+  const __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+  if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP) return 0;
+  return BPF_CORE_READ(sk, sk_type) == SOCK_STREAM ? sk : 0;
+}
+
+static __always_inline __u32 references_of(struct file* file) {
+  if (bpf_core_field_exists(file->f_ref)) return BPF_CORE_READ(file, f_ref.refcnt.counter) + 1;
+  return BPF_CORE_READ(file, f_count.counter);
+}
+
+// Hides a value's history from the compiler, which else drops a bound that the verifier wants to see.
+#define FORGET(value) asm volatile("" : "+r"(value))
+
+static __always_inline void take(struct probe_call* draft, __u64 address, __u64 length) {
+  __u64 n = draft->snippets;
+  FORGET(n);
+  if (n >= PROBE_SNIPPETS || address == 0 || length == 0) return;
+  struct probe_snippet* snippet = &draft->snippet[n];
+  if (length > PROBE_SNIPPET_BYTES) length = PROBE_SNIPPET_BYTES;
+  FORGET(length);
+  length &= 2 * PROBE_SNIPPET_BYTES - 1;
+  if (length > PROBE_SNIPPET_BYTES) return;
+  if (bpf_probe_read_user(snippet->bytes, length, (const void*)address)) return;
+  snippet->address = address;
+  snippet->length = length;
+  snippet->reserved = 0;
+  draft->snippets = n + 1;
+}
+
+// The first vector of an iovec[] and what it points to.
+static __always_inline void take_vectors(struct probe_call* draft, __u64 address, __u64 count, __u32 payload) {
+  __u64 first[2] = {};
+  if (count > 4) count = 4;
+  take(draft, address, (__u32)count * 16);
+  if (count == 0 || bpf_probe_read_user(first, sizeof(first), (const void*)address)) return;
+  take(draft, first[0], first[1] < payload ? (__u32)first[1] : payload);
+}
+
+static __always_inline void take_message(struct probe_call* draft, __u64 address, __u32 payload) {
+  __u64 header[7] = {};  // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
+  if (bpf_probe_read_user(header, sizeof(header), (const void*)address)) return;
+  take(draft, address, sizeof(header));
+  take(draft, header[0], (__u32)header[1]);
+  take_vectors(draft, header[2], header[3], payload);
+  take(draft, header[4], header[5] < PROBE_SNIPPET_BYTES ? (__u32)header[5] : PROBE_SNIPPET_BYTES);
+}
+
+enum { SHAPE_BYTES, SHAPE_MESSAGE, SHAPE_VECTORS, SHAPE_VALUE_LENGTH };  // trace::Piece::Shape
+
+static __always_inline __u64 argument(const __u64* arguments, __s32 n) {
+  switch (n) {
+    case 0: return arguments[0];
+    case 1: return arguments[1];
+    case 2: return arguments[2];
+    case 3: return arguments[3];
+    case 4: return arguments[4];
+    default: return arguments[5];
+  }
+}
+
+static __noinline int take_piece(struct probe_call* draft, const struct probe_piece* piece, __s64 result) {
+  const __u64 address = argument(draft->arguments, piece->pointer_argument);
+  __u64 length = piece->constant;
+  if (piece->length_argument == -2) {
+    if (result <= 0) return 0;
+    length = (__u64)result * piece->element;
+  } else if (piece->length_argument >= 0) {
+    length = argument(draft->arguments, piece->length_argument);
+    if (piece->shape == SHAPE_BYTES) length *= piece->element;
+  }
+  if (address == 0) return 0;
+  if (piece->shape == SHAPE_MESSAGE) {
+    take_message(draft, address, piece->constant);
+  } else if (piece->shape == SHAPE_VECTORS) {
+    take_vectors(draft, address, length, piece->constant);
+  } else if (piece->shape == SHAPE_VALUE_LENGTH) {
+    __u32 size = 0;
+    const __u64 where = length;  // the argument is a pointer to the length
+    if (where == 0 || bpf_probe_read_user(&size, sizeof(size), (const void*)where)) return 0;
+    take(draft, where, sizeof(size));
+    take(draft, address, size);
+  } else {
+    if (piece->constant != 0 && length > piece->constant) length = piece->constant;
+    take(draft, address, length < PROBE_SNIPPET_BYTES ? (__u32)length : PROBE_SNIPPET_BYTES);
+  }
+  return 0;
+}
+
+static __always_inline void take_pieces(struct probe_call* draft, const struct probe_syscall* row, __u8 at_exit,
+                                        __s64 result) {
+  for (__u32 i = 0; i < PROBE_PIECES; ++i)
+    if (i < row->piece_count && row->piece[i].at_exit == at_exit) take_piece(draft, &row->piece[i], result);
+}
+
+static __always_inline void send_draft(struct probe_call* draft) {
+  const __u32 n = draft->snippets;
+  if (n > PROBE_SNIPPETS) return;
+  const __u64 size = __builtin_offsetof(struct probe_call, snippet) + n * sizeof(struct probe_snippet);
+  if (bpf_ringbuf_output(&events, draft, size, wake_flags())) __sync_fetch_and_add(&counters.lost_events, 1);
+}
+
+static __always_inline int may_take_stack(__u64 now) {
+  const __u64 second = now >> 30;
+  if (stack_second != second) stack_second = second, stacks_this_second = 0;
+  if (stacks_this_second >= user_stacks_a_second) {
+    __sync_fetch_and_add(&counters.skipped_stacks, 1);
+    return 0;
+  }
+  ++stacks_this_second;
+  return 1;
+}
+
+// The registers and the top of the stack: the reader unwinds them by the program's own call frame information.
+static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
+  struct probe_user_stack* stack = RESERVE(probe_user_stack, PROBE_USER_STACK);
+  if (!stack) return;
+  stack->call = call;
+  __u64* r = stack->registers;
+  r[0] = regs->ax, r[1] = regs->dx, r[2] = regs->cx, r[3] = regs->bx, r[4] = regs->si, r[5] = regs->di;
+  r[6] = regs->bp, r[7] = regs->sp, r[8] = regs->r8, r[9] = regs->r9, r[10] = regs->r10, r[11] = regs->r11;
+  r[12] = regs->r12, r[13] = regs->r13, r[14] = regs->r14, r[15] = regs->r15, r[16] = regs->ip;
+  stack->address = regs->sp;
+  stack->reserved = 0;
+  stack->length = 0;
+  // Near the end of the stack less of it is there.
+  if (!bpf_probe_read_user(stack->bytes, 8192, (const void*)regs->sp))
+    stack->length = 8192;
+  else if (!bpf_probe_read_user(stack->bytes, 4096, (const void*)regs->sp))
+    stack->length = 4096;
+  else if (!bpf_probe_read_user(stack->bytes, 2048, (const void*)regs->sp))
+    stack->length = 2048;
+  else if (!bpf_probe_read_user(stack->bytes, 1024, (const void*)regs->sp))
+    stack->length = 1024;
+  // The reader looks at what is mapped where while the process lives: soon.
+  bpf_ringbuf_submit(stack, BPF_RB_FORCE_WAKEUP);
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
+  if (number < 0 || number >= PROBE_SYSCALLS) return 0;
+  const struct probe_syscall* row = &syscalls[number & (PROBE_SYSCALLS - 1)];
+  if (!row->wanted) return 0;
+  const __u64 who = bpf_get_current_pid_tgid();
+  const __u32 tgid = who >> 32, tid = (__u32)who, zero = 0;
+  if (!bpf_map_lookup_elem(&traced, &tgid)) return 0;
+
+  struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
+  if (!draft) return 0;
+  draft->arguments[0] = regs->di, draft->arguments[1] = regs->si, draft->arguments[2] = regs->dx;
+  draft->arguments[3] = regs->r10, draft->arguments[4] = regs->r8, draft->arguments[5] = regs->r9;
+  struct file* file = 0;
+  struct sock* sk = 0;
+  if (row->fd_argument >= 0) {
+    file = file_of((__s32)argument(draft->arguments, row->fd_argument));
+    sk = tcp_socket_of(file);
+    if (!sk && row->second_fd_argument >= 0) {
+      file = file_of((__s32)argument(draft->arguments, row->second_fd_argument));
+      sk = tcp_socket_of(file);
+    }
+  }
+  // Of a call that makes the socket (socket()) the return tells; the reader waits for it.
+  if (row->only_on_tcp && row->fd_argument >= 0 && !sk) return 0;
+
+  fill_head(&draft->head, PROBE_CALL_ENTERED);
+  draft->call = draft->head.at_ns;
+  draft->number = (__u32)number;
+  draft->result = 0;
+  draft->references = row->closes && file ? references_of(file) : 0;
+  draft->snippets = 0;
+  draft->stack_skipped = 0;
+  if (sk) {
+    fill_socket(&draft->socket, sk);
+    const __u64 pointer = (__u64)sk;
+    if (!bpf_map_lookup_elem(&sockets, &pointer)) {
+      const __u8 one = 1;
+      bpf_map_update_elem(&sockets, &pointer, &one, BPF_ANY);
+    }
+  } else {
+    clear(&draft->socket, sizeof(draft->socket));
+  }
+  struct call_state state = {.id = draft->call, .socket = (__u64)sk, .number = draft->number, .closes = row->closes};
+  __builtin_memcpy(state.arguments, draft->arguments, sizeof(state.arguments));
+  bpf_map_update_elem(&calls, &tid, &state, BPF_ANY);
+  take_pieces(draft, row, 0, 0);
+  const int stack = row->wants_stack && sk && may_take_stack(draft->call);
+  if (row->wants_stack && sk && !stack) draft->stack_skipped = 1;
+  send_draft(draft);
+  if (stack) send_user_stack(regs, draft->call);
+  return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
+  const __u64 number = regs->orig_ax;
+  if (number >= PROBE_SYSCALLS) return 0;
+  const struct probe_syscall* row = &syscalls[number & (PROBE_SYSCALLS - 1)];
+  if (!row->wanted) return 0;
+  const __u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
+  const struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
+  if (!state || state->number != number) return 0;
+  struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
+  if (!draft) return 0;
+  fill_head(&draft->head, PROBE_CALL_RETURNED);
+  draft->call = state->id;
+  draft->number = state->number;
+  draft->result = result;
+  draft->references = draft->snippets = draft->stack_skipped = 0;
+  __builtin_memcpy(draft->arguments, state->arguments, sizeof(draft->arguments));
+  struct sock* sk = state->closes ? 0 : (struct sock*)state->socket;
+  if (row->result_is_fd && result >= 0) sk = tcp_socket_of(file_of(result));
+  if (sk) {
+    fill_socket(&draft->socket, sk);
+    const __u64 pointer = (__u64)sk;
+    const __u8 one = 1;
+    if (!bpf_map_lookup_elem(&sockets, &pointer)) bpf_map_update_elem(&sockets, &pointer, &one, BPF_ANY);
+    is_interesting(&draft->socket);  // learns its flow
+  } else {
+    clear(&draft->socket, sizeof(draft->socket));
+  }
+  if (result > -4096) take_pieces(draft, row, 1, result);
+  bpf_map_delete_elem(&calls, &tid);
+  send_draft(draft);
+  return 0;
+}

@@ -1,0 +1,213 @@
+// What all programs of the probe share: settings, maps, and how a socket and a segment are read.
+#pragma once
+
+// clang-format off: each needs those before it
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+#include "protocol.h"
+// clang-format on
+
+#define AF_INET 2
+#define AF_INET6 10
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86DD
+#define IPPROTO_TCP 6
+#define SOCK_STREAM 1
+#define SOCK_RAW 3
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+
+// include/net/tcp_states.h
+enum { TCP_SYN_SENT = 2, TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_NEW_SYN_RECV = 12 };
+
+// Settings, fixed when the probe is loaded.
+const volatile __u32 only_interesting = 0;  // 1: only what the maps below name; 0: everything
+const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COOKIE) that is left out
+const volatile __u32 with_stacks = 1;       // the kernel's stack behind each segment
+const volatile __u64 wake_above = 1 << 20;  // bytes in the ring from which on the reader is woken
+const volatile __u32 user_stacks_a_second = 200;
+const volatile __u32 reason_not_specified = 2;  // skb_drop_reason
+const volatile __u32 reason_consumed = 1;
+
+struct probe_counters counters = {};
+__u64 stack_second = 0;
+__u32 stacks_this_second = 0;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 16 * 1024 * 1024);
+} events SEC(".maps");
+
+// Processes (tgid) that are traced.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 65536);
+  __type(key, __u32);
+  __type(value, __u8);
+} traced SEC(".maps");
+
+// Sockets (address of struct sock) that a traced process has touched; 2: its flow is known too.
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 65536);
+  __type(key, __u64);
+  __type(value, __u8);
+} sockets SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 65536);
+  __type(key, struct probe_flow_key);
+  __type(value, __u8);
+} flows SEC(".maps");
+
+// Ports on which traced processes listen, or that the user named.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct probe_port_key);
+  __type(value, __u8);
+} ports SEC(".maps");
+
+static __always_inline __u64 wake_flags(void) {
+  return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wake_above ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void fill_head(struct probe_head* head, __u8 kind) {
+  const __u64 who = bpf_get_current_pid_tgid();
+  head->at_ns = bpf_ktime_get_ns();
+  head->kind = kind;
+  head->flags = 0;
+  head->reserved = 0;
+  head->tid = (__u32)who;
+  head->tgid = who >> 32;
+  head->reserved2 = 0;
+}
+
+// A record in the ring; what does not fit is counted. The caller submits it.
+#define RESERVE(type, kind_)                                                \
+  ({                                                                        \
+    struct type* record = bpf_ringbuf_reserve(&events, sizeof(*record), 0); \
+    if (record)                                                             \
+      fill_head(&record->head, kind_);                                      \
+    else                                                                    \
+      __sync_fetch_and_add(&counters.lost_events, 1);                       \
+    record;                                                                 \
+  })
+
+static __always_inline void clear(void* memory, __u32 length) { __builtin_memset(memory, 0, length); }
+
+// Reads by BPF_CORE_READ, so that any pointer will do: what a hook hands over, or what was found in a descriptor table.
+// Requests (TCP_NEW_SYN_RECV) and TIME-WAIT entries have only the common part.
+static __always_inline void fill_socket(struct probe_socket* out, struct sock* sk) {
+  clear(out, sizeof(*out));
+  out->pointer = (__u64)sk;
+  out->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+  out->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
+  out->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+  out->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+  out->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+  out->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+  if (out->family == AF_INET6) {
+    BPF_CORE_READ_INTO(&out->local, sk, __sk_common.skc_v6_rcv_saddr);
+    BPF_CORE_READ_INTO(&out->remote, sk, __sk_common.skc_v6_daddr);
+  } else {
+    BPF_CORE_READ_INTO(&out->local, sk, __sk_common.skc_rcv_saddr);
+    BPF_CORE_READ_INTO(&out->remote, sk, __sk_common.skc_daddr);
+  }
+  if (out->state == TCP_TIME_WAIT || out->state == TCP_NEW_SYN_RECV) return;
+  if (out->local_port == 0) out->local_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock*)sk, inet_sport));
+  out->owned = BPF_CORE_READ(sk, sk_lock.owned) != 0;
+}
+
+static __always_inline void flow_key(struct probe_flow_key* key, const struct probe_socket* s) {
+  clear(key, sizeof(*key));
+  key->netns = 0;  // the two ends of a connection may live in two namespaces
+  const __u64 *local = (const __u64*)s->local, *remote = (const __u64*)s->remote;
+  // An IPv4-mapped address counts as the IPv4 address it means.
+  __u64 a0 = local[0], a1 = local[1], b0 = remote[0], b1 = remote[1];
+  if (s->family == AF_INET6) {
+    if (a0 == 0 && (__u32)a1 == bpf_htonl(0xffff)) a0 = a1 >> 32, a1 = 0;
+    if (b0 == 0 && (__u32)b1 == bpf_htonl(0xffff)) b0 = b1 >> 32, b1 = 0;
+  }
+  const __u32 local_low =
+      s->local_port < s->remote_port || (s->local_port == s->remote_port && (a0 < b0 || (a0 == b0 && a1 <= b1)));
+  __u64 *low = (__u64*)key->low, *high = (__u64*)key->high;
+  low[0] = local_low ? a0 : b0, low[1] = local_low ? a1 : b1;
+  high[0] = local_low ? b0 : a0, high[1] = local_low ? b1 : a1;
+  key->low_port = local_low ? s->local_port : s->remote_port;
+  key->high_port = local_low ? s->remote_port : s->local_port;
+}
+
+static __always_inline void remember_flow(const struct probe_socket* s) {
+  struct probe_flow_key key;
+  const __u8 one = 1;
+  if (s->local_port == 0 || s->remote_port == 0) return;
+  flow_key(&key, s);
+  bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
+}
+
+static __always_inline int port_is_wanted(__u64 netns, __u32 port) {
+  struct probe_port_key key = {.netns = netns, .port = port};
+  if (bpf_map_lookup_elem(&ports, &key)) return 1;
+  key.netns = 0;  // named by the user: in every namespace
+  return bpf_map_lookup_elem(&ports, &key) != 0;
+}
+
+static __always_inline int is_interesting(const struct probe_socket* s) {
+  struct probe_flow_key key;
+  if (excluded_netns && s->netns == excluded_netns) return 0;
+  if (!only_interesting) return 1;
+  const __u8* known = bpf_map_lookup_elem(&sockets, &s->pointer);
+  if (known) {
+    if (*known == 1 && s->remote_port != 0 && s->local_port != 0) {
+      const __u8 two = 2;
+      remember_flow(s);
+      bpf_map_update_elem(&sockets, &s->pointer, &two, BPF_ANY);
+    }
+    return 1;
+  }
+  flow_key(&key, s);
+  if (s->remote_port != 0 && bpf_map_lookup_elem(&flows, &key)) return 1;
+  return port_is_wanted(s->netns, s->local_port) || (s->remote_port != 0 && port_is_wanted(s->netns, s->remote_port));
+}
+
+// The TCP header of a packet, and its addresses as the socket that sends it (or, `arriving`, takes it in) would have them.
+// 0: no TCP.
+static __always_inline int read_segment(struct sk_buff* skb, int arriving, struct probe_socket* s,
+                                        struct probe_segment_facts* facts) {
+  const unsigned char* head = BPF_CORE_READ(skb, head);
+  const __u16 transport = BPF_CORE_READ(skb, transport_header), network = BPF_CORE_READ(skb, network_header);
+  const unsigned char* data = BPF_CORE_READ(skb, data);
+  __u8 ip[40], tcp[16];
+  if (transport == 0xffff || transport <= network) return 0;
+  if (bpf_probe_read_kernel(ip, 20, head + network)) return 0;
+  if (bpf_probe_read_kernel(tcp, sizeof(tcp), head + transport)) return 0;
+  __u8 *const local = arriving ? s->remote : s->local, *const remote = arriving ? s->local : s->remote;
+  clear(s->local, 16), clear(s->remote, 16);
+  if (ip[0] >> 4 == 4) {
+    if (ip[9] != IPPROTO_TCP) return 0;
+    s->family = AF_INET;
+    __builtin_memcpy(local, ip + 12, 4), __builtin_memcpy(remote, ip + 16, 4);
+  } else if (ip[0] >> 4 == 6) {
+    if (ip[6] != IPPROTO_TCP || bpf_probe_read_kernel(ip, 40, head + network)) return 0;
+    s->family = AF_INET6;
+    __builtin_memcpy(local, ip + 8, 16), __builtin_memcpy(remote, ip + 24, 16);
+  } else {
+    return 0;
+  }
+  const __u16 source = tcp[0] << 8 | tcp[1], destination = tcp[2] << 8 | tcp[3];
+  s->local_port = arriving ? destination : source;
+  s->remote_port = arriving ? source : destination;
+  facts->seq = (__u32)tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7];
+  facts->ack = (__u32)tcp[8] << 24 | tcp[9] << 16 | tcp[10] << 8 | tcp[11];
+  facts->flags = tcp[13];
+  facts->reserved[0] = facts->reserved[1] = facts->reserved[2] = 0;
+  const __s64 headers = (head + transport) - data + (tcp[12] >> 4) * 4;
+  const __s64 length = (__s64)BPF_CORE_READ(skb, len) - headers;
+  facts->length = length > 0 ? length : 0;
+  return 1;
+}

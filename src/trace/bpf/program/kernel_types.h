@@ -1,0 +1,186 @@
+// The kernel's types, cut down to the members that the probe reads. preserve_access_index: libbpf moves each access to where
+// the member is in the running kernel (CO-RE), so neither the order nor the rest matters.
+// A member that some kernels lack is asked for by bpf_core_field_exists() first.
+#pragma once
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+
+// The definitions of <linux/bpf.h> that the programs use; the header itself brings types that clash with the above.
+enum bpf_map_type_used {
+  BPF_MAP_TYPE_HASH = 1,
+  BPF_MAP_TYPE_ARRAY = 2,
+  BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+  BPF_MAP_TYPE_LRU_HASH = 9,
+  BPF_MAP_TYPE_RINGBUF = 27,
+};
+enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct in6_addr {
+  union {
+    __u8 u6_addr8[16];
+  } in6_u;
+};
+
+typedef struct {
+  int counter;
+} atomic_t;
+typedef struct {
+  __s64 counter;
+} atomic64_t;
+
+struct net {
+  __u64 net_cookie;
+};
+typedef struct {
+  struct net* net;
+} possible_net_t;
+
+struct sock_common {
+  __be32 skc_daddr;
+  __be32 skc_rcv_saddr;
+  __be16 skc_dport;
+  __u16 skc_num;
+  unsigned short skc_family;
+  volatile unsigned char skc_state;
+  possible_net_t skc_net;
+  struct in6_addr skc_v6_daddr;
+  struct in6_addr skc_v6_rcv_saddr;
+  atomic64_t skc_cookie;
+};
+
+typedef struct {
+  int owned;
+} socket_lock_t;
+
+struct socket;
+struct sock {
+  struct sock_common __sk_common;
+  socket_lock_t sk_lock;
+  __u16 sk_type;
+  __u16 sk_protocol;
+  int sk_err;
+  __u8 sk_shutdown;
+  struct socket* sk_socket;
+  __u32 sk_ack_backlog;
+  __u32 sk_max_ack_backlog;
+};
+
+struct inet_sock {
+  struct sock sk;
+  __be16 inet_sport;
+};
+
+struct inet_connection_sock {
+  struct inet_sock icsk_inet;
+  __u8 icsk_retransmits;
+};
+
+struct tcp_sock {
+  struct inet_connection_sock inet_conn;
+  __u64 bytes_acked;
+  __u64 bytes_received;
+  __u32 total_retrans;
+  __u32 srtt_us;
+};
+
+struct request_sock {
+  struct sock_common __req_common;
+};
+
+struct sk_buff {
+  struct sock* sk;
+  unsigned int len;
+  __be16 protocol;
+  __u16 transport_header;
+  __u16 network_header;
+  unsigned char* head;
+  unsigned char* data;
+};
+
+struct inode {
+  unsigned short i_mode;
+};
+typedef struct {
+  __s64 counter;
+} atomic_long_t;
+typedef struct {
+  atomic_long_t refcnt;
+} file_ref_t;
+struct file {
+  void* private_data;
+  struct inode* f_inode;
+  file_ref_t f_ref;       // since 6.13: references - 1
+  atomic_long_t f_count;  // before
+};
+struct fdtable {
+  unsigned int max_fds;
+  struct file** fd;
+};
+struct files_struct {
+  struct fdtable* fdt;
+};
+struct socket {
+  short type;
+  struct sock* sk;
+};
+
+struct task_struct {
+  int pid;
+  int tgid;
+  int exit_code;
+  struct files_struct* files;
+  struct task_struct* group_leader;
+  struct task_struct* real_parent;
+  char comm[16];
+};
+
+struct kernel_siginfo {
+  struct {
+    int si_signo;
+    int si_code;
+  };
+};
+struct sigaction {
+  void* sa_handler;
+};
+struct k_sigaction {
+  struct sigaction sa;
+};
+
+struct pt_regs {
+  unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+};
+
+struct linux_binprm {
+  const char* filename;
+};
+
+struct io_cqe {
+  __u64 user_data;
+  __s32 res;
+  int fd;
+};
+struct io_kiocb {
+  struct file* file;
+  __u8 opcode;
+  struct io_cqe cqe;
+};
+struct io_uring_cqe {
+  __u64 user_data;
+  __s32 res;
+};
+
+#pragma clang attribute pop

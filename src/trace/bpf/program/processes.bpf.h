@@ -1,0 +1,103 @@
+// Signals, starts and ends of the traced processes.
+#pragma once
+
+#include "calls.bpf.h"
+#include "common.bpf.h"
+
+#define SIGCHLD 17
+
+static __always_inline __u64 call_of_current(void) {
+  const __u32 tid = (__u32)bpf_get_current_pid_tgid();
+  const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
+  return call ? call->id : 0;
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(on_signal_generated, int signal, struct kernel_siginfo* info, struct task_struct* task, int group,
+             int result) {
+  const __u32 tgid = task->tgid;
+  if (signal == SIGCHLD || !bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  struct probe_signal* record = RESERVE(probe_signal, PROBE_SIGNAL);
+  if (!record) return 0;
+  record->signal = signal;
+  record->delivered = 0;
+  record->to_tid = task->pid;
+  record->to_tgid = tgid;
+  record->result = result;
+  record->code = 0;
+  // SEND_SIG_NOINFO and SEND_SIG_PRIV are the numbers 0 and 1 in the place of a pointer.
+  if ((__u64)info > 1) record->code = BPF_CORE_READ(info, si_code);
+  record->handler = 0;
+  record->call = record->head.tid == record->to_tid ? call_of_current() : 0;
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_signal_delivered, int signal, struct kernel_siginfo* info, struct k_sigaction* action) {
+  const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+  if (signal == SIGCHLD || !bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  struct probe_signal* record = RESERVE(probe_signal, PROBE_SIGNAL);
+  if (!record) return 0;
+  record->signal = signal;
+  record->delivered = 1;
+  record->to_tid = record->head.tid;
+  record->to_tgid = tgid;
+  record->result = 0;
+  record->code = 0;
+  record->handler = (__u64)BPF_CORE_READ(action, sa.sa_handler);
+  record->call = call_of_current();
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
+  const __u32 parent_tgid = parent->tgid, child_tgid = child->tgid;
+  if (!bpf_map_lookup_elem(&traced, &parent_tgid)) return 0;
+  const __u8 one = 1;
+  if (child_tgid != parent_tgid) bpf_map_update_elem(&traced, &child_tgid, &one, BPF_ANY);
+  struct probe_process* record = RESERVE(probe_process, PROBE_FORK);
+  if (!record) return 0;
+  record->child_tid = child->pid;
+  record->child_tgid = child_tgid;
+  record->parent = parent_tgid;
+  record->exit_code = 0;
+  record->call = 0;
+  bpf_get_current_comm(record->comm, sizeof(record->comm));
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct* task) {
+  const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+  if (!bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  struct probe_process* record = RESERVE(probe_process, PROBE_EXEC);
+  if (!record) return 0;
+  record->child_tid = record->head.tid;
+  record->child_tgid = tgid;
+  record->parent = 0;
+  record->exit_code = 0;
+  record->call = 0;
+  bpf_get_current_comm(record->comm, sizeof(record->comm));
+  bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct* task) {
+  const __u32 tgid = task->tgid, tid = task->pid;
+  if (!bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  struct probe_process* record = RESERVE(probe_process, PROBE_EXIT);
+  if (!record) return 0;
+  record->child_tid = tid;
+  record->child_tgid = tgid;
+  record->parent = 0;
+  record->exit_code = task->exit_code;
+  record->call = call_of_current();
+  bpf_get_current_comm(record->comm, sizeof(record->comm));
+  bpf_map_delete_elem(&calls, &tid);
+  bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+  return 0;
+}

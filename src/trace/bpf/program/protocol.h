@@ -1,0 +1,191 @@
+// What the kernel's half of the probe hands to the program through the ring buffer: one struct a kind, plain C for both.
+// Times are CLOCK_MONOTONIC in nanoseconds (bpf_ktime_get_ns()). Addresses in network order, ports in host order.
+#pragma once
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+enum probe_kind {
+  PROBE_CALL_ENTERED = 1,
+  PROBE_CALL_RETURNED,
+  PROBE_USER_STACK,
+  PROBE_SEGMENT,
+  PROBE_STATE,
+  PROBE_RESET_SENT,
+  PROBE_RESET_RECEIVED,
+  PROBE_SOCKET_ERROR,
+  PROBE_DROP,
+  PROBE_SIGNAL,
+  PROBE_FORK,
+  PROBE_EXEC,
+  PROBE_EXIT,
+  PROBE_DESTROYED,
+};
+
+enum {
+  PROBE_STACK_FRAMES = 28,  // the kernel's, behind a segment; more were never needed to tell its cause
+  PROBE_SNIPPETS = 6,
+  PROBE_SNIPPET_BYTES = 64,
+  PROBE_USER_STACK_BYTES = 8192,
+  PROBE_SYSCALLS = 512,
+  PROBE_PIECES = 6,
+};
+
+struct probe_head {
+  __u64 at_ns;
+  __u8 kind;
+  __u8 flags;
+  __u16 reserved;
+  __u32 tid;  // whoever was running: only calls, signals and ends are known to be its own doing
+  __u32 tgid;
+  __u32 reserved2;
+};
+
+struct probe_socket {
+  __u64 pointer;  // of the kernel's struct sock: a key until PROBE_DESTROYED
+  __u64 cookie;   // SO_COOKIE; 0: none yet
+  __u64 netns;    // SO_NETNS_COOKIE
+  __u8 local[16], remote[16];
+  __u16 local_port, remote_port;
+  __u16 family;  // AF_INET, AF_INET6; 0: no socket
+  __u8 state;    // enum of include/net/tcp_states.h
+  __u8 owned;    // a process is in a call on it (sk_lock.owned)
+};
+
+struct probe_segment_facts {
+  __u32 seq, ack;
+  __u32 length;
+  __u8 flags;  // TCP flags byte: CWR ECE URG ACK PSH RST SYN FIN
+  __u8 reserved[3];
+};
+
+// A piece of the caller's memory.
+struct probe_snippet {
+  __u64 address;
+  __u32 length;
+  __u32 reserved;
+  __u8 bytes[PROBE_SNIPPET_BYTES];
+};
+
+// Sent with as many snippets as `snippets` says.
+struct probe_call {
+  struct probe_head head;
+  __u64 call;  // unique
+  __u64 arguments[6];
+  __s64 result;
+  __u32 number;      // of the system call; io_uring operations: PROBE_SYSCALLS + opcode
+  __u32 references;  // of the open file description; 0: not asked
+  __u32 snippets;
+  __u32 stack_skipped;  // its stack was wanted, but there are too many a second
+  struct probe_socket socket;
+  struct probe_snippet snippet[PROBE_SNIPPETS];
+};
+
+struct probe_user_stack {
+  struct probe_head head;
+  __u64 call;
+  __u64 registers[17];  // DWARF order
+  __u64 address;
+  __u32 length;
+  __u32 reserved;
+  __u8 bytes[PROBE_USER_STACK_BYTES];
+};
+
+struct probe_segment {
+  struct probe_head head;
+  struct probe_socket socket;  // family 0: none; then the addresses are the segment's
+  struct probe_segment_facts facts;
+  __u64 call;  // in progress on this socket by the running thread; 0: none
+  __s32 frames;
+  __u32 backlog;  // segments are being taken from the socket's backlog
+  __u64 stack[PROBE_STACK_FRAMES];
+};
+
+struct probe_state {
+  struct probe_head head;
+  struct probe_socket socket;
+  __u64 call;
+  __u64 bytes_sent, bytes_received;  // acknowledged by the peer; taken in order
+  __u32 old_state, new_state;
+  __u32 retransmissions;
+  __u32 srtt_us;
+  char comm[16];
+};
+
+struct probe_reset {
+  struct probe_head head;
+  struct probe_socket socket;
+  __u64 call;
+  __u32 reason;  // ~0: this kernel does not say
+  __u32 active;
+};
+
+struct probe_error {
+  struct probe_head head;
+  struct probe_socket socket;
+  __s32 error;
+  __u32 reserved;
+};
+
+struct probe_drop {
+  struct probe_head head;
+  struct probe_socket socket;  // addresses as the segment has them: local is its source
+  struct probe_segment_facts facts;
+  __u64 location;
+  __u32 reason;
+  __u32 reserved;
+};
+
+struct probe_signal {
+  struct probe_head head;
+  __s32 signal;
+  __u32 delivered;  // 0: generated
+  __u32 to_tid, to_tgid;
+  __s32 result;   // generated: enum of include/trace/events/signal.h: 0 delivered, 1 ignored, 2 already pending
+  __s32 code;     // si_code
+  __u64 handler;  // delivered: 0 default, 1 ignore, else a handler
+  __u64 call;
+};
+
+struct probe_process {
+  struct probe_head head;
+  __u32 child_tid, child_tgid;  // fork
+  __u32 parent;                 // fork
+  __u32 exit_code;              // exit, as wait(2) has it
+  __u64 call;                   // exit: the call it never came back from
+  char comm[16];
+};
+
+// Settings of a system call, from trace/calls/syscall_table.
+struct probe_piece {
+  __u8 at_exit, shape, pointer_argument;
+  __s8 length_argument;
+  __u16 constant;
+  __u8 element;
+  __u8 reserved;
+};
+struct probe_syscall {
+  __u8 wanted, only_on_tcp, wants_stack, closes;
+  __s8 fd_argument, second_fd_argument;
+  __u8 result_is_fd, piece_count;
+  struct probe_piece piece[PROBE_PIECES];
+};
+
+struct probe_flow_key {
+  __u64 netns;
+  __u8 low[16], high[16];
+  __u16 low_port, high_port;
+  __u32 reserved;
+};
+struct probe_port_key {
+  __u64 netns;
+  __u32 port;
+  __u32 reserved;
+};
+
+// What the probe counts itself; one of each, in the .bss.
+struct probe_counters {
+  __u64 lost_events;  // the ring was full
+  __u64 skipped_stacks;
+};

@@ -1,0 +1,199 @@
+// What the kernel does to sockets and segments.
+#pragma once
+
+#include "calls.bpf.h"
+#include "common.bpf.h"
+
+// Generates the cookie where there is none yet, so that all sources call the socket by the same name.
+static __always_inline void fill_trusted(struct probe_socket* out, struct sock* sk) {
+  const __u64 cookie = bpf_get_socket_cookie(sk);
+  fill_socket(out, sk);
+  out->cookie = cookie;
+}
+
+static __always_inline int is_tcp(const struct sock* sk) {
+  const __u16 family = sk->__sk_common.skc_family;
+  return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
+}
+
+SEC("tp_btf/net_dev_queue")
+int BPF_PROG(on_segment, struct sk_buff* skb) {
+  struct sock* sk = skb->sk;
+  if (!sk) return 0;
+  const __u16 family = sk->__sk_common.skc_family;
+  if (family != AF_INET && family != AF_INET6) return 0;
+  struct probe_socket socket;
+  struct probe_segment_facts facts;
+  clear(&socket, sizeof(socket));
+  const __u8 state = sk->__sk_common.skc_state;
+  const int full = state != TCP_NEW_SYN_RECV && state != TCP_TIME_WAIT;
+  const int nobody =
+      full && sk->sk_type == SOCK_RAW;  // the kernel's own, for answers without a socket (inet_ctl_sock_create())
+  if (full && !nobody && sk->sk_protocol != IPPROTO_TCP) return 0;
+  if (!read_segment(skb, 0, &socket, &facts)) return 0;
+  socket.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
+  socket.state = state;
+  if (!nobody) {
+    socket.pointer = (__u64)sk;
+    socket.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);  // on_state() has had it generated
+    if (full) socket.owned = sk->sk_lock.owned != 0;
+  }
+  if (!is_interesting(&socket)) return 0;
+  struct probe_segment* record = RESERVE(probe_segment, PROBE_SEGMENT);
+  if (!record) return 0;
+  record->socket = socket;
+  record->facts = facts;
+  record->call = nobody ? 0 : call_on(sk);
+  record->backlog = 0;
+  record->frames = with_stacks ? bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0) : 0;
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
+  if (!is_tcp(sk)) return 0;
+  struct probe_socket socket;
+  fill_trusted(&socket, sk);
+  // A listener of a traced process: whoever knocks there is of interest.
+  const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+  if (only_interesting && new_state == TCP_LISTEN && bpf_map_lookup_elem(&traced, &tgid)) {
+    const struct probe_port_key key = {.netns = socket.netns, .port = socket.local_port};
+    const __u8 one = 1;
+    bpf_map_update_elem(&ports, &key, &one, BPF_ANY);
+  }
+  if (!is_interesting(&socket)) return 0;
+  struct probe_state* record = RESERVE(probe_state, PROBE_STATE);
+  if (!record) return 0;
+  record->socket = socket;
+  record->call = call_on(sk);
+  record->old_state = old_state;
+  record->new_state = new_state;
+  struct tcp_sock* tcp = (struct tcp_sock*)sk;
+  record->bytes_sent = BPF_CORE_READ(tcp, bytes_acked);
+  record->bytes_received = BPF_CORE_READ(tcp, bytes_received);
+  record->retransmissions = BPF_CORE_READ(tcp, total_retrans);
+  record->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
+  bpf_get_current_comm(record->comm, sizeof(record->comm));
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+static __always_inline int send_reset_record(struct sock* sk, struct sk_buff* skb, __u32 reason) {
+  struct probe_socket socket;
+  struct probe_segment_facts facts;
+  clear(&socket, sizeof(socket));
+  if (skb && sk == 0) {
+    if (!read_segment(skb, 1, &socket, &facts)) return 0;
+  } else if (sk) {
+    fill_socket(&socket, sk);
+    // A listener, or an entry: the segment that provoked it names the connection.
+    if (skb && (socket.remote_port == 0 || socket.local_port == 0) && !read_segment(skb, 1, &socket, &facts)) return 0;
+  } else {
+    return 0;
+  }
+  if (!is_interesting(&socket)) return 0;
+  struct probe_reset* record = RESERVE(probe_reset, PROBE_RESET_SENT);
+  if (!record) return 0;
+  record->socket = socket;
+  record->call = sk ? call_on(sk) : 0;
+  record->reason = reason;
+  record->active = skb == 0;
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+// Since 6.10 with a reason. The pointers may be null, which older verifiers don't know: they are read as numbers.
+SEC("tp_btf/tcp_send_reset")
+int on_reset_sent(__u64* ctx) {
+  return send_reset_record((struct sock*)ctx[0], (struct sk_buff*)ctx[1], (__u32)ctx[2]);
+}
+
+SEC("tp_btf/tcp_send_reset")
+int on_reset_sent_without_reason(__u64* ctx) {
+  return send_reset_record((struct sock*)ctx[0], (struct sk_buff*)ctx[1], ~0U);
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(on_reset_received, struct sock* sk) {
+  struct probe_socket socket;
+  fill_trusted(&socket, sk);
+  if (!is_interesting(&socket)) return 0;
+  struct probe_reset* record = RESERVE(probe_reset, PROBE_RESET_RECEIVED);
+  if (!record) return 0;
+  record->socket = socket;
+  record->call = call_on(sk);
+  record->reason = ~0U;
+  record->active = 0;
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+SEC("tp_btf/inet_sk_error_report")
+int BPF_PROG(on_socket_error, struct sock* sk) {
+  if (!is_tcp(sk)) return 0;
+  struct probe_socket socket;
+  fill_trusted(&socket, sk);
+  if (!is_interesting(&socket)) return 0;
+  struct probe_error* record = RESERVE(probe_error, PROBE_SOCKET_ERROR);
+  if (!record) return 0;
+  record->socket = socket;
+  record->error = sk->sk_err;
+  record->reserved = 0;
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(on_destroyed, struct sock* sk) {
+  struct probe_socket socket;
+  fill_trusted(&socket, sk);
+  const int wanted = is_interesting(&socket);
+  bpf_map_delete_elem(&sockets, &socket.pointer);
+  if (!wanted) return 0;
+  struct probe_state* record = RESERVE(probe_state, PROBE_DESTROYED);
+  if (!record) return 0;
+  record->socket = socket;
+  record->call = call_on(sk);
+  record->old_state = record->new_state = socket.state;
+  struct tcp_sock* tcp = (struct tcp_sock*)sk;
+  record->bytes_sent = BPF_CORE_READ(tcp, bytes_acked);
+  record->bytes_received = BPF_CORE_READ(tcp, bytes_received);
+  record->retransmissions = BPF_CORE_READ(tcp, total_retrans);
+  record->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
+  bpf_get_current_comm(record->comm, sizeof(record->comm));
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+static __always_inline int send_drop(struct sk_buff* skb, __u64 location, __u32 reason, struct sock* taker) {
+  if (reason == reason_not_specified || reason <= reason_consumed) return 0;
+  const __u16 protocol = bpf_ntohs(BPF_CORE_READ(skb, protocol));
+  if (protocol != ETH_P_IP && protocol != ETH_P_IPV6) return 0;
+  struct probe_socket socket;
+  struct probe_segment_facts facts;
+  clear(&socket, sizeof(socket));
+  if (!read_segment(skb, 1, &socket, &facts)) return 0;
+  if (taker) {
+    socket.pointer = (__u64)taker;
+    socket.cookie = BPF_CORE_READ(taker, __sk_common.skc_cookie.counter);
+    socket.netns = BPF_CORE_READ(taker, __sk_common.skc_net.net, net_cookie);
+  }
+  if (!is_interesting(&socket)) return 0;
+  struct probe_drop* record = RESERVE(probe_drop, PROBE_DROP);
+  if (!record) return 0;
+  record->socket = socket;
+  record->facts = facts;
+  record->location = location;
+  record->reason = reason;
+  record->reserved = 0;
+  bpf_ringbuf_submit(record, wake_flags());
+  return 0;
+}
+
+// The reason since 5.17, the socket since 6.11.
+SEC("tp_btf/kfree_skb")
+int on_drop(__u64* ctx) { return send_drop((struct sk_buff*)ctx[0], ctx[1], (__u32)ctx[2], (struct sock*)ctx[3]); }
+
+SEC("tp_btf/kfree_skb")
+int on_drop_without_socket(__u64* ctx) { return send_drop((struct sk_buff*)ctx[0], ctx[1], (__u32)ctx[2], 0); }
