@@ -1,0 +1,53 @@
+// Numbers of the kernel's interface and their names, as strace has them: flags that are joined, values that are one of several.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace tcpwhy::trace {
+
+struct NamedValue {
+  std::uint64_t value = 0;
+  std::string_view name;
+};
+
+// MSG_DONTWAIT|MSG_NOSIGNAL; what no row names as |0x..., and if no row names any: 0x10 /* MSG_??? */. 0: "0".
+std::string spell_flags(std::span<const NamedValue> rows, std::uint64_t value, std::string_view unknown);
+// SOL_TCP, or else 0x4d /* SOL_?? */.
+std::string spell_value(std::span<const NamedValue> rows, std::uint64_t value, std::string_view unknown);
+// The row of exactly this value; null: none.
+const NamedValue* find_value(std::span<const NamedValue> rows, std::uint64_t value);
+
+using NamedValues = std::span<const NamedValue>;
+NamedValues address_families();
+NamedValues socket_types();       // SOCK_STREAM ...
+NamedValues socket_type_flags();  // SOCK_CLOEXEC, SOCK_NONBLOCK
+NamedValues ip_protocols();       // IPPROTO_IP ...
+NamedValues message_flags();      // MSG_*
+NamedValues option_levels();      // SOL_*
+NamedValues options_of(std::uint64_t level);
+std::string_view unknown_option_of(std::uint64_t level);  // "SO_???"
+NamedValues shutdown_ways();
+NamedValues poll_events();
+NamedValues epoll_events();
+NamedValues epoll_operations();
+NamedValues epoll_create_flags();
+NamedValues descriptor_commands();  // F_*
+NamedValues access_modes();         // O_RDONLY, O_WRONLY, O_RDWR
+NamedValues open_flags();           // without the access mode
+NamedValues close_range_flags();
+NamedValues splice_flags();
+NamedValues vector_flags();  // RWF_*
+NamedValues clone_flags();
+NamedValues ioctl_requests();
+NamedValues ring_setup_flags();
+NamedValues ring_enter_flags();
+
+// "SIGPIPE", "SIGRT_3"; 0 and what is no signal: the number.
+std::string signal_name(int number);
+// [INT TERM], ~[HUP], [] as strace spells a 64-bit set.
+std::string spell_signal_set(std::uint64_t bits);
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,90 @@
+// The pieces of which the lines of calls are made: addresses, bytes, structures in a traced process's memory.
+//
+// Everything read is hostile. Nothing is read beyond what is shown: 32 bytes of a string, 32 elements of an array, and no line
+// grows much beyond most_text.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "trace/calls/decode.h"
+#include "trace/calls/memory.h"
+
+namespace tcpwhy::trace {
+
+inline constexpr std::size_t most_elements = 32;
+inline constexpr std::size_t most_text = 4096;  // bytes of a line after which arrays end in "..."
+
+// A call as a speller sees it.
+struct CallView {
+  const SyscallArguments& arguments;
+  const TraceeMemory& memory;
+  std::int64_t result = 0;  // at its return: the kernel's, -errno for a failure
+
+  [[nodiscard]] std::uint64_t operator[](std::size_t i) const { return arguments[i]; }
+  // The kernel takes descriptors, flags and most counts as ints: the registers' upper halves say nothing.
+  [[nodiscard]] std::int32_t integer(std::size_t i) const { return static_cast<std::int32_t>(arguments[i]); }
+  [[nodiscard]] std::uint32_t flags(std::size_t i) const { return static_cast<std::uint32_t>(arguments[i]); }
+  [[nodiscard]] bool failed() const { return result < 0 && result >= -4095; }
+};
+
+template <class T>
+std::optional<T> read_value(const TraceeMemory& memory, std::uint64_t address) {
+  if (address == 0) return std::nullopt;
+  const auto bytes = memory.read(address, sizeof(T));
+  if (bytes.size() < sizeof(T)) return std::nullopt;
+  T value;
+  std::memcpy(&value, bytes.data(), sizeof(T));
+  return value;
+}
+
+// Each appends to `out`.
+void spell_pointer(std::uint64_t address, std::string& out);  // NULL, 0x7ffc12345678
+// `length` bytes as a string, of which 32 are shown; the address where they can't be read.
+void spell_bytes(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out);
+// A string that ends with a zero byte.
+void spell_string(const TraceeMemory& memory, std::uint64_t address, std::string& out);
+// {sa_family=AF_INET, ...}
+void spell_sockaddr(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out);
+// [{iov_base="...", iov_len=3}, ...]: `payload` is how many bytes they hold in all (received), or UINT64_MAX (to be sent).
+void spell_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::uint64_t count, std::uint64_t payload,
+                      std::string& out);
+void spell_message_header(const TraceeMemory& memory, std::uint64_t address, std::uint64_t payload, std::string& out);
+// {tv_sec=1, tv_nsec=0} or, with "usec", a timeval.
+void spell_time(const TraceeMemory& memory, std::uint64_t address, std::string_view fraction, std::string& out);
+// [INT TERM]
+void spell_signal_mask(const TraceeMemory& memory, std::uint64_t address, std::string& out);
+// "[", the elements and "]", and "..." for those that aren't shown. `spell(i)` appends element i; false: it couldn't, and
+// the array ends there.
+template <class Spell>
+void spell_array(std::uint64_t count, std::string& out, Spell&& spell) {
+  out += '[';
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (i != 0) out += ", ";
+    if (i == most_elements || out.size() > most_text) {
+      out += "...";
+      break;
+    }
+    if (!spell(i)) break;
+  }
+  out += ']';
+}
+
+// The bytes that an array of struct iovec, or those of a struct msghdr, offer; absent: not readable.
+std::optional<std::uint64_t> count_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::uint64_t count);
+std::optional<std::uint64_t> count_message(const TraceeMemory& memory, std::uint64_t address);
+
+// One function a call: its arguments at entry, `...` for what it will hand back; what it has handed back.
+using Speller = void(const CallView&, std::string& out);
+Speller enter_fcntl, return_fcntl, enter_setsockopt, enter_getsockopt, return_getsockopt, enter_ioctl, return_ioctl;
+Speller enter_poll, return_poll, enter_ppoll, return_ppoll, enter_select, return_select, enter_pselect6,
+    return_pselect6, enter_epoll_create, enter_epoll_create1, enter_epoll_ctl, enter_epoll_wait, enter_epoll_pwait,
+    enter_epoll_pwait2, return_epoll;
+Speller enter_clone, return_clone, enter_clone3, enter_execve, enter_pidfd_getfd, enter_io_uring_setup,
+    return_io_uring_setup, enter_io_uring_enter;
+
+}  // namespace tcpwhy::trace
