@@ -32,6 +32,8 @@ struct Frame {
   std::uint64_t offset = 0;  // within function, or else within module
 };
 
+// Processes that have the same files mapped at the same places (forks of one another) share what is learnt. Debug information is
+// found as gdb finds it: in the file, or by build id below /usr/lib/debug. Not for several threads at once.
 class Unwinder {
  public:
   Unwinder();
@@ -43,7 +45,8 @@ class Unwinder {
   // again, it looks again only if `address` is not inside anything known, or `anew` (after exec).
   void learn(pid_t pid, std::uint64_t address, bool anew = false);
   void forget(pid_t pid);
-  // Leaf first, at most 32 frames. `stack` is a copy of the memory from `stack_address` on. What can't be unwound ends it.
+  // Leaf first, at most 32 frames; a call that the compiler inlined is a frame of its own. `stack` is a copy of the memory from
+  // `stack_address` on. What can't be unwound ends it.
   std::vector<Frame> unwind(pid_t pid, const Registers& registers, std::span<const std::uint8_t> stack,
                             std::uint64_t stack_address);
 
@@ -52,7 +55,8 @@ class Unwinder {
   std::unique_ptr<Impl> impl_;
 };
 
-// As CallEntered::stack has it: without the C library's own frames at the leaf, which every call passes; at most 8 frames.
+// As CallEntered::stack has it: without the C library's own frames at either end, which every call passes (unless there are no
+// others), and nothing below main(); at most 8 frames.
 std::string text(const std::vector<Frame>& frames);
 
 }  // namespace tcpwhy::trace

@@ -1,0 +1,141 @@
+#include "trace/stacks/unwinder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "trace/stacks/image.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+constexpr std::size_t most_frames = 32, most_shown = 8;
+constexpr std::size_t most_images = 64, most_processes = 65536;
+
+// The lines of /proc/PID/maps that are code: what differs between two processes here, differs in what their addresses mean.
+std::string code_maps(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/maps", pid));
+  std::string maps, line;
+  while (std::getline(file, line)) {
+    const std::size_t space = line.find(' ');
+    if (space != std::string::npos && line.size() > space + 3 && line[space + 3] == 'x') maps += line + '\n';
+  }
+  return maps;
+}
+
+bool is_c_library(const Frame& frame) {
+  const std::string_view path = frame.module;
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  constexpr std::string_view beginnings[] = {"libc.so", "libc-",     "libpthread", "ld-linux",
+                                             "ld-musl", "libc.musl", "[vdso"};
+  return std::ranges::any_of(beginnings, [name](std::string_view beginning) { return name.starts_with(beginning); });
+}
+
+std::string text_of(const Frame& frame) {
+  if (!frame.function.empty() && frame.line > 0) return fmt::format("{} {}:{}", frame.function, frame.file, frame.line);
+  if (!frame.function.empty()) return fmt::format("{}+{:#x}", frame.function, frame.offset);
+  if (!frame.module.empty()) return fmt::format("{}+{:#x}", frame.module, frame.offset);
+  return fmt::format("{:#x}", frame.address);
+}
+
+}  // namespace
+
+struct Unwinder::Impl {
+  struct Process {
+    std::shared_ptr<Image> image;
+    std::string maps;
+  };
+  std::unordered_map<pid_t, Process> processes;
+  std::map<std::string, std::shared_ptr<Image>, std::less<>> images;  // by code_maps()
+  std::deque<std::string> image_order;                                // oldest first
+
+  // True: the process has another image now than before.
+  bool look(pid_t pid) {
+    std::string maps = code_maps(pid);
+    if (maps.empty()) return false;  // gone, or not ours to see: what is known stays
+    if (const auto known = processes.find(pid); known != processes.end() && known->second.maps == maps) return false;
+    std::shared_ptr<Image> image;
+    if (const auto same = images.find(maps); same != images.end()) {
+      image = same->second;
+    } else {
+      image = Image::of(pid);
+      if (!image) return false;
+      if (images.size() >= most_images) {
+        images.erase(image_order.front());
+        image_order.pop_front();
+      }
+      images.emplace(maps, image);
+      image_order.push_back(maps);
+    }
+    if (processes.size() >= most_processes) processes.clear();
+    processes.insert_or_assign(pid, Process{std::move(image), std::move(maps)});
+    return true;
+  }
+
+  Image* image_of(pid_t pid) {
+    const auto process = processes.find(pid);
+    return process == processes.end() ? nullptr : process->second.image.get();
+  }
+};
+
+Unwinder::Unwinder() : impl_(std::make_unique<Impl>()) {}
+Unwinder::Unwinder(Unwinder&&) noexcept = default;
+Unwinder& Unwinder::operator=(Unwinder&&) noexcept = default;
+Unwinder::~Unwinder() = default;
+
+void Unwinder::learn(pid_t pid, std::uint64_t address, bool anew) {
+  const Image* image = impl_->image_of(pid);
+  if (image != nullptr && !anew && image->holds(address)) return;
+  impl_->look(pid);
+}
+
+void Unwinder::forget(pid_t pid) { impl_->processes.erase(pid); }
+
+std::vector<Frame> Unwinder::unwind(pid_t pid, const Registers& registers, std::span<const std::uint8_t> stack,
+                                    std::uint64_t stack_address) {
+  Image* image = impl_->image_of(pid);
+  if (image == nullptr) {
+    return {Frame{.address = registers.instruction_pointer()}};
+  }
+  const Image::Stack copy{pid, &registers, stack, stack_address};
+  std::vector<Image::Step> steps = image->walk(copy, most_frames);
+  // Code that was mapped since (dlopen): look again, once.
+  const auto is_known = [&image](const Image::Step& step) { return image->holds(step.address - 1); };
+  if (!std::ranges::all_of(steps, is_known) && impl_->look(pid)) {
+    image = impl_->image_of(pid);
+    steps = image->walk(copy, most_frames);
+  }
+  std::vector<Frame> frames;
+  for (const Image::Step& step : steps) {
+    for (const Frame& frame : image->frames_at(step))
+      if (frames.size() < most_frames) frames.push_back(frame);
+  }
+  return frames;
+}
+
+std::string text(const std::vector<Frame>& frames) {
+  auto begin = frames.begin();
+  auto end = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return frame.function == "main"; });
+  if (end != frames.end()) ++end;
+  while (begin != end && is_c_library(*begin)) ++begin;
+  while (begin != end && is_c_library(*std::prev(end))) --end;
+  if (begin == end) {
+    begin = frames.begin();
+    end = frames.end();
+  }
+  std::string line;
+  for (std::size_t shown = 0; begin != end && shown < most_shown; ++begin, ++shown) {
+    if (shown != 0) line += " < ";
+    line += text_of(*begin);
+  }
+  return line;
+}
+
+}  // namespace tcpwhy::trace

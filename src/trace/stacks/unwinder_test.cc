@@ -1,0 +1,183 @@
+// The stack of a program built with -O2 -g -fomit-frame-pointer, stopped as it enters close(9999); unwound after it was killed.
+#include "trace/stacks/unwinder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace tcpwhy::trace {
+namespace {
+
+constexpr unsigned long awaited_fd = 9999;
+
+// A traced program that stands before close(9999); killed and waited for when it goes.
+class StoppedProgram {
+ public:
+  StoppedProgram(const std::string& path, const std::vector<std::string>& arguments) {
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      std::vector<char*> words{const_cast<char*>(path.c_str())};
+      for (const auto& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+      words.push_back(nullptr);
+      ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+      ::execv(path.c_str(), words.data());
+      ::_exit(127);
+    }
+    run();
+  }
+  ~StoppedProgram() { kill_it(); }
+
+  void kill_it() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    while (::waitpid(-1, nullptr, __WALL) > 0) {
+    }
+    pid_ = 0;
+  }
+
+  pid_t pid() const { return pid_; }
+  bool stopped = false;
+  pid_t thread = 0;
+  Registers registers;
+  std::vector<std::uint8_t> stack;
+
+ private:
+  void run() {
+    int status = 0;
+    if (::waitpid(pid_, &status, __WALL) != pid_ || !WIFSTOPPED(status)) return;
+    ::ptrace(PTRACE_SETOPTIONS, pid_, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
+    ::ptrace(PTRACE_SYSCALL, pid_, 0, 0);
+    for (int stops = 0; stops < 100'000; ++stops) {
+      thread = ::waitpid(-1, &status, __WALL);
+      if (thread < 0) return;
+      if (!WIFSTOPPED(status)) continue;
+      user_regs_struct r{};
+      ::ptrace(PTRACE_GETREGS, thread, 0, &r);
+      if (WSTOPSIG(status) == (SIGTRAP | 0x80) && r.orig_rax == SYS_close && r.rdi == awaited_fd) {
+        take(r);
+        return;
+      }
+      ::ptrace(PTRACE_SYSCALL, thread, 0, 0);
+    }
+  }
+  void take(const user_regs_struct& r) {
+    registers.dwarf = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8,
+                       r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip};
+    stack.resize(16384);
+    for (std::size_t at = 0; at < stack.size(); at += 256) {
+      const iovec local{stack.data() + at, 256};
+      const iovec remote{reinterpret_cast<void*>(r.rsp + at), 256};
+      if (::process_vm_readv(pid_, &local, 1, &remote, 1, 0) != 256) {
+        stack.resize(at);
+        break;
+      }
+    }
+    stopped = true;
+  }
+  pid_t pid_ = 0;
+};
+
+std::string program() { return std::string(TCPWHY_TEST_PROGRAMS) + "/deep_close_program"; }
+
+// "deep_close_program.cc:23", the line that ends with `// mark:NAME`.
+std::string place(const std::string& mark) {
+  std::ifstream source(std::string(TCPWHY_SOURCE_DIR) + "/src/trace/stacks/testing/deep_close_program.cc");
+  std::string line;
+  for (int number = 1; std::getline(source, line); ++number)
+    if (line.ends_with("// mark:" + mark)) return "deep_close_program.cc:" + std::to_string(number);
+  return "no mark " + mark;
+}
+
+std::string stack_of(StoppedProgram& stopped) {
+  Unwinder unwinder;
+  const pid_t pid = stopped.pid();
+  unwinder.learn(pid, stopped.registers.instruction_pointer());
+  stopped.kill_it();
+  return text(unwinder.unwind(pid, stopped.registers, stopped.stack, stopped.registers.stack_pointer()));
+}
+
+TEST(UnwinderTest, functions_and_lines_without_frame_pointers_after_the_process_is_gone) {
+  StoppedProgram stopped(program(), {});
+  ASSERT_TRUE(stopped.stopped);
+  const std::string serve = "shop::serve(int, int) ";
+  EXPECT_EQ(stack_of(stopped), "shop::hang_up(char volatile*, int) " + place("hang_up") +
+                                   " < shop::finish(shop::Buffer&, int) " + place("finish") + " < " + serve +
+                                   place("serve") + " < " + serve + place("recursion") + " < " + serve +
+                                   place("recursion") + " < main " + place("main"));
+}
+
+TEST(UnwinderTest, a_thread_begins_where_its_own_function_does) {
+  StoppedProgram stopped(program(), {"thread"});
+  ASSERT_TRUE(stopped.stopped);
+  EXPECT_NE(stopped.thread, stopped.pid());
+  const std::string stack = stack_of(stopped);
+  EXPECT_TRUE(stack.ends_with(" < worker " + place("worker"))) << stack;
+}
+
+TEST(UnwinderTest, frames_of_the_library_in_between_stay) {
+  StoppedProgram stopped(program(), {"callback"});
+  ASSERT_TRUE(stopped.stopped);
+  const std::string stack = stack_of(stopped);
+  EXPECT_THAT(stack, ::testing::HasSubstr("compare " + place("compare")));
+  EXPECT_TRUE(stack.ends_with(" < main " + place("qsort"))) << stack;
+}
+
+TEST(UnwinderTest, a_stripped_program_has_offsets_and_the_names_it_exports) {
+  const std::string stripped = ::testing::TempDir() + "deep_close_stripped";
+  std::filesystem::copy_file(program(), stripped, std::filesystem::copy_options::overwrite_existing);
+  if (std::system(("strip " + stripped).c_str()) != 0) GTEST_SKIP() << "no strip(1)";
+  StoppedProgram stopped(stripped, {});
+  ASSERT_TRUE(stopped.stopped);
+  const std::string stack = stack_of(stopped);
+  EXPECT_TRUE(stack.starts_with(stripped + "+0x")) << stack;
+  EXPECT_GE(std::ranges::count(stack, '<'), 4) << "unwound by .eh_frame all the same: " << stack;
+  std::filesystem::remove(stripped);
+}
+
+TEST(UnwinderTest, a_short_copy_of_the_stack_ends_the_walk) {
+  StoppedProgram stopped(program(), {});
+  ASSERT_TRUE(stopped.stopped);
+  stopped.stack.resize(1024);
+  const std::string stack = stack_of(stopped);
+  EXPECT_TRUE(stack.starts_with("shop::hang_up(char volatile*, int) ")) << stack;
+  EXPECT_EQ(stack.find("main"), std::string::npos) << stack;
+}
+
+TEST(UnwinderTest, garbage_is_one_frame_or_few_and_no_crash) {
+  StoppedProgram stopped(program(), {});
+  ASSERT_TRUE(stopped.stopped);
+  Unwinder unwinder;
+  unwinder.learn(stopped.pid(), stopped.registers.instruction_pointer());
+  for (std::size_t i = 0; i < 200; ++i) {
+    std::vector<std::uint8_t> bytes = stopped.stack;
+    for (std::size_t at = i % 8; at < bytes.size(); at += 8) bytes[at] = static_cast<std::uint8_t>(at * 31 + i);
+    Registers registers = stopped.registers;
+    if (i % 3 == 0) registers.dwarf[16] += i * 4097;
+    EXPECT_LE(unwinder.unwind(stopped.pid(), registers, bytes, registers.stack_pointer()).size(), 32U);
+  }
+}
+
+TEST(UnwinderTest, a_process_that_nobody_learnt_is_an_address) {
+  Unwinder unwinder;
+  Registers registers;
+  registers.dwarf[16] = 0x1234;
+  EXPECT_EQ(text(unwinder.unwind(1, registers, {}, 0)), "0x1234");
+  unwinder.learn(-5, 0x1234);  // no such process
+  EXPECT_EQ(text(unwinder.unwind(-5, registers, {}, 0)), "0x1234");
+}
+
+}  // namespace
+}  // namespace tcpwhy::trace
