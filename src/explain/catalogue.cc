@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/text.h"
 
@@ -231,6 +232,11 @@ std::string fill(std::string_view text, const std::map<std::string, Slot, std::l
     text.remove_prefix(close + 1);
   }
   return filled;
+}
+
+std::string error_words(int error) {
+  const char* name = strerrorname_np(error);
+  return name != nullptr && error != 0 ? std::string(name) : fmt::format("{}", error);
 }
 
 std::string in_words(base::Duration duration) {

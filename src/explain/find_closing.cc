@@ -16,11 +16,11 @@ void find_fin(const Story& story, Side side, Findings& findings) {
   if (fin == nullptr) return;
   const auto& cause = fin->cause;
   if (cause.trigger == Trigger::process_end) {
-    findings.add("close.fin_at_exit", story, cause.grade, {fin->departed, *cause.by}).slots = {
+    findings.add("close.fin_at_exit", story, cause.grade, {fin->departed, cause.by.value_or(EventId{})}).slots = {
         {"who", story.name(side)}};
     return;
   }
-  if (cause.trigger != Trigger::call) return;
+  if (cause.trigger != Trigger::call || !cause.by) return;
   const Call* call = story.call_at(*cause.by);
   if (call == nullptr) return;
   const bool shut = story.family(*call) == CallFamily::shutting;

@@ -23,16 +23,12 @@ const Segment* provoking_segment(const Story& story, const Segment& reset) {
 // The kernel's sample that shows this side's socket gone, taken before `when`.
 std::optional<EventId> gone_before(const Story& story, Side side, base::WallTime when) {
   std::optional<EventId> gone;
-  const auto& events = story.timeline.recording->events;
-  const auto same = [](const wire::SocketAddress& a, const wire::SocketAddress& b) {
-    return a.port == b.port && a.ip.unmapped() == b.ip.unmapped();
-  };
-  for (std::uint32_t i = 0; i < events.size() && events[i].at <= when; ++i) {
-    const auto* sample = std::get_if<recording::SocketState>(&events[i].what);
-    if (sample == nullptr || !same(sample->local, story.connection.sides[side].address) ||
-        !same(sample->remote, story.connection.sides[other(side)].address))
-      continue;
-    gone = sample->to == "CLOSED" ? std::optional(EventId{i}) : std::nullopt;
+  for (const auto& kernel : story.connection.kernel) {
+    if (story.time(kernel.event) > when) break;
+    const auto* state = std::get_if<recording::SocketState>(&story.timeline.event(kernel.event).what);
+    // To the tracepoint a socket is closed when a small entry takes its place: only the samples see those.
+    if (state == nullptr || kernel.side != side || !state->not_before) continue;
+    gone = state->to == "CLOSED" ? std::optional(kernel.event) : std::nullopt;
   }
   return gone;
 }

@@ -81,10 +81,13 @@ Json cause_json(const timeline::Cause& cause) {
   object["by"] = cause.by ? Json(cause.by->value) : Json(nullptr);
   for (const auto id : cause.evidence) object["evidence"].push_back(id.value);
   if (!cause.or_else.empty()) object["or_else"] = cause.or_else;
+  if (cause.kernel) object["kernel"] = {{"event", cause.kernel->value}, {"name", clean(cause.kernel_name)}};
   return object;
 }
 
 Json segment_json(const timeline::Segment& segment) {
+  Json kernel = Json::array();
+  for (const auto id : segment.kernel) kernel.push_back(id.value);
   return {{"departed", segment.departed.value},
           {"arrived", segment.arrived ? Json(segment.arrived->value) : Json(nullptr)},
           {"from", segment.from == opener ? "opener" : "listener"},
@@ -94,11 +97,12 @@ Json segment_json(const timeline::Segment& segment) {
           {"length", segment.tcp.payload_length},
           {"class", tcp::name(segment.segment_class)},
           {"summary", segment_words(segment)},
-          {"cause", cause_json(segment.cause)}};
+          {"cause", cause_json(segment.cause)},
+          {"kernel", std::move(kernel)}};
 }
 
 Json side_json(const timeline::ConnectionSide& side, tcp::State final_state) {
-  Json object = {{"address", wire::to_string(side.address)}, {"name", clean(side.name)}};
+  Json object = {{"address", wire::to_string(side.address)}, {"name", clean(side.name)}, {"socket", side.socket}};
   object["isn"] = side.isn ? Json(side.isn->value) : Json(nullptr);
   object["bytes_sent"] = side.bytes_sent;
   object["final_state"] = tcp::name(final_state);
@@ -117,6 +121,10 @@ Json connection_json(const timeline::Timeline& timeline, const timeline::Connect
   for (const auto& change : connection.changes) object["state_changes"].push_back(change_json(change));
   object["calls"] = Json::array();
   for (const auto c : connection.calls) object["calls"].push_back(timeline.calls[c].number);
+  object["kernel"] = Json::array();
+  for (const auto& kernel : connection.kernel)
+    object["kernel"].push_back(
+        {{"event", kernel.event.value}, {"side", kernel.side == opener ? "opener" : "listener"}});
   return object;
 }
 

@@ -26,11 +26,18 @@ using timeline::Trigger;
 
 class RowMaker {
  public:
-  RowMaker(const Timeline& timeline, Language language) : timeline_(timeline), language_(language) {}
+  RowMaker(const Timeline& timeline, Language language, std::optional<ConnectionIndex> only)
+      : timeline_(timeline), language_(language), only_(only) {}
 
   Rows make() {
     choose_ends();
-    for (std::size_t i = 0; i < timeline_.entries.size(); ++i) add(i);
+    for (const Segment& segment : timeline_.segments)
+      if (!only_ || segment.connection == *only_) told_.insert(segment.kernel.begin(), segment.kernel.end());
+    for (const Entry& entry : timeline_.entries)
+      if (is_shown(entry)) entries_.push_back(&entry);
+    if (!entries_.empty())
+      origin_ = only_ ? timeline_.time_of(entries_.front()->event) : timeline_.recording->events.front().at;
+    for (std::size_t i = 0; i < entries_.size(); ++i) add(i);
     find_opening_end();
     name_causes();
     return std::move(rows_);
@@ -40,7 +47,7 @@ class RowMaker {
   // The columns: the ends of the first connection, or the first two actors.
   void choose_ends() {
     if (!timeline_.connections.empty()) {
-      const auto& sides = timeline_.connections.front().sides;
+      const auto& sides = timeline_.connections[only_.value_or(0)].sides;
       for (const Side side : {opener, listener}) rows_.ends[side] = sides[side].name;
     } else {
       const auto& actors = timeline_.recording->actors;
@@ -51,18 +58,18 @@ class RowMaker {
   Row& push(const Entry& entry, RowKind kind) {
     Row row;
     row.number = static_cast<std::uint32_t>(rows_.rows.size() + 1);
-    row.at = timeline_.time_of(entry.event) - timeline_.recording->events.front().at;
+    row.at = timeline_.time_of(entry.event) - origin_;
     row.kind = kind;
     row.connection = entry.connection;
     row.events = {entry.event};
     for (const Side side : {opener, listener}) row.inside_call[side] = open_calls_[side] > 0;
-    by_event_[entry.event] = rows_.rows.size();
+    rows_.by_event[entry.event] = rows_.rows.size();
     rows_.rows.push_back(std::move(row));
     return rows_.rows.back();
   }
 
   void add(std::size_t index) {
-    const Entry& entry = timeline_.entries[index];
+    const Entry& entry = *entries_[index];
     switch (entry.kind) {
       case EntryKind::call_entered: return add_call(index);
       case EntryKind::call_returned: return add_return(entry);
@@ -75,21 +82,65 @@ class RowMaker {
   // --- Calls ---------------------------------------------------------------------------------------------------
 
   [[nodiscard]] bool is_shown(const Entry& entry) const {
+    if (only_ && entry.connection != only_ && !concerns_it(entry)) return false;
     if (entry.kind != EntryKind::other) return true;
     const auto& what = timeline_.event(entry.event).what;
-    return !std::holds_alternative<recording::SocketState>(what) &&
-           !std::holds_alternative<recording::CounterMoved>(what) && !std::holds_alternative<recording::Packet>(what);
+    if (std::holds_alternative<recording::CounterMoved>(what) || std::holds_alternative<recording::Packet>(what) ||
+        std::holds_alternative<recording::SegmentCause>(what) || told_.contains(entry.event))
+      return false;
+    if (const auto* error = std::get_if<recording::SocketError>(&what)) return error->error != 0 && !reset_tells(entry);
+    if (std::holds_alternative<recording::SocketState>(what)) return changes_state(entry);
+    if (std::holds_alternative<recording::SegmentDropped>(what)) return false;
+    return true;
+  }
+
+  // What belongs to the story of the one connection though it is not of it: the listen() of its port, signals in its calls, the
+  // ends of its processes, what was lost meanwhile.
+  [[nodiscard]] bool concerns_it(const Entry& entry) const {
+    const auto& connection = timeline_.connections[*only_];
+    const auto& event = timeline_.event(entry.event);
+    const auto& actors = connection.sides;
+    const auto is_of = [&](Side side) { return std::ranges::count(actors[side].actors, event.actor) > 0; };
+    const bool meanwhile = event.at >= connection.began && event.at <= connection.ended;
+    if (entry.kind == EntryKind::call_entered || entry.kind == EntryKind::call_returned) {
+      const auto& entered = timeline_.entered(timeline_.calls[entry.index]);
+      return entered.name == "listen" && is_of(listener) && entered.local && event.at <= connection.ended &&
+             entered.local->port == actors[listener].address.port;
+    }
+    if (const auto* signal = std::get_if<recording::Signal>(&event.what))
+      return (is_of(opener) || is_of(listener)) && (signal->call ? calls_of_it().contains(*signal->call) : meanwhile);
+    if (std::holds_alternative<recording::ProcessEnded>(event.what))
+      return (is_of(opener) || is_of(listener)) && event.at >= connection.began;
+    return std::holds_alternative<recording::Loss>(event.what) && meanwhile;
+  }
+
+  [[nodiscard]] const std::set<std::uint32_t>& calls_of_it() const {
+    if (calls_of_it_.empty())
+      for (const auto c : timeline_.connections[*only_].calls) calls_of_it_.insert(timeline_.calls[c].number);
+    return calls_of_it_;
+  }
+
+  // The error of a reset that a row shows arriving says nothing more.
+  [[nodiscard]] bool reset_tells(const Entry& entry) const {
+    if (!entry.connection) return false;
+    const auto at = timeline_.time_of(entry.event);
+    return std::ranges::any_of(timeline_.connections[*entry.connection].segments, [&](auto s) {
+      const Segment& segment = timeline_.segments[s];
+      return segment.tcp.flags.rst() && segment.arrived && entry.side && segment.from == other(*entry.side) &&
+             std::chrono::abs(timeline_.time_of(*segment.arrived) - at) < std::chrono::milliseconds(20);
+    });
+  }
+
+  [[nodiscard]] bool changes_state(const Entry& entry) const {
+    if (!entry.connection) return false;
+    return std::ranges::any_of(timeline_.connections[*entry.connection].changes,
+                               [&](const auto& change) { return change.event == entry.event; });
   }
 
   // The call's return, if no other row comes between.
   [[nodiscard]] bool returns_next(std::size_t index) const {
-    const Call& call = timeline_.calls[timeline_.entries[index].index];
-    if (!call.returned) return false;
-    for (std::size_t i = index + 1; i < timeline_.entries.size(); ++i) {
-      if (timeline_.entries[i].event == *call.returned) return true;
-      if (is_shown(timeline_.entries[i])) return false;
-    }
-    return false;
+    const Call& call = timeline_.calls[entries_[index]->index];
+    return call.returned && index + 1 < entries_.size() && entries_[index + 1]->event == *call.returned;
   }
 
   void place(Row& row, timeline::ActorId actor, std::optional<Side> side) {
@@ -115,16 +166,17 @@ class RowMaker {
   }
 
   void add_call(std::size_t index) {
-    const Entry& entry = timeline_.entries[index];
+    const Entry& entry = *entries_[index];
     const Call& call = timeline_.calls[entry.index];
     const bool whole = returns_next(index);
     Row& row = push(entry, whole ? RowKind::call : RowKind::call_enters);
     place(row, call.actor, call.connection ? std::optional(call.side) : std::nullopt);
     const auto& entered = timeline_.entered(call);
+    row.stack = base::escape_controls(entered.stack);
     if (whole) {
       row.text = short_call(base::escape_controls(recording::call_line(entered, timeline_.returned(call))));
       row.events.push_back(*call.returned);
-      by_event_[*call.returned] = rows_.rows.size() - 1;
+      rows_.by_event[*call.returned] = rows_.rows.size() - 1;
       merged_.insert(entry.index);
     } else {
       row.text = short_call(base::escape_controls(entered.name + "(" + entered.arguments)) + ") ...";
@@ -171,6 +223,18 @@ class RowMaker {
 
   // --- The rest ------------------------------------------------------------------------------------------------
 
+  // Kernel events have a side, but nobody who did them.
+  void add_kernel(const Entry& entry, std::string text) {
+    Row& row = push(entry, RowKind::kernel);
+    row.side = entry.side;
+    row.text = base::escape_controls(text);
+    row.grade = Grade::observed;
+  }
+
+  [[nodiscard]] static std::string bracketed(const std::string& reason) {
+    return reason.empty() ? "" : fmt::format(" ({})", reason);
+  }
+
   void add_other(const Entry& entry) {
     const auto& event = timeline_.event(entry.event);
     const auto message = [&] { return base::escape_controls(recording::message(*timeline_.recording, event)); };
@@ -196,7 +260,14 @@ class RowMaker {
     } else if (std::holds_alternative<recording::Loss>(event.what)) {
       add_row(RowKind::loss, message());
     } else if (std::holds_alternative<recording::SocketState>(event.what)) {
-      add_forgotten(entry);
+      add_state(entry);
+    } else if (const auto* reset = std::get_if<recording::Reset>(&event.what)) {
+      add_kernel(entry,
+                 fmt::format(fmt::runtime(word(reset->sent ? Word::reset_sent : Word::reset_received, language_)),
+                             bracketed(reset->reason)));
+    } else if (const auto* error = std::get_if<recording::SocketError>(&event.what)) {
+      add_kernel(entry,
+                 fmt::format(fmt::runtime(word(Word::socket_error, language_)), explain::error_words(error->error)));
     }
   }
 
@@ -220,15 +291,21 @@ class RowMaker {
     return nullptr;
   }
 
-  // A socket that the kernel forgot without a segment.
-  void add_forgotten(const Entry& entry) {
+  // A state that no segment's row shows: without packets each; else a socket that the kernel forgot or gave up.
+  void add_state(const Entry& entry) {
     if (!entry.connection) return;
-    for (const auto& change : timeline_.connections[*entry.connection].changes) {
+    const auto& connection = timeline_.connections[*entry.connection];
+    for (const auto& change : connection.changes) {
       if (change.event != entry.event) continue;
       Row& row = push(entry, RowKind::state);
       row.side = change.side;
-      row.text = fmt::format(fmt::runtime(word(Word::forgotten, language_)), tcp::name(change.from));
       row.grade = Grade::observed;
+      const auto what = connection.without_packets() ? Word::state_moved
+                        : change.to == tcp::State::closed &&
+                                (change.from == tcp::State::established || change.from == tcp::State::close_wait)
+                            ? Word::given_up
+                            : Word::forgotten;
+      row.text = fmt::format(fmt::runtime(word(what, language_)), tcp::name(change.from), tcp::name(change.to));
     }
   }
 
@@ -264,22 +341,61 @@ class RowMaker {
   }
 
   [[nodiscard]] std::string cause_words(const Segment& segment) const {
+    std::string text = trigger_words(segment);
+    std::string more = details(segment);
+    if (!more.empty()) text += fmt::format(" ({})", more);
+    if (const std::string lost = drop_words(segment); !lost.empty()) text += "; " + lost;
+    return text;
+  }
+
+  // What the kernel says beyond the trigger: "data unread; TCP_ABORT_ON_CLOSE".
+  [[nodiscard]] std::string details(const Segment& segment) const {
+    std::string text;
+    const auto add = [&](std::string_view detail) {
+      if (!detail.empty()) text += (text.empty() ? "" : "; ") + base::escape_controls(detail);
+    };
+    const bool known = segment.cause.trigger != Trigger::unknown;
+    if (segment.cause.kernel && known)
+      add(kernel_cause_words(segment.cause.kernel_name, language_).value_or(segment.cause.kernel_name));
+    for (const EventId id : segment.kernel)
+      if (const auto* reset = std::get_if<recording::Reset>(&timeline_.event(id).what); reset != nullptr && reset->sent)
+        add(reset->reason);
+    return text;
+  }
+
+  // Every segment is freed in the end: only reasons that say that it was refused are news.
+  [[nodiscard]] std::string drop_words(const Segment& segment) const {
+    constexpr std::string_view no_news[] = {"NOT_SPECIFIED", "QUEUE_PURGE", "TCP_RESET", "TCP_OLD_SEQUENCE",
+                                            "CONSUMED"};
+    for (const EventId id : segment.kernel) {
+      const auto* drop = std::get_if<recording::SegmentDropped>(&timeline_.event(id).what);
+      if (drop == nullptr || std::ranges::count(no_news, drop->reason) > 0) continue;
+      return fmt::format(fmt::runtime(word(Word::dropped, language_)), base::escape_controls(drop->reason));
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string trigger_words(const Segment& segment) const {
     const auto& cause = segment.cause;
-    const auto row = cause.by ? by_event_.find(*cause.by) : by_event_.end();
-    const std::string number = row == by_event_.end() ? "" : fmt::format("{}", row->second + 1);
+    const auto row = cause.by ? rows_.by_event.find(*cause.by) : rows_.by_event.end();
+    const std::string number = row == rows_.by_event.end() ? "" : fmt::format("{}", row->second + 1);
     switch (cause.trigger) {
       case Trigger::call: {
+        const auto& side = timeline_.connections[segment.connection].sides[segment.from];
+        if (!cause.by || number.empty())
+          return fmt::format(fmt::runtime(word(Word::because_call_elsewhere, language_)),
+                             base::escape_controls(explain::end_name(side.name, language_)));
         const auto* entered = std::get_if<recording::CallEntered>(&timeline_.event(*cause.by).what);
         const std::string name = entered != nullptr ? base::escape_controls(entered->name) + "()" : "?";
         const auto& actors = timeline_.recording->actors;
         const auto actor = timeline_.event(*cause.by).actor;
-        const auto& who = actor.value < actors.size()
-                              ? actors[actor.value].name
-                              : timeline_.connections[segment.connection].sides[segment.from].name;
+        const auto& who = actor.value < actors.size() ? actors[actor.value].name : side.name;
         return fmt::format(fmt::runtime(word(Word::because_call, language_)),
                            base::escape_controls(explain::end_name(who, language_)), name, number);
       }
-      case Trigger::segment: return fmt::format(fmt::runtime(word(Word::because_segment, language_)), number);
+      case Trigger::segment:
+        if (number.empty()) return std::string(word(Word::because_segment_elsewhere, language_));
+        return fmt::format(fmt::runtime(word(Word::because_segment, language_)), number);
       case Trigger::process_end: return std::string(word(Word::because_exit, language_));
       case Trigger::timer: {
         const auto timer = timer_words(cause.timer, language_);
@@ -293,19 +409,22 @@ class RowMaker {
 
   const Timeline& timeline_;
   Language language_;
+  std::optional<ConnectionIndex> only_;
+  std::vector<const Entry*> entries_;
+  base::WallTime origin_;
+  std::set<EventId> told_;  // kernel events that their segment's row tells
+  mutable std::set<std::uint32_t> calls_of_it_;
   Rows rows_;
   std::array<int, 2> open_calls_{};
   std::set<timeline::CallIndex> merged_;
-  std::map<EventId, std::size_t> by_event_;
   std::vector<std::pair<std::size_t, timeline::SegmentIndex>> segment_rows_;
 };
 
 }  // namespace
 
 const Row* Rows::row_of(EventId event) const {
-  for (const Row& row : rows)
-    if (std::ranges::find(row.events, event) != row.events.end()) return &row;
-  return nullptr;
+  const auto found = by_event.find(event);
+  return found == by_event.end() ? nullptr : &rows[found->second];
 }
 
 std::string Rows::rows_of(const std::vector<EventId>& events) const {
@@ -325,6 +444,10 @@ std::string Rows::rows_of(const std::vector<EventId>& events) const {
   return text;
 }
 
-Rows make_rows(const Timeline& timeline, Language language) { return RowMaker(timeline, language).make(); }
+Rows make_rows(const Timeline& timeline, Language language) { return RowMaker(timeline, language, {}).make(); }
+
+Rows make_rows_of(const Timeline& timeline, ConnectionIndex connection, Language language) {
+  return RowMaker(timeline, language, connection).make();
+}
 
 }  // namespace tcpwhy::render

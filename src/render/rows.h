@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ enum class RowKind : std::uint8_t {
   arrival,
   signal,
   process_end,
-  state,  // a state that no segment explains: an entry that was forgotten
+  state,   // a state that no segment explains: an entry that was forgotten
+  kernel,  // the kernel's word on what no segment's row tells: a reset, a socket error
   note,
   failure,  // an expectation that did not hold
   loss,
@@ -44,6 +46,7 @@ struct Row {
   std::optional<Side> side;  // whose doing it is; for segments the sender
   std::string actor;         // name, where it is not the column's: a forked child, a third end
   std::string text;          // the call line, the segment in short, the note; escaped
+  std::string stack;         // the program's, of a call that opens, shuts or closes; escaped; may be empty
   std::string comment;       // what the scenario says at the end of the call's line; escaped
   std::optional<ConnectionIndex> connection;
   std::array<StateCell, 2> states{};  // segments only
@@ -59,11 +62,15 @@ struct Rows {
   // Where the opening ends: rows before it only set up sockets and shake hands. 0 if there is none.
   std::uint32_t opening_ends = 0;
 
+  std::map<EventId, std::size_t> by_event;  // indices into rows
+
   [[nodiscard]] const Row* row_of(EventId event) const;
   // "3, 5–7": the rows of a finding's evidence; evidence that has no row (samples, counters) is left out.
   [[nodiscard]] std::string rows_of(const std::vector<EventId>& events) const;
 };
 
 Rows make_rows(const timeline::Timeline& timeline, explain::Language language);
+// Those of one connection, with times since its own beginning.
+Rows make_rows_of(const timeline::Timeline& timeline, ConnectionIndex connection, explain::Language language);
 
 }  // namespace tcpwhy::render

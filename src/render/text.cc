@@ -119,10 +119,11 @@ class TimelinePrinter {
       case RowKind::note: return print_wrapped(row, Style::dim, "# " + row.text);
       case RowKind::signal:
       case RowKind::process_end: return print_side(row, Style::bad);
-      case RowKind::state: return print_side(row, Style::dim);
+      case RowKind::state:
+      case RowKind::kernel: return print_side(row, Style::dim);
       case RowKind::call:
       case RowKind::call_enters:
-      case RowKind::call_returns: return print_side(row, style_of(row.side));
+      case RowKind::call_returns: print_side(row, style_of(row.side)); return print_stack(row);
     }
   }
 
@@ -162,6 +163,16 @@ class TimelinePrinter {
     const std::string fill_right = row.inside_call[listener] && space > 0 ? std::string(space - 1, ' ') + "│" : "";
     line(prefix(row) + (row.side == listener ? fill_left + painted : painted + fill_right));
     print_comment_below(row);
+  }
+
+  // One line: the innermost functions of the program, as many as fit.
+  void print_stack(const Row& row) {
+    if (row.stack.empty()) return;
+    const std::string text = "at " + row.stack;
+    const auto shown = display_width(text) > body_width_ ? fit(text, body_width_ - 2) + " …" : text;
+    const auto space = body_width_ - std::min(body_width_, display_width(shown));
+    const auto indent = row.side == listener ? space : std::min<std::size_t>(2, space);
+    line(std::string(margin + indent, ' ') + paint(Style::dim, shown));
   }
 
   void print_comment_below(const Row& row) {

@@ -20,7 +20,15 @@ constexpr WordRow words[] = {
     {Word::because_timer, "{}, started by row {}", "{}，由第 {} 行启动"},
     {Word::because_exit, "its process ended", "其进程结束"},
     {Word::because_unknown, "cause not known", "原因不明"},
+    {Word::because_call_elsewhere, "a call of {}", "{}的一个调用"},
+    {Word::because_segment_elsewhere, "answer to an arriving segment", "对到达报文段的回应"},
     {Word::forgotten, "{} entry forgotten: its time ran out", "{} 条目被遗忘：时间已到"},
+    {Word::given_up, "{}: the kernel gave the connection up", "{}：内核放弃了连接"},
+    {Word::state_moved, "{} → {}", "{} → {}"},
+    {Word::reset_sent, "its kernel sent a reset{}", "其内核发出了复位{}"},
+    {Word::reset_received, "its kernel received a reset{}", "其内核收到了复位{}"},
+    {Word::socket_error, "socket error {}", "套接字错误 {}"},
+    {Word::dropped, "thrown away: {}", "被丢弃：{}"},
     {Word::expected_but, "expected {}; actual: {} (line {})", "期望 {}；实际：{}（第 {} 行）"},
     {Word::answer, "Answer", "回答"},
     {Word::in_short, "In short", "简而言之"},
@@ -54,6 +62,52 @@ constexpr TimerRow timers[] = {
     {timeline::Timer::zero_window_probe, "零窗口探测定时器"},
     {timeline::Timer::keep_alive, "保活定时器"},
     {timeline::Timer::pacing, "发送节奏定时器"},
+};
+
+struct KernelCauseRow {
+  std::string_view id, en, zh;
+};
+// The ids are those of docs/KERNEL-CAUSES.md. What a process's end does to its sockets is what close() does.
+constexpr KernelCauseRow kernel_causes[] = {
+    {"connect", "", ""},
+    {"send", "", ""},
+    {"send_fastopen", "TCP Fast Open", "TCP Fast Open"},
+    {"close", "", ""},
+    {"close.unread_data", "data unread", "有未读数据"},
+    {"close.linger_zero", "SO_LINGER 0", "SO_LINGER 0"},
+    {"close.listener_queue", "connections that nobody had accepted", "有未被 accept 的连接"},
+    {"close.repair", "TCP_REPAIR", "TCP_REPAIR"},
+    {"exit", "", ""},
+    {"exit.unread_data", "data unread", "有未读数据"},
+    {"exit.linger_zero", "SO_LINGER 0", "SO_LINGER 0"},
+    {"exit.listener_queue", "connections that nobody had accepted", "有未被 accept 的连接"},
+    {"exit.repair", "TCP_REPAIR", "TCP_REPAIR"},
+    {"shutdown", "", ""},
+    {"setsockopt", "released what was held back", "放出被扣留的数据"},
+    {"recv", "the reader made room", "读取腾出了空间"},
+    {"abort.sock_diag", "aborted from outside: ss -K or the like", "被外部中止：ss -K 之类"},
+    {"disconnect", "connect() to AF_UNSPEC", "connect() 到 AF_UNSPEC"},
+    {"segment.syn", "", ""},
+    {"segment.ack", "", ""},
+    {"segment.data", "", ""},
+    {"segment.fin", "", ""},
+    {"segment.challenge", "challenge ACK", "质询 ACK"},
+    {"segment.no_socket", "no socket", "没有套接字"},
+    {"segment.refused", "the socket refuses it", "套接字拒绝它"},
+    {"segment.time_wait", "by a TIME-WAIT or FIN-WAIT-2 entry", "由 TIME-WAIT 或 FIN-WAIT-2 条目发出"},
+    {"segment.request", "by a request not accepted yet", "由尚未完成的连接请求发出"},
+    {"segment.ack_made_room", "it made room", "它腾出了空间"},
+    {"segment.fast_retransmit", "fast retransmit", "快速重传"},
+    {"segment.icmp", "ICMP", "ICMP"},
+    {"delayed_ack_timer", "", ""},
+    {"retransmission_timer", "", ""},
+    {"tail_loss_probe_timer", "", ""},
+    {"zero_window_probe_timer", "", ""},
+    {"keep_alive_timer", "", ""},
+    {"keep_alive_gave_up", "gave up", "放弃"},
+    {"syn_ack_timer", "", ""},
+    {"pacing_timer", "", ""},
+    {"unknown", "", ""},
 };
 
 // What stands between `before` and `after` in `text`.
@@ -94,6 +148,15 @@ std::string_view timer_words(timeline::Timer timer, Language language) {
     if (row != std::end(timers)) return row->zh;
   }
   return name(timer);
+}
+
+std::optional<std::string_view> kernel_cause_words(std::string_view id, Language language) {
+  const auto* row = std::ranges::find(kernel_causes, id, &KernelCauseRow::id);
+  // A variant that is not known here reads as what it is a variant of.
+  if (row == std::end(kernel_causes))
+    row = std::ranges::find(kernel_causes, id.substr(0, id.find('.')), &KernelCauseRow::id);
+  if (row == std::end(kernel_causes)) return std::nullopt;
+  return language == Language::zh ? row->zh : row->en;
 }
 
 std::string_view grade_words(timeline::Grade grade, Language) { return name(grade); }

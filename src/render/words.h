@@ -1,6 +1,7 @@
 // The few words that views need around the findings, in both languages, and the short forms of calls and segments.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,15 @@ enum class Word : std::uint8_t {
   because_timer,    // {timer} {row}
   because_exit,
   because_unknown,
-  forgotten,     // {state}
+  because_call_elsewhere,     // no call of the recording
+  because_segment_elsewhere,  // no row of the timeline
+  forgotten,                  // {state}
+  given_up,                   // {state}
+  state_moved,                // {from} {to}
+  reset_sent,
+  reset_received,
+  socket_error,
+  dropped,       // {reason}
   expected_but,  // {expected} {actual} {line}
   answer,
   in_short,
@@ -35,6 +44,9 @@ enum class Word : std::uint8_t {
 };
 std::string_view word(Word word, explain::Language language);
 std::string_view timer_words(timeline::Timer timer, explain::Language language);
+// What the id of a kernel cause says beyond the call, the segment or the timer itself: "close.unread_data" -> "unread data". Empty
+// for those that say no more; nothing for an id that has no row.
+std::optional<std::string_view> kernel_cause_words(std::string_view id, explain::Language language);
 std::string_view grade_words(timeline::Grade grade, explain::Language language);
 
 // strace's line with a socket address as 127.0.0.1:9999 instead of {sa_family=AF_INET, ...}, 16.

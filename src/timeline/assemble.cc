@@ -66,17 +66,20 @@ class Assembler {
       if (dissected.kind != wire::Dissection::tcp) continue;
       see({EventId{i}, dissected.segment, packet->interface});
     }
-    for (ConnectionIndex i = 0; i < tracked_.size(); ++i)
-      for (const Side side : {opener, listener})
-        timeline_.connections[i].final_states[side] = tracked_[i].ends[side].state();
+    for (ConnectionIndex i = 0; i < tracked_.size(); ++i) {
+      auto& connection = timeline_.connections[i];
+      for (const Side side : {opener, listener}) connection.final_states[side] = tracked_[i].ends[side].state();
+      connection.began = timeline_.time_of(timeline_.segments[connection.segments.front()].departed);
+      const auto& last = timeline_.segments[connection.segments.back()];
+      connection.ended = timeline_.time_of(last.arrived.value_or(last.departed));
+    }
   }
 
  private:
   // Somebody was seen to call listen() for this address.
   [[nodiscard]] bool listens_on(const SocketAddress& address) const {
     return std::ranges::any_of(listening_, [&](const SocketAddress& local) {
-      return local.port == address.port &&
-             (local.ip.unmapped().is_unspecified() || local.ip.unmapped() == address.ip.unmapped());
+      return local.port == address.port && (local.ip.unmapped().is_unspecified() || same_endpoint(local, address));
     });
   }
 

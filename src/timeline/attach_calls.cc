@@ -1,7 +1,10 @@
 // Calls, paired and tied to the connection whose socket they act on.
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "timeline/builder.h"
 
@@ -10,13 +13,6 @@ namespace {
 
 using recording::CallEntered;
 using recording::CallReturned;
-using wire::SocketAddress;
-
-// Where a socket is an end of.
-struct Place {
-  ConnectionIndex connection;
-  Side side;
-};
 
 // A descriptor number means something in one process only.
 struct Descriptor {
@@ -25,98 +21,33 @@ struct Descriptor {
   auto operator<=>(const Descriptor&) const = default;
 };
 
+bool accepts(const CallEntered& call) { return call.name == "accept" || call.name == "accept4"; }
+
 class Attacher {
  public:
   explicit Attacher(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {}
 
   void run() {
-    pair_calls();
-    for (const Call& call : timeline_.calls) learn_socket(call);
     for (CallIndex i = 0; i < timeline_.calls.size(); ++i) attach(i);
     name_sides();
   }
 
  private:
-  void pair_calls() {
-    std::map<std::uint32_t, CallIndex> open;
-    for (std::uint32_t i = 0; i < recording_.events.size(); ++i) {
-      const auto& event = recording_.events[i];
-      if (const auto* entered = std::get_if<CallEntered>(&event.what)) {
-        open[entered->call] = static_cast<CallIndex>(timeline_.calls.size());
-        Call call;
-        call.number = entered->call;
-        call.entered = EventId{i};
-        call.actor = event.actor;
-        timeline_.calls.push_back(call);
-      } else if (const auto* returned = std::get_if<CallReturned>(&event.what)) {
-        const auto found = open.find(returned->call);
-        if (found == open.end()) continue;
-        timeline_.calls[found->second].returned = EventId{i};
-        open.erase(found);
-      }
-    }
-  }
-
-  // Each call that knows both addresses of a socket says which connection the socket is an end of.
-  void learn_socket(const Call& call) {
-    const auto& entered = timeline_.entered(call);
-    const auto* returned = timeline_.returned(call);
-    if (entered.socket != 0) learn(entered.socket, entered.local, entered.remote, call);
-    if (returned != nullptr && returned->socket != 0) learn(returned->socket, returned->local, returned->remote, call);
-    // connect() that failed has no local address any more: its segments tell.
-    if (entered.name == "connect" && entered.socket != 0 && !places_.contains(entered.socket) && entered.remote)
-      learn_by_time(entered.socket, *entered.remote, call);
-  }
-
-  void learn(std::uint64_t socket, const std::optional<SocketAddress>& local,
-             const std::optional<SocketAddress>& remote, const Call& call) {
-    if (!local || !remote || remote->port == 0) return;
-    if (const auto place = find_place(*local, *remote, timeline_.end_of(call))) places_[socket] = *place;
-  }
-
-  // The latest connection between these addresses that began before `by`.
-  [[nodiscard]] std::optional<Place> find_place(const SocketAddress& local, const SocketAddress& remote,
-                                                base::WallTime by) const {
-    std::optional<Place> best;
-    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) {
-      const auto& connection = timeline_.connections[i];
-      if (connection.segments.empty()) continue;
-      if (timeline_.time_of(timeline_.segments[connection.segments.front()].departed) > by) continue;
-      for (const Side side : {opener, listener})
-        if (same(connection.sides[side].address, local) && same(connection.sides[other(side)].address, remote))
-          best = Place{i, side};
-    }
-    return best;
-  }
-
-  static bool same(const SocketAddress& a, const SocketAddress& b) {
-    return a.port == b.port && a.ip.unmapped() == b.ip.unmapped();
-  }
-
-  void learn_by_time(std::uint64_t socket, const SocketAddress& remote, const Call& call) {
-    const auto from = timeline_.time_of(call.entered), to = timeline_.end_of(call);
-    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) {
-      const auto& connection = timeline_.connections[i];
-      if (!same(connection.sides[listener].address, remote) || connection.segments.empty()) continue;
-      const auto began = timeline_.time_of(timeline_.segments[connection.segments.front()].departed);
-      if (began >= from && began <= to) places_[socket] = Place{i, opener};
-    }
-  }
-
   void attach(CallIndex index) {
     Call& call = timeline_.calls[index];
     const auto& entered = timeline_.entered(call);
     const auto* returned = timeline_.returned(call);
     const std::int32_t pid = pid_of(call.actor);
     const std::uint64_t socket = entered.socket != 0 ? entered.socket : returned != nullptr ? returned->socket : 0;
-    if (entered.name == "accept" || entered.name == "accept4") {
+    if (accepts(entered)) {
       if (returned != nullptr) tie(index, returned->socket);
     } else if (socket != 0) {
       tie(index, socket);
     } else if (entered.fd) {
       // A number that is nobody's now: what it was until close() is what the program means.
       const auto was = last_socket_.find({pid, *entered.fd});
-      if (was != last_socket_.end()) {
+      const bool bad = returned == nullptr || returned->error == EBADF;
+      if (was != last_socket_.end() && bad) {
         call.descriptor_was_closed = true;
         tie(index, was->second);
       }
@@ -124,16 +55,20 @@ class Attacher {
     if (entered.fd && entered.socket != 0) last_socket_[{pid, *entered.fd}] = entered.socket;
     if (returned != nullptr && returned->new_fd && returned->socket != 0)
       last_socket_[{pid, *returned->new_fd}] = returned->socket;
+    if (entered.name == "listen" && entered.local && call.actor.valid())
+      listens_.try_emplace(entered.local->port, call.actor);
   }
 
   void tie(CallIndex index, std::uint64_t socket) {
-    const auto place = places_.find(socket);
-    if (place == places_.end()) return;
     Call& call = timeline_.calls[index];
-    call.connection = place->second.connection;
-    call.side = place->second.side;
-    auto& connection = timeline_.connections[place->second.connection];
+    const SocketEnd* end = timeline_.socket_end(socket, timeline_.end_of(call));
+    if (end == nullptr) return;
+    call.connection = end->connection;
+    call.side = end->side;
+    auto& connection = timeline_.connections[end->connection];
     connection.calls.push_back(index);
+    if (connection.without_packets()) connection.began = std::min(connection.began, timeline_.time_of(call.entered));
+    connection.ended = std::max(connection.ended, timeline_.time_of(call.returned.value_or(call.entered)));
     auto& actors = connection.sides[call.side].actors;
     if (call.actor.valid() && std::ranges::find(actors, call.actor) == actors.end()) actors.push_back(call.actor);
   }
@@ -145,30 +80,75 @@ class Attacher {
   void name_sides() {
     for (auto& connection : timeline_.connections) {
       for (auto& side : connection.sides) {
-        if (side.actors.empty()) adopt_listener(side);
-        side.name =
-            side.actors.empty() ? wire::to_string(side.address) : recording_.actors[side.actors.front().value].name;
+        if (side.actors.empty()) adopt_listener(connection, side);
+        side.name = name_of(side);
       }
+      auto& [first, second] = connection.sides;
+      if (first.name != second.name) continue;
+      const bool one_process = pid_of(first.actors.empty() ? ActorId{} : first.actors.front()) ==
+                               pid_of(second.actors.empty() ? ActorId{} : second.actors.front());
+      for (auto* side : {&first, &second})
+        side->name = one_process ? fmt::format("{} ({})", side->name, side->address)
+                                 : fmt::format("{}[{}]", side->name, pid_of(side->actors.front()));
     }
   }
 
-  // An end that made no call on the connection itself (not accepted yet, or refused) is its listener's.
-  void adopt_listener(ConnectionSide& side) const {
-    for (const Call& call : timeline_.calls) {
-      const auto& entered = timeline_.entered(call);
-      if (entered.name == "listen" && entered.local && entered.local->port == side.address.port && call.actor.valid())
-        side.actors.push_back(call.actor);
+  [[nodiscard]] std::string name_of(const ConnectionSide& side) const {
+    if (!side.actors.empty() && side.actors.front().value < recording_.actors.size()) {
+      const auto& actor = recording_.actors[side.actors.front().value];
+      if (!actor.name.empty()) return actor.name;
     }
-    if (side.actors.size() > 1) side.actors.resize(1);
+    return side.address.ip.family == wire::IpFamily::none ? "?" : wire::to_string(side.address);
+  }
+
+  // An end that made no call on the connection itself (not accepted yet, or refused) is its listener's. Only the side that was
+  // asked: that somebody listens on the port of a client means nothing.
+  void adopt_listener(const Connection& connection, ConnectionSide& side) const {
+    if (&side != &connection.sides[listener]) return;
+    const auto found = listens_.find(side.address.port);
+    if (found != listens_.end()) side.actors.push_back(found->second);
   }
 
   Timeline& timeline_;
   const recording::Recording& recording_;
-  std::map<std::uint64_t, Place> places_;
   std::map<Descriptor, std::uint64_t> last_socket_;
+  std::map<std::uint16_t, ActorId> listens_;
 };
 
 }  // namespace
+
+void pair_calls(Timeline& timeline) {
+  const auto& events = timeline.recording->events;
+  std::map<std::uint32_t, CallIndex> open;
+  std::map<ActorId, std::vector<CallIndex>> unfinished;
+  const auto last = events.empty() ? base::WallTime{} : events.back().at;
+  for (std::uint32_t i = 0; i < events.size(); ++i) {
+    const auto& event = events[i];
+    if (const auto* entered = std::get_if<CallEntered>(&event.what)) {
+      open[entered->call] = static_cast<CallIndex>(timeline.calls.size());
+      Call call;
+      call.number = entered->call;
+      call.entered = EventId{i};
+      call.actor = event.actor;
+      call.ended = last;
+      timeline.calls.push_back(call);
+    } else if (const auto* returned = std::get_if<CallReturned>(&event.what)) {
+      const auto found = open.find(returned->call);
+      if (found == open.end()) continue;
+      timeline.calls[found->second].returned = EventId{i};
+      timeline.calls[found->second].ended = event.at;
+      open.erase(found);
+    }
+  }
+  for (const auto& [_, index] : open) unfinished[timeline.calls[index].actor].push_back(index);
+  for (const EventId id : timeline.all<recording::ProcessEnded>()) {
+    const auto found = unfinished.find(timeline.event(id).actor);
+    if (found == unfinished.end()) continue;
+    for (const CallIndex index : found->second)
+      if (timeline.calls[index].entered < id) timeline.calls[index].ended = timeline.time_of(id);
+    unfinished.erase(found);
+  }
+}
 
 void attach_calls(Timeline& timeline) { Attacher(timeline).run(); }
 

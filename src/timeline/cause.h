@@ -19,6 +19,8 @@ std::string_view name(Grade grade);
 
 enum class Trigger : std::uint8_t { unknown, call, process_end, segment, timer };
 std::string_view name(Trigger trigger);
+// By the word of SegmentCause::trigger ("process_end"); unknown for any other.
+Trigger trigger_named(std::string_view word);
 
 enum class Timer : std::uint8_t {
   none,
@@ -31,6 +33,8 @@ enum class Timer : std::uint8_t {
   pacing,
 };
 std::string_view name(Timer timer);
+// By the id of a kernel cause: "retransmission_timer", "keep_alive_gave_up"; none for what is no timer.
+Timer timer_of_kernel_cause(std::string_view id);
 
 // How a cause is derived where the kernel's own word is missing: one row a rule, docs/CAUSES.md is held against it.
 struct CauseRule {
@@ -49,6 +53,9 @@ struct Cause {
   std::string_view rule;                     // id in cause_rules(); "kernel" when observed
   std::vector<recording::EventId> evidence;  // what else speaks for it: counters, samples
   std::string_view or_else;                  // assumed: what else it may be
+  // Observed: the SegmentCause event, and its name ("close.unread_data"): points into the recording.
+  std::optional<recording::EventId> kernel;
+  std::string_view kernel_name;
 };
 
 }  // namespace tcpwhy::timeline

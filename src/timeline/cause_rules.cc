@@ -1,5 +1,8 @@
 #include "timeline/cause.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace tcpwhy::timeline {
 namespace {
 
@@ -65,7 +68,33 @@ constexpr std::string_view timer_names[] = {
     "none",          "delayed-ACK timer",       "retransmission timer", "tail-loss-probe timer",
     "SYN-ACK timer", "zero-window-probe timer", "keep-alive timer",     "pacing timer"};
 
+struct TimerRow {
+  std::string_view prefix;  // of the kernel cause's id
+  Timer timer;
+};
+constexpr TimerRow timers[] = {
+    {"delayed_ack", Timer::delayed_ack},
+    {"retransmission", Timer::retransmission},
+    {"tail_loss_probe", Timer::tail_loss_probe},
+    {"zero_window_probe", Timer::zero_window_probe},
+    {"keep_alive", Timer::keep_alive},
+    {"syn_ack", Timer::syn_ack},
+    {"pacing", Timer::pacing},
+};
+
 }  // namespace
+
+Trigger trigger_named(std::string_view word) {
+  if (word == "process_end") return Trigger::process_end;
+  for (const Trigger trigger : {Trigger::call, Trigger::process_end, Trigger::segment, Trigger::timer})
+    if (word == name(trigger)) return trigger;
+  return Trigger::unknown;
+}
+
+Timer timer_of_kernel_cause(std::string_view id) {
+  const auto* row = std::ranges::find_if(timers, [&](const TimerRow& r) { return id.starts_with(r.prefix); });
+  return row == std::end(timers) ? Timer::none : row->timer;
+}
 
 std::span<const CauseRule> cause_rules() { return rules; }
 std::string_view name(Trigger trigger) { return trigger_names[static_cast<std::size_t>(trigger)]; }

@@ -1,74 +1,92 @@
-// The kernel's samples of its sockets held against the states that the segments say.
+// The kernel's word on the states of its sockets, sampled or from its tracepoint, held against the states that the segments say.
 #include <algorithm>
+#include <cstdlib>
 
 #include "timeline/builder.h"
 
 namespace tcpwhy::timeline::steps {
 namespace {
 
+using namespace std::chrono_literals;
 using recording::SocketState;
 
-bool same(const wire::SocketAddress& a, const wire::SocketAddress& b) {
-  return a.port == b.port && a.ip.unmapped() == b.ip.unmapped();
-}
+// A tracepoint's stamp is exact; the segment that goes with the change passes its tap a little before or after.
+constexpr base::Duration beside = 20ms;
 
 class Confirmer {
  public:
   explicit Confirmer(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {}
 
   void run() {
-    for (std::uint32_t i = 0; i < recording_.events.size(); ++i) {
-      const auto* sample = std::get_if<SocketState>(&recording_.events[i].what);
-      if (sample == nullptr || sample->remote.port == 0) continue;
-      for (auto& connection : timeline_.connections)
-        for (const Side side : {opener, listener})
-          if (same(connection.sides[side].address, sample->local) &&
-              same(connection.sides[other(side)].address, sample->remote) && was_there(connection, *sample, EventId{i}))
-            confirm(connection, side, *sample, EventId{i});
-    }
+    for (auto& connection : timeline_.connections)
+      for (const KernelEvent& kernel : connection.kernel) {
+        const auto* state = std::get_if<SocketState>(&recording_[kernel.event].what);
+        if (state == nullptr) continue;
+        if (connection.without_packets())
+          adopt(connection, kernel.side, *state, kernel.event);
+        else
+          confirm(connection, kernel.side, *state, kernel.event);
+      }
     copy_to_segments();
   }
 
  private:
-  // A reused pair of addresses is several connections: the sample is of the latest that had begun.
-  [[nodiscard]] bool was_there(const Connection& connection, const SocketState&, EventId sample) const {
-    if (connection.segments.empty()) return false;
-    if (timeline_.segments[connection.segments.front()].departed > sample) return false;
-    for (const auto& later : timeline_.connections)
-      if (&later > &connection && later.sides[opener].address == connection.sides[opener].address &&
-          later.sides[listener].address == connection.sides[listener].address &&
-          timeline_.segments[later.segments.front()].departed < sample)
-        return false;
-    return true;
+  // Without packets the kernel's word is all there is.
+  static void adopt(Connection& connection, Side side, const SocketState& told, EventId id) {
+    const auto to = tcp::state_named(told.to);
+    if (!to || told.from == told.to) return;
+    const auto from = tcp::state_named(told.from).value_or(connection.final_states[side]);
+    connection.changes.push_back({side, from, *to, "", id, id});
+    connection.final_states[side] = *to;
   }
 
-  void confirm(Connection& connection, Side side, const SocketState& sample, EventId id) {
-    const auto state = tcp::state_named(sample.to);
+  void confirm(Connection& connection, Side side, const SocketState& told, EventId id) {
+    const auto state = tcp::state_named(told.to);
     if (!state) return;
-    const auto from = sample.not_before.value_or(recording_[id].at), to = recording_[id].at;
-    bool possible = state_at(connection, side, from) == *state;
+    const bool exact = !told.not_before;
+    const auto at = recording_[id].at;
+    const auto from = exact ? at - beside : *told.not_before, to = exact ? at + beside : at;
+    if (tie(connection, side, *state, id, from, to)) return;
+    if (state_at(connection, side, from) == *state || (exact && state_at(connection, side, to) == *state)) return;
+    const auto derived = state_at(connection, side, to);
+    if (derived == tcp::State::not_seen) return;  // it began before the capture: nothing was derived
+    if (*state == tcp::State::closed)
+      gone(connection, side, id, derived);
+    else
+      timeline_.contradictions.push_back({id, side, derived});
+  }
+
+  // The derived change that this shows: of several, the nearest in time.
+  bool tie(Connection& connection, Side side, tcp::State state, EventId id, base::WallTime from,
+           base::WallTime to) const {
+    SideChange* best = nullptr;
+    bool possible = false;
+    const auto apart = [&](const SideChange& change) {
+      return std::chrono::abs(timeline_.time_of(change.event) - recording_[id].at);
+    };
     for (auto& change : connection.changes) {
-      if (change.side != side || change.to != *state) continue;
+      if (change.side != side || change.to != state) continue;
       const auto at = timeline_.time_of(change.event);
       if (at < from || at > to) continue;
-      if (!change.sampled) change.sampled = id;
       possible = true;
+      if (!change.sampled && (best == nullptr || apart(change) < apart(*best))) best = &change;
     }
-    if (possible) return;
-    if (*state == tcp::State::closed)
-      forget(connection, side, id);
-    else
-      timeline_.contradictions.push_back({id, side, state_at(connection, side, to)});
+    if (best != nullptr) best->sampled = id;
+    return possible;
   }
 
-  // Gone from the kernel's tables without a segment: TIME-WAIT or FIN-WAIT-2 ran out, a request was given up.
-  void forget(Connection& connection, Side side, EventId sample) {
-    const auto from = state_at(connection, side, recording_[sample].at);
+  // Gone from the kernel's tables without a segment: an entry's time ran out, or the kernel gave the connection up.
+  void gone(Connection& connection, Side side, EventId id, tcp::State from) {
+    const bool exact = !timeline_.get<SocketState>(id).not_before;
+    // To the tracepoint a socket is closed when a small entry for FIN-WAIT-2 or TIME-WAIT takes its place.
+    if (exact && (from == tcp::State::fin_wait_2 || from == tcp::State::time_wait)) return;
     const auto* transition = tcp::find_transition(from, tcp::Stimulus::forgets);
-    if (transition == nullptr) return;
-    const SideChange change{side, from, transition->to, transition->clause, sample, sample};
-    const auto later = std::ranges::find_if(connection.changes, [&](const auto& c) { return c.event > sample; });
-    if (later == connection.changes.end()) connection.final_states[side] = transition->to;
+    if (transition == nullptr && !exact) return;
+    const SideChange change{
+        side, from, tcp::State::closed, transition != nullptr ? transition->clause : "3.8.3, 3.10.8: given up", id, id};
+    const auto later = std::ranges::find_if(connection.changes, [&](const auto& c) { return c.event > id; });
+    const bool last = std::none_of(later, connection.changes.end(), [&](const auto& c) { return c.side == side; });
+    if (last) connection.final_states[side] = tcp::State::closed;
     connection.changes.insert(later, change);
   }
 

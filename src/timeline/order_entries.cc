@@ -25,16 +25,47 @@ class Orderer {
     for (std::uint32_t s = 0; s < timeline_.segments.size(); ++s) {
       const Segment& segment = timeline_.segments[s];
       if (segment.two_taps())
-        entries[segment.arrived->value] = {*segment.arrived, EntryKind::arrived, s, segment.connection, {}};
-      entries[segment.departed.value] = {segment.departed, EntryKind::departed, s, segment.connection, {}};
+        entries[segment.arrived->value] = {*segment.arrived, EntryKind::arrived, s, segment.connection, {}, {}};
+      entries[segment.departed.value] = {segment.departed, EntryKind::departed, s, segment.connection, {}, {}};
     }
     for (std::uint32_t c = 0; c < timeline_.calls.size(); ++c) {
       const Call& call = timeline_.calls[c];
-      entries[call.entered.value] = {call.entered, EntryKind::call_entered, c, call.connection, {}};
+      entries[call.entered.value] = {call.entered, EntryKind::call_entered, c, call.connection, {}, {}};
       if (call.returned)
-        entries[call.returned->value] = {*call.returned, EntryKind::call_returned, c, call.connection, {}};
+        entries[call.returned->value] = {*call.returned, EntryKind::call_returned, c, call.connection, {}, {}};
     }
+    put_kernel_events_at_their_segments(entries);
     return entries;
+  }
+
+  // A tracepoint may be stamped when all is over: that of an active reset comes after the peer has taken it in. What the kernel
+  // says of a segment stands beside it: what made it leave right before, what became of it right after.
+  void put_kernel_events_at_their_segments(std::vector<Entry>& entries) const {
+    enum Rank : std::uint8_t { before, itself, after, consequence };
+    std::vector<std::pair<std::uint32_t, Rank>> keys(entries.size());
+    for (std::uint32_t i = 0; i < keys.size(); ++i) keys[i] = {i, itself};
+    for (const Segment& segment : timeline_.segments)
+      for (const EventId id : segment.kernel) {
+        const auto& what = recording_[id].what;
+        const auto* reset = std::get_if<recording::Reset>(&what);
+        const bool leaves = (reset != nullptr && reset->sent) || std::holds_alternative<recording::SegmentCause>(what);
+        keys[id.value] = leaves ? std::pair(segment.departed.value, before)
+                                : std::pair(segment.arrived.value_or(segment.departed).value, after);
+        entries[id.value].connection = segment.connection;
+        entries[id.value].side = leaves ? segment.from : other(segment.from);
+      }
+    for (ConnectionIndex c = 0; c < timeline_.connections.size(); ++c)
+      for (const KernelEvent& kernel : timeline_.connections[c].kernel) {
+        entries[kernel.event.value].connection = c;
+        entries[kernel.event.value].side = kernel.side;
+      }
+    std::vector<std::uint32_t> order(entries.size());
+    for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::ranges::sort(order, {}, [&](std::uint32_t i) { return std::pair(keys[i], i); });
+    std::vector<Entry> sorted;
+    sorted.reserve(entries.size());
+    for (const std::uint32_t i : order) sorted.push_back(entries[i]);
+    entries = std::move(sorted);
   }
 
   // What must stand before an event: its cause. (The end of a process is known later than what it did.)

@@ -1,6 +1,7 @@
 #include "timeline/timeline.h"
 
-#include "base/check.h"
+#include <algorithm>
+
 #include "timeline/builder.h"
 
 namespace tcpwhy::timeline {
@@ -13,13 +14,13 @@ const recording::CallReturned* Timeline::returned(const Call& call) const {
   return call.returned ? &std::get<recording::CallReturned>(event(*call.returned).what) : nullptr;
 }
 
-base::WallTime Timeline::end_of(const Call& call) const {
-  if (call.returned) return time_of(*call.returned);
-  for (std::uint32_t i = call.entered.value + 1; i < recording->events.size(); ++i) {
-    const auto& later = recording->events[i];
-    if (later.actor == call.actor && std::holds_alternative<recording::ProcessEnded>(later.what)) return later.at;
-  }
-  return recording->events.empty() ? base::WallTime{} : recording->events.back().at;
+const SocketEnd* Timeline::socket_end(std::uint64_t socket, base::WallTime at) const {
+  if (socket == 0) return nullptr;
+  const auto first = std::ranges::lower_bound(socket_ends, socket, {}, &SocketEnd::socket);
+  const SocketEnd* found = nullptr;
+  for (auto it = first; it != socket_ends.end() && it->socket == socket; ++it)
+    if (found == nullptr || it->since <= at) found = &*it;
+  return found;
 }
 
 std::vector<SegmentIndex> Timeline::segments_caused_by(const Call& call) const {
@@ -32,9 +33,15 @@ std::vector<SegmentIndex> Timeline::segments_caused_by(const Call& call) const {
 Timeline build(const recording::Recording& recording) {
   Timeline timeline;
   timeline.recording = &recording;
+  for (std::uint32_t i = 0; i < recording.events.size(); ++i)
+    timeline.by_kind[recording.events[i].what.index()].push_back(EventId{i});
   steps::assemble_connections(timeline);
+  steps::pair_calls(timeline);
+  steps::identify_sockets(timeline);
   steps::attach_calls(timeline);
-  steps::find_causes(timeline);
+  steps::tie_kernel_events(timeline);
+  steps::derive_causes(timeline);
+  steps::observe_causes(timeline);
   steps::confirm_states(timeline);
   steps::order_entries(timeline);
   return timeline;

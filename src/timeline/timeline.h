@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "recording/recording.h"
@@ -51,6 +52,8 @@ struct Segment {
   tcp::Received received;
   std::optional<SideChange> sender_change, receiver_change;
   Cause cause;
+  // What the kernel said of this very segment: its SegmentCause, the Reset that it is, the SegmentDropped that it met.
+  std::vector<EventId> kernel;
 
   [[nodiscard]] bool two_taps() const { return arrived && *arrived != departed; }
 };
@@ -60,6 +63,7 @@ struct Call {
   std::uint32_t number = 0;  // as in the recording
   EventId entered;
   std::optional<EventId> returned;
+  base::WallTime ended;  // when it returned, or its process ended, or the recording
   ActorId actor;
   std::optional<ConnectionIndex> connection;
   Side side = opener;
@@ -67,15 +71,23 @@ struct Call {
 };
 
 struct ConnectionSide {
-  wire::SocketAddress address;
+  wire::SocketAddress address;  // family none: never known (a connect() that failed, and no packet seen)
+  std::uint64_t socket = 0;     // cookie; 0: not known, or no socket of this machine
   std::string host;             // namespace, where the ends have one each
   std::vector<ActorId> actors;  // who made calls on it, in order of appearance
-  std::string name;             // the first actor's name, or the address
+  // The first actor's name, or the address. Where both ends have the same, the process or the address tells them apart.
+  std::string name;
   std::optional<wire::SequenceNumber> isn;
   std::optional<wire::TcpOptions> syn_options;
   std::uint16_t syn_window = 0;
   bool listens = false;          // a listen() on its port was recorded
   std::uint64_t bytes_sent = 0;  // payload, each byte once
+};
+
+// What the kernel said of one side of a connection: SocketState, Reset, SocketError or SegmentDropped.
+struct KernelEvent {
+  EventId event;
+  Side side;
 };
 
 struct Connection {
@@ -85,6 +97,19 @@ struct Connection {
   std::vector<SideChange> changes;
   std::array<tcp::State, 2> final_states{};
   bool began_before_capture = false;  // no SYN was seen
+  std::vector<KernelEvent> kernel;    // in order of time
+  base::WallTime began, ended;        // the first and the last that is known of it
+
+  // No packet of it was seen: what is known comes from calls and from the kernel.
+  [[nodiscard]] bool without_packets() const { return segments.empty(); }
+};
+
+// A socket (by its cookie) is this end of this connection from `since` on. One that connects again has several.
+struct SocketEnd {
+  std::uint64_t socket = 0;
+  base::WallTime since;
+  ConnectionIndex connection = 0;
+  Side side = opener;
 };
 
 enum class EntryKind : std::uint8_t { departed, arrived, call_entered, call_returned, other };
@@ -96,6 +121,7 @@ struct Entry {
   std::uint32_t index = 0;  // of the segment or call
   std::optional<ConnectionIndex> connection;
   std::array<tcp::State, 2> states{};  // of that connection's two ends, after this entry
+  std::optional<Side> side;            // of a kernel event
 };
 
 // A sample of the kernel's that contradicts the state that the segments say. Never expected: a bug of ours, or a loss.
@@ -105,6 +131,14 @@ struct StateContradiction {
   tcp::State derived;
 };
 
+// What was derived for a segment is not what the kernel says made it leave. The kernel's word stands in the segment's cause.
+// Never expected: a rule of ours is wrong.
+struct CauseContradiction {
+  SegmentIndex segment;
+  EventId kernel;
+  Cause derived;
+};
+
 struct Timeline {
   const recording::Recording* recording = nullptr;
   std::vector<Connection> connections;
@@ -112,12 +146,28 @@ struct Timeline {
   std::vector<Call> calls;
   std::vector<Entry> entries;
   std::vector<StateContradiction> contradictions;
+  std::vector<CauseContradiction> cause_contradictions;
+  std::vector<EventId> unmatched_causes;  // SegmentCause events whose segment no tap saw
+  std::vector<SocketEnd> socket_ends;     // in order of (socket, since)
+  std::array<std::vector<EventId>, std::variant_size_v<recording::What>> by_kind;
+
+  // The events of one kind, in order of time.
+  template <class Kind>
+  [[nodiscard]] const std::vector<EventId>& all() const {
+    return by_kind[recording::What(Kind{}).index()];
+  }
+  template <class Kind>
+  [[nodiscard]] const Kind& get(EventId id) const {
+    return std::get<Kind>(event(id).what);
+  }
+  // Which end of which connection the socket was then; null if of none that is known.
+  [[nodiscard]] const SocketEnd* socket_end(std::uint64_t socket, base::WallTime at) const;
 
   [[nodiscard]] const recording::Event& event(EventId id) const { return (*recording)[id]; }
   [[nodiscard]] const recording::CallEntered& entered(const Call& call) const;
   [[nodiscard]] const recording::CallReturned* returned(const Call& call) const;  // null if it never came back
   // When the call ended: its return, or the end of its process, or the end of the recording.
-  [[nodiscard]] base::WallTime end_of(const Call& call) const;
+  [[nodiscard]] base::WallTime end_of(const Call& call) const { return call.ended; }
   [[nodiscard]] base::WallTime time_of(EventId id) const { return event(id).at; }
   // The segments that departed because of this call.
   [[nodiscard]] std::vector<SegmentIndex> segments_caused_by(const Call& call) const;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <set>
 
 #include "recording/testing/story_recorder.h"
@@ -276,6 +277,214 @@ TEST(Calls, on_a_closed_descriptor_belong_to_what_it_was) {
   ASSERT_TRUE(call.connection);
   EXPECT_EQ(call.side, listener);
   EXPECT_TRUE(told.timeline.segments_caused_by(call).empty());
+}
+
+// --- The kernel's own word ---------------------------------------------------------------------------------------
+
+TEST(KernelCause, is_tied_to_its_packet_by_what_both_know_of_it) {
+  StoryRecorder story;
+  story.open();
+  const auto close = story.call("server", 1000, 1100, "close", "4");
+  story.cause(1048, "server", "F.", 1, 1, 0, {"call", "close", close});
+  story.segment(1050, "server", F | A, 1, 1);
+  const Told told(story);
+  const auto& cause = told.last().cause;
+  EXPECT_EQ(cause.grade, Grade::observed);
+  EXPECT_EQ(cause.rule, "kernel");
+  EXPECT_EQ(cause.kernel_name, "close");
+  EXPECT_EQ(told.call_behind(told.last()), "close");
+  EXPECT_TRUE(told.timeline.cause_contradictions.empty());
+  EXPECT_TRUE(told.timeline.unmatched_causes.empty());
+  EXPECT_EQ(told.timeline.segments.front().cause.grade, Grade::derived);
+}
+
+TEST(KernelCause, of_v4_mapped_addresses_is_of_the_ipv4_packet) {
+  StoryRecorder story;
+  story.open();
+  story.cause(1048, "server", "F.", 1, 1, 0, {"call", "shutdown"});
+  story.segment(1050, "server", F | A, 1, 1);
+  auto recording = story.take();
+  const auto mapped = [](wire::SocketAddress& address) {
+    std::array<std::uint8_t, 16> bytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
+    address.ip = wire::IpAddress::v6(bytes);
+  };
+  for (auto& event : recording.events)
+    if (auto* cause = std::get_if<recording::SegmentCause>(&event.what)) mapped(*cause->local), mapped(*cause->remote);
+  const auto timeline = build(recording);
+  EXPECT_EQ(timeline.segments.back().cause.kernel_name, "shutdown");
+}
+
+TEST(KernelCause, of_equal_segments_is_the_nearest_in_time_each_used_once) {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 1000, 1100, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(1050, "client", P | A, 1, 1, 5);
+  story.cause(9048, "client", "P.", 1, 1, 5, {"timer", "tail_loss_probe_timer"});
+  story.segment(9050, "client", P | A, 1, 1, 5);
+  story.cause(209048, "client", "P.", 1, 1, 5, {"timer", "retransmission_timer"});
+  story.segment(209050, "client", P | A, 1, 1, 5);
+  const Told told(story);
+  const auto& segments = told.timeline.segments;
+  ASSERT_EQ(segments.size(), 6U);
+  EXPECT_EQ(segments[3].cause.rule, "data.send");  // the probe missed it
+  EXPECT_EQ(segments[4].cause.timer, Timer::tail_loss_probe);
+  EXPECT_EQ(segments[5].cause.timer, Timer::retransmission);
+  EXPECT_EQ(segments[4].cause.grade, Grade::observed);
+}
+
+TEST(KernelCause, of_a_segment_that_the_device_cuts_is_that_of_every_piece) {
+  StoryRecorder story;
+  story.open();
+  const auto send = story.call("client", 1000, 1100, "send", "3, \"\"..., 2500, 0", {2500});
+  story.cause(1040, "client", "P.", 1, 1, 2500, {"call", "send", send});
+  story.segment(1050, "client", A, 1, 1, 1000);
+  story.segment(1051, "client", A, 1001, 1, 1000);
+  story.segment(1052, "client", P | A, 2001, 1, 500);
+  story.segment(1053, "client", P | A, 2501, 1, 500);
+  const Told told(story);
+  const auto& segments = told.timeline.segments;
+  for (const std::size_t i : {3U, 4U, 5U}) EXPECT_EQ(segments[i].cause.kernel_name, "send") << i;
+  EXPECT_FALSE(segments[6].cause.kernel);
+}
+
+TEST(KernelCause, that_is_not_what_was_derived_wins_and_is_counted) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.cause(1049, "server", "F.", 1, 1, 0, {"call", "shutdown", 2});
+  story.segment(1050, "server", F | A, 1, 1);
+  story.cause(1250, "client", ".", 1, 2, 0, {"segment", "segment.ack"});
+  story.segment(1251, "client", A, 1, 2);
+  const Told told(story);
+  ASSERT_EQ(told.timeline.cause_contradictions.size(), 2U);
+  EXPECT_EQ(told.timeline.cause_contradictions[1].derived.rule, "ack.of_fin_is_delayed");
+  EXPECT_EQ(told.last().cause.trigger, Trigger::segment);
+  EXPECT_EQ(told.last().cause.by, told.timeline.segments[3].arrived);
+}
+
+TEST(KernelCause, that_no_tap_saw_is_kept_apart) {
+  StoryRecorder story;
+  story.open();
+  story.cause(1050, "server", "F.", 1, 1, 0, {"call", "close"});
+  const Told told(story);
+  EXPECT_EQ(told.timeline.unmatched_causes.size(), 1U);
+}
+
+TEST(KernelEvents, an_active_reset_that_is_stamped_late_stands_beside_its_segment) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", R | A, 1, 1);
+  story.state(1060, "client", "ESTABLISHED", "CLOSED");
+  story.reset(1062, "client", false, false, "");
+  story.reset(1070, "server", true, true, "TCP_ABORT_ON_CLOSE");
+  const Told told(story);
+  EXPECT_EQ(told.last().kernel.size(), 2U);
+  std::vector<std::size_t> order;
+  for (const auto& entry : told.timeline.entries) {
+    const auto& what = told.timeline.event(entry.event).what;
+    if (const auto* reset = std::get_if<recording::Reset>(&what)) order.push_back(reset->sent ? 0 : 2);
+    if (entry.event == told.last().departed) order.push_back(1);
+  }
+  EXPECT_EQ(order, (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_TRUE(told.last().receiver_change->sampled);
+  EXPECT_TRUE(told.timeline.contradictions.empty());
+}
+
+TEST(KernelEvents, a_drop_is_tied_to_the_segment_that_was_thrown_away) {
+  StoryRecorder story;
+  story.open();
+  story.segment(500, "client", P | A, 1, 1, 5);
+  story.segment(600, "client", P | A, 6, 1, 5);
+  story.dropped(602, "server", "P.", 6, 1, 5, "TCP_ABORT_ON_DATA");
+  const Told told(story);
+  EXPECT_TRUE(told.timeline.segments[3].kernel.empty());
+  EXPECT_EQ(told.last().kernel.size(), 1U);
+}
+
+TEST(KernelEvents, a_socket_that_the_kernel_gave_up_is_closed) {
+  StoryRecorder story;
+  story.open();
+  story.segment(500, "client", P | A, 1, 1, 5);
+  story.state(900000, "client", "ESTABLISHED", "CLOSED");
+  story.socket_error(900001, "client", ETIMEDOUT);
+  const Told told(story);
+  EXPECT_EQ(told.timeline.connections.front().final_states[opener], tcp::State::closed);
+  EXPECT_TRUE(told.timeline.contradictions.empty());
+}
+
+TEST(KernelEvents, the_entry_that_takes_a_closed_sockets_place_lives_on) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", F | A, 1, 1);
+  story.segment(5000, "client", A, 1, 2);
+  story.state(5010, "server", "FIN-WAIT-2", "CLOSED");
+  const Told told(story);
+  EXPECT_EQ(told.timeline.connections.front().final_states[listener], tcp::State::fin_wait_2);
+}
+
+// --- Without packets ---------------------------------------------------------------------------------------------
+
+TEST(WithoutPackets, two_sockets_with_each_others_addresses_are_one_connection) {
+  StoryRecorder story;
+  story.call("server", 0, 1, "listen", "3, 1");
+  story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, ...}, 16");
+  story.call("server", 80, 90, "accept", "3, NULL, NULL", {4});
+  story.call("client", 200, 210, "send", "3, \"hello\", 5, 0", {5});
+  story.call("server", 300, 310, "recv", "4, \"hello\", 100, 0", {5});
+  story.state(400, "server", "ESTABLISHED", "FIN-WAIT-1");
+  const Told told(story);
+  ASSERT_EQ(told.timeline.connections.size(), 1U);
+  const auto& connection = told.timeline.connections.front();
+  EXPECT_TRUE(connection.without_packets());
+  EXPECT_EQ(connection.sides[opener].name, "client");
+  EXPECT_EQ(connection.sides[listener].name, "server");
+  EXPECT_EQ(connection.calls.size(), 4U);
+  EXPECT_EQ(connection.final_states[listener], tcp::State::fin_wait_1);
+}
+
+TEST(WithoutPackets, a_remote_peer_is_an_address) {
+  StoryRecorder story;
+  story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, ...}, 16");
+  story.call("client", 200, 210, "send", "3, \"hello\", 5, 0", {5});
+  const Told told(story);
+  ASSERT_EQ(told.timeline.connections.size(), 1U);
+  EXPECT_EQ(told.timeline.connections.front().sides[listener].name, "127.0.0.1:9999");
+}
+
+TEST(WithoutPackets, a_refused_connect_is_a_connection_of_which_one_address_is_known) {
+  StoryRecorder story;
+  story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, ...}, 16", {-1, ECONNREFUSED});
+  const Told told(story);
+  ASSERT_EQ(told.timeline.connections.size(), 1U);
+  EXPECT_EQ(told.timeline.connections.front().sides[listener].address, StoryRecorder::server());
+  EXPECT_EQ(told.timeline.connections.front().calls.size(), 1U);
+}
+
+TEST(WithoutPackets, the_cookie_tells_one_use_of_a_pair_of_addresses_from_the_next) {
+  StoryRecorder story;
+  story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, ...}, 16");
+  story.call("client", 100, 110, "close", "3");
+  story.call("client", 200, 250, "connect", "3, {sa_family=AF_INET, ...}, 16");
+  auto recording = story.take();
+  for (auto& event : recording.events)
+    if (event.at > recording.events[3].at) {
+      if (auto* entered = std::get_if<recording::CallEntered>(&event.what)) entered->socket = 12;
+      if (auto* returned = std::get_if<recording::CallReturned>(&event.what)) returned->socket = 12;
+    }
+  const auto timeline = build(recording);
+  EXPECT_EQ(timeline.connections.size(), 2U);
+}
+
+TEST(Sides, of_the_same_name_are_told_apart_by_process) {
+  StoryRecorder story;
+  story.open();
+  auto recording = story.take();
+  for (auto& actor : recording.actors) actor.name = "python3";
+  const auto timeline = build(recording);
+  EXPECT_EQ(timeline.connections.front().sides[opener].name, "python3[102]");
+  EXPECT_EQ(timeline.connections.front().sides[listener].name, "python3[101]");
 }
 
 TEST(CauseRules, have_each_id_once_and_a_source) {

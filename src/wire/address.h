@@ -35,8 +35,13 @@ struct IpAddress {
 struct SocketAddress {
   IpAddress ip;
   std::uint16_t port = 0;
+
+  [[nodiscard]] SocketAddress unmapped() const { return {ip.unmapped(), port}; }
   auto operator<=>(const SocketAddress&) const = default;
 };
+
+// The same end of a connection: a socket of AF_INET6 that talks IPv4 says ::ffff:127.0.0.1 where the wire says 127.0.0.1.
+inline bool same_endpoint(const SocketAddress& a, const SocketAddress& b) { return a.unmapped() == b.unmapped(); }
 
 std::string to_string(const IpAddress& address);      // inet_ntop(3) spelling
 std::string to_string(const SocketAddress& address);  // 127.0.0.1:9999, [::1]:9999

@@ -91,6 +91,67 @@ class StoryRecorder {
     recording_.events.push_back({time(at), {}, CounterMoved{std::move(name), delta, "", time(from)}});
   }
 
+  // --- The kernel's own words. Sequence numbers relative, as in segment(). ---
+
+  struct Said {
+    std::string trigger, name;
+    std::optional<std::uint32_t> call = {};
+  };
+  void cause(std::int64_t at, std::string_view who, std::string flags, std::uint32_t seq, std::uint32_t ack,
+             std::uint32_t length, Said said) {
+    const bool is_client = who == "client";
+    SegmentCause cause;
+    cause.socket = cookie_of(who);
+    cause.local = address_of(who), cause.remote = address_of(is_client ? "server" : "client");
+    cause.flags = std::move(flags);
+    cause.seq = (is_client ? client_isn : server_isn) + seq;
+    cause.ack = cause.flags.find('.') == std::string::npos ? 0 : (is_client ? server_isn : client_isn) + ack;
+    cause.length = length;
+    cause.trigger = std::move(said.trigger), cause.name = std::move(said.name), cause.call = said.call;
+    recording_.events.push_back({time(at), {}, cause});
+  }
+  // A state from the tracepoint: exact.
+  void state(std::int64_t at, std::string_view who, std::string before, std::string after) {
+    SocketState state;
+    state.socket = cookie_of(who);
+    state.local = address_of(who), state.remote = address_of(who == "client" ? "server" : "client");
+    state.from = std::move(before), state.to = std::move(after);
+    recording_.events.push_back({time(at), {}, state});
+  }
+  void reset(std::int64_t at, std::string_view who, bool sent, bool active, std::string reason) {
+    Reset reset{
+        .sent = sent, .active = active, .socket = cookie_of(who), .local = {}, .remote = {}, .reason = {}, .call = {}};
+    reset.local = address_of(who), reset.remote = address_of(who == "client" ? "server" : "client");
+    reset.reason = std::move(reason);
+    recording_.events.push_back({time(at), {}, reset});
+  }
+  void socket_error(std::int64_t at, std::string_view who, int error) {
+    recording_.events.push_back(
+        {time(at),
+         {},
+         SocketError{cookie_of(who), address_of(who), address_of(who == "client" ? "server" : "client"), error}});
+  }
+  // `to` throws away what came from the other.
+  void dropped(std::int64_t at, std::string_view to, std::string flags, std::uint32_t seq, std::uint32_t ack,
+               std::uint32_t length, std::string reason) {
+    const bool from_client = to != "client";
+    SegmentDropped drop;
+    drop.from = address_of(from_client ? "client" : "server"), drop.to = address_of(to);
+    drop.flags = std::move(flags);
+    drop.seq = (from_client ? client_isn : server_isn) + seq;
+    drop.ack = drop.flags.find('.') == std::string::npos ? 0 : (from_client ? server_isn : client_isn) + ack;
+    drop.length = length;
+    drop.reason = std::move(reason), drop.function = "tcp_v4_rcv";
+    recording_.events.push_back({time(at), {}, drop});
+  }
+  static std::uint64_t cookie_of(std::string_view who) { return who == "client" ? 11 : 22; }
+  static wire::SocketAddress address_of(std::string_view who) { return who == "client" ? client() : server(); }
+  // The latest call made, to add what a probe may know of it.
+  CallEntered& last_call() {
+    for (auto event = recording_.events.rbegin();; ++event)
+      if (auto* entered = std::get_if<CallEntered>(&event->what)) return *entered;
+  }
+
   void event(std::int64_t at, std::string_view who, What what) { push(at, who == "client", std::move(what)); }
 
   // listen, SYN, SYN-ACK, ACK, accept; done at 100 µs.

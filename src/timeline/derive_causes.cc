@@ -1,4 +1,4 @@
-// What made each segment leave. The kernel's own word (SegmentCause) first; where it is missing, the rules of cause_rules().
+// What made each segment leave, by the rules of cause_rules(). The kernel's own word comes after (observe_causes.cc).
 #include <algorithm>
 #include <array>
 #include <span>
@@ -40,6 +40,33 @@ struct Arrival {
   base::WallTime at;
 };
 
+// The calls of a connection that are in progress as time goes on.
+class CallsInProgress {
+ public:
+  CallsInProgress(const Timeline& timeline, const Connection& connection)
+      : timeline_(timeline), all_(connection.calls) {}
+
+  // Times must not go back.
+  void advance(base::WallTime to) {
+    for (; next_ < all_.size() && timeline_.time_of(timeline_.calls[all_[next_]].entered) <= to; ++next_)
+      if (!timeline_.calls[all_[next_]].descriptor_was_closed) active_.push_back(all_[next_]);
+    std::erase_if(active_, [&](CallIndex call) { return timeline_.end_of(timeline_.calls[call]) < to; });
+  }
+  // Innermost (latest entered) first.
+  [[nodiscard]] std::vector<CallIndex> of(Side side) const {
+    std::vector<CallIndex> calls;
+    for (auto it = active_.rbegin(); it != active_.rend(); ++it)
+      if (timeline_.calls[*it].side == side) calls.push_back(*it);
+    return calls;
+  }
+
+ private:
+  const Timeline& timeline_;
+  const std::vector<CallIndex>& all_;
+  std::vector<CallIndex> active_;
+  std::size_t next_ = 0;
+};
+
 // Everything that is known about one side at the moment when a segment leaves it.
 struct Situation {
   const Segment& segment;
@@ -54,15 +81,15 @@ struct Situation {
 class CauseFinder {
  public:
   explicit CauseFinder(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {
-    for (std::uint32_t i = 0; i < recording_.events.size(); ++i) {
-      if (std::holds_alternative<ProcessEnded>(recording_.events[i].what)) process_ends_.push_back(EventId{i});
-      if (std::holds_alternative<CounterMoved>(recording_.events[i].what)) counters_.push_back(EventId{i});
+    for (const Call& call : timeline_.calls) {
+      if (!call.returned) continue;
+      auto& last = last_return_[call.actor];
+      last = std::max(last, timeline_.time_of(*call.returned));
     }
   }
 
   void run() {
     for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) find_in(i);
-    apply_kernel_causes();
   }
 
  private:
@@ -86,10 +113,12 @@ class CauseFinder {
     // With one tap a segment departs and arrives in one event, in this order.
     std::ranges::sort(steps, {}, [](const Step& step) { return std::tuple(step.event, !step.departs, step.segment); });
     std::array<SideState, 2> sides;
+    CallsInProgress calls(timeline_, timeline_.connections[index]);
     for (const Step& step : steps) {
       Segment& segment = timeline_.segments[step.segment];
       if (step.departs) {
-        segment.cause = derive(situation_of(step.segment, sides[segment.from]));
+        calls.advance(timeline_.time_of(step.event));
+        segment.cause = derive(situation_of(step.segment, sides[segment.from], calls));
         if (segment.tcp.flags.ack()) settle(sides[segment.from], segment.tcp.ack);
       } else {
         auto& side = sides[other(segment.from)];
@@ -107,16 +136,11 @@ class CauseFinder {
     });
   }
 
-  Situation situation_of(SegmentIndex index, const SideState& side) const {
+  Situation situation_of(SegmentIndex index, const SideState& side, const CallsInProgress& calls) const {
     const Segment& segment = timeline_.segments[index];
     Situation now{segment, timeline_.time_of(segment.departed), {}, {}, {}, {}, {}};
     const auto& connection = timeline_.connections[segment.connection];
-    for (const CallIndex c : connection.calls) {
-      const Call& call = timeline_.calls[c];
-      if (call.side != segment.from || call.descriptor_was_closed) continue;
-      if (timeline_.time_of(call.entered) <= now.at && now.at <= timeline_.end_of(call)) now.calls.push_back(c);
-    }
-    std::ranges::reverse(now.calls);
+    now.calls = calls.of(segment.from);
     if (!side.arrivals.empty()) now.last_arrival = side.arrivals.back();
     if (!side.owed.empty()) now.owed = side.owed.front();
     now.process_end = process_end_near(connection.sides[segment.from], now.at);
@@ -135,14 +159,13 @@ class CauseFinder {
 
   // The end of an owner's process that explains what left at `at`: none of its calls returned after that.
   std::optional<EventId> process_end_near(const ConnectionSide& side, base::WallTime at) const {
-    for (const EventId end : process_ends_) {
-      const auto& event = recording_[end];
-      if (std::ranges::find(side.actors, event.actor) == side.actors.end()) continue;
-      if (event.at < at || event.at - at > exit_takes) continue;
-      const bool came_back = std::ranges::any_of(timeline_.calls, [&](const Call& call) {
-        return call.actor == event.actor && call.returned && timeline_.time_of(*call.returned) > at;
-      });
-      if (!came_back) return end;
+    const auto& ends = timeline_.all<ProcessEnded>();
+    const auto first = std::ranges::lower_bound(ends, at, {}, [&](EventId id) { return recording_[id].at; });
+    for (auto end = first; end != ends.end() && recording_[*end].at - at <= exit_takes; ++end) {
+      const auto actor = recording_[*end].actor;
+      if (std::ranges::find(side.actors, actor) == side.actors.end()) continue;
+      const auto came_back = last_return_.find(actor);
+      if (came_back == last_return_.end() || came_back->second <= at) return *end;
     }
     return std::nullopt;
   }
@@ -309,44 +332,26 @@ class CauseFinder {
   // Adds the counter's move that covers this moment to the evidence.
   bool add_counter(Cause& cause, const Situation& now, std::string_view counter) const {
     const auto& host = timeline_.connections[now.segment.connection].sides[now.segment.from].host;
-    for (const EventId id : counters_) {
-      const auto& moved = std::get<CounterMoved>(recording_[id].what);
+    const auto& counters = timeline_.all<CounterMoved>();
+    const auto at = [&](EventId id) { return recording_[id].at; };
+    for (auto it = std::ranges::lower_bound(counters, now.at, {}, at); it != counters.end(); ++it) {
+      const auto& moved = timeline_.get<CounterMoved>(*it);
       if (moved.name != counter || moved.host != host || moved.delta <= 0) continue;
-      if (moved.not_before <= now.at && now.at <= recording_[id].at) {
-        cause.evidence.push_back(id);
-        return true;
-      }
+      // The moves of one counter follow each other: the first that ends later covers this moment, or none does.
+      if (moved.not_before > now.at) return false;
+      cause.evidence.push_back(*it);
+      return true;
     }
     return false;
   }
 
-  // --- The kernel's own word -----------------------------------------------------------------------------------
-
-  void apply_kernel_causes() {
-    for (const auto& event : recording_.events) {
-      const auto* kernel = std::get_if<recording::SegmentCause>(&event.what);
-      if (kernel == nullptr) continue;
-      const auto found = std::ranges::find(timeline_.segments, kernel->packet, &Segment::departed);
-      if (found == timeline_.segments.end()) continue;
-      found->cause.grade = Grade::observed;
-      found->cause.rule = "kernel";
-      found->cause.or_else = {};
-      if (kernel->by) found->cause.by = *kernel->by;
-      for (const Trigger trigger : {Trigger::call, Trigger::process_end, Trigger::segment, Trigger::timer})
-        if (kernel->trigger == name(trigger)) found->cause.trigger = trigger;
-      found->cause.timer = Timer::none;
-      for (std::uint8_t t = 0; t <= static_cast<std::uint8_t>(Timer::pacing); ++t)
-        if (kernel->name == name(static_cast<Timer>(t))) found->cause.timer = static_cast<Timer>(t);
-    }
-  }
-
   Timeline& timeline_;
   const recording::Recording& recording_;
-  std::vector<EventId> process_ends_, counters_;
+  std::map<ActorId, base::WallTime> last_return_;
 };
 
 }  // namespace
 
-void find_causes(Timeline& timeline) { CauseFinder(timeline).run(); }
+void derive_causes(Timeline& timeline) { CauseFinder(timeline).run(); }
 
 }  // namespace tcpwhy::timeline::steps

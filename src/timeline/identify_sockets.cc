@@ -1,0 +1,231 @@
+// Which socket is which end of which connection: from every call and every word of the kernel that names a socket's cookie and
+// both its addresses.
+#include <algorithm>
+#include <set>
+
+#include "timeline/builder.h"
+
+namespace tcpwhy::timeline::steps {
+namespace {
+
+using namespace std::chrono_literals;
+using wire::SocketAddress;
+
+// What the kernel says of a socket is stamped by another clock than the packets are: a few microseconds apart.
+constexpr base::Duration clocks_differ = 200us;
+
+// One event that names a socket and its addresses.
+struct Clue {
+  std::uint64_t socket;
+  base::WallTime at;
+  SocketAddress local, remote;
+  bool opens = false;  // the connection is about to begin, not before this
+};
+
+class Identifier {
+ public:
+  explicit Identifier(Timeline& timeline)
+      : timeline_(timeline),
+        recording_(*timeline.recording),
+        by_ends_(timeline),
+        with_packets_(timeline.connections.size()) {}
+
+  void run() {
+    learn_roles();
+    for (std::uint32_t i = 0; i < recording_.events.size(); ++i)
+      std::visit([&](const auto& what) { see(what, i); }, recording_.events[i].what);
+    for (const Call& call : timeline_.calls) see_lonely_connect(call);
+    auto& ends = timeline_.socket_ends;
+    for (const auto& [socket, list] : ends_) ends.insert(ends.end(), list.begin(), list.end());
+  }
+
+ private:
+  // Who connects, who is connected to: decides the sides where no SYN was seen.
+  void learn_roles() {
+    for (const Call& call : timeline_.calls) {
+      const auto& entered = timeline_.entered(call);
+      const auto* returned = timeline_.returned(call);
+      if (entered.name == "connect") openers_.insert(entered.socket);
+      if ((entered.name == "accept" || entered.name == "accept4") && returned != nullptr)
+        listeners_.insert(returned->socket);
+      if (entered.name == "listen" && entered.local) ports_.insert(entered.local->port);
+    }
+    for (const EventId id : timeline_.all<recording::SocketState>()) {
+      const auto& state = timeline_.get<recording::SocketState>(id);
+      if (state.to == "SYN-SENT") openers_.insert(state.socket);
+      if (state.to == "SYN-RECEIVED" && state.from != "SYN-SENT") listeners_.insert(state.socket);
+      if (state.to == "LISTEN") ports_.insert(state.local.port);
+    }
+    openers_.erase(0), listeners_.erase(0);
+  }
+
+  template <class Other>
+  void see(const Other&, std::uint32_t) {}
+  void see(const recording::CallEntered& call, std::uint32_t event) {
+    if (call.name != "connect") see_addresses(call.socket, event, call.local, call.remote);
+  }
+  void see(const recording::CallReturned& call, std::uint32_t event) {
+    see_addresses(call.socket, event, call.local, call.remote);
+  }
+  void see(const recording::SocketState& state, std::uint32_t event) {
+    see_addresses(state.socket, event, state.local, state.remote, state.to == "SYN-SENT" && !state.not_before);
+  }
+  void see(const recording::SegmentCause& cause, std::uint32_t event) {
+    const bool syn = cause.flags.find('S') != std::string::npos && cause.flags.find('.') == std::string::npos;
+    see_addresses(cause.socket, event, cause.local, cause.remote, syn);
+  }
+  void see(const recording::Reset& reset, std::uint32_t event) {
+    see_addresses(reset.socket, event, reset.local, reset.remote);
+  }
+  void see(const recording::SocketError& error, std::uint32_t event) {
+    see_addresses(error.socket, event, error.local, error.remote);
+  }
+
+  void see_addresses(std::uint64_t socket, std::uint32_t event, const std::optional<SocketAddress>& local,
+                     const std::optional<SocketAddress>& remote, bool opens = false) {
+    if (socket == 0 || !local || !remote || remote->port == 0 || local->port == 0) return;
+    place({socket, recording_.events[event].at, *local, *remote, opens});
+  }
+
+  void place(const Clue& clue) {
+    auto& ends = ends_[clue.socket];
+    std::optional<ConnectionIndexByEnds::Found> found;
+    if (clue.opens) found = by_ends_.first_since(clue.local, clue.remote, clue.at - clocks_differ);
+    if (!found) found = by_ends_.latest(clue.local, clue.remote, clue.at + clocks_differ);
+    if (!found || is_another_socket(*found, clue.socket)) found = add_connection(clue);
+    if (!ends.empty() && ends.back().connection == found->connection) return;
+    auto& connection = timeline_.connections[found->connection];
+    connection.sides[found->side].socket = clue.socket;
+    ends.push_back(
+        {clue.socket, connection.without_packets() ? clue.at : connection.began, found->connection, found->side});
+  }
+
+  // Without packets the cookie alone tells one use of a pair of addresses from the next.
+  [[nodiscard]] bool is_another_socket(const ConnectionIndexByEnds::Found& found, std::uint64_t socket) const {
+    const auto& connection = timeline_.connections[found.connection];
+    const auto known = connection.sides[found.side].socket;
+    return connection.without_packets() && known != 0 && known != socket;
+  }
+
+  ConnectionIndexByEnds::Found add_connection(const Clue& clue) {
+    const Side side = side_without_packets(clue);
+    const auto index = static_cast<ConnectionIndex>(timeline_.connections.size());
+    Connection connection;
+    connection.sides[side].address = clue.local;
+    connection.sides[other(side)].address = clue.remote;
+    connection.sides[listener].listens = ports_.contains(connection.sides[listener].address.port);
+    connection.began = connection.ended = clue.at;
+    timeline_.connections.push_back(std::move(connection));
+    by_ends_.add(index);
+    return {index, side};
+  }
+
+  [[nodiscard]] Side side_without_packets(const Clue& clue) const {
+    if (openers_.contains(clue.socket)) return opener;
+    if (listeners_.contains(clue.socket)) return listener;
+    if (ports_.contains(clue.local.port)) return listener;
+    if (ports_.contains(clue.remote.port)) return opener;
+    return clue.local.port >= clue.remote.port ? opener : listener;
+  }
+
+  // A connect() that failed may have no local address any more: the packets between its entry and its end tell; without them it
+  // is a connection of which one address is known.
+  void see_lonely_connect(const Call& call) {
+    const auto& entered = timeline_.entered(call);
+    if (entered.name != "connect" || entered.socket == 0 || !entered.remote || entered.remote->port == 0) return;
+    const auto from = timeline_.time_of(call.entered), to = timeline_.end_of(call);
+    auto& ends = ends_[entered.socket];
+    if (std::ranges::any_of(ends, [&](const SocketEnd& end) { return began_within(end.connection, from, to); })) return;
+    for (ConnectionIndex i = 0; i < with_packets_; ++i) {
+      const auto& connection = timeline_.connections[i];
+      if (!same_endpoint(connection.sides[listener].address, *entered.remote) || connection.sides[opener].socket != 0)
+        continue;
+      if (entered.local && entered.local->port != 0 && !same_endpoint(*entered.local, connection.sides[opener].address))
+        continue;
+      if (connection.began < from || connection.began > to) continue;
+      return end_is(entered.socket, connection.began, i);
+    }
+    if (!ends.empty()) return;
+    const auto index = static_cast<ConnectionIndex>(timeline_.connections.size());
+    Connection connection;
+    connection.sides[listener].address = *entered.remote;
+    if (entered.local && entered.local->port != 0) connection.sides[opener].address = *entered.local;
+    connection.began = from, connection.ended = to;
+    timeline_.connections.push_back(std::move(connection));
+    end_is(entered.socket, from, index);
+  }
+
+  [[nodiscard]] bool began_within(ConnectionIndex index, base::WallTime from, base::WallTime to) const {
+    const auto& connection = timeline_.connections[index];
+    if (connection.without_packets()) return true;
+    return connection.began >= from - clocks_differ && connection.began <= to + clocks_differ;
+  }
+
+  void end_is(std::uint64_t socket, base::WallTime since, ConnectionIndex index) {
+    timeline_.connections[index].sides[opener].socket = socket;
+    auto& ends = ends_[socket];
+    ends.push_back({socket, since, index, opener});
+    std::ranges::sort(ends, {}, [](const SocketEnd& end) { return std::pair(end.since, end.connection); });
+  }
+
+  Timeline& timeline_;
+  const recording::Recording& recording_;
+  ConnectionIndexByEnds by_ends_;
+  std::size_t with_packets_;
+  std::set<std::uint64_t> openers_, listeners_;
+  std::set<std::uint16_t> ports_;
+  std::map<std::uint64_t, std::vector<SocketEnd>> ends_;
+};
+
+const std::vector<ConnectionIndex> no_connections;
+
+}  // namespace
+
+ConnectionIndexByEnds::ConnectionIndexByEnds(const Timeline& timeline) : timeline_(timeline) {
+  for (ConnectionIndex i = 0; i < timeline.connections.size(); ++i) add(i);
+}
+
+void ConnectionIndexByEnds::add(ConnectionIndex index) {
+  const auto& sides = timeline_.connections[index].sides;
+  connections_[key(sides[opener].address, sides[listener].address)].push_back(index);
+}
+
+ConnectionIndexByEnds::Ends ConnectionIndexByEnds::key(const SocketAddress& one, const SocketAddress& other) {
+  const auto a = one.unmapped(), b = other.unmapped();
+  return a < b ? Ends{a, b} : Ends{b, a};
+}
+
+const std::vector<ConnectionIndex>& ConnectionIndexByEnds::between(const SocketAddress& one,
+                                                                   const SocketAddress& other) const {
+  const auto found = connections_.find(key(one, other));
+  return found == connections_.end() ? no_connections : found->second;
+}
+
+Side ConnectionIndexByEnds::side_of(ConnectionIndex index, const SocketAddress& local) const {
+  return same_endpoint(timeline_.connections[index].sides[opener].address, local) ? opener : listener;
+}
+
+std::optional<ConnectionIndexByEnds::Found> ConnectionIndexByEnds::latest(const SocketAddress& local,
+                                                                          const SocketAddress& remote,
+                                                                          base::WallTime by) const {
+  const auto& list = between(local, remote);
+  for (auto it = list.rbegin(); it != list.rend(); ++it) {
+    const auto& connection = timeline_.connections[*it];
+    if (connection.without_packets() || connection.began <= by) return Found{*it, side_of(*it, local)};
+  }
+  return std::nullopt;
+}
+
+std::optional<ConnectionIndexByEnds::Found> ConnectionIndexByEnds::first_since(const SocketAddress& local,
+                                                                               const SocketAddress& remote,
+                                                                               base::WallTime since) const {
+  for (const ConnectionIndex i : between(local, remote)) {
+    const auto& connection = timeline_.connections[i];
+    if (!connection.without_packets() && connection.began >= since) return Found{i, side_of(i, local)};
+  }
+  return std::nullopt;
+}
+
+void identify_sockets(Timeline& timeline) { Identifier(timeline).run(); }
+
+}  // namespace tcpwhy::timeline::steps

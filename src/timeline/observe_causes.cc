@@ -1,0 +1,246 @@
+// The kernel's own word on what made a segment leave (SegmentCause), tied to the segment that a tap saw.
+//
+// The probe stands where a segment is handed to the device (net:net_dev_queue), the tap right behind it. A device may cut one segment
+// of the probe's (segmentation offload) into several of the tap's; the same segment may leave again later. So: first what is equal,
+// nearest in time, each used once; then the pieces, which lie within.
+#include <algorithm>
+#include <cstdlib>
+#include <tuple>
+
+#include "timeline/builder.h"
+
+namespace tcpwhy::timeline::steps {
+namespace {
+
+using namespace std::chrono_literals;
+using recording::SegmentCause;
+
+// A queueing discipline may hold a segment between probe and tap; a retransmission comes 200 ms later (TCP_RTO_MIN), a tail loss
+// probe is another sighting by itself.
+constexpr base::Duration farthest = 150ms;
+// Above this many equal segments (a storm of equal ACKs) they are paired in order of time instead of by distance.
+constexpr std::size_t pairs_compared = 4096;
+
+struct Direction {
+  wire::SocketAddress from, to;
+  auto operator<=>(const Direction&) const = default;
+};
+
+// What the probe's and the tap's view of one segment have in common.
+struct Likeness {
+  Direction direction;
+  std::uint32_t seq, ack, length;
+  bool syn, fin, rst;
+  auto operator<=>(const Likeness&) const = default;
+};
+
+Likeness likeness(const wire::TcpSegment& tcp) {
+  return {{tcp.source.unmapped(), tcp.destination.unmapped()},
+          tcp.seq.value,
+          tcp.flags.ack() ? tcp.ack.value : 0,
+          tcp.payload_length,
+          tcp.flags.syn(),
+          tcp.flags.fin(),
+          tcp.flags.rst()};
+}
+
+Likeness likeness(const SegmentCause& cause) {
+  const auto has = [&](char flag) { return cause.flags.find(flag) != std::string::npos; };
+  return {{cause.local->unmapped(), cause.remote->unmapped()},
+          cause.seq,
+          has('.') ? cause.ack : 0,
+          cause.length,
+          has('S'),
+          has('F'),
+          has('R')};
+}
+
+class Observer {
+ public:
+  explicit Observer(Timeline& timeline) : timeline_(timeline), told_(timeline.segments.size(), false) {
+    for (const Call& call : timeline.calls) call_entered_[call.number] = call.entered;
+  }
+
+  void run() {
+    tie_those_that_name_their_packet();
+    if (waiting_.empty()) return;
+    tie_equal_ones();
+    tie_pieces();
+    for (const EventId id : waiting_) timeline_.unmatched_causes.push_back(id);
+  }
+
+ private:
+  void tie_those_that_name_their_packet() {
+    std::map<EventId, SegmentIndex> departures;
+    for (const EventId id : timeline_.all<SegmentCause>()) {
+      const auto& cause = timeline_.get<SegmentCause>(id);
+      if (!cause.packet.valid()) {
+        if (cause.local && cause.remote) waiting_.push_back(id);
+        continue;
+      }
+      if (departures.empty())
+        for (SegmentIndex s = 0; s < timeline_.segments.size(); ++s) departures[timeline_.segments[s].departed] = s;
+      const auto found = departures.find(cause.packet);
+      if (found != departures.end()) tell(found->second, id);
+    }
+  }
+
+  void tie_equal_ones() {
+    std::map<Likeness, std::vector<SegmentIndex>> seen;
+    for (SegmentIndex s = 0; s < timeline_.segments.size(); ++s)
+      if (!told_[s]) seen[likeness(timeline_.segments[s].tcp)].push_back(s);
+    std::map<Likeness, std::vector<EventId>> said;
+    for (const EventId id : waiting_) said[likeness(timeline_.get<SegmentCause>(id))].push_back(id);
+    for (const auto& [alike, causes] : said) {
+      const auto found = seen.find(alike);
+      if (found != seen.end()) pair_up(found->second, causes);
+    }
+    forget_used();
+  }
+
+  void pair_up(const std::vector<SegmentIndex>& segments, const std::vector<EventId>& causes) {
+    if (segments.size() * causes.size() > pairs_compared) return pair_in_order(segments, causes);
+    std::vector<std::tuple<base::Duration, SegmentIndex, EventId>> pairs;
+    for (const SegmentIndex s : segments)
+      for (const EventId id : causes)
+        if (const auto apart = apart_from(s, id); apart <= farthest) pairs.emplace_back(apart, s, id);
+    std::ranges::sort(pairs);
+    for (const auto& [_, segment, id] : pairs)
+      if (!told_[segment] && !used_.contains(id)) tell(segment, id);
+  }
+
+  void pair_in_order(const std::vector<SegmentIndex>& segments, const std::vector<EventId>& causes) {
+    auto cause = causes.begin();
+    for (const SegmentIndex s : segments) {
+      while (cause != causes.end() && timeline_.time_of(*cause) + farthest < departed(s)) ++cause;
+      if (cause == causes.end()) return;
+      if (apart_from(s, *cause) <= farthest) tell(s, *cause++);
+    }
+  }
+
+  // The pieces of a segment that the device cut: the FIN and the PSH stand on the last one only.
+  void tie_pieces() {
+    std::map<Direction, std::vector<SegmentIndex>> seen;
+    for (SegmentIndex s = 0; s < timeline_.segments.size(); ++s)
+      if (!told_[s] && timeline_.segments[s].tcp.payload_length > 0)
+        seen[likeness(timeline_.segments[s].tcp).direction].push_back(s);
+    for (const EventId id : waiting_) {
+      const auto& cause = timeline_.get<SegmentCause>(id);
+      const auto found = seen.find(likeness(cause).direction);
+      if (cause.length == 0 || found == seen.end()) continue;
+      const auto first = std::ranges::lower_bound(found->second, timeline_.time_of(id) - farthest, {},
+                                                  [&](SegmentIndex s) { return departed(s); });
+      for (auto it = first; it != found->second.end() && departed(*it) <= timeline_.time_of(id) + farthest; ++it) {
+        const auto& tcp = timeline_.segments[*it].tcp;
+        const std::uint32_t offset = tcp.seq.value - cause.seq;
+        if (!told_[*it] && offset < cause.length && tcp.payload_length <= cause.length - offset) tell(*it, id);
+      }
+    }
+    forget_used();
+  }
+
+  void forget_used() {
+    std::erase_if(waiting_, [&](EventId id) { return used_.contains(id); });
+  }
+
+  [[nodiscard]] base::WallTime departed(SegmentIndex s) const {
+    return timeline_.time_of(timeline_.segments[s].departed);
+  }
+  [[nodiscard]] base::Duration apart_from(SegmentIndex s, EventId id) const {
+    return std::chrono::abs(departed(s) - timeline_.time_of(id));
+  }
+
+  // --- What the segment's cause becomes --------------------------------------------------------------------------
+
+  void tell(SegmentIndex index, EventId id) {
+    told_[index] = true;
+    used_.insert(id);
+    Segment& segment = timeline_.segments[index];
+    segment.kernel.push_back(id);
+    const auto& kernel = timeline_.get<SegmentCause>(id);
+    const Cause observed = observe(segment, kernel, id);
+    if (contradict(segment.cause, observed)) timeline_.cause_contradictions.push_back({index, id, segment.cause});
+    segment.cause = observed;
+  }
+
+  [[nodiscard]] Cause observe(const Segment& segment, const SegmentCause& kernel, EventId id) const {
+    Cause cause;
+    cause.trigger = trigger_named(kernel.trigger);
+    cause.timer = timer_of_kernel_cause(kernel.name);
+    // A kernel that says "unknown" says nothing: what was derived stays.
+    if (cause.trigger == Trigger::unknown) {
+      cause = segment.cause;
+      cause.kernel = id;
+      cause.kernel_name = kernel.name;
+      return cause;
+    }
+    cause.grade = Grade::observed;
+    cause.rule = "kernel";
+    cause.kernel = id;
+    cause.kernel_name = kernel.name;
+    cause.evidence = segment.cause.evidence;
+    cause.by = by(segment, kernel, cause);
+    return cause;
+  }
+
+  [[nodiscard]] std::optional<EventId> by(const Segment& segment, const SegmentCause& kernel,
+                                          const Cause& cause) const {
+    if (kernel.by && kernel.by->value < timeline_.recording->events.size()) return kernel.by;
+    const auto& derived = segment.cause;
+    const bool same_kind = derived.trigger == cause.trigger && derived.timer == cause.timer;
+    switch (cause.trigger) {
+      case Trigger::call: {
+        if (kernel.call)
+          if (const auto found = call_entered_.find(*kernel.call); found != call_entered_.end()) return found->second;
+        return same_kind ? derived.by : std::nullopt;
+      }
+      case Trigger::segment: return same_kind ? derived.by : last_arrival_before(segment);
+      case Trigger::process_end: return same_kind ? derived.by : end_of_owner(segment);
+      case Trigger::timer: return same_kind ? derived.by : std::nullopt;
+      case Trigger::unknown: break;
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<EventId> last_arrival_before(const Segment& segment) const {
+    const auto& list = timeline_.connections[segment.connection].segments;
+    const auto self = static_cast<SegmentIndex>(&segment - timeline_.segments.data());
+    for (auto it = std::ranges::lower_bound(list, self); it != list.begin();) {
+      const Segment& before = timeline_.segments[*--it];
+      if (before.from != segment.from && before.arrived && *before.arrived < segment.departed) return before.arrived;
+    }
+    return std::nullopt;
+  }
+
+  // Its process's end is told when it is over: at or after the segment.
+  [[nodiscard]] std::optional<EventId> end_of_owner(const Segment& segment) const {
+    const auto& actors = timeline_.connections[segment.connection].sides[segment.from].actors;
+    const auto& ends = timeline_.all<recording::ProcessEnded>();
+    const auto first = std::ranges::lower_bound(ends, timeline_.time_of(segment.departed), {},
+                                                [&](EventId id) { return timeline_.time_of(id); });
+    for (auto it = first; it != ends.end(); ++it)
+      if (std::ranges::find(actors, timeline_.event(*it).actor) != actors.end()) return *it;
+    return std::nullopt;
+  }
+
+  // What was only assumed, or not known, cannot be contradicted. Both say which call: it must be the same.
+  [[nodiscard]] static bool contradict(const Cause& derived, const Cause& observed) {
+    if (derived.trigger == Trigger::unknown || derived.grade == Grade::assumed) return false;
+    if (observed.grade != Grade::observed) return false;
+    if (derived.trigger != observed.trigger) return true;
+    if (derived.trigger == Trigger::timer) return derived.timer != observed.timer;
+    return derived.trigger == Trigger::call && derived.by && observed.by && *derived.by != *observed.by;
+  }
+
+  Timeline& timeline_;
+  std::vector<bool> told_;
+  std::vector<EventId> waiting_;
+  std::set<EventId> used_;
+  std::map<std::uint32_t, EventId> call_entered_;
+};
+
+}  // namespace
+
+void observe_causes(Timeline& timeline) { Observer(timeline).run(); }
+
+}  // namespace tcpwhy::timeline::steps
