@@ -203,6 +203,11 @@ bool Agent::take_done(std::size_t thread) {
   return ::recv(channel(thread), &done, 1, MSG_DONTWAIT) == 1;
 }
 
+bool Agent::channel_closed(std::size_t thread) const {
+  char done = 0;
+  return ::recv(channel(thread), &done, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+}
+
 bool Agent::sleeps(std::size_t thread) const {
   const std::int32_t pid = page_->host_pid.load(), tid = page_->threads[thread].host_tid.load();
   const base::UniqueFd file(::open(fmt::format("/proc/{}/task/{}/stat", pid, tid).c_str(), O_RDONLY | O_CLOEXEC));

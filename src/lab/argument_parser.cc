@@ -1,5 +1,7 @@
 // Arguments of calls and what is expected of them, read by the rows of the call table.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 
@@ -68,6 +70,11 @@ class ArgumentParser {
       case ParameterKind::option_values: return read_option_values();
       case ParameterKind::signal: return read_signal();
       case ParameterKind::disposition: return read_disposition();
+      case ParameterKind::file_flags: return read_file_flags();
+      case ParameterKind::mask_change: return read_mask_change();
+      case ParameterKind::resource: return read_resource();
+      case ParameterKind::passed_descriptor: return read_passed_descriptor();
+      case ParameterKind::words: return read_words();
     }
     return {};
   }
@@ -88,6 +95,11 @@ class ArgumentParser {
       case ParameterKind::option_values: return "the option's value";
       case ParameterKind::signal: return "a signal such as SIGPIPE";
       case ParameterKind::disposition: return "ignore, handle or default";
+      case ParameterKind::file_flags: return "O_NONBLOCK, or 0 to wait again";
+      case ParameterKind::mask_change: return "block or unblock";
+      case ParameterKind::resource: return "RLIMIT_NOFILE";
+      case ParameterKind::passed_descriptor: return "the descriptor to pass";
+      case ParameterKind::words: return "a program and its arguments (\"sleep\", \"1\")";
     }
     return {};
   }
@@ -121,6 +133,11 @@ class ArgumentParser {
     if (token.kind != Token::Kind::word) return cursor_.expected(describe_parameter(ParameterKind::peer));
     const std::size_t colon = token.text.find(':');
     spec_.peer.end = token.text.substr(0, colon);
+    if (spec_.peer.end == unspecified_peer) {
+      if (row_.id != CallId::connect) return cursor_.expected("the end to send to (server, server:9999)");
+      cursor_.next();
+      return {};
+    }
     if (!is_end_name(spec_.peer.end)) return cursor_.expected(describe_parameter(ParameterKind::peer));
     if (colon != std::string::npos) {
       const auto port = parse_number(std::string_view(token.text).substr(colon + 1));
@@ -190,6 +207,7 @@ class ArgumentParser {
 
   Parsed<void> read_option_values() {
     const SocketOption& option = socket_options()[spec_.option];
+    if (option.value == OptionValue::key) return read_key();
     const std::size_t wanted = option.value == OptionValue::linger ? 2 : 1;
     for (std::size_t i = 0; i < wanted; ++i) {
       if (i > 0 && !style_.typed && !cursor_.take(","))
@@ -216,6 +234,55 @@ class ArgumentParser {
     if (!found) return cursor_.expected(describe_parameter(ParameterKind::disposition));
     spec_.disposition = static_cast<Disposition>(*found);
     cursor_.next();
+    return {};
+  }
+
+  // END, "KEY": with whom, and what signs.
+  Parsed<void> read_key() {
+    if (const auto read = read_peer(); !read) return read;
+    if (!style_.typed && !cursor_.take(",")) return cursor_.expected("a comma and the key");
+    return read_payload();
+  }
+
+  Parsed<void> read_file_flags() {
+    if (cursor_.peek().is("O_NONBLOCK"))
+      spec_.flags = O_NONBLOCK;
+    else if (!cursor_.peek().is("0"))
+      return cursor_.expected(describe_parameter(ParameterKind::file_flags));
+    cursor_.next();
+    return {};
+  }
+
+  Parsed<void> read_mask_change() {
+    static constexpr NamedNumber words[] = {{"SIG_BLOCK", SIG_BLOCK}, {"SIG_UNBLOCK", SIG_UNBLOCK}};
+    const auto found = find_named(words, cursor_.peek().text, "SIG_");
+    if (!found) return cursor_.expected(describe_parameter(ParameterKind::mask_change));
+    spec_.flags = *found;
+    cursor_.next();
+    return {};
+  }
+
+  Parsed<void> read_resource() {
+    if (!cursor_.take("RLIMIT_NOFILE")) return cursor_.expected(describe_parameter(ParameterKind::resource));
+    return {};
+  }
+
+  Parsed<void> read_passed_descriptor() {
+    const Token& token = cursor_.peek();
+    if (token.kind != Token::Kind::word || !style_.is_descriptor || !style_.is_descriptor(token.text))
+      return cursor_.expected(describe_parameter(ParameterKind::passed_descriptor));
+    spec_.passed = cursor_.next().text;
+    return {};
+  }
+
+  // A program and its arguments. No word holds a NUL: it ends them.
+  Parsed<void> read_words() {
+    do {
+      const Token& token = cursor_.peek();
+      if (token.kind != Token::Kind::text || token.text.empty() || token.text.find('\0') != std::string::npos)
+        return cursor_.expected(describe_parameter(ParameterKind::words));
+      spec_.payload.bytes += cursor_.next().text + '\0';
+    } while (style_.typed ? cursor_.peek().kind == Token::Kind::text : cursor_.take(","));
     return {};
   }
 

@@ -24,6 +24,7 @@ struct ReadyCall {
   CallId id = CallId::socket;
   std::int32_t fd = -1;         // the descriptor it acts on
   std::int32_t fd_from = -1;    // >= 0: the one that this earlier call of the same batch made
+  std::int32_t passed_fd = -1;  // send_fd
   bool needs_previous = false;  // left out if the call before it failed (connect() after socket())
   std::uint64_t size = 0;
   std::int32_t flags = 0;
@@ -32,7 +33,7 @@ struct ReadyCall {
   std::uint16_t option = 0;
   std::int32_t values[2] = {0, 0};
   Disposition disposition = Disposition::default_action;
-  sockaddr_storage address{};  // bind, connect
+  sockaddr_storage address{};  // bind, connect, sendto, TCP_MD5SIG
   socklen_t address_length = 0;
   std::uint32_t payload_offset = 0, payload_length = 0, payload_repeat = 0;  // of the batch's bytes
 };
@@ -49,8 +50,8 @@ struct CallSlot {
   std::int32_t fd = -1;  // the descriptor it acted on
   std::int32_t new_fd = -1;
   bool skipped = false;           // needs_previous, and that one failed
-  std::int64_t value = 0;         // poll: revents; getsockopt: the value
-  std::int64_t second_value = 0;  // getsockopt(SO_LINGER): l_linger
+  std::int64_t value = 0;         // poll: revents; getsockopt: the value; sigtimedwait: si_code
+  std::int64_t second_value = 0;  // getsockopt(SO_LINGER): l_linger; socketpair: the second descriptor
   std::uint64_t cookie = 0;       // SO_COOKIE of the socket made or acted on
   sockaddr_storage local{}, remote{};
   socklen_t local_length = 0, remote_length = 0;
@@ -93,6 +94,11 @@ enum class ParameterKind : std::uint8_t {
   option_values,
   signal,
   disposition,
+  file_flags,
+  mask_change,
+  resource,
+  passed_descriptor,
+  words,
 };
 
 struct Parameter {
@@ -130,6 +136,7 @@ void reset_signals();
 struct Resolved {
   std::int32_t fd = -1;                        // of the descriptor that the call names
   std::int32_t fd_from = -1;                   // or: made by this earlier call of the batch
+  std::int32_t passed_fd = -1;                 // send_fd
   std::optional<wire::SocketAddress> address;  // bind, listen: the local one; connect: the peer's
   int family = AF_INET;
   bool on_existing_socket = false;  // listen, connect: the descriptor was named, no socket() is made

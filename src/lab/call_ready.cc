@@ -19,6 +19,7 @@ ReadyCall ready(const CallSpec& spec, const Resolved& resolved) {
   call.id = spec.id;
   call.fd = resolved.fd;
   call.fd_from = resolved.fd_from;
+  call.passed_fd = resolved.passed_fd;
   call.size = spec.size;
   call.flags = spec.flags;
   call.number = spec.number;
@@ -28,6 +29,10 @@ ReadyCall ready(const CallSpec& spec, const Resolved& resolved) {
   for (std::size_t i = 0; i < std::min<std::size_t>(spec.values.size(), std::size(call.values)); ++i)
     call.values[i] = spec.values[i];
   if (resolved.address) call.address = to_sockaddr(*resolved.address, call.address_length);
+  if (spec.peer.end == unspecified_peer) {
+    call.address.ss_family = AF_UNSPEC;
+    call.address_length = sizeof(sockaddr_in);
+  }
   return call;
 }
 
@@ -68,7 +73,7 @@ void append_ready(std::vector<ReadyCall>& batch, std::string& payload, const Cal
   }
   ReadyCall& last = batch.back();
   if (last.id == CallId::listen && last.number <= 0) last.number = default_backlog;
-  if (last.id == CallId::send || last.id == CallId::write) {
+  if (!spec.payload.bytes.empty()) {
     last.payload_offset = static_cast<std::uint32_t>(payload.size());
     last.payload_length = static_cast<std::uint32_t>(spec.payload.bytes.size());
     last.payload_repeat = spec.payload.repeat;

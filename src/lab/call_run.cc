@@ -1,5 +1,7 @@
 #include "lab/call_run.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -17,12 +19,6 @@
 namespace tcpwhy::lab {
 namespace {
 
-std::int64_t now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
-}
-
 SignalLog* signal_log = nullptr;
 
 // Async-signal-safe: one clock_gettime and stores.
@@ -34,22 +30,27 @@ void on_signal(int signal) {
   signal_log->slots[index].at_ns.store(now_ns());
 }
 
+void keep(CallSlot& slot, const std::vector<char>& received) {
+  if (slot.result <= 0) return;
+  slot.data_length = static_cast<std::uint32_t>(
+      std::min<std::size_t>({CallSlot::kept_bytes, received.size(), static_cast<std::size_t>(slot.result)}));
+  std::memcpy(slot.data, received.data(), slot.data_length);
+}
+
+}  // namespace
+
+std::int64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
 void finish(CallSlot& slot, std::int64_t result, int error, std::int64_t returned_ns) {
   slot.result = result;
   slot.error = result < 0 ? error : 0;
   slot.returned_ns.store(returned_ns, std::memory_order_release);
 }
 
-// Stamps, makes the call, stamps.
-template <class SystemCall>
-void stamped(CallSlot& slot, SystemCall&& system_call) {
-  slot.entered_ns.store(now_ns(), std::memory_order_release);
-  const std::int64_t result = system_call();
-  const int error = errno;
-  finish(slot, result, error, now_ns());
-}
-
-// Asked after the call has returned, so that it costs the call nothing.
 void note_socket(CallSlot& slot, int fd) {
   if (fd < 0) return;
   socklen_t length = sizeof slot.cookie;
@@ -66,13 +67,6 @@ void note_made(CallSlot& slot) {
   note_socket(slot, slot.new_fd);
 }
 
-void keep(CallSlot& slot, const std::vector<char>& received) {
-  if (slot.result <= 0) return;
-  slot.data_length = static_cast<std::uint32_t>(
-      std::min<std::size_t>({CallSlot::kept_bytes, received.size(), static_cast<std::size_t>(slot.result)}));
-  std::memcpy(slot.data, received.data(), slot.data_length);
-}
-
 std::string payload_of(const ReadyCall& call, const CallContext& context) {
   TCPWHY_CHECK(std::size_t{call.payload_offset} + call.payload_length <= context.payload.size());
   const std::string_view once = context.payload.substr(call.payload_offset, call.payload_length);
@@ -83,8 +77,6 @@ std::string payload_of(const ReadyCall& call, const CallContext& context) {
 }
 
 const sockaddr* address_of(const ReadyCall& call) { return reinterpret_cast<const sockaddr*>(&call.address); }
-
-}  // namespace
 
 void set_signal_log(SignalLog* log) { signal_log = log; }
 
@@ -155,11 +147,20 @@ void run_close(const ReadyCall& call, const CallContext&, CallSlot& slot) {
   stamped(slot, [&] { return ::close(call.fd); });
 }
 
-void run_setsockopt(const ReadyCall& call, const CallContext&, CallSlot& slot) {
+void run_setsockopt(const ReadyCall& call, const CallContext& context, CallSlot& slot) {
   const SocketOption& option = socket_options()[call.option];
   linger both{call.values[0], call.values[1]};
-  const void* value = option.value == OptionValue::linger ? static_cast<const void*>(&both) : &call.values[0];
-  const socklen_t length = option.value == OptionValue::linger ? sizeof both : sizeof(int);
+  tcp_md5sig signature{};
+  const void* value = &call.values[0];
+  socklen_t length = sizeof(int);
+  if (option.value == OptionValue::linger) value = &both, length = sizeof both;
+  if (option.value == OptionValue::key) {
+    const std::string key = payload_of(call, context);
+    std::memcpy(&signature.tcpm_addr, &call.address, sizeof call.address);
+    signature.tcpm_keylen = static_cast<std::uint16_t>(std::min<std::size_t>(key.size(), TCP_MD5SIG_MAXKEYLEN));
+    std::memcpy(signature.tcpm_key, key.data(), signature.tcpm_keylen);
+    value = &signature, length = sizeof signature;
+  }
   stamped(slot, [&] { return ::setsockopt(call.fd, option.level, option.number, value, length); });
 }
 

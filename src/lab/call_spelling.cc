@@ -22,18 +22,6 @@ std::string_view family_word(int family) {
   return family == AF_UNSPEC ? "AF_UNSPEC" : "AF_?";
 }
 
-// As much of the payload as strace would look at, put together.
-std::string quoted_payload(const ReadyCall& call, std::string_view payload) {
-  constexpr std::size_t looked_at = 64;
-  const std::string_view once =
-      payload.substr(std::min<std::size_t>(call.payload_offset, payload.size()), call.payload_length);
-  std::string start;
-  for (std::uint32_t i = 0; i < call.payload_repeat && start.size() < looked_at && !once.empty(); ++i) start += once;
-  return base::quote(start);
-}
-
-std::uint64_t payload_size(const ReadyCall& call) { return std::uint64_t{call.payload_length} * call.payload_repeat; }
-
 std::string shutdown_word(int how) {
   for (const NamedNumber& row : shutdown_ways())
     if (row.value == how) return std::string(row.name);
@@ -50,6 +38,18 @@ std::string_view disposition_word(Disposition disposition) {
 }
 
 }  // namespace
+
+// As much of the payload as strace would look at, put together.
+std::string quoted_payload(const ReadyCall& call, std::string_view payload) {
+  constexpr std::size_t looked_at = 64;
+  const std::string_view once =
+      payload.substr(std::min<std::size_t>(call.payload_offset, payload.size()), call.payload_length);
+  std::string start;
+  for (std::uint32_t i = 0; i < call.payload_repeat && start.size() < looked_at && !once.empty(); ++i) start += once;
+  return base::quote(start);
+}
+
+std::uint64_t payload_size(const ReadyCall& call) { return std::uint64_t{call.payload_length} * call.payload_repeat; }
 
 std::string spell_sockaddr(const sockaddr_storage& address, socklen_t length) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -108,8 +108,11 @@ std::string spell_shutdown(const ReadyCall& call, std::string_view) {
   return fmt::format("{}, {}", call.fd, shutdown_word(call.number));
 }
 
-std::string spell_setsockopt(const ReadyCall& call, std::string_view) {
+std::string spell_setsockopt(const ReadyCall& call, std::string_view payload) {
   const SocketOption& option = socket_options()[call.option];
+  if (option.value == OptionValue::key)
+    return fmt::format("{}, {}, {}, {{tcpm_addr={}, tcpm_key={}}}, 216", call.fd, option.level_name, option.name,
+                       spell_sockaddr(call.address, call.address_length), quoted_payload(call, payload));
   if (option.value == OptionValue::linger)
     return fmt::format("{}, {}, {}, {{l_onoff={}, l_linger={}}}, 8", call.fd, option.level_name, option.name,
                        call.values[0], call.values[1]);

@@ -24,6 +24,15 @@ constexpr Parameter takes_option_values[] = {{descriptor, true}, {option}, {opti
 constexpr Parameter takes_timeout[] = {{descriptor, true}, {timeout, true}};
 constexpr Parameter takes_status[] = {{status, true}};
 constexpr Parameter takes_signal[] = {{signal}};
+constexpr Parameter takes_payload_flags_peer[] = {{descriptor, true}, {payload}, {message_flags}, {peer}};
+constexpr Parameter takes_whole_size[] = {{descriptor, true}, {size}};
+constexpr Parameter takes_file_flags[] = {{descriptor, true}, {file_flags}};
+constexpr Parameter takes_milliseconds[] = {{timeout}};
+constexpr Parameter takes_mask_change[] = {{mask_change}, {signal}};
+constexpr Parameter takes_limit[] = {{resource}, {size}};
+constexpr Parameter takes_two_descriptors[] = {{descriptor}, {passed_descriptor, true}};
+constexpr Parameter takes_named_descriptor[] = {{descriptor}};
+constexpr Parameter takes_words[] = {{words}};
 constexpr Parameter takes_signal_disposition[] = {{signal}, {disposition}};
 constexpr std::span<const Parameter> takes_nothing = {};
 
@@ -63,8 +72,40 @@ constexpr auto rows = std::to_array<CallRow>({
      spell_nothing, nothing},
     {CallId::dup, "dup", "dup", "dup([FD])", "a second descriptor for the same socket", takes_descriptor, run_dup,
      spell_fd, nothing},
-    {CallId::exec, "exec", "execve", "exec PROGRAM ARGUMENTS", "a real program at this end", takes_nothing, nullptr,
-     nullptr, nullptr, "putting a real program at an end is not supported yet"},
+    {CallId::exec, "exec", "execve", "exec(\"PROGRAM\" [, \"ARGUMENT\"...])",
+     "the process becomes a real program, which inherits the descriptors", takes_words, run_exec, spell_exec, nothing},
+    {CallId::sendto, "sendto", "sendto", "sendto([FD,] \"BYTES\", FLAGS, END[:PORT])",
+     "with MSG_FASTOPEN connect and send in one", takes_payload_flags_peer, run_sendto, spell_sendto, nothing},
+    {CallId::sendmsg, "sendmsg", "sendmsg", "sendmsg([FD,] \"BYTES\" [, FLAGS])", "", takes_payload_flags, run_sendmsg,
+     spell_sendmsg, nothing},
+    {CallId::writev, "writev", "writev", "writev([FD,] \"BYTES\")", "in two pieces", takes_payload, run_writev,
+     spell_writev, nothing},
+    {CallId::sendfile, "sendfile", "sendfile", "sendfile([FD,] SIZE)", "so many bytes of a file", takes_whole_size,
+     run_sendfile, spell_sendfile, nothing},
+    {CallId::splice, "splice", "splice", "splice([FD,] SIZE)", "so many bytes (65536 at most) out of a pipe",
+     takes_whole_size, run_splice, spell_splice, nothing},
+    {CallId::fcntl, "fcntl", "fcntl", "fcntl([FD,] O_NONBLOCK|0)", "a socket that never waits, or waits again",
+     takes_file_flags, run_fcntl, spell_fcntl, nothing},
+    {CallId::getpeername, "getpeername", "getpeername", "getpeername([FD])", "", takes_descriptor, run_getpeername,
+     spell_accept, back_remote},
+    {CallId::getsockname, "getsockname", "getsockname", "getsockname([FD])", "", takes_descriptor, run_getsockname,
+     spell_accept, back_local},
+    {CallId::setitimer, "setitimer", "setitimer", "setitimer(MILLISECONDS)", "SIGALRM to the process itself, once",
+     takes_milliseconds, run_setitimer, spell_setitimer, nothing},
+    {CallId::sigprocmask, "sigprocmask", "rt_sigprocmask", "sigprocmask(block|unblock, SIGNAL)",
+     "of the thread that makes the call", takes_mask_change, run_sigprocmask, spell_sigprocmask, nothing},
+    {CallId::sigtimedwait, "sigtimedwait", "rt_sigtimedwait", "sigtimedwait(SIGNAL)",
+     "takes a pending signal; its number, or -1 EAGAIN at once", takes_signal, run_sigtimedwait, spell_sigtimedwait,
+     nothing},
+    {CallId::setrlimit, "setrlimit", "prlimit64", "setrlimit(RLIMIT_NOFILE, NUMBER)",
+     "below which number descriptors are given out", takes_limit, run_setrlimit, spell_setrlimit, nothing},
+    {CallId::socketpair, "socketpair", "socketpair", "NAME = socketpair()",
+     "two Unix sockets, NAME and NAME-peer, to pass descriptors through", takes_nothing, run_socketpair,
+     spell_socketpair, back_pair},
+    {CallId::send_fd, "send_fd", "sendmsg", "send_fd(SOCKET [, FD])", "passes a descriptor through a Unix socket",
+     takes_two_descriptors, run_send_fd, spell_send_fd, nothing},
+    {CallId::recv_fd, "recv_fd", "recvmsg", "[NAME =] recv_fd(SOCKET)", "takes it out", takes_named_descriptor,
+     run_recv_fd, spell_accept, back_passed},
 });
 
 }  // namespace

@@ -119,8 +119,11 @@ Resolved Cast::resolve(Process& process, const CallSpec& spec,
   resolved.family = family_ == Family::v4 ? AF_INET : AF_INET6;
   if (spec.id == CallId::listen || spec.id == CallId::bind)
     resolved.address = local_address(spec.port.value_or(default_port));
-  if (spec.id == CallId::connect) resolved.address = address_of_peer(spec.peer);
-  resolved.on_existing_socket = !spec.descriptor.empty();
+  const bool unspecified = spec.peer.end == unspecified_peer;
+  if (!spec.peer.end.empty() && !unspecified) resolved.address = address_of_peer(spec.peer);
+  resolved.on_existing_socket = !spec.descriptor.empty() || unspecified;
+  if (const auto passed = process.variables.find(spec.passed); passed != process.variables.end())
+    resolved.passed_fd = passed->second.fd;
 
   const std::string variable = !spec.descriptor.empty() ? spec.descriptor : spec.id == CallId::accept ? "listener" : "";
   if (const auto made = made_here.find(variable); made != made_here.end()) {
@@ -133,6 +136,8 @@ Resolved Cast::resolve(Process& process, const CallSpec& spec,
 
 base::Status Cast::begin(const CallStep& step, std::uint32_t line) {
   Process& owner = process(step.who);
+  if (owner.became_program)
+    return base::fail(base::ErrorKind::usage, fmt::format("line {}: {} runs another program now", line, owner.name));
   Thread& runner = thread(step.who);
   Batch batch;
   batch.step = &step;
@@ -146,7 +151,7 @@ base::Status Cast::begin(const CallStep& step, std::uint32_t line) {
     if (spec.id == CallId::fork) batch.calls.back().number = child_number(expected.variable);
     if (spec.id == CallId::listen && !resolve(owner, spec, {}).on_existing_socket) made_here["listener"] = first;
     const bool makes_connection = spec.id == CallId::accept || spec.id == CallId::socket ||
-                                  (spec.id == CallId::connect && spec.descriptor.empty());
+                                  (spec.id == CallId::connect && !resolve(owner, spec, {}).on_existing_socket);
     if (makes_connection) made_here[""] = first;
     if (!expected.variable.empty() && spec.id != CallId::fork) made_here[expected.variable] = first;
     note_ports(owner.name, spec);
@@ -175,7 +180,8 @@ void Cast::note_ports(const std::string& end, const CallSpec& spec) {
   if (spec.id == CallId::listen || spec.id == CallId::bind) {
     const std::uint16_t port = spec.port.value_or(default_port);
     if (spec.descriptor.empty() || spec.id == CallId::bind) listening_[end] = port, ports_[port] = root;
-  } else if (spec.id == CallId::connect) {
+  } else if (spec.id == CallId::connect || spec.id == CallId::sendto) {
+    if (spec.peer.end == unspecified_peer) return;
     ports_.try_emplace(address_of_peer(spec.peer).port, root_of(spec.peer.end));
   }
 }
@@ -188,6 +194,7 @@ std::vector<int> Cast::fds() const {
   for (const auto& process : processes_) {
     if (!process->agent->running()) continue;
     fds.push_back(process->agent->pidfd());
+    if (process->became_program) continue;
     for (std::size_t i = 0; i < process->threads.size(); ++i) fds.push_back(process->agent->channel(i));
   }
   return fds;

@@ -96,6 +96,7 @@ class Cast {
   [[nodiscard]] LinkEnd link_end(const std::string& end) const;
   [[nodiscard]] std::string root_of(std::string end) const;
 
+  static void note_exec(Process& process, const Thread& thread, std::size_t index);
   bool collect_calls(Process& process, Thread& thread, bool process_ended);
   void enter(Process& process, Thread& thread, std::size_t index);
   void leave(Process& process, Thread& thread, std::size_t index);

@@ -37,7 +37,8 @@ base::Result<bool> Cast::collect() {
     for (std::size_t i = 0; i < process.threads.size(); ++i) {
       Thread& thread = process.threads[i];
       if (!thread.batch || thread.batch->done) continue;
-      const bool done = process.agent->running() && process.agent->take_done(i);
+      note_exec(process, thread, i);
+      const bool done = process.became_program || (process.agent->running() && process.agent->take_done(i));
       anything |= collect_calls(process, thread, ended.has_value());
       anything |= done;
       thread.batch->done = done || ended;
@@ -103,10 +104,20 @@ void Cast::enter(Process& process, Thread& thread, std::size_t index) {
     entered.local = known->second.local;
     entered.remote = known->second.remote;
   }
-  if (call.id == CallId::connect) entered.remote = unmapped(call.address, call.address_length);
-  if (call.id == CallId::send || call.id == CallId::write)
-    entered.byte_count = std::uint64_t{call.payload_length} * call.payload_repeat;
-  if (call.id == CallId::recv || call.id == CallId::read) entered.byte_count = call.size;
+  if (call.id == CallId::connect || call.id == CallId::sendto)
+    entered.remote = unmapped(call.address, call.address_length);
+  switch (call.id) {
+    case CallId::send:
+    case CallId::sendto:
+    case CallId::sendmsg:
+    case CallId::write:
+    case CallId::writev: entered.byte_count = std::uint64_t{call.payload_length} * call.payload_repeat; break;
+    case CallId::recv:
+    case CallId::read:
+    case CallId::sendfile:
+    case CallId::splice: entered.byte_count = call.size; break;
+    default: break;
+  }
   recording_.events.push_back({progress.entered_at, thread.actor, std::move(entered)});
 }
 
@@ -149,6 +160,12 @@ void Cast::learn(Process& process, const ReadyCall& call, const CallSlot& slot, 
     if (slot.result == 0) process.descriptors.erase(call.fd);
     return;
   }
+  if (call.id == CallId::socketpair && slot.result == 0) {
+    process.variables[expected.variable] = {slot.new_fd, {}};
+    process.variables[expected.variable + std::string(peer_suffix)] = {static_cast<std::int32_t>(slot.second_value),
+                                                                       {}};
+    return;
+  }
   if (call.id == CallId::fork && slot.result > 0) {
     if (const auto adopted = adopt_child(expected.variable, process, static_cast<pid_t>(slot.result)); !adopted) return;
   }
@@ -159,7 +176,12 @@ void Cast::learn(Process& process, const ReadyCall& call, const CallSlot& slot, 
     if (slot.remote_length > 0) info.remote = unmapped(slot.remote, slot.remote_length);
     for (auto& [name, named] : process.variables)
       if (named.fd == subject) named.socket = info;
-    const bool connects = call.id == CallId::connect || call.id == CallId::accept;
+    const bool connects = call.id == CallId::connect || call.id == CallId::accept || call.id == CallId::sendto;
+    // listen() without bind(): the kernel has chosen the port.
+    if (call.id == CallId::listen && slot.result == 0 && info.local && info.local->port != 0) {
+      listening_[process.name] = info.local->port;
+      ports_[info.local->port] = root_of(process.name);
+    }
     if (info.local && info.local->port != 0 && connects) ports_.try_emplace(info.local->port, root_of(process.name));
   }
   const bool made = slot.new_fd >= 0;
@@ -167,6 +189,19 @@ void Cast::learn(Process& process, const ReadyCall& call, const CallSlot& slot, 
     process.variables[expected.call.id == CallId::listen ? "listener" : ""] = {subject, process.descriptors[subject]};
   const bool names = !expected.variable.empty() && expected.call.id != CallId::fork && (made || last);
   if (names && subject >= 0) process.variables[expected.variable] = {subject, process.descriptors[subject]};
+}
+
+// A process that becomes another program closes its channel and keeps running: that is the exec's return. The time is
+// that of our noticing.
+void Cast::note_exec(Process& process, const Thread& thread, std::size_t index) {
+  const Batch& batch = *thread.batch;
+  if (batch.calls.back().id != CallId::exec || !process.agent->channel_closed(index)) return;
+  CallSlot& slot = process.agent->page().threads[index].calls[batch.calls.size() - 1];
+  if (slot.entered_ns.load(std::memory_order_acquire) == 0 || slot.complete.load() != 0) return;
+  slot.result = 0;
+  slot.returned_ns.store(base::to_ns(base::wall_now()));
+  slot.complete.store(1, std::memory_order_release);
+  process.became_program = true;
 }
 
 base::Status Cast::adopt_child(const std::string& name, const Process& parent, pid_t pid) {

@@ -26,6 +26,7 @@ struct Cast::Process {
   std::optional<Agent> agent;
   std::vector<Thread> threads;
   bool started = false;
+  bool became_program = false;                       // by exec(): nobody takes calls any more
   std::map<std::int32_t, SocketInfo> descriptors;    // open ones
   std::map<std::string, NamedDescriptor> variables;  // "": the latest connection; "listener"
   std::uint32_t signals_taken = 0;

@@ -116,18 +116,19 @@ class Conductor {
       settings["delay server > client"] = fmt::format("{} ms", base::to_ms(options.server_to_client));
       for (const LinkEnd end : {LinkEnd::client, LinkEnd::server}) {
         const NetNamespace& home = link_->end(end);
-        if (const auto set = home.run([&] { return apply_settings(); }); !set) return set;
+        if (const auto set = home.run([&] { return apply_settings(end); }); !set) return set;
         hosts.push_back({std::string(to_string(end)), &home, std::string(link_interface)});
       }
     } else {
       const auto applied = apply_sysctls(standard_sysctls());
       if (!applied) return std::unexpected(applied.error());
       settings.insert(applied->set.begin(), applied->set.end());
-      if (const auto set = apply_settings(); !set) return set;
+      if (const auto set = apply_settings({}); !set) return set;
       if (const auto up = set_interface_up("lo"); !up) return up;
       hosts.push_back({"", nullptr, "lo"});
     }
-    for (const Setting& setting : scenario_.settings) settings[setting.name] = setting.value;
+    for (const Setting& setting : scenario_.settings)
+      settings[setting.host.empty() ? setting.name : fmt::format("{} {}", setting.host, setting.name)] = setting.value;
     // The ends first: what is opened after them they can't inherit.
     if (const auto started = cast_.start(link_ ? &*link_ : nullptr); !started) return started;
     auto observer = Observer::open(hosts, recording_);
@@ -136,13 +137,15 @@ class Conductor {
     return {};
   }
 
-  base::Status apply_settings() {
-    for (const Setting& setting : scenario_.settings)
+  base::Status apply_settings(std::optional<LinkEnd> end) {
+    for (const Setting& setting : scenario_.settings) {
+      if (end && !setting.host.empty() && setting.host != to_string(*end)) continue;
       if (auto set = set_sysctl(setting.name, setting.value); !set) {
         set.error().message = fmt::format("{}:{}: {}", scenario_.path.empty() ? scenario_.name : scenario_.path,
                                           setting.at.line, set.error().message);
         return set;
       }
+    }
     return {};
   }
 
@@ -157,13 +160,19 @@ class Conductor {
     if (link_) {
       reports_.clear();
       if (const auto drained = link_->drain(reports_); !drained) return drained;
-      for (const LinkReport& report : reports_)
-        if (report.deed != LinkDeed::forwarded)
+      for (const LinkReport& report : reports_) {
+        if (report.deed == LinkDeed::forwarded) continue;
+        if (report.deed == LinkDeed::dropped) {
+          ++dropped_;
+          recording_.events.push_back({report.arrived, {}, recording::LinkAction{"drop", 0}});
+        } else {
           recording_.events.push_back(
               {report.arrived,
                {},
                recording::Loss{"packets", 1,
                                fmt::format("the link could not forward one from the {}", to_string(report.from))}});
+        }
+      }
     }
     if (!*packets && !*calls && !always) return {};
     return observer_->sample();
@@ -204,7 +213,7 @@ class Conductor {
         const bool leaves = cast_.is_on_host(seen.host, seen.from);
         (leaves ? departed : arrived) += 1;
       }
-      return departed > arrived;
+      return departed > arrived + dropped_;
     };
     const auto settled = wait_until([&] { return !link_ || !in_flight(); }, MonotonicClock::now() + settling_limit);
     if (!settled) return std::unexpected(settled.error());
@@ -405,6 +414,13 @@ class Conductor {
     return text.empty() ? "no segment came" : text;
   }
 
+  base::Result<Verdict> perform(const Step&, const LinkStep& what) {
+    for (const LinkEnd end : {LinkEnd::client, LinkEnd::server})
+      if (what.from.empty() || what.from == to_string(end)) link_->set_dropping(end, what.drop);
+    anchor_ = base::wall_now();
+    return Verdict::holds();
+  }
+
   base::Result<Verdict> perform(const Step& step, const SilenceStep& what) {
     if (what.duration) return hear_nothing(step, *what.duration);
     const Batch* batch = last_caller_.empty() ? nullptr : cast_.batch(last_caller_);
@@ -487,6 +503,7 @@ class Conductor {
   WallTime anchor_{};            // what `within` and `after` count from
   std::size_t first_event_ = 0;  // of the latest call
   std::size_t next_segment_ = 0;
+  std::int64_t dropped_ = 0;  // packets, by the link, as the scenario asked
   std::string last_caller_;
 };
 

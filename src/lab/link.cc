@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -95,7 +96,18 @@ struct ForwarderProcess {
   base::UniqueFd reports;
 };
 
-base::Result<ForwarderProcess> start_forwarder(const LinkOptions& options) {
+struct Unmap {
+  void operator()(Dropping* shared) const { ::munmap(shared, sizeof(Dropping)); }
+};
+using SharedDropping = std::unique_ptr<Dropping, Unmap>;
+
+base::Result<SharedDropping> share_dropping() {
+  void* memory = ::mmap(nullptr, sizeof(Dropping), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return base::fail_errno("memory shared with the link");
+  return SharedDropping(new (memory) Dropping);
+}
+
+base::Result<ForwarderProcess> start_forwarder(const LinkOptions& options, const Dropping& dropping) {
   auto sockets = MiddleSockets::open(addresses_of(LinkEnd::client).middle, addresses_of(LinkEnd::server).middle);
   if (!sockets) return std::unexpected(std::move(sockets.error()));
   int pair[2];
@@ -110,7 +122,7 @@ base::Result<ForwarderProcess> start_forwarder(const LinkOptions& options) {
     if (::getppid() != parent) ::_exit(1);  // same pid namespace: getppid() tells
     ::prctl(PR_SET_NAME, "link");
     close_all_but({sockets->by_end[0].get(), sockets->by_end[1].get(), theirs.get()});
-    Forwarder(std::move(*sockets), std::move(theirs), constant_delays(options)).run();
+    Forwarder(std::move(*sockets), std::move(theirs), constant_delays(options, &dropping)).run();
     ::_exit(0);
   }
   return ForwarderProcess{pid, std::move(ours)};
@@ -130,6 +142,7 @@ wire::IpAddress link_address(LinkEnd end, wire::IpFamily family) {
 struct Link::Impl {
   std::vector<NetNamespace> ends;  // index: LinkEnd
   AppliedSysctls sysctls;
+  SharedDropping dropping;
   ForwarderProcess forwarder;
 
   ~Impl() {
@@ -161,7 +174,10 @@ base::Result<Link> Link::create(const LinkOptions& options) {
     impl->ends.push_back(std::move(*made));
   }
   if (auto done = set_up_middle(); !done) return std::unexpected(std::move(done.error()));
-  auto forwarder = start_forwarder(options);
+  auto dropping = share_dropping();
+  if (!dropping) return std::unexpected(std::move(dropping.error()));
+  impl->dropping = std::move(*dropping);
+  auto forwarder = start_forwarder(options, *impl->dropping);
   if (!forwarder) return std::unexpected(std::move(forwarder.error()));
   impl->forwarder = std::move(*forwarder);
   return Link(std::move(impl));
@@ -169,6 +185,7 @@ base::Result<Link> Link::create(const LinkOptions& options) {
 
 const NetNamespace& Link::end(LinkEnd end) const { return impl_->ends[static_cast<std::size_t>(end)]; }
 const AppliedSysctls& Link::sysctls() const { return impl_->sysctls; }
+void Link::set_dropping(LinkEnd from, bool drop) { impl_->dropping->from[static_cast<std::size_t>(from)].store(drop); }
 int Link::fd() const { return impl_->forwarder.reports.get(); }
 pid_t Link::forwarder() const { return impl_->forwarder.pid; }
 

@@ -6,7 +6,7 @@
 //   │      fd09::1   ├────────┤   (raw AF_PACKET sockets)     ├───────┤ fd09::2        │
 //   └────────────────┘        └───────────────────────────┘           └────────────────┘
 //
-// Every packet passes through the forwarder's hands, which is where an experiment delays it (and later drops, holds, duplicates
+// Every packet passes through the forwarder's hands, which is where an experiment delays or drops it (and later holds, duplicates
 // or injects it). The wire is silent but for the experiment: no ARP or neighbour discovery (permanent neighbours, IFF_NOARP),
 // no router solicitation, no multicast reports, no link-local addresses. Offloads are off, the MTU is 1500: what is captured
 // are real segments with complete checksums.
@@ -46,6 +46,7 @@ struct LinkOptions {
 // What the forwarder did with a packet; for recording::LinkAction.
 enum class LinkDeed : std::uint8_t {
   forwarded,
+  dropped,   // as the experiment asked: Link::set_dropping()
   overflow,  // the forwarder's own queue was full: a loss of ours, not of the experiment
   refused,   // the kernel did not take it (the other end is down, or no memory)
 };
@@ -76,6 +77,9 @@ class Link {
   [[nodiscard]] int fd() const;
   // Appends the reports that wait. Never blocks. An error when the forwarder is gone, with what it said.
   base::Status drain(std::vector<LinkReport>& reports);
+  // From now on every packet that comes from this end is lost, or no longer. What the forwarder holds already still arrives;
+  // what waits to be read by it does not.
+  void set_dropping(LinkEnd from, bool drop);
   // The forwarder, so that waitpid() for anybody can tell it apart.
   [[nodiscard]] pid_t forwarder() const;
 

@@ -83,9 +83,10 @@ void ask_for_punctuality() {
 
 }  // namespace
 
-Policy constant_delays(const LinkOptions& options) {
-  return [options](const Passing& packet) {
-    return Decision{.delay = packet.from == LinkEnd::client ? options.client_to_server : options.server_to_client};
+Policy constant_delays(const LinkOptions& options, const Dropping* dropping) {
+  return [options, dropping](const Passing& packet) {
+    return Decision{.delay = packet.from == LinkEnd::client ? options.client_to_server : options.server_to_client,
+                    .drop = dropping && dropping->from[static_cast<std::size_t>(packet.from)].load()};
   };
 }
 
@@ -165,6 +166,12 @@ bool Forwarder::receive_one(LinkEnd from) {
   }
   waiting.bytes.assign(buffer_.begin(), buffer_.begin() + got);
   const Decision decision = policy_({from, waiting.report.number, waiting.bytes});
+  if (decision.drop) {
+    waiting.report.deed = LinkDeed::dropped;
+    waiting.report.left = wall;
+    report(waiting.report);
+    return true;
+  }
   // The delay counts from the arrival, not from when we came to read it. A step of the wall clock in between is not believed.
   const auto age =
       std::clamp(wall - waiting.report.arrived, base::Duration(0), base::Duration(std::chrono::seconds(1)));

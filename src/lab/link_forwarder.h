@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -26,11 +27,19 @@ struct Passing {
 // What is to happen to it. Further fates of a packet are further fields here.
 struct Decision {
   base::Duration delay{0};  // from its arrival
+  bool drop = false;
 };
 using Policy = std::function<Decision(const Passing&)>;
 
-// The policy of LinkOptions: the same for each packet of a direction.
-Policy constant_delays(const LinkOptions& options);
+// Set by whoever drives the experiment, read by the forwarder: memory that both share. Index: LinkEnd.
+struct Dropping {
+  std::array<std::atomic<bool>, 2> from{};
+};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+// The policy of LinkOptions: the same delay for each packet of a direction, and lost while `dropping` says so. That may
+// be null; otherwise it outlives the policy.
+Policy constant_delays(const LinkOptions& options, const Dropping* dropping = nullptr);
 
 // The raw sockets on the middle's two interfaces; packets wait in them from now on.
 struct MiddleSockets {

@@ -25,7 +25,7 @@ bool same_word(std::string_view a, std::string_view b) {
 constexpr NamedNumber message_flag_rows[] = {
     {"MSG_OOB", MSG_OOB},         {"MSG_PEEK", MSG_PEEK},         {"MSG_DONTWAIT", MSG_DONTWAIT},
     {"MSG_WAITALL", MSG_WAITALL}, {"MSG_NOSIGNAL", MSG_NOSIGNAL}, {"MSG_MORE", MSG_MORE},
-    {"MSG_TRUNC", MSG_TRUNC},     {"MSG_EOR", MSG_EOR},
+    {"MSG_TRUNC", MSG_TRUNC},     {"MSG_EOR", MSG_EOR},           {"MSG_FASTOPEN", MSG_FASTOPEN},
 };
 
 // In strace's order.
@@ -43,6 +43,9 @@ constexpr SocketOption option_rows[] = {
     {"SO_LINGER", "SOL_SOCKET", SOL_SOCKET, SO_LINGER, OptionValue::linger},
     {"SO_SNDBUF", "SOL_SOCKET", SOL_SOCKET, SO_SNDBUF, OptionValue::number},
     {"SO_RCVBUF", "SOL_SOCKET", SOL_SOCKET, SO_RCVBUF, OptionValue::number},
+    {"SO_REUSEPORT", "SOL_SOCKET", SOL_SOCKET, SO_REUSEPORT, OptionValue::number},
+    {"SO_OOBINLINE", "SOL_SOCKET", SOL_SOCKET, SO_OOBINLINE, OptionValue::number},
+    {"SO_RCVLOWAT", "SOL_SOCKET", SOL_SOCKET, SO_RCVLOWAT, OptionValue::number},
     {"TCP_NODELAY", "SOL_TCP", IPPROTO_TCP, TCP_NODELAY, OptionValue::number},
     {"TCP_CORK", "SOL_TCP", IPPROTO_TCP, TCP_CORK, OptionValue::number},
     {"TCP_QUICKACK", "SOL_TCP", IPPROTO_TCP, TCP_QUICKACK, OptionValue::number},
@@ -53,6 +56,13 @@ constexpr SocketOption option_rows[] = {
     {"TCP_LINGER2", "SOL_TCP", IPPROTO_TCP, TCP_LINGER2, OptionValue::number},
     {"TCP_DEFER_ACCEPT", "SOL_TCP", IPPROTO_TCP, TCP_DEFER_ACCEPT, OptionValue::number},
     {"TCP_USER_TIMEOUT", "SOL_TCP", IPPROTO_TCP, TCP_USER_TIMEOUT, OptionValue::number},
+    {"TCP_MAXSEG", "SOL_TCP", IPPROTO_TCP, TCP_MAXSEG, OptionValue::number},
+    {"TCP_WINDOW_CLAMP", "SOL_TCP", IPPROTO_TCP, TCP_WINDOW_CLAMP, OptionValue::number},
+    {"TCP_FASTOPEN", "SOL_TCP", IPPROTO_TCP, TCP_FASTOPEN, OptionValue::number},
+    {"TCP_FASTOPEN_CONNECT", "SOL_TCP", IPPROTO_TCP, TCP_FASTOPEN_CONNECT, OptionValue::number},
+    {"TCP_NOTSENT_LOWAT", "SOL_TCP", IPPROTO_TCP, TCP_NOTSENT_LOWAT, OptionValue::number},
+    {"TCP_MD5SIG", "SOL_TCP", IPPROTO_TCP, TCP_MD5SIG, OptionValue::key},
+    {"IPV6_V6ONLY", "SOL_IPV6", IPPROTO_IPV6, IPV6_V6ONLY, OptionValue::number},
 };
 
 constexpr std::string_view state_rows[] = {"LISTEN",     "SYN-SENT",   "SYN-RECEIVED", "ESTABLISHED",

@@ -32,7 +32,8 @@ std::optional<int> find_named(std::span<const NamedNumber> table, std::string_vi
 // "A|B"; unknown bits as 0x...; "0" for none.
 std::string join_flags(std::span<const NamedNumber> table, int bits);
 
-enum class OptionValue : std::uint8_t { number, linger };
+// key: for a peer, struct tcp_md5sig.
+enum class OptionValue : std::uint8_t { number, linger, key };
 
 struct SocketOption {
   std::string_view name, level_name;  // "SO_LINGER", "SOL_SOCKET"

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -38,6 +39,11 @@ struct Peer {
 
 enum class Disposition : std::uint8_t { default_action, ignore, handle };
 
+// Peer::end of connect(AF_UNSPEC), which dissolves a connection; no end has this name.
+inline constexpr std::string_view unspecified_peer = "AF_UNSPEC";
+// A pair of Unix sockets has two names: NAME and NAME-peer.
+inline constexpr std::string_view peer_suffix = "-peer";
+
 // The calls of the language; each has its row in the table of lab/call.h.
 enum class CallId : std::uint8_t {
   socket,
@@ -60,18 +66,34 @@ enum class CallId : std::uint8_t {
   fork,
   dup,
   exec,
+  sendto,
+  sendmsg,
+  writev,
+  sendfile,
+  splice,
+  fcntl,
+  getpeername,
+  getsockname,
+  setitimer,
+  sigprocmask,
+  sigtimedwait,
+  setrlimit,
+  socketpair,
+  send_fd,
+  recv_fd,
 };
 
 // One call with its arguments as written. Which of them mean something is the row's business.
 struct CallSpec {
   CallId id = CallId::socket;
-  std::string descriptor;             // variable named as first argument; "": the end's latest connection
-  Payload payload;                    // send, write
-  std::uint64_t size = 4096;          // recv, read: room for the answer
-  std::int32_t flags = 0;             // MSG_*, accept4's SOCK_NONBLOCK
-  std::int32_t number = 0;            // backlog, SHUT_*, exit status, poll's timeout in ms, signal number
+  std::string descriptor;     // variable named as first argument; "": the end's latest connection
+  std::string passed;         // send_fd: the descriptor that is handed over, as `descriptor`
+  Payload payload;            // send, write, ...; setsockopt(TCP_MD5SIG): the key; exec: words, each ended by \0
+  std::uint64_t size = 4096;  // recv, read: room for the answer
+  std::int32_t flags = 0;     // MSG_*, accept4's SOCK_NONBLOCK
+  std::int32_t number = 0;    // backlog, SHUT_*, exit status, poll's timeout in ms, signal number
   std::optional<std::uint16_t> port;  // bind, listen
-  Peer peer;                          // connect
+  Peer peer;                          // connect, sendto, setsockopt(TCP_MD5SIG)
   std::uint16_t option = 0;           // row of the socket option table
   std::vector<std::int32_t> values;   // setsockopt
   Disposition disposition = Disposition::default_action;
@@ -143,6 +165,13 @@ struct WireStep {
   bool operator==(const WireStep&) const = default;
 };
 
+// wire drop client > server: the link loses every packet of this direction from now on; wire pass: no longer.
+struct LinkStep {
+  bool drop = false;
+  std::string from, to;  // hosts; "": both directions
+  bool operator==(const LinkStep&) const = default;
+};
+
 // wire silent: the calls of the step above sent nothing. wire nothing for 30ms: no packet comes in that time.
 struct SilenceStep {
   std::optional<base::Duration> duration;
@@ -172,7 +201,7 @@ struct PauseStep {
 };
 
 using StepKind =
-    std::variant<CallStep, ResumeStep, ProcessStep, WireStep, SilenceStep, StateStep, CounterStep, PauseStep>;
+    std::variant<CallStep, ResumeStep, ProcessStep, WireStep, LinkStep, SilenceStep, StateStep, CounterStep, PauseStep>;
 
 struct Step {
   Position at;
@@ -193,6 +222,7 @@ struct Delay {
 
 struct Setting {
   std::string name, value;  // net.ipv4.tcp_fin_timeout, 1
+  std::string host;         // link: only there; "": on every host
   Position at;
   bool operator==(const Setting&) const = default;
 };

@@ -172,7 +172,8 @@ class FileParser {
   }
 
   Parsed<void> read_setting(Cursor& cursor) {
-    Setting setting{"", "", cursor.position()};
+    Setting setting{"", "", "", cursor.position()};
+    if (is_host(cursor.peek().text)) setting.host = cursor.next().text;
     const std::string name = cursor.peek().text;
     const bool plain = std::ranges::all_of(
         name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
@@ -294,7 +295,8 @@ base::Result<TypedCall> parse_typed_call(std::string_view line) {
   const std::string name(line.substr(0, blank));
   std::string_view rest = blank == std::string_view::npos ? std::string_view{} : trim(line.substr(blank));
   const CallRow* row = find_call(name);
-  if (!row || !row->not_supported.empty() || row->id == CallId::fork)
+  if (!row || !row->not_supported.empty() || row->id == CallId::fork || row->id == CallId::socketpair ||
+      row->id == CallId::recv_fd || row->id == CallId::send_fd)
     return base::fail(base::ErrorKind::usage, fmt::format("no such command: {}", base::escape_controls(name)),
                       "help lists them");
 
@@ -312,7 +314,8 @@ base::Result<TypedCall> parse_typed_call(std::string_view line) {
   if (row->id == CallId::signal && one_word) rest = with_signal;
 
   std::vector<Token> tokens;
-  const bool takes_payload = row->id == CallId::send || row->id == CallId::write;
+  const bool takes_payload =
+      row->id == CallId::send || row->id == CallId::write || row->id == CallId::sendmsg || row->id == CallId::writev;
   if (takes_payload && !rest.starts_with('"')) {
     tokens = {{Token::Kind::text, std::string(rest), 1},
               {Token::Kind::end, "", static_cast<std::uint32_t>(rest.size() + 1)}};

@@ -21,7 +21,7 @@ constexpr std::string_view reserved[] = {"title", "asks",  "role",    "wire",  "
 
 bool makes_descriptor(CallId id) {
   return id == CallId::socket || id == CallId::accept || id == CallId::dup || id == CallId::connect ||
-         id == CallId::listen;
+         id == CallId::listen || id == CallId::socketpair || id == CallId::recv_fd;
 }
 
 std::string known_calls() {
@@ -69,6 +69,7 @@ Parsed<Step> StepParser::parse(Cursor& cursor) {
 }
 
 Parsed<StepKind> StepParser::parse_wire(Cursor& cursor) {
+  if (cursor.peek().is("drop") || cursor.peek().is("pass")) return parse_link(cursor);
   if (cursor.take("silent")) return SilenceStep{};
   if (cursor.take("nothing")) {
     if (!cursor.take("for")) return cursor.expected("for and a time (nothing for 30ms)");
@@ -93,6 +94,24 @@ Parsed<StepKind> StepParser::parse_wire(Cursor& cursor) {
     step.length = static_cast<std::uint32_t>(*length);
     cursor.next();
   }
+  return step;
+}
+
+// drop or pass, then nothing (both directions) or client > server.
+Parsed<StepKind> StepParser::parse_link(Cursor& cursor) {
+  if (scenario_.wire != recording::WireKind::link)
+    return std::unexpected(Complaint{cursor.position(), "on lo nothing can be dropped: wire link at the top", ""});
+  LinkStep step;
+  step.drop = cursor.next().text == "drop";
+  if (cursor.at_end()) return step;
+  const auto host = [&](std::string& into) {
+    const bool known = cursor.peek().is("client") || cursor.peek().is("server");
+    if (known) into = cursor.next().text;
+    return known;
+  };
+  if (!host(step.from)) return cursor.expected("client or server, or the end of the line for both directions");
+  if (!cursor.take(">")) return cursor.expected(">");
+  if (cursor.peek().is(step.from) || !host(step.to)) return cursor.expected("the other end of the link");
   return step;
 }
 
@@ -146,8 +165,6 @@ Parsed<StepKind> StepParser::parse_end_step(Cursor& cursor) {
     mentions_.push_back({who, at});
     return parse_resume(cursor, who);
   }
-  if (const CallRow& exec = row_of(CallId::exec); cursor.peek().is(exec.name))
-    return std::unexpected(Complaint{cursor.position(), std::string(exec.not_supported), ""});
   if (const auto added = add_end(who, at); !added) return std::unexpected(added.error());
   return parse_calls(cursor, who);
 }
@@ -226,7 +243,8 @@ Parsed<ExpectedCall> StepParser::parse_call(Cursor& cursor, const std::string& w
   if (!spec) return std::unexpected(spec.error());
   call.call = std::move(*spec);
   if (!cursor.take(")")) return cursor.expected(")");
-  if (row->id == CallId::connect) mentions_.push_back({call.call.peer.end, peer_at});
+  const std::string& peer = call.call.peer.end;
+  if (!peer.empty() && peer != unspecified_peer) mentions_.push_back({peer, peer_at});
   auto expectation = syntax::parse_expectation(cursor);
   if (!expectation) return std::unexpected(expectation.error());
   call.expectation = std::move(*expectation);
@@ -248,6 +266,8 @@ Parsed<void> StepParser::name_result(Cursor& cursor, const std::string& who, con
     variables_[call.variable] = variables_[end];
     return {};
   }
+  if (call.variable.empty() && call.call.id == CallId::socketpair)
+    return std::unexpected(Complaint{call.at, "a name for the pair (pair = socketpair())", "socketpair"});
   if (call.variable.empty()) return {};
   if (!makes_descriptor(call.call.id))
     return std::unexpected(Complaint{
@@ -256,6 +276,7 @@ Parsed<void> StepParser::name_result(Cursor& cursor, const std::string& who, con
     return std::unexpected(Complaint{call.at, "another name (listener is the listening socket)", "listener"});
   if (variables_[end].size() >= ScenarioLimits::calls_in_a_step * 4) return cursor.expected("fewer named descriptors");
   variables_[end].insert(call.variable);
+  if (call.call.id == CallId::socketpair) variables_[end].insert(call.variable + std::string(peer_suffix));
   return {};
 }
 

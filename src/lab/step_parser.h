@@ -28,6 +28,7 @@ class StepParser {
   };
 
   syntax::Parsed<StepKind> parse_wire(syntax::Cursor& cursor);
+  syntax::Parsed<StepKind> parse_link(syntax::Cursor& cursor);
   syntax::Parsed<StepKind> parse_state(syntax::Cursor& cursor);
   syntax::Parsed<StepKind> parse_counter(syntax::Cursor& cursor);
   syntax::Parsed<StepKind> parse_end_step(syntax::Cursor& cursor);
