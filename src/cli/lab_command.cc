@@ -3,8 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "capfile/recording_io.h"
 #include "cli/command.h"
 #include "cli/scenario_choice.h"
+#include "cli/stop_on_signals.h"
 #include "cli/view.h"
 #include "lab/lab.h"
 
@@ -26,39 +25,6 @@ struct LabOptions {
   lab::Family family = lab::Family::v4;
   View view;
   FailOn fail_on;
-};
-
-// ---- signals that end a run: it clears up first, then the program dies of the signal, as a shell expects
-
-std::atomic<bool> stop_requested = false;
-std::atomic<int> stop_signal = 0;
-static_assert(std::atomic<int>::is_always_lock_free);
-
-void request_stop(int signal_number) {
-  stop_signal = signal_number;
-  stop_requested = true;
-}
-
-constexpr int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
-
-class StopOnSignals {
- public:
-  StopOnSignals() {
-    struct sigaction action{};
-    action.sa_handler = request_stop;
-    for (std::size_t i = 0; i < std::size(ending_signals); ++i) {
-      sigaction(ending_signals[i], nullptr, &previous_[i]);
-      if (previous_[i].sa_handler != SIG_IGN) sigaction(ending_signals[i], &action, nullptr);  // nohup(1) stays nohup
-    }
-  }
-  StopOnSignals(const StopOnSignals&) = delete;
-  StopOnSignals& operator=(const StopOnSignals&) = delete;
-  ~StopOnSignals() {
-    for (std::size_t i = 0; i < std::size(ending_signals); ++i) sigaction(ending_signals[i], &previous_[i], nullptr);
-  }
-
- private:
-  struct sigaction previous_[std::size(ending_signals)]{};
 };
 
 // ---- the steps of the command
@@ -111,11 +77,11 @@ int run_lab(const LabOptions& options, Context& context) {
   }
   std::vector<lab::Outcome> outcomes;
   {
-    const StopOnSignals stop;
-    outcomes = lab::run(*scenarios, {.family = options.family, .parallel = 0, .stop = &stop_requested}, {});
+    const StopOnSignals stop_on_signals;
+    outcomes = lab::run(*scenarios, {.family = options.family, .parallel = 0, .stop = &StopOnSignals::requested()}, {});
   }
-  if (stop_signal != 0) {
-    std::raise(stop_signal);  // its disposition is again what it was
+  if (StopOnSignals::requested()) {
+    StopOnSignals::die_of_it();
     return base::exit_status(base::ErrorKind::system);
   }
   const auto recordings = take_recordings(outcomes);

@@ -18,8 +18,9 @@ namespace {
 
 using namespace recording;
 
-constexpr std::size_t most_stacks = 65536;    // named once each; what comes beyond is named again and again
-constexpr std::size_t most_incomplete = 256;  // events of a socket that wait for its cookie
+constexpr std::size_t most_stacks = 65536;       // named once each; what comes beyond is named again and again
+constexpr std::size_t most_stacks_aside = 4096;  // of 8 KiB
+constexpr std::size_t most_incomplete = 256;     // events of a socket that wait for its cookie
 
 // The memory that came along with the call.
 class Snippets final : public TraceeMemory {
@@ -269,13 +270,24 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
 void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& recording) {
   const auto open = calls_.find({stack.head.tid, stack.call});
   if (options_.unwinder == nullptr || open == calls_.end()) return;
+  // What is mapped where can only be seen while the process lives; the rest has time.
+  options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
+  if (stacks_to_unwind_.size() >= most_stacks_aside) unwind_stacks(recording);
+  stacks_to_unwind_.emplace_back(open->second.event, stack);
+}
+
+void EventMaker::unwind_stacks(Recording& recording) {
+  for (const auto& [event, stack] : stacks_to_unwind_) unwind(stack, event, recording);
+  stacks_to_unwind_.clear();
+}
+
+void EventMaker::unwind(const probe_user_stack& stack, std::uint32_t event, Recording& recording) const {
   Registers registers;
   std::ranges::copy(stack.registers, registers.dwarf.begin());
-  const auto pid = static_cast<pid_t>(stack.head.tgid);
-  options_.unwinder->learn(pid, registers.instruction_pointer());
-  const auto frames = options_.unwinder->unwind(
-      pid, registers, {stack.bytes, std::min<std::size_t>(stack.length, PROBE_USER_STACK_BYTES)}, stack.address);
-  std::get<CallEntered>(recording.events[open->second.event].what).stack = text(frames);
+  const std::size_t length = std::min<std::size_t>(stack.length, PROBE_USER_STACK_BYTES);
+  const auto frames =
+      options_.unwinder->unwind(static_cast<pid_t>(stack.head.tgid), registers, {stack.bytes, length}, stack.address);
+  std::get<CallEntered>(recording.events[event].what).stack = text(frames);
 }
 
 // --- The kernel -----------------------------------------------------------------------------------------------------
@@ -387,6 +399,7 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
       // Another program in the same process: another actor.
       actors_.erase({process.child_tid, process.child_tgid});
       start_process(pid, comm(process.comm));
+      unwind_stacks(recording);  // those of the program that was there before
       if (options_.unwinder != nullptr) options_.unwinder->forget(pid);
       append(process.head, actor(process.child_tid, process.child_tgid, recording),
              ProcessStarted{comm(process.comm), std::nullopt}, recording);

@@ -274,6 +274,30 @@ base::Status Probe::follow_port(std::uint64_t netns, std::uint16_t port) {
   return {};
 }
 
+base::Status Probe::follow_flow(const wire::SocketAddress& local, const wire::SocketAddress& remote) {
+  // As flow_key() of the kernel's half makes it: by port, then by the address's bytes as two numbers of this machine.
+  struct End {
+    std::uint16_t port;
+    std::array<__u64, 2> words;
+    auto operator<=>(const End&) const = default;
+  };
+  const auto end = [](const wire::SocketAddress& address) {
+    End made{address.port, {}};
+    const auto ip = address.ip.unmapped();
+    std::memcpy(made.words.data(), ip.bytes.data(), ip.bytes.size());
+    return made;
+  };
+  const auto [low, high] = std::minmax(end(local), end(remote));
+  probe_flow_key key{};
+  std::memcpy(key.low, low.words.data(), sizeof key.low);
+  std::memcpy(key.high, high.words.data(), sizeof key.high);
+  key.low_port = low.port, key.high_port = high.port;
+  const __u8 one = 1;
+  if (bpf_map__update_elem(impl_->skeleton->maps.flows, &key, sizeof key, &one, sizeof one, BPF_ANY) != 0)
+    return base::fail_errno("the probe's table of connections");
+  return {};
+}
+
 base::Status Probe::follow_port(std::uint16_t port) { return follow_port(0, port); }
 
 int Probe::fd() const { return ring_buffer__epoll_fd(impl_->ring.get()); }

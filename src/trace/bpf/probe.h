@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "trace/bpf/program/protocol.h"
+#include "wire/address.h"
 
 namespace tcpwhy::trace {
 
@@ -52,6 +53,7 @@ class Probe {
   base::Status follow(pid_t process);            // and whatever it forks
   base::Status follow_port(std::uint16_t port);  // in any network namespace
   base::Status follow_port(std::uint64_t netns, std::uint16_t port);
+  base::Status follow_flow(const wire::SocketAddress& local, const wire::SocketAddress& remote);
 
   // Readable when the ring is filling up or something should be looked at soon; besides, consume() should be called some ten
   // times a second.

@@ -1,0 +1,131 @@
+// tcpwhy trace: a real program, started or already running: its connections, and why they did what they did.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "capfile/recording_io.h"
+#include "cli/choice.h"
+#include "cli/command.h"
+#include "cli/stop_on_signals.h"
+#include "cli/trace_session.h"
+#include "cli/view.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+struct TraceOptions {
+  TraceSessionOptions session;
+  std::vector<std::string> hosts;
+  std::vector<std::uint16_t> ports;
+  bool no_packets = false;
+  std::string write_to, report_to;
+  View view;
+  FailOn fail_on;
+  bool quiet = false;
+};
+
+// --host, --port and the filter, in tcpdump's language.
+std::string filter_of(const TraceOptions& options) {
+  std::string filter;
+  const auto add = [&filter](const std::string& part) { filter += (filter.empty() ? "" : " and ") + part; };
+  const auto any_of = [](const auto& values, const char* word) {
+    std::string text;
+    for (const auto& value : values) text += fmt::format("{}{} {}", text.empty() ? "" : " or ", word, value);
+    return "(" + text + ")";
+  };
+  if (!options.session.filter.empty()) add("(" + options.session.filter + ")");
+  if (!options.hosts.empty()) add(any_of(options.hosts, "host"));
+  if (!options.ports.empty()) add(any_of(options.ports, "port"));
+  return filter;
+}
+
+// As strace(1): the exit status of the command, or its death.
+int pass_on(int status) {
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+  const int number = WTERMSIG(status);
+  signal(number, SIG_DFL);
+  kill(getpid(), number);
+  return 128 + number;  // it is blocked, or stops only
+}
+
+int run_trace(const TraceOptions& options, Context& context) {
+  if (options.session.target.command.empty() && options.session.target.pids.empty())
+    return report(
+        {base::ErrorKind::usage, "neither a command nor a process to trace", "tcpwhy trace -- COMMAND, or -p PID"});
+  TraceSessionOptions session = options.session;
+  session.filter = filter_of(options);
+  session.packets = !options.no_packets;
+  const StopOnSignals stop_on_signals;
+  auto outcome = run_trace_session(session, StopOnSignals::requested());
+  if (!outcome) return report(outcome.error());
+  if (!options.quiet)
+    for (const base::Error& lacking : outcome->lacking) warn(lacking.message);
+
+  // The command has standard output for itself.
+  const bool beside_command = !session.target.command.empty();
+  base::UniqueFd file;
+  if (!options.report_to.empty()) {
+    file = base::UniqueFd(open(options.report_to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (!file.valid()) return report(base::fail_errno(options.report_to).error());
+    context.out = Output(file.get());
+  } else if (beside_command) {
+    context.out = Output(STDERR_FILENO);
+  }
+  const std::vector recordings{std::move(outcome->recording)};
+  if (!options.write_to.empty())
+    if (const auto written = capfile::write_recordings(options.write_to, recordings); !written)
+      return report(written.error());
+  const auto explained = explain_all(recordings);
+  if (options.view.form == Form::tcpdump)
+    PacketLines(options.view, context).print(recordings.front());
+  else
+    show(explained, options.view.form, context);
+  if (!beside_command) StopOnSignals::die_of_it();
+  const int status = outcome->command_status ? pass_on(*outcome->command_status) : 0;
+  return status != 0 ? status : findings_status(explained, options.fail_on);
+}
+
+}  // namespace
+
+void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
+  auto* trace = app.add_subcommand("trace", "A real program: its connections, and why they did what they did");
+  const auto options = std::make_shared<TraceOptions>();
+  auto& session = options->session;
+  trace->add_option("-p,--pid", session.target.pids, "A process that runs already, and what it forks; may be repeated");
+  trace->add_option("COMMAND", session.target.command,
+                    "A command to start, after --; its output and exit status pass through");
+  trace->add_option("--port", options->ports, "Only packets from or to this port; may be repeated");
+  trace->add_option("--host", options->hosts, "Only packets from or to this address; may be repeated");
+  trace->add_option("--filter", session.filter, "Only these packets, as tcpdump(1) is told: 'net 10/8'");
+  trace->add_flag("--no-packets", options->no_packets, "No taps: calls and the kernel's events only");
+  add_choice(
+      *trace, "--backend", session.backend,
+      Choices<Backend>{{"auto", Backend::automatic}, {"bpf", Backend::bpf}, {"ptrace", Backend::ptrace}},
+      "How: the kernel's tracepoints (bpf, for root), or ptrace, for one's own processes; the first that is to be had");
+  trace
+      ->add_option("-w,--write", options->write_to, "Write the recording there, for Wireshark, tcpdump and tcpwhy read")
+      ->option_text("FILE.pcapng");
+  trace
+      ->add_option("--report", options->report_to,
+                   "Write what is found there instead of to standard error (with -p: output)")
+      ->option_text("FILE");
+  trace->add_option("--snaplen", session.snap_length, "Bytes kept of a packet")->capture_default_str();
+  trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffer, a power of two")
+      ->capture_default_str();
+  trace->add_flag("-q,--quiet", options->quiet, "Don't say what could not be watched");
+  add_view(*trace, options->view);
+  add_fail_on(*trace, options->fail_on);
+  add_settings(*trace, settings);
+  trace->callback(
+      [&chosen, options] { chosen = [options](Context& context) { return run_trace(*options, context); }; });
+}
+
+}  // namespace tcpwhy::cli

@@ -1,0 +1,214 @@
+#include "trace/bpf/bpf_tracer.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <set>
+
+#include "base/unique_fd.h"
+#include "trace/bpf/event_maker.h"
+#include "trace/gated_child.h"
+#include "trace/socket_sampler.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Records don't wake the reader one by one: it looks this often, and sooner when the ring is filling up.
+constexpr std::int64_t look_every_ns = 20'000'000;
+
+base::Result<base::UniqueFd> make_clock() {
+  base::UniqueFd timer(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  const itimerspec every{{0, look_every_ns}, {0, look_every_ns}};
+  if (!timer.valid() || timerfd_settime(timer.get(), 0, &every, nullptr) != 0) return base::fail_errno("timerfd");
+  return timer;
+}
+
+base::Result<base::UniqueFd> watch_both(int one, int other) {
+  base::UniqueFd both(epoll_create1(EPOLL_CLOEXEC));
+  if (!both.valid()) return base::fail_errno("epoll_create1");
+  for (const int fd : {one, other}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    if (epoll_ctl(both.get(), EPOLL_CTL_ADD, fd, &event) != 0) return base::fail_errno("epoll_ctl");
+  }
+  return both;
+}
+
+// Inodes of the sockets that a process has descriptors of, with the lowest of these.
+std::set<std::uint32_t> socket_inodes(pid_t pid) {
+  std::set<std::uint32_t> inodes;
+  std::error_code error;
+  for (fs::directory_iterator it(fmt::format("/proc/{}/fd", pid), error), end; !error && it != end;
+       it.increment(error)) {
+    std::error_code unreadable;
+    const std::string target = fs::read_symlink(it->path(), unreadable).string();
+    constexpr std::string_view prefix = "socket:[";
+    std::uint32_t inode = 0;
+    if (!unreadable && target.starts_with(prefix) &&
+        std::from_chars(target.data() + prefix.size(), target.data() + target.size(), inode).ec == std::errc{})
+      inodes.insert(inode);
+  }
+  return inodes;
+}
+
+std::string command_of(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/comm", pid));
+  std::string name;
+  std::getline(file, name);
+  return name;
+}
+
+class BpfTracer final : public Tracer {
+ public:
+  static base::Result<std::unique_ptr<Tracer>> open(const Target& target, const BpfOptions& options);
+  ~BpfTracer() override = default;
+
+  [[nodiscard]] int fd() const override { return both_.get(); }
+  base::Status drain(recording::Recording& recording) override;
+  [[nodiscard]] bool finished() const override;
+  [[nodiscard]] std::optional<int> command_status() const override { return status_; }
+  base::Status stop(recording::Recording& recording) override;
+  [[nodiscard]] std::vector<std::string> observes() const override;
+
+ private:
+  BpfTracer(Probe probe, std::optional<KernelSymbols> symbols)
+      : probe_(std::move(probe)), symbols_(std::move(symbols)) {}
+  base::Status follow_sockets_of(const Target& target);
+  void take(recording::Recording& recording);
+  void note_losses(recording::Recording& recording) const;
+
+  Probe probe_;
+  std::optional<KernelSymbols> symbols_;
+  Unwinder unwinder_;
+  std::optional<EventMaker> maker_;
+  std::optional<GatedChild> child_;
+  std::optional<int> status_;
+  base::UniqueFd timer_, both_;
+  std::vector<recording::Event> sockets_at_start_;
+};
+
+base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, const BpfOptions& options) {
+  for (const pid_t pid : target.pids)
+    if (kill(pid, 0) != 0 && errno == ESRCH)
+      return base::fail(base::ErrorKind::usage, fmt::format("there is no process {}", pid));
+  auto probe = Probe::open({.ring_bytes = options.ring_bytes, .user_stacks_a_second = options.user_stacks ? 200U : 0U});
+  if (!probe) return std::unexpected(probe.error());
+  auto symbols = KernelSymbols::load();
+  std::unique_ptr<BpfTracer> made(
+      new BpfTracer(std::move(*probe), symbols ? std::optional(std::move(*symbols)) : std::nullopt));
+  made->maker_.emplace(EventMakerOptions{.symbols = made->symbols_ ? &*made->symbols_ : nullptr,
+                                         .unwinder = &made->unwinder_,
+                                         .reset_reasons = kernel_enum("sk_rst_reason", "SK_RST_REASON_"),
+                                         .drop_reasons = kernel_enum("skb_drop_reason", "SKB_DROP_REASON_")});
+  auto timer = make_clock();
+  if (!timer) return std::unexpected(timer.error());
+  made->timer_ = std::move(*timer);
+  auto both = watch_both(made->timer_.get(), made->probe_.fd());
+  if (!both) return std::unexpected(both.error());
+  made->both_ = std::move(*both);
+
+  if (!target.command.empty()) {
+    auto child = GatedChild::fork(target.command);
+    if (!child) return std::unexpected(child.error());
+    made->child_.emplace(std::move(*child));
+    const pid_t pid = made->child_->pid();
+    made->maker_->start_process(pid, fs::path(target.command.front()).filename().string().substr(0, 15));
+    if (auto followed = made->probe_.follow(pid); !followed) return std::unexpected(followed.error());
+  }
+  for (const pid_t pid : target.pids) {
+    made->maker_->start_process(pid, command_of(pid));
+    if (auto followed = made->probe_.follow(pid); !followed) return std::unexpected(followed.error());
+  }
+  if (auto attached = made->probe_.attach(); !attached) return std::unexpected(attached.error());
+  if (auto followed = made->follow_sockets_of(target); !followed) return std::unexpected(followed.error());
+  if (made->child_)
+    if (auto gone = made->child_->let_go(); !gone) return std::unexpected(gone.error());
+  return made;
+}
+
+// Connections that are older than the trace: their flows, and who listens where.
+base::Status BpfTracer::follow_sockets_of(const Target& target) {
+  std::set<std::uint32_t> inodes;
+  for (const pid_t pid : target.pids) inodes.merge(socket_inodes(pid));
+  if (inodes.empty()) return {};
+  auto sampler = SocketSampler::open();
+  if (!sampler) return std::unexpected(sampler.error());
+  const auto sample = sampler->sample();
+  if (!sample) return std::unexpected(sample.error());
+  const std::uint64_t netns = current_netns_cookie();
+  for (const SocketSnapshot& socket : sample->sockets) {
+    if (socket.inode == 0 || !inodes.contains(socket.inode)) continue;
+    const auto followed = socket.state == "LISTEN" ? probe_.follow_port(netns, socket.local.port)
+                                                   : probe_.follow_flow(socket.local, socket.remote);
+    if (!followed) return followed;
+    recording::SocketState state;
+    state.socket = socket.cookie, state.local = socket.local, state.remote = socket.remote;
+    state.to = socket.state, state.not_before = sample->begin;
+    state.receive_queue = socket.receive_queue, state.send_queue = socket.send_queue;
+    sockets_at_start_.push_back({sample->end, {}, std::move(state)});
+  }
+  return {};
+}
+
+void BpfTracer::take(recording::Recording& recording) {
+  maker_->set_clock(wall_minus_monotonic());
+  probe_.consume([&](std::span<const std::byte> record) { maker_->add(record, recording); });
+}
+
+base::Status BpfTracer::drain(recording::Recording& recording) {
+  std::uint64_t ticks = 0;
+  [[maybe_unused]] const ssize_t got = read(timer_.get(), &ticks, sizeof ticks);
+  for (auto& event : sockets_at_start_) recording.events.push_back(std::move(event));
+  sockets_at_start_.clear();
+  take(recording);
+  if (child_) status_ = child_->poll_end();
+  return {};
+}
+
+bool BpfTracer::finished() const { return maker_->living().empty(); }
+
+base::Status BpfTracer::stop(recording::Recording& recording) {
+  probe_.detach();
+  take(recording);
+  maker_->unwind_stacks(recording);
+  note_losses(recording);
+  if (child_ && !status_) status_ = child_->poll_end();
+  return {};
+}
+
+void BpfTracer::note_losses(recording::Recording& recording) const {
+  const auto note = [&recording](std::string what, std::uint64_t count, std::string why) {
+    if (count > 0)
+      recording.events.push_back({base::wall_now(), {}, recording::Loss{std::move(what), count, std::move(why)}});
+  };
+  note("events", probe_.lost_records(), "the probe's ring buffer was full: try a larger --ring");
+  note("events", probe_.skipped_runs(), "the kernel skipped a program that was running already on that processor");
+  note("stacks", probe_.skipped_stacks(), "more opening and closing calls a second than stacks are taken of");
+}
+
+std::vector<std::string> BpfTracer::observes() const {
+  std::vector<std::string> seen{"calls.bpf", "states.kernel", "socket_errors", "drops"};
+  if (symbols_) seen.emplace_back("causes.kernel");
+  if (probe_.tells_reset_reasons()) seen.emplace_back("resets.reason");
+  return seen;
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Tracer>> open_bpf(const Target& target, const BpfOptions& options) {
+  return BpfTracer::open(target, options);
+}
+
+}  // namespace tcpwhy::trace
