@@ -197,17 +197,35 @@ class TimelinePrinter {
                        cell(row.states[listener], base::fit_right(right, state_width)) + right_bar;
     const auto because = cause_text(row);
     if (width_ >= wide) {
-      line(text + " " + paint(Style::dim, fit(because, cause_width - 1)));
+      for (const auto& piece : lines_of(because, cause_width - 1)) {
+        line(text + " " + paint(Style::dim, piece));
+        text = std::string(margin, ' ') + bars(row);
+      }
       return;
     }
     line(std::move(text));
     if (because.empty()) return;
-    const auto columns = display_width(because);
+    const auto pieces = lines_of(because, body_width_ - 2);
+    const auto columns = display_width(pieces.front());
     const auto room = body_width_ - std::min(body_width_, columns + 2);
     const auto indent = std::min(room, state_width);
-    const std::string tail(body_width_ - std::min(body_width_, 1 + indent + columns + 1), ' ');
-    line(std::string(margin, ' ') + left_bar + std::string(indent, ' ') + paint(Style::dim, because) + tail +
-         right_bar);
+    for (const auto& piece : pieces) {
+      const std::string tail(body_width_ - std::min(body_width_, 1 + indent + display_width(piece) + 1), ' ');
+      line(std::string(margin, ' ') + left_bar + std::string(indent, ' ') + paint(Style::dim, piece) + tail +
+           right_bar);
+    }
+  }
+
+  // At least one, further ones indented.
+  [[nodiscard]] static std::vector<std::string> lines_of(const std::string& text, std::size_t columns) {
+    std::vector<std::string> lines;
+    const std::string wrapped = wrap(text, 0, 2, columns);
+    for (std::size_t start = 0; start <= wrapped.size();) {
+      const auto end = std::min(wrapped.find('\n', start), wrapped.size());
+      lines.push_back(wrapped.substr(start, end - start));
+      start = end + 1;
+    }
+    return lines;
   }
 
   [[nodiscard]] std::string cell(const StateCell& state, const std::string& text) const {

@@ -100,11 +100,11 @@ class Identifier {
         {clue.socket, connection.without_packets() ? clue.at : connection.began, found->connection, found->side});
   }
 
-  // Without packets the cookie alone tells one use of a pair of addresses from the next.
+  // The cookie tells one use of a pair of addresses from the next, also where a filter kept the packets of one of them out.
   [[nodiscard]] bool is_another_socket(const ConnectionIndexByEnds::Found& found, std::uint64_t socket) const {
     const auto& connection = timeline_.connections[found.connection];
     const auto known = connection.sides[found.side].socket;
-    return connection.without_packets() && known != 0 && known != socket;
+    return known != 0 && known != socket;
   }
 
   ConnectionIndexByEnds::Found add_connection(const Clue& clue) {
