@@ -1,0 +1,29 @@
+// Wakes a thread that sleeps in waitpid(2): a child of that thread, which ends when it is rung. Unlike a signal it can't be missed,
+// and changes nothing for the rest of the process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <mutex>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace tcpwhy::trace {
+
+class Bell {
+ public:
+  // By the thread that is to be woken; again after each ring. The child is to be waited for with __WALL | __WNOTHREAD.
+  base::Status hang();
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  // By any thread, any time. Once until it hangs anew.
+  void ring();
+
+ private:
+  std::mutex mutex_;
+  base::UniqueFd rope_;
+  bool rung_ = false;
+  pid_t pid_ = -1;
+};
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,56 @@
+// Which descriptors of a traced process are TCP sockets, and which ones.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "trace/socket_sampler.h"
+#include "wire/address.h"
+
+namespace tcpwhy::trace {
+
+struct TcpSocket {
+  std::uint64_t cookie = 0;  // SO_COOKIE; 0: not known
+  std::optional<wire::SocketAddress> local,
+      remote;  // an unbound one has no local address, an unconnected one no remote
+};
+
+// What is known of one table of descriptors (files_struct; threads share one). Nothing is asked twice: every call that changes what a
+// number means passes the tracer, and forgets it. A table holds at most 65536 numbers; those beyond are asked about each time.
+class Descriptors {
+ public:
+  // Null: not a TCP socket, or not open.
+  const TcpSocket* find(pid_t pid, std::int32_t fd);
+  // Asks anew for its addresses.
+  void refresh(pid_t pid, std::int32_t fd);
+  void forget(std::int32_t fd);
+  // If it is still the same socket (0: any).
+  void forget(std::int32_t fd, std::uint64_t cookie);
+  void forget_range(std::uint32_t first, std::uint32_t last);
+  // What may have become a socket without a call.
+  void forget_all_but_tcp();
+  // Looks at all that are open now.
+  void scan(pid_t pid);
+  [[nodiscard]] bool has_tcp() const { return tcp_count_ > 0; }
+  [[nodiscard]] bool has_tcp_in(std::uint32_t first, std::uint32_t last) const;
+
+ private:
+  enum class Kind : std::uint8_t { unknown, other, tcp };
+  void set(std::int32_t fd, Kind kind);
+
+  std::vector<Kind> kinds_;  // by number
+  std::unordered_map<std::int32_t, TcpSocket> sockets_;
+  std::size_t tcp_count_ = 0;
+};
+
+// The socket behind another process's descriptor: by a copy of it (pidfd_getfd(2), Linux 5.6), which for some microseconds is one
+// more reference to it; where that isn't allowed, by its inode and sock_diag(7) in our own network namespace. Absent: no TCP
+// socket.
+std::optional<TcpSocket> look_at_descriptor(pid_t pid, std::int32_t fd);
+
+}  // namespace tcpwhy::trace

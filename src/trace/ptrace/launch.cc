@@ -1,0 +1,102 @@
+#include "trace/ptrace/launch.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "trace/calls/syscall_table.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+struct ReleaseFilter {
+  void operator()(void* context) const { ::seccomp_release(context); }
+};
+
+base::Status add_rules(void* context) {
+  // Whatever isn't in the table passes; so do calls of 32-bit programs, which would be killed otherwise.
+  int error = ::seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+  if (error == 0) error = ::seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree, not a list
+  for (const SyscallRow& row : syscall_table())
+    if (error == 0) error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), static_cast<int>(row.number), 0);
+  // What poll() and its like come back with after a signal.
+  if (error == 0) error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), SCMP_SYS(restart_syscall), 0);
+  if (error != 0) return base::fail_errno("seccomp filter", -error);
+  return {};
+}
+
+int install(const std::vector<sock_filter>& filter) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): the kernel only reads it
+  sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0) return 0;
+  if (errno != EACCES) return errno;
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
+  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? 0 : errno;
+}
+
+// Between fork and exec in a process of several threads: only calls that signal-safety(7) lists.
+[[noreturn]] void be_the_command(char* const* words, const std::vector<sock_filter>& filter, const sigset_t& mask,
+                                 int go, int failed) {
+  char byte = 0;
+  while (::read(go, &byte, 1) < 0 && errno == EINTR) {
+  }
+  struct sigaction action{};
+  action.sa_handler = SIG_DFL;
+  ::sigaction(SIGPIPE, &action, nullptr);
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+  int error = filter.empty() ? 0 : install(filter);
+  if (error == 0) {
+    ::execvp(words[0], words);
+    error = errno;
+  }
+  [[maybe_unused]] const ssize_t written = ::write(failed, &error, sizeof error);
+  ::_exit(127);
+}
+
+}  // namespace
+
+base::Result<std::vector<sock_filter>> make_filter() {
+  const std::unique_ptr<void, ReleaseFilter> context(::seccomp_init(SCMP_ACT_ALLOW));
+  if (!context) return base::fail(base::ErrorKind::system, "seccomp filter: no memory");
+  if (auto added = add_rules(context.get()); !added) return std::unexpected(added.error());
+  const base::UniqueFd file(::memfd_create("filter", MFD_CLOEXEC));
+  if (!file.valid()) return base::fail_errno("memfd_create");
+  if (const int error = ::seccomp_export_bpf(context.get(), file.get()); error != 0)
+    return base::fail_errno("seccomp filter", -error);
+  const off_t size = ::lseek(file.get(), 0, SEEK_END);
+  std::vector<sock_filter> filter(static_cast<std::size_t>(size) / sizeof(sock_filter));
+  if (::pread(file.get(), filter.data(), static_cast<std::size_t>(size), 0) != size) return base::fail_errno("pread");
+  return filter;
+}
+
+base::Result<Launched> launch(const std::vector<std::string>& command, const std::vector<sock_filter>& filter,
+                              const sigset_t& signal_mask) {
+  std::vector<char*> words;
+  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+
+  int go[2], failed[2];
+  if (::pipe2(go, O_CLOEXEC) != 0) return base::fail_errno("pipe2");
+  base::UniqueFd go_read(go[0]), go_write(go[1]);
+  if (::pipe2(failed, O_CLOEXEC) != 0) return base::fail_errno("pipe2");
+  base::UniqueFd failed_read(failed[0]), failed_write(failed[1]);
+
+  const pid_t pid = ::fork();
+  if (pid < 0) return base::fail_errno("fork");
+  if (pid == 0) {
+    ::close(go[1]);  // else its own end would keep it waiting
+    be_the_command(words.data(), filter, signal_mask, go[0], failed[1]);
+  }
+  return Launched{pid, std::move(go_write), std::move(failed_read)};
+}
+
+}  // namespace tcpwhy::trace

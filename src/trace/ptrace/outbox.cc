@@ -1,0 +1,60 @@
+#include "trace/ptrace/outbox.h"
+
+#include <sys/eventfd.h>
+
+#include <iterator>
+#include <utility>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+namespace tcpwhy::trace {
+
+Outbox::Outbox(std::size_t most_pending)
+    : most_pending_(most_pending), ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  TCPWHY_CHECK(ready_.valid());
+}
+
+recording::ActorId Outbox::add_actor(recording::Actor actor) {
+  const std::scoped_lock lock(mutex_);
+  actors_.push_back(std::move(actor));
+  return {actor_count_++};
+}
+
+void Outbox::add(recording::Event event) {
+  const std::scoped_lock lock(mutex_);
+  if (events_.size() >= most_pending_) {
+    ++lost_;
+    return;
+  }
+  events_.push_back(std::move(event));
+  if (events_.size() == 1) ::eventfd_write(ready_.get(), 1);
+}
+
+void Outbox::wake() { ::eventfd_write(ready_.get(), 1); }
+
+void Outbox::drain(recording::Recording& recording) {
+  std::vector<recording::Event> events;
+  std::uint64_t lost = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    eventfd_t ignored = 0;
+    ::eventfd_read(ready_.get(), &ignored);
+    for (recording::Actor& actor : actors_) {
+      in_recording_.push_back({static_cast<std::uint32_t>(recording.actors.size())});
+      recording.actors.push_back(std::move(actor));
+    }
+    actors_.clear();
+    events.swap(events_);
+    lost = std::exchange(lost_, 0);
+  }
+  for (recording::Event& event : events) {
+    if (event.actor.valid()) event.actor = in_recording_.at(event.actor.value);
+    recording.events.push_back(std::move(event));
+  }
+  if (lost != 0)
+    recording.events.push_back(
+        {base::wall_now(), {}, recording::Loss{"events", lost, "the traced programs were faster than the recording"}});
+}
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,38 @@
+// What the tracing thread has learnt and nobody has taken yet.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "recording/recording.h"
+
+namespace tcpwhy::trace {
+
+class Outbox {
+ public:
+  explicit Outbox(std::size_t most_pending);
+
+  // By the tracing thread. An actor's number here is its own; drain() turns it into the recording's.
+  recording::ActorId add_actor(recording::Actor actor);
+  void add(recording::Event event);
+  void wake();  // something else than an event has changed
+
+  // By whoever records. The same recording each time.
+  [[nodiscard]] int fd() const { return ready_.get(); }
+  void drain(recording::Recording& recording);
+
+ private:
+  std::size_t most_pending_;
+  base::UniqueFd ready_;  // eventfd: readable while something waits
+  std::mutex mutex_;
+  std::vector<recording::Actor> actors_;  // those that the recording hasn't got yet
+  std::vector<recording::Event> events_;
+  std::uint32_t actor_count_ = 0;
+  std::uint64_t lost_ = 0;
+  std::vector<recording::ActorId> in_recording_;  // by own number
+};
+
+}  // namespace tcpwhy::trace

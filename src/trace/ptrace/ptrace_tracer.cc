@@ -1,0 +1,110 @@
+#include "trace/ptrace/ptrace_tracer.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "trace/ptrace/trace_loop.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+class PtraceTracer : public Tracer {
+ public:
+  explicit PtraceTracer(const PtraceOptions& options) : options_(options), outbox_(options.most_pending) {}
+  PtraceTracer(const PtraceTracer&) = delete;
+  PtraceTracer& operator=(const PtraceTracer&) = delete;
+
+  ~PtraceTracer() override {
+    if (!thread_.joinable()) return;
+    state_.wish = LoopState::Wish::end;
+    state_.bell.ring();
+    thread_.join();
+  }
+
+  base::Status open(const Target& target) {
+    std::promise<base::Result<base::UniqueFd>> started;
+    auto start = started.get_future();
+    thread_ = std::thread([this, &target, &started] { run(target, started); });
+    auto failed = start.get();
+    if (!failed) return std::unexpected(failed.error());
+    // The command's exec, or the reason why there is none.
+    int error = 0;
+    if (!failed->valid() || ::read(failed->get(), &error, sizeof error) != static_cast<ssize_t>(sizeof error))
+      return {};
+    const std::string& name = target.command.front();
+    if (error == ENOENT)
+      return base::fail(base::ErrorKind::usage, fmt::format("{}: no such program", name), "it is looked for in PATH");
+    return base::fail(base::ErrorKind::usage, fmt::format("{}: {}", name, std::strerror(error)));
+  }
+
+  [[nodiscard]] int fd() const override { return outbox_.fd(); }
+  base::Status drain(recording::Recording& recording) override {
+    outbox_.drain(recording);
+    return {};
+  }
+  [[nodiscard]] bool finished() const override { return state_.finished; }
+  [[nodiscard]] std::optional<int> command_status() const override {
+    return state_.command_ended ? std::optional(state_.command_status.load()) : std::nullopt;
+  }
+  base::Status stop(recording::Recording& recording) override {
+    state_.wish = LoopState::Wish::let_go;
+    state_.bell.ring();
+    state_.let_go.wait(false);
+    outbox_.drain(recording);
+    return {};
+  }
+  [[nodiscard]] std::vector<std::string> observes() const override {
+    return {"calls", "calls.ptrace", "signals", "processes"};
+  }
+
+ private:
+  void run(const Target& target, std::promise<base::Result<base::UniqueFd>>& started) {
+    // Signals are the other threads'; the command gets what we had.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    TraceLoop loop(options_, outbox_, state_);
+    auto begun = begin(loop, target, before);
+    const bool runs = begun.has_value();
+    started.set_value(std::move(begun));
+    if (!runs) {
+      state_.wish = LoopState::Wish::end;
+      state_.bell.ring();
+    }
+    loop.run();
+  }
+
+  base::Result<base::UniqueFd> begin(TraceLoop& loop, const Target& target, const sigset_t& mask) {
+    if (auto hung = state_.bell.hang(); !hung) return std::unexpected(hung.error());
+    for (const pid_t pid : target.pids)
+      if (auto attached = loop.attach(pid); !attached) return std::unexpected(attached.error());
+    if (target.command.empty()) return base::UniqueFd();
+    auto launched = loop.start(target.command, mask);
+    if (!launched) return std::unexpected(launched.error());
+    return std::move(launched->failed);
+  }
+
+  PtraceOptions options_;
+  Outbox outbox_;
+  LoopState state_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+base::Result<std::unique_ptr<Tracer>> open_ptrace(const Target& target, const PtraceOptions& options) {
+  if (target.command.empty() && target.pids.empty())
+    return base::fail(base::ErrorKind::usage, "nothing to trace", "name a command or a process");
+  auto tracer = std::make_unique<PtraceTracer>(options);
+  if (auto opened = tracer->open(target); !opened) return std::unexpected(opened.error());
+  return tracer;
+}
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,431 @@
+#include "trace/ptrace/trace_loop.h"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "trace/calls/flags.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+constexpr long wanted_events = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
+                               PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT;
+// With a filter of ours. A process may have one of its own, whose wish for a tracer isn't for us to grant.
+constexpr long filter_events = PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL;
+constexpr std::size_t most_command_text = 256;
+
+// A line of /proc/TID/status: what stands after "Tgid:\t".
+std::string status_field(pid_t tid, std::string_view name) {
+  std::ifstream file(fmt::format("/proc/{}/status", tid));
+  std::string line;
+  while (std::getline(file, line))
+    if (line.starts_with(name) && line.size() > name.size() + 1 && line[name.size()] == ':')
+      return line.substr(line.find_first_not_of(" \t", name.size() + 1));
+  return {};
+}
+
+pid_t pid_field(pid_t tid, std::string_view name) {
+  const std::string text = status_field(tid, name);
+  pid_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+bool has_signal(pid_t tid, std::string_view set, int signal) {
+  const std::string text = status_field(tid, set);
+  std::uint64_t bits = 0;
+  std::from_chars(text.data(), text.data() + text.size(), bits, 16);
+  return (bits >> (signal - 1) & 1) != 0;
+}
+
+std::string comm_of(pid_t tid) {
+  std::ifstream file(fmt::format("/proc/{}/comm", tid));
+  std::string name;
+  std::getline(file, name);
+  return name;
+}
+
+// The words of the command, as they would be typed.
+std::string command_line_of(pid_t pid, const std::string& otherwise) {
+  std::ifstream file(fmt::format("/proc/{}/cmdline", pid), std::ios::binary);
+  std::string text(most_command_text, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  while (!text.empty() && text.back() == '\0') text.pop_back();
+  std::ranges::replace(text, '\0', ' ');
+  return text.empty() ? otherwise : text;
+}
+
+// signal(7), "Standard signals": what happens if nothing is done about it.
+bool is_harmless_by_default(int signal) {
+  return signal == SIGCHLD || signal == SIGURG || signal == SIGWINCH || signal == SIGCONT || signal == SIGSTOP ||
+         signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+// What a call that a signal has interrupted comes back with: EINTR, and the kernel's own ERESTART*.
+bool is_interruption(int error) { return error == EINTR || (error >= 512 && error <= 516); }
+
+base::Status seize_failure(pid_t pid, int error) {
+  if (error == ESRCH)
+    return base::fail(base::ErrorKind::usage, fmt::format("no process {}", pid), "ps -e lists those there are");
+  if (error != EPERM) return base::fail_errno(fmt::format("ptrace: process {}", pid), error);
+  if (const pid_t tracer = pid_field(pid, "TracerPid"); tracer != 0)
+    return base::fail(base::ErrorKind::privilege, fmt::format("process {} is traced already", pid),
+                      fmt::format("by process {} ({})", tracer, comm_of(tracer)));
+  return base::fail(base::ErrorKind::privilege, fmt::format("process {} may not be traced", pid),
+                    "it is another user's, or /proc/sys/kernel/yama/ptrace_scope forbids it: as root it can");
+}
+
+std::vector<pid_t> thread_ids(pid_t pid) {
+  std::vector<pid_t> tids;
+  DIR* folder = ::opendir(fmt::format("/proc/{}/task", pid).c_str());
+  if (folder == nullptr) return tids;
+  while (const dirent* entry = ::readdir(folder)) {
+    pid_t tid = 0;
+    std::from_chars(entry->d_name, entry->d_name + std::strlen(entry->d_name), tid);
+    if (tid > 0) tids.push_back(tid);
+  }
+  ::closedir(folder);
+  return tids;
+}
+
+}  // namespace
+
+TraceLoop::TraceLoop(const PtraceOptions& options, Outbox& outbox, LoopState& state)
+    : options_(options), outbox_(outbox), state_(state) {}
+
+base::Result<Launched> TraceLoop::start(const std::vector<std::string>& command, const sigset_t& signal_mask) {
+  if (options_.filter) {
+    auto filter = make_filter();
+    if (!filter) return std::unexpected(filter.error());
+    filter_ = std::move(*filter);
+  }
+  auto launched = launch(command, filter_, signal_mask);
+  if (!launched) return launched;
+  command_ = launched->pid;
+  if (auto seized = seize(command_, options_.filter); !seized) {
+    ::kill(command_, SIGKILL);
+    ::waitpid(command_, nullptr, __WALL);
+    return std::unexpected(seized.error());
+  }
+  Process& process = add_process(command_, nullptr);
+  process.filtered = options_.filter;
+  process.recorded = false;
+  add_thread(command_, command_, nullptr);
+  // Stopped, it can be told to stop at its calls; until then it waits for `go`.
+  ::ptrace(PTRACE_INTERRUPT, command_, 0, 0);
+  return launched;
+}
+
+base::Status TraceLoop::seize(pid_t tid, bool filtered) {
+  const long events = wanted_events | (filtered ? filter_events : 0);
+  if (::ptrace(PTRACE_SEIZE, tid, 0, events) != 0) return seize_failure(tid, errno);
+  return {};
+}
+
+base::Status TraceLoop::attach(pid_t pid) {
+  const pid_t leader = pid_field(pid, "Tgid");
+  if (leader == 0) return seize_failure(pid, ESRCH);
+  // Threads may be made while we look; those of a thread that is seized already are seized by the kernel.
+  constexpr int most_passes = 100;
+  bool found = true;
+  for (int pass = 0; pass < most_passes && found; ++pass) {
+    found = false;
+    for (const pid_t tid : thread_ids(leader)) {
+      if (threads_.contains(tid)) continue;
+      if (auto seized = seize(tid, false); !seized) {
+        if (tid == leader) return seized;
+        continue;  // it has ended, or the kernel was quicker
+      }
+      found = true;
+      if (!processes_.contains(leader)) add_process(leader, nullptr);
+      add_thread(tid, leader, nullptr);
+      ::ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+    }
+  }
+  const auto process = processes_.find(leader);
+  if (process == processes_.end()) return seize_failure(pid, ESRCH);
+  process->second->descriptors->scan(leader);
+  return {};
+}
+
+void TraceLoop::run() {
+  bool wants_to_end = false;
+  for (;;) {
+    if (threads_.empty() && !wants_to_end) {
+      // A child whose parent was killed while forking may yet come unannounced: when not even the bell is left, nobody is.
+      wants_to_end = true;
+      state_.bell.ring();
+    }
+    if (!wait_and_act()) break;
+    if (threads_.empty()) continue;
+    wants_to_end = false;
+    // Without a bell nobody could be heard any more: then as if the end had been wished for.
+    if (!has_bell_ && !(has_bell_ = state_.bell.hang().has_value())) {
+      state_.wish = LoopState::Wish::end;
+      hear_wish();
+    }
+  }
+  state_.finished = true;
+  state_.let_go = true;
+  state_.let_go.notify_all();
+  outbox_.wake();
+}
+
+// False: there is nobody to wait for.
+bool TraceLoop::wait_and_act() {
+  int status = 0;
+  // Other threads' children are theirs to wait for (waitpid(2): __WNOTHREAD).
+  const pid_t tid = ::waitpid(-1, &status, __WALL | __WNOTHREAD);
+  if (tid < 0) {
+    return errno == EINTR;  // or ECHILD
+  }
+  if (has_bell_ && tid == state_.bell.pid()) {
+    has_bell_ = false;
+    hear_wish();
+    return true;
+  }
+  const Stop stop = classify(status);
+  if (tid == command_ && (stop.kind == Kind::exited || stop.kind == Kind::killed)) {
+    state_.command_status = status;
+    state_.command_ended = true;
+    command_ = -1;
+  }
+  act(tid, stop);
+  return true;
+}
+
+void TraceLoop::act(pid_t tid, Stop stop) {
+  if (stop.kind == Kind::exited || stop.kind == Kind::killed) return on_ended(tid, stop);
+  if (stop.kind == Kind::executed) return on_executed(tid);
+  Thread& thread = thread_of(tid);
+  switch (stop.kind) {
+    case Kind::filtered: return on_call_stop(thread, true);
+    case Kind::call: return on_call_stop(thread, false);
+    case Kind::signalled: return on_signal(thread, stop.value);
+    case Kind::forked: on_forked(thread); break;
+    case Kind::leaving: on_leaving(thread); break;
+    case Kind::halted:
+      // It stays stopped, as job control wants, and we still hear of it.
+      ::ptrace(PTRACE_LISTEN, tid, 0, 0);
+      return;
+    default: break;
+  }
+  resume(thread);
+}
+
+// A thread that nobody has announced: the first stop of a child may come before its parent's.
+Thread& TraceLoop::thread_of(pid_t tid) {
+  const auto known = threads_.find(tid);
+  if (known != threads_.end()) return *known->second;
+  const pid_t leader = pid_field(tid, "Tgid");
+  const auto parent = processes_.find(pid_field(tid, "PPid"));
+  return add_thread(tid, leader == 0 ? tid : leader, parent == processes_.end() ? nullptr : parent->second.get());
+}
+
+Process& TraceLoop::add_process(pid_t pid, Process* parent) {
+  auto& process = processes_[pid];
+  process = std::make_unique<Process>();
+  process->pid = pid;
+  process->name = comm_of(pid);
+  if (parent != nullptr) {
+    process->filtered = parent->filtered;
+    process->recorded = parent->recorded;
+    *process->descriptors = *parent->descriptors;
+  }
+  return *process;
+}
+
+Thread& TraceLoop::add_thread(pid_t tid, pid_t pid, Process* parent) {
+  const auto known = processes_.find(pid);
+  const bool is_new = known == processes_.end();
+  Process& process = is_new ? add_process(pid, parent) : *known->second;
+  auto& thread = threads_[tid];
+  if (!thread) ++process.threads;
+  thread = std::make_unique<Thread>();
+  thread->tid = tid;
+  thread->process = &process;
+  if (is_new && process.recorded)
+    emit_start(*thread, parent == nullptr ? std::nullopt : std::optional(std::int32_t{parent->pid}));
+  return *thread;
+}
+
+void TraceLoop::emit_start(Thread& thread, std::optional<std::int32_t> parent) {
+  const Process& process = *thread.process;
+  const std::string command = parent ? process.name : command_line_of(process.pid, process.name);
+  emit(thread, recording::ProcessStarted{.command = command, .parent = parent});
+}
+
+void TraceLoop::remove_thread(pid_t tid) {
+  const auto thread = threads_.find(tid);
+  if (thread == threads_.end()) return;
+  Process* process = thread->second->process;
+  threads_.erase(thread);
+  if (--process->threads > 0) return;
+  unwinder_.forget(process->pid);
+  processes_.erase(process->pid);
+}
+
+void TraceLoop::on_forked(Thread& thread) {
+  unsigned long child = 0;
+  if (::ptrace(PTRACE_GETEVENTMSG, thread.tid, 0, &child) != 0 || child == 0) return;
+  const auto tid = static_cast<pid_t>(child);
+  if (threads_.contains(tid)) return;
+  const pid_t leader = pid_field(tid, "Tgid");
+  if (leader == 0) return;  // killed already; what becomes of it is still told
+  add_thread(tid, leader, thread.process);
+}
+
+// The thread that executes takes the number of the process, whichever it was; the others are gone without a word, or with it
+// (ptrace(2), "execve(2) under ptrace").
+void TraceLoop::on_executed(pid_t pid) {
+  unsigned long message = 0;
+  ::ptrace(PTRACE_GETEVENTMSG, pid, 0, &message);
+  const auto former = static_cast<pid_t>(message);
+  Thread& leader = thread_of(pid);
+  Process& process = *leader.process;
+  if (former != pid && threads_.contains(former)) leader.in_flight = threads_[former]->in_flight;
+  std::vector<pid_t> others;
+  for (const auto& [tid, thread] : threads_)
+    if (thread->process == &process && tid != pid) others.push_back(tid);
+  for (const pid_t tid : others) remove_thread(tid);
+
+  leader.actor = {};  // another program from here on
+  process.name = comm_of(pid);
+  process.recorded = true;
+  // Its table is its own now, without what was to be closed (FD_CLOEXEC).
+  process.descriptors = std::make_shared<Descriptors>();
+  process.descriptors->scan(pid);
+  unwinder_.forget(pid);
+  emit_start(leader, std::nullopt);
+  resume(leader);
+}
+
+void TraceLoop::on_leaving(Thread& thread) {
+  // The last chance: afterwards only the status is told.
+  if (!thread.in_flight || thread.in_flight->call == 0) return;
+  Process& process = *thread.process;
+  const bool exits = thread.in_flight->row->number == SYS_exit_group;
+  if (process.exits_itself || (process.unfinished && thread.tid != process.pid && !exits)) return;
+  process.unfinished = thread.in_flight->call;
+  process.exits_itself = exits;
+}
+
+void TraceLoop::on_ended(pid_t tid, Stop stop) {
+  const auto known = threads_.find(tid);
+  if (known == threads_.end()) return;
+  Thread& thread = *known->second;
+  on_leaving(thread);
+  if (tid == thread.process->pid && thread.process->recorded) {
+    recording::ProcessEnded ended;
+    if (stop.kind == Kind::exited)
+      ended.exit_status = stop.value;
+    else
+      ended.signal = signal_name(stop.value);
+    ended.call = thread.process->unfinished;
+    emit(thread, std::move(ended));
+  }
+  remove_thread(tid);
+}
+
+void TraceLoop::on_signal(Thread& thread, int signal) {
+  using recording::SignalFate;
+  const bool inside = thread.in_flight && thread.in_flight->call != 0;
+  const bool interrupts = thread.last_call && is_interruption(thread.last_error);
+  const bool by_call = thread.last_call && signal == SIGPIPE && thread.last_error == EPIPE;
+  SignalFate fate = SignalFate::delivered;
+  if (has_signal(thread.tid, "SigCgt", signal))
+    fate = SignalFate::handled;
+  else if (has_signal(thread.tid, "SigIgn", signal))
+    fate = SignalFate::ignored;
+  const bool deadly = fate == SignalFate::delivered && !is_harmless_by_default(signal);
+  if (signal == SIGPIPE || deadly || inside || interrupts) {
+    std::optional<std::uint32_t> call;
+    if (inside)
+      call = thread.in_flight->call;
+    else if (interrupts || by_call)
+      call = thread.last_call;
+    emit(thread, recording::Signal{.name = signal_name(signal), .fate = fate, .call = call});
+  }
+  resume(thread, signal);
+}
+
+void TraceLoop::resume(Thread& thread, int signal) {
+  const bool at_calls = thread.in_flight || (!thread.process->filtered && recording_);
+  ::ptrace(at_calls ? PTRACE_SYSCALL : PTRACE_CONT, thread.tid, 0, signal);  // ESRCH: killed meanwhile, which is told
+}
+
+void TraceLoop::hear_wish() {
+  switch (state_.wish.load()) {
+    case LoopState::Wish::record: return;
+    case LoopState::Wish::end:
+      // What can't live without us goes first; the loop then sees it end.
+      for (const auto& [pid, process] : processes_)
+        if (process->filtered) ::kill(pid, SIGKILL);
+      [[fallthrough]];
+    case LoopState::Wish::let_go:
+      recording_ = false;
+      let_all_go();
+      state_.let_go = true;
+      state_.let_go.notify_all();
+      return;
+  }
+}
+
+// Stops each thread that can live without us, and lets go of it. One that is killed meanwhile, or sleeps where not even ptrace can
+// stop it (D), is waited for: its stop is but a moment away, or its end is.
+void TraceLoop::let_all_go() {
+  std::vector<pid_t> leaving;
+  for (const auto& [tid, thread] : threads_)
+    if (!thread->process->filtered) leaving.push_back(tid);
+  for (const pid_t tid : leaving) ::ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+  for (const pid_t tid : leaving) {
+    int status = 0;
+    for (;;) {
+      const pid_t stopped = ::waitpid(tid, &status, __WALL);
+      if (stopped < 0 && errno == EINTR) continue;
+      if (stopped < 0 || !WIFSTOPPED(status)) break;
+      const Stop stop = classify(status);
+      // A child of its that we haven't met yet comes with its first stop, and is let go like any other.
+      const int signal = stop.kind == Kind::signalled ? stop.value : 0;
+      if (stop.kind == Kind::forked) {
+        unsigned long child = 0;
+        if (::ptrace(PTRACE_GETEVENTMSG, tid, 0, &child) == 0 && child != 0 &&
+            ::waitpid(static_cast<pid_t>(child), &status, __WALL) > 0 && WIFSTOPPED(status))
+          ::ptrace(PTRACE_DETACH, static_cast<pid_t>(child), 0, 0);
+      }
+      ::ptrace(PTRACE_DETACH, tid, 0, signal);
+      break;
+    }
+    remove_thread(tid);
+  }
+}
+
+void TraceLoop::emit(Thread& thread, recording::What what) { emit_at(base::wall_now(), thread, std::move(what)); }
+
+void TraceLoop::emit_at(base::WallTime at, Thread& thread, recording::What what) {
+  const Process& process = *thread.process;
+  if (!recording_ || !process.recorded) return;
+  if (!thread.actor.valid())
+    thread.actor = outbox_.add_actor(
+        {.name = process.name, .pid = process.pid, .tid = thread.tid, .command = comm_of(thread.tid)});
+  outbox_.add({at, thread.actor, std::move(what)});
+}
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,96 @@
+// The one thread that may make ptrace(2) requests of its tracees: waits for their stops, and acts on each.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "trace/ptrace/bell.h"
+#include "trace/ptrace/launch.h"
+#include "trace/ptrace/outbox.h"
+#include "trace/ptrace/process_memory.h"
+#include "trace/ptrace/ptrace_tracer.h"
+#include "trace/ptrace/stop.h"
+#include "trace/ptrace/tracees.h"
+#include "trace/stacks/unwinder.h"
+
+namespace tcpwhy::trace {
+
+// What the thread and its owner say to each other.
+struct LoopState {
+  enum class Wish : int { record, let_go, end };
+  std::atomic<Wish> wish = Wish::record;
+  std::atomic<bool> let_go = false;    // the wish of that name is fulfilled
+  std::atomic<bool> finished = false;  // no tracee is left
+  std::atomic<bool> command_ended = false;
+  std::atomic<int> command_status = 0;
+  Bell bell;
+};
+
+class TraceLoop {
+ public:
+  TraceLoop(const PtraceOptions& options, Outbox& outbox, LoopState& state);
+
+  // Before run(), on the same thread. Launches; its exec is yet to come.
+  base::Result<Launched> start(const std::vector<std::string>& command, const sigset_t& signal_mask);
+  base::Status attach(pid_t pid);
+  // Until no tracee is left. A wish that stands already is heard when the bell rings.
+  void run();
+
+ private:
+  using Kind = Stop::Kind;
+
+  bool wait_and_act();
+  void act(pid_t tid, Stop stop);
+  void hear_wish();
+  void let_all_go();
+
+  // trace_loop.cc: processes, threads, signals
+  Thread& thread_of(pid_t tid);
+  Thread& add_thread(pid_t tid, pid_t pid, Process* parent);
+  Process& add_process(pid_t pid, Process* parent);
+  base::Status seize(pid_t tid, bool filtered);
+  void on_forked(Thread& thread);
+  void on_executed(pid_t tid);
+  void on_leaving(Thread& thread);
+  void on_ended(pid_t tid, Stop stop);
+  void on_signal(Thread& thread, int signal);
+  void resume(Thread& thread, int signal = 0);
+  void remove_thread(pid_t tid);
+
+  // trace_loop_calls.cc
+  void on_entry(Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
+  void on_call_stop(Thread& thread, bool filtered);
+  void on_exit(Thread& thread, std::int64_t result);
+  struct Decision {
+    bool record = false, wait_for_exit = false;
+    const TcpSocket* socket = nullptr;
+  };
+  Decision decide(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
+  void forget_before(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
+  void learn_after(Process& process, const CallInFlight& call, std::int64_t result, recording::CallReturned* returned);
+  struct StackCopy {
+    Registers registers;
+    std::vector<std::uint8_t> bytes;
+  };
+  std::optional<StackCopy> copy_stack(const Thread& thread);
+
+  void emit(Thread& thread, recording::What what);
+  void emit_at(base::WallTime at, Thread& thread, recording::What what);
+  void emit_start(Thread& thread, std::optional<std::int32_t> parent);
+
+  PtraceOptions options_;
+  Outbox& outbox_;
+  LoopState& state_;
+  Unwinder unwinder_;
+  std::vector<sock_filter> filter_;
+  pid_t command_ = -1;
+  bool recording_ = true;
+  bool has_bell_ = true;  // hung before run()
+  std::uint32_t call_count_ = 0;
+  std::unordered_map<pid_t, std::unique_ptr<Process>> processes_;
+  std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
+};
+
+}  // namespace tcpwhy::trace

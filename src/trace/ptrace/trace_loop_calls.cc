@@ -1,0 +1,210 @@
+// Entry and exit of calls: which are recorded, and what they do to the descriptors.
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "base/clock.h"
+#include "trace/ptrace/trace_loop.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+#ifdef __x86_64__
+constexpr std::uint32_t native_architecture = AUDIT_ARCH_X86_64;
+#else
+#error "the order of the registers is known for x86-64 alone"
+#endif
+
+constexpr std::size_t stack_bytes = 16U * 1024;
+constexpr std::int64_t restart_block = -516;  // ERESTART_RESTARTBLOCK, linux/errno.h
+
+bool failed(std::int64_t result) { return result < 0 && result >= -4095; }
+
+bool duplicates_by_fcntl(const SyscallRow& row, const SyscallArguments& arguments) {
+  const auto command = static_cast<std::uint32_t>(arguments[1]);
+  return row.number == SYS_fcntl && (command == F_DUPFD || command == F_DUPFD_CLOEXEC);
+}
+
+}  // namespace
+
+void TraceLoop::on_call_stop(Thread& thread, bool filtered) {
+  __ptrace_syscall_info info{};
+  thread.last_call.reset();
+  if (::ptrace(PTRACE_GET_SYSCALL_INFO, thread.tid, sizeof info, &info) <= 0) return resume(thread);
+  if (info.arch != native_architecture) return resume(thread);
+  if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+    on_exit(thread, info.exit.rval);
+    return resume(thread);
+  }
+  const auto& entry = filtered ? info.seccomp.args : info.entry.args;
+  SyscallArguments arguments;
+  std::copy(std::begin(entry), std::end(entry), arguments.begin());
+  on_entry(thread, filtered ? info.seccomp.nr : info.entry.nr, arguments);
+}
+
+void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArguments& arguments) {
+  const base::WallTime now = base::wall_now();
+  Process& process = *thread.process;
+  thread.in_flight.reset();
+  const SyscallRow* row = find_syscall(static_cast<long>(number));
+  CallInFlight call;
+  bool restarted = false;
+  if (row == nullptr && number == SYS_restart_syscall && thread.to_restart) {
+    call = *std::exchange(thread.to_restart, std::nullopt);
+    row = call.row;
+    restarted = true;
+  } else {
+    call.row = row;
+    call.arguments = arguments;
+  }
+  thread.to_restart.reset();
+  if (row == nullptr || !recording_) return resume(thread);
+
+  const Decision decision = decide(process, *row, call.arguments);
+  recording::CallEntered entered;
+  std::optional<StackCopy> stack;
+  if (decision.record) {
+    const ProcessMemory memory(thread.tid);
+    decode_entry(*row, call.arguments, memory, entered);
+    if (restarted) entered.name = "restart_syscall";
+    entered.call = ++call_count_;
+    if (decision.socket != nullptr) {
+      entered.socket = decision.socket->cookie;
+      entered.local = decision.socket->local;
+      entered.remote = decision.socket->remote;
+    }
+    if (row->wants_stack && options_.stacks) stack = copy_stack(thread);
+  }
+  call.call = decision.record ? entered.call : 0;
+  call.cookie = decision.socket == nullptr ? 0 : decision.socket->cookie;
+  forget_before(process, *row, call.arguments);
+  if (decision.wait_for_exit) thread.in_flight = call;
+  if (stack) unwinder_.learn(process.pid, stack->registers.instruction_pointer());
+  const pid_t pid = process.pid;
+  resume(thread);
+  if (!decision.record) return;
+  // It runs on while we walk its stack.
+  if (stack)
+    entered.stack = text(unwinder_.unwind(pid, stack->registers, stack->bytes, stack->registers.stack_pointer()));
+  emit_at(now, thread, std::move(entered));
+}
+
+TraceLoop::Decision TraceLoop::decide(Process& process, const SyscallRow& row, const SyscallArguments& arguments) {
+  Decision decision;
+  Descriptors& descriptors = *process.descriptors;
+  const auto descriptor = [&](std::int8_t argument) -> const TcpSocket* {
+    if (argument < 0) return nullptr;
+    return descriptors.find(process.pid, static_cast<std::int32_t>(arguments[static_cast<std::size_t>(argument)]));
+  };
+  // What moves descriptors about is followed to its end even where it isn't recorded.
+  const bool moves = row.number == SYS_dup || row.number == SYS_dup2 || row.number == SYS_dup3 ||
+                     row.number == SYS_pidfd_getfd || duplicates_by_fcntl(row, arguments);
+  if (row.fd_range) {
+    const auto first = static_cast<std::uint32_t>(arguments[0]), last = static_cast<std::uint32_t>(arguments[1]);
+    decision.record = descriptors.has_tcp_in(first, last);
+  } else if (row.number == SYS_socket) {
+    decision.record = makes_tcp_socket(arguments[0], arguments[1], arguments[2]);
+  } else if (row.only_on_tcp) {
+    decision.socket = descriptor(row.fd_argument);
+    if (decision.socket == nullptr) decision.socket = descriptor(row.second_fd_argument);
+    decision.record = decision.socket != nullptr;
+  } else {
+    const bool needs_tcp = row.call_class == CallClass::waits || row.call_class == CallClass::rings ||
+                           row.call_class == CallClass::duplicates;
+    decision.record = !needs_tcp || descriptors.has_tcp() || row.number == SYS_pidfd_getfd;
+  }
+  decision.record = decision.record && process.recorded;
+  decision.wait_for_exit = decision.record || (moves && descriptors.has_tcp());
+  return decision;
+}
+
+// Before it happens: another thread may be given the same number before we hear that the call has come back.
+void TraceLoop::forget_before(Process& process, const SyscallRow& row, const SyscallArguments& arguments) {
+  Descriptors& descriptors = *process.descriptors;
+  const auto fd = [&](std::size_t i) { return static_cast<std::int32_t>(arguments[i]); };
+  switch (row.number) {
+    case SYS_close: return descriptors.forget(fd(0));
+    case SYS_close_range:
+      return descriptors.forget_range(static_cast<std::uint32_t>(arguments[0]),
+                                      static_cast<std::uint32_t>(arguments[1]));
+    case SYS_dup2:
+    case SYS_dup3:
+      if (fd(0) != fd(1)) descriptors.forget(fd(1));
+      return;
+    // Rings open and close descriptors without a call.
+    case SYS_io_uring_enter: return descriptors.forget_all_but_tcp();
+    default: return;
+  }
+}
+
+void TraceLoop::on_exit(Thread& thread, std::int64_t result) {
+  const base::WallTime now = base::wall_now();
+  if (!thread.in_flight) return;
+  const CallInFlight call = *std::exchange(thread.in_flight, std::nullopt);
+  Process& process = *thread.process;
+  if (result == restart_block) thread.to_restart = call;
+  if (call.call == 0) return learn_after(process, call, result, nullptr);
+  recording::CallReturned returned;
+  returned.call = call.call;
+  decode_return(*call.row, call.arguments, result, ProcessMemory(thread.tid), returned);
+  returned.socket = call.cookie;
+  learn_after(process, call, result, &returned);
+  thread.last_call = call.call;
+  thread.last_error = returned.error;
+  emit_at(now, thread, std::move(returned));
+}
+
+// `returned` is null for a call that isn't recorded.
+void TraceLoop::learn_after(Process& process, const CallInFlight& call, std::int64_t result,
+                            recording::CallReturned* returned) {
+  Descriptors& descriptors = *process.descriptors;
+  const auto fd = [&](std::size_t i) { return static_cast<std::int32_t>(call.arguments[i]); };
+  const TcpSocket* socket = nullptr;
+  switch (call.row->number) {
+    case SYS_close: return descriptors.forget(fd(0), call.cookie);
+    case SYS_bind:
+    case SYS_listen:
+    case SYS_connect:
+      descriptors.refresh(process.pid, fd(0));
+      socket = descriptors.find(process.pid, fd(0));
+      break;
+    case SYS_socket:
+    case SYS_accept:
+    case SYS_accept4:
+    case SYS_dup:
+    case SYS_dup2:
+    case SYS_dup3:
+    case SYS_fcntl:
+    case SYS_pidfd_getfd: {
+      const bool makes = call.row->number != SYS_fcntl || duplicates_by_fcntl(*call.row, call.arguments);
+      if (failed(result) || !makes) break;
+      const auto made = static_cast<std::int32_t>(result);
+      descriptors.refresh(process.pid, made);
+      socket = descriptors.find(process.pid, made);
+      break;
+    }
+    default: break;
+  }
+  if (returned == nullptr || socket == nullptr) return;
+  returned->socket = socket->cookie;
+  returned->local = socket->local;
+  returned->remote = socket->remote;
+}
+
+std::optional<TraceLoop::StackCopy> TraceLoop::copy_stack(const Thread& thread) {
+  user_regs_struct r{};
+  if (::ptrace(PTRACE_GETREGS, thread.tid, 0, &r) != 0) return std::nullopt;
+  StackCopy copy;
+  copy.registers.dwarf = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8,
+                          r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip};
+  copy.bytes = ProcessMemory(thread.tid).read(r.rsp, stack_bytes);
+  return copy;
+}
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,50 @@
+// The processes and threads that are traced, as the tracing thread knows them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include <sys/types.h>
+
+#include "recording/event.h"
+#include "trace/calls/decode.h"
+#include "trace/calls/syscall_table.h"
+#include "trace/ptrace/descriptors.h"
+
+namespace tcpwhy::trace {
+
+struct Process {
+  pid_t pid = 0;
+  std::shared_ptr<Descriptors> descriptors = std::make_shared<Descriptors>();
+  bool filtered = false;  // its calls outside the table don't stop it
+  bool recorded = true;   // false: the command before its exec
+  std::string name;       // comm
+  int threads = 0;
+  // The call that it never came back from: exit_group(), or else the first thread's, or else any other's.
+  std::optional<std::uint32_t> unfinished;
+  bool exits_itself = false;  // `unfinished` is exit_group()
+};
+
+struct CallInFlight {
+  const SyscallRow* row = nullptr;
+  SyscallArguments arguments{};
+  std::uint32_t call = 0;    // 0: its return is waited for, but it is not recorded
+  std::uint64_t cookie = 0;  // of the socket it acts on
+};
+
+struct Thread {
+  pid_t tid = 0;
+  Process* process = nullptr;
+  recording::ActorId actor;               // invalid until it has an event
+  std::optional<CallInFlight> in_flight;  // its exit stop is to come
+  // The call it came back from last, until the next stop that isn't a signal: what a signal that comes now interrupted.
+  std::optional<std::uint32_t> last_call;
+  int last_error = 0;
+  std::optional<CallInFlight> to_restart;  // restart_syscall() goes on with this one
+};
+
+}  // namespace tcpwhy::trace
