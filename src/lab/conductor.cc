@@ -69,6 +69,8 @@ class Conductor {
     }
     if (const auto settled = settle(); !settled) return std::unexpected(settled.error());
     observer_->note_losses();
+    recording_.provenance.settings[std::string(namespaces_setting)] =
+        fmt::format("{}", fmt::join(observer_->namespaces(), " "));
     recording::sort_by_time(recording_);
     return std::move(recording_);
   }
@@ -376,16 +378,26 @@ class Conductor {
     return false;
   }
 
+  // Whether a line before has named this segment or a later one. Two taps are read one after the other, so that the
+  // order of the list is not that of time.
+  [[nodiscard]] bool is_past(std::size_t index) const {
+    if (!named_segment_) return false;
+    const auto& segments = observer_->segments();
+    return std::pair(segments[index].at, index) <= std::pair(segments[*named_segment_].at, *named_segment_);
+  }
+
   // The next segment after the ones that lines before have named. A segment counts where it arrives.
   std::optional<std::size_t> find_segment(const WireStep& what) const {
     const auto& segments = observer_->segments();
-    for (std::size_t i = next_segment_; i < segments.size(); ++i) {
+    std::optional<std::size_t> first;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
       const SeenSegment& seen = segments[i];
-      if (seen.flags != what.flags || (what.length && *what.length != seen.length)) continue;
-      if (seen.host == cast_.host_of(what.to) && cast_.owns(what.from, seen.from) && cast_.owns(what.to, seen.to))
-        return i;
+      if (is_past(i) || seen.flags != what.flags || (what.length && *what.length != seen.length)) continue;
+      if (seen.host != cast_.host_of(what.to) || !cast_.owns(what.from, seen.from) || !cast_.owns(what.to, seen.to))
+        continue;
+      if (!first || seen.at < segments[*first].at) first = i;
     }
-    return std::nullopt;
+    return first;
   }
 
   base::Result<Verdict> perform(const Step& step, const WireStep& what) {
@@ -394,7 +406,7 @@ class Conductor {
     if (!*came) return Verdict::fails(step.text, segments_since(), true);
     const std::size_t index = *find_segment(what);
     const SeenSegment& seen = observer_->segments()[index];
-    next_segment_ = index + 1;
+    named_segment_ = index;
     const Duration took = seen.at - anchor_;
     anchor_ = seen.at;
     if (!in_bounds(step.bounds, took))
@@ -406,7 +418,8 @@ class Conductor {
   // What there was instead.
   std::string segments_since() const {
     std::string text;
-    for (std::size_t i = next_segment_; i < observer_->segments().size() && text.size() < 200; ++i) {
+    for (std::size_t i = 0; i < observer_->segments().size() && text.size() < 200; ++i) {
+      if (is_past(i)) continue;
       const SeenSegment& seen = observer_->segments()[i];
       text += fmt::format("{}{} > {} [{}] length {}", text.empty() ? "" : ", ", seen.from, seen.to, seen.flags,
                           seen.length);
@@ -500,17 +513,17 @@ class Conductor {
   std::optional<Observer> observer_;
   std::vector<LinkReport> reports_;
   MonotonicTime deadline_{};
-  WallTime anchor_{};            // what `within` and `after` count from
-  std::size_t first_event_ = 0;  // of the latest call
-  std::size_t next_segment_ = 0;
-  std::int64_t dropped_ = 0;  // packets, by the link, as the scenario asked
+  WallTime anchor_{};                         // what `within` and `after` count from
+  std::size_t first_event_ = 0;               // of the latest call
+  std::optional<std::size_t> named_segment_;  // by the latest `wire` line
+  std::int64_t dropped_ = 0;                  // packets, by the link, as the scenario asked
   std::string last_caller_;
 };
 
 }  // namespace
 
 base::Result<recording::Recording> conduct(const Scenario& scenario, Family family) {
-  return Conductor(scenario, family).run();
+  return Conductor(scenario, scenario.family.value_or(family)).run();
 }
 
 }  // namespace tcpwhy::lab

@@ -12,9 +12,11 @@
 #include "base/text.h"
 #include "capfile/recording_io.h"
 #include "lab/conductor.h"
+#include "lab/observer.h"
 #include "lab/sandbox.h"
 #include "lab/scenario_files.h"
 #include "lab/scenario_parser.h"
+#include "trace/bpf/namespace_watch.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -62,6 +64,17 @@ Outcome outcome_of(const Scenario& scenario, base::Result<Bytes> result) {
   return outcome;
 }
 
+// The namespaces of the experiment, which only this room knows of.
+std::vector<std::uint64_t> take_namespaces(recording::Recording& recording) {
+  std::vector<std::uint64_t> cookies;
+  const auto setting = recording.provenance.settings.extract(std::string(namespaces_setting));
+  if (setting.empty()) return cookies;
+  std::istringstream words(setting.mapped());
+  for (std::uint64_t cookie = 0; words >> cookie;)
+    if (cookie != 0) cookies.push_back(cookie);
+  return cookies;
+}
+
 // One run of many scenarios side by side.
 class Run {
  public:
@@ -73,6 +86,9 @@ class Run {
         attempts_(scenarios.size()) {
     const unsigned cpus = std::max(1U, std::thread::hardware_concurrency());
     parallel_ = options.parallel != 0 ? options.parallel : cpus * parallel_per_cpu;
+    // Whoever lacks the privilege has everything else: the causes are derived then.
+    if (!options.kernel_probe) return;
+    if (auto watch = trace::NamespaceWatch::open()) kernel_.emplace(std::move(*watch));
   }
 
   std::vector<Outcome> run() {
@@ -82,6 +98,7 @@ class Run {
       tell();
       if (running_.empty()) continue;
       wait();
+      if (kernel_) kernel_->drain();
       for (auto job = running_.begin(); job != running_.end();) job = finish(job);
     }
     std::vector<Outcome> outcomes;
@@ -118,6 +135,11 @@ class Run {
     const std::size_t index = job->index;
     Outcome outcome = outcome_of(scenarios_[index], job->sandbox.wait());
     job = running_.erase(job);
+    const auto namespaces = take_namespaces(outcome.recording);
+    if (kernel_ && !namespaces.empty()) {
+      kernel_->drain();
+      kernel_->give(namespaces, outcome.recording);
+    }
     const bool upset = outcome.error && outcome.error->kind == base::ErrorKind::expectation;
     if (upset && attempts_[index] < scenarios_[index].attempts && !stopped(options_)) {
       start(index);
@@ -162,6 +184,7 @@ class Run {
   const OnFinished& on_finished_;
   std::vector<std::optional<Outcome>> outcomes_;
   std::vector<unsigned> attempts_;  // made so far
+  std::optional<trace::NamespaceWatch> kernel_;
   std::list<Job> running_;
   std::size_t parallel_ = 1, next_ = 0, told_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "trace/bpf/probe.h"
 #include "wire/packet.h"
 
 namespace tcpwhy::lab {
@@ -30,7 +31,8 @@ base::Result<Observer::Watch> Observer::watch(const Host& host, recording::Recor
   if (!counters) return std::unexpected(std::move(counters.error()));
   const recording::InterfaceId interface{static_cast<std::uint32_t>(recording.interfaces.size())};
   recording.interfaces.push_back(capture->describe(host.name));
-  return Watch{host.name, std::move(*capture), std::move(*sockets), {}, std::move(*counters), interface};
+  return Watch{host.name, std::move(*capture),          std::move(*sockets), {}, std::move(*counters),
+               interface, trace::current_netns_cookie()};
 }
 
 std::vector<int> Observer::fds() const {
@@ -89,6 +91,12 @@ std::optional<trace::SocketSnapshot> Observer::find_socket(const std::string& ho
     }
   }
   return std::nullopt;
+}
+
+std::vector<std::uint64_t> Observer::namespaces() const {
+  std::vector<std::uint64_t> cookies;
+  for (const Watch& watch : watches_) cookies.push_back(watch.netns);
+  return cookies;
 }
 
 std::int64_t Observer::moved(const std::string& host, const std::string& counter) const {

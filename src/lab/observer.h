@@ -17,6 +17,10 @@
 
 namespace tcpwhy::lab {
 
+// Provenance::settings: SO_NETNS_COOKIE of each namespace of the experiment, for whoever watches the kernel from outside;
+// lab.cc takes it out again.
+inline constexpr std::string_view namespaces_setting = "namespaces";
+
 // A TCP segment as a tap saw it.
 struct SeenSegment {
   base::WallTime at;
@@ -50,6 +54,8 @@ class Observer {
   [[nodiscard]] std::optional<trace::SocketSnapshot> find_socket(
       const std::string& host, const std::optional<wire::SocketAddress>& local,
       const std::optional<wire::SocketAddress>& remote) const;
+  // SO_NETNS_COOKIE of each host's namespace.
+  [[nodiscard]] std::vector<std::uint64_t> namespaces() const;
   // How far a counter has moved since open(). host "": all together.
   [[nodiscard]] std::int64_t moved(const std::string& host, const std::string& counter) const;
 
@@ -61,6 +67,7 @@ class Observer {
     trace::StateTracker states;
     trace::CounterSampler counters;
     recording::InterfaceId interface;
+    std::uint64_t netns = 0;
   };
   static base::Result<Watch> watch(const Host& host, recording::Recording& recording);
   explicit Observer(recording::Recording& recording) : recording_(&recording) {}
