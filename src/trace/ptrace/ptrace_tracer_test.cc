@@ -1,0 +1,332 @@
+// Real programs, traced: what each does must be told, and must happen as if nobody had watched.
+#include "trace/ptrace/ptrace_tracer.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "trace/ptrace/traced_run_testing.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+using recording::CallEntered;
+using recording::CallReturned;
+using recording::ProcessEnded;
+using recording::ProcessStarted;
+using recording::Signal;
+using recording::SignalFate;
+using testing::all_of;
+using ::testing::Contains;
+using testing::drain_until;
+using ::testing::HasSubstr;
+using testing::lines_of;
+using testing::program;
+using ::testing::StartsWith;
+using testing::trace_command;
+
+// Without the seccomp filter as well: then each call stops.
+class BothWays : public ::testing::TestWithParam<bool> {
+ protected:
+  PtraceOptions options() const { return {.filter = GetParam()}; }
+};
+INSTANTIATE_TEST_SUITE_P(Ptrace, BothWays, ::testing::Bool(),
+                         [](const auto& parameter) { return parameter.param ? "filter" : "every_call"; });
+
+const CallEntered* find_call(const recording::Recording& recording, std::string_view name, std::string_view part = {}) {
+  for (const auto& event : recording.events)
+    if (const auto* entered = std::get_if<CallEntered>(&event.what))
+      if (entered->name == name && entered->arguments.find(part) != std::string::npos) return entered;
+  return nullptr;
+}
+
+TEST_P(BothWays, status_passes_through) {
+  const auto run = trace_command({program("tracee"), "exit", "42"}, options());
+  ASSERT_TRUE(WIFEXITED(run.status));
+  EXPECT_EQ(WEXITSTATUS(run.status), 42);
+  const auto started = all_of<ProcessStarted>(run.recording);
+  ASSERT_EQ(started.size(), 1U);
+  EXPECT_THAT(started[0].command, HasSubstr("tracee_program exit 42"));
+  const auto ended = all_of<ProcessEnded>(run.recording);
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].exit_status, 42);
+  const CallEntered* exit = find_call(run.recording, "exit_group");
+  ASSERT_NE(exit, nullptr);
+  EXPECT_EQ(ended[0].call, exit->call) << "nobody comes back from exit_group()";
+}
+
+TEST_P(BothWays, calls_have_their_socket_and_addresses) {
+  const auto run = trace_command({program("tracee"), "hangs-up"}, options());
+  EXPECT_EQ(run.status, 0);
+  const CallEntered* close = nullptr;
+  for (const auto& event : run.recording.events)
+    if (const auto* entered = std::get_if<CallEntered>(&event.what))
+      if (entered->name == "close" && entered->stack.find("hang_up") != std::string::npos) close = entered;
+  ASSERT_NE(close, nullptr) << "no close() in hang_up()";
+  EXPECT_NE(close->socket, 0U);
+  ASSERT_TRUE(close->local && close->remote);
+  const CallEntered* connect = find_call(run.recording, "connect");
+  ASSERT_NE(connect, nullptr);
+  EXPECT_EQ(connect->socket, close->socket);
+  EXPECT_EQ(connect->fd, close->fd);
+  EXPECT_FALSE(connect->remote) << "not connected yet";
+  std::ifstream source(std::string(TCPWHY_SOURCE_DIR) + "/src/trace/ptrace/testing/tracee_program.cc");
+  std::string line;
+  int number = 1;
+  while (std::getline(source, line) && !line.ends_with("// mark:hang_up")) ++number;
+  EXPECT_THAT(close->stack,
+              HasSubstr("hang_up tracee_program.cc:" + std::to_string(number) + " < main tracee_program.cc:"));
+}
+
+TEST_P(BothWays, a_thousand_forks) {
+  const auto run = trace_command({program("tracee"), "forks", "1000"}, options());
+  EXPECT_EQ(run.status, 0);
+  const auto started = all_of<ProcessStarted>(run.recording);
+  EXPECT_EQ(started.size(), 1001U);
+  EXPECT_EQ(std::ranges::count_if(started, [](const auto& start) { return start.parent.has_value(); }), 1000);
+  EXPECT_EQ(all_of<ProcessEnded>(run.recording).size(), 1001U);
+  // Each child's close() is of the one socket that they share.
+  std::set<std::uint64_t> sockets;
+  std::size_t closes = 0;
+  const std::int32_t parent = run.recording.actors.at(0).pid;
+  for (const auto& event : run.recording.events)
+    if (const auto* entered = std::get_if<CallEntered>(&event.what);
+        entered != nullptr && entered->name == "close" && run.recording.actors[event.actor.value].pid != parent) {
+      ++closes;
+      sockets.insert(entered->socket);
+    }
+  EXPECT_EQ(closes, 1000U);
+  EXPECT_EQ(sockets.size(), 1U);
+  EXPECT_EQ(all_of<recording::Loss>(run.recording).size(), 0U);
+}
+
+TEST_P(BothWays, a_thread_that_executes_takes_the_process_with_it) {
+  const auto run = trace_command({program("tracee"), "thread-executes"}, options());
+  ASSERT_TRUE(WIFEXITED(run.status));
+  EXPECT_EQ(WEXITSTATUS(run.status), 7);
+  const auto ended = all_of<ProcessEnded>(run.recording);
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].exit_status, 7);
+  const auto started = all_of<ProcessStarted>(run.recording);
+  ASSERT_EQ(started.size(), 2U);
+  EXPECT_THAT(started[1].command, HasSubstr("exit 7"));
+}
+
+struct PipeCase {
+  const char* disposition;
+  SignalFate fate;
+};
+class SigpipeTest : public ::testing::TestWithParam<PipeCase> {};
+INSTANTIATE_TEST_SUITE_P(Ptrace, SigpipeTest,
+                         ::testing::Values(PipeCase{"default", SignalFate::delivered},
+                                           PipeCase{"ignore", SignalFate::ignored},
+                                           PipeCase{"handle", SignalFate::handled}),
+                         [](const auto& parameter) { return parameter.param.disposition; });
+
+TEST_P(SigpipeTest, has_its_fate_and_its_call) {
+  const auto run = trace_command({program("tracee"), "sigpipe", GetParam().disposition});
+  const auto signals = all_of<Signal>(run.recording);
+  ASSERT_EQ(signals.size(), 1U);
+  EXPECT_EQ(signals[0].name, "SIGPIPE");
+  EXPECT_EQ(signals[0].fate, GetParam().fate);
+  const CallEntered* write = find_call(run.recording, "sendto", "\"y\"");
+  ASSERT_NE(write, nullptr);
+  EXPECT_EQ(signals[0].call, write->call);
+  EXPECT_THAT(
+      lines_of(run.recording),
+      Contains(::testing::ContainsRegex("sendto\\([0-9]+, \"y\", 1, 0, NULL, 0\\) = -1 EPIPE \\(Broken pipe\\)")));
+  if (GetParam().fate == SignalFate::delivered) {
+    ASSERT_TRUE(WIFSIGNALED(run.status));
+    EXPECT_EQ(WTERMSIG(run.status), SIGPIPE);
+    EXPECT_EQ(all_of<ProcessEnded>(run.recording).at(0).signal, "SIGPIPE");
+  } else {
+    ASSERT_TRUE(WIFEXITED(run.status));
+    EXPECT_EQ(WEXITSTATUS(run.status), 5);
+  }
+}
+
+TEST_P(BothWays, killed_inside_a_call) {
+  auto tracer = open_ptrace(Target{{program("tracee"), "blocks"}, {}}, options());
+  ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+  recording::Recording recording;
+  drain_until(**tracer, recording, [&] { return find_call(recording, "recvfrom") != nullptr; });
+  const CallEntered* recv = find_call(recording, "recvfrom");
+  ASSERT_NE(recv, nullptr);
+  const std::uint32_t call = recv->call;
+  ASSERT_EQ(::kill(recording.actors.at(0).pid, SIGKILL), 0);
+  drain_until(**tracer, recording, [&] { return (*tracer)->finished(); });
+  const auto ended = all_of<ProcessEnded>(recording);
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].signal, "SIGKILL");
+  EXPECT_EQ(ended[0].call, call);
+  EXPECT_TRUE(WIFSIGNALED((*tracer)->command_status().value_or(0)));
+}
+
+TEST_P(BothWays, a_signal_that_interrupts_a_call_is_told_with_it) {
+  const auto run = trace_command({program("tracee"), "interrupted"}, options());
+  ASSERT_TRUE(WIFEXITED(run.status));
+  EXPECT_EQ(WEXITSTATUS(run.status), 6);
+  const auto signals = all_of<Signal>(run.recording);
+  ASSERT_EQ(signals.size(), 1U);
+  EXPECT_EQ(signals[0].name, "SIGALRM");
+  EXPECT_EQ(signals[0].fate, SignalFate::handled);
+  const CallEntered* recv = find_call(run.recording, "recvfrom");
+  ASSERT_NE(recv, nullptr);
+  EXPECT_EQ(signals[0].call, recv->call);
+}
+
+TEST_P(BothWays, job_control_stops_and_continues_it) {
+  const auto run = trace_command({program("tracee"), "stops"}, options());
+  ASSERT_TRUE(WIFEXITED(run.status));
+  EXPECT_EQ(WEXITSTATUS(run.status), 8) << "the parent must see its child stop, then go on";
+  EXPECT_NE(find_call(run.recording, "sendto", "again"), nullptr);
+}
+
+// A pipe whose writing end a program inherits, to tell its port.
+class EchoTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    reading_.reset(ends[0]);
+    writing_.reset(ends[1]);
+  }
+  std::vector<std::string> command() const { return {program("tracee"), "echoes", std::to_string(writing_.get())}; }
+  void hear_port() {
+    std::uint16_t port = 0;
+    ASSERT_EQ(::read(reading_.get(), &port, sizeof port), 2);
+    address_.sin_family = AF_INET;
+    address_.sin_port = htons(port);
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  }
+  // What comes back.
+  std::string say(const std::string& words) const {
+    const base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    std::string room(64, '\0');
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address_), sizeof address_) != 0) return "no connection";
+    if (::send(fd.get(), words.data(), words.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(words.size()))
+      return "not sent";
+    const ssize_t count = ::recv(fd.get(), room.data(), room.size(), 0);
+    room.resize(count < 0 ? 0 : static_cast<std::size_t>(count));
+    return room;
+  }
+
+  base::UniqueFd reading_, writing_;
+  sockaddr_in address_{};
+};
+
+TEST_F(EchoTest, a_running_process_is_attached_to_and_let_go) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const auto words = command();
+    ::execl(words[0].c_str(), words[0].c_str(), words[1].c_str(), words[2].c_str(), nullptr);
+    ::_exit(127);
+  }
+  hear_port();
+  EXPECT_EQ(say("before"), "before");
+  recording::Recording recording;
+  {
+    auto tracer = open_ptrace(Target{{}, {pid}});
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    EXPECT_EQ(say("hello"), "hello");
+    drain_until(**tracer, recording, [&] { return find_call(recording, "write", "hello") != nullptr; });
+    ASSERT_TRUE((*tracer)->stop(recording).has_value());
+    EXPECT_EQ(say("after"), "after");
+    ASSERT_TRUE((*tracer)->drain(recording).has_value());
+  }
+  const CallEntered* write = find_call(recording, "write", "hello");
+  ASSERT_NE(write, nullptr);
+  EXPECT_TRUE(write->local && write->remote && write->socket != 0);
+  EXPECT_THAT(lines_of(recording), Contains(HasSubstr("read(")));
+  EXPECT_EQ(find_call(recording, "write", "before"), nullptr);
+  EXPECT_EQ(find_call(recording, "write", "after"), nullptr);
+  EXPECT_EQ(say("quit"), "quit");
+  int status = 0;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid) << "it is still our child";
+  EXPECT_EQ(WEXITSTATUS(status), 9);
+}
+
+TEST_F(EchoTest, a_filtered_command_goes_on_after_stop) {
+  auto tracer = open_ptrace(Target{command(), {}});
+  ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+  hear_port();
+  EXPECT_EQ(say("hello"), "hello");
+  recording::Recording recording;
+  ASSERT_TRUE((*tracer)->stop(recording).has_value());
+  const std::size_t known = recording.events.size();
+  EXPECT_NE(find_call(recording, "write", "hello"), nullptr);
+  EXPECT_EQ(say("after"), "after") << "its calls must not fail with ENOSYS";
+  EXPECT_EQ(say("quit"), "quit");
+  drain_until(**tracer, recording, [&] { return (*tracer)->finished(); });
+  EXPECT_EQ(WEXITSTATUS((*tracer)->command_status().value_or(0)), 9);
+  EXPECT_EQ(recording.events.size(), known) << "nothing is recorded after stop()";
+}
+
+TEST_F(EchoTest, what_still_lives_ends_with_the_tracer) {
+  pid_t pid = 0;
+  {
+    auto tracer = open_ptrace(Target{command(), {}});
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    recording::Recording recording;
+    drain_until(**tracer, recording, [&] { return !recording.actors.empty(); });
+    pid = recording.actors.at(0).pid;
+  }
+  EXPECT_FALSE(std::filesystem::exists("/proc/" + std::to_string(pid))) << "neither alive nor a zombie";
+}
+
+TEST_F(EchoTest, other_children_are_left_to_those_who_made_them) {
+  const pid_t other = ::fork();
+  if (other == 0) ::_exit(11);
+  const auto run = trace_command({program("tracee"), "forks", "10"});
+  EXPECT_EQ(run.status, 0);
+  int status = 0;
+  ASSERT_EQ(::waitpid(other, &status, 0), other);
+  EXPECT_EQ(WEXITSTATUS(status), 11);
+}
+
+TEST(PtraceTracerTest, what_does_not_fit_is_counted) {
+  auto tracer = open_ptrace(Target{{program("every_call")}, {}}, {.most_pending = 10});
+  ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+  while (!(*tracer)->finished()) ::sched_yield();  // without a drain()
+  recording::Recording recording;
+  ASSERT_TRUE((*tracer)->drain(recording).has_value());
+  const auto losses = all_of<recording::Loss>(recording);
+  ASSERT_EQ(losses.size(), 1U);
+  EXPECT_GT(losses[0].count, 100U);
+  EXPECT_EQ(recording.events.size(), 11U);
+}
+
+TEST(PtraceTracerTest, what_cannot_be_traced_is_said) {
+  const auto missing = open_ptrace(Target{{"/no/such/program"}, {}});
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_THAT(missing.error().message, HasSubstr("/no/such/program"));
+  const auto folder = open_ptrace(Target{{"/tmp"}, {}});
+  ASSERT_FALSE(folder.has_value());
+  EXPECT_THAT(folder.error().message, HasSubstr("Permission denied"));
+  const auto nobody = open_ptrace(Target{{}, {0x7fff'fff0}});
+  ASSERT_FALSE(nobody.has_value());
+  EXPECT_THAT(nobody.error().message, StartsWith("no process"));
+  EXPECT_FALSE(open_ptrace(Target{}).has_value());
+  const auto self = open_ptrace(Target{{}, {::getpid()}});
+  ASSERT_FALSE(self.has_value());
+}
+
+TEST(PtraceTracerTest, a_command_is_looked_up_in_path) {
+  const auto run = trace_command({"true"});
+  EXPECT_EQ(run.status, 0);
+}
+
+}  // namespace
+}  // namespace tcpwhy::trace
