@@ -227,6 +227,8 @@ struct Setting {
   bool operator==(const Setting&) const = default;
 };
 
+enum class Family : std::uint8_t;  // lab/lab.h
+
 struct Scenario {
   std::string name;   // "2-close/server-closes": the path below scenarios/, without .tcp
   std::string path;   // for messages; "" if it did not come from a file
@@ -238,6 +240,7 @@ struct Scenario {
   recording::WireKind wire = recording::WireKind::loopback;
   std::vector<Delay> delays;  // link only
   std::vector<Setting> settings;
+  std::optional<Family> family;                         // the only one that the experiment is about
   base::Duration limit = std::chrono::seconds(20);      // of the whole scenario
   base::Duration step_limit = std::chrono::seconds(5);  // of each line
   unsigned attempts =

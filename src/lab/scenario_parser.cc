@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "lab/lab.h"
 #include "lab/step_parser.h"
 
 namespace tcpwhy::lab {
@@ -111,7 +112,7 @@ class FileParser {
     std::string_view name;
     ReadHeader read;
   };
-  static constexpr std::size_t header_count = 8;
+  static constexpr std::size_t header_count = 9;
   static const HeaderRow headers[header_count];
 
   // False if the line is no header.
@@ -207,6 +208,12 @@ class FileParser {
     return {};
   }
 
+  Parsed<void> read_family(Cursor& cursor) {
+    for (const Family family : {Family::v4, Family::v6, Family::v4_mapped})
+      if (cursor.take(family_name(family))) return scenario_.family = family, Parsed<void>{};
+    return cursor.expected("IPv4, IPv6 or v4-mapped");
+  }
+
   Parsed<void> read_end(Cursor& cursor) {
     if (!syntax::is_end_name(cursor.peek().text)) return cursor.expected("the name of an end");
     const std::string name = cursor.next().text;
@@ -244,7 +251,7 @@ class FileParser {
 const FileParser::HeaderRow FileParser::headers[] = {
     {"asks", &FileParser::read_asks},   {"role", &FileParser::read_role},         {"wire", &FileParser::read_wire},
     {"delay", &FileParser::read_delay}, {"set", &FileParser::read_setting},       {"limit", &FileParser::read_limit},
-    {"end", &FileParser::read_end},     {"attempts", &FileParser::read_attempts},
+    {"end", &FileParser::read_end},     {"attempts", &FileParser::read_attempts}, {"family", &FileParser::read_family},
 };
 
 std::string_view line_of(std::string_view text, std::uint32_t number) {

@@ -16,8 +16,8 @@ using syntax::Parsed;
 
 constexpr std::string_view listener_variable = "listener";
 // Words that begin a line of another kind, and so can't name an end.
-constexpr std::string_view reserved[] = {"title", "asks",  "role",    "wire",  "delay", "set",      "limit",
-                                         "end",   "state", "counter", "pause", "wait",  "listener", "attempts"};
+constexpr std::string_view reserved[] = {"title", "asks",    "role",  "wire", "delay",    "set",      "limit", "end",
+                                         "state", "counter", "pause", "wait", "listener", "attempts", "family"};
 
 bool makes_descriptor(CallId id) {
   return id == CallId::socket || id == CallId::accept || id == CallId::dup || id == CallId::connect ||
