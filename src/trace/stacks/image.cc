@@ -82,6 +82,13 @@ std::vector<Dwarf_Die> scopes_at(Dwfl_Module* module, Dwarf_Die* unit, Dwarf_Add
 
 }  // namespace
 
+bool is_c_library(std::string_view path) {
+  constexpr std::string_view beginnings[] = {"libc.so", "libc-",     "libpthread", "ld-linux",
+                                             "ld-musl", "libc.musl", "[vdso"};
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return std::ranges::any_of(beginnings, [name](std::string_view beginning) { return name.starts_with(beginning); });
+}
+
 struct DwflCallbacksOfImage {
   static int find_elf(Dwfl_Module* module, void** user, const char* name, Dwarf_Addr base, char** file, Elf** elf) {
     // As the process sees the file system, which may not be how we do (containers).
@@ -93,6 +100,13 @@ struct DwflCallbacksOfImage {
       }
     }
     return dwfl_linux_proc_find_elf(module, user, name, base, file, elf);
+  }
+
+  // Its own frames are left out or need no lines, and unpacking what Debian ships for it takes 50 ms.
+  static int find_debuginfo(Dwfl_Module* module, void** user, const char* name, Dwarf_Addr base, const char* file,
+                            const char* link, GElf_Word checksum, char** found) {
+    if (is_c_library(name)) return -1;
+    return dwfl_standard_find_debuginfo(module, user, name, base, file, link, checksum, found);
   }
 
   // One thread, the one whose registers and stack are at hand.
@@ -147,7 +161,8 @@ namespace {
 
 // libdwfl keeps pointers to these.
 char* debug_path = nullptr;
-const Dwfl_Callbacks callbacks{DwflCallbacksOfImage::find_elf, dwfl_standard_find_debuginfo, nullptr, &debug_path};
+const Dwfl_Callbacks callbacks{DwflCallbacksOfImage::find_elf, DwflCallbacksOfImage::find_debuginfo, nullptr,
+                               &debug_path};
 const Dwfl_Thread_Callbacks thread_callbacks{DwflCallbacksOfImage::next_thread,
                                              DwflCallbacksOfImage::get_thread,
                                              DwflCallbacksOfImage::read_memory,

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -15,6 +16,9 @@
 struct Dwfl;
 
 namespace tcpwhy::trace {
+
+// The C library, its loader and the kernel's vdso, by path of the file.
+bool is_c_library(std::string_view path);
 
 class Image {
  public:

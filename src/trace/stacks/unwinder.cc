@@ -7,7 +7,6 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -28,14 +27,6 @@ std::string code_maps(pid_t pid) {
     if (space != std::string::npos && line.size() > space + 3 && line[space + 3] == 'x') maps += line + '\n';
   }
   return maps;
-}
-
-bool is_c_library(const Frame& frame) {
-  const std::string_view path = frame.module;
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  constexpr std::string_view beginnings[] = {"libc.so", "libc-",     "libpthread", "ld-linux",
-                                             "ld-musl", "libc.musl", "[vdso"};
-  return std::ranges::any_of(beginnings, [name](std::string_view beginning) { return name.starts_with(beginning); });
 }
 
 std::string text_of(const Frame& frame) {
@@ -124,8 +115,8 @@ std::string text(const std::vector<Frame>& frames) {
   auto begin = frames.begin();
   auto end = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) { return frame.function == "main"; });
   if (end != frames.end()) ++end;
-  while (begin != end && is_c_library(*begin)) ++begin;
-  while (begin != end && is_c_library(*std::prev(end))) --end;
+  while (begin != end && is_c_library(begin->module)) ++begin;
+  while (begin != end && is_c_library(std::prev(end)->module)) --end;
   if (begin == end) {
     begin = frames.begin();
     end = frames.end();
