@@ -14,7 +14,7 @@ std::set<std::string> places(std::string_view text) {
   std::set<std::string> found;
   for (auto open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
     const auto place = std::string(text.substr(open + 1, text.find('}', open) - open - 1));
-    if (place != "on, 0") found.insert(place.ends_with("_zh") ? place.substr(0, place.size() - 3) : place);
+    if (!place.starts_with("on, ")) found.insert(place.ends_with("_zh") ? place.substr(0, place.size() - 3) : place);
   }
   return found;
 }

@@ -29,21 +29,18 @@ void find_bad_descriptor(const Story& story, Side side, Findings& findings) {
 
 // The signal SIGPIPE that came in this call, if the recording has one.
 std::optional<EventId> sigpipe_in(const Story& story, const Call& call, SignalFate fate) {
-  const auto& events = story.timeline.recording->events;
-  for (std::uint32_t i = 0; i < events.size(); ++i) {
-    const auto* signal = std::get_if<recording::Signal>(&events[i].what);
-    if (signal != nullptr && signal->name == "SIGPIPE" && signal->fate == fate && signal->call == call.number)
-      return EventId{i};
+  for (const EventId id : story.timeline.all<recording::Signal>()) {
+    const auto& signal = story.timeline.get<recording::Signal>(id);
+    if (signal.name == "SIGPIPE" && signal.fate == fate && signal.call == call.number) return id;
   }
   return std::nullopt;
 }
 
 // The end of the process inside this call, by SIGPIPE.
 std::optional<EventId> killed_in(const Story& story, const Call& call) {
-  const auto& events = story.timeline.recording->events;
-  for (std::uint32_t i = 0; i < events.size(); ++i) {
-    const auto* ended = std::get_if<recording::ProcessEnded>(&events[i].what);
-    if (ended != nullptr && ended->signal == "SIGPIPE" && ended->call == call.number) return EventId{i};
+  for (const EventId id : story.timeline.all<recording::ProcessEnded>()) {
+    const auto& ended = story.timeline.get<recording::ProcessEnded>(id);
+    if (ended.signal == "SIGPIPE" && ended.call == call.number) return id;
   }
   return std::nullopt;
 }
@@ -51,6 +48,24 @@ std::optional<EventId> killed_in(const Story& story, const Call& call) {
 // A sending call that met the end of the connection: it returned EPIPE, or its process died of SIGPIPE before it could.
 bool broke(const Story& story, const Call& call) {
   return story.failed_with(call, EPIPE) || killed_in(story, call).has_value();
+}
+
+// ECONNRESET means that a reset came and no FIN before it, whether a tap saw it or not.
+void report_connection_reset(const Story& story, Side side, const Call& call, const Segment* reset, std::string_view rule,
+                             Findings& findings) {
+  std::vector<EventId> evidence = {end_event(call)};
+  Because because;
+  if (reset != nullptr && reset->arrived) {
+    because = because_of(story, *reset);
+    evidence.push_back(*reset->arrived);
+    evidence.insert(evidence.end(), because.evidence.begin(), because.evidence.end());
+  } else if (!story.connection.without_packets()) {
+    return;
+  }
+  auto& finding = findings.add(rule, story, Grade::derived, evidence);
+  finding.slots = of(story, side, call);
+  finding.slots["because"] = because.en;
+  finding.slots["because_zh"] = because.zh;
 }
 
 // What one side's sending calls saw, walked in order.
@@ -101,9 +116,7 @@ class SendingWalk {
 
   void connection_reset(const Call& call) {
     error_taken_ = true;
-    if (reset_ == nullptr || !reset_->arrived) return;
-    findings_.add("send.connection_reset", story_, Grade::derived, {*reset_->arrived, end_event(call)}).slots =
-        of(story_, side_, call);
+    report_connection_reset(story_, side_, call, reset_, "send.connection_reset", findings_);
     if (!sigpipe_in(story_, call, SignalFate::handled) && !sigpipe_in(story_, call, SignalFate::delivered))
       findings_.add("signal.none_with_econnreset", story_, Grade::derived, {end_event(call)}).slots =
           of(story_, side_, call);
@@ -174,9 +187,7 @@ class ReceivingWalk {
  private:
   void connection_reset(const Call& call) {
     error_taken_ = true;
-    if (reset_ == nullptr || !reset_->arrived) return;
-    findings_.add("recv.connection_reset", story_, Grade::derived, {*reset_->arrived, *call.returned}).slots =
-        of(story_, side_, call);
+    report_connection_reset(story_, side_, call, reset_, "recv.connection_reset", findings_);
   }
 
   void zero(const Call& call) {

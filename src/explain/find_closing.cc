@@ -40,10 +40,18 @@ void find_fin(const Story& story, Side side, Findings& findings) {
 void find_silent_close(const Story& story, Side side, Findings& findings) {
   const Call* close = story.closing_call(side);
   if (close == nullptr || !story.succeeded(*close) || !story.caused_by(*close).empty()) return;
+  // Another thread that is inside a call on the descriptor holds the socket too: close.under_recv speaks of that.
+  for (const Call* reading : story.calls(side, CallFamily::receiving))
+    if (reading->entered < close->entered && story.timeline.end_of(*reading) > story.time(*close->returned)) return;
+  const Sharing sharing = sharing_of(story, *close);
   const auto state = story.state(side, story.time(*close->returned));
-  if (state != tcp::State::established && state != tcp::State::close_wait) return;
-  findings.add("close.nothing_sent", story, Grade::derived, {close->entered, *close->returned}).slots = {
-      {"who", story.name(side)}};
+  const bool lives = state == tcp::State::established || state == tcp::State::close_wait;
+  if (!lives && !sharing.observed) return;
+  std::vector<EventId> evidence = {close->entered, *close->returned};
+  evidence.insert(evidence.end(), sharing.evidence.begin(), sharing.evidence.end());
+  auto& finding = findings.add("close.nothing_sent", story, sharing.observed ? Grade::observed : Grade::derived, evidence);
+  finding.slots = {{"who", story.caller(*close)}, {"others", sharing.en}, {"others_zh", sharing.zh}};
+  finding.about = close->entered;
 }
 
 std::string_view rule_for_delayed_ack(const Story& story, const Segment& fin, const Segment& started_by) {

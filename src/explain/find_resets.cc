@@ -20,6 +20,11 @@ const Segment* provoking_segment(const Story& story, const Segment& reset) {
   return found == story.timeline.segments.end() ? nullptr : &*found;
 }
 
+std::string_view reason_of(const Story& story, const Segment& reset) {
+  const auto event = story.reset_event_of(reset);
+  return event ? std::string_view(story.timeline.get<recording::Reset>(*event).reason) : std::string_view();
+}
+
 // The kernel's sample that shows this side's socket gone, taken before `when`.
 std::optional<EventId> gone_before(const Story& story, Side side, base::WallTime when) {
   std::optional<EventId> gone;
@@ -36,10 +41,10 @@ std::optional<EventId> gone_before(const Story& story, Side side, base::WallTime
 bool still_listens(const Story& story, Side side, base::WallTime when) {
   bool listens = false;
   const auto port = story.connection.sides[side].address.port;
-  for (const auto& event : story.timeline.recording->events) {
-    if (event.at > when) break;
-    const auto* sample = std::get_if<recording::SocketState>(&event.what);
-    if (sample != nullptr && sample->local.port == port && (sample->to == "LISTEN" || sample->from == "LISTEN"))
+  for (const EventId id : story.timeline.all<recording::SocketState>()) {
+    if (story.time(id) > when) break;
+    const auto* sample = &story.timeline.get<recording::SocketState>(id);
+    if (sample->local.port == port && (sample->to == "LISTEN" || sample->from == "LISTEN"))
       listens = sample->to == "LISTEN";
   }
   return listens;
@@ -47,8 +52,10 @@ bool still_listens(const Story& story, Side side, base::WallTime when) {
 
 void find_forgotten(const Story& story, const Segment& reset, const Segment& provoking, EventId gone,
                     Findings& findings) {
-  const bool listens = still_listens(story, reset.from, story.time(reset.departed));
-  auto& finding = findings.add("reset.forgotten", story, Grade::derived, {gone, *provoking.arrived, reset.departed});
+  const bool listens =
+      still_listens(story, reset.from, story.time(reset.departed)) || reason_of(story, reset) == "TCP_FLAGS";
+  const Grade grade = reset.cause.grade == Grade::observed ? Grade::observed : Grade::derived;
+  auto& finding = findings.add("reset.forgotten", story, grade, {gone, *provoking.arrived, reset.departed});
   finding.slots = {
       {"who", story.name(reset.from)},
       {"reason", std::string(listens ? "only the listener is left, and it takes nothing but a SYN"
@@ -83,6 +90,17 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
     rule = "reset.fin_wait_2_entry";
   else
     rule = "reset.orphan_fin_wait_1";
+  // The kernel may have said which it was: TCP_TIMEWAIT_SOCKET is an entry, TCP_ABORT_ON_DATA a socket that has been closed.
+  const auto reason = reason_of(story, reset);
+  if (const auto event = story.reset_event_of(reset)) evidence.push_back(*event);
+  if (reason == "TCP_TIMEWAIT_SOCKET" || reset.cause.kernel_name == "segment.time_wait") rule = "reset.fin_wait_2_entry";
+  if (reason == "TCP_ABORT_ON_DATA" && closed) rule = "reset.orphan_fin_wait_1";
+  if (reason == "TCP_FLAGS" || reason == "NO_SOCKET" || reset.cause.kernel_name == "segment.no_socket")
+    return find_forgotten(story, reset, provoking, story.reset_event_of(reset).value_or(reset.departed), findings);
+  if (reason == "TCP_TIMEWAIT_SOCKET" || reason == "TCP_ABORT_ON_DATA") {
+    findings.add(rule, story, Grade::observed, evidence).slots = slots;
+    return;
+  }
   // The counter and the order of segments have to agree; if they do not, the likelier is only assumed.
   const bool counted = counter.has_value() == (rule != "reset.fin_wait_2_entry");
   const Grade grade = story.calls_known() && counted ? Grade::derived : Grade::assumed;
@@ -125,13 +143,195 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
       {"bytes", static_cast<std::int64_t>(arrived - std::min(arrived, read))}};
 }
 
+// --- The kernel's own word -----------------------------------------------------------------------------------------
+
+struct KernelRow {
+  std::string_view cause;   // SegmentCause::name; "" any
+  std::string_view reason;  // Reset::reason; "" any
+  std::string_view rule;
+};
+// The first row that fits. What is not here (a refused segment, none's segment) the walk of states tells apart.
+constexpr KernelRow kernel_rows[] = {
+    {"close.unread_data", "", "reset.unread_data_at_close"},
+    {"exit.unread_data", "", "reset.unread_data_at_exit"},
+    {"close.linger_zero", "", "reset.linger_zero"},
+    {"exit.linger_zero", "", "reset.linger_zero"},
+    {"close.listener_queue", "", "reset.listener_closed"},
+    {"exit.listener_queue", "", "reset.listener_closed"},
+    {"abort.sock_diag", "", "reset.aborted_from_outside"},
+    {"disconnect", "", "reset.disconnected"},
+    {"keep_alive_gave_up", "", "reset.keep_alive"},
+    {"segment.request", "", "reset.queue_full"},
+    {"", "TCP_KEEPALIVE_TIMEOUT", "reset.keep_alive"},
+    {"", "INVALID_SYN", "reset.queue_full"},
+    {"", "TCP_INVALID_ACK_SEQUENCE", "reset.unacceptable_ack"},
+    {"", "TCP_ABORT_ON_LINGER", "reset.linger_2"},
+    {"", "TCP_ABORT_ON_CLOSE", "reset.unread_data_at_close"},
+};
+
+std::string_view kernel_rule(std::string_view cause, std::string_view reason) {
+  for (const KernelRow& row : kernel_rows)
+    if ((row.cause.empty() || row.cause == cause) && (row.reason.empty() || row.reason == reason)) return row.rule;
+  return {};
+}
+
+std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side, base::WallTime when) {
+  const auto arrived = story.bytes_arrived(side, when), read = story.bytes_read(side, when);
+  return {{"who", story.name(side)},
+          {"peer", story.name(other(side))},
+          {"port", std::int64_t{story.connection.sides[side].address.port}},
+          {"bytes", static_cast<std::int64_t>(arrived - std::min(arrived, read))}};
+}
+
+bool find_said(const Story& story, const Segment& reset, Findings& findings) {
+  const auto rule = kernel_rule(reset.cause.kernel_name, reason_of(story, reset));
+  if (rule.empty()) return false;
+  std::vector<EventId> evidence = {reset.departed};
+  evidence.insert(evidence.end(), reset.kernel.begin(), reset.kernel.end());
+  if (reset.cause.by) evidence.push_back(*reset.cause.by);
+  auto& finding = findings.add(rule, story, Grade::observed, evidence);
+  finding.slots = slots_of(story, reset.from, story.time(reset.departed));
+  finding.about = reset.departed;
+  return true;
+}
+
+// No packet of it was seen: the kernel's Reset is all there is.
+void find_without_packets(const Story& story, Side side, Findings& findings) {
+  for (const auto& kernel : story.connection.kernel) {
+    const auto* reset = std::get_if<recording::Reset>(&story.timeline.event(kernel.event).what);
+    if (reset == nullptr || !reset->sent || kernel.side != side) continue;
+    auto rule = kernel_rule("", reset->reason);
+    const auto slots = slots_of(story, side, story.time(kernel.event));
+    const Call* linger = linger_zero_before(story, side, story.time(kernel.event));
+    if (rule.empty() && reset->reason == "TCP_STATE" && linger != nullptr) rule = "reset.linger_zero";
+    findings.add(rule.empty() ? "reset.unexplained" : rule, story, rule.empty() ? Grade::assumed : Grade::observed, {kernel.event})
+        .slots = slots;
+    return;
+  }
+}
+
+// --- Derived where the kernel did not speak --------------------------------------------------------------------------
+
+// A close() of the listening socket while the reset left.
+const Call* listener_closing(const Story& story, Side side, base::WallTime when) {
+  const auto port = story.connection.sides[side].address.port;
+  std::uint64_t socket = 0;
+  for (const Call& call : story.timeline.calls) {
+    const auto& entered = story.timeline.entered(call);
+    if (story.time(call.entered) > when) break;
+    if (entered.name == "listen" && entered.local && entered.local->port == port) socket = entered.socket;
+    if (socket != 0 && entered.socket == socket && family_of(entered.name) == CallFamily::closing) return &call;
+  }
+  return nullptr;
+}
+
+// Keep-alive probes that nobody answered stand right before the reset.
+std::vector<EventId> probes_before(const Story& story, const Segment& reset) {
+  std::vector<EventId> probes;
+  for (const auto s : story.connection.segments) {
+    const Segment& segment = story.timeline.segments[s];
+    if (&segment == &reset) break;
+    if (segment.from != reset.from)
+      probes.clear();
+    else if (segment.segment_class == tcp::SegmentClass::keep_alive || segment.cause.timer == timeline::Timer::keep_alive)
+      probes.push_back(segment.departed);
+  }
+  return probes;
+}
+
+// Resets that the walk of states does not explain, but the calls or the segments around do. True: said.
+bool find_otherwise(const Story& story, const Segment& reset, Findings& findings) {
+  const Side side = reset.from;
+  const auto when = story.time(reset.departed);
+  const auto slots = slots_of(story, side, when);
+  const auto say = [&](std::string_view rule, Grade grade, std::vector<EventId> evidence) {
+    evidence.push_back(reset.departed);
+    findings.add(rule, story, grade, evidence).slots = slots;
+    return true;
+  };
+  if (reset.cause.trigger != Trigger::segment && story.calls(side).empty())
+    if (const Call* close = listener_closing(story, side, when)) return say("reset.listener_closed", Grade::derived, {close->entered});
+  if (reset.cause.rule == "rst.active_call" && reset.cause.by) {
+    const auto& entered = std::get<recording::CallEntered>(story.timeline.event(*reset.cause.by).what);
+    if (entered.arguments.find("AF_UNSPEC") != std::string::npos) return say("reset.disconnected", Grade::derived, {*reset.cause.by});
+  }
+  if (reset.cause.trigger == Trigger::unknown)
+    if (auto probes = probes_before(story, reset); !probes.empty()) return say("reset.keep_alive", Grade::derived, probes);
+  if (reset.cause.trigger == Trigger::segment && reset.cause.by) {
+    if (const Call* close = listener_closing(story, side, when); close != nullptr && story.calls(side).empty())
+      return say("reset.listener_closed", Grade::derived, {close->entered, *reset.cause.by});
+    if (const Call* option = story.option_set(side, "TCP_LINGER2", when); option != nullptr && story.fin_of(side) != nullptr &&
+        story.timeline.entered(*option).arguments.find("-1") != std::string::npos)
+      return say("reset.linger_2", Grade::derived, {option->entered, *reset.cause.by});
+    if (story.state(side, when - std::chrono::microseconds(1)) == tcp::State::time_wait)
+      return say("reset.time_wait_entry", Grade::derived, {*reset.cause.by});
+    // It never closed, as far as anybody saw, and yet it does not know the connection.
+    const bool stranger = story.calls(side).empty() && story.fin_of(side) == nullptr;
+    const auto counter = story.counter_moved("TcpExt.ListenOverflows", side, when);
+    if (stranger && counter) return say("reset.queue_full", Grade::derived, {*counter, *reset.cause.by});
+    if (stranger) return say("reset.peer_forgot", Grade::assumed, {*reset.cause.by});
+  }
+  return false;
+}
+
+// After the first reset nothing is left of the connection: what still comes meets the listener, or nobody.
+void find_again(const Story& story, Side side, Findings& findings) {
+  const Segment* first = story.reset_of(side);
+  for (const Segment* segment : story.segments(side)) {
+    if (segment == first || !segment->tcp.flags.rst() || !segment->cause.by || segment->cause.trigger != Trigger::segment) continue;
+    const bool listens = still_listens(story, side, story.time(segment->departed)) || reason_of(story, *segment) == "TCP_FLAGS";
+    std::vector<EventId> evidence = {first->departed, *segment->cause.by, segment->departed};
+    auto& finding = findings.add("reset.again", story, segment->cause.grade, evidence);
+    finding.slots = {{"who", story.name(side)},
+                     {"peer", story.name(other(side))},
+                     {"met", std::string(listens ? "the listener, which takes nothing but a SYN" : "no socket at all")},
+                     {"met_zh", std::string(listens ? "监听套接字，它只接受 SYN" : "没有任何套接字")}};
+    return;
+  }
+}
+
 }  // namespace
+
+Because because_of(const Story& story, const Segment& reset) {
+  const auto& cause = reset.cause;
+  Because because;
+  if (cause.trigger == Trigger::call && cause.by) {
+    const auto* entered = std::get_if<recording::CallEntered>(&story.timeline.event(*cause.by).what);
+    if (entered == nullptr) return because;
+    const std::string call = entered->name + "(" + entered->arguments + ")";
+    const std::string stack = entered->stack.substr(0, entered->stack.find(" < "));
+    because.en = " It was its " + call + (stack.empty() ? "." : ", at " + stack + ".");
+    because.zh = "那是它的 " + call + (stack.empty() ? "。" : "，位于 " + stack + "。");
+    because.evidence = {*cause.by};
+  } else if (cause.trigger == Trigger::process_end) {
+    because.en = " Its process had ended.", because.zh = "它的进程已结束。";
+    if (cause.by) because.evidence = {*cause.by};
+  } else if (cause.trigger == Trigger::segment) {
+    because.en = " Its kernel answered a segment with it.", because.zh = "那是它的内核对一个报文段的回应。";
+  } else if (cause.timer == timeline::Timer::keep_alive) {
+    because.en = " Its keep-alive had given up.", because.zh = "它的保活探测已放弃。";
+  }
+  return because;
+}
 
 void find_resets(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {
     const Segment* reset = story.reset_of(side);
-    if (reset == nullptr) continue;
-    if (const Segment* provoking = provoking_segment(story, *reset))
+    if (reset == nullptr) {
+      if (story.connection.without_packets()) find_without_packets(story, side, findings);
+      continue;
+    }
+    find_again(story, side, findings);
+    if (find_said(story, *reset, findings)) continue;
+    const Segment* provoking = provoking_segment(story, *reset);
+    if (provoking != nullptr && provoking->tcp.flags.syn() && provoking->from == opener) continue;  // open.refused speaks of it
+    const bool linger_2 = story.option_set(side, "TCP_LINGER2", story.time(reset->departed)) != nullptr;
+    if ((story.fin_of(side) == nullptr || linger_2 ||
+         story.state(side, story.time(reset->departed) - std::chrono::microseconds(1)) == tcp::State::time_wait) &&
+        !(reset->cause.trigger == Trigger::call && story.bytes_arrived(side, story.time(reset->departed)) > story.bytes_read(side, story.time(reset->departed))) &&
+        find_otherwise(story, *reset, findings))
+      continue;
+    if (provoking != nullptr)
       find_passive(story, *reset, *provoking, findings);
     else
       find_active(story, *reset, findings);

@@ -36,6 +36,7 @@ Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
   }
   for (const auto s : connection.segments) {
     const Segment& segment = timeline.segments[s];
+    segments_[segment.from].push_back(&segment);
     if (segment.tcp.flags.fin() && fin_[segment.from] == nullptr) fin_[segment.from] = &segment;
     if (segment.tcp.flags.rst() && reset_[segment.from] == nullptr) reset_[segment.from] = &segment;
   }
@@ -159,16 +160,40 @@ tcp::State Story::state(Side side, base::WallTime at) const {
 }
 
 std::optional<EventId> Story::counter_moved(std::string_view counter, Side side, base::WallTime covering) const {
-  const auto& events = timeline.recording->events;
-  for (std::uint32_t i = 0; i < events.size(); ++i) {
-    const auto* moved = std::get_if<recording::CounterMoved>(&events[i].what);
-    if (moved == nullptr || moved->name != counter || moved->host != connection.sides[side].host) continue;
-    if (moved->not_before <= covering && covering <= events[i].at) return EventId{i};
+  const auto& counters = timeline.all<recording::CounterMoved>();
+  const auto first = std::ranges::lower_bound(counters, covering, {}, [&](EventId id) { return time(id); });
+  for (auto it = first; it != counters.end(); ++it) {
+    const auto& moved = timeline.get<recording::CounterMoved>(*it);
+    if (moved.name != counter || moved.host != connection.sides[side].host) continue;
+    // The moves of one counter follow each other: the first that ends later covers the moment, or none does.
+    return moved.not_before <= covering ? std::optional(*it) : std::nullopt;
   }
   return std::nullopt;
 }
 
-Finding& Findings::add(std::string_view rule, const Story& story, Grade grade, std::vector<EventId> evidence) {
+const Call* Story::option_set(Side side, std::string_view option, base::WallTime when) const {
+  const Call* found = nullptr;
+  for (const Call* call : calls(side, CallFamily::option)) {
+    if (time(call->entered) >= when) break;
+    if (succeeded(*call) && timeline.entered(*call).arguments.find(option) != std::string::npos) found = call;
+  }
+  return found;
+}
+
+std::optional<EventId> Story::drop_of(const Segment& segment) const {
+  for (const EventId id : segment.kernel)
+    if (std::holds_alternative<recording::SegmentDropped>(timeline.event(id).what)) return id;
+  return std::nullopt;
+}
+
+std::optional<EventId> Story::reset_event_of(const Segment& segment) const {
+  for (const EventId id : segment.kernel)
+    if (const auto* reset = std::get_if<recording::Reset>(&timeline.event(id).what); reset != nullptr && reset->sent) return id;
+  return std::nullopt;
+}
+
+Finding& Findings::add(std::string_view rule, std::optional<timeline::ConnectionIndex> connection, Grade grade,
+                       std::vector<EventId> evidence) {
   std::erase_if(evidence, [](EventId id) { return !id.valid(); });
   std::ranges::sort(evidence);
   evidence.erase(std::ranges::unique(evidence).begin(), evidence.end());
@@ -177,7 +202,7 @@ Finding& Findings::add(std::string_view rule, const Story& story, Grade grade, s
   TCPWHY_CHECK(finding.rule != nullptr);
   TCPWHY_CHECK(!evidence.empty());
   finding.grade = grade;
-  finding.connection = story.index;
+  finding.connection = connection;
   finding.about = evidence.back();
   finding.evidence = std::move(evidence);
   findings_.push_back(std::move(finding));
@@ -209,7 +234,11 @@ std::vector<Finding> find(const Timeline& timeline) {
     find_sending(story, findings);
     find_receiving(story, findings);
     find_signals(story, findings);
+    find_connecting(story, findings);
+    find_giving_up(story, findings);
+    find_holding(story, findings);
   }
+  find_call_errors(timeline, findings);
   return in_order(findings.take());
 }
 

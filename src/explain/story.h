@@ -64,10 +64,17 @@ class Story {
   // The first event after `after` of a counter's move, in this side's namespace.
   [[nodiscard]] std::optional<EventId> counter_moved(std::string_view counter, Side side,
                                                      base::WallTime covering) const;
+  [[nodiscard]] const std::vector<const Segment*>& segments(Side side) const { return segments_[side]; }
+  // The last successful setsockopt() of that name by this side before `when`; null: none.
+  [[nodiscard]] const Call* option_set(Side side, std::string_view name, base::WallTime when) const;
+  // The kernel's word on a segment: that it threw it away; the reset that it is (as its sender says).
+  [[nodiscard]] std::optional<EventId> drop_of(const Segment& segment) const;
+  [[nodiscard]] std::optional<EventId> reset_event_of(const Segment& segment) const;
   [[nodiscard]] bool calls_known() const { return calls_known_; }
 
  private:
   std::array<std::vector<const Call*>, 2> calls_;
+  std::array<std::vector<const Segment*>, 2> segments_;
   std::array<const Segment*, 2> fin_{}, reset_{};
   bool calls_known_ = false;
 };
@@ -75,14 +82,38 @@ class Story {
 // Puts findings together. `evidence` may hold invalid ids; they are left out.
 class Findings {
  public:
-  Finding& add(std::string_view rule, const Story& story, Grade grade, std::vector<EventId> evidence);
+  Finding& add(std::string_view rule, const Story& story, Grade grade, std::vector<EventId> evidence) {
+    return add(rule, story.index, grade, std::move(evidence));
+  }
+  Finding& add(std::string_view rule, std::optional<timeline::ConnectionIndex> connection, Grade grade,
+               std::vector<EventId> evidence);
   std::vector<Finding> take() { return std::move(findings_); }
 
  private:
   std::vector<Finding> findings_;
 };
 
+// What else referred to the socket when close() closed nothing, in words; observed: the kernel counted the references.
+struct Sharing {
+  bool observed = false;
+  std::string en, zh;
+  std::vector<EventId> evidence;
+};
+Sharing sharing_of(const Story& story, const Call& close);
+
+// What made a reset leave, in a sentence that begins with a blank: " It was its close(4), at handle server.c:42." Empty if not known.
+struct Because {
+  std::string en, zh;
+  std::vector<EventId> evidence;
+};
+Because because_of(const Story& story, const Segment& reset);
+
 void find_opening(const Story& story, Findings& findings);
+void find_connecting(const Story& story, Findings& findings);
+void find_giving_up(const Story& story, Findings& findings);
+void find_holding(const Story& story, Findings& findings);
+// Calls that failed, of whatever connection or none.
+void find_call_errors(const Timeline& timeline, Findings& findings);
 void find_closing(const Story& story, Findings& findings);
 void find_resets(const Story& story, Findings& findings);
 void find_sending(const Story& story, Findings& findings);

@@ -1,0 +1,264 @@
+// Opening that went wrong or took its time: connect(), bind(), accept(), and what the listener did with the SYN.
+#include <algorithm>
+#include <cerrno>
+
+#include "explain/story.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+using timeline::listener;
+using timeline::opener;
+using timeline::other;
+
+constexpr std::string_view listen_overflows = "TcpExt.ListenOverflows";
+
+std::vector<const Segment*> syns_of(const Story& story) {
+  std::vector<const Segment*> syns;
+  for (const Segment* segment : story.segments(opener))
+    if (segment->tcp.flags.syn() && !segment->tcp.flags.ack()) syns.push_back(segment);
+  return syns;
+}
+
+const Segment* first_syn_ack(const Story& story) {
+  for (const Segment* segment : story.segments(listener))
+    if (segment->tcp.flags.syn() && segment->tcp.flags.ack()) return segment;
+  return nullptr;
+}
+
+std::int64_t count(const std::vector<const Segment*>& segments) { return static_cast<std::int64_t>(segments.size()); }
+
+struct FailedRow {
+  int error;
+  std::string_view rule;
+};
+constexpr FailedRow failed_rows[] = {
+    {ETIMEDOUT, "open.timed_out"},      {EHOSTUNREACH, "open.unreachable"},    {ENETUNREACH, "open.unreachable"},
+    {EHOSTDOWN, "open.unreachable"},    {EADDRNOTAVAIL, "open.no_local_port"}, {EINTR, "open.interrupted"},
+    {EPROTO, "open.unreachable"},       {ENOPROTOOPT, "open.unreachable"},     {EACCES, "open.unreachable"},
+};
+
+void find_failed(const Story& story, Findings& findings) {
+  const auto syns = syns_of(story);
+  for (const Call* call : story.calls(opener, CallFamily::connecting)) {
+    const auto* returned = story.timeline.returned(*call);
+    if (returned == nullptr || returned->result >= 0 || story.timeline.entered(*call).name != "connect") continue;
+    std::string_view rule;
+    const auto* row = std::ranges::find(failed_rows, returned->error, &FailedRow::error);
+    if (row != std::end(failed_rows)) rule = row->rule;
+    // Refused without a RST: where packets were seen, only an ICMP message can have done it.
+    if (returned->error == ECONNREFUSED && !syns.empty() && story.reset_of(listener) == nullptr) rule = "open.refused_by_icmp";
+    if (rule.empty()) continue;
+    std::vector<EventId> evidence = {call->entered, *call->returned};
+    for (const Segment* syn : syns) evidence.push_back(syn->departed);
+    auto& finding = findings.add(rule, story, rule == "open.refused_by_icmp" ? Grade::derived : Grade::observed, evidence);
+    finding.slots = {{"who", story.name(opener)},
+                     {"call", story.line(*call)},
+                     {"after", story.time(*call->returned) - story.time(call->entered)},
+                     {"syns", count(syns)}};
+  }
+}
+
+// The error that a non-blocking connect() left on its socket.
+void find_failed_later(const Story& story, Findings& findings) {
+  const auto syns = syns_of(story);
+  const bool shaken = first_syn_ack(story) != nullptr;
+  if (shaken || syns.empty()) return;
+  for (const auto& kernel : story.connection.kernel) {
+    const auto* error = std::get_if<recording::SocketError>(&story.timeline.event(kernel.event).what);
+    if (error == nullptr || kernel.side != opener) continue;
+    const auto* row = std::ranges::find(failed_rows, error->error, &FailedRow::error);
+    if (row == std::end(failed_rows) || row->error == EINTR || row->error == EADDRNOTAVAIL) continue;
+    const auto connects = story.calls(opener, CallFamily::connecting);
+    if (!connects.empty() && story.failed_with(*connects.front(), error->error)) return;  // said
+    auto& finding = findings.add(row->rule, story, Grade::observed, {syns.front()->departed, kernel.event});
+    finding.slots = {{"who", story.name(opener)},
+                     {"call", connects.empty() ? "connect()" : story.line(*connects.front())},
+                     {"after", story.time(kernel.event) - story.time(syns.front()->departed)},
+                     {"syns", count(syns)}};
+    return;
+  }
+}
+
+// Who listens on the port that refused: another family, another address, behind a firewall.
+void find_refused_though_listening(const Story& story, Findings& findings) {
+  const Segment* reset = story.reset_of(listener);
+  if (reset == nullptr || first_syn_ack(story) != nullptr || syns_of(story).empty()) return;
+  const auto port = story.connection.sides[listener].address.port;
+  for (const Call& call : story.timeline.calls) {
+    if (call.entered > reset->departed) break;
+    const auto& entered = story.timeline.entered(call);
+    if (entered.name != "listen" || !entered.local || entered.local->port != port || !story.succeeded(call)) continue;
+    const bool closed = std::ranges::any_of(story.timeline.calls, [&](const Call& later) {
+      const auto& again = story.timeline.entered(later);
+      return family_of(again.name) == CallFamily::closing && entered.socket != 0 && again.socket == entered.socket &&
+             later.entered < reset->departed;
+    });
+    if (closed) continue;
+    findings.add("open.refused_though_listening", story, Grade::assumed, {call.entered, reset->departed}).slots = {
+        {"who", story.name(opener)},
+        {"port", std::int64_t{port}},
+        {"address", wire::to_string(*entered.local)}};
+    return;
+  }
+}
+
+bool overflowed(const Story& story, const Segment& segment, std::vector<EventId>& evidence) {
+  if (const auto drop = story.drop_of(segment); drop && story.timeline.get<recording::SegmentDropped>(*drop).reason == "TCP_LISTEN_OVERFLOW") {
+    evidence.push_back(*drop);
+    return true;
+  }
+  if (!segment.arrived) return false;
+  const auto counter = story.counter_moved(listen_overflows, listener, story.time(*segment.arrived));
+  if (counter) evidence.push_back(*counter);
+  return counter.has_value();
+}
+
+// A SYN or SYN-ACK that had to be sent again: lost, or thrown away by a full queue.
+void find_slow_handshake(const Story& story, Findings& findings) {
+  const auto syns = syns_of(story);
+  if (syns.empty()) return;
+  const Segment* syn_ack = first_syn_ack(story);
+  std::vector<EventId> evidence = {syns.front()->departed};
+  const auto slots = [&](const Segment* last, std::int64_t times) -> std::map<std::string, Slot, std::less<>> {
+    return {{"who", story.name(opener)},
+            {"peer", story.name(listener)},
+            {"times", times},
+            {"after", story.time(last->departed) - story.time(syns.front()->departed)}};
+  };
+  // Of the segments before the SYN-ACK, and of the ACK of it: a full queue takes neither.
+  for (const Segment* segment : story.segments(opener)) {
+    const bool of_handshake = segment->tcp.flags.syn() || (segment->tcp.payload_length == 0 && !segment->tcp.flags.fin());
+    if (!of_handshake || !overflowed(story, *segment, evidence)) continue;
+    evidence.push_back(segment->departed);
+    findings.add("open.queue_full", story, story.drop_of(*segment) ? Grade::observed : Grade::derived, evidence).slots =
+        slots(segment, count(syns));
+    return;
+  }
+  std::int64_t before = 0;
+  for (const Segment* syn : syns)
+    if (syn_ack != nullptr && syn->departed < syn_ack->departed) {
+      ++before;
+      evidence.push_back(syn->departed);
+    }
+  if (syn_ack == nullptr) return;
+  evidence.push_back(syn_ack->departed);
+  if (before > 1) {
+    findings.add("open.syn_lost", story, Grade::derived, evidence).slots = slots(syn_ack, before - 1);
+    return;
+  }
+  std::vector<const Segment*> answers;
+  for (const Segment* segment : story.segments(listener))
+    if (segment->tcp.flags.syn()) answers.push_back(segment);
+  if (answers.size() < 2) return;
+  const bool deferred = std::ranges::any_of(story.timeline.calls, [&](const Call& call) {
+    const auto& entered = story.timeline.entered(call);
+    return entered.name == "setsockopt" && entered.arguments.find("TCP_DEFER_ACCEPT") != std::string::npos &&
+           call.entered < syn_ack->departed;
+  });
+  for (const Segment* answer : answers) evidence.push_back(answer->departed);
+  findings.add(deferred ? "open.deferred" : "open.syn_ack_lost", story, Grade::derived, evidence).slots =
+      slots(answers.back(), count(answers) - 1);
+}
+
+void find_odd_openings(const Story& story, Findings& findings) {
+  const auto& sides = story.connection.sides;
+  const auto syns = syns_of(story);
+  if (!syns.empty() && same_endpoint(sides[opener].address, sides[listener].address)) {
+    findings.add("open.self", story, Grade::observed, {syns.front()->departed}).slots = {
+        {"who", story.name(opener)}, {"address", wire::to_string(sides[opener].address)}};
+    return;
+  }
+  for (const Segment* segment : story.segments(listener))
+    if (!syns.empty() && segment->tcp.flags.syn() && !segment->tcp.flags.ack()) {
+      findings.add("open.simultaneous", story, Grade::observed, {syns.front()->departed, segment->departed}).slots = {
+          {"who", story.name(opener)}, {"peer", story.name(listener)}};
+      break;
+    }
+  if (!syns.empty() && syns.front()->tcp.payload_length > 0)
+    findings.add("open.fast_open", story, Grade::observed, {syns.front()->departed}).slots = {
+        {"who", story.name(opener)}, {"bytes", std::int64_t{syns.front()->tcp.payload_length}}};
+}
+
+// accept() handed out what was dead already.
+void find_dead_on_accept(const Story& story, Findings& findings) {
+  const Segment* reset = story.reset_of(opener);
+  for (const Call* accept : story.calls(listener, CallFamily::accepting))
+    if (story.succeeded(*accept) && story.arrived_before(reset, story.time(accept->entered)))
+      findings.add("accept.already_reset", story, Grade::observed, {*reset->arrived, accept->entered, *accept->returned}).slots = {
+          {"who", story.name(listener)}, {"peer", story.name(opener)}, {"call", story.line(*accept)}};
+}
+
+// close() while the SYN is unanswered says nothing to anybody.
+void find_closed_while_connecting(const Story& story, Findings& findings) {
+  const Call* close = story.closing_call(opener);
+  const auto syns = syns_of(story);
+  if (close == nullptr || syns.empty() || close->entered < syns.front()->departed) return;
+  const Segment* syn_ack = first_syn_ack(story);
+  if (syn_ack != nullptr && syn_ack->arrived.value_or(syn_ack->departed) < close->entered) return;
+  if (story.reset_of(listener) != nullptr) return;  // refused
+  std::vector<EventId> evidence = {syns.front()->departed, close->entered};
+  if (story.reset_of(opener) != nullptr) evidence.push_back(story.reset_of(opener)->departed);
+  findings.add("open.abandoned", story, Grade::observed, evidence).slots = {{"who", story.name(opener)},
+                                                                            {"peer", story.name(listener)}};
+}
+
+struct CallErrorRow {
+  std::string_view call;
+  int error;
+  std::string_view rule;
+};
+constexpr CallErrorRow call_errors[] = {
+    {"bind", EADDRINUSE, "bind.in_use"},       {"listen", EADDRINUSE, "bind.in_use"},
+    {"accept", EMFILE, "accept.no_descriptor"}, {"accept4", EMFILE, "accept.no_descriptor"},
+    {"accept", ENFILE, "accept.no_descriptor"}, {"accept4", ENFILE, "accept.no_descriptor"},
+    {"", ENOTCONN, "call.not_connected"},
+};
+
+std::string actor_name(const Timeline& timeline, const Call& call) {
+  const auto& actors = timeline.recording->actors;
+  return call.actor.value < actors.size() ? actors[call.actor.value].name : "?";
+}
+
+// What holds the port: an entry in TIME-WAIT, or a listener.
+std::optional<EventId> holder_of_port(const Timeline& timeline, const Call& call) {
+  const auto& entered = timeline.entered(call);
+  std::optional<EventId> holder;
+  for (const EventId id : timeline.all<recording::SocketState>()) {
+    const auto& state = timeline.get<recording::SocketState>(id);
+    if (id > call.entered) break;
+    if (entered.local && state.local.port == entered.local->port && (state.to == "TIME-WAIT" || state.to == "LISTEN")) holder = id;
+  }
+  return holder;
+}
+
+}  // namespace
+
+void find_connecting(const Story& story, Findings& findings) {
+  find_failed(story, findings);
+  find_failed_later(story, findings);
+  find_refused_though_listening(story, findings);
+  find_slow_handshake(story, findings);
+  find_odd_openings(story, findings);
+  find_dead_on_accept(story, findings);
+  find_closed_while_connecting(story, findings);
+}
+
+void find_call_errors(const Timeline& timeline, Findings& findings) {
+  for (const Call& call : timeline.calls) {
+    const auto* returned = timeline.returned(call);
+    if (returned == nullptr || returned->result >= 0) continue;
+    const auto& entered = timeline.entered(call);
+    const auto* row = std::ranges::find_if(call_errors, [&](const CallErrorRow& r) {
+      return r.error == returned->error && (r.call.empty() || r.call == entered.name);
+    });
+    if (row == std::end(call_errors)) continue;
+    std::vector<EventId> evidence = {call.entered, *call.returned};
+    if (row->rule == "bind.in_use")
+      if (const auto holder = holder_of_port(timeline, call)) evidence.push_back(*holder);
+    findings.add(row->rule, call.connection, Grade::observed, evidence).slots = {
+        {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}};
+  }
+}
+
+}  // namespace tcpwhy::explain

@@ -1,0 +1,241 @@
+// Nobody answered any more, or not for a while: retransmissions, probes, shut windows, and the kernel that gives up.
+#include <algorithm>
+#include <cerrno>
+
+#include "explain/story.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+using namespace std::chrono_literals;
+using timeline::listener;
+using timeline::opener;
+using timeline::other;
+using timeline::Timer;
+using timeline::Trigger;
+
+// A stall that a person would not notice is no stall: the floor of the delayed-ACK timer is 40 ms, of which a tick may be missing.
+constexpr base::Duration stall = 30ms;
+constexpr base::Duration long_shut = 100ms;
+
+// The error with which the kernel gave the connection up, where it is known first: on the socket, or by a call.
+struct GaveUp {
+  EventId event;
+  int error;
+  const Call* call;
+};
+std::optional<GaveUp> gave_up(const Story& story, Side side) {
+  const auto is_one = [](int error) { return error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH; };
+  std::optional<GaveUp> found;
+  for (const auto& kernel : story.connection.kernel)
+    if (const auto* error = std::get_if<recording::SocketError>(&story.timeline.event(kernel.event).what))
+      if (!found && kernel.side == side && is_one(error->error)) found = GaveUp{kernel.event, error->error, nullptr};
+  for (const Call* call : story.calls(side)) {
+    const auto* returned = story.timeline.returned(*call);
+    if (returned == nullptr || returned->result >= 0 || !is_one(returned->error)) continue;
+    if (story.family(*call) == CallFamily::connecting) continue;
+    if (!found) found = GaveUp{*call->returned, returned->error, call};
+    if (found->call == nullptr) found->call = call;
+    break;
+  }
+  return found;
+}
+
+// What this side sent since it last heard anything.
+struct Unanswered {
+  std::vector<EventId> events;
+  std::int64_t data = 0, keep_alive = 0, window = 0;
+  std::optional<base::WallTime> since;
+};
+Unanswered unanswered(const Story& story, Side side, base::WallTime until) {
+  Unanswered sent;
+  for (const auto s : story.connection.segments) {
+    const Segment& segment = story.timeline.segments[s];
+    if (story.time(segment.departed) > until) break;
+    if (segment.from != side) {
+      if (segment.arrived) sent = {};
+      continue;
+    }
+    if (segment.tcp.flags.rst()) continue;
+    const auto timer = segment.cause.timer;
+    if (timer == Timer::zero_window_probe)
+      ++sent.window;
+    else if (timer == Timer::keep_alive || segment.segment_class == tcp::SegmentClass::keep_alive)
+      ++sent.keep_alive;
+    else if (segment.segment_class == tcp::SegmentClass::retransmission)
+      ++sent.data;
+    else if (segment.tcp.sequence_length() == 0)
+      continue;
+    if (!sent.since) sent.since = story.time(segment.departed);
+    sent.events.push_back(segment.departed);
+  }
+  return sent;
+}
+
+void find_given_up(const Story& story, Side side, Findings& findings) {
+  const auto given = gave_up(story, side);
+  if (!given) return;
+  const auto at = story.time(given->event);
+  const auto sent = unanswered(story, side, at);
+  if (story.state(side, at) == tcp::State::syn_sent) return;  // open.timed_out speaks of it
+  std::string_view rule = "gave_up.retransmissions";
+  if (given->error != ETIMEDOUT)
+    rule = "gave_up.unreachable";
+  else if (story.option_set(side, "TCP_USER_TIMEOUT", at) != nullptr && sent.keep_alive == 0)
+    rule = "gave_up.user_timeout";
+  else if (sent.keep_alive > 0 && sent.data == 0)
+    rule = "gave_up.keep_alive";
+  else if (sent.window > 0 && sent.data == 0)
+    rule = "gave_up.window_probes";
+  std::vector<EventId> evidence = sent.events;
+  evidence.push_back(given->event);
+  const auto times = rule == "gave_up.keep_alive" ? sent.keep_alive : rule == "gave_up.window_probes" ? sent.window : sent.data;
+  // Without packets the error alone says that something was not answered, not what.
+  const Grade grade = story.connection.without_packets() ? Grade::assumed : Grade::derived;
+  auto& finding = findings.add(rule, story, grade, evidence);
+  finding.slots = {{"who", story.name(side)},
+                   {"peer", story.name(other(side))},
+                   {"times", times},
+                   {"after", sent.since ? at - *sent.since : base::Duration{}},
+                   {"error", error_words(given->error)}};
+}
+
+// --- Nagle and the delayed ACK -----------------------------------------------------------------------------------
+
+// The segment whose arrival this is; near `before`, for it was the last to arrive.
+const Segment* arrived_as(const Story& story, EventId arrival, const Segment& before) {
+  const auto& list = story.connection.segments;
+  const auto self = static_cast<timeline::SegmentIndex>(&before - story.timeline.segments.data());
+  auto it = std::ranges::lower_bound(list, self);
+  for (int steps = 0; it != list.begin() && steps < 64; ++steps) {
+    const Segment& segment = story.timeline.segments[*--it];
+    if (segment.arrived == arrival) return &segment;
+  }
+  return nullptr;
+}
+
+// A small segment that left only with the ACK that the other side's delayed-ACK timer held back.
+void find_nagle(const Story& story, Side side, Findings& findings) {
+  std::vector<EventId> evidence;
+  base::Duration longest{};
+  std::int64_t times = 0;
+  for (const Segment* segment : story.segments(side)) {
+    if (segment->tcp.payload_length == 0 || segment->cause.trigger != Trigger::segment || !segment->cause.by) continue;
+    const Segment* ack = arrived_as(story, *segment->cause.by, *segment);
+    if (ack == nullptr || ack->from == side || ack->cause.timer != Timer::delayed_ack || !ack->cause.by) continue;
+    const Segment* first = arrived_as(story, *ack->cause.by, *ack);
+    if (first == nullptr) continue;
+    // Who called send() before the ACK was there; where no calls were seen, the earlier segment's departure.
+    std::optional<base::WallTime> wanted;
+    for (const Call* call : story.calls(side, CallFamily::sending))
+      if (call->entered > first->departed && call->entered < ack->departed && story.succeeded(*call) && !wanted) {
+        wanted = story.time(call->entered);
+        evidence.push_back(call->entered);
+      }
+    if (!wanted && story.calls(side).empty()) wanted = story.time(first->departed);
+    if (!wanted || story.time(segment->departed) - *wanted < stall) continue;
+    longest = std::max(longest, story.time(segment->departed) - *wanted);
+    ++times;
+    for (const EventId id : {first->departed, ack->departed, segment->departed}) evidence.push_back(id);
+  }
+  if (times == 0) return;
+  findings.add("stall.nagle_delayed_ack", story, story.calls(side).empty() ? Grade::assumed : Grade::derived, evidence).slots = {
+      {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}, {"after", longest}};
+}
+
+// --- Windows -----------------------------------------------------------------------------------------------------
+
+void find_zero_window(const Story& story, Side reader, Findings& findings) {
+  std::vector<EventId> evidence;
+  std::optional<base::WallTime> shut;
+  base::Duration longest{};
+  std::int64_t probes = 0;
+  bool opened = true;
+  for (const auto s : story.connection.segments) {
+    const Segment& segment = story.timeline.segments[s];
+    if (segment.from != reader) {
+      if (shut && (segment.cause.timer == Timer::zero_window_probe || segment.segment_class == tcp::SegmentClass::keep_alive)) ++probes;
+      continue;
+    }
+    if (segment.tcp.flags.rst() || segment.tcp.flags.syn()) continue;
+    if (segment.tcp.window == 0 && !shut) {
+      shut = story.time(segment.departed);
+      evidence.push_back(segment.departed);
+      opened = false;
+    } else if (segment.tcp.window > 0 && shut) {
+      longest = std::max(longest, story.time(segment.departed) - *shut);
+      evidence.push_back(segment.departed);
+      shut.reset();
+      opened = true;
+    }
+  }
+  if (shut) longest = std::max(longest, story.connection.ended - *shut);
+  if (evidence.empty() || (opened && longest < long_shut)) return;
+  findings.add("stall.zero_window", story, story.calls(reader).empty() ? Grade::observed : Grade::derived, evidence).slots = {
+      {"who", story.name(reader)}, {"peer", story.name(other(reader))}, {"after", longest}, {"probes", probes}};
+}
+
+// --- Bytes that waited in this side's kernel -----------------------------------------------------------------------
+
+void find_held_back(const Story& story, Side side, Findings& findings) {
+  for (const Segment* segment : story.segments(side)) {
+    if (segment->tcp.payload_length == 0 || segment->cause.trigger != Trigger::call || !segment->cause.by) continue;
+    const Call* releasing = story.call_at(*segment->cause.by);
+    if (releasing == nullptr || story.family(*releasing) == CallFamily::sending) continue;
+    const Call* sending = nullptr;
+    for (const Call* call : story.calls(side, CallFamily::sending))
+      if (call->returned && *call->returned < releasing->entered && story.succeeded(*call)) sending = call;
+    if (sending == nullptr || story.time(segment->departed) - story.time(*sending->returned) < 100us) continue;
+    findings.add("send.held_back", story, segment->cause.grade, {sending->entered, releasing->entered, segment->departed}).slots = {
+        {"who", story.name(side)},
+        {"call", story.line(*sending)},
+        {"by", story.line(*releasing)},
+        {"after", story.time(segment->departed) - story.time(sending->entered)}};
+    return;
+  }
+}
+
+void find_losses(const Story& story, Side side, Findings& findings) {
+  std::vector<EventId> evidence;
+  std::int64_t times = 0;
+  for (const Segment* segment : story.segments(side)) {
+    if (segment->segment_class != tcp::SegmentClass::retransmission || segment->tcp.payload_length == 0) continue;
+    ++times;
+    if (evidence.size() < 16) evidence.push_back(segment->departed);
+  }
+  if (times == 0) return;
+  findings.add("loss.retransmitted", story, Grade::observed, evidence).slots = {
+      {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}};
+}
+
+// RFC 5961: a segment that could kill the connection, but is not exactly what is expected, is answered by an ACK.
+void find_challenge(const Story& story, Side side, Findings& findings) {
+  for (const Segment* segment : story.segments(side)) {
+    const bool said = segment->cause.kernel_name == "segment.challenge";
+    const bool derived = segment->cause.rule == "ack.of_duplicate";
+    if ((!said && !derived) || !segment->cause.by) continue;
+    const Segment* provoking = arrived_as(story, *segment->cause.by, *segment);
+    if (provoking == nullptr || (!provoking->tcp.flags.rst() && !provoking->tcp.flags.syn())) continue;
+    if (provoking->segment_class == tcp::SegmentClass::retransmission) continue;  // an old SYN-ACK again
+    findings.add("ack.challenge", story, segment->cause.grade, {*segment->cause.by, segment->departed}).slots = {
+        {"who", story.name(side)},
+        {"peer", story.name(other(side))},
+        {"flags", "[" + wire::to_string(provoking->tcp.flags) + "]"}};
+    return;
+  }
+}
+
+}  // namespace
+
+void find_giving_up(const Story& story, Findings& findings) {
+  for (const Side side : {opener, listener}) {
+    find_given_up(story, side, findings);
+    find_nagle(story, side, findings);
+    find_zero_window(story, side, findings);
+    find_held_back(story, side, findings);
+    find_losses(story, side, findings);
+    find_challenge(story, side, findings);
+  }
+}
+
+}  // namespace tcpwhy::explain

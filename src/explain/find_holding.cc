@@ -1,0 +1,204 @@
+// Closing that does not close, and not closing at all: shared descriptors, threads, CLOSE-WAIT, half-closed connections.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "explain/story.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+using namespace std::chrono_literals;
+using timeline::listener;
+using timeline::opener;
+using timeline::other;
+using timeline::Timer;
+
+// A program that closes a moment later leaks nothing.
+constexpr base::Duration left_open = 1s;
+constexpr base::Duration lingered = 5ms;
+
+std::int32_t pid_of(const Story& story, const Call& call) {
+  const auto& actors = story.timeline.recording->actors;
+  return call.actor.value < actors.size() ? actors[call.actor.value].pid : 0;
+}
+
+bool in_progress_at(const Story& story, const Call& call, const Call& when) {
+  return call.entered < when.entered && story.timeline.end_of(call) > story.time(when.entered);
+}
+
+// One thread closes or shuts down what another is reading from.
+void find_threads(const Story& story, Side side, Findings& findings) {
+  const auto receiving = story.calls(side, CallFamily::receiving);
+  for (const Call* ending : story.calls(side)) {
+    const auto family = story.family(*ending);
+    if ((family != CallFamily::closing && family != CallFamily::shutting) || !ending->returned || !story.succeeded(*ending)) continue;
+    for (const Call* reading : receiving) {
+      if (reading->actor == ending->actor || pid_of(story, *reading) != pid_of(story, *ending)) continue;
+      if (!in_progress_at(story, *reading, *ending)) continue;
+      const Segment* fin = story.fin_of(side);
+      const std::map<std::string, Slot, std::less<>> slots = {
+          {"who", story.name(side)}, {"call", story.line(*ending)}, {"recv", story.line(*reading)}};
+      if (family == CallFamily::closing && (fin == nullptr || fin->departed > *ending->returned))
+        findings.add("close.under_recv", story, Grade::derived, {reading->entered, ending->entered, *ending->returned}).slots = slots;
+      if (family == CallFamily::shutting && reading->returned && story.result(*reading) == 0 &&
+          !story.arrived_before(story.fin_of(other(side)), story.time(ending->entered)))
+        findings.add("shutdown.woke_recv", story, Grade::derived, {reading->entered, ending->entered, *reading->returned}).slots = slots;
+      break;
+    }
+  }
+}
+
+// The peer has closed long ago, this program has not, as far as was watched.
+void find_close_wait(const Story& story, Side side, Findings& findings) {
+  const auto& events = story.timeline.recording->events;
+  if (story.calls(side).empty() || story.closing_call(side) != nullptr || story.fin_of(side) != nullptr) return;
+  if (story.reset_of(opener) != nullptr || story.reset_of(listener) != nullptr) return;
+  for (const auto& change : story.connection.changes) {
+    if (change.side != side || change.to != tcp::State::close_wait) continue;
+    const auto since = events.back().at - story.time(change.event);
+    if (since < left_open || story.state(side, events.back().at) != tcp::State::close_wait) return;
+    findings.add("close_wait.left_open", story, Grade::observed, {change.event}).slots = {
+        {"who", story.name(side)}, {"peer", story.name(other(side))}, {"after", since}};
+    return;
+  }
+}
+
+void find_peer_keeps_open(const Story& story, Side side, Findings& findings) {
+  const auto& events = story.timeline.recording->events;
+  const auto end = events.back().at;
+  if (story.state(side, end) != tcp::State::fin_wait_2 || story.fin_of(other(side)) != nullptr) return;
+  const Segment* fin = story.fin_of(side);
+  if (fin == nullptr || story.closing_call(side) != nullptr || end - story.time(fin->departed) < left_open) return;
+  for (const Call* call : story.calls(side, CallFamily::shutting))
+    if (story.succeeded(*call)) {
+      findings.add("shutdown.peer_keeps_open", story, Grade::observed, {call->entered, fin->departed}).slots = {
+          {"who", story.name(side)}, {"peer", story.name(other(side))}, {"after", end - story.time(fin->departed)}};
+      return;
+    }
+}
+
+// socket(7), SO_LINGER {on, n > 0}: close() waits for the peer's acknowledgment, n seconds at most.
+void find_lingering(const Story& story, Side side, Findings& findings) {
+  const Call* close = story.closing_call(side);
+  if (close == nullptr || !close->returned) return;
+  const Call* option = story.option_set(side, "SO_LINGER", story.time(close->entered));
+  if (option == nullptr) return;
+  const auto& arguments = story.timeline.entered(*option).arguments;
+  const bool waits = arguments.find("l_onoff=1") != std::string::npos && arguments.find("l_linger=0") == std::string::npos;
+  const auto took = story.time(*close->returned) - story.time(close->entered);
+  if (!waits || took < lingered) return;
+  findings.add("close.lingered", story, Grade::derived, {option->entered, close->entered, *close->returned}).slots = {
+      {"who", story.name(side)}, {"peer", story.name(other(side))}, {"after", took}};
+}
+
+void find_crossing(const Story& story, Findings& findings) {
+  std::vector<EventId> evidence;
+  for (const auto& change : story.connection.changes)
+    if (change.to == tcp::State::closing) evidence.push_back(change.event);
+  if (evidence.size() == 2)
+    findings.add("close.simultaneous", story, Grade::derived, evidence).slots = {{"who", story.name(opener)},
+                                                                                 {"peer", story.name(listener)}};
+}
+
+// A FIN again, by the retransmission timer: it or the ACK of it was lost. (fin.probed speaks of the tail-loss probe.)
+void find_fin_again(const Story& story, Side side, Findings& findings) {
+  const Segment* fin = story.fin_of(side);
+  std::vector<EventId> evidence;
+  for (const Segment* segment : story.segments(side))
+    if (segment != fin && segment->tcp.flags.fin() && segment->segment_class == tcp::SegmentClass::retransmission &&
+        segment->cause.timer == Timer::retransmission)
+      evidence.push_back(segment->departed);
+  if (fin == nullptr || evidence.empty()) return;
+  const auto times = static_cast<std::int64_t>(evidence.size());
+  evidence.push_back(fin->departed);
+  findings.add("fin.again", story, Grade::observed, evidence).slots = {
+      {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}};
+}
+
+// close() came back, and its kernel went on delivering what it held.
+void find_delivered_later(const Story& story, Side side, Findings& findings) {
+  const Call* close = story.closing_call(side);
+  if (close == nullptr || !close->returned || !story.succeeded(*close) || story.fin_of(side) == nullptr) return;
+  std::vector<EventId> evidence = {*close->returned};
+  std::int64_t bytes = 0;
+  for (const Segment* segment : story.segments(side))
+    if (segment->departed > *close->returned && segment->segment_class == tcp::SegmentClass::data) {
+      bytes += segment->tcp.payload_length;
+      if (evidence.size() < 16) evidence.push_back(segment->departed);
+    }
+  if (bytes > 0)
+    findings.add("close.delivered_later", story, Grade::observed, evidence).slots = {
+        {"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", bytes}};
+}
+
+// getsockopt(SO_ERROR) takes the error that the next call would have returned.
+void find_error_taken(const Story& story, Side side, Findings& findings) {
+  for (const Call* call : story.calls(side)) {
+    const auto& entered = story.timeline.entered(*call);
+    if (entered.name != "getsockopt" || entered.arguments.find("SO_ERROR") == std::string::npos || !story.succeeded(*call)) continue;
+    const std::string line = story.line(*call);
+    const auto open = line.find("[E");
+    if (open == std::string::npos) continue;
+    findings.add("error.taken", story, Grade::observed, {call->entered, *call->returned}).slots = {
+        {"who", story.name(side)}, {"error", line.substr(open + 1, line.find(']', open) - open - 1)}};
+    return;
+  }
+}
+
+}  // namespace
+
+// What else refers to the socket that close() did not close.
+Sharing sharing_of(const Story& story, const Call& close) {
+  Sharing sharing;
+  const auto& entered = story.timeline.entered(close);
+  const auto pid = pid_of(story, close);
+  if (entered.references && *entered.references > 1) {
+    sharing.observed = true;
+    sharing.en = fmt::format("{} others", *entered.references - 1);
+    sharing.zh = fmt::format("另有 {} 个", *entered.references - 1);
+  }
+  const auto add = [&](EventId event, std::string_view en, std::string_view zh) {
+    sharing.evidence.push_back(event);
+    sharing.en += fmt::format("{}{}", sharing.en.empty() ? "" : ", ", en);
+    sharing.zh += fmt::format("{}{}", sharing.zh.empty() ? "" : "，", zh);
+  };
+  for (const Call& call : story.timeline.calls) {
+    if (call.entered >= close.entered) break;
+    const auto& other = story.timeline.entered(call);
+    if (pid_of(story, call) != pid || !story.succeeded(call)) continue;
+    const bool same_socket = (other.socket != 0 && other.socket == entered.socket) || (other.fd && other.fd == entered.fd);
+    const bool duplicates = other.name.starts_with("dup") || (other.name == "fcntl" && other.arguments.find("F_DUPFD") != std::string::npos);
+    if (duplicates && same_socket) add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
+    if (other.name == "sendmsg" && other.arguments.find("SCM_RIGHTS") != std::string::npos)
+      add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
+  }
+  for (const EventId id : story.timeline.all<recording::ProcessStarted>()) {
+    if (id >= close.entered) break;
+    const auto& started = story.timeline.get<recording::ProcessStarted>(id);
+    if (started.parent && *started.parent == pid) {
+      add(id, "that of a forked child", "fork 出的子进程持有的一个");
+      break;
+    }
+  }
+  if (sharing.en.empty()) {
+    sharing.en = "which one was not recorded";
+    sharing.zh = "是哪一个没有记录";
+  }
+  return sharing;
+}
+
+void find_holding(const Story& story, Findings& findings) {
+  for (const Side side : {opener, listener}) {
+    find_threads(story, side, findings);
+    find_close_wait(story, side, findings);
+    find_peer_keeps_open(story, side, findings);
+    find_lingering(story, side, findings);
+    find_fin_again(story, side, findings);
+    find_delivered_later(story, side, findings);
+    find_error_taken(story, side, findings);
+  }
+  find_crossing(story, findings);
+}
+
+}  // namespace tcpwhy::explain
