@@ -31,6 +31,7 @@ void add_server_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_client_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_read_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_trace_command(CLI::App& app, Settings& settings, Command& chosen);
+void add_ps_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_doctor_command(CLI::App& app, Settings& settings, Command& chosen);
 
 }  // namespace tcpwhy::cli

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <iterator>
 #include <span>
@@ -85,6 +86,15 @@ TcpDetails details_of(const tcp_info& info) {
   return details;
 }
 
+void add_activity(const tcp_info& info, std::size_t length, SocketActivity& activity) {
+  activity.backoff = info.tcpi_backoff;
+  activity.last_data_sent_ms = info.tcpi_last_data_sent;
+  activity.last_data_received_ms = info.tcpi_last_data_recv;
+  activity.last_ack_received_ms = info.tcpi_last_ack_recv;
+  activity.not_sent_bytes = info.tcpi_notsent_bytes;
+  if (length >= offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd) activity.send_window = info.tcpi_snd_wnd;
+}
+
 // A closed socket leaves ESTABLISHED and CLOSE-WAIT at once, and a child that nobody accepted can be in no other state: so the
 // state tells the two apart where no inode is left or yet there.
 Holder holder_of(const inet_diag_msg& message, bool full_socket) {
@@ -107,6 +117,7 @@ int take_attribute(const nlattr* attribute, void* data) {
       std::memcpy(&info, mnl_attr_get_payload(attribute),
                   std::min<std::size_t>(sizeof info, mnl_attr_get_payload_len(attribute)));
       snapshot.tcp = details_of(info);
+      add_activity(info, mnl_attr_get_payload_len(attribute), snapshot.activity);
       break;
     }
     case INET_DIAG_SHUTDOWN:
@@ -137,6 +148,10 @@ int take_socket(const nlmsghdr* header, void* data) {
   snapshot.send_queue = message.idiag_wqueue;
   snapshot.inode = message.idiag_inode;
   snapshot.uid = message.idiag_uid;
+  if (message.idiag_timer <= static_cast<int>(SocketActivity::Timer::zero_window_probe))
+    snapshot.activity.timer = static_cast<SocketActivity::Timer>(message.idiag_timer);
+  snapshot.activity.timer_expires_ms = message.idiag_expires;
+  snapshot.activity.retransmissions = message.idiag_retrans;
   mnl_attr_parse(header, sizeof(inet_diag_msg), take_attribute, &snapshot);
   snapshot.holder = holder_of(message, snapshot.tcp.has_value());
   if (message.idiag_state == listen) snapshot.tcp.reset();

@@ -42,6 +42,19 @@ enum class Holder : std::uint8_t {
   kernel,        // nobody any more: an orphan, or a TIME-WAIT or FIN-WAIT-2 entry
 };
 
+// What a socket waits for, and since when: struct inet_diag_msg's timer, and of struct tcp_info what only tells how it stands now.
+struct SocketActivity {
+  // idiag_timer: which timer runs. inet_diag(7) calls `on` the retransmission, tail-loss-probe or reordering timer.
+  enum class Timer : std::uint8_t { off, retransmission, keep_alive, time_wait, zero_window_probe };
+  Timer timer = Timer::off;
+  std::uint32_t timer_expires_ms = 0;
+  std::uint32_t retransmissions = 0;  // idiag_retrans: how often by this timer, without an answer
+  std::uint32_t backoff = 0;          // tcpi_backoff
+  std::uint32_t last_data_sent_ms = 0, last_data_received_ms = 0, last_ack_received_ms = 0;  // ago; full sockets only
+  std::uint32_t not_sent_bytes = 0;                                                          // tcpi_notsent_bytes
+  std::optional<std::uint32_t> send_window;  // tcpi_snd_wnd, bytes the peer would take (Linux 5.4)
+};
+
 struct SocketSnapshot {
   std::uint64_t cookie = 0;           // SO_COOKIE; a TIME-WAIT entry keeps its socket's, a connection its request's
   wire::SocketAddress local, remote;  // IPv4-mapped addresses as the IPv4 addresses they mean
@@ -54,6 +67,7 @@ struct SocketSnapshot {
   std::uint32_t uid = 0;
   std::uint8_t shutdown = 0;      // sk_shutdown: 1 receiving, 2 sending; 0 where it is not told
   std::optional<TcpDetails> tcp;  // full sockets only, and no listeners
+  SocketActivity activity;
 };
 
 struct SocketSample {

@@ -1,0 +1,113 @@
+#include "trace/holders.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/unique_fd.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
+
+template <class Number>
+std::optional<Number> number_in(std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+// "socket:[12345]", proc(5).
+std::optional<std::uint32_t> socket_inode(std::string_view link) {
+  constexpr std::string_view prefix = "socket:[";
+  if (!link.starts_with(prefix) || !link.ends_with("]")) return std::nullopt;
+  return number_in<std::uint32_t>(link.substr(prefix.size(), link.size() - prefix.size() - 1));
+}
+
+std::string command_of(const std::string& process) {
+  const base::UniqueFd file(open((process + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> text{};
+  const ssize_t got = file.valid() ? read(file.get(), text.data(), text.size()) : 0;
+  std::string command(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+  if (!command.empty() && command.back() == '\n') command.pop_back();
+  return command;
+}
+
+class Search {
+ public:
+  explicit Search(std::size_t most) : left_(most) {}
+
+  void look_into(const std::string& process, pid_t pid) {
+    const Directory descriptors(opendir((process + "/fd").c_str()));
+    if (descriptors == nullptr) {
+      if (errno == EACCES || errno == EPERM) ++found_.processes, ++found_.not_permitted;
+      return;
+    }
+    ++found_.processes;
+    std::optional<std::string> command;
+    errno = 0;
+    while (const dirent* entry = readdir(descriptors.get())) {
+      const auto fd = number_in<int>(entry->d_name);
+      if (!fd) continue;
+      if (left_ == 0) {
+        found_.complete = false;
+        return;
+      }
+      --left_;
+      std::array<char, 64> link{};
+      const ssize_t length = readlinkat(dirfd(descriptors.get()), entry->d_name, link.data(), link.size());
+      // proc_fd_permission() lets the owner list what readlink then refuses (hidepid, or a process that is not dumpable).
+      if (length < 0 && errno == EACCES) {
+        ++found_.not_permitted;
+        return;
+      }
+      const auto inode = length > 0 ? socket_inode({link.data(), static_cast<std::size_t>(length)}) : std::nullopt;
+      if (!inode) continue;
+      if (!command) command = command_of(process);
+      found_.by_inode[*inode].push_back({pid, *fd, *command});
+    }
+  }
+
+  SocketHolders take() {
+    for (auto& [_, holders] : found_.by_inode) std::ranges::sort(holders);
+    return std::move(found_);
+  }
+
+ private:
+  SocketHolders found_;
+  std::size_t left_;
+};
+
+const std::vector<SocketHolder> nobody;
+
+}  // namespace
+
+const std::vector<SocketHolder>& SocketHolders::of(std::uint32_t inode) const {
+  const auto found = by_inode.find(inode);
+  return inode == 0 || found == by_inode.end() ? nobody : found->second;
+}
+
+SocketHolders find_socket_holders(const std::string& proc, std::size_t most) {
+  Search search(most);
+  const Directory processes(opendir(proc.c_str()));
+  if (processes != nullptr)
+    while (const dirent* entry = readdir(processes.get()))
+      if (const auto pid = number_in<pid_t>(entry->d_name)) search.look_into(proc + "/" + entry->d_name, *pid);
+  return search.take();
+}
+
+}  // namespace tcpwhy::trace
