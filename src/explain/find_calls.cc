@@ -51,8 +51,8 @@ bool broke(const Story& story, const Call& call) {
 }
 
 // ECONNRESET means that a reset came and no FIN before it, whether a tap saw it or not.
-void report_connection_reset(const Story& story, Side side, const Call& call, const Segment* reset, std::string_view rule,
-                             Findings& findings) {
+void report_connection_reset(const Story& story, Side side, const Call& call, const Segment* reset,
+                             std::string_view rule, Findings& findings) {
   std::vector<EventId> evidence = {end_event(call)};
   Because because;
   if (reset != nullptr && reset->arrived) {

@@ -42,14 +42,15 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   if (close == nullptr || !story.succeeded(*close) || !story.caused_by(*close).empty()) return;
   // Another thread that is inside a call on the descriptor holds the socket too: close.under_recv speaks of that.
   for (const Call* reading : story.calls(side, CallFamily::receiving))
-    if (reading->entered < close->entered && story.timeline.end_of(*reading) > story.time(*close->returned)) return;
+    if (reading->entered < close->entered && (!reading->returned || *reading->returned > *close->returned)) return;
   const Sharing sharing = sharing_of(story, *close);
   const auto state = story.state(side, story.time(*close->returned));
   const bool lives = state == tcp::State::established || state == tcp::State::close_wait;
   if (!lives && !sharing.observed) return;
   std::vector<EventId> evidence = {close->entered, *close->returned};
   evidence.insert(evidence.end(), sharing.evidence.begin(), sharing.evidence.end());
-  auto& finding = findings.add("close.nothing_sent", story, sharing.observed ? Grade::observed : Grade::derived, evidence);
+  auto& finding =
+      findings.add("close.nothing_sent", story, sharing.observed ? Grade::observed : Grade::derived, evidence);
   finding.slots = {{"who", story.caller(*close)}, {"others", sharing.en}, {"others_zh", sharing.zh}};
   finding.about = close->entered;
 }

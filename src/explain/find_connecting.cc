@@ -33,9 +33,9 @@ struct FailedRow {
   std::string_view rule;
 };
 constexpr FailedRow failed_rows[] = {
-    {ETIMEDOUT, "open.timed_out"},      {EHOSTUNREACH, "open.unreachable"},    {ENETUNREACH, "open.unreachable"},
-    {EHOSTDOWN, "open.unreachable"},    {EADDRNOTAVAIL, "open.no_local_port"}, {EINTR, "open.interrupted"},
-    {EPROTO, "open.unreachable"},       {ENOPROTOOPT, "open.unreachable"},     {EACCES, "open.unreachable"},
+    {ETIMEDOUT, "open.timed_out"},   {EHOSTUNREACH, "open.unreachable"},    {ENETUNREACH, "open.unreachable"},
+    {EHOSTDOWN, "open.unreachable"}, {EADDRNOTAVAIL, "open.no_local_port"}, {EINTR, "open.interrupted"},
+    {EPROTO, "open.unreachable"},    {ENOPROTOOPT, "open.unreachable"},     {EACCES, "open.unreachable"},
 };
 
 void find_failed(const Story& story, Findings& findings) {
@@ -47,11 +47,13 @@ void find_failed(const Story& story, Findings& findings) {
     const auto* row = std::ranges::find(failed_rows, returned->error, &FailedRow::error);
     if (row != std::end(failed_rows)) rule = row->rule;
     // Refused without a RST: where packets were seen, only an ICMP message can have done it.
-    if (returned->error == ECONNREFUSED && !syns.empty() && story.reset_of(listener) == nullptr) rule = "open.refused_by_icmp";
+    if (returned->error == ECONNREFUSED && !syns.empty() && story.reset_of(listener) == nullptr)
+      rule = "open.refused_by_icmp";
     if (rule.empty()) continue;
     std::vector<EventId> evidence = {call->entered, *call->returned};
     for (const Segment* syn : syns) evidence.push_back(syn->departed);
-    auto& finding = findings.add(rule, story, rule == "open.refused_by_icmp" ? Grade::derived : Grade::observed, evidence);
+    auto& finding =
+        findings.add(rule, story, rule == "open.refused_by_icmp" ? Grade::derived : Grade::observed, evidence);
     finding.slots = {{"who", story.name(opener)},
                      {"call", story.line(*call)},
                      {"after", story.time(*call->returned) - story.time(call->entered)},
@@ -96,15 +98,14 @@ void find_refused_though_listening(const Story& story, Findings& findings) {
     });
     if (closed) continue;
     findings.add("open.refused_though_listening", story, Grade::assumed, {call.entered, reset->departed}).slots = {
-        {"who", story.name(opener)},
-        {"port", std::int64_t{port}},
-        {"address", wire::to_string(*entered.local)}};
+        {"who", story.name(opener)}, {"port", std::int64_t{port}}, {"address", wire::to_string(*entered.local)}};
     return;
   }
 }
 
 bool overflowed(const Story& story, const Segment& segment, std::vector<EventId>& evidence) {
-  if (const auto drop = story.drop_of(segment); drop && story.timeline.get<recording::SegmentDropped>(*drop).reason == "TCP_LISTEN_OVERFLOW") {
+  if (const auto drop = story.drop_of(segment);
+      drop && story.timeline.get<recording::SegmentDropped>(*drop).reason == "TCP_LISTEN_OVERFLOW") {
     evidence.push_back(*drop);
     return true;
   }
@@ -128,7 +129,8 @@ void find_slow_handshake(const Story& story, Findings& findings) {
   };
   // Of the segments before the SYN-ACK, and of the ACK of it: a full queue takes neither.
   for (const Segment* segment : story.segments(opener)) {
-    const bool of_handshake = segment->tcp.flags.syn() || (segment->tcp.payload_length == 0 && !segment->tcp.flags.fin());
+    const bool of_handshake =
+        segment->tcp.flags.syn() || (segment->tcp.payload_length == 0 && !segment->tcp.flags.fin());
     if (!of_handshake || !overflowed(story, *segment, evidence)) continue;
     evidence.push_back(segment->departed);
     findings.add("open.queue_full", story, story.drop_of(*segment) ? Grade::observed : Grade::derived, evidence).slots =
@@ -185,8 +187,9 @@ void find_dead_on_accept(const Story& story, Findings& findings) {
   const Segment* reset = story.reset_of(opener);
   for (const Call* accept : story.calls(listener, CallFamily::accepting))
     if (story.succeeded(*accept) && story.arrived_before(reset, story.time(accept->entered)))
-      findings.add("accept.already_reset", story, Grade::observed, {*reset->arrived, accept->entered, *accept->returned}).slots = {
-          {"who", story.name(listener)}, {"peer", story.name(opener)}, {"call", story.line(*accept)}};
+      findings
+          .add("accept.already_reset", story, Grade::observed, {*reset->arrived, accept->entered, *accept->returned})
+          .slots = {{"who", story.name(listener)}, {"peer", story.name(opener)}, {"call", story.line(*accept)}};
 }
 
 // close() while the SYN is unanswered says nothing to anybody.
@@ -209,7 +212,7 @@ struct CallErrorRow {
   std::string_view rule;
 };
 constexpr CallErrorRow call_errors[] = {
-    {"bind", EADDRINUSE, "bind.in_use"},       {"listen", EADDRINUSE, "bind.in_use"},
+    {"bind", EADDRINUSE, "bind.in_use"},        {"listen", EADDRINUSE, "bind.in_use"},
     {"accept", EMFILE, "accept.no_descriptor"}, {"accept4", EMFILE, "accept.no_descriptor"},
     {"accept", ENFILE, "accept.no_descriptor"}, {"accept4", ENFILE, "accept.no_descriptor"},
     {"", ENOTCONN, "call.not_connected"},
@@ -227,7 +230,8 @@ std::optional<EventId> holder_of_port(const Timeline& timeline, const Call& call
   for (const EventId id : timeline.all<recording::SocketState>()) {
     const auto& state = timeline.get<recording::SocketState>(id);
     if (id > call.entered) break;
-    if (entered.local && state.local.port == entered.local->port && (state.to == "TIME-WAIT" || state.to == "LISTEN")) holder = id;
+    if (entered.local && state.local.port == entered.local->port && (state.to == "TIME-WAIT" || state.to == "LISTEN"))
+      holder = id;
   }
   return holder;
 }

@@ -89,7 +89,9 @@ void find_given_up(const Story& story, Side side, Findings& findings) {
     rule = "gave_up.window_probes";
   std::vector<EventId> evidence = sent.events;
   evidence.push_back(given->event);
-  const auto times = rule == "gave_up.keep_alive" ? sent.keep_alive : rule == "gave_up.window_probes" ? sent.window : sent.data;
+  const auto times = rule == "gave_up.keep_alive"      ? sent.keep_alive
+                     : rule == "gave_up.window_probes" ? sent.window
+                                                       : sent.data;
   // Without packets the error alone says that something was not answered, not what.
   const Grade grade = story.connection.without_packets() ? Grade::assumed : Grade::derived;
   auto& finding = findings.add(rule, story, grade, evidence);
@@ -139,8 +141,8 @@ void find_nagle(const Story& story, Side side, Findings& findings) {
     for (const EventId id : {first->departed, ack->departed, segment->departed}) evidence.push_back(id);
   }
   if (times == 0) return;
-  findings.add("stall.nagle_delayed_ack", story, story.calls(side).empty() ? Grade::assumed : Grade::derived, evidence).slots = {
-      {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}, {"after", longest}};
+  findings.add("stall.nagle_delayed_ack", story, story.calls(side).empty() ? Grade::assumed : Grade::derived, evidence)
+      .slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}, {"after", longest}};
 }
 
 // --- Windows -----------------------------------------------------------------------------------------------------
@@ -154,7 +156,9 @@ void find_zero_window(const Story& story, Side reader, Findings& findings) {
   for (const auto s : story.connection.segments) {
     const Segment& segment = story.timeline.segments[s];
     if (segment.from != reader) {
-      if (shut && (segment.cause.timer == Timer::zero_window_probe || segment.segment_class == tcp::SegmentClass::keep_alive)) ++probes;
+      if (shut &&
+          (segment.cause.timer == Timer::zero_window_probe || segment.segment_class == tcp::SegmentClass::keep_alive))
+        ++probes;
       continue;
     }
     if (segment.tcp.flags.rst() || segment.tcp.flags.syn()) continue;
@@ -171,7 +175,8 @@ void find_zero_window(const Story& story, Side reader, Findings& findings) {
   }
   if (shut) longest = std::max(longest, story.connection.ended - *shut);
   if (evidence.empty() || (opened && longest < long_shut)) return;
-  findings.add("stall.zero_window", story, story.calls(reader).empty() ? Grade::observed : Grade::derived, evidence).slots = {
+  findings.add("stall.zero_window", story, story.calls(reader).empty() ? Grade::observed : Grade::derived, evidence)
+      .slots = {
       {"who", story.name(reader)}, {"peer", story.name(other(reader))}, {"after", longest}, {"probes", probes}};
 }
 
@@ -186,11 +191,12 @@ void find_held_back(const Story& story, Side side, Findings& findings) {
     for (const Call* call : story.calls(side, CallFamily::sending))
       if (call->returned && *call->returned < releasing->entered && story.succeeded(*call)) sending = call;
     if (sending == nullptr || story.time(segment->departed) - story.time(*sending->returned) < 100us) continue;
-    findings.add("send.held_back", story, segment->cause.grade, {sending->entered, releasing->entered, segment->departed}).slots = {
-        {"who", story.name(side)},
-        {"call", story.line(*sending)},
-        {"by", story.line(*releasing)},
-        {"after", story.time(segment->departed) - story.time(sending->entered)}};
+    findings
+        .add("send.held_back", story, segment->cause.grade, {sending->entered, releasing->entered, segment->departed})
+        .slots = {{"who", story.name(side)},
+                  {"call", story.line(*sending)},
+                  {"by", story.line(*releasing)},
+                  {"after", story.time(segment->departed) - story.time(sending->entered)}};
     return;
   }
 }

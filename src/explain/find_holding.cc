@@ -32,7 +32,9 @@ void find_threads(const Story& story, Side side, Findings& findings) {
   const auto receiving = story.calls(side, CallFamily::receiving);
   for (const Call* ending : story.calls(side)) {
     const auto family = story.family(*ending);
-    if ((family != CallFamily::closing && family != CallFamily::shutting) || !ending->returned || !story.succeeded(*ending)) continue;
+    if ((family != CallFamily::closing && family != CallFamily::shutting) || !ending->returned ||
+        !story.succeeded(*ending))
+      continue;
     for (const Call* reading : receiving) {
       if (reading->actor == ending->actor || pid_of(story, *reading) != pid_of(story, *ending)) continue;
       if (!in_progress_at(story, *reading, *ending)) continue;
@@ -40,10 +42,13 @@ void find_threads(const Story& story, Side side, Findings& findings) {
       const std::map<std::string, Slot, std::less<>> slots = {
           {"who", story.name(side)}, {"call", story.line(*ending)}, {"recv", story.line(*reading)}};
       if (family == CallFamily::closing && (fin == nullptr || fin->departed > *ending->returned))
-        findings.add("close.under_recv", story, Grade::derived, {reading->entered, ending->entered, *ending->returned}).slots = slots;
+        findings.add("close.under_recv", story, Grade::derived, {reading->entered, ending->entered, *ending->returned})
+            .slots = slots;
       if (family == CallFamily::shutting && reading->returned && story.result(*reading) == 0 &&
           !story.arrived_before(story.fin_of(other(side)), story.time(ending->entered)))
-        findings.add("shutdown.woke_recv", story, Grade::derived, {reading->entered, ending->entered, *reading->returned}).slots = slots;
+        findings
+            .add("shutdown.woke_recv", story, Grade::derived, {reading->entered, ending->entered, *reading->returned})
+            .slots = slots;
       break;
     }
   }
@@ -85,7 +90,8 @@ void find_lingering(const Story& story, Side side, Findings& findings) {
   const Call* option = story.option_set(side, "SO_LINGER", story.time(close->entered));
   if (option == nullptr) return;
   const auto& arguments = story.timeline.entered(*option).arguments;
-  const bool waits = arguments.find("l_onoff=1") != std::string::npos && arguments.find("l_linger=0") == std::string::npos;
+  const bool waits =
+      arguments.find("l_onoff=1") != std::string::npos && arguments.find("l_linger=0") == std::string::npos;
   const auto took = story.time(*close->returned) - story.time(close->entered);
   if (!waits || took < lingered) return;
   findings.add("close.lingered", story, Grade::derived, {option->entered, close->entered, *close->returned}).slots = {
@@ -136,7 +142,9 @@ void find_delivered_later(const Story& story, Side side, Findings& findings) {
 void find_error_taken(const Story& story, Side side, Findings& findings) {
   for (const Call* call : story.calls(side)) {
     const auto& entered = story.timeline.entered(*call);
-    if (entered.name != "getsockopt" || entered.arguments.find("SO_ERROR") == std::string::npos || !story.succeeded(*call)) continue;
+    if (entered.name != "getsockopt" || entered.arguments.find("SO_ERROR") == std::string::npos ||
+        !story.succeeded(*call))
+      continue;
     const std::string line = story.line(*call);
     const auto open = line.find("[E");
     if (open == std::string::npos) continue;
@@ -167,9 +175,12 @@ Sharing sharing_of(const Story& story, const Call& close) {
     if (call.entered >= close.entered) break;
     const auto& other = story.timeline.entered(call);
     if (pid_of(story, call) != pid || !story.succeeded(call)) continue;
-    const bool same_socket = (other.socket != 0 && other.socket == entered.socket) || (other.fd && other.fd == entered.fd);
-    const bool duplicates = other.name.starts_with("dup") || (other.name == "fcntl" && other.arguments.find("F_DUPFD") != std::string::npos);
-    if (duplicates && same_socket) add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
+    const bool same_socket =
+        (other.socket != 0 && other.socket == entered.socket) || (other.fd && other.fd == entered.fd);
+    const bool duplicates = other.name.starts_with("dup") ||
+                            (other.name == "fcntl" && other.arguments.find("F_DUPFD") != std::string::npos);
+    if (duplicates && same_socket)
+      add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
     if (other.name == "sendmsg" && other.arguments.find("SCM_RIGHTS") != std::string::npos)
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
   }

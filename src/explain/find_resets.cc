@@ -93,7 +93,8 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
   // The kernel may have said which it was: TCP_TIMEWAIT_SOCKET is an entry, TCP_ABORT_ON_DATA a socket that has been closed.
   const auto reason = reason_of(story, reset);
   if (const auto event = story.reset_event_of(reset)) evidence.push_back(*event);
-  if (reason == "TCP_TIMEWAIT_SOCKET" || reset.cause.kernel_name == "segment.time_wait") rule = "reset.fin_wait_2_entry";
+  if (reason == "TCP_TIMEWAIT_SOCKET" || reset.cause.kernel_name == "segment.time_wait")
+    rule = "reset.fin_wait_2_entry";
   if (reason == "TCP_ABORT_ON_DATA" && closed) rule = "reset.orphan_fin_wait_1";
   if (reason == "TCP_FLAGS" || reason == "NO_SOCKET" || reset.cause.kernel_name == "segment.no_socket")
     return find_forgotten(story, reset, provoking, story.reset_event_of(reset).value_or(reset.departed), findings);
@@ -204,7 +205,9 @@ void find_without_packets(const Story& story, Side side, Findings& findings) {
     const auto slots = slots_of(story, side, story.time(kernel.event));
     const Call* linger = linger_zero_before(story, side, story.time(kernel.event));
     if (rule.empty() && reset->reason == "TCP_STATE" && linger != nullptr) rule = "reset.linger_zero";
-    findings.add(rule.empty() ? "reset.unexplained" : rule, story, rule.empty() ? Grade::assumed : Grade::observed, {kernel.event})
+    findings
+        .add(rule.empty() ? "reset.unexplained" : rule, story, rule.empty() ? Grade::assumed : Grade::observed,
+             {kernel.event})
         .slots = slots;
     return;
   }
@@ -233,7 +236,8 @@ std::vector<EventId> probes_before(const Story& story, const Segment& reset) {
     if (&segment == &reset) break;
     if (segment.from != reset.from)
       probes.clear();
-    else if (segment.segment_class == tcp::SegmentClass::keep_alive || segment.cause.timer == timeline::Timer::keep_alive)
+    else if (segment.segment_class == tcp::SegmentClass::keep_alive ||
+             segment.cause.timer == timeline::Timer::keep_alive)
       probes.push_back(segment.departed);
   }
   return probes;
@@ -250,17 +254,21 @@ bool find_otherwise(const Story& story, const Segment& reset, Findings& findings
     return true;
   };
   if (reset.cause.trigger != Trigger::segment && story.calls(side).empty())
-    if (const Call* close = listener_closing(story, side, when)) return say("reset.listener_closed", Grade::derived, {close->entered});
+    if (const Call* close = listener_closing(story, side, when))
+      return say("reset.listener_closed", Grade::derived, {close->entered});
   if (reset.cause.rule == "rst.active_call" && reset.cause.by) {
     const auto& entered = std::get<recording::CallEntered>(story.timeline.event(*reset.cause.by).what);
-    if (entered.arguments.find("AF_UNSPEC") != std::string::npos) return say("reset.disconnected", Grade::derived, {*reset.cause.by});
+    if (entered.arguments.find("AF_UNSPEC") != std::string::npos)
+      return say("reset.disconnected", Grade::derived, {*reset.cause.by});
   }
   if (reset.cause.trigger == Trigger::unknown)
-    if (auto probes = probes_before(story, reset); !probes.empty()) return say("reset.keep_alive", Grade::derived, probes);
+    if (auto probes = probes_before(story, reset); !probes.empty())
+      return say("reset.keep_alive", Grade::derived, probes);
   if (reset.cause.trigger == Trigger::segment && reset.cause.by) {
     if (const Call* close = listener_closing(story, side, when); close != nullptr && story.calls(side).empty())
       return say("reset.listener_closed", Grade::derived, {close->entered, *reset.cause.by});
-    if (const Call* option = story.option_set(side, "TCP_LINGER2", when); option != nullptr && story.fin_of(side) != nullptr &&
+    if (const Call* option = story.option_set(side, "TCP_LINGER2", when);
+        option != nullptr && story.fin_of(side) != nullptr &&
         story.timeline.entered(*option).arguments.find("-1") != std::string::npos)
       return say("reset.linger_2", Grade::derived, {option->entered, *reset.cause.by});
     if (story.state(side, when - std::chrono::microseconds(1)) == tcp::State::time_wait)
@@ -278,8 +286,11 @@ bool find_otherwise(const Story& story, const Segment& reset, Findings& findings
 void find_again(const Story& story, Side side, Findings& findings) {
   const Segment* first = story.reset_of(side);
   for (const Segment* segment : story.segments(side)) {
-    if (segment == first || !segment->tcp.flags.rst() || !segment->cause.by || segment->cause.trigger != Trigger::segment) continue;
-    const bool listens = still_listens(story, side, story.time(segment->departed)) || reason_of(story, *segment) == "TCP_FLAGS";
+    if (segment == first || !segment->tcp.flags.rst() || !segment->cause.by ||
+        segment->cause.trigger != Trigger::segment)
+      continue;
+    const bool listens =
+        still_listens(story, side, story.time(segment->departed)) || reason_of(story, *segment) == "TCP_FLAGS";
     std::vector<EventId> evidence = {first->departed, *segment->cause.by, segment->departed};
     auto& finding = findings.add("reset.again", story, segment->cause.grade, evidence);
     finding.slots = {{"who", story.name(side)},
@@ -324,11 +335,13 @@ void find_resets(const Story& story, Findings& findings) {
     find_again(story, side, findings);
     if (find_said(story, *reset, findings)) continue;
     const Segment* provoking = provoking_segment(story, *reset);
-    if (provoking != nullptr && provoking->tcp.flags.syn() && provoking->from == opener) continue;  // open.refused speaks of it
+    if (provoking != nullptr && provoking->tcp.flags.syn() && provoking->from == opener)
+      continue;  // open.refused speaks of it
     const bool linger_2 = story.option_set(side, "TCP_LINGER2", story.time(reset->departed)) != nullptr;
     if ((story.fin_of(side) == nullptr || linger_2 ||
          story.state(side, story.time(reset->departed) - std::chrono::microseconds(1)) == tcp::State::time_wait) &&
-        !(reset->cause.trigger == Trigger::call && story.bytes_arrived(side, story.time(reset->departed)) > story.bytes_read(side, story.time(reset->departed))) &&
+        !(reset->cause.trigger == Trigger::call && story.bytes_arrived(side, story.time(reset->departed)) >
+                                                       story.bytes_read(side, story.time(reset->departed))) &&
         find_otherwise(story, *reset, findings))
       continue;
     if (provoking != nullptr)

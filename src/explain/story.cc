@@ -188,7 +188,8 @@ std::optional<EventId> Story::drop_of(const Segment& segment) const {
 
 std::optional<EventId> Story::reset_event_of(const Segment& segment) const {
   for (const EventId id : segment.kernel)
-    if (const auto* reset = std::get_if<recording::Reset>(&timeline.event(id).what); reset != nullptr && reset->sent) return id;
+    if (const auto* reset = std::get_if<recording::Reset>(&timeline.event(id).what); reset != nullptr && reset->sent)
+      return id;
   return std::nullopt;
 }
 
