@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "recording/event.h"
 #include "trace/calls/memory.h"
@@ -21,5 +22,9 @@ void decode_entry(const SyscallRow& row, const SyscallArguments& arguments, cons
 // Fills result, error, detail and new_fd. `result` as the kernel gives it: -errno for a failure.
 void decode_return(const SyscallRow& row, const SyscallArguments& arguments, std::int64_t result,
                    const TraceeMemory& memory, recording::CallReturned& returned);
+
+// The descriptors in the control data (SCM_RIGHTS, unix(7)) of the struct msghdr at `header`: what sendmsg() passes on and
+// recvmsg() has been given. In the numbering of the process whose memory it is; at most 253 (SCM_MAX_FD).
+std::vector<std::int32_t> passed_descriptors(const TraceeMemory& memory, std::uint64_t header);
 
 }  // namespace tcpwhy::trace

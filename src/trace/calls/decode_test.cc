@@ -203,6 +203,8 @@ TEST_F(DecodeTest, descriptors_that_are_passed_stand_in_the_control_data) {
   EXPECT_EQ(line(SYS_sendmsg, {4, memory.put(header), 0}, 5),
             "sendmsg(4, {msg_name=NULL, msg_namelen=0, msg_iov=NULL, msg_iovlen=0, msg_control=[{cmsg_len=24, "
             "cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[4, 9]}], msg_controllen=24, msg_flags=0}, 0) = 5");
+  EXPECT_EQ(passed_descriptors(memory, memory.put(header)), (std::vector<std::int32_t>{4, 9}));
+  EXPECT_TRUE(passed_descriptors(memory, 0x10).empty());
 }
 
 TEST_F(DecodeTest, options_have_their_names_and_values) {
@@ -301,6 +303,7 @@ RC_GTEST_PROP(DecodeProperty, hostile_memory_neither_crashes_nor_grows, ()) {
   SyscallArguments arguments;
   for (auto& argument : arguments) argument = *word;
   const auto result = static_cast<std::int64_t>(*word);
+  RC_ASSERT(passed_descriptors(memory, arguments[0]).size() <= 253U);
   for (const SyscallRow& row : syscall_table()) {
     recording::CallEntered entered;
     recording::CallReturned returned;

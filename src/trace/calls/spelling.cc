@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <utility>
 
 #include "base/text.h"
 #include "trace/calls/flags.h"
@@ -81,6 +82,8 @@ void spell_v6(std::span<const std::uint8_t> bytes, std::string& out) {
                  ntohs(address.sin6_port), ntohl(address.sin6_flowinfo), text.data(), address.sin6_scope_id);
 }
 
+bool is_rights(const RemoteControl& header) { return header.level == SOL_SOCKET && header.type == SCM_RIGHTS; }
+
 void spell_rights(std::span<const std::uint8_t> data, std::string& out) {
   spell_array(data.size() / sizeof(std::int32_t), out, [&](std::uint64_t i) {
     fmt::format_to(std::back_inserter(out), "{}", copy_of<std::int32_t>(data.subspan(i * sizeof(std::int32_t))));
@@ -101,36 +104,45 @@ void spell_control_type(const RemoteControl& header, std::string& out) {
     fmt::format_to(std::back_inserter(out), "{:#x}", type);
 }
 
-// cmsg(3): each header with its data, the next aligned to 8 bytes.
+constexpr std::uint64_t most_control = 2048;  // bytes: more than 253 descriptors take
+
+// cmsg(3): each header with its data, the next aligned to 8 bytes. `take(header, data)` for each; false ends it. Data that the header
+// claims beyond what is there isn't there.
+template <class Take>
+void for_each_control(std::span<const std::uint8_t> bytes, Take&& take) {
+  while (bytes.size() >= sizeof(RemoteControl)) {
+    const auto header = copy_of<RemoteControl>(bytes);
+    const auto whole =
+        static_cast<std::size_t>(std::clamp<std::uint64_t>(header.length, sizeof(RemoteControl), bytes.size()));
+    if (!take(header, bytes.subspan(sizeof header, whole - sizeof header)) || header.length < sizeof header) return;
+    bytes = bytes.subspan(std::min((whole + 7) & ~std::size_t{7}, bytes.size()));
+  }
+}
+
 void spell_control(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out) {
-  constexpr std::uint64_t most_control = 512;
-  const auto bytes = memory.read(address, std::min(length, most_control));
+  const auto bytes = memory.read(address, static_cast<std::size_t>(std::min(length, most_control)));
   if (bytes.size() < sizeof(RemoteControl)) return spell_pointer(address, out);
-  std::size_t at = 0;
+  bool first = true;
   out += '[';
-  while (bytes.size() - at >= sizeof(RemoteControl) && out.size() < most_text) {
-    const std::span rest = std::span(bytes).subspan(at);
-    const auto header = copy_of<RemoteControl>(rest);
-    if (at != 0) out += ", ";
+  for_each_control(bytes, [&](const RemoteControl& header, std::span<const std::uint8_t> data) {
+    if (!std::exchange(first, false)) out += ", ";
+    if (out.size() > most_text) {
+      out += "...";
+      return false;
+    }
     fmt::format_to(std::back_inserter(out), "{{cmsg_len={}, cmsg_level={}, cmsg_type=", header.length,
                    spell_value(option_levels(), static_cast<std::uint32_t>(header.level), "SOL_???"));
     spell_control_type(header, out);
-    if (header.length < sizeof header) {
-      out += '}';
-      break;
-    }
-    const std::size_t whole = static_cast<std::size_t>(std::min<std::uint64_t>(header.length, rest.size()));
-    const auto data = rest.subspan(sizeof header, whole - sizeof header);
     if (!data.empty()) {
       out += ", cmsg_data=";
-      if (header.level == SOL_SOCKET && header.type == SCM_RIGHTS)
+      if (is_rights(header))
         spell_rights(data, out);
       else
         quote_cut(data.first(std::min(data.size(), shown_bytes)), data.size() > shown_bytes, out);
     }
     out += '}';
-    at += std::min((whole + 7) & ~std::size_t{7}, rest.size());
-  }
+    return true;
+  });
   if (length > most_control) out += ", ...";
   out += ']';
 }
@@ -239,6 +251,23 @@ std::optional<std::uint64_t> count_io_vectors(const TraceeMemory& memory, std::u
   for (std::size_t i = 0; i < count; ++i)
     sum += copy_of<RemoteVector>(std::span(bytes).subspan(i * sizeof(RemoteVector))).length;
   return sum;
+}
+
+std::vector<std::int32_t> passed_descriptors(const TraceeMemory& memory, std::uint64_t address) {
+  std::vector<std::int32_t> descriptors;
+  const auto header = read_value<RemoteMessage>(memory, address);
+  if (!header || header->control == 0 || header->control_length == 0) return descriptors;
+  const auto bytes =
+      memory.read(header->control, static_cast<std::size_t>(std::min(header->control_length, most_control)));
+  for_each_control(bytes, [&](const RemoteControl& control, std::span<const std::uint8_t> data) {
+    constexpr std::size_t most = 253;
+    if (!is_rights(control)) return true;
+    for (std::size_t at = 0; at + sizeof(std::int32_t) <= data.size() && descriptors.size() < most;
+         at += sizeof(std::int32_t))
+      descriptors.push_back(copy_of<std::int32_t>(data.subspan(at)));
+    return true;
+  });
+  return descriptors;
 }
 
 std::optional<std::uint64_t> count_message(const TraceeMemory& memory, std::uint64_t address) {

@@ -10,8 +10,8 @@
 // Attaching and detaching interrupt the call a thread is in; most are restarted unseen, but epoll_wait and some others return
 // EINTR, as after any stop signal (signal(7), "by stop signals").
 //
-// A call is recorded if it is on a TCP socket, waits while the process has TCP sockets (poll, epoll, io_uring), or makes, replaces
-// or ends a process. Only calls of this machine's own 64-bit interface are seen: not those of 32-bit programs.
+// A call is recorded if it is on a TCP socket, passes one on or is given one (SCM_RIGHTS: `socket` is that one), waits while the
+// process has TCP sockets (poll, epoll, io_uring), or makes, replaces or ends a process. Only calls of this machine's own 64-bit interface are seen: not those of 32-bit programs.
 #pragma once
 
 #include <cstddef>

@@ -65,9 +65,12 @@ class TraceLoop {
   void on_exit(Thread& thread, std::int64_t result);
   struct Decision {
     bool record = false, wait_for_exit = false;
+    bool hold = false;  // whether it is recorded is known at its return
     const TcpSocket* socket = nullptr;
   };
+  const TcpSocket* find_passed(Process& process, std::uint64_t header, bool received);
   Decision decide(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
+  void record_held(Thread& thread, CallInFlight& call, std::int64_t result);
   void forget_before(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
   void learn_after(Process& process, const CallInFlight& call, std::int64_t result, recording::CallReturned* returned);
   struct StackCopy {

@@ -26,6 +26,12 @@ constexpr std::int64_t restart_block = -516;  // ERESTART_RESTARTBLOCK, linux/er
 
 bool failed(std::int64_t result) { return result < 0 && result >= -4095; }
 
+// Whether the struct msghdr there has room for control data: msg_controllen, bits/socket.h.
+bool has_control_room(const TraceeMemory& memory, std::uint64_t header) {
+  const auto bytes = memory.read(header + 40, sizeof(std::uint64_t));
+  return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
+}
+
 bool duplicates_by_fcntl(const SyscallRow& row, const SyscallArguments& arguments) {
   const auto command = static_cast<std::uint32_t>(arguments[1]);
   return row.number == SYS_fcntl && (command == F_DUPFD || command == F_DUPFD_CLOEXEC);
@@ -69,11 +75,11 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
   const Decision decision = decide(process, *row, call.arguments);
   recording::CallEntered entered;
   std::optional<StackCopy> stack;
-  if (decision.record) {
+  if (decision.record || decision.hold) {
     const ProcessMemory memory(thread.tid);
     decode_entry(*row, call.arguments, memory, entered);
     if (restarted) entered.name = "restart_syscall";
-    entered.call = ++call_count_;
+    if (decision.record) entered.call = ++call_count_;
     if (decision.socket != nullptr) {
       entered.socket = decision.socket->cookie;
       entered.local = decision.socket->local;
@@ -83,6 +89,10 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
   }
   call.call = decision.record ? entered.call : 0;
   call.cookie = decision.socket == nullptr ? 0 : decision.socket->cookie;
+  if (decision.hold) {
+    call.held = entered;
+    call.entered_at = now;
+  }
   forget_before(process, *row, call.arguments);
   if (decision.wait_for_exit) thread.in_flight = call;
   if (stack) unwinder_.learn(process.pid, stack->registers.instruction_pointer());
@@ -113,15 +123,38 @@ TraceLoop::Decision TraceLoop::decide(Process& process, const SyscallRow& row, c
   } else if (row.only_on_tcp) {
     decision.socket = descriptor(row.fd_argument);
     if (decision.socket == nullptr) decision.socket = descriptor(row.second_fd_argument);
+    if (decision.socket == nullptr && row.number == SYS_sendmsg)
+      decision.socket = find_passed(process, arguments[1], false);
     decision.record = decision.socket != nullptr;
+    decision.hold = !decision.record && row.number == SYS_recvmsg && process.recorded &&
+                    has_control_room(ProcessMemory(process.pid), arguments[1]);
   } else {
     const bool needs_tcp = row.call_class == CallClass::waits || row.call_class == CallClass::rings ||
                            row.call_class == CallClass::duplicates;
     decision.record = !needs_tcp || descriptors.has_tcp() || row.number == SYS_pidfd_getfd;
   }
   decision.record = decision.record && process.recorded;
-  decision.wait_for_exit = decision.record || (moves && descriptors.has_tcp());
+  decision.wait_for_exit = decision.record || decision.hold || (moves && descriptors.has_tcp());
   return decision;
+}
+
+// A TCP socket that a message passes on, or has brought.
+const TcpSocket* TraceLoop::find_passed(Process& process, std::uint64_t header, bool received) {
+  const TcpSocket* socket = nullptr;
+  for (const std::int32_t fd : passed_descriptors(ProcessMemory(process.pid), header)) {
+    if (received) process.descriptors->forget(fd);
+    if (socket == nullptr) socket = process.descriptors->find(process.pid, fd);
+  }
+  return socket;
+}
+
+void TraceLoop::record_held(Thread& thread, CallInFlight& call, std::int64_t result) {
+  if (failed(result)) return;
+  const TcpSocket* socket = find_passed(*thread.process, call.arguments[1], true);
+  if (socket == nullptr) return;
+  call.held->call = call.call = ++call_count_;
+  call.cookie = socket->cookie;
+  emit_at(call.entered_at, thread, std::move(*call.held));
 }
 
 // Before it happens: another thread may be given the same number before we hear that the call has come back.
@@ -146,8 +179,9 @@ void TraceLoop::forget_before(Process& process, const SyscallRow& row, const Sys
 void TraceLoop::on_exit(Thread& thread, std::int64_t result) {
   const base::WallTime now = base::wall_now();
   if (!thread.in_flight) return;
-  const CallInFlight call = *std::exchange(thread.in_flight, std::nullopt);
+  CallInFlight call = *std::exchange(thread.in_flight, std::nullopt);
   Process& process = *thread.process;
+  if (call.held) record_held(thread, call, result);
   if (result == restart_block) thread.to_restart = call;
   if (call.call == 0) return learn_after(process, call, result, nullptr);
   recording::CallReturned returned;

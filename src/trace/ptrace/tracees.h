@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include "base/clock.h"
 #include "recording/event.h"
 #include "trace/calls/decode.h"
 #include "trace/calls/syscall_table.h"
@@ -32,7 +33,10 @@ struct Process {
 struct CallInFlight {
   const SyscallRow* row = nullptr;
   SyscallArguments arguments{};
-  std::uint32_t call = 0;    // 0: its return is waited for, but it is not recorded
+  std::uint32_t call = 0;  // 0: its return is waited for, but it is not recorded
+  // recvmsg() with room for descriptors: recorded once it is known that it was given a TCP socket.
+  std::optional<recording::CallEntered> held;
+  base::WallTime entered_at;
   std::uint64_t cookie = 0;  // of the socket it acts on
 };
 

@@ -1,5 +1,5 @@
 // Makes each call of the table once or more on TCP sockets over loopback, in one thread, in an order that never changes: what
-// strace and we say of it is compared line by line. A second argument "quiet" leaves out what isn't on a TCP socket.
+// strace and we say of it is compared line by line.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -192,7 +192,7 @@ void waits(int ready, int other) {
 }
 
 void files(int to, int from) {
-  char path[] = "/tmp/every-call-XXXXXX";
+  char path[] = P_tmpdir "/every-call-XXXXXX";
   const int file = mkstemp(path);
   unlink(path);
   write(file, "the file's text", 15);
@@ -229,6 +229,13 @@ void passes_descriptor(int fd) {
   control_header->cmsg_len = CMSG_LEN(sizeof(int));
   std::memcpy(CMSG_DATA(control_header), &fd, sizeof fd);
   sendmsg(pair[0], &header, 0);
+  header.msg_controllen = sizeof space;
+  std::memset(space, 0, sizeof space);
+  recvmsg(pair[1], &header, 0);
+  int copy = -1;
+  std::memcpy(&copy, CMSG_DATA(control_header), sizeof copy);
+  send(copy, "by another number", 17, 0);
+  close(copy);
   close(pair[0]);
   close(pair[1]);
 }
