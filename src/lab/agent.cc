@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -203,9 +204,14 @@ bool Agent::take_done(std::size_t thread) {
   return ::recv(channel(thread), &done, 1, MSG_DONTWAIT) == 1;
 }
 
-bool Agent::channel_closed(std::size_t thread) const {
-  char done = 0;
-  return ::recv(channel(thread), &done, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+bool Agent::runs_another_program() const {
+  const auto program_of = [](const std::string& process) {
+    std::array<char, PATH_MAX> path{};
+    const ssize_t length = ::readlink(fmt::format("/proc/{}/exe", process).c_str(), path.data(), path.size());
+    return std::string(path.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+  };
+  const std::string theirs = program_of(std::to_string(page_->host_pid.load()));
+  return running() && !theirs.empty() && theirs != program_of("self");
 }
 
 bool Agent::sleeps(std::size_t thread) const {

@@ -73,8 +73,8 @@ class Agent {
   base::Status begin(std::size_t thread, std::span<const ReadyCall> calls, std::string_view payload);
   // True once "done" of the batch has come. Does not block.
   bool take_done(std::size_t thread);
-  // Whether the process has let go of the thread's channel: it ended, or became another program. Does not block.
-  [[nodiscard]] bool channel_closed(std::size_t thread) const;
+  // Whether the process has become another program by exec. (Its channel does not tell: relatives hold copies.)
+  [[nodiscard]] bool runs_another_program() const;
   // Whether the thread sleeps in the kernel now (/proc). False also when that can't be read.
   [[nodiscard]] bool sleeps(std::size_t thread) const;
   // The status of waitpid(2) if the process has ended. It is gone then.

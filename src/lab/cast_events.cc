@@ -191,11 +191,10 @@ void Cast::learn(Process& process, const ReadyCall& call, const CallSlot& slot, 
   if (names && subject >= 0) process.variables[expected.variable] = {subject, process.descriptors[subject]};
 }
 
-// A process that becomes another program closes its channel and keeps running: that is the exec's return. The time is
-// that of our noticing.
+// A process that runs another program has returned from exec. The time is that of our noticing.
 void Cast::note_exec(Process& process, const Thread& thread, std::size_t index) {
   const Batch& batch = *thread.batch;
-  if (batch.calls.back().id != CallId::exec || !process.agent->channel_closed(index)) return;
+  if (batch.calls.back().id != CallId::exec || !process.agent->runs_another_program()) return;
   CallSlot& slot = process.agent->page().threads[index].calls[batch.calls.size() - 1];
   if (slot.entered_ns.load(std::memory_order_acquire) == 0 || slot.complete.load() != 0) return;
   slot.result = 0;

@@ -287,7 +287,9 @@ class Conductor {
     if (const auto begun = cast_.begin(what, step.at.line); !begun) return std::unexpected(begun.error());
     if (what.calls.back().expectation.kind == Expectation::Kind::blocks) return perform_blocking(what);
 
-    const auto returned = wait_until([&] { return !cast_.busy(what.who); }, step_deadline());
+    // Nothing announces that an exec has come to its end.
+    const Duration tick = what.calls.back().call.id == CallId::exec ? state_tick : Duration{};
+    const auto returned = wait_until([&] { return !cast_.busy(what.who); }, step_deadline(), tick);
     if (!returned) return std::unexpected(returned.error());
     Verdict verdict;
     for (std::size_t i = 0; i < what.calls.size() && !verdict.mismatch; ++i)
