@@ -29,7 +29,7 @@ struct TraceOptions {
   std::string write_to, report_to;
   View view;
   FailOn fail_on;
-  bool quiet = false;
+  bool quiet = false, all = false;
 };
 
 // --host, --port and the filter, in tcpdump's language.
@@ -87,7 +87,7 @@ int run_trace(const TraceOptions& options, Context& context) {
   if (options.view.form == Form::tcpdump)
     PacketLines(options.view, context).print(recordings.front());
   else
-    show(explained, options.view.form, context);
+    show(explained, options.view.form, context, options.all);
   if (!beside_command) StopOnSignals::die_of_it();
   const int status = outcome->command_status ? pass_on(*outcome->command_status) : 0;
   return status != 0 ? status : findings_status(explained, options.fail_on);
@@ -121,6 +121,7 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
   trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffer, a power of two")
       ->capture_default_str();
   trace->add_flag("-q,--quiet", options->quiet, "Don't say what could not be watched");
+  trace->add_flag("--all", options->all, "The timeline of every connection, not only of those with something to say");
   add_view(*trace, options->view);
   add_fail_on(*trace, options->fail_on);
   add_settings(*trace, settings);

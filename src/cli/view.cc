@@ -6,6 +6,7 @@
 #include "render/json.h"
 #include "render/lab_report.h"
 #include "render/text.h"
+#include "render/trace_report.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -43,7 +44,7 @@ std::vector<explain::Explained> explain_all(std::span<const recording::Recording
   return explained;
 }
 
-void show(std::span<const explain::Explained> explained, Form form, Context& context) {
+void show(std::span<const explain::Explained> explained, Form form, Context& context, bool all) {
   if (form == Form::json) {
     context.out.write(render::json_report(explained, context.language()));
     return;
@@ -53,6 +54,11 @@ void show(std::span<const explain::Explained> explained, Form form, Context& con
   options.width = context.width();
   options.color = context.color();
   options.elide_opening = explained.size() > 1;
+  // A recording of real programs has no scenario.
+  if (explained.size() == 1 && explained.front().recording->provenance.scenario.empty()) {
+    context.out.write(render::trace_report(explained.front(), {.text = options, .all = all, .only = {}}));
+    return;
+  }
   context.out.write(render::lab_report(explained, options));
 }
 

@@ -26,8 +26,8 @@ void add_view(CLI::App& app, View& view);
 // `recordings` must outlive what is returned.
 std::vector<explain::Explained> explain_all(std::span<const recording::Recording> recordings);
 
-// The text and JSON forms.
-void show(std::span<const explain::Explained> explained, Form form, Context& context);
+// The text and JSON forms. `all`: of real programs, the timeline of every connection, not only of those with findings.
+void show(std::span<const explain::Explained> explained, Form form, Context& context, bool all = false);
 
 // tcpdump's lines. One printer for a whole file, as tcpdump has it: relative numbers and times go on over sections.
 class PacketLines {

@@ -1,0 +1,128 @@
+// The probe on the running kernel; skipped, with the reason, where it cannot be loaded.
+#include "trace/bpf/bpf_tracer.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+namespace tcpwhy::trace {
+namespace {
+
+using namespace recording;
+
+// Runs a command to its end under the probe.
+base::Result<Recording> trace_command(const std::vector<std::string>& command, const BpfOptions& options,
+                                      int* status = nullptr) {
+  auto tracer = open_bpf({.command = command, .pids = {}}, options);
+  if (!tracer) return std::unexpected(tracer.error());
+  Recording recording;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!(*tracer)->finished() && std::chrono::steady_clock::now() < deadline) {
+    pollfd waiting{.fd = (*tracer)->fd(), .events = POLLIN, .revents = 0};
+    poll(&waiting, 1, 1000);
+    if (auto drained = (*tracer)->drain(recording); !drained) return std::unexpected(drained.error());
+  }
+  if (auto stopped = (*tracer)->stop(recording); !stopped) return std::unexpected(stopped.error());
+  if (status != nullptr) *status = (*tracer)->command_status().value_or(-1);
+  return recording;
+}
+
+#define NEEDS_BPF(result) \
+  if (!(result) && (result).error().kind == base::ErrorKind::privilege) GTEST_SKIP() << (result).error().message
+
+// A server and a client in one process, over loopback; the client's close leaves data unread.
+const std::string two_ends = R"(
+import socket
+l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen(4)
+c = socket.socket(); c.connect(l.getsockname())
+s, _ = l.accept()
+s.send(b"hello")
+c.close()
+try:
+    s.recv(10)
+except ConnectionResetError:
+    raise SystemExit(7)
+)";
+
+template <class Kind>
+std::vector<const Kind*> all(const Recording& recording) {
+  std::vector<const Kind*> found;
+  for (const Event& event : recording.events)
+    if (const auto* one = std::get_if<Kind>(&event.what)) found.push_back(one);
+  return found;
+}
+
+TEST(BpfTracer, tells_the_cause_of_each_segment_and_why_the_reset_was_sent) {
+  int status = 0;
+  const auto traced = trace_command({"python3", "-c", two_ends}, {}, &status);
+  NEEDS_BPF(traced);
+  ASSERT_TRUE(traced) << traced.error().message;
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+  std::vector<std::string> causes;
+  for (const SegmentCause* cause : all<SegmentCause>(*traced)) causes.push_back(cause->flags + " " + cause->name);
+  EXPECT_EQ(causes, (std::vector<std::string>{"S connect", "S. segment.syn", ". segment.arrived", "P. send",
+                                              ". segment.arrived", "R. close.unread_data"}));
+  const auto resets = all<Reset>(*traced);
+  const auto sent = std::ranges::find_if(resets, [](const Reset* reset) { return reset->sent; });
+  ASSERT_NE(sent, resets.end());
+  EXPECT_TRUE((*sent)->active);
+  if (!(*sent)->reason.empty()) {
+    EXPECT_EQ((*sent)->reason, "TCP_ABORT_ON_CLOSE");
+  }
+  const auto errors = all<SocketError>(*traced);
+  EXPECT_TRUE(std::ranges::any_of(errors, [](const SocketError* error) { return error->error == ECONNRESET; }));
+}
+
+TEST(BpfTracer, ties_segments_resets_and_calls_to_one_socket_by_its_cookie) {
+  const auto traced = trace_command({"python3", "-c", two_ends}, {});
+  NEEDS_BPF(traced);
+  ASSERT_TRUE(traced) << traced.error().message;
+  const auto calls = all<CallEntered>(*traced);
+  const auto connect = std::ranges::find_if(calls, [](const CallEntered* call) { return call->name == "connect"; });
+  ASSERT_NE(connect, calls.end());
+  EXPECT_NE((*connect)->socket, 0U);
+  for (const SegmentCause* cause : all<SegmentCause>(*traced)) {
+    if (cause->name != "connect" && cause->name != "close.unread_data") continue;
+    EXPECT_EQ(cause->socket, (*connect)->socket) << cause->name;
+    EXPECT_TRUE(cause->call.has_value()) << cause->name;
+  }
+}
+
+TEST(BpfTracer, counts_what_does_not_fit_into_a_tiny_ring) {
+  const std::string many = two_ends.substr(0, two_ends.find("s, _")) +
+                           "s, _ = l.accept()\nfor i in range(5000): s.send(b'x' * 100); c.recv(100)\n";
+  const auto traced = trace_command({"python3", "-c", many}, {.ring_bytes = 4096});
+  NEEDS_BPF(traced);
+  ASSERT_TRUE(traced) << traced.error().message;
+  const auto losses = all<Loss>(*traced);
+  const auto full = std::ranges::find_if(
+      losses, [](const Loss* loss) { return loss->why.find("ring buffer was full") != std::string::npos; });
+  ASSERT_NE(full, losses.end());
+  EXPECT_GT((*full)->count, 0U);
+}
+
+TEST(BpfTracer, follows_forks_execs_and_deaths) {
+  int status = 0;
+  const auto traced = trace_command({"sh", "-c", "for i in 1 2 3; do /bin/true; done; kill -9 $$"}, {}, &status);
+  NEEDS_BPF(traced);
+  ASSERT_TRUE(traced) << traced.error().message;
+  EXPECT_TRUE(WIFSIGNALED(status));
+  int killed = 0, exited = 0;
+  for (const ProcessEnded* ended : all<ProcessEnded>(*traced)) ended->signal == "SIGKILL" ? ++killed : ++exited;
+  EXPECT_EQ(killed, 1);
+  EXPECT_EQ(exited, 3);
+}
+
+TEST(BpfTracer, says_that_a_command_is_not_there) {
+  const auto opened = open_bpf({.command = {"/nonexistent/program"}, .pids = {}}, {});
+  NEEDS_BPF(opened);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind, base::ErrorKind::usage);
+}
+
+}  // namespace
+}  // namespace tcpwhy::trace

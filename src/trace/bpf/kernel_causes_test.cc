@@ -1,0 +1,101 @@
+// Stacks of ../shared/kernel/STACKS.md's kind: what each says, and that the innermost trigger wins.
+#include "trace/bpf/kernel_causes.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace tcpwhy::trace {
+namespace {
+
+std::vector<std::string> split(const std::string& stack) {
+  std::vector<std::string> frames;
+  std::istringstream words(stack);
+  for (std::string word; words >> word;)
+    if (word != "<") frames.push_back(word);
+  return frames;
+}
+
+std::string cause_of(const std::string& stack) {
+  const auto frames =
+      split("bpf_prog_1234_on_segment < __dev_queue_xmit < ip_finish_output2 < ip_output < __ip_queue_xmit < " + stack);
+  const std::vector<std::string_view> views(frames.begin(), frames.end());
+  const KernelCause cause = classify(views);
+  return std::string(cause.trigger) + " " + std::string(cause.name);
+}
+
+constexpr const char* in_client_send =
+    " < ip_local_deliver < process_backlog < net_rx_action < __local_bh_enable_ip < __dev_queue_xmit < tcp_write_xmit < "
+    "__tcp_push_pending_frames < tcp_sendmsg_locked < tcp_sendmsg < __sys_sendto";
+
+TEST(KernelCauses, are_told_by_the_trigger_nearest_to_the_leaf) {
+  EXPECT_EQ(cause_of("tcp_write_xmit < __tcp_push_pending_frames < tcp_sendmsg_locked < tcp_sendmsg"), "call send");
+  EXPECT_EQ(cause_of(std::string("ip_send_unicast_reply < tcp_v4_send_reset < tcp_v4_rcv") + in_client_send),
+            "segment segment.no_socket");
+  EXPECT_EQ(
+      cause_of(std::string("ip_send_unicast_reply < tcp_v4_send_reset < tcp_v4_do_rcv < tcp_v4_rcv") + in_client_send),
+      "segment segment.refused");
+  EXPECT_EQ(cause_of(std::string("tcp_rcv_established < tcp_v4_do_rcv < tcp_v4_rcv") + in_client_send),
+            "segment segment.arrived");
+}
+
+TEST(KernelCauses, tell_the_resets_of_close_apart) {
+  const std::string close = " < __tcp_close < tcp_close < inet_release < __sock_release < sock_close < __fput";
+  EXPECT_EQ(cause_of("tcp_send_active_reset" + close), "call close.unread_data");
+  EXPECT_EQ(cause_of("tcp_send_active_reset < tcp_disconnect" + close), "call close.linger_zero");
+  EXPECT_EQ(cause_of("tcp_send_active_reset < tcp_disconnect < inet_child_forget < inet_csk_listen_stop" + close),
+            "call close.listener_queue");
+  EXPECT_EQ(cause_of("tcp_send_active_reset < tcp_abort < tcp_diag_destroy"), "call abort.sock_diag");
+  EXPECT_EQ(cause_of("tcp_send_active_reset < tcp_disconnect < __inet_stream_connect < inet_stream_connect"),
+            "call disconnect");
+  EXPECT_EQ(cause_of("tcp_send_active_reset < tcp_keepalive_timer < call_timer_fn"), "timer keep_alive_gave_up");
+}
+
+TEST(KernelCauses, tell_an_exit_from_a_close) {
+  const std::string fin =
+      "tcp_write_xmit < __tcp_push_pending_frames < tcp_send_fin < __tcp_close < tcp_close < inet_release";
+  EXPECT_EQ(cause_of(fin + " < __sock_release < sock_close < __fput < __x64_sys_close"), "call close");
+  EXPECT_EQ(cause_of(fin + " < __sock_release < sock_close < __fput < task_work_run < do_exit < do_group_exit"),
+            "process_end close");
+}
+
+TEST(KernelCauses, tell_the_timers_apart) {
+  EXPECT_EQ(cause_of("tcp_delack_timer_handler < tcp_delack_timer < call_timer_fn"), "timer delayed_ack_timer");
+  EXPECT_EQ(cause_of("__tcp_retransmit_skb < tcp_retransmit_skb < tcp_retransmit_timer < tcp_write_timer"),
+            "timer retransmission_timer");
+  EXPECT_EQ(cause_of("__tcp_retransmit_skb < tcp_send_loss_probe < tcp_write_timer"), "timer tail_loss_probe_timer");
+  EXPECT_EQ(cause_of("tcp_send_probe0 < tcp_write_timer"), "timer zero_window_probe_timer");
+  EXPECT_EQ(cause_of("tcp_write_wakeup < tcp_keepalive_timer"), "timer keep_alive_timer");
+  EXPECT_EQ(cause_of("tcp_v4_send_synack < tcp_rtx_synack < reqsk_timer_handler"), "timer syn_ack_timer");
+}
+
+TEST(KernelCauses, say_unknown_where_no_row_fits) {
+  EXPECT_EQ(cause_of("some_new_function < another"), "unknown unknown");
+}
+
+TEST(KernelCauses, have_words_for_every_name_and_a_row_for_every_word_but_what_is_not_told_by_the_stack) {
+  for (const KernelCauseRow& row : kernel_cause_rows())
+    EXPECT_NE(std::ranges::find(kernel_cause_names(), row.name, &KernelCauseName::name), kernel_cause_names().end())
+        << row.name;
+  for (const KernelCauseName& name : kernel_cause_names()) {
+    const bool by_reason = name.name == "close.linger2" || name.name == "unknown";
+    EXPECT_TRUE(by_reason ||
+                std::ranges::find(kernel_cause_rows(), name.name, &KernelCauseRow::name) != kernel_cause_rows().end())
+        << name.name;
+  }
+}
+
+TEST(Documentation, has_every_kernel_cause) {
+  std::ifstream file(TCPWHY_SOURCE_DIR "/docs/KERNEL-CAUSES.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (const KernelCauseName& name : kernel_cause_names())
+    EXPECT_NE(text.find("| `" + std::string(name.name) + "` | " + std::string(name.means) + " |"), std::string::npos)
+        << name.name;
+}
+
+}  // namespace
+}  // namespace tcpwhy::trace
