@@ -96,7 +96,8 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
   if (reason == "TCP_TIMEWAIT_SOCKET" || reset.cause.kernel_name == "segment.time_wait")
     rule = "reset.fin_wait_2_entry";
   if (reason == "TCP_ABORT_ON_DATA" && closed) rule = "reset.orphan_fin_wait_1";
-  if (reason == "TCP_FLAGS" || reason == "NO_SOCKET" || reset.cause.kernel_name == "segment.no_socket")
+  // The stack alone does not say it: an entry's answer and that to a segment for nobody pass the same functions.
+  if (reason == "TCP_FLAGS" || reason == "NO_SOCKET")
     return find_forgotten(story, reset, provoking, story.reset_event_of(reset).value_or(reset.departed), findings);
   if (reason == "TCP_TIMEWAIT_SOCKET" || reason == "TCP_ABORT_ON_DATA") {
     findings.add(rule, story, Grade::observed, evidence).slots = slots;
@@ -154,15 +155,12 @@ struct KernelRow {
 // The first row that fits. What is not here (a refused segment, none's segment) the walk of states tells apart.
 constexpr KernelRow kernel_rows[] = {
     {"close.unread_data", "", "reset.unread_data_at_close"},
-    {"exit.unread_data", "", "reset.unread_data_at_exit"},
     {"close.linger_zero", "", "reset.linger_zero"},
-    {"exit.linger_zero", "", "reset.linger_zero"},
     {"close.listener_queue", "", "reset.listener_closed"},
-    {"exit.listener_queue", "", "reset.listener_closed"},
     {"abort.sock_diag", "", "reset.aborted_from_outside"},
     {"disconnect", "", "reset.disconnected"},
     {"keep_alive_gave_up", "", "reset.keep_alive"},
-    {"segment.request", "", "reset.queue_full"},
+    {"segment.accept_queue_full", "", "reset.queue_full"},
     {"", "TCP_KEEPALIVE_TIMEOUT", "reset.keep_alive"},
     {"", "INVALID_SYN", "reset.queue_full"},
     {"", "TCP_INVALID_ACK_SEQUENCE", "reset.unacceptable_ack"},
@@ -185,8 +183,11 @@ std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side,
 }
 
 bool find_said(const Story& story, const Segment& reset, Findings& findings) {
-  const auto rule = kernel_rule(reset.cause.kernel_name, reason_of(story, reset));
+  auto rule = kernel_rule(reset.cause.kernel_name, reason_of(story, reset));
   if (rule.empty()) return false;
+  // The same function closes what a process leaves open when it ends.
+  if (rule == "reset.unread_data_at_close" && reset.cause.trigger == Trigger::process_end)
+    rule = "reset.unread_data_at_exit";
   std::vector<EventId> evidence = {reset.departed};
   evidence.insert(evidence.end(), reset.kernel.begin(), reset.kernel.end());
   if (reset.cause.by) evidence.push_back(*reset.cause.by);

@@ -49,6 +49,11 @@ std::optional<wire::SocketAddress> address(std::uint16_t family, const __u8 (&by
   return wire::SocketAddress{ip.unmapped(), port};
 }
 
+// What a socket forgets when it is closed (its own address becomes any) is still known of it.
+bool says_less(const wire::SocketAddress& now, const std::optional<wire::SocketAddress>& before) {
+  return before && now.port == before->port && now.ip.is_unspecified() && !before->ip.is_unspecified();
+}
+
 std::string name_of(std::span<const std::string> names, std::uint32_t number) {
   if (number < names.size() && !names[number].empty()) return names[number];
   return std::to_string(number);
@@ -149,7 +154,7 @@ EventMaker::KnownSocket* EventMaker::learn(const probe_socket& socket, Recording
   // A listener's local address may be any: a port is enough.
   const auto local = address(socket.family, socket.local, socket.local_port);
   const auto remote = address(socket.family, socket.remote, socket.remote_port);
-  take(known.local, local, local.has_value());
+  take(known.local, local, local.has_value() && !says_less(*local, known.local));
   take(known.remote, remote, remote.has_value());
   if (news && !known.incomplete.empty()) complete(known, recording);
   return &known;
@@ -182,7 +187,7 @@ void EventMaker::tell_socket(Event& event, const probe_socket& socket, const Kno
   event.socket = known != nullptr ? known->cookie : socket.cookie;
   const auto fill = [](auto& place, const std::optional<wire::SocketAddress>& value,
                        const std::optional<wire::SocketAddress>& remembered) {
-    if (value)
+    if (value && !says_less(*value, remembered))
       place = *value;
     else if (remembered)
       place = *remembered;

@@ -1,5 +1,6 @@
 #include "trace/bpf/namespace_watch.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace tcpwhy::trace {
@@ -45,16 +46,19 @@ void NamespaceWatch::drain() {
 }
 
 void NamespaceWatch::give(std::span<const std::uint64_t> namespaces, recording::Recording& recording) {
+  // What comes after the end of the recording is its namespaces being taken down.
+  base::WallTime end{};
+  for (const auto& event : recording.events) end = std::max(end, event.at);
   for (const std::uint64_t cookie : namespaces) {
     auto place = state_->places.extract(cookie);
     if (place.empty()) continue;
-    for (auto& event : place.mapped().recording.events) recording.events.push_back(std::move(event));
+    for (auto& event : place.mapped().recording.events)
+      if (event.at <= end) recording.events.push_back(std::move(event));
   }
   auto& observed = recording.provenance.observed;
   for (const char* what : {"states.kernel", "socket_errors", "drops"}) observed.emplace_back(what);
   if (state_->symbols) observed.emplace_back("causes.kernel");
   if (state_->probe.tells_reset_reasons()) observed.emplace_back("resets.reason");
-  const base::WallTime end = recording.events.empty() ? base::wall_now() : recording.events.back().at;
   const auto note = [&](std::uint64_t now, std::uint64_t& told, const char* why) {
     if (now > told) recording.events.push_back({end, {}, recording::Loss{"events", now - told, why}});
     told = now;

@@ -206,6 +206,7 @@ static __always_inline int read_segment(struct sk_buff* skb, int arriving, struc
   facts->ack = (__u32)tcp[8] << 24 | tcp[9] << 16 | tcp[10] << 8 | tcp[11];
   facts->flags = tcp[13];
   facts->reserved[0] = facts->reserved[1] = facts->reserved[2] = 0;
+  if (s->netns == 0) s->netns = BPF_CORE_READ(skb, dev, nd_net.net, net_cookie);  // for segments of no socket
   const __s64 headers = (head + transport) - data + (tcp[12] >> 4) * 4;
   const __s64 length = (__s64)BPF_CORE_READ(skb, len) - headers;
   facts->length = length > 0 ? length : 0;
