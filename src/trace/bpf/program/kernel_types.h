@@ -100,7 +100,12 @@ struct request_sock {
   struct sock_common __req_common;
 };
 
+struct net_device {
+  possible_net_t nd_net;
+};
+
 struct sk_buff {
+  struct net_device* dev;
   struct sock* sk;
   unsigned int len;
   __be16 protocol;
