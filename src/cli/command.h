@@ -32,6 +32,7 @@ void add_client_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_read_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_trace_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_ps_command(CLI::App& app, Settings& settings, Command& chosen);
+void add_watch_command(CLI::App& app, Settings& settings, Command& chosen);
 void add_doctor_command(CLI::App& app, Settings& settings, Command& chosen);
 
 }  // namespace tcpwhy::cli

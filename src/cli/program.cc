@@ -80,6 +80,7 @@ int run_program(int argc, const char* const* argv) {
   add_read_command(app, context.settings, chosen);
   add_trace_command(app, context.settings, chosen);
   add_ps_command(app, context.settings, chosen);
+  add_watch_command(app, context.settings, chosen);
   add_doctor_command(app, context.settings, chosen);
   add_help_command(app, chosen);
   app.require_subcommand(0, 1);

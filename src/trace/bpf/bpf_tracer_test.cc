@@ -113,8 +113,13 @@ TEST(BpfTracer, follows_forks_execs_and_deaths) {
   EXPECT_TRUE(WIFSIGNALED(status));
   int killed = 0, exited = 0;
   for (const ProcessEnded* ended : all<ProcessEnded>(*traced)) ended->signal == "SIGKILL" ? ++killed : ++exited;
-  EXPECT_EQ(killed, 1);
-  EXPECT_EQ(exited, 3);
+  // The kernel may skip a program that is running already on that processor: that is counted, never silent.
+  std::uint64_t lost = 0;
+  for (const Loss* loss : all<Loss>(*traced)) lost += loss->count;
+  EXPECT_GE(static_cast<std::uint64_t>(killed) + lost, 1U);
+  EXPECT_LE(killed, 1);
+  EXPECT_GE(static_cast<std::uint64_t>(exited) + lost, 3U);
+  EXPECT_LE(exited, 3);
 }
 
 TEST(BpfTracer, says_that_a_command_is_not_there) {

@@ -143,6 +143,7 @@ struct socket {
 };
 
 struct task_struct {
+  unsigned int flags;
   int pid;
   int tgid;
   int exit_code;

@@ -32,6 +32,9 @@ enum {
   PROBE_PIECES = 6,
 };
 
+// probe_head.flags of PROBE_STATE and PROBE_DESTROYED: the running process is ending (PF_EXITING).
+enum { PROBE_EXITING = 1 };
+
 struct probe_head {
   __u64 at_ns;
   __u8 kind;

@@ -50,6 +50,11 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   return 0;
 }
 
+static __always_inline __u8 exiting(void) {
+  const struct task_struct* task = (void*)bpf_get_current_task();
+  return (BPF_CORE_READ(task, flags) & 4) ? PROBE_EXITING : 0;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   if (!is_tcp(sk)) return 0;
@@ -67,6 +72,7 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   if (!record) return 0;
   record->socket = socket;
   record->call = call_on(sk);
+  record->head.flags = exiting();
   record->old_state = old_state;
   record->new_state = new_state;
   struct tcp_sock* tcp = (struct tcp_sock*)sk;

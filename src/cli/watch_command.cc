@@ -1,0 +1,255 @@
+// tcpwhy watch: the whole machine, one line for each TCP connection when it ends: who, with whom, how long, who closed first, why.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/text.h"
+#include "capture/endpoint_filter.h"
+#include "cli/choice.h"
+#include "cli/command.h"
+#include "cli/stop_on_signals.h"
+#include "explain/life.h"
+#include "trace/bpf/life_tracker.h"
+#include "trace/bpf/probe.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+using explain::Language;
+using recording::SocketLife;
+using namespace std::chrono_literals;
+
+enum class WatchForm : std::uint8_t { text, ndjson };
+
+struct WatchOptions {
+  std::vector<std::string> filter;
+  bool opened = false, abnormal = false, stats = false;
+  WatchForm form = WatchForm::text;
+  double seconds = 0;
+  std::uint32_t ring_bytes = 16U << 20;
+};
+
+std::string name_of(const SocketLife& life) {
+  return life.holder.pid == 0 ? std::string()
+                              : fmt::format("{}[{}]", base::escape_controls(life.holder.command), life.holder.pid);
+}
+
+std::string lasted(base::Duration duration) {
+  const double ms = base::to_ms(duration);
+  if (ms < 1000) return fmt::format("{:.1f} ms", ms);
+  if (ms < 120'000) return fmt::format("{:.1f} s", ms / 1e3);
+  return fmt::format("{:.0f} min", ms / 6e4);
+}
+
+std::string bytes(std::uint64_t count) {
+  if (count < 10'000) return fmt::format("{} B", count);
+  if (count < 10'000'000) return fmt::format("{} kB", count / 1000);
+  return fmt::format("{} MB", count / 1'000'000);
+}
+
+std::string clock_time(base::WallTime at) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(at);
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(at - seconds).count();
+  return fmt::format("{:%H:%M:%S}.{:03}", fmt::localtime(seconds.time_since_epoch().count()), ms);
+}
+
+class Watch {
+ public:
+  Watch(const WatchOptions& options, Context& context) : options_(options), context_(context) {}
+  int run();
+
+ private:
+  base::Status open();
+  void tell_opened(const SocketLife& life);
+  void tell_ended(const trace::EndedLife& ended);
+  void tell_losses();
+  void tell_stats();
+  [[nodiscard]] bool is_wanted(const SocketLife& life) const {
+    return !filter_ || filter_->fits(life.local, life.remote);
+  }
+
+  const WatchOptions& options_;
+  Context& context_;
+  std::optional<capture::EndpointFilter> filter_;
+  std::optional<trace::Probe> probe_;
+  std::optional<trace::LifeTracker> tracker_;
+  std::map<std::string, std::uint64_t> counts_;  // by the verdict's id
+  std::uint64_t told_ = 0, told_lost_ = 0, told_given_up_ = 0;
+};
+
+base::Status Watch::open() {
+  if (!options_.filter.empty()) {
+    std::string expression;
+    for (const auto& word : options_.filter) expression += (expression.empty() ? "" : " ") + word;
+    auto filter = capture::EndpointFilter::compile(expression);
+    if (!filter) return std::unexpected(filter.error());
+    filter_.emplace(std::move(*filter));
+  }
+  auto probe = trace::Probe::open({.calls = false,
+                                   .only_interesting = false,
+                                   .segments = false,
+                                   .drops = false,
+                                   .ring_bytes = options_.ring_bytes});
+  if (!probe) return std::unexpected(probe.error());
+  probe_.emplace(std::move(*probe));
+  tracker_.emplace(trace::LifeTrackerOptions{.reset_reasons = trace::kernel_enum("sk_rst_reason", "SK_RST_REASON_")});
+  if (auto attached = probe_->attach(); !attached) return attached;
+  auto sampler = trace::SocketSampler::open();
+  if (!sampler) return std::unexpected(sampler.error());
+  const auto sample = sampler->sample();
+  if (!sample) return std::unexpected(sample.error());
+  tracker_->begin(*sample, trace::find_socket_holders());
+  return {};
+}
+
+void Watch::tell_opened(const SocketLife& life) {
+  if (!options_.opened || !is_wanted(life)) return;
+  const std::string who = name_of(life);
+  if (options_.form == WatchForm::ndjson) {
+    const nlohmann::ordered_json line{{"event", "opened"},
+                                      {"at_ns", base::to_ns(life.opened)},
+                                      {"socket", life.socket},
+                                      {"local", wire::to_string(life.local)},
+                                      {"remote", wire::to_string(life.remote)},
+                                      {"pid", life.holder.pid},
+                                      {"command", life.holder.command},
+                                      {"opener", life.opener}};
+    context_.out.write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
+    return;
+  }
+  context_.out.write(fmt::format("{}  {} {} {} {}  opened\n", clock_time(life.opened), who.empty() ? "?" : who,
+                                 wire::to_string(life.local), life.opener ? "→" : "←", wire::to_string(life.remote)));
+}
+
+void Watch::tell_ended(const trace::EndedLife& ended) {
+  const SocketLife& life = ended.life;
+  if (!is_wanted(life)) return;
+  const auto verdict = explain::judge(life, ended.peer ? &*ended.peer : nullptr);
+  ++counts_[std::string(verdict.row->id)];
+  ++told_;
+  if (options_.abnormal && !verdict.row->abnormal) return;
+  if (options_.stats) return;
+  const std::string who = name_of(life), peer = ended.peer ? name_of(*ended.peer) : std::string();
+  const std::string local = wire::to_string(life.local), remote = wire::to_string(life.remote);
+  const std::string why = explain::words(
+      verdict, life.holder.pid != 0 ? life.holder.command : local,
+      ended.peer && ended.peer->holder.pid != 0 ? ended.peer->holder.command : remote, context_.language());
+  if (options_.form == WatchForm::ndjson) {
+    constexpr const char* closers[] = {"nobody", "local", "remote", "both"};
+    nlohmann::ordered_json line{{"event", "ended"},
+                                {"at_ns", base::to_ns(life.ended)},
+                                {"socket", life.socket},
+                                {"local", local},
+                                {"remote", remote},
+                                {"pid", life.holder.pid},
+                                {"command", life.holder.command},
+                                {"opener", life.opener},
+                                {"lasted_ns", (life.ended - life.opened).count()},
+                                {"began_before_watching", life.began_before_watching},
+                                {"bytes_sent", life.bytes_sent},
+                                {"bytes_received", life.bytes_received},
+                                {"retransmissions", life.retransmissions},
+                                {"srtt_us", life.srtt_us},
+                                {"closed_first", closers[static_cast<std::size_t>(verdict.first)]},
+                                {"why", verdict.row->id},
+                                {"abnormal", verdict.row->abnormal},
+                                {"reset_reason", verdict.reason},
+                                {"error", life.error},
+                                {"words", why}};
+    if (ended.peer) line["peer"] = {{"pid", ended.peer->holder.pid}, {"command", ended.peer->holder.command}};
+    context_.out.write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
+    return;
+  }
+  context_.out.write(fmt::format(
+      "{}  {} {} {} {}{}  {}{}, ↑{} ↓{}{}  {}\n", clock_time(life.ended), who.empty() ? "?" : who, local,
+      life.opener ? "→" : "←", remote, peer.empty() ? "" : " " + peer, life.began_before_watching ? "> " : "",
+      lasted(life.ended - life.opened), bytes(life.bytes_sent), bytes(life.bytes_received),
+      life.retransmissions == 0 ? "" : fmt::format(", {} retransmitted", life.retransmissions), why));
+}
+
+void Watch::tell_losses() {
+  if (const auto lost = probe_->lost_records(); lost > told_lost_) {
+    warn(fmt::format("lost {} events: the probe's ring buffer was full (a larger --ring helps)", lost - told_lost_));
+    told_lost_ = lost;
+  }
+  if (const auto given_up = tracker_->given_up(); given_up > told_given_up_) {
+    warn(fmt::format("{} connections are not told: too many are alive at a time", given_up - told_given_up_));
+    told_given_up_ = given_up;
+  }
+}
+
+void Watch::tell_stats() {
+  std::string text = fmt::format("{} connections ended, {} alive\n", told_, tracker_->alive());
+  for (const auto& [id, count] : counts_) text += fmt::format("{:>10}  {}\n", count, id);
+  context_.out.write(text);
+}
+
+int Watch::run() {
+  if (const auto opened = open(); !opened) return report(opened.error());
+  const auto on_opened = [this](const SocketLife& life) { tell_opened(life); };
+  const auto on_ended = [this](trace::EndedLife&& ended) { tell_ended(ended); };
+  const StopOnSignals stop_on_signals;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto over = [&] {
+    return options_.seconds > 0 &&
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() >= options_.seconds;
+  };
+  auto told_stats = begin;
+  const auto consume = [&] {
+    const auto clock = trace::wall_minus_monotonic();
+    probe_->consume([&](std::span<const std::byte> record) { tracker_->add(record, clock, on_opened, on_ended); });
+    tracker_->tell_waiting(base::wall_now(), on_ended);
+  };
+  while (!StopOnSignals::requested() && !context_.out.closed() && !over()) {
+    // Records don't wake us one by one: that would cost the programs that are watched.
+    pollfd waiting{.fd = probe_->fd(), .events = POLLIN, .revents = 0};
+    poll(&waiting, 1, 50);
+    consume();
+    tell_losses();
+    if (options_.stats && std::chrono::steady_clock::now() - told_stats >= 1s) {
+      told_stats = std::chrono::steady_clock::now();
+      tell_stats();
+    }
+  }
+  probe_->detach();
+  consume();
+  tracker_->tell_waiting(base::wall_now(), on_ended, true);
+  tell_losses();
+  if (const auto skipped = probe_->skipped_runs(); skipped > 0)
+    warn(fmt::format("lost {} events: the kernel skipped a program that was running already on that processor",
+                     skipped));
+  if (options_.stats) tell_stats();
+  return 0;
+}
+
+}  // namespace
+
+void add_watch_command(CLI::App& app, Settings& settings, Command& chosen) {
+  auto* watch =
+      app.add_subcommand("watch", "The whole machine: each TCP connection when it ends, and why it did (root)");
+  const auto options = std::make_shared<WatchOptions>();
+  watch->add_option("FILTER", options->filter, "Only these connections, as tcpdump(1) is told: port 5432");
+  watch->add_flag("--all", options->opened, "Also when a connection is opened");
+  watch->add_flag("--abnormal", options->abnormal, "Only those that did not end well");
+  watch->add_flag("--stats", options->stats, "Count the causes each second instead of telling each connection");
+  watch->add_option("--seconds", options->seconds, "Stop after so many; else with Ctrl-C");
+  watch->add_option("--ring", options->ring_bytes, "Bytes of the probe's ring buffer, a power of two")
+      ->capture_default_str();
+  add_choice(*watch, "-o,--output", options->form,
+             Choices<WatchForm>{{"text", WatchForm::text}, {"ndjson", WatchForm::ndjson}},
+             "A line of text for each, or a JSON document a line");
+  add_settings(*watch, settings);
+  watch->callback(
+      [&chosen, options] { chosen = [options](Context& context) { return Watch(*options, context).run(); }; });
+}
+
+}  // namespace tcpwhy::cli

@@ -1,0 +1,66 @@
+// Each row of the table of endings has a life that it fits.
+#include "explain/life.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <initializer_list>
+
+namespace tcpwhy::explain {
+namespace {
+
+using recording::SocketLife;
+
+SocketLife life(std::initializer_list<std::string_view> states) {
+  SocketLife made;
+  for (const auto state : states) made.states[made.state_count++] = state;
+  made.established = made.was_in("ESTABLISHED");
+  made.opener = made.was_in("SYN-SENT");
+  return made;
+}
+SocketLife with_reset(SocketLife made, const std::string& reason) {
+  made.reset_sent = true, made.reset_reason = reason;
+  return made;
+}
+std::string_view id(const SocketLife& one, const SocketLife* peer = nullptr) { return judge(one, peer).row->id; }
+
+TEST(Life, tells_who_closed_first) {
+  EXPECT_EQ(judge(life({"ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSED"}), nullptr).first, Closer::local);
+  EXPECT_EQ(judge(life({"ESTABLISHED", "CLOSE-WAIT", "LAST-ACK", "CLOSED"}), nullptr).first, Closer::remote);
+  EXPECT_EQ(id(life({"ESTABLISHED", "FIN-WAIT-1", "CLOSING", "CLOSED"})), "life.simultaneous");
+}
+
+TEST(Life, tells_openings_that_failed_apart) {
+  auto failed = life({"SYN-SENT", "CLOSED"});
+  failed.error = ECONNREFUSED;
+  EXPECT_EQ(id(failed), "open.refused");
+  failed.error = ETIMEDOUT;
+  EXPECT_EQ(id(failed), "open.timed_out");
+  failed.error = EHOSTUNREACH;
+  EXPECT_EQ(id(failed), "open.unreachable");
+  failed.error = 0;
+  EXPECT_EQ(id(failed), "open.abandoned");
+}
+
+TEST(Life, takes_the_reason_of_a_reset_from_the_end_that_sent_it) {
+  auto received = life({"SYN-SENT", "ESTABLISHED", "CLOSED"});
+  received.reset_received = true;
+  EXPECT_EQ(id(received), "reset.by_peer");
+  const auto sender = with_reset(life({"ESTABLISHED", "CLOSED"}), "TCP_ABORT_ON_CLOSE");
+  EXPECT_EQ(id(received, &sender), "reset.unread_data_at_close");
+  EXPECT_EQ(words(judge(received, &sender), "curl", "nginx", Language::en),
+            "reset by nginx: it closed with received data unread");
+  EXPECT_EQ(words(judge(sender, &received), "nginx", "curl", Language::en),
+            "reset by nginx: it closed with received data unread");
+  EXPECT_EQ(id(with_reset(life({"ESTABLISHED", "CLOSED"}), "TCP_KEEPALIVE_TIMEOUT")), "reset.keep_alive");
+  EXPECT_EQ(id(with_reset(life({"ESTABLISHED", "CLOSED"}), "SOMETHING_NEW")), "reset.sent");
+}
+
+TEST(Life, escapes_names) {
+  const auto text =
+      words(judge(life({"ESTABLISHED", "FIN-WAIT-1", "CLOSED"}), nullptr), "a\x1b[31m", "b", Language::en);
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tcpwhy::explain

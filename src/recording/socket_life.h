@@ -1,0 +1,46 @@
+// What the kernel told of one TCP socket from its opening to its end: facts, in the order in which they came.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "wire/address.h"
+
+namespace tcpwhy::recording {
+
+// A process, as far as it is known.
+struct Holder {
+  std::int32_t pid = 0;  // 0: not known
+  std::string command;
+  bool operator==(const Holder&) const = default;
+};
+
+struct SocketLife {
+  std::uint64_t socket = 0;  // cookie
+  wire::SocketAddress local, remote;
+  Holder holder;
+  base::WallTime opened, ended;
+  bool began_before_watching = false;
+  bool opener = false;       // it connected; otherwise it was accepted
+  bool established = false;  // the handshake was completed
+  // RFC 9293 names in the order in which they were entered; most lives have six or fewer.
+  std::array<std::string_view, 8> states{};
+  std::uint8_t state_count = 0;
+  bool closed_by_exit = false;                       // its own FIN or RST left because its process ended
+  std::uint64_t bytes_sent = 0, bytes_received = 0;  // acknowledged by the peer; taken in order
+  std::uint32_t retransmissions = 0, srtt_us = 0;
+  bool reset_received = false, reset_sent = false, reset_active = false;
+  std::string reset_reason;  // of the one sent; "" where the kernel does not say
+  std::int32_t error = 0;    // the last errno that was put on it
+
+  [[nodiscard]] bool was_in(std::string_view state) const {
+    for (std::uint8_t i = 0; i < state_count; ++i)
+      if (states[i] == state) return true;
+    return false;
+  }
+};
+
+}  // namespace tcpwhy::recording
