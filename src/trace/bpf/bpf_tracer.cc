@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -70,6 +71,56 @@ std::string command_of(pid_t pid) {
   return name;
 }
 
+// Records as they came, in pieces of a megabyte; each batch with its clock.
+class RecordLog {
+ public:
+  void begin_batch(base::Duration clock) { batches_.push_back({clock, count_}); }
+  void append(std::span<const std::byte> record) {
+    if (pieces_.empty() || pieces_.back().size() + record.size() + sizeof(std::uint32_t) > piece_bytes) {
+      pieces_.emplace_back();
+      pieces_.back().reserve(piece_bytes);
+    }
+    auto& piece = pieces_.back();
+    const auto length = static_cast<std::uint32_t>(record.size());
+    const auto bytes = std::as_bytes(std::span(&length, 1));
+    piece.insert(piece.end(), bytes.begin(), bytes.end());
+    piece.insert(piece.end(), record.begin(), record.end());
+    ++count_;
+  }
+  // Calls f(clock, record) for each, in order, and forgets them.
+  template <class F>
+  void replay(F&& f) {
+    std::uint64_t number = 0;
+    std::size_t batch = 0;
+    std::vector<std::uint64_t> aligned;  // records are read as structs
+    for (auto& piece : pieces_) {
+      for (std::size_t at = 0; at < piece.size(); ++number) {
+        std::uint32_t length = 0;
+        std::memcpy(&length, piece.data() + at, sizeof length);
+        at += sizeof length;
+        aligned.resize((length + 7) / 8);
+        std::memcpy(aligned.data(), piece.data() + at, length);
+        at += length;
+        while (batch + 1 < batches_.size() && batches_[batch + 1].first <= number) ++batch;
+        f(batches_[batch].clock, std::as_bytes(std::span(aligned)).first(length));
+      }
+      piece = {};
+    }
+    pieces_.clear(), batches_.clear();
+    count_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t piece_bytes = 1U << 20;
+  struct Batch {
+    base::Duration clock;
+    std::uint64_t first;  // number of its first record
+  };
+  std::vector<std::vector<std::byte>> pieces_;
+  std::vector<Batch> batches_;
+  std::uint64_t count_ = 0;
+};
+
 class BpfTracer final : public Tracer {
  public:
   static base::Result<std::unique_ptr<Tracer>> open(const Target& target, const BpfOptions& options);
@@ -86,7 +137,8 @@ class BpfTracer final : public Tracer {
   BpfTracer(Probe probe, std::optional<KernelSymbols> symbols)
       : probe_(std::move(probe)), symbols_(std::move(symbols)) {}
   base::Status follow_sockets_of(const Target& target);
-  void take(recording::Recording& recording);
+  void take();
+  void look_at(std::span<const std::byte> record);
   void note_losses(recording::Recording& recording) const;
 
   Probe probe_;
@@ -97,6 +149,8 @@ class BpfTracer final : public Tracer {
   std::optional<int> status_;
   base::UniqueFd timer_, both_;
   std::vector<recording::Event> sockets_at_start_;
+  RecordLog log_;
+  std::set<pid_t> living_;
 };
 
 base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, const BpfOptions& options) {
@@ -124,10 +178,12 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
     if (!child) return std::unexpected(child.error());
     made->child_.emplace(std::move(*child));
     const pid_t pid = made->child_->pid();
+    made->living_.insert(pid);
     made->maker_->start_process(pid, fs::path(target.command.front()).filename().string().substr(0, 15));
     if (auto followed = made->probe_.follow(pid); !followed) return std::unexpected(followed.error());
   }
   for (const pid_t pid : target.pids) {
+    made->living_.insert(pid);
     made->maker_->start_process(pid, command_of(pid));
     if (auto followed = made->probe_.follow(pid); !followed) return std::unexpected(followed.error());
   }
@@ -162,9 +218,29 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
   return {};
 }
 
-void BpfTracer::take(recording::Recording& recording) {
-  maker_->set_clock(wall_minus_monotonic());
-  probe_.consume([&](std::span<const std::byte> record) { maker_->add(record, recording); });
+// Records are only put aside while the program runs, for the processor that would decode them is the program's too. What can't wait
+// is done at once: who is alive, and what is mapped where in a process whose stack came along.
+void BpfTracer::take() {
+  log_.begin_batch(wall_minus_monotonic());
+  probe_.consume([&](std::span<const std::byte> record) {
+    log_.append(record);
+    look_at(record);
+  });
+}
+
+void BpfTracer::look_at(std::span<const std::byte> record) {
+  const auto kind = reinterpret_cast<const probe_head*>(record.data())->kind;
+  if (kind == PROBE_USER_STACK) {
+    maker_->learn_process(*reinterpret_cast<const probe_user_stack*>(record.data()));
+    return;
+  }
+  if (kind != PROBE_FORK && kind != PROBE_EXIT) return;
+  const auto& process = *reinterpret_cast<const probe_process*>(record.data());
+  if (process.child_tid != process.child_tgid) return;  // a thread
+  if (kind == PROBE_FORK)
+    living_.insert(static_cast<pid_t>(process.child_tgid));
+  else
+    living_.erase(static_cast<pid_t>(process.child_tgid));
 }
 
 base::Status BpfTracer::drain(recording::Recording& recording) {
@@ -172,16 +248,20 @@ base::Status BpfTracer::drain(recording::Recording& recording) {
   [[maybe_unused]] const ssize_t got = read(timer_.get(), &ticks, sizeof ticks);
   for (auto& event : sockets_at_start_) recording.events.push_back(std::move(event));
   sockets_at_start_.clear();
-  take(recording);
+  take();
   if (child_) status_ = child_->poll_end();
   return {};
 }
 
-bool BpfTracer::finished() const { return maker_->living().empty(); }
+bool BpfTracer::finished() const { return living_.empty(); }
 
 base::Status BpfTracer::stop(recording::Recording& recording) {
   probe_.detach();
-  take(recording);
+  take();
+  log_.replay([&](base::Duration clock, std::span<const std::byte> record) {
+    maker_->set_clock(clock);
+    maker_->add(record, recording);
+  });
   maker_->unwind_stacks(recording);
   note_losses(recording);
   if (child_ && !status_) status_ = child_->poll_end();

@@ -140,7 +140,11 @@ ActorId EventMaker::actor(std::uint32_t tid, std::uint32_t tgid, Recording& reco
 }
 
 EventMaker::KnownSocket* EventMaker::learn(const probe_socket& socket, Recording& recording) {
-  if (socket.pointer == 0 || socket.family == 0) return nullptr;
+  if (socket.pointer == 0) return nullptr;
+  if (socket.family == 0) {  // told whole before
+    const auto before = sockets_.find(socket.pointer);
+    return before == sockets_.end() ? nullptr : &before->second;
+  }
   KnownSocket& known = sockets_[socket.pointer];
   // The address of a socket is used again as soon as it is free: another cookie is another socket.
   if (known.cookie != 0 && socket.cookie != 0 && known.cookie != socket.cookie) known = {};
@@ -184,7 +188,7 @@ template <class Event>
 void EventMaker::tell_socket(Event& event, const probe_socket& socket, const KnownSocket* known) const {
   const auto local = address(socket.family, socket.local, socket.local_port);
   const auto remote = address(socket.family, socket.remote, socket.remote_port);
-  event.socket = known != nullptr ? known->cookie : socket.cookie;
+  event.socket = known != nullptr && known->cookie != 0 ? known->cookie : socket.cookie;
   const auto fill = [](auto& place, const std::optional<wire::SocketAddress>& value,
                        const std::optional<wire::SocketAddress>& remembered) {
     if (value && !says_less(*value, remembered))
@@ -221,7 +225,7 @@ void EventMaker::add_call_entered(const probe_call& call, Recording& recording) 
   const SyscallRow* row = find_syscall(call.number);
   const CallKey key{call.head.tid, call.call};
   if (row == nullptr) return;
-  if (call.socket.family != 0) processes_with_sockets_.insert(call.head.tgid);
+  if (call.socket.pointer != 0) processes_with_sockets_.insert(call.head.tgid);
   const bool other_socket = row->only_on_tcp && row->fd_argument < 0 &&
                             !makes_tcp_socket(call.arguments[0], call.arguments[1], call.arguments[2]);
   // What a process waits for matters once it has a connection.
@@ -275,10 +279,13 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
 void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& recording) {
   const auto open = calls_.find({stack.head.tid, stack.call});
   if (options_.unwinder == nullptr || open == calls_.end()) return;
-  // What is mapped where can only be seen while the process lives; the rest has time.
-  options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
+  learn_process(stack);
   if (stacks_to_unwind_.size() >= most_stacks_aside) unwind_stacks(recording);
   stacks_to_unwind_.emplace_back(open->second.event, stack);
+}
+
+void EventMaker::learn_process(const probe_user_stack& stack) const {
+  if (options_.unwinder != nullptr) options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
 }
 
 void EventMaker::unwind_stacks(Recording& recording) {
@@ -316,8 +323,12 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
   cause.seq = segment.facts.seq, cause.ack = segment.facts.ack, cause.length = segment.facts.length;
   const int frames =
       std::clamp(segment.frames / static_cast<int>(sizeof(__u64)), 0, static_cast<int>(PROBE_STACK_FRAMES));
-  const NamedStack& stack = name_stack({segment.stack, static_cast<std::size_t>(frames)});
-  cause.trigger = stack.cause.trigger, cause.name = stack.cause.name, cause.stack = stack.text;
+  if (segment.direct != 0) {
+    cause.trigger = "call", cause.name = "send";
+  } else {
+    const NamedStack& stack = name_stack({segment.stack, static_cast<std::size_t>(frames)});
+    cause.trigger = stack.cause.trigger, cause.name = stack.cause.name, cause.stack = stack.text;
+  }
   if (cause.trigger == "call" || cause.trigger == "process_end")
     cause.call = call_number(segment.head.tid, segment.call);
   const std::uint32_t event = append(segment.head, {}, std::move(cause), recording);

@@ -44,6 +44,9 @@ class EventMaker {
   // done at once.
   void unwind_stacks(recording::Recording& recording);
 
+  // Looks at what is mapped where in a stack's process, while it lives.
+  void learn_process(const probe_user_stack& stack) const;
+
   // A process to be told of before anything is heard of it.
   void start_process(std::int32_t pid, const std::string& command);
   // Traced processes that have not ended.

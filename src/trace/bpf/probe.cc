@@ -105,6 +105,8 @@ probe_syscall settings_of(const SyscallRow& row) {
   made.second_fd_argument = row.second_fd_argument;
   constexpr std::string_view making[] = {"socket", "accept", "accept4"};
   made.result_is_fd = is_one_of(row.name, making);
+  made.sends = row.call_class == CallClass::sends;
+  made.is_common = made.sends || row.call_class == CallClass::receives;
   made.piece_count = std::min<std::uint8_t>(row.piece_count, PROBE_PIECES);
   for (std::size_t i = 0; i < made.piece_count; ++i) {
     const Piece& piece = row.pieces[i];

@@ -11,7 +11,8 @@ struct call_state {
   __u64 socket;
   __u64 arguments[6];
   __u32 number;
-  __u32 closes;
+  __u16 closes;
+  __u16 sends;
 };
 
 // By thread: the call it is in.
@@ -188,6 +189,24 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
   bpf_ringbuf_submit(stack, BPF_RB_FORCE_WAKEUP);
 }
 
+// Everything about the socket, or, in the calls that come by the thousand, of one that has been told whole, its address alone.
+static __always_inline void tell_socket(struct probe_call* draft, const struct probe_syscall* row, struct sock* sk) {
+  const __u64 pointer = (__u64)sk;
+  const __u8* known = bpf_map_lookup_elem(&sockets, &pointer);
+  if (row->is_common && known && *known == 2) {
+    clear(&draft->socket, sizeof(draft->socket));
+    draft->socket.pointer = pointer;
+    return;
+  }
+  fill_socket(&draft->socket, sk);
+  if (known) {
+    is_interesting(&draft->socket);
+    return;
+  }
+  const __u8 one = 1;
+  bpf_map_update_elem(&sockets, &pointer, &one, BPF_ANY);
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   if (number < 0 || number >= PROBE_SYSCALLS) return 0;
@@ -222,12 +241,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   draft->snippets = 0;
   draft->stack_skipped = 0;
   if (sk) {
-    fill_socket(&draft->socket, sk);
-    const __u64 pointer = (__u64)sk;
-    if (!bpf_map_lookup_elem(&sockets, &pointer)) {
-      const __u8 one = 1;
-      bpf_map_update_elem(&sockets, &pointer, &one, BPF_ANY);
-    }
+    tell_socket(draft, row, sk);
   } else {
     clear(&draft->socket, sizeof(draft->socket));
   }
@@ -262,11 +276,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   struct sock* sk = state->closes ? 0 : (struct sock*)state->socket;
   if (row->result_is_fd && result >= 0) sk = tcp_socket_of(file_of(result));
   if (sk) {
-    fill_socket(&draft->socket, sk);
-    const __u64 pointer = (__u64)sk;
-    const __u8 one = 1;
-    if (!bpf_map_lookup_elem(&sockets, &pointer)) bpf_map_update_elem(&sockets, &pointer, &one, BPF_ANY);
-    is_interesting(&draft->socket);  // learns its flow
+    tell_socket(draft, row, sk);
+    if (!row->is_common) is_interesting(&draft->socket);  // learns its flow
   } else {
     clear(&draft->socket, sizeof(draft->socket));
   }

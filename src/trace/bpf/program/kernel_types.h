@@ -69,6 +69,9 @@ struct socket;
 struct sock {
   struct sock_common __sk_common;
   socket_lock_t sk_lock;
+  struct {
+    int len;
+  } sk_backlog;
   __u16 sk_type;
   __u16 sk_protocol;
   int sk_err;
@@ -90,6 +93,7 @@ struct inet_connection_sock {
 
 struct tcp_sock {
   struct inet_connection_sock inet_conn;
+  __u32 write_seq;
   __u64 bytes_acked;
   __u64 bytes_received;
   __u32 total_retrans;

@@ -101,7 +101,7 @@ struct probe_segment {
   struct probe_segment_facts facts;
   __u64 call;  // in progress on this socket by the running thread; 0: none
   __s32 frames;
-  __u32 backlog;  // segments are being taken from the socket's backlog
+  __u32 direct;  // no stack was taken: the call itself is sending what it has just been given
   __u64 stack[PROBE_STACK_FRAMES];
 };
 
@@ -172,6 +172,8 @@ struct probe_syscall {
   __u8 wanted, only_on_tcp, wants_stack, closes;
   __s8 fd_argument, second_fd_argument;
   __u8 result_is_fd, piece_count;
+  __u8 sends;      // the send and write family
+  __u8 is_common;  // sends, receives: many; of a socket that is known only its address is told
   struct probe_piece piece[PROBE_PIECES];
 };
 

@@ -16,6 +16,19 @@ static __always_inline int is_tcp(const struct sock* sk) {
   return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
 }
 
+// Data that leaves inside the send call of the very thread that runs, which owns the socket, while nothing is being taken from its
+// backlog (release_sock() empties that with sk_backlog.len still set): then only tcp_sendmsg() can be behind it, and the stack,
+// which costs microseconds, need not be asked.
+static __always_inline int is_direct(struct sock* sk, int full, const struct probe_segment_facts* facts) {
+  const __u32 tid = (__u32)bpf_get_current_pid_tgid();
+  if (!full || facts->length == 0 || (facts->flags & 0x07) != 0 || sk->sk_lock.owned == 0 || sk->sk_backlog.len != 0)
+    return 0;
+  const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
+  if (!call || call->socket != (__u64)sk || !call->sends) return 0;
+  return facts->seq + facts->length ==
+         BPF_CORE_READ((struct tcp_sock*)sk, write_seq);  // the newest data, not an old segment
+}
+
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(on_segment, struct sk_buff* skb) {
   struct sock* sk = skb->sk;
@@ -44,8 +57,8 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   record->socket = socket;
   record->facts = facts;
   record->call = nobody ? 0 : call_on(sk);
-  record->backlog = 0;
-  record->frames = with_stacks ? bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0) : 0;
+  record->direct = is_direct(sk, full && !nobody, &facts);
+  record->frames = with_stacks && !record->direct ? bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0) : 0;
   bpf_ringbuf_submit(record, wake_flags());
   return 0;
 }
