@@ -71,6 +71,10 @@ class Watch {
   base::Status open();
   void tell_opened(const SocketLife& life);
   void tell_ended(const trace::EndedLife& ended);
+  void flush() {
+    if (!lines_.empty()) context_.out.write(lines_);
+    lines_.clear();
+  }
   void tell_losses();
   void tell_stats();
   [[nodiscard]] bool is_wanted(const SocketLife& life) const {
@@ -82,6 +86,7 @@ class Watch {
   std::optional<capture::EndpointFilter> filter_;
   std::optional<trace::Probe> probe_;
   std::optional<trace::LifeTracker> tracker_;
+  std::string lines_;                            // written together: a write for each would cost more than the rest
   std::map<std::string, std::uint64_t> counts_;  // by the verdict's id
   std::uint64_t told_ = 0, told_lost_ = 0, told_given_up_ = 0;
 };
@@ -123,11 +128,11 @@ void Watch::tell_opened(const SocketLife& life) {
                                       {"pid", life.holder.pid},
                                       {"command", life.holder.command},
                                       {"opener", life.opener}};
-    context_.out.write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
+    lines_ += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
     return;
   }
-  context_.out.write(fmt::format("{}  {} {} {} {}  opened\n", clock_time(life.opened), who.empty() ? "?" : who,
-                                 wire::to_string(life.local), life.opener ? "→" : "←", wire::to_string(life.remote)));
+  lines_ += (fmt::format("{}  {} {} {} {}  opened\n", clock_time(life.opened), who.empty() ? "?" : who,
+                         wire::to_string(life.local), life.opener ? "→" : "←", wire::to_string(life.remote)));
 }
 
 void Watch::tell_ended(const trace::EndedLife& ended) {
@@ -166,10 +171,10 @@ void Watch::tell_ended(const trace::EndedLife& ended) {
                                 {"error", life.error},
                                 {"words", why}};
     if (ended.peer) line["peer"] = {{"pid", ended.peer->holder.pid}, {"command", ended.peer->holder.command}};
-    context_.out.write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
+    lines_ += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
     return;
   }
-  context_.out.write(fmt::format(
+  lines_ += (fmt::format(
       "{}  {} {} {} {}{}  {}{}, ↑{} ↓{}{}  {}\n", clock_time(life.ended), who.empty() ? "?" : who, local,
       life.opener ? "→" : "←", remote, peer.empty() ? "" : " " + peer, life.began_before_watching ? "> " : "",
       lasted(life.ended - life.opened), bytes(life.bytes_sent), bytes(life.bytes_received),
@@ -208,6 +213,7 @@ int Watch::run() {
     const auto clock = trace::wall_minus_monotonic();
     probe_->consume([&](std::span<const std::byte> record) { tracker_->add(record, clock, on_opened, on_ended); });
     tracker_->tell_waiting(base::wall_now(), on_ended);
+    flush();
   };
   while (!StopOnSignals::requested() && !context_.out.closed() && !over()) {
     // Records don't wake us one by one: that would cost the programs that are watched.
@@ -223,6 +229,7 @@ int Watch::run() {
   probe_->detach();
   consume();
   tracker_->tell_waiting(base::wall_now(), on_ended, true);
+  flush();
   tell_losses();
   if (const auto skipped = probe_->skipped_runs(); skipped > 0)
     warn(fmt::format("lost {} events: the kernel skipped a program that was running already on that processor",

@@ -119,4 +119,14 @@ std::optional<int> GatedChild::poll_end() {
   return status_;
 }
 
+std::optional<int> GatedChild::wait_for_end() {
+  if (status_ || !gone_) return status_;
+  int status = 0;
+  pid_t ended = 0;
+  do ended = waitpid(pid_, &status, 0);
+  while (ended < 0 && errno == EINTR);
+  if (ended == pid_) status_ = status;
+  return status_;
+}
+
 }  // namespace tcpwhy::trace

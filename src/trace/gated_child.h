@@ -26,6 +26,8 @@ class GatedChild {
   base::Status let_go();
   // waitpid(2)'s status, once it has ended.
   std::optional<int> poll_end();
+  // The same of one that is known to be ending: waits for it.
+  std::optional<int> wait_for_end();
 
  private:
   GatedChild() = default;

@@ -264,7 +264,8 @@ base::Status BpfTracer::stop(recording::Recording& recording) {
   });
   maker_->unwind_stacks(recording);
   note_losses(recording);
-  if (child_ && !status_) status_ = child_->poll_end();
+  // Its exit is traced before its status can be had.
+  if (child_ && !status_) status_ = living_.contains(child_->pid()) ? child_->poll_end() : child_->wait_for_end();
   return {};
 }
 

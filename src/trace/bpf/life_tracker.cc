@@ -43,6 +43,20 @@ void leave_out_flags(SocketLife& life) {
 
 }  // namespace
 
+// Ports and the low words of the addresses differ most. Whoever connects chooses them, so a flood may collide: the table's size is
+// bounded, and so is what a collision costs.
+std::size_t LifeTracker::HashEnds::operator()(const Ends& ends) const {
+  std::uint64_t hash = std::uint64_t{ends.first.port} << 16 | ends.second.port;
+  const auto mix = [&hash](const wire::IpAddress& ip) {
+    std::uint64_t words[2];
+    std::memcpy(words, ip.bytes.data(), sizeof words);
+    hash = (hash ^ words[0]) * 0x9e3779b97f4a7c15U;
+    hash = (hash ^ words[1] ^ hash >> 29) * 0xbf58476d1ce4e5b9U;
+  };
+  mix(ends.first.ip), mix(ends.second.ip);
+  return hash ^ hash >> 32;
+}
+
 void LifeTracker::begin(const SocketSample& sample, const SocketHolders& holders) {
   for (const SocketSnapshot& socket : sample.sockets) {
     const auto& held = holders.of(socket.inode);
@@ -155,8 +169,10 @@ void LifeTracker::on_state(const probe_state& state, base::WallTime at, const On
   const bool was_established = life.established;
   enter(life, name);
   if (in_call && (state.head.flags & PROBE_EXITING) != 0) life.closed_by_exit = true;
-  life.bytes_sent = state.bytes_sent, life.bytes_received = state.bytes_received;
-  life.retransmissions = state.retransmissions, life.srtt_us = state.srtt_us;
+  if (state.new_state == state_closed) {
+    life.bytes_sent = state.bytes_sent, life.bytes_received = state.bytes_received;
+    life.retransmissions = state.retransmissions, life.srtt_us = state.srtt_us;
+  }
   if (!was_established && life.established) on_opened(life);
   // A reset's reason may still come: what a socket is destroyed for tells its end. FIN and TIME-WAIT destroy it at once.
   make_room(on_ended);

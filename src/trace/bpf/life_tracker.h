@@ -48,6 +48,9 @@ class LifeTracker {
 
  private:
   using Ends = std::pair<wire::SocketAddress, wire::SocketAddress>;
+  struct HashEnds {
+    std::size_t operator()(const Ends& ends) const;
+  };
   struct Alive {
     recording::SocketLife life;
     std::uint64_t pointer = 0;
@@ -61,11 +64,11 @@ class LifeTracker {
   void make_room(const OnEnded& on_ended);
 
   LifeTrackerOptions options_;
-  std::unordered_map<std::uint64_t, Alive> alive_;         // by the kernel's address
-  std::map<Ends, std::uint64_t> by_ends_;                  // {local, remote} -> address
-  std::map<Ends, recording::SocketLife> waiting_;          // ended, the other end is alive
-  std::map<std::uint16_t, recording::Holder> listeners_;   // by port
-  std::map<std::uint64_t, recording::SocketLife> before_;  // by cookie: there before the watch began
+  std::unordered_map<std::uint64_t, Alive> alive_;                     // by the kernel's address
+  std::unordered_map<Ends, std::uint64_t, HashEnds> by_ends_;          // {local, remote} -> address
+  std::unordered_map<Ends, recording::SocketLife, HashEnds> waiting_;  // ended, the other end is alive
+  std::map<std::uint16_t, recording::Holder> listeners_;               // by port
+  std::map<std::uint64_t, recording::SocketLife> before_;              // by cookie: there before the watch began
   std::uint64_t given_up_ = 0;
 };
 

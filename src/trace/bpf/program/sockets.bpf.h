@@ -5,10 +5,34 @@
 #include "common.bpf.h"
 
 // Generates the cookie where there is none yet, so that all sources call the socket by the same name.
+// Of a pointer that the hook vouches for: plain loads, which cost a fraction of what fill_socket()'s reads do.
 static __always_inline void fill_trusted(struct probe_socket* out, struct sock* sk) {
-  const __u64 cookie = bpf_get_socket_cookie(sk);
-  fill_socket(out, sk);
-  out->cookie = cookie;
+  clear(out, sizeof(*out));
+  out->cookie = bpf_get_socket_cookie(sk);
+  out->pointer = (__u64)sk;
+  out->netns = sk->__sk_common.skc_net.net->net_cookie;
+  out->family = sk->__sk_common.skc_family;
+  out->state = sk->__sk_common.skc_state;
+  out->local_port = sk->__sk_common.skc_num;
+  out->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+  if (out->family == AF_INET6) {
+    BPF_CORE_READ_INTO(&out->local, sk, __sk_common.skc_v6_rcv_saddr);
+    BPF_CORE_READ_INTO(&out->remote, sk, __sk_common.skc_v6_daddr);
+  } else {
+    *(__be32*)out->local = sk->__sk_common.skc_rcv_saddr;
+    *(__be32*)out->remote = sk->__sk_common.skc_daddr;
+  }
+  if (out->local_port == 0) out->local_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock*)sk, inet_sport));
+  out->owned = sk->sk_lock.owned != 0;
+}
+
+// What a socket has carried; of interest at its end only.
+static __always_inline void fill_totals(struct probe_state* record, struct sock* sk) {
+  struct tcp_sock* tcp = (struct tcp_sock*)sk;
+  record->bytes_sent = BPF_CORE_READ(tcp, bytes_acked);
+  record->bytes_received = BPF_CORE_READ(tcp, bytes_received);
+  record->retransmissions = BPF_CORE_READ(tcp, total_retrans);
+  record->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
 }
 
 static __always_inline int is_tcp(const struct sock* sk) {
@@ -88,11 +112,9 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   record->head.flags = exiting();
   record->old_state = old_state;
   record->new_state = new_state;
-  struct tcp_sock* tcp = (struct tcp_sock*)sk;
-  record->bytes_sent = BPF_CORE_READ(tcp, bytes_acked);
-  record->bytes_received = BPF_CORE_READ(tcp, bytes_received);
-  record->retransmissions = BPF_CORE_READ(tcp, total_retrans);
-  record->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
+  record->bytes_sent = record->bytes_received = 0;
+  record->retransmissions = record->srtt_us = 0;
+  if (new_state == TCP_CLOSE) fill_totals(record, sk);
   bpf_get_current_comm(record->comm, sizeof(record->comm));
   bpf_ringbuf_submit(record, wake_flags());
   return 0;
@@ -175,11 +197,7 @@ int BPF_PROG(on_destroyed, struct sock* sk) {
   record->socket = socket;
   record->call = call_on(sk);
   record->old_state = record->new_state = socket.state;
-  struct tcp_sock* tcp = (struct tcp_sock*)sk;
-  record->bytes_sent = BPF_CORE_READ(tcp, bytes_acked);
-  record->bytes_received = BPF_CORE_READ(tcp, bytes_received);
-  record->retransmissions = BPF_CORE_READ(tcp, total_retrans);
-  record->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
+  fill_totals(record, sk);
   bpf_get_current_comm(record->comm, sizeof(record->comm));
   bpf_ringbuf_submit(record, wake_flags());
   return 0;
