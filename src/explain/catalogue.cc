@@ -37,6 +37,13 @@ constexpr Text table[] = {
      "端口 {port} 上没有监听者：内核用一个确认了该 SYN 的 RST 回应{opener}，connect() 返回 ECONNREFUSED。",
      "start the server, or check the address and port it listens on (ss -ltn)",
      "启动服务器，或检查它监听的地址和端口（ss -ltn）"},
+    {"open.refused_later",
+     "Nobody listens on port {port}: the kernel answered {opener}'s SYN with a RST that acknowledges it. connect() had "
+     "not waited (EINPROGRESS): ECONNREFUSED stays with the socket until SO_ERROR or the next call takes it.",
+     "端口 {port} 上没有监听者：内核用一个确认了该 SYN 的 RST 回应{opener}。connect() 没有等待（EINPROGRESS）："
+     "ECONNREFUSED 留在套接字上，由 SO_ERROR 或下一个调用取走。",
+     "start the server, or check the address and port it listens on (ss -ltn)",
+     "启动服务器，或检查它监听的地址和端口（ss -ltn）"},
     {"open.timed_out",
      "{who}'s {call} gave up after {after}: {syns} SYNs were sent and none was answered, not even refused.",
      "{who}的 {call} 在 {after} 后放弃：发出了 {syns} 个 SYN，没有任何回应，连拒绝也没有。",

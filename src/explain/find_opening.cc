@@ -78,10 +78,13 @@ void find_refused(const Story& story, const Handshake& shake, Findings& findings
   const Segment* reset = story.reset_of(listener);
   const Call* connect = connect_call(story);
   if (shake.syn == nullptr || shake.syn_ack != nullptr || reset == nullptr) return;
-  if (connect != nullptr && !story.failed_with(*connect, ECONNREFUSED)) return;
+  const bool waited = connect == nullptr || !story.failed_with(*connect, EINPROGRESS);
+  if (connect != nullptr && waited && !story.failed_with(*connect, ECONNREFUSED)) return;
   std::vector<EventId> evidence = {shake.syn->departed, reset->departed};
+  if (!waited) evidence.insert(evidence.begin(), connect->entered);
   if (connect != nullptr && connect->returned) evidence.push_back(*connect->returned);
-  auto& finding = findings.add("open.refused", story, connect != nullptr ? Grade::derived : Grade::assumed, evidence);
+  auto& finding = findings.add(waited ? "open.refused" : "open.refused_later", story,
+                               connect != nullptr ? Grade::derived : Grade::assumed, evidence);
   finding.slots = {{"opener", story.name(opener)},
                    {"port", std::int64_t{story.connection.sides[listener].address.port}}};
 }

@@ -20,6 +20,8 @@ constexpr Rule table[] = {
     {"open.options", chat, "both SYNs were seen", "RFC 9293 3.7.1, RFC 7323 1.3, RFC 2018 2", ""},
     {"open.refused", error, "connect() failed with ECONNREFUSED and a RST had answered its SYN",
      "RFC 9293 3.10.7.1, 3.10.7.3; tcp_v4_rcv(): no_tcp_socket", "from packets alone a firewall may have sent it"},
+    {"open.refused_later", error, "a RST answered the SYN of a connect() that had returned EINPROGRESS",
+     "RFC 9293 3.10.7.1, 3.10.7.3; tcp_v4_rcv(): no_tcp_socket", "from packets alone a firewall may have sent it"},
     {"open.timed_out", error, "connect() failed with ETIMEDOUT, or its socket got that error",
      "RFC 9293 3.8.3, 3.10.8; tcp_write_timeout(), tcp_syn_retries", ""},
     {"open.unreachable", error,
