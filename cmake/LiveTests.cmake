@@ -1,0 +1,32 @@
+# Real programs under tcpwhy trace (tests/live): each case with each backend, one at a time. 77: not possible here, its output says why.
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(LIBURING IMPORTED_TARGET liburing)
+
+set(tcpwhy_live_programs ${CMAKE_BINARY_DIR}/live-programs)
+
+function(tcpwhy_add_live_program name)
+  add_executable(live_${name} ${CMAKE_SOURCE_DIR}/tests/live/programs/${name}.c)
+  target_compile_options(live_${name} PRIVATE -O2 -g -Wall -Wextra)
+  target_link_libraries(live_${name} PRIVATE ${ARGN})
+  set_target_properties(live_${name} PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${tcpwhy_live_programs})
+endfunction()
+
+function(tcpwhy_add_live_test name)
+  foreach(backend bpf ptrace)
+    add_test(NAME live.${name}.${backend}
+             COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tests/live/${name}.py $<TARGET_FILE:tcpwhy>
+                     ${tcpwhy_live_programs} ${backend})
+    set_tests_properties(live.${name}.${backend} PROPERTIES RUN_SERIAL ON SKIP_RETURN_CODE 77 TIMEOUT 120)
+  endforeach()
+endfunction()
+
+tcpwhy_add_live_program(fork_and_close)
+tcpwhy_add_live_program(ends_under_recv Threads::Threads)
+if(LIBURING_FOUND)
+  tcpwhy_add_live_program(uring_echo PkgConfig::LIBURING)
+endif()
+
+tcpwhy_add_live_test(curl_and_nginx)
+tcpwhy_add_live_test(fork_and_close)
