@@ -234,11 +234,14 @@ void BpfTracer::look_at(std::span<const std::byte> record) {
     maker_->learn_process(*reinterpret_cast<const probe_user_stack*>(record.data()));
     return;
   }
-  if (kind != PROBE_FORK && kind != PROBE_EXIT) return;
+  if (kind != PROBE_FORK && kind != PROBE_EXIT && kind != PROBE_EXEC) return;
   const auto& process = *reinterpret_cast<const probe_process*>(record.data());
+  // Another program is mapped now. Stacks of the one before that still wait keep their addresses only.
+  if (kind == PROBE_EXEC) return unwinder_.forget(static_cast<pid_t>(process.child_tgid));
   if (process.child_tid != process.child_tgid) return;  // a thread
   if (kind == PROBE_FORK)
-    living_.insert(static_cast<pid_t>(process.child_tgid));
+    living_.insert(static_cast<pid_t>(process.child_tgid)),
+        unwinder_.learn(static_cast<pid_t>(process.child_tgid), 0);  // it may be gone when its first stack comes
   else
     living_.erase(static_cast<pid_t>(process.child_tgid));
 }

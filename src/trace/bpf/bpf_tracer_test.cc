@@ -92,6 +92,17 @@ TEST(BpfTracer, ties_segments_resets_and_calls_to_one_socket_by_its_cookie) {
   }
 }
 
+TEST(BpfTracer, names_the_program_s_own_functions_after_it_has_ended) {
+  const auto traced = trace_command({"python3", "-c", two_ends}, {});
+  NEEDS_BPF(traced);
+  ASSERT_TRUE(traced) << traced.error().message;
+  const auto calls = all<CallEntered>(*traced);
+  const auto connect = std::ranges::find_if(calls, [](const CallEntered* call) { return call->name == "connect"; });
+  ASSERT_NE(connect, calls.end());
+  EXPECT_EQ((*connect)->stack.rfind("0x", 0), std::string::npos) << (*connect)->stack;  // no bare address
+  EXPECT_FALSE((*connect)->stack.empty());
+}
+
 TEST(BpfTracer, counts_what_does_not_fit_into_a_tiny_ring) {
   const std::string many = two_ends.substr(0, two_ends.find("s, _")) +
                            "s, _ = l.accept()\nfor i in range(5000): s.send(b'x' * 100); c.recv(100)\n";

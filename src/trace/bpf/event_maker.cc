@@ -415,8 +415,6 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
       // Another program in the same process: another actor.
       actors_.erase({process.child_tid, process.child_tgid});
       start_process(pid, comm(process.comm));
-      unwind_stacks(recording);  // those of the program that was there before
-      if (options_.unwinder != nullptr) options_.unwinder->forget(pid);
       append(process.head, actor(process.child_tid, process.child_tgid, recording),
              ProcessStarted{comm(process.comm), std::nullopt}, recording);
       return;

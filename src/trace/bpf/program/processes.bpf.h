@@ -65,7 +65,8 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
   record->exit_code = 0;
   record->call = 0;
   bpf_get_current_comm(record->comm, sizeof(record->comm));
-  bpf_ringbuf_submit(record, wake_flags());
+  // A short-lived child's mappings are to be seen while it lives.
+  bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
   return 0;
 }
 
