@@ -2,10 +2,13 @@
 // code.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "recording/recording.h"
 
 namespace tcpwhy::cli::kernel_experiments {
 
@@ -36,6 +39,13 @@ std::map<std::string, Row> read_table();  // by id; empty where the file is not 
 std::string table_path();
 
 Account measured(const Row& row);
+
+// Packets: those that the interface of this number saw.
+Account recorded(const recording::Recording& recording, std::uint32_t tap);
+
+// "recv" for recvfrom: strace's name and the C library's are one.
+std::string plain_call_name(const std::string& name);
+bool is_noise(std::string_view drop_reason);
 
 // Whether the row's three runs agreed in this aspect.
 bool reproducible(const Row& row, std::string_view aspect);

@@ -41,7 +41,7 @@ Lines calls_of(const std::string& column) {
     std::string name = found[1], result = found[3];
     if (name.starts_with("SO_") || name.starts_with("TCP_"))
       name = found[2].matched && found[2].length() > 0 ? "setsockopt" : "getsockopt";
-    if (name == "sendall") name = "send";
+    name = plain_call_name(name);
     if (const auto bytes = result.find(" b'"); bytes != std::string::npos)
       result.replace(bytes, 3, " '"), result += "'";
     if (name == "recv" && result.ends_with("''")) result.pop_back();
@@ -101,7 +101,7 @@ void read_resets_and_drops(const std::string& column, Account& account) {
         const auto reason = item.find("] ");
         if (reason == std::string::npos) continue;
         line = item.substr(item.find('['), item.find('@') - item.find('['));
-        if (std::ranges::find(noise, line.substr(line.find("] ") + 2)) != std::end(noise)) continue;
+        if (is_noise(line.substr(line.find("] ") + 2))) continue;
       }
       Lines& into = kind == "drop" ? account.drops : account.resets;
       into.insert(into.end(), static_cast<std::size_t>(count), line);
@@ -155,6 +155,15 @@ std::string_view column(const Row& row, std::string_view name) {
 }
 
 }  // namespace
+
+std::string plain_call_name(const std::string& name) {
+  if (name == "sendto" || name == "sendall") return "send";
+  if (name == "recvfrom") return "recv";
+  if (name == "accept4") return "accept";
+  return name;
+}
+
+bool is_noise(std::string_view drop_reason) { return std::ranges::find(noise, drop_reason) != std::end(noise); }
 
 Lines split(const std::string& text, const std::string& separator) {
   Lines parts;
