@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "cli/kernel_experiments/account.h"
 #include "explain/questions.h"
 #include "lab/lab.h"
 
@@ -50,38 +51,9 @@ const std::map<std::string, std::set<std::string_view>> findings_of_reason = {
     {"TCP_STATE", {"reset.linger_zero"}},
 };
 
-using TableRow = std::map<std::string, std::string>;
-
-std::string shared_folder() {
-  const char* named = std::getenv("TCPWHY_SHARED");
-  return named != nullptr ? named : std::string(TCPWHY_SOURCE_DIR) + "/../shared";
-}
-
-std::vector<std::string> split(const std::string& text, const std::string& separator) {
-  std::vector<std::string> parts;
-  std::size_t start = 0;
-  for (auto at = text.find(separator); at != std::string::npos; at = text.find(separator, start)) {
-    parts.push_back(text.substr(start, at - start));
-    start = at + separator.size();
-  }
-  parts.push_back(text.substr(start));
-  return parts;
-}
-
-std::map<std::string, TableRow> read_table() {
-  std::map<std::string, TableRow> table;
-  std::ifstream in(shared_folder() + "/kernel/scenarios.tsv");
-  std::string line;
-  if (!std::getline(in, line)) return table;
-  const auto columns = split(line, "\t");
-  while (std::getline(in, line)) {
-    const auto cells = split(line, "\t");
-    TableRow row;
-    for (std::size_t i = 0; i < std::min(columns.size(), cells.size()); ++i) row[columns[i]] = cells[i];
-    table[row["id"]] = row;
-  }
-  return table;
-}
+using kernel_experiments::read_table;
+using kernel_experiments::split;
+using TableRow = kernel_experiments::Row;
 
 // "+13ms S>C[F.]1 a1" -> "S>C[F.]"; only the first connection, whose opener is C.
 std::vector<std::string> segments_of_row(const TableRow& row) {
@@ -183,7 +155,7 @@ void expect_same_reset(const TableRow& row, const explain::Explained& explained)
 
 TEST(ExplanationAgreement, same_experiments_same_segments_states_counters_and_reasons) {
   const auto table = read_table();
-  if (table.empty()) GTEST_SKIP() << shared_folder() << "/kernel/scenarios.tsv is not there";
+  if (table.empty()) GTEST_SKIP() << kernel_experiments::table_path() << " is not there";
   std::vector<lab::Scenario> chosen;
   for (const Same& same : same_experiments) {
     const auto all = lab::builtin_scenarios();

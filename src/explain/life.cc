@@ -16,8 +16,6 @@ constexpr auto rows = std::to_array<LifeRow>({
     {"life.in_order", false, "{first} closed first; in order", "{first} 先关闭；正常结束"},
     {"life.in_order_by_exit", false, "{first} closed first, by ending; in order", "{first} 因进程结束先关闭；正常结束"},
     {"life.simultaneous", false, "both closed at the same time; in order", "双方同时关闭；正常结束"},
-    {"life.waits_for_peer", true, "{first} closed; the other side's FIN was not waited for any longer",
-     "{first} 已关闭；不再等待对方的 FIN"},
     {"open.refused", true, "refused: {peer} answered the SYN with a RST (nobody listens there)",
      "被拒绝：{peer} 以 RST 回应 SYN（无人监听）"},
     {"open.timed_out", true, "never stood: no answer to {who}'s SYN", "从未建立：{who} 的 SYN 没有得到回应"},

@@ -38,7 +38,7 @@ std::optional<std::uint32_t> socket_inode(std::string_view link) {
   return number_in<std::uint32_t>(link.substr(prefix.size(), link.size() - prefix.size() - 1));
 }
 
-std::string command_of(const std::string& process) {
+std::string command_in(const std::string& process) {
   const base::UniqueFd file(open((process + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 64> text{};
   const ssize_t got = file.valid() ? read(file.get(), text.data(), text.size()) : 0;
@@ -77,7 +77,7 @@ class Search {
       }
       const auto inode = length > 0 ? socket_inode({link.data(), static_cast<std::size_t>(length)}) : std::nullopt;
       if (!inode) continue;
-      if (!command) command = command_of(process);
+      if (!command) command = command_in(process);
       found_.by_inode[*inode].push_back({pid, *fd, *command});
     }
   }
@@ -109,5 +109,7 @@ SocketHolders find_socket_holders(const std::string& proc, std::size_t most) {
       if (const auto pid = number_in<pid_t>(entry->d_name)) search.look_into(proc + "/" + entry->d_name, *pid);
   return search.take();
 }
+
+std::string command_of(pid_t pid) { return command_in("/proc/" + std::to_string(pid)); }
 
 }  // namespace tcpwhy::trace

@@ -27,6 +27,9 @@ struct SocketHolders {
   [[nodiscard]] const std::vector<SocketHolder>& of(std::uint32_t inode) const;
 };
 
+// comm of a process, or of a thread by its number; "" if it is gone.
+std::string command_of(pid_t pid);
+
 inline constexpr std::size_t most_descriptors = 4'000'000;
 
 // Processes that end meanwhile are left out. `proc`: where procfs is mounted.

@@ -8,16 +8,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <set>
 
 #include "base/unique_fd.h"
 #include "trace/bpf/event_maker.h"
 #include "trace/gated_child.h"
+#include "trace/holders.h"
 #include "trace/socket_sampler.h"
 
 namespace tcpwhy::trace {
@@ -45,30 +44,6 @@ base::Result<base::UniqueFd> watch_both(int one, int other) {
     if (epoll_ctl(both.get(), EPOLL_CTL_ADD, fd, &event) != 0) return base::fail_errno("epoll_ctl");
   }
   return both;
-}
-
-// Inodes of the sockets that a process has descriptors of, with the lowest of these.
-std::set<std::uint32_t> socket_inodes(pid_t pid) {
-  std::set<std::uint32_t> inodes;
-  std::error_code error;
-  for (fs::directory_iterator it(fmt::format("/proc/{}/fd", pid), error), end; !error && it != end;
-       it.increment(error)) {
-    std::error_code unreadable;
-    const std::string target = fs::read_symlink(it->path(), unreadable).string();
-    constexpr std::string_view prefix = "socket:[";
-    std::uint32_t inode = 0;
-    if (!unreadable && target.starts_with(prefix) &&
-        std::from_chars(target.data() + prefix.size(), target.data() + target.size(), inode).ec == std::errc{})
-      inodes.insert(inode);
-  }
-  return inodes;
-}
-
-std::string command_of(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/comm", pid));
-  std::string name;
-  std::getline(file, name);
-  return name;
 }
 
 // Records as they came, in pieces of a megabyte; each batch with its clock.
@@ -196,16 +171,20 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
 
 // Connections that are older than the trace: their flows, and who listens where.
 base::Status BpfTracer::follow_sockets_of(const Target& target) {
-  std::set<std::uint32_t> inodes;
-  for (const pid_t pid : target.pids) inodes.merge(socket_inodes(pid));
-  if (inodes.empty()) return {};
+  if (target.pids.empty()) return {};
+  const auto holders = find_socket_holders();
+  const auto is_theirs = [&](const SocketSnapshot& socket) {
+    return socket.inode != 0 && std::ranges::any_of(holders.of(socket.inode), [&](const SocketHolder& holder) {
+             return std::ranges::find(target.pids, holder.pid) != target.pids.end();
+           });
+  };
   auto sampler = SocketSampler::open();
   if (!sampler) return std::unexpected(sampler.error());
   const auto sample = sampler->sample();
   if (!sample) return std::unexpected(sample.error());
   const std::uint64_t netns = current_netns_cookie();
   for (const SocketSnapshot& socket : sample->sockets) {
-    if (socket.inode == 0 || !inodes.contains(socket.inode)) continue;
+    if (!is_theirs(socket)) continue;
     const auto followed = socket.state == "LISTEN" ? probe_.follow_port(netns, socket.local.port)
                                                    : probe_.follow_flow(socket.local, socket.remote);
     if (!followed) return followed;
@@ -239,11 +218,12 @@ void BpfTracer::look_at(std::span<const std::byte> record) {
   // Another program is mapped now. Stacks of the one before that still wait keep their addresses only.
   if (kind == PROBE_EXEC) return unwinder_.forget(static_cast<pid_t>(process.child_tgid));
   if (process.child_tid != process.child_tgid) return;  // a thread
-  if (kind == PROBE_FORK)
-    living_.insert(static_cast<pid_t>(process.child_tgid)),
-        unwinder_.learn(static_cast<pid_t>(process.child_tgid), 0);  // it may be gone when its first stack comes
-  else
+  if (kind == PROBE_EXIT) {
     living_.erase(static_cast<pid_t>(process.child_tgid));
+    return;
+  }
+  living_.insert(static_cast<pid_t>(process.child_tgid));
+  unwinder_.learn(static_cast<pid_t>(process.child_tgid), 0);  // it may be gone when its first stack comes
 }
 
 base::Status BpfTracer::drain(recording::Recording& recording) {
@@ -265,7 +245,6 @@ base::Status BpfTracer::stop(recording::Recording& recording) {
     maker_->set_clock(clock);
     maker_->add(record, recording);
   });
-  maker_->unwind_stacks(recording);
   note_losses(recording);
   // Its exit is traced before its status can be had.
   if (child_ && !status_) status_ = living_.contains(child_->pid()) ? child_->poll_end() : child_->wait_for_end();

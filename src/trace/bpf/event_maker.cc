@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 
 #include "trace/calls/decode.h"
+#include "trace/calls/flags.h"
 #include "trace/calls/syscall_table.h"
+#include "trace/holders.h"
 #include "trace/tcp_states.h"
 #include "wire/segment.h"
 
@@ -18,9 +19,8 @@ namespace {
 
 using namespace recording;
 
-constexpr std::size_t most_stacks = 65536;       // named once each; what comes beyond is named again and again
-constexpr std::size_t most_stacks_aside = 4096;  // of 8 KiB
-constexpr std::size_t most_incomplete = 256;     // events of a socket that wait for its cookie
+constexpr std::size_t most_stacks = 65536;    // named once each; what comes beyond is named again and again
+constexpr std::size_t most_incomplete = 256;  // events of a socket that wait for its cookie
 
 // The memory that came along with the call.
 class Snippets final : public TraceeMemory {
@@ -59,19 +59,7 @@ std::string name_of(std::span<const std::string> names, std::uint32_t number) {
   return std::to_string(number);
 }
 
-std::string signal_name(int number) {
-  const char* name = sigabbrev_np(number);
-  return name != nullptr ? std::string("SIG") + name : "SIG" + std::to_string(number);
-}
-
 std::string comm(const char (&text)[16]) { return {text, strnlen(text, sizeof text)}; }
-
-std::string command_of(std::uint32_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
-  std::string name;
-  std::getline(file, name);
-  return name;
-}
 
 template <class Record>
 const Record* as(std::span<const std::byte> record) {
@@ -114,21 +102,20 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
     case PROBE_DESTROYED:
       if (const auto* state = as<probe_state>(record)) forget_socket(state->socket);
       return;
-    default: ++unknown_records_;
+    default: return;
   }
 }
 
 // --- Who, and which socket ------------------------------------------------------------------------------------------
 
 void EventMaker::start_process(std::int32_t pid, const std::string& command) {
-  living_.insert(pid);
   commands_[static_cast<std::uint32_t>(pid)] = command;
 }
 
 ActorId EventMaker::actor(std::uint32_t tid, std::uint32_t tgid, Recording& recording) {
   if (const auto known = actors_.find({tid, tgid}); known != actors_.end()) return known->second;
   std::string& command = commands_[tgid];
-  if (command.empty()) command = command_of(tgid);
+  if (command.empty()) command = command_of(static_cast<pid_t>(tgid));
   const ActorId id{static_cast<std::uint32_t>(recording.actors.size())};
   recording.actors.push_back({.name = command.empty() ? std::to_string(tgid) : command,
                               .pid = static_cast<std::int32_t>(tgid),
@@ -280,26 +267,16 @@ void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& record
   const auto open = calls_.find({stack.head.tid, stack.call});
   if (options_.unwinder == nullptr || open == calls_.end()) return;
   learn_process(stack);
-  if (stacks_to_unwind_.size() >= most_stacks_aside) unwind_stacks(recording);
-  stacks_to_unwind_.emplace_back(open->second.event, stack);
-}
-
-void EventMaker::learn_process(const probe_user_stack& stack) const {
-  if (options_.unwinder != nullptr) options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
-}
-
-void EventMaker::unwind_stacks(Recording& recording) {
-  for (const auto& [event, stack] : stacks_to_unwind_) unwind(stack, event, recording);
-  stacks_to_unwind_.clear();
-}
-
-void EventMaker::unwind(const probe_user_stack& stack, std::uint32_t event, Recording& recording) const {
   Registers registers;
   std::ranges::copy(stack.registers, registers.dwarf.begin());
   const std::size_t length = std::min<std::size_t>(stack.length, PROBE_USER_STACK_BYTES);
   const auto frames =
       options_.unwinder->unwind(static_cast<pid_t>(stack.head.tgid), registers, {stack.bytes, length}, stack.address);
-  std::get<CallEntered>(recording.events[event].what).stack = text(frames);
+  std::get<CallEntered>(recording.events[open->second.event].what).stack = text(frames);
+}
+
+void EventMaker::learn_process(const probe_user_stack& stack) const {
+  if (options_.unwinder != nullptr) options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
 }
 
 // --- The kernel -----------------------------------------------------------------------------------------------------
@@ -429,7 +406,6 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
         ended.exit_status = WEXITSTATUS(status);
       ended.call = call_number(process.head.tid, process.call);
       append(process.head, actor(process.child_tid, process.child_tgid, recording), std::move(ended), recording);
-      living_.erase(pid);
       return;
     }
   }

@@ -40,18 +40,11 @@ class EventMaker {
   // The same recording each time, until sort_by_time(): events are found again by their position.
   void add(std::span<const std::byte> record, recording::Recording& recording);
 
-  // Unwinds the stacks of programs that were put aside: it takes milliseconds, which would be taken from the program if it were
-  // done at once.
-  void unwind_stacks(recording::Recording& recording);
-
   // Looks at what is mapped where in a stack's process, while it lives.
   void learn_process(const probe_user_stack& stack) const;
 
   // A process to be told of before anything is heard of it.
   void start_process(std::int32_t pid, const std::string& command);
-  // Traced processes that have not ended.
-  [[nodiscard]] const std::set<std::int32_t>& living() const { return living_; }
-  [[nodiscard]] std::uint64_t unknown_records() const { return unknown_records_; }
 
  private:
   struct KnownSocket {
@@ -81,7 +74,6 @@ class EventMaker {
   void add_drop(const probe_drop& drop, recording::Recording& recording);
   void add_signal(const probe_signal& signal, recording::Recording& recording);
   void add_process(const probe_process& process, recording::Recording& recording);
-  void unwind(const probe_user_stack& stack, std::uint32_t event, recording::Recording& recording) const;
   void forget_socket(const probe_socket& socket);
 
   std::uint32_t append(const probe_head& head, recording::ActorId actor, recording::What what,
@@ -105,11 +97,8 @@ class EventMaker {
   std::map<CallKey, OpenCall> calls_;
   std::set<CallKey> ignored_calls_;
   std::set<std::uint32_t> processes_with_sockets_;
-  std::set<std::int32_t> living_;
-  std::vector<std::pair<std::uint32_t, probe_user_stack>> stacks_to_unwind_;  // by the position of the call's entry
-  std::unordered_map<std::string, NamedStack> stacks_;                        // by the bytes of their addresses
+  std::unordered_map<std::string, NamedStack> stacks_;  // by the bytes of their addresses
   std::uint32_t next_call_ = 0;
-  std::uint64_t unknown_records_ = 0;
 };
 
 }  // namespace tcpwhy::trace

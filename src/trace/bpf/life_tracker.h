@@ -27,7 +27,7 @@ struct EndedLife {
 
 struct LifeTrackerOptions {
   std::vector<std::string> reset_reasons;  // by number
-  std::size_t most_sockets = 65536;        // alive at a time; the oldest are told as they are
+  std::size_t most_sockets = 65536;        // alive at a time; beyond, some are given up, and counted
 };
 
 class LifeTracker {

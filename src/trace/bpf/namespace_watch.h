@@ -39,7 +39,7 @@ class NamespaceWatch {
     std::optional<KernelSymbols> symbols;
     EventMakerOptions options;
     std::map<std::uint64_t, Place> places;
-    std::uint64_t told_lost = 0, told_skipped = 0;
+    std::uint64_t told_lost = 0;
   };
   explicit NamespaceWatch(std::unique_ptr<State> state) : state_(std::move(state)) {}
   void add(std::span<const std::byte> record);

@@ -300,8 +300,6 @@ base::Status Probe::follow_flow(const wire::SocketAddress& local, const wire::So
   return {};
 }
 
-base::Status Probe::follow_port(std::uint16_t port) { return follow_port(0, port); }
-
 int Probe::fd() const { return ring_buffer__epoll_fd(impl_->ring.get()); }
 
 std::size_t Probe::consume(const OnRecord& on_record) {

@@ -50,8 +50,7 @@ class Probe {
   // Detaches the hooks; what is in the ring can still be consumed.
   void detach();
 
-  base::Status follow(pid_t process);            // and whatever it forks
-  base::Status follow_port(std::uint16_t port);  // in any network namespace
+  base::Status follow(pid_t process);  // and whatever it forks
   base::Status follow_port(std::uint64_t netns, std::uint16_t port);
   base::Status follow_flow(const wire::SocketAddress& local, const wire::SocketAddress& remote);
 

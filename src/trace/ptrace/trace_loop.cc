@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "trace/calls/flags.h"
+#include "trace/holders.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -54,13 +55,6 @@ bool has_signal(pid_t tid, std::string_view set, int signal) {
   return (bits >> (signal - 1) & 1) != 0;
 }
 
-std::string comm_of(pid_t tid) {
-  std::ifstream file(fmt::format("/proc/{}/comm", tid));
-  std::string name;
-  std::getline(file, name);
-  return name;
-}
-
 // The words of the command, as they would be typed.
 std::string command_line_of(pid_t pid, const std::string& otherwise) {
   std::ifstream file(fmt::format("/proc/{}/cmdline", pid), std::ios::binary);
@@ -87,7 +81,7 @@ base::Status seize_failure(pid_t pid, int error) {
   if (error != EPERM) return base::fail_errno(fmt::format("ptrace: process {}", pid), error);
   if (const pid_t tracer = pid_field(pid, "TracerPid"); tracer != 0)
     return base::fail(base::ErrorKind::privilege, fmt::format("process {} is traced already", pid),
-                      fmt::format("by process {} ({})", tracer, comm_of(tracer)));
+                      fmt::format("by process {} ({})", tracer, command_of(tracer)));
   return base::fail(base::ErrorKind::privilege, fmt::format("process {} may not be traced", pid),
                     "it is another user's, or /proc/sys/kernel/yama/ptrace_scope forbids it: as root it can");
 }
@@ -243,7 +237,7 @@ Process& TraceLoop::add_process(pid_t pid, Process* parent) {
   auto& process = processes_[pid];
   process = std::make_unique<Process>();
   process->pid = pid;
-  process->name = comm_of(pid);
+  process->name = command_of(pid);
   if (parent != nullptr) {
     process->filtered = parent->filtered;
     process->recorded = parent->recorded;
@@ -307,7 +301,7 @@ void TraceLoop::on_executed(pid_t pid) {
   for (const pid_t tid : others) remove_thread(tid);
 
   leader.actor = {};  // another program from here on
-  process.name = comm_of(pid);
+  process.name = command_of(pid);
   process.recorded = true;
   // Its table is its own now, without what was to be closed (FD_CLOEXEC).
   process.descriptors = std::make_shared<Descriptors>();
@@ -424,7 +418,7 @@ void TraceLoop::emit_at(base::WallTime at, Thread& thread, recording::What what)
   if (!recording_ || !process.recorded) return;
   if (!thread.actor.valid())
     thread.actor = outbox_.add_actor(
-        {.name = process.name, .pid = process.pid, .tid = thread.tid, .command = comm_of(thread.tid)});
+        {.name = process.name, .pid = process.pid, .tid = thread.tid, .command = command_of(thread.tid)});
   outbox_.add({at, thread.actor, std::move(what)});
 }
 

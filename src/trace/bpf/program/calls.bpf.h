@@ -199,12 +199,9 @@ static __always_inline void tell_socket(struct probe_call* draft, const struct p
     return;
   }
   fill_socket(&draft->socket, sk);
-  if (known) {
-    is_interesting(&draft->socket);
-    return;
-  }
   const __u8 one = 1;
-  bpf_map_update_elem(&sockets, &pointer, &one, BPF_ANY);
+  if (!known) bpf_map_update_elem(&sockets, &pointer, &one, BPF_ANY);
+  is_interesting(&draft->socket);  // learns its flow
 }
 
 SEC("tp_btf/sys_enter")
@@ -239,18 +236,17 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   draft->result = 0;
   draft->references = row->closes && file ? references_of(file) : 0;
   draft->snippets = 0;
-  draft->stack_skipped = 0;
   if (sk) {
     tell_socket(draft, row, sk);
   } else {
     clear(&draft->socket, sizeof(draft->socket));
   }
-  struct call_state state = {.id = draft->call, .socket = (__u64)sk, .number = draft->number, .closes = row->closes};
+  struct call_state state = {
+      .id = draft->call, .socket = (__u64)sk, .number = draft->number, .closes = row->closes, .sends = row->sends};
   __builtin_memcpy(state.arguments, draft->arguments, sizeof(state.arguments));
   bpf_map_update_elem(&calls, &tid, &state, BPF_ANY);
   take_pieces(draft, row, 0, 0);
   const int stack = row->wants_stack && sk && may_take_stack(draft->call);
-  if (row->wants_stack && sk && !stack) draft->stack_skipped = 1;
   send_draft(draft);
   if (stack) send_user_stack(regs, draft->call);
   return 0;
@@ -271,13 +267,12 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   draft->call = state->id;
   draft->number = state->number;
   draft->result = result;
-  draft->references = draft->snippets = draft->stack_skipped = 0;
+  draft->references = draft->snippets = 0;
   __builtin_memcpy(draft->arguments, state->arguments, sizeof(draft->arguments));
   struct sock* sk = state->closes ? 0 : (struct sock*)state->socket;
   if (row->result_is_fd && result >= 0) sk = tcp_socket_of(file_of(result));
   if (sk) {
     tell_socket(draft, row, sk);
-    if (!row->is_common) is_interesting(&draft->socket);  // learns its flow
   } else {
     clear(&draft->socket, sizeof(draft->socket));
   }

@@ -26,7 +26,6 @@ enum { TCP_SYN_SENT = 2, TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_
 // Settings, fixed when the probe is loaded.
 const volatile __u32 only_interesting = 0;  // 1: only what the maps below name; 0: everything
 const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COOKIE) that is left out
-const volatile __u32 with_stacks = 1;       // the kernel's stack behind each segment
 const volatile __u64 wake_above = 1 << 20;  // bytes in the ring from which on the reader is woken
 const volatile __u32 user_stacks_a_second = 200;
 const volatile __u32 reason_not_specified = 2;  // skb_drop_reason
@@ -64,7 +63,7 @@ struct {
   __type(value, __u8);
 } flows SEC(".maps");
 
-// Ports on which traced processes listen, or that the user named.
+// Ports on which traced processes listen.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 4096);
@@ -123,9 +122,9 @@ static __always_inline void fill_socket(struct probe_socket* out, struct sock* s
   out->owned = BPF_CORE_READ(sk, sk_lock.owned) != 0;
 }
 
+// Without a namespace: the two ends of a connection may live in two.
 static __always_inline void flow_key(struct probe_flow_key* key, const struct probe_socket* s) {
   clear(key, sizeof(*key));
-  key->netns = 0;  // the two ends of a connection may live in two namespaces
   const __u64 *local = (const __u64*)s->local, *remote = (const __u64*)s->remote;
   // An IPv4-mapped address counts as the IPv4 address it means.
   __u64 a0 = local[0], a1 = local[1], b0 = remote[0], b1 = remote[1];
@@ -151,9 +150,7 @@ static __always_inline void remember_flow(const struct probe_socket* s) {
 }
 
 static __always_inline int port_is_wanted(__u64 netns, __u32 port) {
-  struct probe_port_key key = {.netns = netns, .port = port};
-  if (bpf_map_lookup_elem(&ports, &key)) return 1;
-  key.netns = 0;  // named by the user: in every namespace
+  const struct probe_port_key key = {.netns = netns, .port = port};
   return bpf_map_lookup_elem(&ports, &key) != 0;
 }
 

@@ -80,7 +80,7 @@ struct probe_call {
   __u32 number;      // of the system call; io_uring operations: PROBE_SYSCALLS + opcode
   __u32 references;  // of the open file description; 0: not asked
   __u32 snippets;
-  __u32 stack_skipped;  // its stack was wanted, but there are too many a second
+  __u32 reserved;
   struct probe_socket socket;
   struct probe_snippet snippet[PROBE_SNIPPETS];
 };
@@ -178,7 +178,6 @@ struct probe_syscall {
 };
 
 struct probe_flow_key {
-  __u64 netns;
   __u8 low[16], high[16];
   __u16 low_port, high_port;
   __u32 reserved;

@@ -82,7 +82,7 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   record->facts = facts;
   record->call = nobody ? 0 : call_on(sk);
   record->direct = is_direct(sk, full && !nobody, &facts);
-  record->frames = with_stacks && !record->direct ? bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0) : 0;
+  record->frames = record->direct ? 0 : bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0);
   bpf_ringbuf_submit(record, wake_flags());
   return 0;
 }
