@@ -189,7 +189,7 @@ TEST(Resets, are_what_the_kernels_stack_says) {
   for (const KernelReset& row :
        {KernelReset{"call", "close.unread_data", "TCP_ABORT_ON_CLOSE", "reset.unread_data_at_close"},
         KernelReset{"call", "close.linger_zero", "TCP_STATE", "reset.linger_zero"},
-        KernelReset{"process_end", "exit.unread_data", "TCP_ABORT_ON_CLOSE", "reset.unread_data_at_exit"},
+        KernelReset{"process_end", "close.unread_data", "TCP_ABORT_ON_CLOSE", "reset.unread_data_at_exit"},
         KernelReset{"call", "close.listener_queue", "TCP_STATE", "reset.listener_closed"},
         KernelReset{"call", "abort.sock_diag", "TCP_STATE", "reset.aborted_from_outside"},
         KernelReset{"call", "disconnect", "TCP_STATE", "reset.disconnected"},

@@ -353,7 +353,7 @@ TEST(KernelCause, that_is_not_what_was_derived_wins_and_is_counted) {
   story.call("server", 1000, 1100, "close", "4");
   story.cause(1049, "server", "F.", 1, 1, 0, {"call", "shutdown", 2});
   story.segment(1050, "server", F | A, 1, 1);
-  story.cause(1250, "client", ".", 1, 2, 0, {"segment", "segment.ack"});
+  story.cause(1250, "client", ".", 1, 2, 0, {"segment", "segment.arrived"});
   story.segment(1251, "client", A, 1, 2);
   const Told told(story);
   ASSERT_EQ(told.timeline.cause_contradictions.size(), 2U);
