@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <fstream>
 #include <initializer_list>
 
 namespace tcpwhy::explain {
@@ -54,6 +55,15 @@ TEST(Life, takes_the_reason_of_a_reset_from_the_end_that_sent_it) {
             "reset by nginx: it closed with received data unread");
   EXPECT_EQ(id(with_reset(life({"ESTABLISHED", "CLOSED"}), "TCP_KEEPALIVE_TIMEOUT")), "reset.keep_alive");
   EXPECT_EQ(id(with_reset(life({"ESTABLISHED", "CLOSED"}), "SOMETHING_NEW")), "reset.sent");
+}
+
+TEST(Documentation, has_every_ending_of_a_life) {
+  std::ifstream file(TCPWHY_SOURCE_DIR "/docs/JSON.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (const LifeRow& row : life_rows())
+    EXPECT_NE(text.find("| `" + std::string(row.id) + "` | " + (row.abnormal ? "true" : "false") + " | "),
+              std::string::npos)
+        << row.id;
 }
 
 TEST(Life, escapes_names) {
