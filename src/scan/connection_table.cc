@@ -1,0 +1,116 @@
+#include "scan/connection_table.h"
+
+#include <utility>
+
+namespace tcpwhy::scan {
+
+void ConnectionTable::link(List& list, Slot slot) {
+  Entry& entry = entries_[slot];
+  entry.older = list.newest;
+  entry.newer = none;
+  (list.newest == none ? list.oldest : entries_[list.newest].newer) = slot;
+  list.newest = slot;
+  ++list.size;
+}
+
+void ConnectionTable::unlink(List& list, Slot slot) {
+  const Entry& entry = entries_[slot];
+  (entry.older == none ? list.oldest : entries_[entry.older].newer) = entry.newer;
+  (entry.newer == none ? list.newest : entries_[entry.newer].older) = entry.older;
+  --list.size;
+}
+
+ConnectionTable::Slot ConnectionTable::new_entry(const FlowKey& key) {
+  Slot slot = 0;
+  if (free_.empty()) {
+    slot = static_cast<Slot>(entries_.size());
+    entries_.emplace_back();
+  } else {
+    slot = free_.back();
+    free_.pop_back();
+  }
+  Entry& entry = entries_[slot];
+  entry.key = key;
+  entry.is_over = false;
+  connections_.emplace(key, slot);
+  link(open_, slot);
+  return slot;
+}
+
+void ConnectionTable::start(Entry& entry, const wire::TcpSegment& segment) {
+  entry.connection = {};
+  entry.connection.ends[0] = segment.source;
+  entry.connection.ends[1] = segment.destination;
+}
+
+void ConnectionTable::leave(Slot slot, Left why) {
+  Entry& entry = entries_[slot];
+  unlink(entry.is_over ? over_ : open_, slot);
+  connections_.erase(entry.key);
+  on_end_(entry.connection, entry.is_over ? Left::over : why);
+  entry.connection = {};  // what it held on the heap
+  free_.push_back(slot);
+}
+
+void ConnectionTable::make_room(std::int64_t now_ns) {
+  while (over_.size > 0) {
+    const bool too_many = over_.size > limits_.over;
+    if (!too_many && now_ns - entries_[over_.oldest].connection.tracker.last_ns() < limits_.over_ns) break;
+    leave(over_.oldest, Left::over);
+  }
+  while (open_.size > limits_.open) {
+    ++evicted_;
+    leave(open_.oldest, Left::evicted);
+  }
+}
+
+Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment) {
+  make_room(at_ns);
+  const FlowKey key = key_of(segment);
+  const auto found = connections_.find(key);
+  const bool is_new = found == connections_.end();
+  const Slot slot = is_new ? new_entry(key) : found->second;
+  Entry& entry = entries_[slot];
+  Connection& connection = entry.connection;
+  if (is_new) start(entry, segment);
+  // Both endpoints the same: a connection to itself, one direction.
+  auto from = static_cast<tcp::EndIndex>(connection.ends[0] == segment.source ? 0 : 1);
+  bool reused = false;
+  if (!is_new && connection.tracker.begins_anew({at_ns, frame, from, segment})) {
+    const auto* pending = connection.tracker.pending_syn();
+    const std::uint32_t reuse = connection.reuse + 1;
+    if (pending == nullptr) {
+      on_end_(connection, Left::over);
+      start(entry, segment);
+    } else {
+      const tcp::Tracker::PendingSyn syn = *pending;
+      on_end_(connection, Left::over);
+      start(entry, syn.segment);
+      connection.tracker.observe({syn.at_ns, syn.frame, 0, syn.segment});
+    }
+    connection.reuse = reuse;
+    reused = true;
+    from = static_cast<tcp::EndIndex>(connection.ends[0] == segment.source ? 0 : 1);
+  }
+  connection.last_frame = frame;
+  Taken taken{&connection, from, connection.tracker.observe({at_ns, frame, from, segment})};
+  if (reused) taken.verdict.marks |= tcp::mark::port_reused;
+
+  List& before = entry.is_over ? over_ : open_;
+  entry.is_over = connection.tracker.is_over();
+  List& after = entry.is_over ? over_ : open_;
+  if (&before != &after || after.newest != slot) {
+    unlink(before, slot);
+    link(after, slot);
+  }
+  return taken;
+}
+
+void ConnectionTable::finish() {
+  while (open_.size > 0 || over_.size > 0) {
+    // In order of their first frames, as far as the two lists tell.
+    leave(open_.size > 0 ? open_.oldest : over_.oldest, Left::capture_end);
+  }
+}
+
+}  // namespace tcpwhy::scan

@@ -1,0 +1,94 @@
+// The connections of a capture while they live: each segment goes to the tracker of its connection. Memory is bounded: by the number
+// of connections that are open, and of those that are over but may still see a stray.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "scan/flow_key.h"
+#include "scan/frame_reader.h"
+#include "tcp/tracker.h"
+
+namespace tcpwhy::scan {
+
+// What ended a connection's stay in the table.
+enum class Left : std::uint8_t {
+  over,         // both closed, or reset; or its port was used again
+  capture_end,  // the capture ended before it did
+  evicted,      // more were open than TableLimits allows; it had been quiet the longest
+};
+
+struct Connection {
+  wire::SocketAddress ends[2];  // 0: who was seen first
+  tcp::Tracker tracker;
+  std::uint64_t last_frame = 0;
+  std::uint32_t reuse = 0;  // how many connections between the same addresses came before it
+};
+
+struct TableLimits {
+  std::size_t open = 1'000'000;           // about 800 bytes each
+  std::size_t over = 20'000;              // that are over, kept for strays
+  std::int64_t over_ns = 60'000'000'000;  // and for how long (Linux's TIME-WAIT: TCP_TIMEWAIT_LEN)
+};
+
+// What a segment was to its connection.
+struct Taken {
+  Connection* connection = nullptr;  // valid until the next segment
+  tcp::EndIndex from = 0;
+  tcp::Verdict verdict;
+};
+
+class ConnectionTable {
+ public:
+  using OnEnd = std::function<void(Connection&, Left)>;
+
+  ConnectionTable(TableLimits limits, std::uint64_t seed, OnEnd on_end)
+      : limits_(limits), connections_(0, Hash{seed}), on_end_(std::move(on_end)) {}
+
+  Taken take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment);
+  // Hands out all that is left.
+  void finish();
+  [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
+  [[nodiscard]] std::size_t size() const { return connections_.size(); }
+
+ private:
+  using Slot = std::uint32_t;
+  static constexpr Slot none = UINT32_MAX;
+  struct Hash {
+    using is_avalanching = void;
+    std::uint64_t seed;
+    std::size_t operator()(const FlowKey& key) const { return hash_of(key, seed); }
+  };
+  struct Entry {
+    Connection connection;
+    FlowKey key;
+    Slot older = none, newer = none;  // of the list it is in
+    bool is_over = false;
+  };
+  // By the time of the last segment.
+  struct List {
+    Slot oldest = none, newest = none;
+    std::size_t size = 0;
+  };
+
+  Slot new_entry(const FlowKey& key);
+  void start(Entry& entry, const wire::TcpSegment& segment);
+  void link(List& list, Slot slot);
+  void unlink(List& list, Slot slot);
+  void leave(Slot slot, Left why);
+  void make_room(std::int64_t now_ns);
+
+  TableLimits limits_;
+  boost::unordered_flat_map<FlowKey, Slot, Hash> connections_;
+  std::deque<Entry> entries_;  // grows without moving
+  std::vector<Slot> free_;
+  List open_, over_;
+  OnEnd on_end_;
+  std::uint64_t evicted_ = 0;
+};
+
+}  // namespace tcpwhy::scan

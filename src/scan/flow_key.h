@@ -1,0 +1,41 @@
+// What tells the packets of one pair of endpoints from all others, whichever way they go.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "tcp/tracker.h"
+#include "wire/segment.h"
+
+namespace tcpwhy::scan {
+
+// The two endpoints in a fixed order, so that both directions have the same key.
+struct FlowKey {
+  wire::SocketAddress low, high;
+
+  bool operator==(const FlowKey&) const = default;
+};
+
+inline FlowKey key_of(const wire::TcpSegment& segment) {
+  return segment.source <= segment.destination ? FlowKey{segment.source, segment.destination}
+                                               : FlowKey{segment.destination, segment.source};
+}
+
+// Spreads over all 64 bits; the upper ones choose the shard, the lower ones the place in a table. `seed` differs from run to run where
+// the input may have been made to collide.
+inline std::uint64_t hash_of(const FlowKey& key, std::uint64_t seed) {
+  const auto mix = [](std::uint64_t a, std::uint64_t b) {
+    const auto product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+  };
+  std::uint64_t words[4];
+  std::memcpy(&words[0], key.low.ip.bytes.data(), 16);
+  std::memcpy(&words[2], key.high.ip.bytes.data(), 16);
+  const std::uint64_t ports = std::uint64_t{key.low.port} << 32U | std::uint64_t{key.high.port} << 16U |
+                              static_cast<std::uint64_t>(key.low.ip.family);
+  std::uint64_t hash = mix(words[0] ^ 0x9e3779b97f4a7c15, words[2] ^ seed ^ 0xd6e8feb86659fd93);
+  if (key.low.ip.family == wire::IpFamily::v6) hash = mix(hash ^ words[1], words[3] ^ 0xa0761d6478bd642f);
+  return mix(hash ^ ports, 0xe7037ed1a0b428db ^ seed);
+}
+
+}  // namespace tcpwhy::scan

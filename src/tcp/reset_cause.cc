@@ -1,0 +1,63 @@
+// Why a reset was sent, as far as a wire can tell. A stack that has no connection for a segment answers with <SEQ=SEG.ACK><CTL=RST>
+// (RFC 9293 3.10.7.1); a program that aborts sends <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK> (3.10.5; Linux: tcp_send_active_reset()).
+#include "tcp/tracker_step.h"
+
+namespace tcpwhy::tcp {
+namespace {
+
+// Linux sends its answers to strays with IP ID 0, its own segments with a counter.
+bool foreign_ip_id(const End& from, const wire::TcpSegment& segment) {
+  const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
+  return segment.ip_id != 0 && from.newest_ip_id != 0 && (ahead < -2048 || ahead > 2048);
+}
+
+}  // namespace
+
+// An answer: which segment of the other end met no connection any more, and why it had gone.
+ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
+  const End& from = step.from;
+  const End& to = step.to;
+  if (from.sent_reset || to.sent_reset) return ResetCause::after_reset;
+  if (from.fin >= 0) return to.last_had_data ? ResetCause::data_after_close : ResetCause::late_after_close;
+  assumed = true;
+  // Nothing was there to be answered: since the other end last spoke, this one has spoken itself.
+  const bool answers_something = to.last_seen_ns >= from.last_seen_ns && step.segment.seq.value == to.last_ack_raw;
+  return from.seen && to.seen && !answers_something ? ResetCause::third_party : ResetCause::no_connection;
+}
+
+// By a program, or by the kernel in its place.
+ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
+  const End& from = step.from;
+  const End& to = step.to;
+  if (from.unanswered_probes > 0) return ResetCause::keep_alive_gave_up;
+  const bool was_sent_data = to.bytes > 0;
+  if (from.fin >= 0 && was_sent_data && to.last_had_data && to.last_seen_ns >= from.last_seen_ns) {
+    assumed = true;
+    return ResetCause::data_after_close;
+  }
+  if (!was_sent_data) return ResetCause::aborted;  // nothing can have been unread
+  assumed = true;
+  // Data came, and this end answered none of it with data of its own: it was hardly read.
+  return to.last_data_ns > from.last_data_ns ? ResetCause::unread_data : ResetCause::aborted;
+}
+
+ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
+  const End& from = step.from;
+  const End& to = step.to;
+  if (to.state == State::syn_sent && !from.syn_seen) {
+    assumed = true;  // a firewall that rejects, and tcp_abort_on_overflow, look the same
+    return ResetCause::refused;
+  }
+  if (from.state == State::syn_sent) {
+    const bool answers_wrong_ack =
+        !step.flags().ack() && to.illegal > 0 && step.segment.seq.value == to.last_illegal_ack;
+    return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
+  }
+  if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0) {
+    assumed = !foreign_ip_id(from, step.segment);
+    return ResetCause::third_party;
+  }
+  return step.flags().ack() ? why_active_reset(step, assumed) : why_answering_reset(step, assumed);
+}
+
+}  // namespace tcpwhy::tcp

@@ -1,0 +1,661 @@
+#include "tcp/tracker.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "tcp/tracker_step.h"
+
+namespace tcpwhy::tcp {
+namespace {
+
+constexpr std::int64_t millisecond = 1'000'000;
+// Linux: TCP_RTO_MIN (RFC 6298 2.4 would have a second). No retransmission timer of it runs out sooner.
+constexpr std::int64_t rto_min_ns = 200 * millisecond;
+// What comes out of order within this time was not sent again, where no round trip is known to compare with.
+constexpr std::int64_t reordering_ns = 3 * millisecond;
+// RFC 5681 3.2.
+constexpr std::uint8_t duplicate_ack_threshold = 3;
+// Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
+constexpr std::int64_t far_away = std::int64_t{1} << 30;
+// An IP ID that grew by less than this came from a counter.
+constexpr int ip_id_stride = 2048;
+
+template <class T>
+void count_up(T& counter) {
+  if (counter < std::numeric_limits<T>::max()) ++counter;
+}
+
+// The window that a segment offers. RFC 7323 2.2: never scaled on a SYN.
+std::uint32_t window_of(const End& sender, const wire::TcpSegment& segment) {
+  return segment.flags.syn() ? segment.window : std::uint32_t{segment.window} << sender.scale;
+}
+
+// The sequence space of `end` begins here; without its SYN, its first byte seen is byte 1.
+void base_on(End& end, std::uint32_t isn, std::int64_t next) {
+  end.based = true;
+  end.isn = isn;
+  end.snd_nxt = end.snd_una = next;
+}
+
+// Cuts [begin, until) out of the gaps. Returns how much of it had been missing; `opened_ns`: when the first such gap opened.
+std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t until, std::int64_t& opened_ns) {
+  std::int64_t filled = 0;
+  for (std::size_t i = 0; i < gaps.size();) {
+    Gap& gap = gaps[i];
+    const std::int64_t from = std::max(begin, gap.begin), to = std::min(until, gap.end);
+    if (from >= to) {
+      ++i;
+      continue;
+    }
+    if (filled == 0) opened_ns = gap.opened_ns;
+    filled += to - from;
+    const Gap rest{to, gap.end, gap.opened_ns};
+    gap.end = from;
+    const auto here = gaps.begin() + static_cast<std::ptrdiff_t>(i);
+    if (gap.begin == gap.end) {
+      if (rest.begin == rest.end) {
+        gaps.erase(here);
+      } else {
+        gap = rest;
+        ++i;
+      }
+    } else {
+      if (rest.begin != rest.end && gaps.size() < max_gaps) gaps.insert(here + 1, rest);
+      ++i;
+    }
+  }
+  return filled;
+}
+
+void open_gap(End& end, std::int64_t begin, std::int64_t until, std::int64_t at_ns) {
+  count_up(end.gaps_seen);
+  if (end.gaps.size() >= max_gaps) {  // the oldest is forgotten: what fills it later passes for a retransmission
+    const Gap& oldest = end.gaps.front();
+    end.forgotten_gap_bytes +=
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(oldest.end, end.snd_una) - oldest.begin));
+    end.gaps.erase(end.gaps.begin());
+  }
+  end.gaps.push_back({begin, until, at_ns});
+}
+
+// RFC 6298 2, in microseconds.
+void take_rtt_sample(End& end, std::int64_t sample_ns) {
+  const auto us = static_cast<std::uint32_t>(std::clamp<std::int64_t>(sample_ns / 1000, 1, std::int64_t{1} << 30));
+  if (end.srtt_us == 0) {
+    end.srtt_us = end.min_rtt_us = us;
+    end.rttvar_us = us / 2;
+    return;
+  }
+  const std::uint32_t deviation = end.srtt_us > us ? end.srtt_us - us : us - end.srtt_us;
+  end.rttvar_us = static_cast<std::uint32_t>((std::uint64_t{3} * end.rttvar_us + deviation) / 4);
+  end.srtt_us = std::max(static_cast<std::uint32_t>((std::uint64_t{7} * end.srtt_us + us) / 8), 1U);
+  end.min_rtt_us = std::min(end.min_rtt_us, us);
+}
+
+// Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
+bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
+
+bool is_synchronized(State state) {
+  return state != State::not_seen && state != State::closed && state != State::listen && state != State::syn_sent &&
+         state != State::syn_received;
+}
+
+}  // namespace
+
+std::uint64_t End::unseen_bytes() const {
+  std::uint64_t sum = forgotten_gap_bytes;
+  for (const Gap& gap : gaps)
+    sum += static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(gap.end, snd_una) - gap.begin));
+  return sum;
+}
+
+bool Tracker::is_over() const {
+  if (reset_.cause != ResetCause::none) return true;
+  return ends_[0].fin_acked && ends_[1].fin_acked;
+}
+
+bool Tracker::begins_anew(const Observed& seen) const {
+  const wire::TcpSegment& segment = seen.segment;
+  const End& from = ends_[seen.from];
+  const End& to = ends_[opposite(seen.from)];
+  if (pending_) {
+    const std::uint32_t after_syn = pending_->segment.seq.value + 1;
+    if (seen.from != pending_->from) {
+      if (segment.flags.syn() && segment.flags.ack() && segment.ack.value == after_syn) return true;
+    } else if (!segment.flags.syn() && !segment.flags.rst() && segment.seq.value == after_syn &&
+               widen(from, after_syn) != from.snd_nxt) {
+      return true;
+    }
+  }
+  if (!segment.flags.syn() || segment.flags.rst() || segment.flags.fin()) return false;
+  if (from.syn_seen && segment.seq.value == from.isn) return false;
+  // A SYN-ACK whose SYN was not captured, behind a connection that is over.
+  if (segment.flags.ack()) return is_over() && to.based && segment.ack.value - 1 != to.isn;
+  if (from.based && !from.syn_seen && segment.seq.value == from.isn && from.snd_una <= 1)
+    return false;  // captured late
+  if (is_over() || (ends_[0].fin >= 0 && ends_[1].fin >= 0)) return true;
+  // Its sender has forgotten the connection, or the listener's entry waits in TIME-WAIT (RFC 6191, RFC 9293 3.10.7.4).
+  if (from.state == State::closed || to.state == State::closed || to.state == State::time_wait) return true;
+  // An attempt that nobody answered was given up, and the port is used again.
+  return from.syn_seen && !to.seen;
+}
+
+ResetSeen Tracker::reset() const {
+  ResetSeen judged = reset_;
+  if (judged.cause != ResetCause::none && ends_[judged.from].went_on_after_reset) {
+    judged.cause = ResetCause::third_party;
+    judged.assumed = false;
+  }
+  return judged;
+}
+
+void Tracker::apply(EndIndex end, Stimulus stimulus, Step& step) {
+  End& which = ends_[end];
+  const Transition* transition = find_transition(which.state, stimulus);
+  if (transition == nullptr) return;
+  Move& move = end == step.sender ? step.verdict.sender : step.verdict.receiver;
+  if (!move.happened()) {
+    move.from = which.state;
+    move.via = transition->to;
+  }
+  which.state = move.to = transition->to;
+}
+
+void Tracker::close_first(EndIndex end, bool by_reset) {
+  if (first_closer_ != Closer::nobody) return;
+  first_closer_ = end == 0 ? Closer::end_0 : Closer::end_1;
+  first_closed_by_reset_ = by_reset;
+}
+
+// Who sent it, and when: TTL; and whether IP ID and time stamp say that it left before the sender's newest segment.
+void Tracker::look_at_sender(Step& step) {
+  const End& from = step.from;
+  const wire::TcpSegment& segment = step.segment;
+  if (from.segments == 0) return;
+  if (segment.ttl != from.ttl) step.verdict.marks |= mark::foreign_ttl;
+  if (segment.options.timestamps && from.has_timestamps) {
+    const auto ahead = static_cast<std::int32_t>(segment.options.timestamps->value - from.newest_timestamp);
+    if (ahead != 0) {
+      step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
+      return;
+    }
+  }
+  if (segment.ip_id == 0) return;  // IPv6, or RFC 6864: an atomic datagram need not have one
+  const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
+  if (ahead == 0) {
+    const bool same_text =
+        step.segment.seq.value + step.segment.payload_length == from.isn + static_cast<std::uint32_t>(from.last_end);
+    if (same_text && from.ip_id_counts > 0) step.order = SendOrder::same_packet;
+  } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
+    step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
+  }
+}
+
+// RFC 9293 3.10.7.3 and 3.10.7.4, first to fourth, with RFC 5961, as far as the observer knows what the receiver expects.
+bool Tracker::find_illegal(Step& step) {
+  const wire::TcpFlags flags = step.flags();
+  const auto illegal = [&](Illegality illegality, bool earns_challenge = false) {
+    step.verdict.kind = Kind::illegal;
+    step.verdict.illegality = illegality;
+    step.to.owes_challenge = earns_challenge;
+    count_up(step.from.illegal);
+    step.from.last_illegal_ack = step.segment.ack.value;
+    return true;
+  };
+  if ((flags.syn() && (flags.fin() || flags.rst())) || (flags.rst() && flags.fin()) ||
+      (!flags.syn() && !flags.rst() && !flags.ack()))
+    return illegal(Illegality::flags);
+  const End& from = step.from;
+  const End& to = step.to;
+  if (to.state == State::syn_sent && to.snd_una == 0 && (flags.ack() || flags.rst())) {
+    const bool acceptable =
+        flags.ack() && widen(to, step.segment.ack.value) > 0 && widen(to, step.segment.ack.value) <= to.snd_nxt;
+    if (acceptable) return false;
+    return illegal(flags.rst() ? Illegality::reset_in_syn_sent : Illegality::ack_in_syn_sent);
+  }
+  if (!from.based || from.segments == 0 || !to.seen) return false;
+  // RFC 9293 3.10.7.3, first: a reset in answer to a wrong ACK has that ACK's number.
+  if (flags.rst() && to.illegal > 0 && step.segment.seq.value == to.last_illegal_ack) return false;
+  if (flags.syn()) {
+    if (flags.ack() || !is_synchronized(to.state) || (from.syn_seen ? step.seq == 0 : step.seq <= 0)) return false;
+    pending_ = std::make_unique<PendingSyn>(PendingSyn{step.segment, step.at(), step.seen.frame, step.sender});
+    pending_->segment.payload = {};
+    return illegal(Illegality::syn_in_connection, true);
+  }
+  if (flags.rst()) {
+    // RCV.NXT lies between what was last acknowledged and what was last sent. Linux also takes one at our FIN (tcp_reset_check()).
+    if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
+    if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
+    const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
+    return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
+  }
+  if (step.seq > from.snd_nxt + far_away || step.seq < from.snd_nxt - far_away)
+    return illegal(Illegality::out_of_window, true);
+  if (to.based && (step.ack > to.snd_nxt + far_away || step.ack < to.snd_una - far_away))
+    return illegal(Illegality::ack_out_of_window, true);
+  return false;
+}
+
+void Tracker::take_reset(Step& step) {
+  bool assumed = false;
+  step.verdict.kind = Kind::reset;
+  step.verdict.reset_cause = why_reset(step, assumed);
+  if (assumed) step.verdict.marks |= mark::assumed;
+  count_up(step.from.resets);
+  // Its sender stays in SYN-SENT; the other end had not heard of it.
+  if (step.verdict.reset_cause == ResetCause::bad_ack) return;
+  if (reset_.cause == ResetCause::none)
+    reset_ = {step.verdict.reset_cause, assumed, step.sender, step.seen.frame, step.at()};
+  step.from.sent_reset = true;
+  close_first(step.sender, true);
+  apply(step.sender, Stimulus::sends_rst, step);
+  apply(opposite(step.sender), Stimulus::gets_rst, step);
+}
+
+void Tracker::take_syn(Step& step) {
+  End& from = step.from;
+  End& to = step.to;
+  const bool answers = step.flags().ack();
+  const bool sent_syn_before = from.syn_seen;
+  const bool again = answers ? from.syn_ack_seen : sent_syn_before;
+  from.syn_seen = true;
+  from.syn_ack_seen = from.syn_ack_seen || answers;
+  from.mss = step.segment.options.maximum_segment_size.value_or(0);
+  from.has_sack = step.segment.options.sack_permitted;
+  from.scale_known = true;
+  // RFC 7323 2.2: both ends send the option, or neither scales; 2.3: a shift beyond 14 counts as 14.
+  if (step.segment.options.window_scale) {
+    from.scale = std::min<std::uint8_t>(*step.segment.options.window_scale, 14);
+  } else {
+    from.scale = 0;
+    if (answers) to.scale = 0;
+  }
+  if (!opener_known_) {
+    opener_ = answers ? opposite(step.sender) : step.sender;
+    opener_known_ = true;
+  }
+  if (answers ? syn_ack_ns_ < 0 : syn_ns_ < 0) (answers ? syn_ack_ns_ : syn_ns_) = step.at();
+  if (step.segment.payload_length > 0) step.verdict.marks |= mark::fast_open;
+
+  apply(step.sender, answers ? Stimulus::sends_syn_ack : Stimulus::sends_syn, step);
+  if (!answers && !again && to.syn_seen && !to.syn_ack_seen) {
+    // RFC 9293 3.5, figure 8; or, after an ACK of the opener's SYN, a handshake that was split in two.
+    step.verdict.marks |= to.snd_una > 0 ? mark::split_handshake : mark::simultaneous_open;
+  }
+  if (answers && sent_syn_before && !again) {
+    step.verdict.marks |= marks_seen_ & mark::split_handshake ? mark::split_handshake : mark::simultaneous_open;
+    apply(step.sender, Stimulus::gets_syn, step);
+    if (from.snd_una > 0) apply(step.sender, Stimulus::gets_ack_of_syn, step);
+  }
+
+  step.verdict.kind = answers ? Kind::syn_ack : Kind::syn;
+  if (again && step.sent_before()) {
+    step.verdict.kind = Kind::duplicate;
+    count_up(from.duplicates);
+  } else if (again) {
+    step.verdict.kind = Kind::retransmission;
+    step.verdict.reason = RetransmissionReason::syn;
+    if (from.snd_una > 0) step.verdict.marks |= mark::needless;
+    count_up(from.retransmissions);
+    count_up(from.unanswered_resends);
+    from.sample_end = -1;
+  } else if (from.sample_end < 0 && from.snd_una == 0) {
+    from.sample_end = 1;
+    from.sample_ns = step.at();
+  }
+  if (step.end > from.snd_nxt) {
+    from.bytes += step.segment.payload_length;
+    from.snd_nxt = step.end;
+  }
+}
+
+void Tracker::take_ack(Step& step) {
+  End& from = step.from;
+  End& to = step.to;
+  if (!to.based) base_on(to, step.segment.ack.value - 1, 1);
+  step.ack = widen(to, step.segment.ack.value);
+  step.verdict.ack = step.ack;
+  if (step.ack > to.snd_nxt) {
+    if (to.seen) {
+      step.verdict.marks |= mark::acks_unseen;
+      open_gap(to, to.snd_nxt, step.ack, step.at());
+    }
+    to.snd_nxt = step.ack;
+  }
+  if (step.ack < to.snd_una) step.verdict.marks |= mark::old_ack;
+  if (step.ack > to.snd_una) {
+    step.moves_ack = true;
+    const bool acks_syn = to.snd_una == 0 && to.syn_seen;
+    to.snd_una = step.ack;
+    to.duplicate_acks = 0;
+    to.last_progress_ns = step.at();
+    if (to.sample_end >= 0 && step.ack >= to.sample_end) {
+      step.verdict.rtt_ns = step.at() - to.sample_ns;
+      take_rtt_sample(to, step.verdict.rtt_ns);
+      to.sample_end = -1;
+    }
+    if (to.resent_end >= 0 && step.ack >= to.resent_end) {
+      // RFC 3522 3.2: the answer to the original, not to the copy, has the older time stamp.
+      const auto& stamps = step.segment.options.timestamps;
+      if (stamps && to.has_timestamps && static_cast<std::int32_t>(stamps->echo_reply - to.resent_timestamp) < 0) {
+        step.verdict.marks |= mark::proves_needless;
+        count_up(to.needless);
+      }
+      to.resent_end = -1;
+    }
+    if (acks_syn) {
+      if (from.state == State::syn_sent && !step.flags().syn()) apply(step.sender, Stimulus::gets_syn_ack, step);
+      if (to.state == State::syn_received) apply(opposite(step.sender), Stimulus::gets_ack_of_syn, step);
+    }
+  }
+  if (!step.flags().syn() && handshake_ack_ns_ < 0 && opener_known_ && step.sender == opener_ && to.syn_seen)
+    handshake_ack_ns_ = step.at();
+  if (to.fin >= 0 && step.ack > to.fin && !to.fin_acked) {
+    to.fin_acked = true;
+    step.verdict.marks |= mark::answers_fin;
+    apply(step.sender, Stimulus::gets_fin, step);
+    apply(opposite(step.sender), Stimulus::gets_ack_of_fin, step);
+  }
+  const std::uint32_t window = window_of(from, step.segment);
+  step.same_window = from.seen && window == from.window;
+  from.window = window;
+  to.edge = std::max(to.edge, step.ack + window);
+  if (window == 0 && !step.flags().syn()) step.verdict.marks |= mark::zero_window;
+  if (step.segment.options.sack_count > 0) take_sack(step);
+}
+
+// RFC 2018, and RFC 2883 4: a first block that was received before reports a duplicate.
+void Tracker::take_sack(Step& step) {
+  End& to = step.to;
+  const auto blocks = step.segment.options.sack();
+  const auto left = widen(to, blocks[0].left.value), right = widen(to, blocks[0].right.value);
+  bool duplicate = right <= step.ack;
+  if (!duplicate && blocks.size() > 1)
+    duplicate = left >= widen(to, blocks[1].left.value) && right <= widen(to, blocks[1].right.value);
+  if (duplicate) {
+    step.new_sack = true;
+    if (to.needless < to.retransmissions) {
+      step.verdict.marks |= mark::proves_needless;
+      count_up(to.needless);
+    }
+    to.resent_end = -1;
+  }
+  for (const wire::SackBlock& block : blocks) {
+    const std::int64_t edge = widen(to, block.right.value);
+    if (edge > to.sacked && edge <= to.snd_nxt) {
+      to.sacked = edge;
+      step.new_sack = true;
+    }
+  }
+}
+
+// RFC 9293 3.10.7.4, seventh and eighth, from the sender's side.
+void Tracker::take_text(Step& step) {
+  End& from = step.from;
+  const bool window_shut = step.to.window == 0 && step.to.seen && step.to.scale_known;
+  if (step.segment.payload_length == 1 && window_shut && step.seq >= from.edge && step.seq == from.snd_nxt &&
+      !step.flags().fin()) {
+    step.verdict.kind = Kind::window_probe;  // BSD's way: one byte beyond the edge
+  } else {
+    step.verdict.kind = step.segment.payload_length > 0 ? Kind::data : Kind::fin;
+  }
+  if (step.flags().fin() && step.segment.payload_length > 0) step.verdict.marks |= mark::with_fin;
+  if (step.seq < from.snd_nxt) {
+    take_old_text(step);
+  } else {
+    if (step.seq > from.snd_nxt && from.seen) {
+      step.verdict.marks |= mark::gap_before;
+      open_gap(from, from.snd_nxt, step.seq, step.at());
+    }
+    from.bytes += step.segment.payload_length;
+    if (step.segment.payload_length > 0) from.last_data_ns = step.at();
+    from.snd_nxt = step.end;
+    if (from.sample_end < 0) {
+      from.sample_end = step.end;
+      from.sample_ns = step.at();
+    }
+  }
+  if (step.to.scale_known && step.to.seen && step.end >= from.edge && step.segment.payload_length > 0 &&
+      step.verdict.kind == Kind::data) {
+    step.verdict.marks |= mark::window_full;
+    count_up(from.window_full);
+  }
+  if (step.flags().fin() && from.fin < 0) {
+    from.fin = step.end - 1;
+    close_first(step.sender, false);
+    apply(step.sender, Stimulus::sends_fin, step);
+  }
+}
+
+// Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
+void Tracker::take_old_text(Step& step) {
+  End& from = step.from;
+  std::int64_t opened_ns = 0;
+  const std::int64_t filled = from.gaps.empty() ? 0 : fill_gaps(from.gaps, step.seq, step.end, opened_ns);
+  const std::int64_t beyond = std::max<std::int64_t>(0, step.end - from.snd_nxt);
+  from.bytes += static_cast<std::uint64_t>(std::min<std::int64_t>(filled + beyond, step.segment.payload_length));
+  if (beyond > 0) {
+    step.verdict.marks |= mark::carries_new;
+    from.snd_nxt = step.end;
+  }
+  if (filled > 0) {
+    bool overtaken = step.sent_before();
+    if (step.order == SendOrder::unknown) {
+      const std::int64_t patience =
+          from.min_rtt_us > 0 ? std::int64_t{from.min_rtt_us} * 750 : reordering_ns;  // three quarters of a round trip
+      overtaken = step.at() - opened_ns < std::max(patience, millisecond);
+      step.verdict.marks |= mark::assumed;
+    }
+    if (overtaken) {
+      step.verdict.kind = Kind::reordered;
+      count_up(from.reordered);
+      return;
+    }
+    if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
+    from.resent.push_back({step.seq, step.end, step.at()});
+  } else {
+    // A keep-alive with a byte of garbage (RFC 9293 3.8.4).
+    if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin()) {
+      step.verdict.kind = step.to.window == 0 ? Kind::window_probe : Kind::keep_alive;
+      return;
+    }
+    bool copied = step.sent_before();
+    if (step.order == SendOrder::unknown && step.end == from.last_end &&
+        step.at() - from.last_sent_ns < millisecond / 4) {
+      copied = true;  // no timer and no answer is that quick
+      step.verdict.marks |= mark::assumed;
+    }
+    if (step.order == SendOrder::earlier && beyond == 0 &&
+        fill_gaps(from.resent, step.seq, step.end, opened_ns) == step.length) {
+      step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
+      count_up(from.reordered);
+      return;
+    }
+    if (copied && beyond == 0) {
+      step.verdict.kind = Kind::duplicate;
+      if (step.verdict.has(mark::foreign_ttl)) step.verdict.marks |= mark::captured_twice;
+      count_up(from.duplicates);
+      return;
+    }
+  }
+  take_retransmission(step);
+}
+
+void Tracker::take_retransmission(Step& step) {
+  End& from = step.from;
+  step.verdict.kind = Kind::retransmission;
+  step.verdict.reason = why_again(step);
+  count_up(from.retransmissions);
+  count_up(from.unanswered_resends);
+  from.resent_bytes += step.segment.payload_length;
+  if (step.end <= from.snd_una) {
+    step.verdict.marks |= mark::needless;
+    count_up(from.needless);
+  } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
+    from.resent_end = step.end;
+    from.resent_timestamp = step.segment.options.timestamps->value;
+  }
+  if (from.sample_end >= 0 && step.seq < from.sample_end) from.sample_end = -1;  // Karn: RFC 6298 3
+  switch (step.verdict.reason) {
+    case RetransmissionReason::timeout: count_up(from.timeouts); break;
+    case RetransmissionReason::fast:
+    case RetransmissionReason::sack_hole: count_up(from.fast_retransmissions); break;
+    case RetransmissionReason::tail_loss_probe: count_up(from.tail_loss_probes); break;
+    default: break;
+  }
+}
+
+RetransmissionReason Tracker::why_again(const Step& step) const {
+  const End& from = step.from;
+  if (step.flags().fin() && step.segment.payload_length == 0) return RetransmissionReason::fin;
+  const std::int64_t quiet_ns = step.at() - std::max(from.last_sent_ns, from.last_progress_ns);
+  const std::int64_t rto_ns = std::max(rto_min_ns, std::int64_t{from.srtt_us} * 1000);
+  const bool lost_by_acks = from.duplicate_acks >= duplicate_ack_threshold || from.sacked >= step.end;
+  if (lost_by_acks && quiet_ns < rto_ns)
+    return step.seq <= from.snd_una ? RetransmissionReason::fast : RetransmissionReason::sack_hole;
+  // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
+  if (step.end >= from.snd_nxt && from.unanswered_resends == 0 && (step.seq > from.snd_una || quiet_ns < rto_ns))
+    return RetransmissionReason::tail_loss_probe;
+  if (quiet_ns >= rto_ns || from.unanswered_resends > 0) return RetransmissionReason::timeout;
+  if (from.duplicate_acks > 0) return RetransmissionReason::fast;
+  return RetransmissionReason::unknown;
+}
+
+void Tracker::name_pure_ack(Step& step) {
+  End& from = step.from;
+  End& to = step.to;
+  Verdict& verdict = step.verdict;
+  verdict.kind = Kind::ack;
+  // Linux probes at SND.UNA-1, without a byte: tcp_xmit_probe_skb().
+  if (from.seen && from.snd_nxt > 0 && step.seq == from.snd_una - 1 && !step.moves_ack) {
+    const bool into_shut_window = to.window == 0 && to.seen;
+    if (!into_shut_window && step.sent_before()) {
+      verdict.kind = Kind::reordered;
+    } else {
+      verdict.kind = into_shut_window ? Kind::window_probe : Kind::keep_alive;
+    }
+    return;
+  }
+  if (step.moves_ack || step.ack < to.snd_una) {
+    if (step.ack < to.snd_una && step.sent_before()) {
+      verdict.kind = step.order == SendOrder::same_packet ? Kind::duplicate : Kind::reordered;
+    }
+    return;
+  }
+  if (from.owes_challenge) {
+    verdict.kind = Kind::challenge_ack;
+  } else if (to.last_kind == Kind::keep_alive) {
+    verdict.kind = Kind::keep_alive_ack;
+  } else if (to.last_kind == Kind::window_probe) {
+    verdict.kind = Kind::window_probe_ack;
+  } else if (step.order == SendOrder::same_packet) {
+    verdict.kind = Kind::duplicate;
+  } else if (!step.same_window && !step.new_sack && from.seen) {
+    verdict.kind = Kind::window_update;
+  } else if (to.snd_una < to.snd_nxt && (step.new_sack || step.same_window)) {
+    verdict.kind = Kind::duplicate_ack;
+    if (to.duplicate_acks < 255) ++to.duplicate_acks;
+    count_up(from.duplicate_acks_sent);
+  }
+}
+
+void Tracker::remember(Step& step) {
+  End& from = step.from;
+  const wire::TcpSegment& segment = step.segment;
+  const bool first = from.segments == 0;
+  if (first || from.same_ttl == 0) {
+    from.same_ttl = first || segment.ttl != from.ttl ? 0 : 1;
+    from.ttl = segment.ttl;
+  }
+  if (segment.options.timestamps && (!from.has_timestamps || step.order != SendOrder::earlier)) {
+    from.has_timestamps = true;
+    from.newest_timestamp = segment.options.timestamps->value;
+  }
+  if (segment.ip_id != 0) {
+    const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
+    if (from.newest_ip_id != 0 && ahead > 0 && ahead < ip_id_stride && from.ip_id_counts < 255) ++from.ip_id_counts;
+    if (ahead <= -ip_id_stride || ahead >= ip_id_stride) from.ip_id_counts = 0;
+    if (from.ip_id_counts == 0 || ahead > 0) from.newest_ip_id = segment.ip_id;
+  }
+  if (segment.payload_length > 0) count_up(from.data_segments);
+  from.last_had_data = segment.payload_length > 0;
+  if (step.length > 0) {
+    from.last_sent_ns = step.at();
+    from.last_end = step.end;
+  }
+  if (step.flags().ack()) from.last_ack_raw = segment.ack.value;
+  from.last_kind = step.verdict.kind;
+  from.owes_challenge = false;
+  from.seen = true;
+  switch (step.verdict.kind) {
+    case Kind::keep_alive:
+      count_up(from.keep_alives);
+      count_up(from.unanswered_probes);
+      break;
+    case Kind::window_probe: count_up(from.window_probes); break;
+    default: break;
+  }
+  if (step.verdict.has(mark::zero_window)) count_up(from.zero_windows);
+  step.to.unanswered_probes = 0;
+  if (step.moves_ack) step.to.unanswered_resends = 0;
+}
+
+Verdict Tracker::observe(const Observed& seen) {
+  const wire::TcpSegment& segment = seen.segment;
+  Step step{.seen = seen,
+            .segment = segment,
+            .sender = seen.from,
+            .from = ends_[seen.from],
+            .to = ends_[opposite(seen.from)],
+            .verdict = {}};
+  if (first_frame_ == 0) {
+    first_frame_ = seen.frame;
+    began_ns_ = seen.at_ns;
+  }
+  last_ns_ = std::max(last_ns_, seen.at_ns);
+  End& from = step.from;
+  const bool origin_known = from.based;
+  if (!from.based && !segment.flags.rst()) {
+    const bool syn = segment.flags.syn();
+    base_on(from, syn ? segment.seq.value : segment.seq.value - 1, syn ? 0 : 1);
+  }
+  step.length = segment.sequence_length();
+  step.seq = widen(from, segment.seq.value);
+  step.end = step.seq + step.length;
+  step.verdict.seq = step.seq;
+  if (segment.flags.ack() && step.to.based) step.ack = widen(step.to, segment.ack.value);
+  look_at_sender(step);
+
+  if (find_illegal(step)) {
+    if (!origin_known) from.based = false;
+  } else if (segment.flags.rst()) {
+    take_reset(step);
+  } else {
+    if (from.sent_reset && !step.sent_before()) from.went_on_after_reset = true;
+    // A connection that was open before we looked.
+    if (from.state == State::not_seen && !segment.flags.syn() && step.to.state != State::syn_sent)
+      from.state = State::established;
+    if (segment.flags.ack()) take_ack(step);
+    if (segment.flags.syn()) {
+      take_syn(step);
+    } else if (step.length > 0) {
+      take_text(step);
+    } else {
+      if (step.seq > from.snd_nxt && from.seen) {  // text before it was not captured
+        step.verdict.marks |= mark::gap_before;
+        open_gap(from, from.snd_nxt, step.seq, seen.at_ns);
+        from.snd_nxt = step.seq;
+      }
+      name_pure_ack(step);
+    }
+    if (segment.flags.urg()) step.verdict.marks |= mark::urgent;
+  }
+  step.verdict.in_flight = from.snd_nxt - from.snd_una;
+  if (step.verdict.kind != Kind::illegal && step.verdict.kind != Kind::reset) remember(step);
+  count_up(from.segments);
+  from.last_seen_ns = seen.at_ns;
+  marks_seen_ |= step.verdict.marks;
+  return step.verdict;
+}
+
+}  // namespace tcpwhy::tcp

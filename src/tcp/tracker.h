@@ -1,0 +1,172 @@
+// One connection as an observer in the middle sees it: fed its segments in the order of the capture, it says of each what it is, and
+// knows both ends' states as far as the wire shows them. Pure: no clock, no I/O; time comes with each segment.
+//
+// Beside every state stands "not seen": a capture may begin late, lack packets or see one direction only. A state moves on evidence:
+// the receiver of a FIN is in CLOSE-WAIT when its own ACK says so, not when the FIN passed the tap. What RFC 9293 3.10.7 and RFC 5961
+// reject moves nothing. Sequence numbers are widened to 64 bits.
+//
+// Memory: the object itself, and while sequence space is missing a range of 24 bytes a gap (at most max_gaps a direction).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tcp/classification.h"
+#include "wire/segment.h"
+
+namespace tcpwhy::tcp {
+
+// One of the two ends, by whom was seen sending first: 0, the other 1.
+using EndIndex = std::uint8_t;
+constexpr EndIndex opposite(EndIndex end) { return end ^ 1U; }
+
+struct Observed {
+  std::int64_t at_ns = 0;
+  std::uint64_t frame = 0;
+  EndIndex from = 0;
+  const wire::TcpSegment& segment;
+};
+
+// A gap in what an end sent: never seen by the capture, whatever became of it.
+struct Gap {
+  std::int64_t begin, end, opened_ns;
+};
+inline constexpr std::size_t max_gaps = 64;
+
+// What one end has sent, and what the other said of it.
+struct End {
+  // --- sequence space, 64 bits wide: 0 is the initial sequence number
+  std::int64_t snd_nxt = 0;   // end of the highest sequence sent
+  std::int64_t snd_una = 0;   // highest acknowledgment by the peer
+  std::int64_t edge = 0;      // right edge of the peer's window, the farthest that was offered
+  std::int64_t fin = -1;      // sequence number of its FIN; -1: none
+  std::int64_t sacked = 0;    // right edge of the highest SACK block
+  std::int64_t last_end = 0;  // end of its last segment that occupies sequence space
+  // --- times
+  std::int64_t last_sent_ns = 0;      // last segment of it that occupies sequence space
+  std::int64_t last_progress_ns = 0;  // last time that the peer acknowledged something new
+  std::int64_t last_data_ns = 0;      // last payload that was new
+  std::int64_t last_seen_ns = 0;
+  std::int64_t sample_end = -1, sample_ns = 0;  // the round trip being measured (RFC 6298 3, Karn)
+  std::int64_t resent_end = -1, resent_ns = 0;  // the last retransmission, until it is acknowledged
+  // --- identity
+  std::uint32_t isn = 0;
+  std::uint32_t newest_timestamp = 0, resent_timestamp = 0;
+  std::uint32_t window = 0;  // its last, scaled where the scale is known
+  std::uint32_t srtt_us = 0, rttvar_us = 0, min_rtt_us = 0;
+  std::uint16_t newest_ip_id = 0, mss = 0;
+  std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
+  std::uint8_t ttl = 0, same_ttl = 0;
+  std::uint8_t scale = 0;
+  std::uint8_t duplicate_acks = 0;      // of what it sent, since the last progress
+  std::uint8_t unanswered_probes = 0;   // keep-alives of it since the peer was last heard
+  std::uint8_t unanswered_resends = 0;  // retransmissions of it since the peer was last heard
+  State state = State::not_seen;
+  Kind last_kind = Kind::ack;
+  bool seen = false, based = false;  // sent anything; its sequence space has an origin
+  bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, has_sack = false;
+  bool fin_acked = false, sent_reset = false, owes_challenge = false;
+  bool went_on_after_reset = false;
+  bool last_had_data = false;
+  std::uint32_t last_ack_raw = 0,
+                last_illegal_ack = 0;  // the ACK field of its last segment that had one; of its last illegal one
+  // --- counts
+  std::uint32_t segments = 0, data_segments = 0, retransmissions = 0, timeouts = 0, fast_retransmissions = 0,
+                tail_loss_probes = 0;
+  std::uint32_t needless = 0, duplicates = 0, reordered = 0, illegal = 0, zero_windows = 0, window_full = 0,
+                keep_alives = 0, window_probes = 0, duplicate_acks_sent = 0, resets = 0, gaps_seen = 0;
+  std::uint64_t bytes = 0;         // payload, each byte once
+  std::uint64_t resent_bytes = 0;  // payload of retransmissions
+  std::uint64_t forgotten_gap_bytes = 0;
+  std::vector<Gap> gaps;    // in the order in which they opened
+  std::vector<Gap> resent;  // gaps that a retransmission filled: the original may still come
+
+  // Sequence space that the peer acknowledged and the capture lacks.
+  [[nodiscard]] std::uint64_t unseen_bytes() const;
+};
+
+// The first reset that was taken, and who sent it.
+struct ResetSeen {
+  ResetCause cause = ResetCause::none;
+  bool assumed = false;  // more than one cause looks like this
+  EndIndex from = 0;
+  std::uint64_t frame = 0;
+  std::int64_t at_ns = 0;
+};
+
+enum class Closer : std::uint8_t { nobody, end_0, end_1 };
+
+class Tracker {
+ public:
+  // Whether this segment is not of this connection but begins a new one between the same addresses (a new initial sequence number).
+  // If so, feed it to a fresh Tracker, after pending_syn() where that is not null.
+  [[nodiscard]] bool begins_anew(const Observed& seen) const;
+  // A SYN that had been taken for illegal, and which the segment that begins anew answers.
+  struct PendingSyn {
+    wire::TcpSegment segment;
+    std::int64_t at_ns;
+    std::uint64_t frame;
+    EndIndex from;
+  };
+  [[nodiscard]] const PendingSyn* pending_syn() const { return pending_.get(); }
+
+  Verdict observe(const Observed& seen);
+
+  [[nodiscard]] const End& end(EndIndex index) const { return ends_[index]; }
+  // Who opened: known where a SYN or SYN-ACK was seen.
+  [[nodiscard]] bool opener_known() const { return opener_known_; }
+  [[nodiscard]] EndIndex opener() const { return opener_; }
+  // Who closed first, by FIN or reset.
+  [[nodiscard]] Closer first_closer() const { return first_closer_; }
+  [[nodiscard]] bool first_closed_by_reset() const { return first_closed_by_reset_; }
+  [[nodiscard]] ResetSeen reset() const;  // cause none: not reset; judged with what came afterwards
+  [[nodiscard]] bool handshake_complete() const { return handshake_ack_ns_ >= 0; }
+  // SYN to SYN-ACK, and SYN-ACK to ACK; -1 where one of them was not seen.
+  [[nodiscard]] std::int64_t listener_rtt_ns() const {
+    return syn_ns_ < 0 || syn_ack_ns_ < 0 ? -1 : syn_ack_ns_ - syn_ns_;
+  }
+  [[nodiscard]] std::int64_t opener_rtt_ns() const {
+    return handshake_ack_ns_ < 0 || syn_ack_ns_ < 0 ? -1 : handshake_ack_ns_ - syn_ack_ns_;
+  }
+  [[nodiscard]] std::uint32_t marks_seen() const { return marks_seen_; }  // of any segment
+  [[nodiscard]] std::int64_t began_ns() const { return began_ns_; }
+  [[nodiscard]] std::int64_t last_ns() const { return last_ns_; }
+  [[nodiscard]] std::uint64_t first_frame() const { return first_frame_; }
+  // Nothing more is to be expected: both FINs acknowledged, or reset.
+  [[nodiscard]] bool is_over() const;
+
+ private:
+  struct Step;
+  void look_at_sender(Step& step);
+  bool find_illegal(Step& step);
+  void take_reset(Step& step);
+  void take_syn(Step& step);
+  void take_ack(Step& step);
+  void take_sack(Step& step);
+  void take_text(Step& step);
+  void take_old_text(Step& step);
+  void take_retransmission(Step& step);
+  void name_pure_ack(Step& step);
+  [[nodiscard]] RetransmissionReason why_again(const Step& step) const;
+  [[nodiscard]] ResetCause why_reset(const Step& step, bool& assumed) const;
+  [[nodiscard]] ResetCause why_answering_reset(const Step& step, bool& assumed) const;
+  [[nodiscard]] ResetCause why_active_reset(const Step& step, bool& assumed) const;
+  void apply(EndIndex end, Stimulus stimulus, Step& step);
+  void close_first(EndIndex end, bool by_reset);
+  void remember(Step& step);
+
+  std::array<End, 2> ends_;
+  std::unique_ptr<PendingSyn> pending_;
+  std::int64_t began_ns_ = 0, last_ns_ = 0;
+  std::int64_t syn_ns_ = -1, syn_ack_ns_ = -1, handshake_ack_ns_ = -1;
+  std::uint64_t first_frame_ = 0;
+  std::uint32_t marks_seen_ = 0;
+  ResetSeen reset_;
+  EndIndex opener_ = 0;
+  bool opener_known_ = false, first_closed_by_reset_ = false;
+  Closer first_closer_ = Closer::nobody;
+};
+
+}  // namespace tcpwhy::tcp

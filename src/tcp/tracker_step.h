@@ -1,0 +1,35 @@
+// Private to the tracker: one segment on its way through it.
+#pragma once
+
+#include "tcp/tracker.h"
+
+namespace tcpwhy::tcp {
+
+// When its sender sent it, against the newest segment of that sender.
+enum class SendOrder : std::uint8_t { unknown, earlier, same_packet, later };
+
+struct Tracker::Step {
+  const Observed& seen;
+  const wire::TcpSegment& segment;
+  EndIndex sender;
+  End& from;
+  End& to;
+  std::int64_t seq = 0, end = 0, ack = 0;  // widened; end: behind payload and FIN
+  std::int64_t length = 0;                 // of sequence space
+  bool moves_ack = false;                  // acknowledges something new
+  bool same_window = false;                // as the sender's segment before
+  bool new_sack = false;                   // tells of something received that was not told before
+  SendOrder order = SendOrder::unknown;
+  Verdict verdict;
+
+  [[nodiscard]] wire::TcpFlags flags() const { return segment.flags; }
+  [[nodiscard]] std::int64_t at() const { return seen.at_ns; }
+  [[nodiscard]] bool sent_before() const { return order == SendOrder::earlier || order == SendOrder::same_packet; }
+};
+
+// 64-bit place of `seq` next to what `end` has sent: sequence numbers are compared within half the circle (RFC 9293 3.4).
+inline std::int64_t widen(const End& end, std::uint32_t seq) {
+  return end.snd_nxt + static_cast<std::int32_t>(seq - (end.isn + static_cast<std::uint32_t>(end.snd_nxt)));
+}
+
+}  // namespace tcpwhy::tcp
