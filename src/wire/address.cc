@@ -21,20 +21,6 @@ std::optional<IpAddress> parse_as(IpFamily family, const char* text) {
 
 }  // namespace
 
-IpAddress IpAddress::v4(std::span<const std::uint8_t, 4> octets) {
-  IpAddress address;
-  address.family = IpFamily::v4;
-  std::ranges::copy(octets, address.bytes.begin());
-  return address;
-}
-
-IpAddress IpAddress::v6(std::span<const std::uint8_t, 16> octets) {
-  IpAddress address;
-  address.family = IpFamily::v6;
-  std::ranges::copy(octets, address.bytes.begin());
-  return address;
-}
-
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   // The longest spelling, ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255, has 45 characters.
   std::array<char, INET6_ADDRSTRLEN> terminated{};

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstddef>
@@ -21,8 +22,25 @@ struct IpAddress {
   IpFamily family = IpFamily::none;
   std::array<std::uint8_t, 16> bytes{};
 
-  static IpAddress v4(std::span<const std::uint8_t, 4> octets);
-  static IpAddress v6(std::span<const std::uint8_t, 16> octets);
+  static constexpr IpAddress v4(std::span<const std::uint8_t, 4> octets) {
+    IpAddress address{IpFamily::v4, {}};
+    std::copy(octets.begin(), octets.end(), address.bytes.begin());
+    return address;
+  }
+  static constexpr IpAddress v6(std::span<const std::uint8_t, 16> octets) {
+    IpAddress address{IpFamily::v6, {}};
+    std::copy(octets.begin(), octets.end(), address.bytes.begin());
+    return address;
+  }
+  // The same into an address that is none (all bytes 0), written once where it stands: a dissected packet's addresses are most of its cost.
+  constexpr void become_v4(std::span<const std::uint8_t, 4> octets) {
+    family = IpFamily::v4;
+    std::copy(octets.begin(), octets.end(), bytes.begin());
+  }
+  constexpr void become_v6(std::span<const std::uint8_t, 16> octets) {
+    family = IpFamily::v6;
+    std::copy(octets.begin(), octets.end(), bytes.begin());
+  }
   // "127.0.0.1", "::1"; nothing for anything else (no names are looked up).
   static std::optional<IpAddress> parse(std::string_view text);
 

@@ -12,6 +12,47 @@
 
 namespace tcpwhy::wire {
 
+// `Count` bytes at `at` in network byte order. Private to this file: whoever calls it has checked.
+template <std::size_t Count>
+constexpr std::uint64_t big_endian_value(const std::uint8_t* at) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < Count; ++i) value = value << 8U | at[i];
+  return value;
+}
+
+// A header of fixed size, whole: its offsets are checked when the program is compiled, so reading it costs no check.
+template <std::size_t Size>
+class FixedHeader {
+ public:
+  constexpr explicit FixedHeader(std::span<const std::uint8_t, Size> bytes) : at_(bytes.data()) {}
+
+  template <std::size_t Offset>
+  [[nodiscard]] constexpr std::uint8_t u8() const {
+    return static_cast<std::uint8_t>(value<Offset, 1>());
+  }
+  template <std::size_t Offset>
+  [[nodiscard]] constexpr std::uint16_t be16() const {
+    return static_cast<std::uint16_t>(value<Offset, 2>());
+  }
+  template <std::size_t Offset>
+  [[nodiscard]] constexpr std::uint32_t be32() const {
+    return static_cast<std::uint32_t>(value<Offset, 4>());
+  }
+  template <std::size_t Offset, std::size_t Count>
+  [[nodiscard]] constexpr std::span<const std::uint8_t, Count> fixed() const {
+    static_assert(Offset + Count <= Size);
+    return std::span<const std::uint8_t, Count>(at_ + Offset, Count);
+  }
+
+ private:
+  template <std::size_t Offset, std::size_t Count>
+  [[nodiscard]] constexpr std::uint64_t value() const {
+    static_assert(Offset + Count <= Size);
+    return big_endian_value<Count>(at_ + Offset);
+  }
+  const std::uint8_t* at_;
+};
+
 class Bytes {
  public:
   constexpr Bytes() = default;
@@ -55,6 +96,12 @@ class Bytes {
     return bytes_.subspan(offset).template first<Count>();
   }
 
+  // The header of `Size` bytes at `offset`; it must be there.
+  template <std::size_t Size>
+  [[nodiscard]] constexpr FixedHeader<Size> header(std::size_t offset) const {
+    return FixedHeader<Size>(fixed<Size>(offset));
+  }
+
   // What follows `offset`; nothing where the view ends before it.
   [[nodiscard]] constexpr Bytes from(std::size_t offset) const {
     return Bytes(bytes_.subspan(std::min(offset, bytes_.size())));
@@ -68,9 +115,7 @@ class Bytes {
   template <std::size_t Count>
   [[nodiscard]] constexpr std::uint64_t big_endian(std::size_t offset) const {
     TCPWHY_CHECK(has(offset, Count));
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < Count; ++i) value = value << 8U | bytes_[offset + i];
-    return value;
+    return big_endian_value<Count>(bytes_.data() + offset);
   }
   template <std::size_t Count>
   [[nodiscard]] constexpr std::uint64_t little_endian(std::size_t offset) const {

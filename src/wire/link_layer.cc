@@ -12,25 +12,6 @@ namespace {
 // A tag inside a tag inside a tag: real networks nest four or five. Beyond this a frame is not looked into.
 constexpr int deepest_nesting = 16;
 
-// What the next bytes are.
-enum class Content : std::uint8_t {
-  none,
-  ip,
-  ipv4,
-  ipv6,
-  ethernet,
-  vlan_tag,
-  backbone_tag,
-  mpls,
-  pppoe,
-  ppp,
-  llc,
-  cooked,
-  cooked2,
-  null_header,
-  wireless,
-};
-
 struct Layer {
   Content content = Content::none;
   std::size_t header_length = 0;  // of the header before it
@@ -54,26 +35,8 @@ constexpr struct {
     {LinkType::linux_sll, Content::cooked},
     {LinkType::linux_sll2, Content::cooked2},
     {LinkType::ieee802_11, Content::wireless},
+    {LinkType::ieee802_11_radiotap, Content::radiotap},
 };
-
-Content content_of_link(LinkType link_type) {
-  const auto* const row = std::ranges::find(first_layers, link_type, [](const auto& r) { return r.link_type; });
-  return row == std::end(first_layers) ? Content::none : row->content;
-}
-
-Content content_of_ether_type(std::uint16_t type) {
-  switch (type) {
-    case ether_type::ipv4: return Content::ipv4;
-    case ether_type::ipv6: return Content::ipv6;
-    case ether_type::mpls:
-    case ether_type::mpls_multicast: return Content::mpls;
-    case ether_type::pppoe_session: return Content::pppoe;
-    case ether_type::backbone_tag: return Content::backbone_tag;
-    default: break;
-  }
-  if (ether_type::is_vlan(type)) return Content::vlan_tag;
-  return type <= ether_type::largest_length ? Content::llc : Content::none;
-}
 
 Content content_of_ppp_protocol(std::uint16_t protocol) {
   switch (protocol) {
@@ -109,10 +72,26 @@ Layer after_mpls(Bytes b) {
 }
 
 // RFC 2516 4: version and type 1, code 0 for a session's data, then PPP without address and control.
-Layer after_pppoe(Bytes b) {
+Layer after_pppoe(Bytes b, Encapsulation& around) {
   constexpr std::size_t header_length = 6;
   if (!b.has(0, header_length) || b.u8(0) != 0x11 || b.u8(1) != 0) return nothing_known;
+  around.add_tunnel(TunnelKind::pppoe, b.be16(2));
   return {Content::ppp, header_length};
+}
+
+// IEEE 802.1Q 9.6: priority, drop eligible, 12 bits of VID, then the next EtherType.
+Layer after_vlan_tag(Bytes b, Encapsulation& around) {
+  constexpr std::uint16_t vid_bits = 0x0fff;
+  if (b.has(0, 2)) around.add_vlan(b.be16(0) & vid_bits);
+  return after_ether_type(b, 2);
+}
+
+// IEEE 802.1Q 9.7 (802.1ah): flags and 24 bits of I-SID, then the customer's whole frame.
+Layer after_backbone_tag(Bytes b, Encapsulation& around) {
+  constexpr std::size_t service_tag = 4;
+  if (!b.has(0, service_tag)) return nothing_known;
+  around.add_tunnel(TunnelKind::backbone, b.be24(1));
+  return {Content::ethernet, service_tag};
 }
 
 // RFC 1661 2 and RFC 1662 3.1: address FF, control 03 (left out after negotiation), protocol of 2 bytes or, compressed,
@@ -154,33 +133,63 @@ Layer after_null(Bytes b) {
   return nothing_known;
 }
 
+// www.radiotap.org: version 0, length (little-endian), words of "present" bits (bit 31: another word follows), then the fields.
+// The second field, after 8 aligned bytes of time, has a flag for a header padded to 4 bytes before the data.
+struct Radiotap {
+  std::size_t length = 0;  // 0: none
+  bool data_pad = false;
+};
+
+Radiotap read_radiotap(Bytes b) {
+  constexpr std::uint32_t time_bit = 1U << 0U, flags_bit = 1U << 1U, more_bit = 1U << 31U;
+  constexpr std::uint8_t data_pad_flag = 0x20;
+  if (!b.has(0, 8) || b.u8(0) != 0 || !b.has(0, b.le16(2))) return {};
+  const Radiotap plain{b.le16(2), false};
+  const std::uint32_t present = b.le32(4);
+  if (!(present & flags_bit)) return plain;
+  std::size_t at = 8;
+  for (std::uint32_t word = present; word & more_bit; at += 4) {
+    if (!b.has(at, 4)) return plain;
+    word = b.le32(at);
+  }
+  if (present & time_bit) at = (at + 7) / 8 * 8 + 8;
+  return {plain.length, at < plain.length && (b.u8(at) & data_pad_flag)};
+}
+
 // IEEE 802.11 data frames that carry data and are not encrypted: an LLC header follows.
-Layer after_wireless(Bytes b) {
+Layer after_wireless(Bytes b, bool padded = false) {
   if (!b.has(0, 2)) return nothing_known;
   const unsigned control = b.u8(0), flags = b.u8(1);
   const unsigned type = control >> 2U & 3U, subtype = control >> 4U;
   constexpr unsigned data = 2, no_data_bit = 4, quality_of_service_bit = 8, both_systems = 3, protected_bit = 0x40;
   if (type != data || (subtype & no_data_bit) || (flags & protected_bit)) return nothing_known;
-  const std::size_t length =
+  std::size_t length =
       24U + ((flags & both_systems) == both_systems ? 6U : 0U) + (subtype & quality_of_service_bit ? 2U : 0U);
+  if (padded) length = (length + 3U) / 4U * 4U;
   return {b.has(0, length) ? Content::llc : Content::none, length};
 }
 
-Layer next_layer(Content content, Bytes b) {
-  constexpr std::size_t backbone_service_tag = 4;  // IEEE 802.1ah: then the customer's whole frame
+Layer after_radiotap(Bytes b) {
+  const Radiotap radiotap = read_radiotap(b);
+  if (radiotap.length == 0) return nothing_known;
+  const Layer inside = after_wireless(b.from(radiotap.length), radiotap.data_pad);
+  return {inside.content, radiotap.length + inside.header_length};
+}
+
+Layer next_layer(Content content, Bytes b, Encapsulation& around) {
   switch (content) {
     case Content::ethernet: return after_ether_type(b, 12);
-    case Content::vlan_tag: return after_ether_type(b, 2);
-    case Content::backbone_tag:
-      return {b.has(0, backbone_service_tag) ? Content::ethernet : Content::none, backbone_service_tag};
+    case Content::vlan_tag: return after_vlan_tag(b, around);
+    case Content::backbone_tag: return after_backbone_tag(b, around);
     case Content::mpls: return after_mpls(b);
-    case Content::pppoe: return after_pppoe(b);
+    case Content::pppoe: return after_pppoe(b, around);
     case Content::ppp: return after_ppp(b);
     case Content::llc: return after_llc(b);
     case Content::cooked: return after_cooked(b);
     case Content::cooked2: return after_cooked2(b);
     case Content::null_header: return after_null(b);
     case Content::wireless: return after_wireless(b);
+    case Content::radiotap: return after_radiotap(b);
     case Content::none:
     case Content::ip:
     case Content::ipv4:
@@ -201,16 +210,35 @@ bool version_agrees(Content content, Bytes b) {
 
 }  // namespace
 
-IpPacketBytes find_ip_packet(LinkType link_type, Bytes frame, std::size_t original_length) {
-  Content content = content_of_link(link_type);
-  for (int depth = 0; depth < deepest_nesting && content != Content::none && !is_ip(content); ++depth) {
-    const Layer next = next_layer(content, frame);
-    content = next.content;
-    frame = frame.from(next.header_length);
-    original_length -= std::min(original_length, next.header_length);
+Content content_of_link(LinkType link_type) {
+  const auto* const row = std::ranges::find(first_layers, link_type, [](const auto& r) { return r.link_type; });
+  return row == std::end(first_layers) ? Content::none : row->content;
+}
+
+Content content_of_ether_type(std::uint16_t type) {
+  switch (type) {
+    case ether_type::ipv4: return Content::ipv4;
+    case ether_type::ipv6: return Content::ipv6;
+    case ether_type::mpls:
+    case ether_type::mpls_multicast: return Content::mpls;
+    case ether_type::pppoe_session: return Content::pppoe;
+    case ether_type::backbone_tag: return Content::backbone_tag;
+    case ether_type::transparent_ethernet: return Content::ethernet;
+    default: break;
   }
-  if (!is_ip(content) || !version_agrees(content, frame)) return {};
-  return {frame, std::max(original_length, frame.size())};
+  if (ether_type::is_vlan(type)) return Content::vlan_tag;
+  return type <= ether_type::largest_length ? Content::llc : Content::none;
+}
+
+bool unwrap_to_ip(Carried& carried) {
+  for (int depth = 0; depth < deepest_nesting && carried.content != Content::none && !is_ip(carried.content); ++depth) {
+    const Layer next = next_layer(carried.content, carried.bytes, carried.encapsulation);
+    carried.content = next.content;
+    carried.bytes = carried.bytes.from(next.header_length);
+    carried.original_length -= std::min(carried.original_length, next.header_length);
+  }
+  carried.original_length = std::max(carried.original_length, carried.bytes.size());
+  return is_ip(carried.content) && version_agrees(carried.content, carried.bytes);
 }
 
 }  // namespace tcpwhy::wire

@@ -1,21 +1,48 @@
-// From a captured frame to the IP packet inside it.
+// From a captured frame, or from what a tunnel carries, to the IP packet inside it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "wire/bytes.h"
+#include "wire/encapsulation.h"
 #include "wire/packet.h"
 
 namespace tcpwhy::wire {
 
-struct IpPacketBytes {
-  Bytes bytes;                      // from the first byte of the IP header on; empty where the frame holds none
-  std::size_t original_length = 0;  // what of the wire's length is left for them
+// What the next bytes are.
+enum class Content : std::uint8_t {
+  none,
+  ip,
+  ipv4,
+  ipv6,
+  ethernet,
+  vlan_tag,
+  backbone_tag,
+  mpls,
+  pppoe,
+  ppp,
+  llc,
+  cooked,
+  cooked2,
+  null_header,
+  wireless,
+  radiotap,
 };
 
-// The IP packet that `frame` carries, behind whatever tags and sessions wire/packet.h says are unwrapped.
-// Whether it is IPv4 or IPv6 says its own first nibble; a frame whose header contradicts it carries none.
-IpPacketBytes find_ip_packet(LinkType link_type, Bytes frame, std::size_t original_length);
+Content content_of_link(LinkType link_type);
+Content content_of_ether_type(std::uint16_t type);
+
+// Bytes on the way to a TCP segment.
+struct Carried {
+  Content content = Content::none;
+  Bytes bytes;
+  std::size_t original_length = 0;  // what of the wire's length is left for them; never less than bytes.size()
+  Encapsulation encapsulation;      // around them
+};
+
+// Steps over link headers, tags and labels until `carried` begins with an IP header. Whether it is IPv4 or IPv6 says its own first
+// nibble. False where it holds none, or a header contradicts the nibble.
+bool unwrap_to_ip(Carried& carried);
 
 }  // namespace tcpwhy::wire

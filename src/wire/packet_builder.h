@@ -47,6 +47,7 @@ struct Ipv4Fields {
   int total_length = -1;    // -1: the right one
   int header_words = -1;    // -1: the right one
   ByteString options = {};  // a multiple of 4 bytes
+  ByteString source = {192, 0, 2, 1}, destination = {198, 51, 100, 7};
 };
 
 inline ByteString ipv4(const Ipv4Fields& fields, const ByteString& payload) {
@@ -56,8 +57,8 @@ inline ByteString ipv4(const Ipv4Fields& fields, const ByteString& payload) {
   const auto total = fields.total_length >= 0 ? static_cast<unsigned>(fields.total_length)
                                               : static_cast<unsigned>(header + payload.size());
   return ByteString{static_cast<std::uint8_t>(0x40U | words), fields.type_of_service} + be16(total) + be16(fields.id) +
-         be16(fields.fragment) + ByteString{fields.ttl, fields.protocol} + be16(0) + ByteString{192, 0, 2, 1} +
-         ByteString{198, 51, 100, 7} + fields.options + payload;
+         be16(fields.fragment) + ByteString{fields.ttl, fields.protocol} + be16(0) + fields.source +
+         fields.destination + fields.options + payload;
 }
 
 struct Ipv6Fields {
@@ -72,6 +73,11 @@ inline ByteString ipv6(const Ipv6Fields& fields, const ByteString& payload) {
   return be32(0x60000000U | static_cast<std::uint32_t>(fields.traffic_class) << 20U) + be16(length) +
          ByteString{fields.next_header, fields.hop_limit} + prefix + zeros(11) + ByteString{1} + prefix + zeros(11) +
          ByteString{2} + payload;
+}
+
+inline ByteString udp(unsigned source_port, unsigned destination_port, const ByteString& payload) {
+  return be16(source_port) + be16(destination_port) + be16(static_cast<unsigned>(payload.size() + 8)) + be16(0) +
+         payload;
 }
 
 inline ByteString ethernet(unsigned ether_type, const ByteString& payload) {

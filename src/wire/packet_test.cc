@@ -138,7 +138,6 @@ TEST(Dissect, only_the_first_fragment_has_ports) {
 TEST(Dissect, what_is_not_tcp_is_other) {
   EXPECT_EQ(dissect_whole(LinkType::raw, ipv4({.protocol = 17}, hello)).kind, Dissection::other);
   EXPECT_EQ(dissect_whole(LinkType::raw, ipv6({.next_header = 59}, hello)).kind, Dissection::other);
-  EXPECT_EQ(dissect_whole(LinkType::raw, ipv4({.protocol = 4}, hello4)).kind, Dissection::other);
   EXPECT_EQ(dissect_whole(LinkType::ethernet, ethernet(0x0806, hello4)).kind, Dissection::other);
   EXPECT_EQ(dissect_whole(LinkType::ethernet, ethernet(ipv6_type, hello4)).kind, Dissection::other);
   EXPECT_EQ(dissect_whole(static_cast<LinkType>(40'000), hello4).kind, Dissection::other);
@@ -296,6 +295,22 @@ TEST(Dissect, wireless_data_frames) {
   expect_hello(dissect_whole(LinkType::ieee802_11, header(0x08, 0x03, 30) + llc + hello4), "four addresses");
   EXPECT_EQ(dissect_whole(LinkType::ieee802_11, header(0x08, 0x41, 24) + llc + hello4).kind, Dissection::other);
   EXPECT_EQ(dissect_whole(LinkType::ieee802_11, header(0x80, 0, 24) + llc + hello4).kind, Dissection::other);
+}
+
+TEST(Dissect, radiotap) {
+  const ByteString llc = ByteString{0xaa, 0xaa, 3, 0, 0, 0} + be16(ipv4_type);
+  const auto data = [](std::size_t padding) { return ByteString{0x88, 0x01} + zeros(24 + padding); };
+  const auto radiotap = LinkType::ieee802_11_radiotap;
+  expect_hello(dissect_whole(radiotap, ByteString{0, 0, 8, 0, 0, 0, 0, 0} + data(0) + llc + hello4), "no fields");
+  expect_hello(dissect_whole(radiotap, ByteString{0, 0, 9, 0, 2, 0, 0, 0, 0x00} + data(0) + llc + hello4), "flags");
+  expect_hello(dissect_whole(radiotap, ByteString{0, 0, 9, 0, 2, 0, 0, 0, 0x20} + data(2) + llc + hello4), "padded");
+  const ByteString time_and_flags =
+      ByteString{0, 0, 25, 0, 3, 0, 0, 0x80, 0, 0, 0, 0} + zeros(4 + 8) + ByteString{0x20};
+  expect_hello(dissect_whole(radiotap, time_and_flags + data(2) + llc + hello4), "two words of bits, time, padded");
+  EXPECT_EQ(dissect_whole(radiotap, ByteString{0, 0, 200, 0, 0, 0, 0, 0} + data(0) + llc + hello4).kind,
+            Dissection::other);
+  EXPECT_EQ(dissect_whole(radiotap, ByteString{1, 0, 8, 0, 0, 0, 0, 0} + data(0) + llc + hello4).kind,
+            Dissection::other);
 }
 
 // --- TCP options -----------------------------------------------------------------------------------------------

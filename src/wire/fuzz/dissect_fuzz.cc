@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::span<const std::uint8_t> captured = input.from(4).span();
   const std::size_t original_length = captured.size() + input.be16(2);
 
-  const DissectedPacket packet = dissect(static_cast<LinkType>(input.be16(0)), captured, original_length);
+  const DissectedPacket packet =
+      dissect(static_cast<LinkType>(input.be16(0)), captured, original_length, {.teredo = true});
   const TcpSegment& segment = packet.segment;
   TCPWHY_CHECK(segment.payload.size() <= captured.size());
   if (!segment.payload.empty()) {
@@ -23,6 +24,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     TCPWHY_CHECK(segment.payload.data() + segment.payload.size() <= captured.data() + captured.size());
   }
   TCPWHY_CHECK(segment.options.sack_count <= segment.options.sack_storage.size());
+  if (packet.kind == Dissection::icmp_error) {
+    TCPWHY_CHECK(packet.icmp.quoted_header >= 4 && packet.icmp.quoted_header <= 20);
+    TCPWHY_CHECK(packet.icmp.reporter.family == packet.segment.source.ip.family);
+    TCPWHY_CHECK(!words_for(packet.icmp).empty());
+  }
   if (packet.kind == Dissection::tcp) {
     TCPWHY_CHECK(segment.payload.size() <= segment.payload_length);
     TCPWHY_CHECK(segment.source.ip.family != IpFamily::none);
