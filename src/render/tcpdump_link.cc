@@ -418,6 +418,7 @@ void write_frame(Line& line, wire::LinkType link_type, Payload frame) {
     case LinkType::linux_sll2: return write_cooked2(line, frame);
     case LinkType::ppp: return write_ppp_frame(line, frame);
     case LinkType::ieee802_11: return write_wireless(line, frame);
+    case LinkType::ieee802_11_radiotap: break;
   }
   line.add("link type {}, length {}", static_cast<unsigned>(link_type), frame.length);
 }
