@@ -32,6 +32,7 @@ const volatile __u32 reason_not_specified = 2;  // skb_drop_reason
 const volatile __u32 reason_consumed = 1;
 
 struct probe_counters counters = {};
+__u64 woken_at = 0;  // position in the ring when the reader was woken last
 __u64 stack_second = 0;
 __u32 stacks_this_second = 0;
 
@@ -71,8 +72,14 @@ struct {
   __type(value, __u8);
 } ports SEC(".maps");
 
+// The reader looks by the clock. It is woken when the ring fills up, and then once for each so many bytes: a wake-up is an interrupt,
+// which costs more than all the rest, and a reader that has fallen behind isn't helped by one with each record.
 static __always_inline __u64 wake_flags(void) {
-  return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wake_above ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+  if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_above) return BPF_RB_NO_WAKEUP;
+  const __u64 position = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
+  if (position - woken_at < wake_above) return BPF_RB_NO_WAKEUP;
+  woken_at = position;
+  return BPF_RB_FORCE_WAKEUP;
 }
 
 static __always_inline void fill_head(struct probe_head* head, __u8 kind) {
