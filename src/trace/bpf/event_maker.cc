@@ -66,6 +66,16 @@ const Record* as(std::span<const std::byte> record) {
   return record.size() >= sizeof(Record) ? reinterpret_cast<const Record*>(record.data()) : nullptr;
 }
 
+void set_call(Event& event, std::uint32_t number) {
+  const auto set = [number](auto& what) {
+    if constexpr (requires { what.call = std::optional(number); }) what.call = number;
+  };
+  std::visit(set, event.what);
+}
+
+// By enum probe_direct.
+constexpr std::string_view direct_causes[] = {"unknown", "send", "connect", "shutdown", "close"};
+
 }  // namespace
 
 EventMaker::EventMaker(EventMakerOptions options) : options_(std::move(options)) {}
@@ -78,18 +88,29 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
   };
   switch (kind) {
     case PROBE_CALL_ENTERED:
-    case PROBE_CALL_RETURNED: {
+    case PROBE_CALL_RETURNED:
+    case PROBE_CALL_MADE: {
       // Only as many snippets as there are came over.
       if (record.size() < offsetof(probe_call, snippet)) return;
       probe_call call{};
       std::memcpy(&call, record.data(), std::min(record.size(), sizeof call));
+      // The last one is cut to its length.
+      const std::size_t came = record.size() - offsetof(probe_call, snippet);
       call.snippets = std::min<std::uint32_t>(
-          call.snippets,
-          static_cast<std::uint32_t>((record.size() - offsetof(probe_call, snippet)) / sizeof(probe_snippet)));
-      return kind == PROBE_CALL_ENTERED ? add_call_entered(call, recording) : add_call_returned(call, recording);
+          call.snippets, static_cast<std::uint32_t>((came + sizeof(probe_snippet) - 1) / sizeof(probe_snippet)));
+      if (kind != PROBE_CALL_RETURNED) add_call_entered(call, recording);
+      if (kind != PROBE_CALL_ENTERED) add_call_returned(call, recording);
+      return;
     }
     case PROBE_USER_STACK: return with(as<probe_user_stack>(record), &EventMaker::add_user_stack);
-    case PROBE_SEGMENT: return with(as<probe_segment>(record), &EventMaker::add_segment);
+    case PROBE_SEGMENT: {
+      // Only as many frames as there are came over.
+      if (record.size() < offsetof(probe_segment, stack)) return;
+      probe_segment segment{};
+      std::memcpy(&segment, record.data(), std::min(record.size(), sizeof segment));
+      segment.frames = std::min(segment.frames, static_cast<__s32>(record.size() - offsetof(probe_segment, stack)));
+      return add_segment(segment, recording);
+    }
     case PROBE_STATE: return with(as<probe_state>(record), &EventMaker::add_state);
     case PROBE_RESET_SENT:
     case PROBE_RESET_RECEIVED: return with(as<probe_reset>(record), &EventMaker::add_reset);
@@ -100,7 +121,10 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
     case PROBE_EXEC:
     case PROBE_EXIT: return with(as<probe_process>(record), &EventMaker::add_process);
     case PROBE_DESTROYED:
-      if (const auto* state = as<probe_state>(record)) forget_socket(state->socket);
+      if (const auto* state = as<probe_state>(record)) forget_socket(state->socket.pointer);
+      return;
+    case PROBE_GONE:
+      if (const auto* gone = as<probe_gone>(record)) forget_socket(gone->socket);
       return;
     default: return;
   }
@@ -192,7 +216,7 @@ void EventMaker::remember(KnownSocket* known, std::uint32_t event) const {
   known->incomplete.push_back(event);
 }
 
-void EventMaker::forget_socket(const probe_socket& socket) { sockets_.erase(socket.pointer); }
+void EventMaker::forget_socket(std::uint64_t pointer) { sockets_.erase(pointer); }
 
 std::uint32_t EventMaker::append(const probe_head& head, ActorId actor, What what, Recording& recording) {
   recording.events.push_back(
@@ -200,10 +224,13 @@ std::uint32_t EventMaker::append(const probe_head& head, ActorId actor, What wha
   return static_cast<std::uint32_t>(recording.events.size() - 1);
 }
 
-std::optional<std::uint32_t> EventMaker::call_number(std::uint32_t tid, std::uint64_t id) const {
+void EventMaker::tell_call(std::uint32_t tid, std::uint64_t id, std::uint32_t event, Recording& recording) {
+  if (id == 0) return;
   const auto found = calls_.find({tid, id});
-  if (id == 0 || found == calls_.end()) return std::nullopt;
-  return found->second.number;
+  if (found == calls_.end())
+    waiting_for_call_[{tid, id}].push_back(event);
+  else
+    set_call(recording.events[event], found->second.number);
 }
 
 // --- Calls ----------------------------------------------------------------------------------------------------------
@@ -217,6 +244,7 @@ void EventMaker::add_call_entered(const probe_call& call, Recording& recording) 
                             !makes_tcp_socket(call.arguments[0], call.arguments[1], call.arguments[2]);
   // What a process waits for matters once it has a connection.
   const bool idle_wait = row->call_class == CallClass::waits && !processes_with_sockets_.contains(call.head.tgid);
+  auto waiting = waiting_for_call_.extract(key);
   if (other_socket || idle_wait) {
     ignored_calls_.insert(key);
     return;
@@ -231,10 +259,14 @@ void EventMaker::add_call_entered(const probe_call& call, Recording& recording) 
   if (known != nullptr) tell_socket(entered, call.socket, known);
   const std::uint64_t pointer = call.socket.pointer;
   const std::uint32_t number = entered.call;
+  probe_head at_entry = call.head;
+  at_entry.at_ns = call.call;
   const std::uint32_t event =
-      append(call.head, actor(call.head.tid, call.head.tgid, recording), std::move(entered), recording);
+      append(at_entry, actor(call.head.tid, call.head.tgid, recording), std::move(entered), recording);
   remember(known, event);
   calls_[key] = {number, event, pointer};
+  if (!waiting.empty())
+    for (const std::uint32_t earlier : waiting.mapped()) set_call(recording.events[earlier], number);
 }
 
 void EventMaker::add_call_returned(const probe_call& call, Recording& recording) {
@@ -300,15 +332,16 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
   cause.seq = segment.facts.seq, cause.ack = segment.facts.ack, cause.length = segment.facts.length;
   const int frames =
       std::clamp(segment.frames / static_cast<int>(sizeof(__u64)), 0, static_cast<int>(PROBE_STACK_FRAMES));
-  if (segment.direct != 0) {
-    cause.trigger = "call", cause.name = "send";
+  if (segment.direct != PROBE_NOT_DIRECT) {
+    cause.trigger = "call";
+    cause.name = direct_causes[std::min<std::size_t>(segment.direct, std::size(direct_causes) - 1)];
   } else {
     const NamedStack& stack = name_stack({segment.stack, static_cast<std::size_t>(frames)});
     cause.trigger = stack.cause.trigger, cause.name = stack.cause.name, cause.stack = stack.text;
   }
-  if (cause.trigger == "call" || cause.trigger == "process_end")
-    cause.call = call_number(segment.head.tid, segment.call);
+  const bool in_call = cause.trigger == "call" || cause.trigger == "process_end";
   const std::uint32_t event = append(segment.head, {}, std::move(cause), recording);
+  if (in_call) tell_call(segment.head.tid, segment.call, event, recording);
   remember(known, event);
   if (known != nullptr) known->last_cause = event;
 }
@@ -329,7 +362,6 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
   KnownSocket* known = learn(reset.socket, recording);
   tell_socket(told, reset.socket, known);
   if (reset.reason != ~0U) told.reason = name_of(options_.reset_reasons, reset.reason);
-  told.call = call_number(reset.head.tid, reset.call);
   // Of the closes that reset, the stack alone does not tell all apart.
   if (told.active && known != nullptr && known->last_cause) {
     auto& cause = std::get<SegmentCause>(recording.events[*known->last_cause].what);
@@ -337,7 +369,9 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
     if (of_close && told.reason == "TCP_ABORT_ON_LINGER") cause.name = "close.linger2";
     if (of_close && told.reason == "TCP_ABORT_ON_MEMORY") cause.name = "out_of_memory";
   }
-  remember(known, append(reset.head, {}, std::move(told), recording));
+  const std::uint32_t event = append(reset.head, {}, std::move(told), recording);
+  remember(known, event);
+  tell_call(reset.head.tid, reset.call, event, recording);
 }
 
 void EventMaker::add_error(const probe_error& error, Recording& recording) {
@@ -373,8 +407,9 @@ void EventMaker::add_signal(const probe_signal& signal, Recording& recording) {
     told.fate = signal.handler == 0   ? SignalFate::delivered
                 : signal.handler == 1 ? SignalFate::ignored
                                       : SignalFate::handled;
-  told.call = call_number(signal.to_tid, signal.call);
-  append(signal.head, actor(signal.to_tid, signal.to_tgid, recording), std::move(told), recording);
+  const std::uint32_t event =
+      append(signal.head, actor(signal.to_tid, signal.to_tgid, recording), std::move(told), recording);
+  tell_call(signal.to_tid, signal.call, event, recording);
 }
 
 void EventMaker::add_process(const probe_process& process, Recording& recording) {
@@ -404,8 +439,9 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
         ended.signal = signal_name(WTERMSIG(status));
       else
         ended.exit_status = WEXITSTATUS(status);
-      ended.call = call_number(process.head.tid, process.call);
-      append(process.head, actor(process.child_tid, process.child_tgid, recording), std::move(ended), recording);
+      const std::uint32_t event =
+          append(process.head, actor(process.child_tid, process.child_tgid, recording), std::move(ended), recording);
+      tell_call(process.head.tid, process.call, event, recording);
       return;
     }
   }

@@ -39,6 +39,7 @@ class EventMaker {
   void set_clock(base::Duration wall_minus_monotonic) { clock_ = wall_minus_monotonic; }
   // The same recording each time, until sort_by_time(): events are found again by their position.
   void add(std::span<const std::byte> record, recording::Recording& recording);
+  void add(const probe_call& unfinished, recording::Recording& recording) { add_call_entered(unfinished, recording); }
 
   // Looks at what is mapped where in a stack's process, while it lives.
   void learn_process(const probe_user_stack& stack) const;
@@ -74,7 +75,7 @@ class EventMaker {
   void add_drop(const probe_drop& drop, recording::Recording& recording);
   void add_signal(const probe_signal& signal, recording::Recording& recording);
   void add_process(const probe_process& process, recording::Recording& recording);
-  void forget_socket(const probe_socket& socket);
+  void forget_socket(std::uint64_t pointer);
 
   std::uint32_t append(const probe_head& head, recording::ActorId actor, recording::What what,
                        recording::Recording& recording);
@@ -86,7 +87,9 @@ class EventMaker {
   void tell_socket(Event& event, const probe_socket& socket, const KnownSocket* known) const;
   // Remembers the event if something of its socket is not known yet.
   void remember(KnownSocket* known, std::uint32_t event) const;
-  [[nodiscard]] std::optional<std::uint32_t> call_number(std::uint32_t tid, std::uint64_t id) const;
+  // Tells `event`, which has a member `call`, of the call during which it came: now, or when that call's record comes, which may be
+  // at its return only.
+  void tell_call(std::uint32_t tid, std::uint64_t id, std::uint32_t event, recording::Recording& recording);
   const NamedStack& name_stack(std::span<const __u64> frames);
 
   EventMakerOptions options_;
@@ -95,6 +98,7 @@ class EventMaker {
   std::map<std::uint32_t, std::string> commands_;                                 // by process
   std::unordered_map<std::uint64_t, KnownSocket> sockets_;
   std::map<CallKey, OpenCall> calls_;
+  std::map<CallKey, std::vector<std::uint32_t>> waiting_for_call_;  // events that name a call not told yet
   std::set<CallKey> ignored_calls_;
   std::set<std::uint32_t> processes_with_sockets_;
   std::unordered_map<std::string, NamedStack> stacks_;  // by the bytes of their addresses

@@ -125,15 +125,14 @@ void LifeTracker::add(std::span<const std::byte> record, base::Duration clock, c
     case PROBE_SOCKET_ERROR:
       if (big_enough(sizeof(probe_error))) on_error(*reinterpret_cast<const probe_error*>(record.data()), at);
       return;
-    case PROBE_DESTROYED: {
-      if (!big_enough(sizeof(probe_state))) return;
-      const auto& state = *reinterpret_cast<const probe_state*>(record.data());
-      const auto found = alive_.find(state.socket.pointer);
+    case PROBE_GONE: {
+      if (!big_enough(sizeof(probe_gone))) return;
+      const std::uint64_t pointer = reinterpret_cast<const probe_gone*>(record.data())->socket;
+      const auto found = alive_.find(pointer);
       if (found == alive_.end()) return;
       end(found->second, at, on_ended);
       const SocketLife& life = found->second.life;
-      if (const auto ends = by_ends_.find({life.local, life.remote});
-          ends != by_ends_.end() && ends->second == state.socket.pointer)
+      if (const auto ends = by_ends_.find({life.local, life.remote}); ends != by_ends_.end() && ends->second == pointer)
         by_ends_.erase(ends);
       alive_.erase(found);
       return;

@@ -33,8 +33,8 @@ class Lives : public testing::Test {
     add(record);
   }
   void destroyed(bool client) {
-    probe_state record{};
-    record.head.kind = PROBE_DESTROYED, record.head.at_ns = ++now_ * 1000, record.socket = end(client);
+    probe_gone record{};
+    record.head.kind = PROBE_GONE, record.head.at_ns = ++now_ * 1000, record.socket = end(client).pointer;
     add(record);
   }
   void reset(bool client, bool sent, std::uint32_t reason) {

@@ -13,8 +13,11 @@ constexpr std::size_t most_events = 1U << 20;
 }  // namespace
 
 base::Result<NamespaceWatch> NamespaceWatch::open() {
-  auto probe = Probe::open(
-      {.calls = false, .only_interesting = false, .excluded_netns = current_netns_cookie(), .ring_bytes = 8U << 20});
+  auto probe = Probe::open({.calls = false,
+                            .only_interesting = false,
+                            .terse = false,
+                            .excluded_netns = current_netns_cookie(),
+                            .ring_bytes = 8U << 20});
   if (!probe) return std::unexpected(probe.error());
   auto symbols = KernelSymbols::load();
   auto state = std::make_unique<State>(State{std::move(*probe), std::nullopt, {}, {}});

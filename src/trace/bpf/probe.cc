@@ -105,8 +105,17 @@ probe_syscall settings_of(const SyscallRow& row) {
   made.second_fd_argument = row.second_fd_argument;
   constexpr std::string_view making[] = {"socket", "accept", "accept4"};
   made.result_is_fd = is_one_of(row.name, making);
-  made.sends = row.call_class == CallClass::sends;
-  made.is_common = made.sends || row.call_class == CallClass::receives;
+  made.direct = row.name == "connect"                ? PROBE_DIRECT_CONNECT
+                : row.name == "shutdown"             ? PROBE_DIRECT_SHUTDOWN
+                : row.name == "close"                ? PROBE_DIRECT_CLOSE
+                : row.call_class == CallClass::sends ? PROBE_DIRECT_SEND
+                                                     : PROBE_NOT_DIRECT;
+  made.is_common = row.call_class == CallClass::sends || row.call_class == CallClass::receives;
+  // Those that come by the thousand, and whose memory says at their return what it said at their entry.
+  constexpr std::string_view told_at_return[] = {"sendto",    "sendmsg",    "write",      "writev",     "recvfrom",
+                                                 "recvmsg",   "read",       "readv",      "epoll_wait", "epoll_pwait",
+                                                 "epoll_ctl", "setsockopt", "getsockopt", "fcntl"};
+  made.told_at_return = is_one_of(row.name, told_at_return);
   made.piece_count = std::min<std::uint8_t>(row.piece_count, PROBE_PIECES);
   for (std::size_t i = 0; i < made.piece_count; ++i) {
     const Piece& piece = row.pieces[i];
@@ -224,6 +233,8 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
   choose_programs(skeleton.obj, options, impl->missing, impl->reset_reasons);
   skeleton.rodata->only_interesting = options.only_interesting;
   skeleton.rodata->excluded_netns = options.excluded_netns;
+  skeleton.rodata->deep_stacks = !options.terse;
+  skeleton.rodata->short_ends = options.terse;
   skeleton.rodata->user_stacks_a_second = options.user_stacks_a_second;
   skeleton.rodata->wake_above = std::min<__u64>(1U << 20, options.ring_bytes / 4);
   if (const auto number = reason_number("DROP_REASON_NOT_SPECIFIED")) skeleton.rodata->reason_not_specified = *number;
@@ -307,6 +318,26 @@ std::size_t Probe::consume(const OnRecord& on_record) {
   const int count = ring_buffer__consume(impl_->ring.get());
   impl_->on_record = nullptr;
   return count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+std::vector<probe_call> Probe::unfinished_calls() const {
+  std::vector<probe_call> found;
+  const int map = bpf_map__fd(impl_->skeleton->maps.calls);
+  __u32 thread = 0, next = 0;
+  for (const __u32* at = nullptr; bpf_map_get_next_key(map, at, &next) == 0; at = &thread) {
+    thread = next;
+    call_state state{};
+    if (bpf_map_lookup_elem(map, &thread, &state) != 0 || state.number == PROBE_NO_CALL || state.told != 0) continue;
+    probe_call call{};
+    call.head.at_ns = call.call = state.id;
+    call.head.kind = PROBE_CALL_ENTERED;
+    call.head.tid = thread, call.head.tgid = state.tgid;
+    call.number = state.number;
+    call.socket.pointer = state.socket;
+    std::ranges::copy(state.arguments, call.arguments);
+    found.push_back(call);
+  }
+  return found;
 }
 
 std::uint64_t Probe::lost_records() const { return impl_->skeleton->bss->counters.lost_events; }

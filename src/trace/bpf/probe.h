@@ -27,6 +27,9 @@ struct ProbeOptions {
   bool only_interesting = true;  // only sockets of those processes, their peers, and the ports named
   bool segments = true;          // each segment that leaves, with the kernel's stack
   bool drops = true;
+  // For programs at full speed: as few of the kernel's frames as tell a cause, and PROBE_GONE for PROBE_DESTROYED. Else each record
+  // that is no call's or process's begins with its socket.
+  bool terse = true;
   std::uint64_t excluded_netns = 0;      // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
   std::uint32_t ring_bytes = 16U << 20;  // a power of two, at least a page
   std::uint32_t user_stacks_a_second = 200;
@@ -59,6 +62,9 @@ class Probe {
   [[nodiscard]] int fd() const;
   // Calls `on_record` with each record that waits (they begin with probe_head). Returns how many.
   std::size_t consume(const std::function<void(std::span<const std::byte>)>& on_record);
+
+  // Calls whose entry has been put off until their return, which is yet to come; after detach().
+  [[nodiscard]] std::vector<probe_call> unfinished_calls() const;
 
   // Since open(): records for which the ring had no room; runs of programs that the kernel skipped because the same program was
   // running already on that processor (bpf_prog_info.recursion_misses).

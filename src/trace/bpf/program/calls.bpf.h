@@ -6,16 +6,7 @@
 // Per system call, by number: from trace/calls/syscall_table.
 struct probe_syscall syscalls[PROBE_SYSCALLS] = {};
 
-struct call_state {
-  __u64 id;  // time of entry; with the thread's number it is unique
-  __u64 socket;
-  __u64 arguments[6];
-  __u32 number;
-  __u16 closes;
-  __u16 sends;
-};
-
-// By thread: the call it is in.
+// By thread: the call it is in. An entry stays and is written over: taking it out and putting it in costs more than all the rest.
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 32768);
@@ -35,19 +26,37 @@ struct {
 static __always_inline __u64 call_on(const void* sk) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
-  return call && call->socket == (__u64)sk ? call->id : 0;
+  return call && call->number != PROBE_NO_CALL && call->socket == (__u64)sk ? call->id : 0;
 }
 
 static __always_inline struct file* file_of(__s64 fd) {
-  const struct task_struct* task = (void*)bpf_get_current_task();
-  struct fdtable* table = BPF_CORE_READ(task, files, fdt);
-  struct file **files = BPF_CORE_READ(table, fd), *file = 0;
-  if (fd < 0 || fd >= BPF_CORE_READ(table, max_fds)) return 0;
+  struct file **files = 0, *file = 0;
+  unsigned int count = 0;
+  if (bpf_core_enum_value_exists(enum bpf_func_id,
+                                 BPF_FUNC_get_current_task_btf)) {  // plain loads: a fraction of the cost
+    const struct fdtable* table = bpf_get_current_task_btf()->files->fdt;
+    files = table->fd, count = table->max_fds;
+  } else {
+    const struct task_struct* task = (void*)bpf_get_current_task();
+    const struct fdtable* table = BPF_CORE_READ(task, files, fdt);
+    files = BPF_CORE_READ(table, fd), count = BPF_CORE_READ(table, max_fds);
+  }
+  if (fd < 0 || fd >= count) return 0;
   bpf_probe_read_kernel(&file, sizeof(file), files + fd);
   return file;
 }
 
+static __always_inline struct sock* tcp_socket_by_plain_loads(const void* found) {
+  const struct file* file = CAST(found, struct file);
+  if ((file->f_inode->i_mode & S_IFMT) != S_IFSOCK) return 0;
+  const struct sock* sk = CAST(file->private_data, struct socket)->sk;
+  if (!sk || sk->sk_protocol != IPPROTO_TCP || sk->sk_type != SOCK_STREAM) return 0;
+  const __u16 family = sk->__sk_common.skc_family;
+  return family == AF_INET || family == AF_INET6 ? (struct sock*)sk : 0;
+}
+
 static __always_inline struct sock* tcp_socket_of(struct file* file) {
+  if (file && bpf_rdonly_cast) return tcp_socket_by_plain_loads(file);
   if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK) return 0;
   struct socket* socket = BPF_CORE_READ(file, private_data);
   struct sock* sk = BPF_CORE_READ(socket, sk);
@@ -148,8 +157,18 @@ static __always_inline void take_pieces(struct probe_call* draft, const struct p
 
 static __always_inline void send_draft(struct probe_call* draft) {
   const __u32 n = draft->snippets;
-  if (n > PROBE_SNIPPETS) return;
-  const __u64 size = __builtin_offsetof(struct probe_call, snippet) + n * sizeof(struct probe_snippet);
+  __u64 size = __builtin_offsetof(struct probe_call, snippet);
+  if (n > 0) {
+    const __u32 last = n - 1;
+    if (last >= PROBE_SNIPPETS) return;
+    __u64 length = draft->snippet[last].length;
+    FORGET(length);
+    if (length > PROBE_SNIPPET_BYTES) return;
+    size +=
+        last * sizeof(struct probe_snippet) + __builtin_offsetof(struct probe_snippet, bytes) + ((length + 7) & ~7ULL);
+  }
+  FORGET(size);
+  if (size > sizeof(*draft)) return;
   if (bpf_ringbuf_output(&events, draft, size, wake_flags())) __sync_fetch_and_add(&counters.lost_events, 1);
 }
 
@@ -204,6 +223,37 @@ static __always_inline void tell_socket(struct probe_call* draft, const struct p
   is_interesting(&draft->socket);  // learns its flow
 }
 
+static __always_inline void take_arguments(__u64* arguments, const struct pt_regs* regs) {
+  arguments[0] = regs->di, arguments[1] = regs->si, arguments[2] = regs->dx;
+  arguments[3] = regs->r10, arguments[4] = regs->r8, arguments[5] = regs->r9;
+}
+
+// The state of the running thread's call, to be filled in.
+static __always_inline struct call_state* begin_call(__u32 tid) {
+  struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
+  if (state) return state;
+  const struct call_state none = {.number = PROBE_NO_CALL};
+  bpf_map_update_elem(&calls, &tid, &none, BPF_ANY);
+  return bpf_map_lookup_elem(&calls, &tid);
+}
+
+static __always_inline void begin_draft(struct probe_call* draft, __u8 kind, const struct call_state* state) {
+  fill_head(&draft->head, kind);
+  draft->call = state->id;
+  draft->number = state->number;
+  draft->result = 0;
+  draft->references = draft->snippets = 0;
+  __builtin_memcpy(draft->arguments, state->arguments, sizeof(draft->arguments));
+}
+
+static __always_inline void tell_socket_or_none(struct probe_call* draft, const struct probe_syscall* row,
+                                                struct sock* sk) {
+  if (sk)
+    tell_socket(draft, row, sk);
+  else
+    clear(&draft->socket, sizeof(draft->socket));
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   if (number < 0 || number >= PROBE_SYSCALLS) return 0;
@@ -213,38 +263,37 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   const __u32 tgid = who >> 32, tid = (__u32)who, zero = 0;
   if (!bpf_map_lookup_elem(&traced, &tgid)) return 0;
 
-  struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
-  if (!draft) return 0;
-  draft->arguments[0] = regs->di, draft->arguments[1] = regs->si, draft->arguments[2] = regs->dx;
-  draft->arguments[3] = regs->r10, draft->arguments[4] = regs->r8, draft->arguments[5] = regs->r9;
+  __u64 arguments[6];
+  take_arguments(arguments, regs);
   struct file* file = 0;
   struct sock* sk = 0;
-  if (row->fd_argument >= 0) {
-    file = file_of((__s32)argument(draft->arguments, row->fd_argument));
+  if (row->fd_argument >= 0 && row->only_on_tcp) {
+    file = file_of((__s32)argument(arguments, row->fd_argument));
     sk = tcp_socket_of(file);
     if (!sk && row->second_fd_argument >= 0) {
-      file = file_of((__s32)argument(draft->arguments, row->second_fd_argument));
+      file = file_of((__s32)argument(arguments, row->second_fd_argument));
       sk = tcp_socket_of(file);
     }
+    // Of a call that makes the socket (socket()) the return tells; the reader waits for it.
+    if (!sk) return 0;
   }
-  // Of a call that makes the socket (socket()) the return tells; the reader waits for it.
-  if (row->only_on_tcp && row->fd_argument >= 0 && !sk) return 0;
+  struct call_state* state = begin_call(tid);
+  if (!state) return 0;
+  state->id = bpf_ktime_get_ns();
+  state->socket = (__u64)sk;
+  state->number = (__u32)number;
+  state->tgid = tgid;
+  state->closes = row->closes;
+  state->told = !row->told_at_return;
+  __builtin_memcpy(state->arguments, arguments, sizeof(arguments));
+  if (row->told_at_return) return 0;
 
-  fill_head(&draft->head, PROBE_CALL_ENTERED);
-  draft->call = draft->head.at_ns;
-  draft->number = (__u32)number;
-  draft->result = 0;
-  draft->references = row->closes && file ? references_of(file) : 0;
-  draft->snippets = 0;
-  if (sk) {
-    tell_socket(draft, row, sk);
-  } else {
-    clear(&draft->socket, sizeof(draft->socket));
-  }
-  struct call_state state = {
-      .id = draft->call, .socket = (__u64)sk, .number = draft->number, .closes = row->closes, .sends = row->sends};
-  __builtin_memcpy(state.arguments, draft->arguments, sizeof(state.arguments));
-  bpf_map_update_elem(&calls, &tid, &state, BPF_ANY);
+  struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
+  if (!draft) return 0;
+  begin_draft(draft, PROBE_CALL_ENTERED, state);
+  draft->head.at_ns = state->id;
+  if (row->closes && file) draft->references = references_of(file);
+  tell_socket_or_none(draft, row, sk);
   take_pieces(draft, row, 0, 0);
   const int stack = row->wants_stack && sk && may_take_stack(draft->call);
   send_draft(draft);
@@ -259,25 +308,31 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   const struct probe_syscall* row = &syscalls[number & (PROBE_SYSCALLS - 1)];
   if (!row->wanted) return 0;
   const __u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
-  const struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
+  struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
   if (!state || state->number != number) return 0;
   struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
   if (!draft) return 0;
-  fill_head(&draft->head, PROBE_CALL_RETURNED);
-  draft->call = state->id;
-  draft->number = state->number;
+  begin_draft(draft, state->told ? PROBE_CALL_RETURNED : PROBE_CALL_MADE, state);
   draft->result = result;
-  draft->references = draft->snippets = 0;
-  __builtin_memcpy(draft->arguments, state->arguments, sizeof(draft->arguments));
   struct sock* sk = state->closes ? 0 : (struct sock*)state->socket;
   if (row->result_is_fd && result >= 0) sk = tcp_socket_of(file_of(result));
-  if (sk) {
-    tell_socket(draft, row, sk);
-  } else {
-    clear(&draft->socket, sizeof(draft->socket));
-  }
+  tell_socket_or_none(draft, row, sk);
+  if (!state->told) take_pieces(draft, row, 0, 0);
   if (result > -4096) take_pieces(draft, row, 1, result);
-  bpf_map_delete_elem(&calls, &tid);
+  state->number = PROBE_NO_CALL;
   send_draft(draft);
   return 0;
+}
+
+// A call that its thread won't come back from.
+static __always_inline void tell_unfinished_call(__u32 tid) {
+  const __u32 zero = 0;
+  struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
+  struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
+  if (!state || !draft || state->number == PROBE_NO_CALL || state->told) return;
+  begin_draft(draft, PROBE_CALL_ENTERED, state);
+  draft->head.at_ns = state->id;
+  clear(&draft->socket, sizeof(draft->socket));
+  draft->socket.pointer = state->socket;
+  send_draft(draft);
 }

@@ -26,6 +26,8 @@ enum { TCP_SYN_SENT = 2, TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_
 // Settings, fixed when the probe is loaded.
 const volatile __u32 only_interesting = 0;  // 1: only what the maps below name; 0: everything
 const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COOKIE) that is left out
+const volatile __u8 deep_stacks = 0;        // 1: PROBE_STACK_FRAMES of every segment without exception
+const volatile __u8 short_ends = 0;         // 1: PROBE_GONE instead of PROBE_DESTROYED
 const volatile __u64 wake_above = 1 << 20;  // bytes in the ring from which on the reader is woken
 const volatile __u32 user_stacks_a_second = 200;
 const volatile __u32 reason_not_specified = 2;  // skb_drop_reason
@@ -104,6 +106,14 @@ static __always_inline void fill_head(struct probe_head* head, __u8 kind) {
     record;                                                                 \
   })
 
+// Since 6.2: a pointer that was found in memory is taken for one to such a type. Loads through it are plain ones, and a wrong one
+// yields zeros, as bpf_probe_read_kernel() does, which costs ten times as much.
+extern void* bpf_rdonly_cast(const void* pointer, __u32 type) __ksym __weak;
+#define CAST(pointer, type) ((type*)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
+// A member of struct tcp_sock.
+#define READ_TCP(sk, member) \
+  (bpf_rdonly_cast ? CAST(sk, struct tcp_sock)->member : BPF_CORE_READ((struct tcp_sock*)(sk), member))
+
 static __always_inline void clear(void* memory, __u32 length) { __builtin_memset(memory, 0, length); }
 
 // Reads by BPF_CORE_READ, so that any pointer will do: what a hook hands over, or what was found in a descriptor table.
@@ -174,22 +184,53 @@ static __always_inline int is_interesting(const struct probe_socket* s) {
     }
     return 1;
   }
+  const int connected = s->remote_port != 0 && s->local_port != 0;
   flow_key(&key, s);
-  if (s->remote_port != 0 && bpf_map_lookup_elem(&flows, &key)) return 1;
-  return port_is_wanted(s->netns, s->local_port) || (s->remote_port != 0 && port_is_wanted(s->netns, s->remote_port));
+  const int by_flow = s->remote_port != 0 && bpf_map_lookup_elem(&flows, &key);
+  if (!by_flow && !port_is_wanted(s->netns, s->local_port) &&
+      !(s->remote_port != 0 && port_is_wanted(s->netns, s->remote_port)))
+    return 0;
+  // From now on by its address, until it is destroyed, which entries and requests are without a word. Whoever asks tells it whole.
+  if (s->pointer && s->state != 0 && s->state != TCP_TIME_WAIT && s->state != TCP_NEW_SYN_RECV) {
+    const __u8 value = by_flow && connected ? 2 : 1;
+    bpf_map_update_elem(&sockets, &s->pointer, &value, BPF_ANY);
+  }
+  return 1;
+}
+
+// Where a packet lies.
+struct packet_place {
+  const unsigned char *head, *data;
+  __u32 length;
+  __u16 transport, network;
+};
+// `skb` must be what the hook itself hands over.
+static __always_inline struct packet_place place_of_trusted(const struct sk_buff* skb) {
+  return (struct packet_place){.head = skb->head,
+                               .data = skb->data,
+                               .length = skb->len,
+                               .transport = skb->transport_header,
+                               .network = skb->network_header};
+}
+static __always_inline struct packet_place place_of(const struct sk_buff* skb) {
+  return (struct packet_place){.head = BPF_CORE_READ(skb, head),
+                               .data = BPF_CORE_READ(skb, data),
+                               .length = BPF_CORE_READ(skb, len),
+                               .transport = BPF_CORE_READ(skb, transport_header),
+                               .network = BPF_CORE_READ(skb, network_header)};
 }
 
 // The TCP header of a packet, and its addresses as the socket that sends it (or, `arriving`, takes it in) would have them.
 // 0: no TCP.
-static __always_inline int read_segment(struct sk_buff* skb, int arriving, struct probe_socket* s,
-                                        struct probe_segment_facts* facts) {
-  const unsigned char* head = BPF_CORE_READ(skb, head);
-  const __u16 transport = BPF_CORE_READ(skb, transport_header), network = BPF_CORE_READ(skb, network_header);
-  const unsigned char* data = BPF_CORE_READ(skb, data);
+static __always_inline int read_packet(const struct packet_place* at, int arriving, struct probe_socket* s,
+                                       struct probe_segment_facts* facts) {
   __u8 ip[40], tcp[16];
-  if (transport == 0xffff || transport <= network) return 0;
-  if (bpf_probe_read_kernel(ip, 20, head + network)) return 0;
-  if (bpf_probe_read_kernel(tcp, sizeof(tcp), head + transport)) return 0;
+  if (at->transport == 0xffff || at->transport <= at->network) return 0;
+  if (bpf_probe_read_kernel(ip, 40, at->head + at->network)) return 0;  // of IPv4's, some of what follows
+  if (at->transport - at->network == 20)
+    __builtin_memcpy(tcp, ip + 20, sizeof(tcp));
+  else if (bpf_probe_read_kernel(tcp, sizeof(tcp), at->head + at->transport))
+    return 0;
   __u8 *const local = arriving ? s->remote : s->local, *const remote = arriving ? s->local : s->remote;
   clear(s->local, 16), clear(s->remote, 16);
   if (ip[0] >> 4 == 4) {
@@ -197,7 +238,7 @@ static __always_inline int read_segment(struct sk_buff* skb, int arriving, struc
     s->family = AF_INET;
     __builtin_memcpy(local, ip + 12, 4), __builtin_memcpy(remote, ip + 16, 4);
   } else if (ip[0] >> 4 == 6) {
-    if (ip[6] != IPPROTO_TCP || bpf_probe_read_kernel(ip, 40, head + network)) return 0;
+    if (ip[6] != IPPROTO_TCP) return 0;
     s->family = AF_INET6;
     __builtin_memcpy(local, ip + 8, 16), __builtin_memcpy(remote, ip + 24, 16);
   } else {
@@ -210,9 +251,16 @@ static __always_inline int read_segment(struct sk_buff* skb, int arriving, struc
   facts->ack = (__u32)tcp[8] << 24 | tcp[9] << 16 | tcp[10] << 8 | tcp[11];
   facts->flags = tcp[13];
   facts->reserved[0] = facts->reserved[1] = facts->reserved[2] = 0;
-  if (s->netns == 0) s->netns = BPF_CORE_READ(skb, dev, nd_net.net, net_cookie);  // for segments of no socket
-  const __s64 headers = (head + transport) - data + (tcp[12] >> 4) * 4;
-  const __s64 length = (__s64)BPF_CORE_READ(skb, len) - headers;
+  const __s64 headers = (at->head + at->transport) - at->data + (tcp[12] >> 4) * 4;
+  const __s64 length = (__s64)at->length - headers;
   facts->length = length > 0 ? length : 0;
+  return 1;
+}
+
+static __always_inline int read_segment(struct sk_buff* skb, int arriving, struct probe_socket* s,
+                                        struct probe_segment_facts* facts) {
+  const struct packet_place place = place_of(skb);
+  if (!read_packet(&place, arriving, s, facts)) return 0;
+  if (s->netns == 0) s->netns = BPF_CORE_READ(skb, dev, nd_net.net, net_cookie);  // for segments of no socket
   return 1;
 }

@@ -23,6 +23,8 @@ enum bpf_map_type_used {
   BPF_MAP_TYPE_LRU_HASH = 9,
   BPF_MAP_TYPE_RINGBUF = 27,
 };
+// Helpers that came later than 5.8 (the values are looked up in the running kernel's own enum).
+enum bpf_func_id { BPF_FUNC_get_current_task_btf = 158, BPF_FUNC_task_pt_regs = 175 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0, BPF_RB_PROD_POS = 3 };
 
@@ -65,8 +67,12 @@ typedef struct {
   int owned;
 } socket_lock_t;
 
+struct dst_entry {
+  struct net_device* dev;
+};
 struct socket;
 struct sock {
+  struct dst_entry* sk_dst_cache;
   struct sock_common __sk_common;
   socket_lock_t sk_lock;
   struct {
@@ -93,6 +99,7 @@ struct inet_connection_sock {
 
 struct tcp_sock {
   struct inet_connection_sock inet_conn;
+  __u32 snd_nxt;
   __u32 write_seq;
   __u64 bytes_acked;
   __u64 bytes_received;
@@ -105,6 +112,7 @@ struct request_sock {
 };
 
 struct net_device {
+  unsigned int flags;
   possible_net_t nd_net;
 };
 

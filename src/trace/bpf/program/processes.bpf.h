@@ -9,7 +9,7 @@
 static __always_inline __u64 call_of_current(void) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
-  return call ? call->id : 0;
+  return call && call->number != PROBE_NO_CALL ? call->id : 0;
 }
 
 SEC("tp_btf/signal_generate")
@@ -90,6 +90,7 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct* task) {
   const __u32 tgid = task->tgid, tid = task->pid;
   if (!bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  tell_unfinished_call(tid);
   struct probe_process* record = RESERVE(probe_process, PROBE_EXIT);
   if (!record) return 0;
   record->child_tid = tid;

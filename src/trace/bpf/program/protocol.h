@@ -21,18 +21,31 @@ enum probe_kind {
   PROBE_EXEC,
   PROBE_EXIT,
   PROBE_DESTROYED,
+  PROBE_GONE,       // PROBE_DESTROYED of a socket that has been told of: struct probe_gone
+  PROBE_CALL_MADE,  // entry and return in one: struct probe_call, whose head tells the return and whose `call` the entry
 };
 
 enum {
-  PROBE_STACK_FRAMES = 28,  // the kernel's, behind a segment; more were never needed to tell its cause
+  PROBE_STACK_FRAMES = 28,    // the kernel's, behind a segment; more were never needed to tell its cause
+  PROBE_SHALLOW_FRAMES = 16,  // nor more than these, where no tunnel or bridge lies between the socket and the device
   PROBE_SNIPPETS = 6,
   PROBE_SNIPPET_BYTES = 64,
   PROBE_USER_STACK_BYTES = 8192,
   PROBE_SYSCALLS = 512,
   PROBE_PIECES = 6,
 };
+#define PROBE_NO_CALL (~0U)
 
-// probe_head.flags of PROBE_STATE and PROBE_DESTROYED: the running process is ending (PF_EXITING).
+// What makes a segment leave, where the call that the running thread is in and the socket's state leave but one answer.
+enum probe_direct {
+  PROBE_NOT_DIRECT,
+  PROBE_DIRECT_SEND,
+  PROBE_DIRECT_CONNECT,
+  PROBE_DIRECT_SHUTDOWN,
+  PROBE_DIRECT_CLOSE
+};
+
+// probe_head.flags of PROBE_STATE, PROBE_DESTROYED and PROBE_SEGMENT: the running process is ending (PF_EXITING).
 enum { PROBE_EXITING = 1 };
 
 struct probe_head {
@@ -71,10 +84,10 @@ struct probe_snippet {
   __u8 bytes[PROBE_SNIPPET_BYTES];
 };
 
-// Sent with as many snippets as `snippets` says.
+// Sent with as many snippets as `snippets` says, the last one cut to its length.
 struct probe_call {
   struct probe_head head;
-  __u64 call;  // unique
+  __u64 call;  // unique among the thread's: when it was entered
   __u64 arguments[6];
   __s64 result;
   __u32 number;      // of the system call; io_uring operations: PROBE_SYSCALLS + opcode
@@ -83,6 +96,18 @@ struct probe_call {
   __u32 reserved;
   struct probe_socket socket;
   struct probe_snippet snippet[PROBE_SNIPPETS];
+};
+
+// The call that a thread is in: what map `calls` holds.
+struct call_state {
+  __u64 id;  // time of entry
+  __u64 socket;
+  __u64 arguments[6];
+  __u32 number;  // PROBE_NO_CALL: it is in none
+  __u32 tgid;
+  __u16 closes;
+  __u16 told;  // its entry
+  __u32 reserved;
 };
 
 struct probe_user_stack {
@@ -101,19 +126,24 @@ struct probe_segment {
   struct probe_segment_facts facts;
   __u64 call;  // in progress on this socket by the running thread; 0: none
   __s32 frames;
-  __u32 direct;  // no stack was taken: the call itself is sending what it has just been given
-  __u64 stack[PROBE_STACK_FRAMES];
+  __u8 direct;  // enum probe_direct; then no stack was taken
+  __u8 reserved[3];
+  __u64 stack[PROBE_STACK_FRAMES];  // sent with as many bytes as `frames` says
 };
 
 struct probe_state {
   struct probe_head head;
   struct probe_socket socket;
-  __u64 call;
   __u64 bytes_sent, bytes_received;  // acknowledged by the peer; taken in order
   __u32 old_state, new_state;
   __u32 retransmissions;
   __u32 srtt_us;
-  char comm[16];
+  char comm[16];  // of whoever was running; left out (empty) where the socket is not owned
+};
+
+struct probe_gone {
+  struct probe_head head;
+  __u64 socket;  // its address
 };
 
 struct probe_reset {
@@ -172,8 +202,9 @@ struct probe_syscall {
   __u8 wanted, only_on_tcp, wants_stack, closes;
   __s8 fd_argument, second_fd_argument;
   __u8 result_is_fd, piece_count;
-  __u8 sends;      // the send and write family
-  __u8 is_common;  // sends, receives: many; of a socket that is known only its address is told
+  __u8 direct;          // enum probe_direct: what it makes leave at once
+  __u8 is_common;       // sends, receives: many; of a socket that is known only its address is told
+  __u8 told_at_return;  // entry and return in one record
   struct probe_piece piece[PROBE_PIECES];
 };
 

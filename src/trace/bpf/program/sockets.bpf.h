@@ -8,7 +8,8 @@
 // Of a pointer that the hook vouches for: plain loads, which cost a fraction of what fill_socket()'s reads do.
 static __always_inline void fill_trusted(struct probe_socket* out, struct sock* sk) {
   clear(out, sizeof(*out));
-  out->cookie = bpf_get_socket_cookie(sk);
+  out->cookie = sk->__sk_common.skc_cookie.counter;
+  if (out->cookie == 0) out->cookie = bpf_get_socket_cookie(sk);
   out->pointer = (__u64)sk;
   out->netns = sk->__sk_common.skc_net.net->net_cookie;
   out->family = sk->__sk_common.skc_family;
@@ -28,11 +29,10 @@ static __always_inline void fill_trusted(struct probe_socket* out, struct sock* 
 
 // What a socket has carried; of interest at its end only.
 static __always_inline void fill_totals(struct probe_state* record, struct sock* sk) {
-  struct tcp_sock* tcp = (struct tcp_sock*)sk;
-  record->bytes_sent = BPF_CORE_READ(tcp, bytes_acked);
-  record->bytes_received = BPF_CORE_READ(tcp, bytes_received);
-  record->retransmissions = BPF_CORE_READ(tcp, total_retrans);
-  record->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
+  record->bytes_sent = READ_TCP(sk, bytes_acked);
+  record->bytes_received = READ_TCP(sk, bytes_received);
+  record->retransmissions = READ_TCP(sk, total_retrans);
+  record->srtt_us = READ_TCP(sk, srtt_us) >> 3;
 }
 
 static __always_inline int is_tcp(const struct sock* sk) {
@@ -40,17 +40,83 @@ static __always_inline int is_tcp(const struct sock* sk) {
   return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
 }
 
-// Data that leaves inside the send call of the very thread that runs, which owns the socket, while nothing is being taken from its
-// backlog (release_sock() empties that with sk_backlog.len still set): then only tcp_sendmsg() can be behind it, and the stack,
-// which costs microseconds, need not be asked.
-static __always_inline int is_direct(struct sock* sk, int full, const struct probe_segment_facts* facts) {
-  const __u32 tid = (__u32)bpf_get_current_pid_tgid();
-  if (!full || facts->length == 0 || (facts->flags & 0x07) != 0 || sk->sk_lock.owned == 0 || sk->sk_backlog.len != 0)
-    return 0;
-  const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
-  if (!call || call->socket != (__u64)sk || !call->sends) return 0;
-  return facts->seq + facts->length ==
-         BPF_CORE_READ((struct tcp_sock*)sk, write_seq);  // the newest data, not an old segment
+static __always_inline __u8 exiting(void) {
+  const struct task_struct* task = (void*)bpf_get_current_task();
+  return (BPF_CORE_READ(task, flags) & 4) ? PROBE_EXITING : 0;
+}
+
+// The number of the system call that the running thread is in, whoever it is; ~0: not told (before Linux 5.15), or in none.
+static __always_inline __u64 running_call(void) {
+  if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) return ~0ULL;
+  const struct pt_regs* regs = (const struct pt_regs*)bpf_task_pt_regs(bpf_get_current_task_btf());
+  return regs ? regs->orig_ax : ~0ULL;
+}
+
+// Whether context alone tells what makes the segment leave, so that the stack, which costs microseconds, need not be asked: enum
+// probe_direct. A socket is owned (sk_lock.owned) by a thread inside a call on it; whoever else finds it so (softirq, timers) leaves
+// segments and work to that thread. So a segment of an owned socket is sent by the running thread. If it has not been sent before
+// (snd_nxt), is the newest of all (write_seq) and nothing is being taken from the backlog (release_sock() empties that with
+// sk_backlog.len still set), then what the thread's call has just put into the send queue is what leaves.
+static __always_inline __u8 directly_sent_by(struct sock* sk, const struct probe_segment_facts* facts) {
+  enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+  if (sk->sk_lock.owned == 0 || sk->sk_backlog.len != 0 || (facts->flags & RST)) return PROBE_NOT_DIRECT;
+  const __u64 number = running_call();
+  if (number >= PROBE_SYSCALLS) return PROBE_NOT_DIRECT;
+  const __u8 direct = syscalls[number & (PROBE_SYSCALLS - 1)].direct;
+  if (direct == PROBE_NOT_DIRECT) return PROBE_NOT_DIRECT;
+  if (facts->flags & SYN) {
+    const int first = (facts->flags & ACK) == 0 && READ_TCP(sk, total_retrans) == 0;
+    return direct == PROBE_DIRECT_CONNECT && first ? direct : PROBE_NOT_DIRECT;
+  }
+  const __u32 next = READ_TCP(sk, snd_nxt), end = READ_TCP(sk, write_seq);
+  if (facts->seq != next) return PROBE_NOT_DIRECT;
+  if (facts->flags & FIN) {
+    const int alone = facts->length == 0 && facts->seq + 1 == end;
+    return alone && (direct == PROBE_DIRECT_CLOSE || direct == PROBE_DIRECT_SHUTDOWN) ? direct : PROBE_NOT_DIRECT;
+  }
+  const int newest = facts->length != 0 && facts->seq + facts->length == end;
+  return newest && direct == PROBE_DIRECT_SEND ? direct : PROBE_NOT_DIRECT;
+}
+
+// Segments with a stack are put together here: only as many frames as there are go into the ring. Only on_segment() uses it, which
+// can't interrupt itself.
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct probe_segment);
+} segment_drafts SEC(".maps");
+
+static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct, int deep,
+                                         const struct probe_socket* socket, const struct probe_segment_facts* facts) {
+  const __u32 zero = 0;
+  struct probe_segment* draft = bpf_map_lookup_elem(&segment_drafts, &zero);
+  if (!draft) return;
+  fill_head(&draft->head, PROBE_SEGMENT);
+  draft->socket = *socket;
+  draft->facts = *facts;
+  draft->call = sk ? call_on(sk) : 0;
+  draft->direct = direct;
+  draft->frames = 0;
+  __u64 bytes = 0;
+  if (direct == PROBE_NOT_DIRECT) {
+    draft->head.flags = exiting();
+    // Each frame costs, also of those that are only walked past.
+    const long taken =
+        bpf_get_stack(ctx, draft->stack, deep ? sizeof(draft->stack) : PROBE_SHALLOW_FRAMES * sizeof(__u64), 0);
+    if (taken > 0) bytes = draft->frames = taken;
+    FORGET(bytes);
+    if (bytes > sizeof(draft->stack)) return;
+  }
+  if (bpf_ringbuf_output(&events, draft, __builtin_offsetof(struct probe_segment, stack) + bytes, wake_flags()))
+    __sync_fetch_and_add(&counters.lost_events, 1);
+}
+
+// Whether the segment came to this device without passing another (a tunnel, a bridge), as far as that is known.
+static __always_inline int is_sockets_device(struct sk_buff* skb, struct sock* sk) {
+  enum { LOOPBACK = 8 };
+  if (skb->dev->flags & LOOPBACK) return 1;
+  return sk && BPF_CORE_READ(sk, sk_dst_cache, dev) == skb->dev;
 }
 
 SEC("tp_btf/net_dev_queue")
@@ -59,37 +125,28 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   if (!sk) return 0;
   const __u16 family = sk->__sk_common.skc_family;
   if (family != AF_INET && family != AF_INET6) return 0;
-  struct probe_socket socket;
-  struct probe_segment_facts facts;
-  clear(&socket, sizeof(socket));
   const __u8 state = sk->__sk_common.skc_state;
   const int full = state != TCP_NEW_SYN_RECV && state != TCP_TIME_WAIT;
   const int nobody =
       full && sk->sk_type == SOCK_RAW;  // the kernel's own, for answers without a socket (inet_ctl_sock_create())
   if (full && !nobody && sk->sk_protocol != IPPROTO_TCP) return 0;
-  if (!read_segment(skb, 0, &socket, &facts)) return 0;
-  socket.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
+  struct probe_socket socket;
+  struct probe_segment_facts facts;
+  clear(&socket, sizeof(socket));
+  const struct packet_place place = place_of_trusted(skb);
+  if (!read_packet(&place, 0, &socket, &facts)) return 0;
+  socket.netns = sk->__sk_common.skc_net.net->net_cookie;
   socket.state = state;
   if (!nobody) {
     socket.pointer = (__u64)sk;
-    socket.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);  // on_state() has had it generated
+    socket.cookie = sk->__sk_common.skc_cookie.counter;  // on_state() has had it generated
     if (full) socket.owned = sk->sk_lock.owned != 0;
   }
   if (!is_interesting(&socket)) return 0;
-  struct probe_segment* record = RESERVE(probe_segment, PROBE_SEGMENT);
-  if (!record) return 0;
-  record->socket = socket;
-  record->facts = facts;
-  record->call = nobody ? 0 : call_on(sk);
-  record->direct = is_direct(sk, full && !nobody, &facts);
-  record->frames = record->direct ? 0 : bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0);
-  bpf_ringbuf_submit(record, wake_flags());
+  const __u8 direct = full && !nobody ? directly_sent_by(sk, &facts) : PROBE_NOT_DIRECT;
+  send_segment(ctx, nobody ? 0 : sk, direct, deep_stacks || !is_sockets_device(skb, full && !nobody ? sk : 0), &socket,
+               &facts);
   return 0;
-}
-
-static __always_inline __u8 exiting(void) {
-  const struct task_struct* task = (void*)bpf_get_current_task();
-  return (BPF_CORE_READ(task, flags) & 4) ? PROBE_EXITING : 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -108,14 +165,17 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   struct probe_state* record = RESERVE(probe_state, PROBE_STATE);
   if (!record) return 0;
   record->socket = socket;
-  record->call = call_on(sk);
-  record->head.flags = exiting();
+  record->head.flags = socket.owned ? exiting() : 0;
   record->old_state = old_state;
   record->new_state = new_state;
   record->bytes_sent = record->bytes_received = 0;
   record->retransmissions = record->srtt_us = 0;
   if (new_state == TCP_CLOSE) fill_totals(record, sk);
-  bpf_get_current_comm(record->comm, sizeof(record->comm));
+  // A socket that is not owned is being served by whoever happens to run.
+  if (socket.owned || new_state == TCP_SYN_SENT || new_state == TCP_LISTEN)
+    bpf_get_current_comm(record->comm, sizeof(record->comm));
+  else
+    clear(record->comm, sizeof(record->comm));
   bpf_ringbuf_submit(record, wake_flags());
   return 0;
 }
@@ -187,15 +247,21 @@ int BPF_PROG(on_socket_error, struct sock* sk) {
 
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(on_destroyed, struct sock* sk) {
+  const __u64 pointer = (__u64)sk;
+  if (short_ends) {
+    if (only_interesting && bpf_map_delete_elem(&sockets, &pointer)) return 0;  // it wasn't there
+    struct probe_gone* record = RESERVE(probe_gone, PROBE_GONE);
+    if (!record) return 0;
+    record->socket = pointer;
+    bpf_ringbuf_submit(record, wake_flags());
+    return 0;
+  }
   struct probe_socket socket;
   fill_trusted(&socket, sk);
-  const int wanted = is_interesting(&socket);
-  bpf_map_delete_elem(&sockets, &socket.pointer);
-  if (!wanted) return 0;
+  if (!is_interesting(&socket)) return 0;
   struct probe_state* record = RESERVE(probe_state, PROBE_DESTROYED);
   if (!record) return 0;
   record->socket = socket;
-  record->call = call_on(sk);
   record->old_state = record->new_state = socket.state;
   fill_totals(record, sk);
   bpf_get_current_comm(record->comm, sizeof(record->comm));
