@@ -24,7 +24,7 @@ class Tracer {
  public:
   virtual ~Tracer() = default;
 
-  // Readable (poll, POLLIN) when drain() has something to do.
+  // Readable (poll, POLLIN) when drain() has something to do, or some milliseconds later.
   [[nodiscard]] virtual int fd() const = 0;
   // Appends what has happened to `recording`: actors, and events in the order in which they were learnt (sort_by_time() puts
   // them right). Never blocks. Call numbers are unique in the recording. The same recording each time.

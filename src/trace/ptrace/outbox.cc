@@ -1,6 +1,7 @@
 #include "trace/ptrace/outbox.h"
 
-#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <iterator>
 #include <utility>
@@ -9,9 +10,16 @@
 #include "base/clock.h"
 
 namespace tcpwhy::trace {
+namespace {
+
+// Whoever records is woken so long after the first event that waits, for a switch of tasks with each event would take the
+// traced program's time.
+constexpr long wait_for_more_ns = 5'000'000;
+
+}  // namespace
 
 Outbox::Outbox(std::size_t most_pending)
-    : most_pending_(most_pending), ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : most_pending_(most_pending), ready_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
   TCPWHY_CHECK(ready_.valid());
 }
 
@@ -28,18 +36,23 @@ void Outbox::add(recording::Event event) {
     return;
   }
   events_.push_back(std::move(event));
-  if (events_.size() == 1) ::eventfd_write(ready_.get(), 1);
+  if (events_.size() == 1) be_ready_in(wait_for_more_ns);
 }
 
-void Outbox::wake() { ::eventfd_write(ready_.get(), 1); }
+void Outbox::wake() { be_ready_in(1); }
+
+void Outbox::be_ready_in(long ns) {
+  const itimerspec once{{0, 0}, {0, ns}};
+  ::timerfd_settime(ready_.get(), 0, &once, nullptr);
+}
 
 void Outbox::drain(recording::Recording& recording) {
   std::vector<recording::Event> events;
   std::uint64_t lost = 0;
   {
     const std::scoped_lock lock(mutex_);
-    eventfd_t ignored = 0;
-    ::eventfd_read(ready_.get(), &ignored);
+    std::uint64_t ignored = 0;
+    [[maybe_unused]] const ssize_t got = ::read(ready_.get(), &ignored, sizeof ignored);
     for (recording::Actor& actor : actors_) {
       in_recording_.push_back({static_cast<std::uint32_t>(recording.actors.size())});
       recording.actors.push_back(std::move(actor));

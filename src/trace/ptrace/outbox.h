@@ -25,8 +25,10 @@ class Outbox {
   void drain(recording::Recording& recording);
 
  private:
+  void be_ready_in(long ns);
+
   std::size_t most_pending_;
-  base::UniqueFd ready_;  // eventfd: readable while something waits
+  base::UniqueFd ready_;  // timerfd: readable soon after something waits
   std::mutex mutex_;
   std::vector<recording::Actor> actors_;  // those that the recording hasn't got yet
   std::vector<recording::Event> events_;
