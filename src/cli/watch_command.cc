@@ -35,7 +35,8 @@ struct WatchOptions {
   bool opened = false, abnormal = false, stats = false;
   WatchForm form = WatchForm::text;
   double seconds = 0;
-  std::uint32_t ring_bytes = 16U << 20;
+  std::uint32_t ring_bytes =
+      8U << 20;  // counts twice in the memory that the process has, for it is mapped twice in a row
 };
 
 std::string name_of(const SocketLife& life) {
