@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <thread>
 
 namespace tcpwhy::trace {
 namespace {
@@ -101,6 +104,34 @@ TEST(BpfTracer, names_the_program_s_own_functions_after_it_has_ended) {
   ASSERT_NE(connect, calls.end());
   EXPECT_EQ((*connect)->stack.rfind("0x", 0), std::string::npos) << (*connect)->stack;  // no bare address
   EXPECT_FALSE((*connect)->stack.empty());
+}
+
+// recv() is told at its return. One that does not return is told all the same: at the process's end, or at the trace's.
+TEST(BpfTracer, tells_a_call_that_never_returns) {
+  const std::string waits = two_ends.substr(0, two_ends.find("s.send")) + "print(flush=True)\ns.recv(10)\n";
+  const auto is_recv = [](const CallEntered* call) { return call->name == "recvfrom"; };
+  int output[2];
+  ASSERT_EQ(pipe(output), 0);
+  const std::string to_pipe = "import os; os.dup2(" + std::to_string(output[1]) + ", 1)\n";
+  auto tracer = open_bpf({.command = {"python3", "-c", to_pipe + waits}, .pids = {}}, {});
+  NEEDS_BPF(tracer);
+  ASSERT_TRUE(tracer) << tracer.error().message;
+  close(output[1]);
+  char byte = 0;
+  ASSERT_EQ(read(output[0], &byte, 1), 1);  // it is about to wait
+  Recording recording;
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  ASSERT_TRUE((*tracer)->drain(recording));
+  ASSERT_TRUE((*tracer)->stop(recording));
+  close(output[0]);
+  const auto entered = all<CallEntered>(recording);
+  const auto waiting = std::ranges::find_if(entered, is_recv);
+  ASSERT_NE(waiting, entered.end());
+  EXPECT_NE((*waiting)->socket, 0U);
+  for (const CallReturned* returned : all<CallReturned>(recording)) EXPECT_NE(returned->call, (*waiting)->call);
+  const auto process = std::ranges::find_if(recording.actors, [](const Actor& actor) { return actor.pid > 0; });
+  ASSERT_NE(process, recording.actors.end());
+  kill(process->pid, SIGKILL);
 }
 
 TEST(BpfTracer, counts_what_does_not_fit_into_a_tiny_ring) {
