@@ -1,6 +1,7 @@
 #include "capfile/byte_source.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -21,16 +22,19 @@ constexpr std::size_t compressed_chunk = 128U << 10;
 
 class MemorySource final : public ByteSource {
  public:
-  explicit MemorySource(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+  explicit MemorySource(std::span<const std::uint8_t> bytes) : bytes_(bytes), size_(bytes.size()) {}
   std::size_t read(std::span<std::uint8_t> room) override {
     const std::size_t count = std::min(room.size(), bytes_.size());
     std::copy_n(bytes_.begin(), count, room.begin());
     bytes_ = bytes_.subspan(count);
     return count;
   }
+  std::uint64_t position() const override { return size_ - bytes_.size(); }
+  std::optional<std::uint64_t> size() const override { return size_; }
 
  private:
   std::span<const std::uint8_t> bytes_;
+  std::uint64_t size_;
 };
 
 class FdSource final : public ByteSource {
@@ -41,7 +45,10 @@ class FdSource final : public ByteSource {
   std::size_t read(std::span<std::uint8_t> room) override {
     while (!failure_) {
       const ssize_t count = ::read(fd_, room.data(), room.size());
-      if (count >= 0) return static_cast<std::size_t>(count);
+      if (count >= 0) {
+        position_ += static_cast<std::uint64_t>(count);
+        return static_cast<std::size_t>(count);
+      }
       if (errno == EAGAIN) {
         pollfd waiting{.fd = fd_, .events = POLLIN, .revents = 0};
         ::poll(&waiting, 1, -1);
@@ -52,9 +59,16 @@ class FdSource final : public ByteSource {
     return 0;
   }
   std::optional<std::string> failure() const override { return failure_; }
+  std::uint64_t position() const override { return position_; }
+  std::optional<std::uint64_t> size() const override {
+    struct stat status{};
+    if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+    return static_cast<std::uint64_t>(status.st_size);
+  }
 
  private:
   base::UniqueFd owned_;
+  std::uint64_t position_ = 0;
   int fd_;
   std::optional<std::string> failure_;
 };
@@ -72,6 +86,8 @@ class PeekedSource final : public ByteSource {
     return count;
   }
   std::optional<std::string> failure() const override { return rest_->failure(); }
+  std::uint64_t position() const override { return rest_->position(); }
+  std::optional<std::uint64_t> size() const override { return rest_->size(); }
 
  private:
   std::vector<std::uint8_t> peeked_;
@@ -88,6 +104,8 @@ class Decompressor : public ByteSource {
     if (auto below = inner_->failure()) return below;
     return failure_;
   }
+  std::uint64_t position() const override { return inner_->position(); }
+  std::optional<std::uint64_t> size() const override { return inner_->size(); }
 
  protected:
   // The compressed bytes not used yet, refilled if there are none; empty at the end of the input.

@@ -19,6 +19,9 @@ class ByteSource {
   virtual std::size_t read(std::span<std::uint8_t> room) = 0;
   // What ended the bytes early ("the gzip data are corrupt"), if anything did.
   [[nodiscard]] virtual std::optional<std::string> failure() const { return std::nullopt; }
+  // How much of the innermost input, compressed or not, has been read, and how much there is in all, where that is known.
+  [[nodiscard]] virtual std::uint64_t position() const = 0;
+  [[nodiscard]] virtual std::optional<std::uint64_t> size() const = 0;
   // "gzip", "zstd", or empty.
   [[nodiscard]] virtual std::string compression() const { return {}; }
 };

@@ -38,6 +38,17 @@ class CaptureBuilder {
     return u32(seconds).u32(fraction).u32(size(bytes)).u32(original).text(bytes);
   }
 
+  // snoop, which is always big-endian: of a builder with std::endian::big
+  CaptureBuilder& snoop_header(std::uint32_t data_link = 4, std::uint32_t version = 2) {
+    return text("snoop").u8(0).u16(0).u32(version).u32(data_link);
+  }
+  CaptureBuilder& snoop_packet(std::uint32_t seconds, std::uint32_t microseconds, std::string_view bytes,
+                               std::uint32_t original) {
+    const std::uint32_t padded = (size(bytes) + 3) & ~3U;
+    u32(original).u32(size(bytes)).u32(24 + padded).u32(0).u32(seconds).u32(microseconds).text(bytes);
+    return text(std::string(padded - bytes.size(), '\0'));
+  }
+
   // pcapng: begin(type) ... end(), or the ready-made blocks
   CaptureBuilder& begin(std::uint32_t type) {
     block_at_ = out_.size();

@@ -20,7 +20,7 @@ struct Magic {
 };
 
 constexpr Magic magics[] = {
-    {"snoop\0\0\0"sv, {"a Solaris snoop capture (RFC 1761)", convert}},
+    {"snoop"sv, {"the cut beginning of a Solaris snoop capture (RFC 1761)", {}}},
     {"GMBU"sv, {"a Microsoft Network Monitor capture", convert}},
     {"RTSS"sv, {"a Microsoft Network Monitor 1 capture", convert}},
     {"iptrace "sv, {"an AIX iptrace capture", convert}},

@@ -152,7 +152,6 @@ TEST(SharedCaptures, agree_with_capinfos_in_number_length_and_times) {
   if (!is_installed("capinfos")) GTEST_SKIP() << "capinfos is not installed";
   int compared = 0;
   for (const std::string& file : capture_files()) {
-    if (file.find(".snoop") != std::string::npos) continue;
     // -T -m -Q would quote; these columns hold no comma: name, packets, data size, first and last time
     const auto columns = split(split(run("capinfos -T -M -S -r -m -c -d -a -e '" + file + "'").text, '\n').at(0), ',');
     ASSERT_EQ(columns.size(), 5U) << file;
@@ -172,17 +171,6 @@ TEST(SharedCaptures, agree_with_capinfos_in_number_length_and_times) {
     ++compared;
   }
   EXPECT_GT(compared, 50);
-}
-
-TEST(SharedCaptures, snoop_is_called_snoop) {
-  const fs::path snoop = shared_captures() / "tcptrace__all.snoop.gz";
-  if (!fs::exists(snoop)) GTEST_SKIP() << snoop << " is absent";
-  const auto capture = read_all(CaptureReader::open(snoop.string()));
-  ASSERT_TRUE(capture.stopped_by);
-  EXPECT_THAT(
-      capture.stopped_by->message,
-      ::testing::EndsWith(
-          "not a pcap or pcapng capture: gzip data whose content looks like a Solaris snoop capture (RFC 1761)"));
 }
 
 TEST(SharedCaptures, survive_being_written_as_recordings) {

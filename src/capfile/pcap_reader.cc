@@ -12,7 +12,6 @@
 
 #include "capfile/byte_order.h"
 #include "capfile/reader_impl.h"
-#include "capfile/tick_clock.h"
 
 namespace tcpwhy::capfile {
 namespace {
@@ -45,31 +44,32 @@ class PcapReader final : public CaptureReader::Impl {
       : Impl(std::move(input), name), variant_(variant), swapped_(swapped) {}
 
  private:
-  base::Result<std::optional<Record>> read_record() override {
+  base::Result<Kind> read_record() override {
     mark_record();
     if (!header_read_) return read_file_header();
     const std::size_t header_bytes = variant_.record_header_bytes;
     const auto header = input_.peek(header_bytes);
-    if (header.size() < header_bytes) {
-      if (header.empty() && !input_.source().failure()) return std::nullopt;
+    if (header.size() < header_bytes) [[unlikely]] {
+      if (header.empty() && !input_.source().failure()) return Kind::end;
       return cut("a packet's header", header.size(), header_bytes);
     }
     const std::uint64_t seconds = u32(header, 0), fraction = u32(header, 4);
     const auto [captured, original] = lengths(u32(header, 8), u32(header, 12));
     if (captured > max_block_bytes) return damaged(fmt::format("a packet that claims {} bytes", captured));
     const auto whole = input_.peek(header_bytes + captured);
-    if (whole.size() < header_bytes + captured) return cut("a packet", whole.size(), header_bytes + captured);
+    if (whole.size() < header_bytes + captured) [[unlikely]]
+      return cut("a packet", whole.size(), header_bytes + captured);
 
-    PacketRecord packet;
+    // At most 2^32 s and 2^32 us: before latest_time.
     const std::uint64_t ns_per_fraction = variant_.digits == 6 ? 1000 : 1;
-    packet.at = bounded_time(static_cast<__int128>(seconds * 1'000'000'000 + fraction * ns_per_fraction));
-    packet.original_length = original;
-    packet.bytes = whole.subspan(header_bytes);
+    packet_.at = base::wall_from_ns(static_cast<std::int64_t>(seconds * 1'000'000'000 + fraction * ns_per_fraction));
+    packet_.original_length = original;
+    packet_.bytes = whole.subspan(header_bytes);
     input_.consume(whole.size());
-    return packet;
+    return Kind::packet;
   }
 
-  base::Result<std::optional<Record>> read_file_header() {
+  base::Result<Kind> read_file_header() {
     const auto header = input_.peek(file_header_bytes);
     if (header.size() < file_header_bytes) return cut("the file header", header.size(), file_header_bytes);
     const unsigned major = load<std::uint16_t>(header.data() + 4, swapped_);
@@ -89,7 +89,8 @@ class PcapReader final : public CaptureReader::Impl {
     interfaces_.push_back(std::move(info));
     input_.consume(file_header_bytes);
     header_read_ = true;
-    return SectionRecord{.format = Format::pcap, .hardware = {}, .os = {}, .application = {}, .comments = {}};
+    section_ = {.format = Format::pcap, .hardware = {}, .os = {}, .application = {}, .comments = {}};
+    return Kind::section;
   }
 
   [[nodiscard]] std::pair<std::uint32_t, std::uint32_t> lengths(std::uint32_t first, std::uint32_t second) const {
@@ -102,7 +103,10 @@ class PcapReader final : public CaptureReader::Impl {
     return load<std::uint32_t>(bytes.data() + at, swapped_);
   }
 
-  const Variant& variant_;
+  static_assert(std::uint64_t{0xffff'ffff} * 1'000'000'000 + std::uint64_t{0xffff'ffff} * 1000 <=
+                static_cast<std::uint64_t>(latest_time.time_since_epoch().count()));
+
+  const Variant variant_;
   bool swapped_;
   bool header_read_ = false;
   LengthOrder length_order_ = LengthOrder::captured_first;

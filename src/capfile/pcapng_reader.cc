@@ -14,7 +14,6 @@ namespace tcpwhy::capfile {
 namespace {
 
 using Bytes = std::span<const std::uint8_t>;
-using Next = base::Result<std::optional<Record>>;
 
 std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
@@ -41,20 +40,25 @@ class PcapngReader final : public CaptureReader::Impl {
     std::uint32_t type = 0, total_length = 0;
   };
 
-  Next read_record() override {
+  // What a block became; nothing if it is one that is not delivered.
+  using Next = base::Result<std::optional<Kind>>;
+
+  base::Result<Kind> read_record() override {
     while (true) {
       auto block = read_block_header();
       if (!block) return std::unexpected(std::move(block.error()));
-      if (!*block) return std::nullopt;
+      if (!*block) return Kind::end;
       auto record = read_block(**block);
-      if (!record || *record) return record;
+      if (!record) return std::unexpected(std::move(record.error()));
+      if (*record) return **record;
     }
   }
 
   base::Result<std::optional<Block>> read_block_header() {
     mark_record();
     const auto header = input_.peek(pcapng::block_header_bytes);
-    if (header.empty() && !input_.source().failure()) return std::nullopt;
+    if (header.empty() && !input_.source().failure()) [[unlikely]]
+      return std::nullopt;
     if (header.size() < pcapng::block_header_bytes)
       return cut("a block's header", header.size(), pcapng::block_header_bytes);
     // The type of a Section Header Block reads the same in both byte orders; its byte-order magic governs its own
@@ -125,8 +129,8 @@ class PcapngReader final : public CaptureReader::Impl {
     interfaces_.clear();
     clocks_.clear();
     last_time_ = {};
-    SectionRecord record{.format = Format::pcapng, .hardware = {}, .os = {}, .application = {}, .comments = {}};
-    for_each_option(body.subspan(fixed), swapped_, [&record](std::uint16_t code, Bytes value) {
+    section_ = {.format = Format::pcapng, .hardware = {}, .os = {}, .application = {}, .comments = {}};
+    for_each_option(body.subspan(fixed), swapped_, [&record = section_](std::uint16_t code, Bytes value) {
       switch (code) {
         case pcapng::comment: record.comments.emplace_back(as_text(value)); break;
         case pcapng::shb_hardware: record.hardware = as_text(value); break;
@@ -135,7 +139,7 @@ class PcapngReader final : public CaptureReader::Impl {
         default: break;
       }
     });
-    return record;
+    return Kind::section;
   }
 
   // link type (16 bits), reserved (16), snapshot length; options
@@ -195,11 +199,12 @@ class PcapngReader final : public CaptureReader::Impl {
     if (captured > body.size() - fixed)
       return damaged(
           fmt::format("a packet that claims {} bytes in a block that has {}", captured, body.size() - fixed));
-    PacketRecord record;
+    PacketRecord& record = packet_;
     record.interface = interface;
     record.at = last_time_ = clocks_[interface].at(ticks);
     record.original_length = u32(body, 16);
     record.bytes = body.subspan(fixed, captured);
+    record.packet_id.reset();
     comments_.clear();
     const std::size_t options_at = std::min(fixed + pcapng::padded(captured), body.size());
     for_each_option(body.subspan(options_at), swapped_, [&](std::uint16_t code, Bytes value) {
@@ -208,7 +213,7 @@ class PcapngReader final : public CaptureReader::Impl {
         record.packet_id = load<std::uint64_t>(value.data(), swapped_);
     });
     record.comments = comments_;
-    return record;
+    return Kind::packet;
   }
 
   // original length; packet, of which as much is there as the first interface's snapshot length allows
@@ -217,7 +222,8 @@ class PcapngReader final : public CaptureReader::Impl {
     if (body.size() < fixed) return damaged("a simple packet that is too short");
     if (interfaces_.empty()) return unknown_interface(0);
     const std::uint32_t snap_length = interfaces_[0].interface.snap_length;
-    PacketRecord record;
+    PacketRecord& record = packet_;
+    record = {};
     record.original_length = u32(body, 0);
     const std::size_t captured =
         snap_length == 0 ? record.original_length : std::min(snap_length, record.original_length);
@@ -225,13 +231,14 @@ class PcapngReader final : public CaptureReader::Impl {
       return damaged(fmt::format("a simple packet of {} bytes in a block that has {}", captured, body.size() - fixed));
     record.at = last_time_;
     record.bytes = body.subspan(fixed, captured);
-    return record;
+    return Kind::packet;
   }
 
   Next journal(Bytes body) {
     std::string_view entry = as_text(body);
     while (entry.ends_with('\0')) entry.remove_suffix(1);
-    return JournalRecord{entry};
+    journal_ = {entry};
+    return Kind::journal;
   }
 
   Next unknown_interface(std::uint32_t interface) {

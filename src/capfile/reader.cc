@@ -41,6 +41,7 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(std::unique_
   InputBuffer input(decompressed(std::move(source)));
   if (auto pcap = make_pcap_reader(input, name)) return pcap;
   if (auto pcapng = make_pcapng_reader(input, name)) return pcapng;
+  if (auto snoop = make_snoop_reader(input, name)) return snoop;
 
   const auto start = input.peek(512);
   const std::string compression = input.source().compression();
@@ -51,7 +52,7 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(std::unique_
                : unreadable(name, fmt::format("{} data of an empty file", compression));
   const FileKind kind = recognise(start);
   return unreadable(name,
-                    fmt::format("not a pcap or pcapng capture: {}looks like {}",
+                    fmt::format("not a pcap, pcapng or snoop capture: {}looks like {}",
                                 compression.empty() ? "" : compression + " data whose content ", kind.name),
                     std::string(kind.hint));
 }
@@ -90,8 +91,11 @@ CaptureReader& CaptureReader::operator=(CaptureReader&&) noexcept = default;
 CaptureReader::~CaptureReader() = default;
 
 base::Result<std::optional<Record>> CaptureReader::next() { return impl_->next(); }
+base::Result<const PacketRecord*> CaptureReader::next_packet() { return impl_->next_packet(); }
 std::span<const InterfaceInfo> CaptureReader::interfaces() const { return impl_->interfaces(); }
 const std::string& CaptureReader::name() const { return impl_->name(); }
 std::uint64_t CaptureReader::offset() const { return impl_->offset(); }
+std::uint64_t CaptureReader::input_position() const { return impl_->source().position(); }
+std::optional<std::uint64_t> CaptureReader::input_size() const { return impl_->source().size(); }
 
 }  // namespace tcpwhy::capfile

@@ -19,18 +19,36 @@ class CaptureReader::Impl {
   Impl& operator=(const Impl&) = delete;
   virtual ~Impl() = default;
 
+  // What read_record() put into its place.
+  enum class Kind : std::uint8_t { end, packet, section, journal };
+
   base::Result<std::optional<Record>> next() {
-    if (stopped_) return std::unexpected(*stopped_);
-    auto record = read_record();
-    if (!record) stopped_ = record.error();
-    return record;
+    const auto kind = advance();
+    if (!kind) return std::unexpected(kind.error());
+    switch (*kind) {
+      case Kind::packet: return packet_;
+      case Kind::section: return std::move(section_);
+      case Kind::journal: return journal_;
+      case Kind::end: break;
+    }
+    return std::nullopt;
+  }
+  base::Result<const PacketRecord*> next_packet() {
+    while (true) {
+      const auto kind = advance();
+      if (!kind) return std::unexpected(kind.error());
+      if (*kind == Kind::packet) return &packet_;
+      if (*kind == Kind::end) return nullptr;
+    }
   }
   [[nodiscard]] const std::vector<InterfaceInfo>& interfaces() const { return interfaces_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::uint64_t offset() const { return input_.offset(); }
+  [[nodiscard]] const ByteSource& source() const { return input_.source(); }
 
  protected:
-  virtual base::Result<std::optional<Record>> read_record() = 0;
+  // Fills the field that the returned kind names.
+  virtual base::Result<Kind> read_record() = 0;
 
   // Errors name the place where this was called last: the beginning of a record.
   void mark_record() { record_offset_ = input_.offset(); }
@@ -42,8 +60,18 @@ class CaptureReader::Impl {
 
   InputBuffer input_;
   std::vector<InterfaceInfo> interfaces_;
+  PacketRecord packet_;
+  SectionRecord section_;
+  JournalRecord journal_;
 
  private:
+  base::Result<Kind> advance() {
+    if (stopped_) return std::unexpected(*stopped_);
+    auto kind = read_record();
+    if (!kind) stopped_ = kind.error();
+    return kind;
+  }
+
   std::string name_;
   std::uint64_t record_offset_ = 0;
   std::optional<base::Error> stopped_;
@@ -56,5 +84,6 @@ std::unexpected<base::Error> unreadable(const std::string& name, std::string_vie
 // Null if the input does not begin with the magic of the format.
 std::unique_ptr<CaptureReader::Impl> make_pcap_reader(InputBuffer& input, const std::string& name);
 std::unique_ptr<CaptureReader::Impl> make_pcapng_reader(InputBuffer& input, const std::string& name);
+std::unique_ptr<CaptureReader::Impl> make_snoop_reader(InputBuffer& input, const std::string& name);
 
 }  // namespace tcpwhy::capfile

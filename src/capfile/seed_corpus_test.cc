@@ -75,7 +75,11 @@ std::map<std::string, Bytes> seeds() {
       {"capture/pcapng-big", pcapng(std::endian::big)},
       {"capture/pcap-gzip", gzip_compressed(pcap(std::endian::little, 0xa1b2c3d4))},
       {"capture/pcapng-zstd", zstd_compressed(pcapng(std::endian::big))},
-      {"capture/snoop", CaptureBuilder().text("snoop").u8(0).u16(0).u64(0).bytes()},
+      {"capture/snoop", CaptureBuilder(std::endian::big)
+                            .snoop_header()
+                            .snoop_packet(1, 2, "hello", 60)
+                            .snoop_packet(2, 3, "", 9)
+                            .bytes()},
       {"recording/two", *encode(recordings)},
       {"recording/one-gzip", gzip_compressed(*encode(std::span(recordings).first(1)))},
       {"recording/empty", *encode(std::span(&empty, 1))},

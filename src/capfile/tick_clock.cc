@@ -27,13 +27,17 @@ TickClock::TickClock(std::uint8_t resolution, std::int64_t offset_seconds)
   // 2^64 ticks of 10^-38 s are no nanosecond, and 10^29 still fits: a finer resolution is as good as that one.
   constexpr int finest = 38;
   const int exponent = std::min<int>(exponent_, finest);
-  if (exponent <= nanosecond_digits)
+  if (exponent <= nanosecond_digits) {
     multiplier_ = power_of_ten(nanosecond_digits - exponent);
-  else
+    if (offset_ns_ != 0) return;
+    simple_multiplier_ = static_cast<std::uint64_t>(multiplier_);
+    largest_simple_ = static_cast<std::uint64_t>(base::to_ns(latest_time)) / simple_multiplier_;
+  } else {
     divisor_ = power_of_ten(exponent - nanosecond_digits);
+  }
 }
 
-base::WallTime TickClock::at(std::uint64_t ticks) const {
+base::WallTime TickClock::at_any(std::uint64_t ticks) const {
   const Wide ns = binary_ ? (ticks * ns_per_second) >> exponent_ : ticks * multiplier_ / divisor_;
   return bounded_time(ns + offset_ns_);
 }
