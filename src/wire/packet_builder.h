@@ -50,6 +50,17 @@ struct Ipv4Fields {
   ByteString source = {192, 0, 2, 1}, destination = {198, 51, 100, 7};
 };
 
+// RFC 1071; put into bytes 10 and 11 of an IPv4 header, which must be 0.
+inline ByteString with_checksum(ByteString packet) {
+  const std::size_t header = (packet[0] & 0xfU) * 4U;
+  std::uint32_t sum = 0;
+  for (std::size_t at = 0; at < header; at += 2) sum += static_cast<std::uint32_t>(packet[at]) << 8U | packet[at + 1];
+  while (sum > 0xffff) sum = (sum & 0xffffU) + (sum >> 16U);
+  packet[10] = static_cast<std::uint8_t>(~sum >> 8U);
+  packet[11] = static_cast<std::uint8_t>(~sum);
+  return packet;
+}
+
 inline ByteString ipv4(const Ipv4Fields& fields, const ByteString& payload) {
   const std::size_t header = 20 + fields.options.size();
   const auto words =

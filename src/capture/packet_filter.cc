@@ -1,0 +1,91 @@
+#include "capture/packet_filter.h"
+
+#include <pcap/pcap.h>
+
+#include <unordered_map>
+#include <utility>
+
+namespace tcpwhy::capture {
+namespace {
+
+// LinkType holds LINKTYPE_ values, libpcap compiles for DLT_ ones: the reverse of link_type_of() in live_capture.cc.
+int dlt_of(wire::LinkType link_type) {
+  switch (link_type) {
+    case wire::LinkType::raw: return DLT_RAW;
+    case wire::LinkType::loop: return DLT_LOOP;
+    default: return static_cast<int>(link_type);
+  }
+}
+
+class Program {
+ public:
+  Program() = default;
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program() { pcap_freecode(&code_); }
+
+  base::Status compile(const std::string& expression, wire::LinkType link_type) {
+    constexpr int whole_packet = 262144, optimised = 1;
+    const std::unique_ptr<pcap_t, decltype(&pcap_close)> dead(pcap_open_dead(dlt_of(link_type), whole_packet),
+                                                              pcap_close);
+    if (dead && pcap_compile(dead.get(), &code_, expression.c_str(), optimised, PCAP_NETMASK_UNKNOWN) == 0) return {};
+    return base::fail(base::ErrorKind::usage,
+                      "the filter does not compile: " + std::string(dead ? pcap_geterr(dead.get()) : "no memory"),
+                      "pcap-filter(7), as for tcpdump: 'port 443 and net 10.0.0.0/8'");
+  }
+  [[nodiscard]] bool fits(std::span<const std::uint8_t> captured, std::uint32_t original_length) const {
+    pcap_pkthdr header{};
+    header.caplen = static_cast<bpf_u_int32>(captured.size());
+    header.len = original_length;
+    return pcap_offline_filter(&code_, &header, captured.data()) != 0;
+  }
+
+ private:
+  bpf_program code_{};
+};
+
+}  // namespace
+
+struct PacketFilter::Impl {
+  std::string expression;
+  std::unordered_map<std::uint16_t, Program> programs;
+  wire::LinkType last_type{};
+  const Program* last = nullptr;  // of last_type: nearly always the next one's too
+
+  base::Result<const Program*> program_for(wire::LinkType link_type) {
+    if (last != nullptr && link_type == last_type) return last;
+    const auto [place, is_new] = programs.try_emplace(static_cast<std::uint16_t>(link_type));
+    if (is_new) {
+      if (auto compiled = place->second.compile(expression, link_type); !compiled) {
+        programs.erase(place);
+        return std::unexpected(std::move(compiled.error()));
+      }
+    }
+    last_type = link_type;
+    last = &place->second;
+    return last;
+  }
+};
+
+PacketFilter::PacketFilter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+PacketFilter::PacketFilter(PacketFilter&&) noexcept = default;
+PacketFilter& PacketFilter::operator=(PacketFilter&&) noexcept = default;
+PacketFilter::~PacketFilter() = default;
+
+base::Result<PacketFilter> PacketFilter::compile(const std::string& expression) {
+  // Ethernet takes every primitive: what does not compile here compiles nowhere.
+  if (auto compiled = Program().compile(expression, wire::LinkType::ethernet); !compiled)
+    return std::unexpected(std::move(compiled.error()));
+  auto impl = std::make_unique<Impl>();
+  impl->expression = expression;
+  return PacketFilter(std::move(impl));
+}
+
+base::Result<bool> PacketFilter::fits(wire::LinkType link_type, std::span<const std::uint8_t> captured,
+                                      std::uint32_t original_length) {
+  const auto program = impl_->program_for(link_type);
+  if (!program) return std::unexpected(program.error());
+  return (*program)->fits(captured, original_length);
+}
+
+}  // namespace tcpwhy::capture
