@@ -2,37 +2,101 @@
 
 #include <utility>
 
-namespace tcpwhy::scan {
+#include "wire/ether_type.h"
 
-base::Result<FrameReader> FrameReader::open(const std::string& path) {
-  auto reader = capfile::CaptureReader::open(path);
-  if (!reader) return std::unexpected(reader.error());
-  return FrameReader(std::move(*reader));
+namespace tcpwhy::scan {
+namespace {
+
+// What a fragment is as long as others are missing.
+wire::DissectedPacket unfinished(const wire::IpFragment& fragment) {
+  wire::DissectedPacket packet;
+  packet.kind = fragment.protocol == wire::ip_protocol::tcp ? wire::Dissection::fragment : wire::Dissection::other;
+  packet.fragmented = true;
+  packet.encapsulation = fragment.encapsulation;
+  packet.segment.source.ip = fragment.source;
+  packet.segment.destination.ip = fragment.destination;
+  packet.segment.payload = fragment.bytes;
+  packet.segment.payload_length = static_cast<std::uint32_t>(fragment.bytes.size());
+  return packet;
 }
 
-base::Result<FrameReader> FrameReader::from_memory(std::span<const std::uint8_t> bytes, std::string name) {
+}  // namespace
+
+FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
+    : packets_(std::move(packets)), filter_(std::move(options.filter)), reassembler_(options.reassembly) {
+  dissect_options_.teredo = options.teredo;
+}
+
+base::Result<FrameReader> FrameReader::open(const std::string& path, FrameOptions options) {
+  return open_all({path}, std::move(options));
+}
+
+base::Result<FrameReader> FrameReader::open_all(std::vector<std::string> paths, FrameOptions options) {
+  auto packets = MergedPackets::open(std::move(paths));
+  if (!packets) return std::unexpected(std::move(packets.error()));
+  return FrameReader(std::move(*packets), std::move(options));
+}
+
+base::Result<FrameReader> FrameReader::from_memory(std::span<const std::uint8_t> bytes, std::string name,
+                                                   FrameOptions options) {
   auto reader = capfile::CaptureReader::from_memory(bytes, std::move(name));
-  if (!reader) return std::unexpected(reader.error());
-  return FrameReader(std::move(*reader));
+  if (!reader) return std::unexpected(std::move(reader.error()));
+  return FrameReader(MergedPackets::of(std::move(*reader)), std::move(options));
+}
+
+// What was fragmented may hold a tunnel whose packets are fragments again.
+void FrameReader::reassemble(Frame& frame) {
+  constexpr int deepest = 4;
+  wire::LinkType link_type = frame.link_type;
+  std::span<const std::uint8_t> bytes = frame.bytes;
+  std::size_t length = frame.original_length;
+  wire::DissectOptions options = dissect_options_;
+  for (int depth = 0; depth < deepest && frame.packet.fragmented; ++depth) {
+    const auto fragment = wire::find_fragment(link_type, bytes, length, options);
+    if (!fragment) return;
+    const auto whole = reassembler_.add(*fragment, frame.at);
+    if (!whole) {
+      frame.packet = unfinished(*fragment);
+      return;
+    }
+    link_type = wire::LinkType::raw;
+    bytes = *whole;
+    length = whole->size();
+    options.outer = fragment->encapsulation;
+    wire::dissect_into(frame.packet, link_type, bytes, length, options);
+  }
+}
+
+base::Result<bool> FrameReader::next(Frame& frame) {
+  while (true) {
+    const auto packet = packets_.next();
+    if (!packet) return std::unexpected(packet.error());
+    if (packet->record == nullptr) return false;
+    const capfile::PacketRecord& record = *packet->record;
+    ++frames_;
+    if (filter_) {
+      const auto wanted = filter_(packet->link_type, record.bytes, record.original_length);
+      if (!wanted) return std::unexpected(wanted.error());
+      if (!*wanted) continue;
+    }
+    frame.number = frames_;
+    frame.at = record.at;
+    frame.link_type = packet->link_type;
+    frame.file = packet->file;
+    frame.original_length = record.original_length;
+    frame.bytes = record.bytes;
+    wire::dissect_into(frame.packet, frame.link_type, frame.bytes, frame.original_length, dissect_options_);
+    if (frame.packet.fragmented) [[unlikely]]
+      reassemble(frame);
+    return true;
+  }
 }
 
 base::Result<std::optional<Frame>> FrameReader::next() {
-  for (;;) {
-    const auto record = reader_.next();
-    if (!record) return std::unexpected(record.error());
-    if (!*record) return std::nullopt;
-    const auto* packet = std::get_if<capfile::PacketRecord>(&**record);
-    if (packet == nullptr) continue;
-    const auto& info = reader_.interfaces()[packet->interface];
-    Frame frame{.number = ++frames_,
-                .at = packet->at,
-                .link_type = info.interface.link_type,
-                .original_length = packet->original_length,
-                .bytes = packet->bytes,
-                .packet = {}};
-    frame.packet = wire::dissect(frame.link_type, frame.bytes, frame.original_length);
-    return frame;
-  }
+  Frame frame;
+  const auto more = next(frame);
+  if (!more) return std::unexpected(more.error());
+  return *more ? std::optional(frame) : std::nullopt;
 }
 
 }  // namespace tcpwhy::scan

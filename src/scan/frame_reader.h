@@ -1,40 +1,74 @@
-// The packets of a capture as frames: numbered as Wireshark numbers them, dissected down to the TCP segment where there is one.
+// The packets of a capture as frames: numbered as Wireshark numbers them, dissected down to the TCP segment where there is one, IP
+// fragments put together.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "capfile/reader.h"
+#include "scan/merged_packets.h"
 #include "wire/packet.h"
+#include "wire/reassembler.h"
 
 namespace tcpwhy::scan {
 
 struct Frame {
-  std::uint64_t number = 0;  // from 1 over all packets of the capture, TCP or not: Wireshark's frame.number
+  // From 1 over all packets read, TCP or not, wanted or not: Wireshark's frame.number; of several files, that in what mergecap makes of
+  // them.
+  std::uint64_t number = 0;
   base::WallTime at;
   wire::LinkType link_type{};
+  std::uint32_t file = 0;               // index into the paths
   std::uint32_t original_length = 0;    // on the wire
   std::span<const std::uint8_t> bytes;  // what was captured; valid until the next frame is read
-  wire::DissectedPacket packet;         // its payload points into `bytes`
+  // Its payload points into `bytes`, or, of a segment that came in fragments, into memory that is valid as long. Such a segment belongs to
+  // the frame that completed it, as tshark has it; the frames before are Dissection::fragment, or other where the fragments are a tunnel's.
+  wire::DissectedPacket packet;
+};
+
+// Whether a packet is wanted; an error ends the reading. (capture::PacketFilter is one, but that room links libpcap: who
+// puts the program together passes it in.)
+using FrameFilter = std::function<base::Result<bool>(wire::LinkType link_type, std::span<const std::uint8_t> captured,
+                                                     std::uint32_t original_length)>;
+
+struct FrameOptions {
+  FrameFilter filter;  // none: all packets are wanted
+  bool teredo = false;
+  wire::ReassemblyLimits reassembly = {};
 };
 
 class FrameReader {
  public:
-  // Errors as those of capfile::CaptureReader: ErrorKind::unreadable, with the input's name.
-  static base::Result<FrameReader> open(const std::string& path);  // "-": standard input
-  static base::Result<FrameReader> from_memory(std::span<const std::uint8_t> bytes, std::string name);
+  // Errors as those of capfile::CaptureReader: ErrorKind::unreadable, with the input's name. "-": standard input.
+  static base::Result<FrameReader> open(const std::string& path, FrameOptions options = {});
+  static base::Result<FrameReader> open_all(std::vector<std::string> paths, FrameOptions options = {});
+  static base::Result<FrameReader> from_memory(std::span<const std::uint8_t> bytes, std::string name,
+                                               FrameOptions options = {});
 
-  // The next packet, or nothing at the end. After damage every frame before it has been given; further calls repeat the error.
+  // The next wanted packet into `frame`; false at the end. After damage every frame before it has been given; further calls
+  // repeat the error.
+  base::Result<bool> next(Frame& frame);
+  // The same as a value: dearer.
   base::Result<std::optional<Frame>> next();
 
- private:
-  explicit FrameReader(capfile::CaptureReader reader) : reader_(std::move(reader)) {}
+  [[nodiscard]] Progress progress() const { return packets_.progress(); }
+  [[nodiscard]] std::uint64_t frames() const { return frames_; }  // the number of the last one, wanted or not
+  [[nodiscard]] const wire::Reassembler::Counts& reassembly() const { return reassembler_.counts(); }
 
-  capfile::CaptureReader reader_;
+ private:
+  FrameReader(MergedPackets packets, FrameOptions options);
+  void reassemble(Frame& frame);
+
+  MergedPackets packets_;
+  FrameFilter filter_;
+  wire::DissectOptions dissect_options_;
+  wire::Reassembler reassembler_;
   std::uint64_t frames_ = 0;
 };
 
