@@ -1,7 +1,8 @@
 # Reads tools/layers.txt: each room src/<room>/ becomes the static library tcpwhy_<room>, linked with exactly the
 # rooms and outside libraries that its line names. Beside the code stand *_test.cc, which become test_<room>,
-# *_benchmark.cc, which become bench_<room>, fuzz/NAME_fuzz.cc (cmake/Fuzzers.cmake), and testing/NAME_program.cc: a program by
-# itself that the room's tests start (NAME_program in the folder TCPWHY_TEST_PROGRAMS). src/cli/main.cc is the program.
+# *_benchmark.cc, which become bench_<room>, *_measure.cc, each a program of its name that a script of tools/ runs,
+# fuzz/NAME_fuzz.cc (cmake/Fuzzers.cmake), and testing/NAME_program.cc: a program by itself that the room's tests start
+# (NAME_program in the folder TCPWHY_TEST_PROGRAMS). src/cli/main.cc is the program.
 find_package(fmt REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(ZLIB REQUIRED)
@@ -58,9 +59,11 @@ function(tcpwhy_add_room room uses outside)
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   set(benchmarks ${sources})
   list(FILTER benchmarks INCLUDE REGEX "_benchmark\\.cc$")
+  set(measures ${sources})
+  list(FILTER measures INCLUDE REGEX "_measure\\.cc$")
   set(programs ${sources})
   list(FILTER programs INCLUDE REGEX "/testing/[a-z0-9_]+_program\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark|_program|/cli/main)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark|_measure|_program|/cli/main)\\.cc$")
   set(target tcpwhy_${room})
   if(sources)
     add_library(${target} STATIC ${sources})
@@ -84,6 +87,13 @@ function(tcpwhy_add_room room uses outside)
     add_executable(bench_${room} ${benchmarks})
     target_link_libraries(bench_${room} PRIVATE ${target} tcpwhy_flags benchmark::benchmark_main)
     target_compile_definitions(bench_${room} PRIVATE TCPWHY_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+  endif()
+  if(TCPWHY_TESTS)
+    foreach(measure IN LISTS measures)
+      get_filename_component(name ${measure} NAME_WE)
+      add_executable(${name} ${measure})
+      target_link_libraries(${name} PRIVATE ${target} tcpwhy_flags)
+    endforeach()
   endif()
   if(TCPWHY_TESTS AND tests)
     add_executable(test_${room} ${tests})
