@@ -93,6 +93,11 @@ TEST_F(TcpdumpDifferential, every_tcp_packet_of_the_shared_captures) {
   Comparison comparison;
   for (const auto& file : files) {
     const auto packets = read_packets(file);
+    if (file.filename().string().find(".snoop") !=
+        std::string::npos) {  // tcpdump can't read it: the same packets as pcap
+      compare_made(comparison, file.filename().string(), packets, all_styles());
+      continue;
+    }
     for (const auto& style : all_styles()) {
       compare(comparison, file.filename().string(), packets, tcpdump_lines(file, style.arguments), style);
     }
