@@ -3,6 +3,21 @@
 #include <utility>
 
 namespace tcpwhy::scan {
+namespace {
+
+void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) {
+  const auto first = [frame](std::uint64_t& place) {
+    if (place == 0) place = frame;
+  };
+  if (verdict.kind == tcp::Kind::retransmission) first(evidence.retransmission);
+  if (verdict.kind == tcp::Kind::illegal) first(evidence.illegal);
+  if (verdict.marks == 0) return;
+  if (verdict.has(tcp::mark::zero_window)) first(evidence.zero_window);
+  if (verdict.has(tcp::mark::gap_before | tcp::mark::acks_unseen)) first(evidence.gap);
+  if (verdict.has(tcp::mark::needless | tcp::mark::proves_needless)) first(evidence.needless);
+}
+
+}  // namespace
 
 void ConnectionTable::link(List& list, Slot slot) {
   Entry& entry = entries_[slot];
@@ -95,6 +110,7 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
   connection.last_frame = frame;
   Taken taken{&connection, from, connection.tracker.observe({at_ns, frame, from, segment})};
   if (reused) taken.verdict.marks |= tcp::mark::port_reused;
+  note(connection.evidence, taken.verdict, frame);
 
   List& before = entry.is_over ? over_ : open_;
   entry.is_over = connection.tracker.is_over();

@@ -22,9 +22,15 @@ enum class Left : std::uint8_t {
   evicted,      // more were open than TableLimits allows; it had been quiet the longest
 };
 
+// The first frame of each kind that a finding may rest on; 0: there was none.
+struct Evidence {
+  std::uint64_t retransmission = 0, zero_window = 0, illegal = 0, gap = 0, needless = 0;
+};
+
 struct Connection {
   wire::SocketAddress ends[2];  // 0: who was seen first
   tcp::Tracker tracker;
+  Evidence evidence;
   std::uint64_t last_frame = 0;
   std::uint32_t reuse = 0;  // how many connections between the same addresses came before it
 };

@@ -1,0 +1,42 @@
+// A whole capture from frames to records: one thread reads and dissects, others track, each the flows of its shard.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "base/result.h"
+#include "scan/connection_table.h"
+#include "scan/frame_reader.h"
+#include "scan/record.h"
+
+namespace tcpwhy::scan {
+
+struct AnalysisOptions {
+  unsigned trackers =
+      0;  // threads that track, beside the one that reads; 0: as many as there are processors; 1 on one: no thread at all
+  TableLimits limits;      // of all shards together
+  std::uint64_t seed = 0;  // of the flow hash
+};
+
+// What the capture held.
+struct Totals {
+  std::uint64_t frames = 0, segments = 0;
+  std::uint64_t truncated = 0, malformed = 0, fragments = 0, other = 0;  // by wire::Dissection
+  std::uint64_t wire_bytes = 0;                                          // original lengths
+  std::int64_t first_ns = 0, last_ns = 0;
+  std::uint64_t evicted = 0;  // connections that left before their end
+};
+
+// Called with records as connections end, by one thread at a time, in no particular order.
+using OnRecords = std::function<void(std::span<const ConnectionRecord>)>;
+
+struct Outcome {
+  Totals totals;
+  std::optional<base::Error> stopped_by;  // damage: what came before it was analysed
+};
+
+Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRecords& on_records);
+
+}  // namespace tcpwhy::scan
