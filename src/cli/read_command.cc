@@ -8,6 +8,7 @@
 
 #include "capfile/reader.h"
 #include "capfile/recording_io.h"
+#include "cli/capture_view.h"
 #include "cli/command.h"
 #include "cli/view.h"
 
@@ -17,6 +18,7 @@ namespace {
 struct ReadOptions {
   std::string file;
   View view;
+  CaptureOptions capture;
   FailOn fail_on;
 };
 
@@ -39,24 +41,25 @@ int print_packets(const std::string& file, const View& view, Context& context) {
   return 0;
 }
 
-bool has_calls(const recording::Recording& recording) {
-  return std::ranges::any_of(recording.events, [](const recording::Event& event) {
-    return std::holds_alternative<recording::CallEntered>(event.what);
-  });
-}
-
 int print_recordings(const ReadOptions& options, Context& context) {
   const auto outcome = capfile::read_recordings(options.file);
   if (!outcome) return report(outcome.error());
   const auto explained = explain_all(outcome->recordings);
-  if (options.view.form == Form::text && std::ranges::none_of(outcome->recordings, has_calls)) {
-    PacketLines lines(options.view, context);
-    for (const auto& recording : outcome->recordings) lines.print(recording);
-  } else {
-    show(explained, options.view.form, context);
-  }
+  show(explained, options.view.form, context);
   if (outcome->stopped_by) return report(*outcome->stopped_by);
   return findings_status(explained, options.fail_on);
+}
+
+int read_file(const ReadOptions& options, Context& context) {
+  const auto& [file, view, capture, fail_on] = options;
+  if (capture.list_fields) return show_fields(context);
+  if (file.empty())
+    return report({base::ErrorKind::usage, "read: which file?", "tcpwhy read FILE; - is standard input"});
+  if (view.form == Form::tcpdump) return print_packets(file, view, context);
+  const bool tables = view.form == Form::ndjson || view.form == Form::csv;
+  if (tables || (view.form == Form::text && !is_recording(file)))
+    return show_capture(file, capture, view.form, fail_on, context);
+  return print_recordings(options, context);
 }
 
 }  // namespace
@@ -64,16 +67,12 @@ int print_recordings(const ReadOptions& options, Context& context) {
 void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   auto* read = app.add_subcommand("read", "A recording of tcpwhy, or any capture file: what happened, and why");
   const auto options = std::make_shared<ReadOptions>();
-  read->add_option("FILE", options->file, "pcap or pcapng, plain, .gz or .zst; - is standard input")->required();
-  add_view(*read, options->view);
+  read->add_option("FILE", options->file, "pcap or pcapng, plain, .gz or .zst; - is standard input");
+  add_view(*read, options->view, true);
+  add_capture_options(*read, options->capture);
   add_fail_on(*read, options->fail_on);
   add_settings(*read, settings);
-  read->callback([&chosen, options] {
-    chosen = [options](Context& context) {
-      return options->view.form == Form::tcpdump ? print_packets(options->file, options->view, context)
-                                                 : print_recordings(*options, context);
-    };
-  });
+  read->callback([&chosen, options] { chosen = [options](Context& context) { return read_file(*options, context); }; });
 }
 
 }  // namespace tcpwhy::cli

@@ -16,7 +16,7 @@ class App;
 namespace tcpwhy::cli {
 
 enum class ColorWhen { automatic, always, never };
-enum class Form { text, tcpdump, json };
+enum class Form { text, tcpdump, json, ndjson, csv };  // a command offers those that it has
 
 struct Settings {
   std::optional<explain::Language> language;  // --lang

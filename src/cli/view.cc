@@ -28,10 +28,15 @@ render::TcpdumpOptions View::tcpdump() const {
   return options;
 }
 
-void add_view(CLI::App& app, View& view) {
-  add_choice(app, "-o,--output", view.form,
-             Choices<Form>{{"text", Form::text}, {"tcpdump", Form::tcpdump}, {"json", Form::json}},
-             "What to show: the timeline and what it means (text, the default), tcpdump's lines, or a JSON document");
+void add_view(CLI::App& app, View& view, bool tables) {
+  Choices<Form> forms{{"text", Form::text}, {"tcpdump", Form::tcpdump}, {"json", Form::json}};
+  std::string help =
+      "What to show: the timeline and what it means (text, the default), tcpdump's lines, or a JSON document";
+  if (tables) {
+    forms.insert(forms.end(), {{"ndjson", Form::ndjson}, {"csv", Form::csv}});
+    help += "; of a capture a record for each connection (ndjson, csv)";
+  }
+  add_choice(app, "-o,--output", view.form, forms, help);
   app.add_flag("-S", view.absolute_sequence_numbers, "With -o tcpdump: absolute sequence numbers");
   app.add_flag("-e", view.link_header, "With -o tcpdump: the link-level header");
   app.add_flag("-t", view.time_flags, "With -o tcpdump: no time; -tt, -ttt, -tttt, -ttttt as tcpdump has them");

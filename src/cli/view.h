@@ -20,8 +20,8 @@ struct View {
   [[nodiscard]] render::TcpdumpOptions tcpdump() const;
 };
 
-// Adds -o text|tcpdump|json and tcpdump's -S, -e, -t to -ttttt, which go with -o tcpdump.
-void add_view(CLI::App& app, View& view);
+// Adds -o text|tcpdump|json, and ndjson|csv for a command that has `tables`; and tcpdump's -S, -e, -t to -ttttt, which go with -o tcpdump.
+void add_view(CLI::App& app, View& view, bool tables = false);
 
 // `recordings` must outlive what is returned.
 std::vector<explain::Explained> explain_all(std::span<const recording::Recording> recordings);

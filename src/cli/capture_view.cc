@@ -1,0 +1,246 @@
+#include "cli/capture_view.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "base/text.h"
+#include "base/unique_fd.h"
+#include "capfile/reader.h"
+#include "cli/choice.h"
+#include "scan/analysis.h"
+#include "scan/summary_text.h"
+#include "scan/where.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+using Columns = std::vector<const scan::Field*>;
+
+constexpr std::string_view table_columns =
+    "stream,client,server,duration,bytes,retransmissions,opening,ending,closed.by,reset.cause";
+constexpr std::string_view problem_columns = "stream,client,server,duration,bytes,ending,closed.by,problems";
+
+std::unexpected<base::Error> no_field(std::string_view name) {
+  return base::fail(base::ErrorKind::usage, fmt::format("there is no field {}", base::quote(name)),
+                    "tcpwhy read --fields lists them");
+}
+
+base::Result<Columns> parse_columns(std::string_view list) {
+  Columns columns;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view name = list.substr(0, comma);
+    const scan::Field* field = scan::find_field(name);
+    if (field == nullptr) return no_field(name);
+    columns.push_back(field);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return columns;
+}
+
+Columns all_columns() {
+  Columns columns;
+  for (const scan::Field& field : scan::fields())
+    if (field.name != "stream") columns.push_back(&field);  // not known before the end of the capture
+  return columns;
+}
+
+// Numbers by size, texts by the alphabet; what is not known stands last.
+bool comes_before(const scan::FieldValue& a, const scan::FieldValue& b, bool descending) {
+  if (a.index() != b.index()) return a.index() > b.index();
+  return descending ? b < a : a < b;
+}
+
+// "field" ascending, "-field" descending.
+base::Result<scan::Greatest::Above> parse_sort(std::string_view sort) {
+  const bool descending = sort.starts_with('-');
+  if (descending) sort.remove_prefix(1);
+  const scan::Field* field = scan::find_field(sort);
+  if (field == nullptr) return no_field(sort);
+  return [field, descending](const scan::Kept& a, const scan::Kept& b) {
+    // The number of a connection is not known before the end; the order of first frames is the same.
+    const auto value = [&](const scan::Kept& kept) -> scan::FieldValue {
+      if (field->name == "stream") return static_cast<std::int64_t>(kept.record.first_frame);
+      return field->value({kept.record, kept.problems, {}});
+    };
+    const auto left = value(a), right = value(b);
+    if (left == right) return a.record.first_frame < b.record.first_frame;
+    return comes_before(left, right, descending);
+  };
+}
+
+// Whoever makes a capture should not be able to choose addresses that collide in our table.
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) seed = static_cast<std::uint64_t>(getpid());
+  return seed;
+}
+
+class CaptureView {
+ public:
+  CaptureView(const CaptureOptions& options, Form form, const FailOn& fail_on, Context& context)
+      : options_(options), form_(form), fail_on_(fail_on), context_(context), kept_(0, scan::worse) {}
+
+  base::Status prepare() {
+    if (!options_.where.empty()) {
+      auto where = scan::Where::parse(options_.where);
+      if (!where) return std::unexpected(where.error());
+      where_.emplace(std::move(*where));
+    }
+    const bool streams = form_ == Form::csv || form_ == Form::ndjson;
+    if (!options_.columns.empty()) {
+      auto columns = parse_columns(options_.columns);
+      if (!columns) return std::unexpected(columns.error());
+      columns_ = std::move(*columns);
+    } else if (streams) {
+      columns_ = all_columns();
+    } else {
+      columns_ = *parse_columns(options_.sort.empty() || options_.table ? table_columns : problem_columns);
+    }
+    scan::Greatest::Above above = scan::worse;
+    if (!options_.sort.empty()) {
+      auto sorted = parse_sort(options_.sort);
+      if (!sorted) return std::unexpected(sorted.error());
+      above = std::move(*sorted);
+    } else if (options_.table) {
+      above = [](const scan::Kept& a, const scan::Kept& b) { return a.record.first_frame < b.record.first_frame; };
+    }
+    kept_ = scan::Greatest(streams ? 0 : options_.top, std::move(above));
+    return {};
+  }
+
+  int run(const std::string& path) {
+    auto reader = scan::FrameReader::open(path);
+    if (!reader) return report(reader.error());
+    if (form_ == Form::csv) context_.out.write(scan::csv_header(columns_));
+    scan::AnalysisOptions options{.trackers = options_.threads, .limits = {}, .seed = random_seed()};
+    if (options_.most_connections > 0) options.limits.open = options_.most_connections;
+    const scan::Outcome outcome =
+        scan::analyse(*reader, options, [this](std::span<const scan::ConnectionRecord> records) {
+          for (const auto& record : records) take(record);
+          flush();
+        });
+    streams_.sort();
+    show(path, outcome.totals);
+    if (outcome.stopped_by) return report(*outcome.stopped_by);
+    const bool fails = fail_on_ && worst_ && *worst_ >= *fail_on_;
+    return fails ? base::exit_status(base::ErrorKind::expectation) : 0;
+  }
+
+ private:
+  void take(const scan::ConnectionRecord& record) {
+    streams_.put(record.first_frame);
+    const auto problems = scan::problems_of(record);
+    const scan::Row row{record, problems, {}};
+    if (where_ && !where_->holds(row)) return;
+    if (!problems.empty()) worst_ = std::max(worst_.value_or(explain::Severity::chat), problems.front().rule->severity);
+    summary_.add(record, problems);
+    if (form_ == Form::csv) lines_ += scan::csv_line(row, columns_);
+    if (form_ == Form::ndjson) lines_ += scan::ndjson_line(row, columns_);
+    kept_.put(record, problems);
+  }
+  void flush() {
+    if (!lines_.empty()) context_.out.write(lines_);
+    lines_.clear();
+  }
+  void show(const std::string& path, const scan::Totals& totals) {
+    if (form_ == Form::csv || form_ == Form::ndjson) return;
+    const scan::TextOptions text{.language = context_.language(), .width = context_.width()};
+    const auto kept = kept_.in_order();
+    if (options_.table || !options_.sort.empty() || !options_.columns.empty()) {
+      context_.out.write(scan::table_text(kept, columns_, streams_, text));
+      if (kept_.offered() > kept.size())
+        context_.out.write(fmt::format("... {} of {}; --top N shows more\n", kept.size(), kept_.offered()));
+      return;
+    }
+    context_.out.write(
+        scan::summary_text(path == "-" ? "standard input" : path, totals, summary_, kept, streams_, text));
+  }
+
+  const CaptureOptions& options_;
+  Form form_;
+  const FailOn& fail_on_;
+  Context& context_;
+  std::optional<scan::Where> where_;
+  Columns columns_;
+  scan::Greatest kept_;
+  scan::Summary summary_;
+  scan::StreamNumbers streams_;
+  std::string lines_;
+  std::optional<explain::Severity> worst_;
+};
+
+// The first bytes of standard input, left where they are: tee(2) for a pipe, the file itself otherwise.
+std::vector<std::uint8_t> peek_standard_input() {
+  std::vector<std::uint8_t> bytes(4096);
+  struct stat info{};
+  if (fstat(STDIN_FILENO, &info) != 0) return {};
+  ssize_t got = -1;
+  if (S_ISREG(info.st_mode)) {
+    got = pread(STDIN_FILENO, bytes.data(), bytes.size(), lseek(STDIN_FILENO, 0, SEEK_CUR));
+  } else if (S_ISFIFO(info.st_mode)) {
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) return {};
+    const base::UniqueFd from(ends[0]), to(ends[1]);
+    if (tee(STDIN_FILENO, to.get(), bytes.size(), 0) > 0) got = read(from.get(), bytes.data(), bytes.size());
+  }
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return bytes;
+}
+
+bool is_recording(capfile::CaptureReader& reader) {
+  const auto first = reader.next();
+  if (!first || !*first) return false;
+  const auto* section = std::get_if<capfile::SectionRecord>(&**first);
+  return section != nullptr && section->application.starts_with("tcpwhy");
+}
+
+}  // namespace
+
+void add_capture_options(CLI::App& app, CaptureOptions& options) {
+  app.add_option("--where", options.where,
+                 "Only connections of which this holds: 'closed.by=server and reset'; --fields lists the words");
+  app.add_flag("--table", options.table, "A line for each connection, in order of the capture");
+  app.add_option("--columns", options.columns, "What to show of each connection: stream,client,server,bytes");
+  app.add_option("--sort", options.sort, "Order of the table: a field, or -field for the greatest first");
+  app.add_option("--top", options.top, "How many connections to show, 10");
+  app.add_flag("--fields", options.list_fields, "List the fields of --columns, --sort and --where");
+  app.add_option("--threads", options.threads, "Threads that track connections; as many as there are processors");
+  app.add_option("--max-connections", options.most_connections,
+                 "How many may be open at once before the quietest is let go, 1000000");
+}
+
+bool is_recording(const std::string& path) {
+  if (path != "-") {
+    struct stat info{};
+    if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+    auto reader = capfile::CaptureReader::open(path);
+    return reader && is_recording(*reader);
+  }
+  const auto bytes = peek_standard_input();
+  auto reader = capfile::CaptureReader::from_memory(bytes, "standard input");
+  return reader && is_recording(*reader);
+}
+
+int show_fields(Context& context) {
+  for (const scan::Field& field : scan::fields()) context.out.write(fmt::format("{:<24}{}\n", field.name, field.what));
+  return 0;
+}
+
+int show_capture(const std::string& path, const CaptureOptions& options, Form form, const FailOn& fail_on,
+                 Context& context) {
+  CaptureView view(options, form, fail_on, context);
+  if (const auto prepared = view.prepare(); !prepared) return report(prepared.error());
+  return view.run(path);
+}
+
+}  // namespace tcpwhy::cli
