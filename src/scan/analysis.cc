@@ -13,7 +13,10 @@ namespace {
 struct Item {
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
-  wire::TcpSegment segment;
+  wire::TcpSegment segment;  // or what an ICMP error quotes
+  wire::Encapsulation around;
+  bool quoted = false;
+  wire::IcmpError icmp;
 };
 using Batch = std::vector<Item>;
 
@@ -49,7 +52,13 @@ class Shard {
       : outlet_(on_records, mutex),
         table_(limits, seed, [this](Connection& connection, Left left) { outlet_.put(record_of(connection, left)); }) {}
 
-  void take(const Item& item) { table_.take(item.frame, item.at_ns, item.segment); }
+  void take(const Item& item) {
+    if (item.quoted) {
+      table_.take_icmp(item.frame, item.segment, item.icmp, item.around);
+    } else {
+      table_.take(item.frame, item.at_ns, item.segment, item.around);
+    }
+  }
   void finish() {
     table_.finish();
     outlet_.flush();
@@ -162,8 +171,12 @@ Outcome read_all(FrameReader& reader, const Take& take) {
     }
     if (!*frame) return outcome;
     count(outcome.totals, **frame);
-    if ((*frame)->packet.kind != wire::Dissection::tcp) continue;
-    take((*frame)->number, base::to_ns((*frame)->at), (*frame)->packet.segment);
+    const wire::DissectedPacket& packet = (*frame)->packet;
+    const bool quoted = packet.kind == wire::Dissection::icmp_error;
+    if (packet.kind != wire::Dissection::tcp && !quoted) continue;
+    Item item{(*frame)->number, base::to_ns((*frame)->at), packet.segment, packet.encapsulation, quoted, {}};
+    if (quoted) item.icmp = packet.icmp;
+    take(item);
   }
 }
 
@@ -175,9 +188,7 @@ Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRec
   const unsigned trackers = options.trackers == 0 ? processors : options.trackers;
   if (trackers == 1) {
     Shard shard(options.limits, options.seed, on_records, mutex);
-    Outcome outcome = read_all(reader, [&](std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment) {
-      shard.take({frame, at_ns, segment});
-    });
+    Outcome outcome = read_all(reader, [&](const Item& item) { shard.take(item); });
     shard.finish();
     outcome.totals.evicted = shard.evicted();
     return outcome;
@@ -188,11 +199,11 @@ Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRec
   std::vector<std::unique_ptr<Worker>> workers;
   for (unsigned i = 0; i < trackers; ++i)
     workers.push_back(std::make_unique<Worker>(limits, options.seed, on_records, mutex));
-  Outcome outcome = read_all(reader, [&](std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment) {
-    const std::uint64_t hash = hash_of(key_of(segment), options.seed);
+  Outcome outcome = read_all(reader, [&](const Item& item) {
+    const std::uint64_t hash = hash_of(key_of(item.segment, item.around), options.seed);
     // The upper half chooses: the table of a shard uses the lower.
     const auto shard = static_cast<std::size_t>((hash >> 32U) * trackers >> 32U);
-    workers[shard]->take({frame, at_ns, segment});
+    workers[shard]->take(item);
   });
   for (auto& worker : workers) worker->stop();
   for (auto& worker : workers) outcome.totals.evicted += worker->evicted();

@@ -79,9 +79,10 @@ void ConnectionTable::make_room(std::int64_t now_ns) {
   }
 }
 
-Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment) {
+Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment,
+                            wire::Encapsulation around) {
   make_room(at_ns);
-  const FlowKey key = key_of(segment);
+  const FlowKey key = key_of(segment, around);
   const auto found = connections_.find(key);
   const bool is_new = found == connections_.end();
   const Slot slot = is_new ? new_entry(key) : found->second;
@@ -120,6 +121,14 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
     link(after, slot);
   }
   return taken;
+}
+
+void ConnectionTable::take_icmp(std::uint64_t frame, const wire::TcpSegment& segment, const wire::IcmpError& error,
+                                wire::Encapsulation around) {
+  const auto found = connections_.find(key_of(segment, around));
+  if (found == connections_.end()) return;
+  IcmpSeen& seen = entries_[found->second].connection.icmp;
+  if (seen.frame == 0) seen = {frame, error};
 }
 
 void ConnectionTable::finish() {

@@ -27,10 +27,17 @@ struct Evidence {
   std::uint64_t retransmission = 0, zero_window = 0, illegal = 0, gap = 0, needless = 0;
 };
 
+// The first ICMP error that quoted a segment of it; frame 0: none.
+struct IcmpSeen {
+  std::uint64_t frame = 0;
+  wire::IcmpError error;
+};
+
 struct Connection {
   wire::SocketAddress ends[2];  // 0: who was seen first
   tcp::Tracker tracker;
   Evidence evidence;
+  IcmpSeen icmp;
   std::uint64_t last_frame = 0;
   std::uint32_t reuse = 0;  // how many connections between the same addresses came before it
 };
@@ -55,7 +62,10 @@ class ConnectionTable {
   ConnectionTable(TableLimits limits, std::uint64_t seed, OnEnd on_end)
       : limits_(limits), connections_(0, Hash{seed}), on_end_(std::move(on_end)) {}
 
-  Taken take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment);
+  Taken take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment, wire::Encapsulation around = {});
+  // An ICMP error that quotes `segment`; without a connection that it fits it is passed over.
+  void take_icmp(std::uint64_t frame, const wire::TcpSegment& segment, const wire::IcmpError& error,
+                 wire::Encapsulation around);
   // Hands out all that is left.
   void finish();
   [[nodiscard]] std::uint64_t evicted() const { return evicted_; }

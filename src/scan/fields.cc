@@ -103,6 +103,11 @@ constexpr Field table[] = {
      [](const Row& row) { return microseconds(row.record.ends[opener].srtt_us); }},
     {"server.srtt", "", Unit::nanoseconds,
      [](const Row& row) { return microseconds(row.record.ends[listener].srtt_us); }},
+    {"icmp", "what an ICMP error said that quoted a segment of it", Unit::none,
+     [](const Row& row) -> FieldValue {
+       return row.record.icmp.frame == 0 ? FieldValue()
+                                         : FieldValue(std::string(wire::words_for(row.record.icmp.error)));
+     }},
     {"reuse", "how many connections came before it between the same addresses", Unit::none,
      [](const Row& row) -> FieldValue { return number(row.record.reuse); }},
     {"problems", "ids of what is wrong, worst first", Unit::none,

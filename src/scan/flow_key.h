@@ -1,10 +1,11 @@
-// What tells the packets of one pair of endpoints from all others, whichever way they go.
+// What tells the packets of one pair of endpoints from all others, whichever way they go. The same addresses in another VLAN or tunnel
+// are other endpoints.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
-#include "tcp/tracker.h"
+#include "wire/encapsulation.h"
 #include "wire/segment.h"
 
 namespace tcpwhy::scan {
@@ -12,13 +13,14 @@ namespace tcpwhy::scan {
 // The two endpoints in a fixed order, so that both directions have the same key.
 struct FlowKey {
   wire::SocketAddress low, high;
+  wire::Encapsulation around;
 
   bool operator==(const FlowKey&) const = default;
 };
 
-inline FlowKey key_of(const wire::TcpSegment& segment) {
-  return segment.source <= segment.destination ? FlowKey{segment.source, segment.destination}
-                                               : FlowKey{segment.destination, segment.source};
+inline FlowKey key_of(const wire::TcpSegment& segment, wire::Encapsulation around = {}) {
+  return segment.source <= segment.destination ? FlowKey{segment.source, segment.destination, around}
+                                               : FlowKey{segment.destination, segment.source, around};
 }
 
 // Spreads over all 64 bits; the upper ones choose the shard, the lower ones the place in a table. `seed` differs from run to run where
@@ -35,7 +37,7 @@ inline std::uint64_t hash_of(const FlowKey& key, std::uint64_t seed) {
                               static_cast<std::uint64_t>(key.low.ip.family);
   std::uint64_t hash = mix(words[0] ^ 0x9e3779b97f4a7c15, words[2] ^ seed ^ 0xd6e8feb86659fd93);
   if (key.low.ip.family == wire::IpFamily::v6) hash = mix(hash ^ words[1], words[3] ^ 0xa0761d6478bd642f);
-  return mix(hash ^ ports, 0xe7037ed1a0b428db ^ seed);
+  return mix(hash ^ ports, 0xe7037ed1a0b428db ^ seed ^ key.around.value());
 }
 
 }  // namespace tcpwhy::scan

@@ -54,6 +54,10 @@ constexpr ProblemRule rules[] = {
     {"capture.unanswered", Severity::warning, "SYN without any answer", "RFC 9293 3.8.3; tcp_syn_retries",
      "no answer to the SYN", "SYN 没有任何应答", "a firewall that drops, a host that is down, or a full accept queue",
      "防火墙丢弃、主机不在线，或接受队列已满"},
+    {"capture.icmp_error", Severity::warning, "an ICMP error quoted a segment of it", "RFC 792, RFC 4443; RFC 5461",
+     "an ICMP error came back: unreachable, too big, or expired on the way",
+     "收到 ICMP 差错：不可达、报文过大或途中超时", "the frame says who sent it and what it says",
+     "该帧说明由谁发出以及原因"},
     {"capture.loss", Severity::warning, "three or more retransmissions, and at least 1 % of the data segments",
      "RFC 5681, RFC 6298", "segments were lost and sent again", "报文丢失并被重传",
      "look at the path: queues, duplex, radio", "检查路径：队列、双工、无线"},
@@ -125,6 +129,7 @@ class Finder {
   }
 
   void opening() {
+    if (record_.icmp.frame != 0) say("capture.icmp_error", record_.icmp.frame);
     if (record_.opening == Opening::refused) say("capture.refused", record_.reset_frame, 1, Grade::assumed);
     if (record_.opening == Opening::unanswered && record_.reset_cause == tcp::ResetCause::none)
       say("capture.unanswered", record_.first_frame, record_.ends[opener].segments);

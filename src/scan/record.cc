@@ -87,6 +87,7 @@ ConnectionRecord record_of(const Connection& connection, Left left) {
   record.reuse = connection.reuse;
   record.left = left;
   record.evidence = connection.evidence;
+  record.icmp = connection.icmp;
   return record;
 }
 

@@ -64,6 +64,7 @@ struct ConnectionRecord {
   std::uint32_t reuse = 0;  // connections before it between the same addresses
   Left left = Left::over;
   Evidence evidence;
+  IcmpSeen icmp;
 
   [[nodiscard]] std::uint64_t bytes() const { return ends[0].bytes + ends[1].bytes; }
   [[nodiscard]] std::uint64_t segments() const { return std::uint64_t{ends[0].segments} + ends[1].segments; }

@@ -53,7 +53,7 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
         !step.flags().ack() && to.illegal > 0 && step.segment.seq.value == to.last_illegal_ack;
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
   }
-  if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0) {
+  if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies) {
     assumed = !foreign_ip_id(from, step.segment);
     return ResetCause::third_party;
   }

@@ -13,6 +13,8 @@ constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t rto_min_ns = 200 * millisecond;
 // What comes out of order within this time was not sent again, where no round trip is known to compare with.
 constexpr std::int64_t reordering_ns = 3 * millisecond;
+// A copy of a packet comes within this time, where its sender's IP ID has not yet shown to count.
+constexpr std::int64_t same_packet_ns = 100 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
 // Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
@@ -185,7 +187,8 @@ void Tracker::look_at_sender(Step& step) {
   if (ahead == 0) {
     const bool same_text =
         step.segment.seq.value + step.segment.payload_length == from.isn + static_cast<std::uint32_t>(from.last_end);
-    if (same_text && from.ip_id_counts > 0) step.order = SendOrder::same_packet;
+    if (same_text && (from.ip_id_counts > 0 || step.at() - from.last_seen_ns < same_packet_ns))
+      step.order = SendOrder::same_packet;
   } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
     step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
   }
@@ -237,6 +240,13 @@ bool Tracker::find_illegal(Step& step) {
 }
 
 void Tracker::take_reset(Step& step) {
+  if (step.from.sent_reset && step.segment.ip_id != 0 && step.segment.ip_id == step.from.reset_ip_id &&
+      step.at() - step.from.last_seen_ns < same_packet_ns) {
+    step.verdict.kind = Kind::duplicate;
+    count_up(step.from.duplicates);
+    return;
+  }
+  step.from.reset_ip_id = step.segment.ip_id;
   bool assumed = false;
   step.verdict.kind = Kind::reset;
   step.verdict.reset_cause = why_reset(step, assumed);
@@ -360,7 +370,8 @@ void Tracker::take_ack(Step& step) {
   step.same_window = from.seen && window == from.window;
   from.window = window;
   to.edge = std::max(to.edge, step.ack + window);
-  if (window == 0 && !step.flags().syn()) step.verdict.marks |= mark::zero_window;
+  // Behind the peer's FIN the window says nothing any more.
+  if (window == 0 && !step.flags().syn() && to.fin < 0) step.verdict.marks |= mark::zero_window;
   if (step.segment.options.sack_count > 0) take_sack(step);
 }
 
@@ -563,6 +574,7 @@ void Tracker::remember(Step& step) {
   End& from = step.from;
   const wire::TcpSegment& segment = step.segment;
   const bool first = from.segments == 0;
+  if (step.verdict.has(mark::foreign_ttl)) from.ttl_varies = true;
   if (first || from.same_ttl == 0) {
     from.same_ttl = first || segment.ttl != from.ttl ? 0 : 1;
     from.ttl = segment.ttl;
@@ -631,7 +643,6 @@ Verdict Tracker::observe(const Observed& seen) {
   } else if (segment.flags.rst()) {
     take_reset(step);
   } else {
-    if (from.sent_reset && !step.sent_before()) from.went_on_after_reset = true;
     // A connection that was open before we looked.
     if (from.state == State::not_seen && !segment.flags.syn() && step.to.state != State::syn_sent)
       from.state = State::established;
@@ -649,6 +660,10 @@ Verdict Tracker::observe(const Observed& seen) {
       name_pure_ack(step);
     }
     if (segment.flags.urg()) step.verdict.marks |= mark::urgent;
+    // What left before the reset may arrive behind it: only what is surely later shows that its sender knows of no reset.
+    const bool surely_later =
+        step.order == SendOrder::later || step.verdict.kind == Kind::data || step.verdict.kind == Kind::fin;
+    if (from.sent_reset && surely_later) from.went_on_after_reset = true;
   }
   step.verdict.in_flight = from.snd_nxt - from.snd_una;
   if (step.verdict.kind != Kind::illegal && step.verdict.kind != Kind::reset) remember(step);

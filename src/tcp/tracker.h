@@ -56,7 +56,7 @@ struct End {
   std::uint32_t newest_timestamp = 0, resent_timestamp = 0;
   std::uint32_t window = 0;  // its last, scaled where the scale is known
   std::uint32_t srtt_us = 0, rttvar_us = 0, min_rtt_us = 0;
-  std::uint16_t newest_ip_id = 0, mss = 0;
+  std::uint16_t newest_ip_id = 0, reset_ip_id = 0, mss = 0;
   std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
   std::uint8_t ttl = 0, same_ttl = 0;
   std::uint8_t scale = 0;
@@ -69,6 +69,7 @@ struct End {
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, has_sack = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
+  bool ttl_varies = false;  // its own segments come with more than one TTL: copies, or several paths
   bool last_had_data = false;
   std::uint32_t last_ack_raw = 0,
                 last_illegal_ack = 0;  // the ACK field of its last segment that had one; of its last illegal one

@@ -1,0 +1,180 @@
+// Whole captures: the same whatever the number of threads, and memory that is bounded whatever comes.
+#include "scan/analysis.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "capfile/capture_builder.h"
+#include "scan/fields.h"
+#include "scan/problems.h"
+#include "scan/summary.h"
+#include "wire/packet_builder.h"
+
+namespace tcpwhy::scan {
+namespace {
+
+using capfile::testing::CaptureBuilder;
+using wire::testing::ByteString;
+
+class Capture {
+ public:
+  Capture() { file_.pcap_header(0xa1b2c3d4, 101); }
+
+  void add(bool from_client, std::uint16_t port, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack,
+           std::size_t length = 0) {
+    wire::testing::TcpFields tcp;
+    tcp.source_port = from_client ? port : 80;
+    tcp.destination_port = from_client ? 80 : port;
+    tcp.seq = seq;
+    tcp.ack = ack;
+    tcp.flags = flags;
+    tcp.window = 60'000;
+    ByteString packet = wire::testing::ipv4({}, wire::testing::tcp(tcp, wire::testing::zeros(length)));
+    if (!from_client) std::swap_ranges(packet.begin() + 12, packet.begin() + 16, packet.begin() + 16);
+    const std::string bytes(packet.begin(), packet.end());
+    file_.pcap_packet(1'000'000 + ++count_ / 1000, count_ % 1000 * 1000, bytes,
+                      static_cast<std::uint32_t>(bytes.size()));
+  }
+  // Opened, `length` bytes sent, closed by the client, or reset by the server.
+  void connection(std::uint16_t port, std::size_t length, bool reset) {
+    constexpr std::uint16_t S = 2, A = 16, F = 1, R = 4;
+    add(true, port, S, 1000, 0), add(false, port, S | A, 5000, 1001), add(true, port, A, 1001, 5001);
+    add(true, port, A, 1001, 5001, length);
+    const auto end = static_cast<std::uint32_t>(1001 + length);
+    if (reset) return add(false, port, R | A, 5001, end);
+    add(false, port, A, 5001, end), add(true, port, F | A, end, 5001), add(false, port, F | A, 5001, end + 1);
+    add(true, port, A, end + 1, 5002);
+  }
+  [[nodiscard]] const capfile::testing::Bytes& bytes() const { return file_.bytes(); }
+
+ private:
+  CaptureBuilder file_;
+  std::uint32_t count_ = 0;
+};
+
+struct Analysed {
+  std::vector<ConnectionRecord> records;
+  Outcome outcome;
+};
+
+Analysed analyse(const Capture& capture, const AnalysisOptions& options) {
+  Analysed result;
+  auto reader = FrameReader::from_memory(capture.bytes(), "made");
+  EXPECT_TRUE(reader);
+  result.outcome = scan::analyse(*reader, options, [&](std::span<const ConnectionRecord> records) {
+    result.records.insert(result.records.end(), records.begin(), records.end());
+  });
+  std::ranges::sort(result.records, {}, &ConnectionRecord::first_frame);
+  return result;
+}
+
+std::vector<const Field*> columns() {
+  std::vector<const Field*> all;
+  for (const Field& field : fields()) all.push_back(&field);
+  return all;
+}
+
+TEST(Analysis, threads_and_the_seed_make_no_difference) {
+  Capture capture;
+  for (std::uint16_t i = 0; i < 300; ++i) capture.connection(static_cast<std::uint16_t>(20'000 + i), i, i % 7 == 0);
+  const Analysed one = analyse(capture, {.trackers = 1});
+  ASSERT_EQ(one.records.size(), 300U);
+  EXPECT_FALSE(one.outcome.stopped_by);
+  for (const unsigned trackers : {2U, 5U}) {
+    const Analysed more = analyse(capture, {.trackers = trackers, .seed = 77 * trackers});
+    ASSERT_EQ(more.records.size(), one.records.size());
+    EXPECT_EQ(more.outcome.totals.segments, one.outcome.totals.segments);
+    for (std::size_t i = 0; i < one.records.size(); ++i) {
+      const auto problems = problems_of(one.records[i]), others = problems_of(more.records[i]);
+      EXPECT_EQ(ndjson_line({more.records[i], others, {}}, columns()),
+                ndjson_line({one.records[i], problems, {}}, columns()));
+    }
+  }
+}
+
+TEST(Analysis, a_flood_of_syns_stays_within_the_bound_and_says_what_it_let_go) {
+  Capture capture;
+  for (std::uint32_t i = 0; i < 5000; ++i) capture.add(true, static_cast<std::uint16_t>(1024 + i), 2, 1000, 0);
+  const Analysed flood = analyse(capture, {.trackers = 1, .limits = {.open = 100}});
+  EXPECT_EQ(flood.records.size(), 5000U);
+  EXPECT_EQ(flood.outcome.totals.evicted, 4900U);
+  const auto evicted = std::ranges::count(flood.records, Left::evicted, &ConnectionRecord::left);
+  EXPECT_EQ(evicted, 4900);
+}
+
+TEST(Analysis, what_came_before_the_damage_is_analysed) {
+  Capture capture;
+  capture.connection(20'000, 10, false);
+  auto bytes = capture.bytes();
+  bytes.resize(bytes.size() - 5);
+  auto reader = FrameReader::from_memory(bytes, "cut");
+  ASSERT_TRUE(reader);
+  std::size_t records = 0;
+  const Outcome outcome =
+      scan::analyse(*reader, {.trackers = 2}, [&](std::span<const ConnectionRecord> some) { records += some.size(); });
+  EXPECT_TRUE(outcome.stopped_by);
+  EXPECT_EQ(outcome.totals.segments, 7U);
+  EXPECT_EQ(records, 1U);
+}
+
+TEST(Problems, every_rule_has_both_languages_and_ids_are_told_apart) {
+  std::vector<std::string_view> ids;
+  for (const ProblemRule& rule : problem_rules()) {
+    EXPECT_TRUE(rule.id.starts_with("capture.")) << rule.id;
+    EXPECT_FALSE(rule.when.empty() || rule.rests_on.empty() || rule.en.empty() || rule.zh.empty()) << rule.id;
+    EXPECT_EQ(rule.remedy_en.empty(), rule.remedy_zh.empty()) << rule.id;
+    ids.push_back(rule.id);
+  }
+  std::ranges::sort(ids);
+  EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
+}
+
+TEST(Problems, a_sound_connection_has_none_and_a_reset_one_names_its_frame) {
+  Capture capture;
+  capture.connection(20'000, 10, false);
+  capture.connection(20'001, 10, true);
+  const Analysed both = analyse(capture, {.trackers = 1});
+  ASSERT_EQ(both.records.size(), 2U);
+  EXPECT_TRUE(problems_of(both.records[0]).empty());
+  const auto problems = problems_of(both.records[1]);
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_EQ(problems[0].rule->id, "capture.reset.unread_data");
+  EXPECT_EQ(problems[0].frame, 13U);
+  EXPECT_EQ(problems[0].grade, explain::Grade::assumed);
+}
+
+TEST(Durations, quantiles_are_right_to_a_sixteenth) {
+  Durations durations;
+  for (std::int64_t i = 1; i <= 1000; ++i) durations.put(i * 1'000'000);
+  EXPECT_NEAR(static_cast<double>(durations.quantile(0.5)), 5e8, 5e8 / 16);
+  EXPECT_NEAR(static_cast<double>(durations.quantile(0.99)), 9.9e8, 9.9e8 / 16);
+}
+
+TEST(Greatest, keeps_the_worst_whatever_the_order) {
+  Greatest greatest(3, [](const Kept& a, const Kept& b) { return a.record.ended_ns > b.record.ended_ns; });
+  for (const std::int64_t value : {5, 1, 9, 7, 3, 8}) {
+    ConnectionRecord record;
+    record.ended_ns = value;
+    greatest.put(record, {});
+  }
+  std::vector<std::int64_t> kept;
+  for (const Kept& one : greatest.in_order()) kept.push_back(one.record.ended_ns);
+  EXPECT_EQ(kept, (std::vector<std::int64_t>{9, 8, 7}));
+  EXPECT_EQ(greatest.offered(), 6U);
+}
+
+// The specification's own example (community-id-spec, README): the two directions of one flow.
+TEST(CommunityId, is_the_same_from_either_end) {
+  ConnectionRecord record;
+  record.addresses[opener] = {*wire::IpAddress::parse("128.232.110.120"), 34855};
+  record.addresses[listener] = {*wire::IpAddress::parse("66.35.250.204"), 80};
+  EXPECT_EQ(community_id(record), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+  std::swap(record.addresses[0], record.addresses[1]);
+  EXPECT_EQ(community_id(record), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+}
+
+}  // namespace
+}  // namespace tcpwhy::scan

@@ -1,0 +1,400 @@
+// The observer's tracker, told in stories: c sends, s sends, and what each segment is said to be.
+#include "tcp/tracker.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace tcpwhy::tcp {
+namespace {
+
+using wire::TcpFlags;
+using wire::TcpSegment;
+
+constexpr std::uint16_t S = TcpFlags::syn_bit, A = TcpFlags::ack_bit, F = TcpFlags::fin_bit, R = TcpFlags::rst_bit;
+constexpr std::int64_t ms = 1'000'000;
+
+class Story {
+ public:
+  // In the upper half of the space: every story crosses 2^32.
+  explicit Story(std::uint32_t client_isn = 0xffff'fffe, std::uint32_t server_isn = 0xffff'ff00)
+      : isn_{client_isn, server_isn} {}
+
+  struct Extra {
+    std::uint16_t window = 1000;
+    std::uint16_t ip_id = 0;
+    std::uint8_t ttl = 64;
+    std::optional<wire::TcpTimestamps> timestamps;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> sack;  // relative
+  };
+
+  Verdict c(std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0) {
+    return send(0, flags, seq, ack, length, {});
+  }
+  Verdict s(std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0) {
+    return send(1, flags, seq, ack, length, {});
+  }
+  Verdict send(EndIndex from, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack, std::uint32_t length,
+               const Extra& extra) {
+    TcpSegment segment;
+    segment.flags.bits = flags;
+    segment.seq = {isn_[from] + seq};
+    if (flags & A) segment.ack = {isn_[opposite(from)] + ack};
+    segment.payload_length = length;
+    segment.window = extra.window;
+    segment.ip_id = extra.ip_id;
+    segment.ttl = extra.ttl;
+    segment.options.timestamps = extra.timestamps;
+    for (const auto& [left, right] : extra.sack) {
+      const std::uint32_t base = isn_[opposite(from)];
+      segment.options.sack_storage[segment.options.sack_count++] = {{base + left}, {base + right}};
+    }
+    at_ns_ += 10 * ms;
+    const Observed seen{at_ns_, ++frame_, from, segment};
+    anew_ = tracker.begins_anew(seen);
+    return tracker.observe(seen);
+  }
+  void wait(std::int64_t ns) { at_ns_ += ns; }
+  void handshake() { c(S, 0), s(S | A, 0, 1), c(A, 1, 1); }
+  [[nodiscard]] std::pair<State, State> states() const { return {tracker.end(0).state, tracker.end(1).state}; }
+  [[nodiscard]] bool anew() const { return anew_; }
+
+  Tracker tracker;
+
+ private:
+  std::uint32_t isn_[2];
+  std::int64_t at_ns_ = 1'000'000'000 * ms;
+  std::uint64_t frame_ = 0;
+  bool anew_ = false;
+};
+
+using States = std::pair<State, State>;
+
+// --- Opening --------------------------------------------------------------------------------------------------
+
+TEST(TrackerOpening, handshake_tells_who_opened_and_how_long_it_took) {
+  Story story;
+  EXPECT_EQ(story.c(S, 0).kind, Kind::syn);
+  EXPECT_EQ(story.states(), States(State::syn_sent, State::not_seen));
+  EXPECT_EQ(story.s(S | A, 0, 1).kind, Kind::syn_ack);
+  EXPECT_EQ(story.states(),
+            States(State::syn_sent, State::syn_received));  // that it arrived, the wire does not show yet
+  EXPECT_EQ(story.c(A, 1, 1).kind, Kind::ack);
+  EXPECT_EQ(story.states(), States(State::established, State::established));
+  EXPECT_EQ(story.tracker.listener_rtt_ns(), 10 * ms);
+  EXPECT_EQ(story.tracker.opener_rtt_ns(), 10 * ms);
+  EXPECT_EQ(story.tracker.opener(), 0);
+}
+
+TEST(TrackerOpening, syn_again_is_a_retransmission_by_the_handshake_timer) {
+  Story story;
+  story.c(S, 0);
+  const Verdict again = story.c(S, 0);
+  EXPECT_EQ(again.kind, Kind::retransmission);
+  EXPECT_EQ(again.reason, RetransmissionReason::syn);
+}
+
+TEST(TrackerOpening, syn_ack_captured_before_its_syn_does_not_confuse_the_roles) {
+  Story story;
+  story.send(1, S | A, 0, 1, 0, {});
+  EXPECT_EQ(story.c(S, 0).kind, Kind::syn);
+  EXPECT_FALSE(story.anew());
+  EXPECT_EQ(story.c(A, 1, 1).kind, Kind::ack);
+  EXPECT_EQ(story.tracker.opener(), 0);
+  EXPECT_EQ(story.states(), States(State::established, State::established));
+}
+
+TEST(TrackerOpening, simultaneous_open) {
+  Story story;
+  story.c(S, 0);
+  EXPECT_TRUE(story.s(S, 0).has(mark::simultaneous_open));
+  EXPECT_EQ(story.c(S | A, 0, 1).kind, Kind::syn_ack);
+  EXPECT_EQ(story.states(), States(State::syn_received, State::syn_sent));
+  story.s(S | A, 0, 1);
+  EXPECT_EQ(story.states(), States(State::established, State::established));
+}
+
+TEST(TrackerOpening, split_handshake_acknowledges_first_and_sends_its_syn_afterwards) {
+  Story story;
+  story.c(S, 0);
+  story.s(A, 0, 1);
+  EXPECT_TRUE(story.s(S, 0).has(mark::split_handshake));
+}
+
+TEST(TrackerOpening, data_on_the_syn_is_fast_open) {
+  Story story;
+  const Verdict syn = story.c(S, 0, 0, 100);
+  EXPECT_TRUE(syn.has(mark::fast_open));
+  story.s(S | A, 0, 101);
+  EXPECT_EQ(story.tracker.end(0).bytes, 100U);
+  EXPECT_EQ(story.tracker.end(0).snd_una, 101);
+}
+
+TEST(TrackerOpening, refused) {
+  Story story;
+  story.c(S, 0);
+  const Verdict reset = story.send(1, R | A, 0, 1, 0, {.window = 0});
+  EXPECT_EQ(reset.reset_cause, ResetCause::refused);
+  EXPECT_TRUE(reset.has(mark::assumed));  // a firewall may say the same
+  EXPECT_EQ(story.states().first, State::closed);
+}
+
+TEST(TrackerOpening, reset_that_does_not_acknowledge_the_syn_refuses_nothing) {
+  Story story;
+  story.c(S, 0);
+  EXPECT_EQ(story.send(1, R | A, 0, 77, 0, {}).illegality, Illegality::reset_in_syn_sent);
+  EXPECT_EQ(story.states().first, State::syn_sent);
+}
+
+TEST(TrackerOpening, syn_ack_for_another_syn_is_answered_by_a_reset_and_the_attempt_goes_on) {
+  Story story;
+  story.c(S, 0);
+  EXPECT_EQ(story.s(S | A, 0, 5000).illegality, Illegality::ack_in_syn_sent);
+  const Verdict reset = story.c(R, 5000);
+  EXPECT_EQ(reset.kind, Kind::reset);
+  EXPECT_EQ(reset.reset_cause, ResetCause::bad_ack);
+  EXPECT_EQ(story.states().first, State::syn_sent);
+  EXPECT_EQ(story.tracker.reset().cause, ResetCause::none);
+}
+
+TEST(TrackerOpening, a_connection_that_was_open_before_the_capture) {
+  Story story;
+  EXPECT_EQ(story.c(A, 500, 700, 10).kind, Kind::data);
+  EXPECT_EQ(story.s(A, 700, 510).kind, Kind::ack);
+  EXPECT_EQ(story.states(), States(State::established, State::established));
+  EXPECT_FALSE(story.tracker.opener_known());
+  EXPECT_EQ(story.tracker.end(0).bytes, 10U);
+}
+
+// --- Transfer ------------------------------------------------------------------------------------------------
+
+TEST(TrackerTransfer, duplicate_acks_then_fast_retransmission_then_the_next_hole) {
+  Story story;
+  story.handshake();
+  for (std::uint32_t i = 0; i < 6; ++i) story.c(A, 1 + i * 100, 1, 100);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(story.send(1, A, 1, 1, 0, {.sack = {{301, 401 + static_cast<std::uint32_t>(i) * 100}}}).kind,
+              Kind::duplicate_ack);
+  const Verdict first = story.c(A, 1, 1, 100), second = story.c(A, 101, 1, 100);
+  EXPECT_EQ(first.kind, Kind::retransmission);
+  EXPECT_EQ(first.reason, RetransmissionReason::fast);
+  EXPECT_EQ(second.reason, RetransmissionReason::sack_hole);
+}
+
+TEST(TrackerTransfer, silence_then_the_last_segment_is_a_tail_loss_probe_and_the_first_a_timeout) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.c(A, 101, 1, 100);
+  story.wait(40 * ms);
+  EXPECT_EQ(story.c(A, 101, 1, 100).reason, RetransmissionReason::tail_loss_probe);
+  story.wait(250 * ms);
+  EXPECT_EQ(story.c(A, 1, 1, 100).reason, RetransmissionReason::timeout);
+}
+
+TEST(TrackerTransfer, what_fills_a_gap_was_overtaken_if_its_ip_id_is_older_and_lost_before_the_capture_if_newer) {
+  for (const bool older : {true, false}) {
+    Story story;
+    story.handshake();
+    std::uint16_t id = 100;
+    for (std::uint32_t i = 0; i < 5; ++i) story.send(0, A, 1 + i * 100, 1, 100, {.ip_id = id++});
+    id++;  // that of the missing segment
+    EXPECT_TRUE(story.send(0, A, 601, 1, 100, {.ip_id = id++}).has(mark::gap_before));
+    story.wait(60 * ms);
+    const auto late = story.send(0, A, 501, 1, 100, {.ip_id = static_cast<std::uint16_t>(older ? 105 : id)});
+    EXPECT_EQ(late.kind, older ? Kind::reordered : Kind::retransmission);
+    EXPECT_EQ(story.tracker.end(0).bytes, 700U);
+  }
+}
+
+TEST(TrackerTransfer, the_same_packet_twice_is_a_copy) {
+  Story story;
+  story.handshake();
+  for (std::uint32_t i = 0; i < 5; ++i)
+    story.send(0, A, 1 + i * 100, 1, 100, {.ip_id = static_cast<std::uint16_t>(100 + i)});
+  EXPECT_EQ(story.send(0, A, 301, 1, 100, {.ip_id = 103}).kind, Kind::duplicate);
+  EXPECT_EQ(story.send(0, A, 301, 1, 100, {.ip_id = 105}).kind, Kind::retransmission);
+}
+
+TEST(TrackerTransfer, d_sack_proves_that_it_was_needless) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100);
+  story.wait(300 * ms);
+  story.c(A, 1, 1, 100);
+  story.s(A, 1, 101);
+  EXPECT_TRUE(story.send(1, A, 1, 101, 0, {.sack = {{1, 101}}}).has(mark::proves_needless));
+}
+
+TEST(TrackerTransfer, an_older_time_stamp_echoed_proves_that_it_was_needless) {
+  Story story;
+  story.handshake();
+  story.send(0, A, 1, 1, 100, {.timestamps = wire::TcpTimestamps{1000, 1}});
+  story.wait(300 * ms);
+  story.send(0, A, 1, 1, 100, {.timestamps = wire::TcpTimestamps{1300, 1}});
+  EXPECT_TRUE(story.send(1, A, 1, 101, 0, {.timestamps = wire::TcpTimestamps{5, 1000}}).has(mark::proves_needless));
+}
+
+TEST(TrackerTransfer, keep_alive_and_its_answer) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 10), story.s(A, 1, 11);
+  story.wait(5000 * ms);
+  EXPECT_EQ(story.c(A, 10, 1).kind, Kind::keep_alive);
+  EXPECT_EQ(story.s(A, 1, 11).kind, Kind::keep_alive_ack);
+  EXPECT_EQ(story.c(A, 10, 1, 1).kind, Kind::keep_alive);  // with a byte of garbage, as others send it
+}
+
+TEST(TrackerTransfer, window_fills_shuts_is_probed_and_opens) {
+  Story story;
+  story.handshake();
+  EXPECT_TRUE(story.c(A, 1, 1, 1000).has(mark::window_full));
+  EXPECT_TRUE(story.send(1, A, 1, 1001, 0, {.window = 0}).has(mark::zero_window));
+  EXPECT_EQ(story.c(A, 1000, 1).kind, Kind::window_probe);
+  EXPECT_EQ(story.send(1, A, 1, 1001, 0, {.window = 0}).kind, Kind::window_probe_ack);
+  EXPECT_EQ(story.c(A, 1001, 1, 1).kind, Kind::window_probe);  // BSD's: a byte beyond the edge
+  EXPECT_EQ(story.s(A, 1, 1001).kind, Kind::window_probe_ack);
+  EXPECT_EQ(story.send(1, A, 1, 1001, 0, {.window = 2000}).kind, Kind::window_probe_ack);
+}
+
+TEST(TrackerTransfer, an_ack_of_what_was_not_captured_opens_a_gap_that_counts_as_missing) {
+  Story story;
+  story.handshake();
+  EXPECT_TRUE(story.s(A, 1, 501).has(mark::acks_unseen));
+  EXPECT_EQ(story.tracker.end(0).unseen_bytes(), 500U);
+  EXPECT_EQ(story.c(A, 501, 1, 10).kind, Kind::data);
+}
+
+// --- Closing and resets ----------------------------------------------------------------------------------------
+
+TEST(TrackerClosing, close_by_the_client) {
+  Story story;
+  story.handshake();
+  EXPECT_EQ(story.c(F | A, 1, 1).kind, Kind::fin);
+  EXPECT_EQ(story.states(), States(State::fin_wait_1, State::established));
+  EXPECT_TRUE(story.s(A, 1, 2).has(mark::answers_fin));
+  EXPECT_EQ(story.states(), States(State::fin_wait_2, State::close_wait));
+  story.s(F | A, 1, 2);
+  EXPECT_EQ(story.states(), States(State::fin_wait_2, State::last_ack));
+  story.c(A, 2, 2);
+  EXPECT_EQ(story.states(), States(State::time_wait, State::closed));
+  EXPECT_EQ(story.tracker.first_closer(), Closer::end_0);
+  EXPECT_TRUE(story.tracker.is_over());
+}
+
+TEST(TrackerClosing, fins_that_cross) {
+  Story story;
+  story.handshake();
+  story.c(F | A, 1, 1), story.s(F | A, 1, 1);
+  story.c(A, 2, 2);
+  EXPECT_EQ(story.states().first, State::closing);
+  story.s(A, 2, 2);
+  EXPECT_EQ(story.states(), States(State::time_wait, State::time_wait));
+}
+
+TEST(TrackerReset, data_after_close) {
+  Story story;
+  story.handshake();
+  story.s(F | A, 1, 1), story.c(A, 1, 2);
+  story.c(A, 1, 2, 50);
+  const Verdict reset = story.send(1, R, 2, 0, 0, {.window = 0});
+  EXPECT_EQ(reset.reset_cause, ResetCause::data_after_close);
+  EXPECT_FALSE(reset.has(mark::assumed));
+}
+
+TEST(TrackerReset, without_data_ever_received_an_active_reset_is_no_unread_data) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 10), story.s(A, 1, 11);
+  EXPECT_EQ(story.c(R | A, 11, 1).reset_cause, ResetCause::aborted);
+  Story unread;
+  unread.handshake();
+  unread.c(A, 1, 1, 10);
+  const Verdict reset = unread.s(R | A, 1, 11);
+  EXPECT_EQ(reset.reset_cause, ResetCause::unread_data);
+  EXPECT_TRUE(reset.has(mark::assumed));
+}
+
+TEST(TrackerReset, keep_alives_without_answer) {
+  Story story;
+  story.handshake();
+  for (int i = 0; i < 3; ++i) story.c(A, 0, 1);
+  EXPECT_EQ(story.c(R | A, 1, 1).reset_cause, ResetCause::keep_alive_gave_up);
+}
+
+TEST(TrackerReset, somebody_who_goes_on_after_his_reset_did_not_send_it) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 10);
+  story.send(1, R, 1, 0, 0, {});
+  EXPECT_EQ(story.tracker.reset().cause, ResetCause::no_connection);
+  story.s(A, 1, 11, 20);
+  EXPECT_EQ(story.tracker.reset().cause, ResetCause::third_party);
+}
+
+TEST(TrackerIllegal, a_reset_in_the_window_earns_a_challenge_ack_and_outside_nothing) {
+  Story story;
+  story.handshake();
+  EXPECT_EQ(story.c(R, 500).illegality, Illegality::reset_in_window);
+  EXPECT_EQ(story.s(A, 1, 1).kind, Kind::challenge_ack);
+  EXPECT_EQ(story.c(R, 50'000).illegality, Illegality::reset_out_of_window);
+  EXPECT_EQ(story.states(), States(State::established, State::established));
+}
+
+TEST(TrackerIllegal, impossible_flags_move_nothing) {
+  Story story;
+  story.handshake();
+  for (const std::uint16_t flags : {std::uint16_t(S | F), std::uint16_t(S | R), std::uint16_t(F), std::uint16_t(0)})
+    EXPECT_EQ(story.c(flags, 1, 1).illegality, Illegality::flags);
+  EXPECT_EQ(story.states(), States(State::established, State::established));
+}
+
+TEST(TrackerReuse, a_syn_in_a_connection_is_illegal_until_a_syn_ack_takes_it) {
+  Story story;
+  story.handshake();
+  EXPECT_EQ(story.c(S, 70'000).illegality, Illegality::syn_in_connection);
+  EXPECT_FALSE(story.anew());
+  EXPECT_EQ(story.s(A, 1, 1).kind, Kind::challenge_ack);
+  EXPECT_FALSE(story.anew());
+  story.s(S | A, 90'000, 70'001);
+  EXPECT_TRUE(story.anew());
+  ASSERT_NE(story.tracker.pending_syn(), nullptr);
+}
+
+TEST(TrackerReuse, a_new_number_behind_the_close_begins_anew) {
+  Story story;
+  story.handshake();
+  story.c(F | A, 1, 1), story.s(F | A, 1, 2), story.c(A, 2, 2);
+  story.c(S, 100'000);
+  EXPECT_TRUE(story.anew());
+}
+
+// --- Whatever comes ----------------------------------------------------------------------------------------------
+
+// Where the circle of sequence numbers begins makes no difference.
+RC_GTEST_PROP(TrackerProperty, shifted_sequence_numbers_change_nothing,
+              (std::uint32_t client_isn, std::uint32_t server_isn)) {
+  const auto steps =
+      *rc::gen::container<std::vector<std::tuple<bool, std::uint16_t, std::uint16_t, std::uint16_t, std::uint8_t>>>(
+          rc::gen::tuple(rc::gen::arbitrary<bool>(), rc::gen::inRange<std::uint16_t>(0, 64),
+                         rc::gen::inRange<std::uint16_t>(0, 3000), rc::gen::inRange<std::uint16_t>(0, 3000),
+                         rc::gen::arbitrary<std::uint8_t>()));
+  Story here, there(client_isn, server_isn);
+  here.handshake();
+  there.handshake();
+  for (const auto& [from, flags, seq, ack, length] : steps) {
+    const Verdict one = here.send(from, flags, seq, ack, length, {});
+    const Verdict other = there.send(from, flags, seq, ack, length, {});
+    RC_ASSERT(one.kind == other.kind);
+    RC_ASSERT(one.marks == other.marks);
+    RC_ASSERT(one.seq == other.seq);
+    RC_ASSERT(one.reset_cause == other.reset_cause);
+    RC_ASSERT(here.states() == there.states());
+    RC_ASSERT(here.anew() == there.anew());
+    RC_ASSERT(here.tracker.end(0).gaps.size() <= max_gaps);
+  }
+}
+
+}  // namespace
+}  // namespace tcpwhy::tcp
