@@ -35,8 +35,8 @@ class Capture {
     ByteString packet = wire::testing::ipv4({}, wire::testing::tcp(tcp, wire::testing::zeros(length)));
     if (!from_client) std::swap_ranges(packet.begin() + 12, packet.begin() + 16, packet.begin() + 16);
     const std::string bytes(packet.begin(), packet.end());
-    file_.pcap_packet(1'000'000 + ++count_ / 1000, count_ % 1000 * 1000, bytes,
-                      static_cast<std::uint32_t>(bytes.size()));
+    ++count_;
+    file_.pcap_packet(1'000'000 + count_ / 1000, count_ % 1000 * 1000, bytes, static_cast<std::uint32_t>(bytes.size()));
   }
   // Opened, `length` bytes sent, closed by the client, or reset by the server.
   void connection(std::uint16_t port, std::size_t length, bool reset) {

@@ -67,13 +67,17 @@ void ConnectionTable::leave(Slot slot, Left why) {
   free_.push_back(slot);
 }
 
-void ConnectionTable::make_room(std::int64_t now_ns) {
+void ConnectionTable::forget_over(std::int64_t now_ns) {
   while (over_.size > 0) {
     const bool too_many = over_.size > limits_.over;
     if (!too_many && now_ns - entries_[over_.oldest].connection.tracker.last_ns() < limits_.over_ns) break;
     leave(over_.oldest, Left::over);
   }
-  while (open_.size > limits_.open) {
+}
+
+// For one more.
+void ConnectionTable::make_room() {
+  while (open_.size > 0 && open_.size >= limits_.open) {
     ++evicted_;
     leave(open_.oldest, Left::evicted);
   }
@@ -81,10 +85,11 @@ void ConnectionTable::make_room(std::int64_t now_ns) {
 
 Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment,
                             wire::Encapsulation around) {
-  make_room(at_ns);
+  forget_over(at_ns);
   const FlowKey key = key_of(segment, around);
   const auto found = connections_.find(key);
   const bool is_new = found == connections_.end();
+  if (is_new) make_room();
   const Slot slot = is_new ? new_entry(key) : found->second;
   Entry& entry = entries_[slot];
   Connection& connection = entry.connection;

@@ -96,7 +96,8 @@ class ConnectionTable {
   void link(List& list, Slot slot);
   void unlink(List& list, Slot slot);
   void leave(Slot slot, Left why);
-  void make_room(std::int64_t now_ns);
+  void forget_over(std::int64_t now_ns);
+  void make_room();
 
   TableLimits limits_;
   boost::unordered_flat_map<FlowKey, Slot, Hash> connections_;
