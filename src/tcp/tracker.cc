@@ -632,7 +632,8 @@ Verdict Tracker::observe(const Observed& seen) {
     base_on(from, syn ? segment.seq.value : segment.seq.value - 1, syn ? 0 : 1);
   }
   step.length = segment.sequence_length();
-  step.seq = widen(from, segment.seq.value);
+  // Of an end that sent a reset only, nothing tells where its sequence space begins.
+  step.seq = from.based ? widen(from, segment.seq.value) : 0;
   step.end = step.seq + step.length;
   step.verdict.seq = step.seq;
   if (segment.flags.ack() && step.to.based) step.ack = widen(step.to, segment.ack.value);
