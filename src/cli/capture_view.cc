@@ -9,12 +9,15 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "capfile/reader.h"
+#include "capture/packet_filter.h"
 #include "cli/choice.h"
 #include "scan/analysis.h"
 #include "scan/summary_text.h"
@@ -85,6 +88,37 @@ std::uint64_t random_seed() {
   return seed;
 }
 
+// On standard error, where that is a terminal; a few times a second, and gone when the work is done.
+class ProgressBar {
+ public:
+  void show(const scan::Progress& progress) {
+    if (!wanted_ || progress.size.value_or(0) == 0) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - shown_ < std::chrono::milliseconds(200)) return;
+    shown_ = now;
+    constexpr std::size_t length = 40;
+    const double share = std::min(1.0, static_cast<double>(progress.read) / static_cast<double>(*progress.size));
+    const auto done = static_cast<std::size_t>(share * length);
+    write(fmt::format("\r[{}{}] {:3.0f} %", std::string(done, '#'), std::string(length - done, ' '), share * 100));
+    drawn_ = true;
+  }
+  void clear() {
+    if (drawn_) write("\r\x1b[K");
+    drawn_ = false;
+  }
+
+ private:
+  static void write(const std::string& text) { fmt::print(stderr, "{}", text); }
+  bool wanted_ = isatty(STDERR_FILENO) == 1;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point shown_{};
+};
+
+std::string title(const std::vector<std::string>& paths) {
+  const std::string first = paths.front() == "-" ? "standard input" : paths.front();
+  return paths.size() == 1 ? first : fmt::format("{} and {} more", first, paths.size() - 1);
+}
+
 class CaptureView {
  public:
   CaptureView(const CaptureOptions& options, Form form, const FailOn& fail_on, Context& context)
@@ -118,19 +152,21 @@ class CaptureView {
     return {};
   }
 
-  int run(const std::string& path) {
-    auto reader = scan::FrameReader::open(path);
+  int run(const std::vector<std::string>& paths) {
+    auto reader = open_captures(paths, options_);
     if (!reader) return report(reader.error());
     if (form_ == Form::csv) context_.out.write(scan::csv_header(columns_));
     scan::AnalysisOptions options{.trackers = options_.threads, .limits = {}, .seed = random_seed()};
+    options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
     const scan::Outcome outcome =
         scan::analyse(*reader, options, [this](std::span<const scan::ConnectionRecord> records) {
           for (const auto& record : records) take(record);
           flush();
         });
+    progress_.clear();
     streams_.sort();
-    show(path, outcome.totals);
+    show(paths, outcome.totals);
     if (outcome.stopped_by) return report(*outcome.stopped_by);
     const bool fails = fail_on_ && worst_ && *worst_ >= *fail_on_;
     return fails ? base::exit_status(base::ErrorKind::expectation) : 0;
@@ -152,7 +188,7 @@ class CaptureView {
     if (!lines_.empty()) context_.out.write(lines_);
     lines_.clear();
   }
-  void show(const std::string& path, const scan::Totals& totals) {
+  void show(const std::vector<std::string>& paths, const scan::Totals& totals) {
     if (form_ == Form::csv || form_ == Form::ndjson) return;
     const scan::TextOptions text{.language = context_.language(), .width = context_.width()};
     const auto kept = kept_.in_order();
@@ -162,8 +198,7 @@ class CaptureView {
         context_.out.write(fmt::format("... {} of {}; --top N shows more\n", kept.size(), kept_.offered()));
       return;
     }
-    context_.out.write(
-        scan::summary_text(path == "-" ? "standard input" : path, totals, summary_, kept, streams_, text));
+    context_.out.write(scan::summary_text(title(paths), totals, summary_, kept, streams_, text));
   }
 
   const CaptureOptions& options_;
@@ -177,6 +212,7 @@ class CaptureView {
   scan::StreamNumbers streams_;
   std::string lines_;
   std::optional<explain::Severity> worst_;
+  ProgressBar progress_;
 };
 
 // The first bytes of standard input, left where they are: tee(2) for a pipe, the file itself otherwise.
@@ -214,6 +250,7 @@ void add_capture_options(CLI::App& app, CaptureOptions& options) {
   app.add_option("--sort", options.sort, "Order of the table: a field, or -field for the greatest first");
   app.add_option("--top", options.top, "How many connections to show, 10");
   app.add_flag("--fields", options.list_fields, "List the fields of --columns, --sort and --where");
+  app.add_flag("--teredo", options.teredo, "Look into Teredo tunnels too (UDP port 3544)");
   app.add_option("--threads", options.threads, "Threads that track connections; as many as there are processors");
   app.add_option("--max-connections", options.most_connections,
                  "How many may be open at once before the quietest is let go, 1000000");
@@ -236,11 +273,26 @@ int show_fields(Context& context) {
   return 0;
 }
 
-int show_capture(const std::string& path, const CaptureOptions& options, Form form, const FailOn& fail_on,
+base::Result<scan::FrameReader> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options) {
+  scan::FrameOptions frames;
+  frames.teredo = options.teredo;
+  if (!options.filter.empty()) {
+    auto filter = capture::PacketFilter::compile(options.filter);
+    if (!filter) return std::unexpected(filter.error());
+    const auto shared = std::make_shared<capture::PacketFilter>(std::move(*filter));
+    frames.filter = [shared](wire::LinkType link_type, std::span<const std::uint8_t> captured,
+                             std::uint32_t original_length) {
+      return shared->fits(link_type, captured, original_length);
+    };
+  }
+  return scan::FrameReader::open_all(paths, std::move(frames));
+}
+
+int show_capture(const std::vector<std::string>& paths, const CaptureOptions& options, Form form, const FailOn& fail_on,
                  Context& context) {
   CaptureView view(options, form, fail_on, context);
   if (const auto prepared = view.prepare(); !prepared) return report(prepared.error());
-  return view.run(path);
+  return view.run(paths);
 }
 
 }  // namespace tcpwhy::cli

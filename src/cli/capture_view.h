@@ -7,10 +7,13 @@
 
 #include "cli/command.h"
 #include "cli/view.h"
+#include "scan/frame_reader.h"
 
 namespace tcpwhy::cli {
 
 struct CaptureOptions {
+  std::string filter;                // tcpdump's language
+  bool teredo = false;               // --teredo
   std::string where;                 // scan/where.h
   std::string columns, sort;         // --columns a,b,c; --sort [-]field
   bool table = false;                // --table
@@ -27,7 +30,10 @@ void add_capture_options(CLI::App& app, CaptureOptions& options);
 bool is_recording(const std::string& path);
 
 int show_fields(Context& context);
-int show_capture(const std::string& path, const CaptureOptions& options, Form form, const FailOn& fail_on,
+// The captures as one, of packets that fit the filter.
+base::Result<scan::FrameReader> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options);
+
+int show_capture(const std::vector<std::string>& paths, const CaptureOptions& options, Form form, const FailOn& fail_on,
                  Context& context);
 
 }  // namespace tcpwhy::cli

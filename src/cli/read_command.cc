@@ -1,12 +1,14 @@
 // tcpwhy read: a recording, or any capture file, from disk or standard input.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "capfile/reader.h"
 #include "capfile/recording_io.h"
 #include "cli/capture_view.h"
 #include "cli/command.h"
@@ -16,33 +18,33 @@ namespace tcpwhy::cli {
 namespace {
 
 struct ReadOptions {
-  std::string file;
+  std::vector<std::string> words;  // files, then a filter
+  std::vector<std::string> files;
   View view;
   CaptureOptions capture;
   FailOn fail_on;
 };
 
 // Packets as they come, in memory that does not grow with the file. What could be read is shown before the error.
-int print_packets(const std::string& file, const View& view, Context& context) {
-  auto reader = capfile::CaptureReader::open(file);
+int print_packets(const ReadOptions& options, Context& context) {
+  auto reader = open_captures(options.files, options.capture);
   if (!reader) return report(reader.error());
-  PacketLines lines(view, context);
+  PacketLines lines(options.view, context);
+  scan::Frame frame;
   while (!context.out.closed()) {
-    const auto record = reader->next();
-    if (!record) return report(record.error());
-    if (!*record) break;
-    const auto* packet = std::get_if<capfile::PacketRecord>(&**record);
-    if (packet == nullptr) continue;
-    lines.print({.link_type = reader->interfaces()[packet->interface].interface.link_type,
-                 .captured = packet->bytes,
-                 .original_length = packet->original_length,
-                 .at = packet->at});
+    const auto more = reader->next(frame);
+    if (!more) return report(more.error());
+    if (!*more) break;
+    lines.print({.link_type = frame.link_type,
+                 .captured = frame.bytes,
+                 .original_length = frame.original_length,
+                 .at = frame.at});
   }
   return 0;
 }
 
 int print_recordings(const ReadOptions& options, Context& context) {
-  const auto outcome = capfile::read_recordings(options.file);
+  const auto outcome = capfile::read_recordings(options.files.front());
   if (!outcome) return report(outcome.error());
   const auto explained = explain_all(outcome->recordings);
   show(explained, options.view.form, context);
@@ -50,15 +52,24 @@ int print_recordings(const ReadOptions& options, Context& context) {
   return findings_status(explained, options.fail_on);
 }
 
-int read_file(const ReadOptions& options, Context& context) {
-  const auto& [file, view, capture, fail_on] = options;
-  if (capture.list_fields) return show_fields(context);
-  if (file.empty())
-    return report({base::ErrorKind::usage, "read: which file?", "tcpwhy read FILE; - is standard input"});
-  if (view.form == Form::tcpdump) return print_packets(file, view, context);
-  const bool tables = view.form == Form::ndjson || view.form == Form::csv;
-  if (tables || (view.form == Form::text && !is_recording(file)))
-    return show_capture(file, capture, view.form, fail_on, context);
+// `read A.pcap B.pcap port 443`: what names a file is one, up to the first word that does not; the rest is a filter.
+void sort_words(ReadOptions& options) {
+  const auto names_file = [](const std::string& word) { return word == "-" || access(word.c_str(), F_OK) == 0; };
+  auto word = options.words.begin();
+  options.files.push_back(*word++);  // if there is no such file, that is to be said
+  while (word != options.words.end() && names_file(*word)) options.files.push_back(*word++);
+  options.capture.filter = fmt::format("{}", fmt::join(word, options.words.end(), " "));
+}
+
+int read_files(const ReadOptions& options, Context& context) {
+  const Form form = options.view.form;
+  if (form == Form::tcpdump) return print_packets(options, context);
+  const bool tables = form == Form::ndjson || form == Form::csv;
+  const bool several = options.files.size() > 1 || !options.capture.filter.empty();
+  if (tables || (form == Form::text && (several || !is_recording(options.files.front()))))
+    return show_capture(options.files, options.capture, form, options.fail_on, context);
+  if (several)
+    return report({base::ErrorKind::usage, "read: -o json takes one file, and no filter", "-o ndjson, -o csv"});
   return print_recordings(options, context);
 }
 
@@ -67,12 +78,23 @@ int read_file(const ReadOptions& options, Context& context) {
 void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   auto* read = app.add_subcommand("read", "A recording of tcpwhy, or any capture file: what happened, and why");
   const auto options = std::make_shared<ReadOptions>();
-  read->add_option("FILE", options->file, "pcap or pcapng, plain, .gz or .zst; - is standard input");
+  read->add_option(
+      "FILE", options->words,
+      "pcap, pcapng or snoop, plain, .gz or .zst; - is standard input; several are read as one, in order of time. Behind them "
+      "a filter as tcpdump has it: 'port 443 and net 10/8'");
   add_view(*read, options->view, true);
   add_capture_options(*read, options->capture);
   add_fail_on(*read, options->fail_on);
   add_settings(*read, settings);
-  read->callback([&chosen, options] { chosen = [options](Context& context) { return read_file(*options, context); }; });
+  read->callback([&chosen, options] {
+    chosen = [options](Context& context) {
+      if (options->capture.list_fields) return show_fields(context);
+      if (options->words.empty())
+        return report({base::ErrorKind::usage, "read: which file?", "tcpwhy read FILE; - is standard input"});
+      sort_words(*options);
+      return read_files(*options, context);
+    };
+  });
 }
 
 }  // namespace tcpwhy::cli

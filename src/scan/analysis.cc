@@ -84,7 +84,6 @@ class Worker {
 
   void take(const Item& item) {
     batch_.push_back(item);
-    batch_.back().segment.payload = {};  // the reader's memory
     if (batch_.size() >= batch_size) hand_over();
   }
   void stop() {
@@ -161,23 +160,28 @@ void count(Totals& totals, const Frame& frame) {
 
 // Reads to the end, or to the damage, and gives each segment to `take`.
 template <class Take>
-Outcome read_all(FrameReader& reader, const Take& take) {
+Outcome read_all(FrameReader& reader, const AnalysisOptions& options, const Take& take) {
+  constexpr std::uint64_t frames_between_progress = 1U << 16U;
   Outcome outcome;
+  Frame frame;
   for (;;) {
-    const auto frame = reader.next();
-    if (!frame) {
-      outcome.stopped_by = frame.error();
-      return outcome;
-    }
-    if (!*frame) return outcome;
-    count(outcome.totals, **frame);
-    const wire::DissectedPacket& packet = (*frame)->packet;
+    const auto more = reader.next(frame);
+    if (!more) outcome.stopped_by = more.error();
+    if (!more || !*more) return outcome;
+    count(outcome.totals, frame);
+    if (options.on_progress && outcome.totals.frames % frames_between_progress == 0)
+      options.on_progress(reader.progress());
+    const wire::DissectedPacket& packet = frame.packet;
     const bool quoted = packet.kind == wire::Dissection::icmp_error;
-    if (packet.kind != wire::Dissection::tcp && !quoted) continue;
-    Item item{(*frame)->number, base::to_ns((*frame)->at), packet.segment, packet.encapsulation, quoted, {}};
-    if (quoted) item.icmp = packet.icmp;
-    take(item);
+    if (packet.kind == wire::Dissection::tcp || quoted) take(frame, quoted);
   }
+}
+
+Item item_of(const Frame& frame, bool quoted) {
+  Item item{frame.number, base::to_ns(frame.at), frame.packet.segment, frame.packet.encapsulation, quoted, {}};
+  item.segment.payload = {};  // the reader's memory
+  if (quoted) item.icmp = frame.packet.icmp;
+  return item;
 }
 
 }  // namespace
@@ -188,7 +192,8 @@ Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRec
   const unsigned trackers = options.trackers == 0 ? processors : options.trackers;
   if (trackers == 1) {
     Shard shard(options.limits, options.seed, on_records, mutex);
-    Outcome outcome = read_all(reader, [&](const Item& item) { shard.take(item); });
+    Outcome outcome =
+        read_all(reader, options, [&](const Frame& frame, bool quoted) { shard.take(item_of(frame, quoted)); });
     shard.finish();
     outcome.totals.evicted = shard.evicted();
     return outcome;
@@ -199,11 +204,11 @@ Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRec
   std::vector<std::unique_ptr<Worker>> workers;
   for (unsigned i = 0; i < trackers; ++i)
     workers.push_back(std::make_unique<Worker>(limits, options.seed, on_records, mutex));
-  Outcome outcome = read_all(reader, [&](const Item& item) {
-    const std::uint64_t hash = hash_of(key_of(item.segment, item.around), options.seed);
+  Outcome outcome = read_all(reader, options, [&](const Frame& frame, bool quoted) {
+    const std::uint64_t hash = hash_of(key_of(frame.packet.segment, frame.packet.encapsulation), options.seed);
     // The upper half chooses: the table of a shard uses the lower.
     const auto shard = static_cast<std::size_t>((hash >> 32U) * trackers >> 32U);
-    workers[shard]->take(item);
+    workers[shard]->take(item_of(frame, quoted));
   });
   for (auto& worker : workers) worker->stop();
   for (auto& worker : workers) outcome.totals.evicted += worker->evicted();

@@ -16,8 +16,9 @@ namespace tcpwhy::scan {
 struct AnalysisOptions {
   unsigned trackers =
       0;  // threads that track, beside the one that reads; 0: as many as there are processors; 1 on one: no thread at all
-  TableLimits limits;      // of all shards together
-  std::uint64_t seed = 0;  // of the flow hash
+  TableLimits limits;                                // of all shards together
+  std::uint64_t seed = 0;                            // of the flow hash
+  std::function<void(const Progress&)> on_progress;  // called now and then by the thread that reads; may be empty
 };
 
 // What the capture held.

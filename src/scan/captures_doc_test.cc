@@ -28,7 +28,8 @@ void expect_row(const std::string& page, const std::string& row) {
 TEST(CapturesDoc, lists_every_problem) {
   const std::string text = page();
   for (const ProblemRule& rule : problem_rules())
-    expect_row(text, fmt::format("| `{}` | {} | {} | {} |", rule.id, explain::name(rule.severity), rule.when, rule.rests_on));
+    expect_row(text,
+               fmt::format("| `{}` | {} | {} | {} |", rule.id, explain::name(rule.severity), rule.when, rule.rests_on));
 }
 
 TEST(CapturesDoc, lists_every_field) {
@@ -47,7 +48,8 @@ TEST(CapturesDoc, lists_every_class_mark_and_reset_cause) {
   for (std::size_t i = 1; i < tcp::reset_cause_count; ++i) {
     const auto cause = static_cast<tcp::ResetCause>(i);
     const auto& words = explain::text_of(cause);
-    expect_row(text, fmt::format("| `{}` | {} | {} |", tcp::name(cause), words.because_en, words.or_else_en.empty() ? "-" : words.or_else_en));
+    expect_row(text, fmt::format("| `{}` | {} | {} |", tcp::name(cause), words.because_en,
+                                 words.or_else_en.empty() ? "-" : words.or_else_en));
   }
 }
 
