@@ -8,14 +8,21 @@
 
 #include "capfile/reader.h"
 #include "capfile/recording_io.h"
+#include "cli/choice.h"
 #include "cli/command.h"
 #include "cli/view.h"
+#include "scan/compat/tshark_table.h"
+#include "scan/frame_reader.h"
 
 namespace tcpwhy::cli {
 namespace {
 
+// Whose output `read` gives instead of its own.
+enum class Compatible : std::uint8_t { none, tshark };
+
 struct ReadOptions {
   std::string file;
+  Compatible compatible = Compatible::none;
   View view;
   FailOn fail_on;
 };
@@ -35,6 +42,21 @@ int print_packets(const std::string& file, const View& view, Context& context) {
                  .captured = packet->bytes,
                  .original_length = packet->original_length,
                  .at = packet->at});
+  }
+  return 0;
+}
+
+int print_tshark_table(const std::string& file, Context& context) {
+  auto frames = scan::FrameReader::open(file);
+  if (!frames) return report(frames.error());
+  const auto forgotten = scan::tshark::write_table(*frames, [&context](std::string_view text) {
+    context.out.write(text);
+    return !context.out.closed();
+  });
+  if (!forgotten) return report(forgotten.error());
+  if (forgotten->connections > 0) {
+    warn(fmt::format("{} connections were forgotten: too many lived at once; a later segment of one began a new stream",
+                     forgotten->connections));
   }
   return 0;
 }
@@ -64,12 +86,15 @@ int print_recordings(const ReadOptions& options, Context& context) {
 void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   auto* read = app.add_subcommand("read", "A recording of tcpwhy, or any capture file: what happened, and why");
   const auto options = std::make_shared<ReadOptions>();
-  read->add_option("FILE", options->file, "pcap or pcapng, plain, .gz or .zst; - is standard input")->required();
+  read->add_option("FILE", options->file, "pcap, pcapng or snoop, plain, .gz or .zst; - is standard input")->required();
   add_view(*read, options->view);
   add_fail_on(*read, options->fail_on);
+  add_choice(*read, "--compat", options->compatible, Choices<Compatible>{{"tshark", Compatible::tshark}},
+             "What another program prints of the capture: tshark's TCP analysis, a line a frame");
   add_settings(*read, settings);
   read->callback([&chosen, options] {
     chosen = [options](Context& context) {
+      if (options->compatible == Compatible::tshark) return print_tshark_table(options->file, context);
       return options->view.form == Form::tcpdump ? print_packets(options->file, options->view, context)
                                                  : print_recordings(*options, context);
     };

@@ -172,6 +172,7 @@ class Judge {
     if (occupies_sequence_space() && sender_.unacknowledged.size() < Flow::most_unacknowledged) {
       end = end_with_flags();
       sender_.unacknowledged.push_back({.frame = s_.frame, .at_ns = s_.at_ns, .seq = s_.seq, .next_seq = end});
+      if (sender_.extent) widen_extent(sender_.unacknowledged.back());
     }
     const bool probe = findings_.verdicts.has(Verdict::zero_window_probe);
     if (!probe && (after(end, sender_.next_seq) || sender_.next_seq == 0)) {
@@ -206,23 +207,35 @@ class Judge {
     std::size_t kept = 0;
     for (Unacknowledged& segment : sent) {
       if (segment.next_seq == s_.ack || !after(segment.next_seq, s_.ack)) continue;
-      if (after(s_.ack, segment.seq)) segment.seq = s_.ack;
+      if (after(s_.ack, segment.seq)) {
+        segment.seq = s_.ack;
+        receiver_.extent.reset();
+      }
       sent[kept++] = segment;
     }
+    if (kept == sent.size()) return;
     sent.resize(kept);
+    receiver_.extent.reset();
   }
 
   // --- how much is under way -----------------------------------------------------------------------------------
 
+  void widen_extent(const Unacknowledged& segment) {
+    const std::uint32_t base = *sender_.base_seq;
+    Flow::Extent& extent = *sender_.extent;
+    extent.first = std::min(extent.first, segment.seq - base);
+    extent.last = std::max(extent.last, segment.next_seq - base);
+  }
+
+  void find_extent() {
+    sender_.extent = {.first = 0xffff'ffff, .last = 0};
+    for (const Unacknowledged& segment : sender_.unacknowledged) widen_extent(segment);
+  }
+
   void measure_in_flight() {
     if (s_.length == 0 || sender_.unacknowledged.empty() || !sender_.counts_in_flight) return;
-    const std::uint32_t base = *sender_.base_seq;
-    std::uint32_t first = 0xffff'ffff, last = 0;
-    for (const Unacknowledged& segment : sender_.unacknowledged) {
-      first = std::min(first, segment.seq - base);
-      last = std::max(last, segment.next_seq - base);
-    }
-    const std::uint32_t in_flight = last - first - receiver_.selectively_acked;
+    if (!sender_.extent) find_extent();
+    const std::uint32_t in_flight = sender_.extent->last - sender_.extent->first - receiver_.selectively_acked;
     findings_.found = true;
     if (in_flight > 0 && in_flight < most_in_flight) {
       findings_.bytes_in_flight = in_flight - (s_.syn() || s_.fin() ? 1U : 0U);

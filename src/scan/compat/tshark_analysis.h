@@ -94,6 +94,11 @@ struct Flow {
 
   std::vector<Unacknowledged> unacknowledged;  // oldest first, never more than most_unacknowledged
   static constexpr std::size_t most_unacknowledged = 10'000;
+  // The first and last number in it, relative to base_seq; nothing where it has to be looked for.
+  struct Extent {
+    std::uint32_t first = 0, last = 0;
+  };
+  std::optional<Extent> extent;
 };
 
 // What is printed of one segment. Nothing at all is printed where nothing was found.

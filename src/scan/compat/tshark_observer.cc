@@ -140,6 +140,7 @@ void Observer::notice_reused_ports(Passage& passage, Entry& entry) {
     passage.row.findings.add(Verdict::reused_ports);
   } else if (passage.syn_ack() && passage.segment.seq != *sender.base_seq) {
     sender.base_seq = passage.segment.seq;
+    sender.extent.reset();
     passage.row.findings.add(Verdict::reused_ports);
   }
 }

@@ -15,7 +15,7 @@ constexpr std::uint16_t fast_open_experiment = 0xf989;  // RFC 7413 4.1.1
 constexpr std::uint8_t largest_shift = 14;              // RFC 7323 2.3
 constexpr std::size_t counted_sack_blocks = 3;
 
-// `option`: with its kind and length. False: given up.
+// What was captured of an option, with its kind and length. False: given up.
 bool read_sack(Bytes option, std::uint32_t relative_ack, Options& options) {
   std::uint32_t bytes = 0;
   std::size_t blocks = 0;
@@ -74,13 +74,22 @@ Options read_options(Bytes list, std::size_t length, std::uint32_t relative_ack)
     if (!list.has(0, 1)) return options;
     const std::uint8_t option_kind = list.u8(0);
     std::size_t size = 1;
-    if (option_kind == kind::end) break;
+    if (option_kind == kind::end) {
+      options.given_up = !list.has(1, length - 1);  // the padding is looked at
+      return options;
+    }
     if (option_kind != kind::no_operation) {
       if (length < 2) break;
       if (!list.has(1, 1)) return options;
       size = list.u8(1);
-      if (size < 2 || size > length) break;
-      if (!list.has(0, size) || !read_option(list.first(size), relative_ack, options)) return options;
+      if (size < 2) break;
+      if (size > length) {
+        // The note about it spans the rest of the list: where that was not captured, the note is too much already.
+        options.given_up = !list.has(0, length - 2);
+        return options;
+      }
+      const bool whole = list.has(0, size);
+      if (!read_option(list.first(size), relative_ack, options) || !whole) return options;
     }
     list = list.from(size);
     length -= size;

@@ -4,7 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <array>
-#include <cstdlib>
+
+#include "scan/compat/tshark_own_class.h"
 
 namespace tcpwhy::scan::tshark {
 namespace {
@@ -153,9 +154,9 @@ constexpr auto names = [] {
 
 std::span<const std::string_view> field_names() { return names; }
 
-std::string table_header() { return fmt::format("{}\n", fmt::join(names, "\t")); }
+std::string table_header() { return fmt::format("{}\t{}\n", fmt::join(names, "\t"), own_class_name); }
 
-std::string table_line(std::uint64_t frame, std::span<const Row> rows) {
+std::string table_line(std::uint64_t frame, std::span<const Row> rows, std::string_view own_class) {
   std::string line = fmt::to_string(frame);
   for (const Field& field : fields) {
     line += '\t';
@@ -163,8 +164,32 @@ std::string table_line(std::uint64_t frame, std::span<const Row> rows) {
     for (const Row& row : rows) field.put(row, values);
     line += values;
   }
+  line += '\t';
+  line += own_class;
   line += '\n';
   return line;
+}
+
+base::Result<Forgotten> write_table(FrameReader& frames, const std::function<bool(std::string_view)>& write) {
+  constexpr std::size_t chunk = 1U << 16U;
+  Observer observer;
+  OwnClass own;
+  std::string text = table_header();
+  for (;;) {
+    const auto frame = frames.next();
+    if (!frame || !*frame) {
+      write(text);
+      if (!frame) return std::unexpected(frame.error());
+      return Forgotten{.connections = observer.forgotten()};
+    }
+    const auto& rows = observer.observe(**frame);
+    const std::string ours = own.unlike(**frame, rows);
+    if (rows.empty()) continue;
+    text += table_line((*frame)->number, rows, ours);
+    if (text.size() < chunk) continue;
+    if (!write(text)) return Forgotten{.connections = observer.forgotten()};
+    text.clear();
+  }
 }
 
 }  // namespace tcpwhy::scan::tshark
