@@ -46,8 +46,11 @@ const std::vector<TcpHeader>& LayerFinder::find(const Frame& frame) {
 }
 
 void LayerFinder::follow_link(wire::LinkType link_type, Stretch stretch) {
-  const wire::IpPacketBytes ip = wire::find_ip_packet(link_type, stretch.bytes, stretch.length);
-  if (!ip.bytes.empty()) follow_ip({ip.bytes, ip.original_length});
+  wire::Carried carried{.content = wire::content_of_link(link_type),
+                        .bytes = stretch.bytes,
+                        .original_length = stretch.length,
+                        .encapsulation = {}};
+  if (wire::unwrap_to_ip(carried)) follow_ip({carried.bytes, carried.original_length});
 }
 
 void LayerFinder::follow_ip(Stretch packet) {

@@ -29,7 +29,8 @@ struct Observer::Passage {
   Connection* connection = nullptr;
   Flow* sender = nullptr;
   Flow* receiver = nullptr;
-  bool is_new = false;  // the connection, and not for reused ports
+  bool is_new = false;  // the connection, and neither for reused ports nor announced
+  wire::SocketAddress source, destination;
 
   [[nodiscard]] bool pure_syn() const { return segment.syn() && !segment.ack_set(); }
   [[nodiscard]] bool syn_ack() const { return segment.syn() && segment.ack_set(); }
@@ -88,6 +89,7 @@ std::optional<Row> Observer::pass(const Frame& frame, const TcpHeader& header) {
   }
   passage.row.initial_rtt_ns = passage.connection->initial_rtt_ns;
   settle_window_scale(passage);
+  look_into_payload(passage);
   return passage.row;
 }
 
@@ -101,6 +103,8 @@ void Observer::find_connection(Passage& passage) {
   const wire::Bytes b = passage.header.bytes;
   const wire::SocketAddress source{passage.header.source, b.be16(0)},
       destination{passage.header.destination, b.be16(2)};
+  passage.source = source;
+  passage.destination = destination;
   const bool from_higher = source > destination;
   const Key key = from_higher ? Key{source, destination} : Key{destination, source};
   const auto known = entries_.find(key);
@@ -109,7 +113,7 @@ void Observer::find_connection(Passage& passage) {
     by_use_.push_back({.key = key, .connection = {}});
     entries_.emplace(key, std::prev(by_use_.end()));
     begin_connection(passage, by_use_.back());
-    passage.is_new = true;
+    passage.is_new = !announced_.take(source, destination);
   } else {
     by_use_.splice(by_use_.end(), by_use_, known->second);
     passage.connection = &by_use_.back().connection;
@@ -217,6 +221,19 @@ void Observer::settle_window_scale(Passage& passage) {
   } else if (passage.syn_ack() && receiver.window_scale == Flow::scale_unused) {
     sender.window_scale = Flow::scale_unused;
   }
+}
+
+// As Wireshark does not look into the payload of what it takes for resent.
+void Observer::look_into_payload(const Passage& passage) {
+  const Verdicts& verdicts = passage.row.findings.verdicts;
+  if (!passage.length_known || passage.segment.length == 0 || passage.segment.rst()) return;
+  if (verdicts.has(Verdict::keep_alive) || verdicts.has(Verdict::retransmission) ||
+      verdicts.has(Verdict::out_of_order)) {
+    return;
+  }
+  const auto announcement =
+      read_announcement(passage.source, passage.destination, passage.header.bytes.from(passage.header_length));
+  if (announcement) announced_.add(*announcement);
 }
 
 void Observer::forget_oldest() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "scan/compat/tshark_analysis.h"
+#include "scan/compat/tshark_ftp.h"
 #include "scan/compat/tshark_layers.h"
 
 namespace tcpwhy::scan::tshark {
@@ -66,12 +67,15 @@ class Observer {
   static void note_handshake(Passage& passage);
   static bool take_options(Passage& passage);
   static void settle_window_scale(Passage& passage);
+  // What the payload tells of other connections.
+  void look_into_payload(const Passage& passage);
   void forget_oldest();
 
   LayerFinder layers_;
   std::vector<Row> rows_;
   std::list<Entry> by_use_;  // that used longest ago first
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> entries_;
+  AnnouncedConnections announced_;
   std::uint32_t streams_ = 0;
   std::uint64_t forgotten_ = 0;
 };
