@@ -209,6 +209,16 @@ TEST(Sending, a_cork_holds_for_200_ms) {
     s->segment(201'000, "client", P | A, 1, 1, 1);
     s->cause(201'000, "client", "P.", 1, 1, 1, {"timer", "zero_window_probe_timer"});
   }
+  // The probe missed the timer.
+  StoryRecorder missed, plain;
+  for (auto* s : {&missed, &plain}) {
+    s->open();
+    if (s == &missed) s->call("client", 500, 501, "setsockopt", "3, SOL_TCP, TCP_CORK, [1], 4");
+    s->call("client", 1000, 1010, "send", "3, \"a\", 1, 0", {1});
+    s->segment(203'000, "client", P | A, 1, 1, 1);
+  }
+  EXPECT_TRUE(Told(missed).has("send.cork_timed_out"));
+  EXPECT_FALSE(Told(plain).has("send.cork_timed_out"));
   EXPECT_TRUE(Told(corked).has("send.cork_timed_out"));
   EXPECT_FALSE(Told(shut).has("send.cork_timed_out"));
 }

@@ -221,6 +221,15 @@ void find_held_back(const Story& story, Side side, Findings& findings) {
   }
 }
 
+// tcp(7): 200 ms, less a tick.
+constexpr base::Duration cork_ceiling = 196ms;
+
+bool corked(const Story& story, const Call& call) {
+  if (story.timeline.entered(call).arguments.find("MSG_MORE") != std::string::npos) return true;
+  const Call* option = story.option_set(call.side, "TCP_CORK", story.time(call.entered));
+  return option != nullptr && story.timeline.entered(*option).arguments.find("TCP_CORK, [1]") != std::string::npos;
+}
+
 // What a cork held leaves after 200 ms by the timer that probes windows, although the window is open. (tcp_push() arms it.)
 void find_cork_timer(const Story& story, Side side, Findings& findings) {
   const auto calls = story.calls(side, CallFamily::sending);
@@ -236,13 +245,21 @@ void find_cork_timer(const Story& story, Side side, Findings& findings) {
     if (segment.segment_class != tcp::SegmentClass::data) continue;
     for (; next != calls.end() && (*next)->entered < segment.departed; ++next)
       if (first == nullptr && story.succeeded(**next)) first = *next;
-    if (const Call* held = std::exchange(first, nullptr);
-        held != nullptr && open && segment.cause.timer == Timer::zero_window_probe) {
-      findings.add("send.cork_timed_out", story, segment.cause.grade, {held->entered, segment.departed}).slots = {
-          {"who", story.name(side)},
-          {"call", story.line(*held)},
-          {"bytes", std::int64_t{segment.tcp.payload_length}},
-          {"after", story.time(segment.departed) - story.time(held->entered)}};
+    const Call* held = std::exchange(first, nullptr);
+    if (held == nullptr || !open) continue;
+    const bool said = segment.cause.timer == Timer::zero_window_probe;
+    // The probe misses some timers: what was corked and waited as long as only this one makes it wait.
+    const bool waited = segment.cause.trigger != Trigger::call && segment.cause.grade != Grade::observed &&
+                        story.time(segment.departed) - story.time(held->entered) >= cork_ceiling &&
+                        corked(story, *held);
+    if (said || waited) {
+      findings
+          .add("send.cork_timed_out", story, said ? segment.cause.grade : Grade::derived,
+               {held->entered, segment.departed})
+          .slots = {{"who", story.name(side)},
+                    {"call", story.line(*held)},
+                    {"bytes", std::int64_t{segment.tcp.payload_length}},
+                    {"after", story.time(segment.departed) - story.time(held->entered)}};
       return;
     }
   }

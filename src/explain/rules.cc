@@ -173,7 +173,7 @@ constexpr Rule table[] = {
      "payload of an earlier successful call left while its owner set an option, closed, or sent more after MSG_MORE",
      "tcp(7) TCP_CORK, MSG_MORE, TCP_NODELAY; tcp_push()", ""},
     {"send.cork_timed_out", note,
-     "payload left by the timer that probes windows although the window was open: what TCP_CORK or MSG_MORE held",
+     "payload left by the timer that probes windows although the window was open, or nothing else sent what TCP_CORK or MSG_MORE had held for 200 ms",
      "tcp(7) TCP_CORK: a 200 ms ceiling; tcp_check_probe_timer(), tcp_probe_timer()", ""},
     {"send.waited_for_ack", note,
      "a small segment left only as the ACK of an earlier small one arrived, 10 ms or more after its bytes were given to the kernel, and no delayed-ACK timer was behind it",

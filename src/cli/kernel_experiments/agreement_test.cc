@@ -196,7 +196,10 @@ struct Held {
   }
 };
 
-// An experiment about milliseconds, which a busy machine disturbs, says how many attempts it has: it is made again alone.
+// An experiment that says that it has several attempts is about milliseconds (a tail-loss probe leaves after some 4 ms in which
+// nobody got the processor): it is made again, with the few others of its kind. The lab's own attempts see only its lines.
+constexpr unsigned most_rounds = 10;
+
 TEST(KernelExperiments, recordings_and_findings_agree_with_what_was_measured) {
   Held held;
   if (held.table.empty()) GTEST_SKIP() << table_path() << " is not there";
@@ -221,7 +224,7 @@ TEST(KernelExperiments, recordings_and_findings_agree_with_what_was_measured) {
       if (held.hold(outcome)) continue;
       for (const auto& [aspect, text] : held.left[id_of(outcome.scenario)])
         std::cout << "round " << round << ": " << id_of(outcome.scenario) << ' ' << aspect << '\n';
-      if (round < outcome.scenario.attempts) again.push_back(outcome.scenario);
+      if (outcome.scenario.attempts > 1 && round < most_rounds) again.push_back(outcome.scenario);
     }
   }
   for (const auto& [id, aspects] : held.left)
