@@ -89,6 +89,15 @@ void find_fast_open(const Story& story, const Syns& syns, Findings& findings) {
 constexpr std::string_view signature_drops[] = {"TCP_MD5NOTFOUND", "TCP_MD5UNEXPECTED", "TCP_MD5FAILURE",
                                                 "TCP_AONOTFOUND",  "TCP_AOUNEXPECTED",  "TCP_AOFAILURE"};
 
+// The counter of the namespace where nobody made a call on the connection, whichever that is.
+std::optional<EventId> refusal_counted(const Story& story, base::WallTime when) {
+  for (const EventId id : story.timeline.all<recording::CounterMoved>()) {
+    const auto& moved = story.timeline.get<recording::CounterMoved>(id);
+    if (moved.name == "TcpExt.TCPMD5Unexpected" && moved.not_before <= when && story.time(id) >= when) return id;
+  }
+  return std::nullopt;
+}
+
 // A segment that its receiver threw away for its signature, or for the lack of one.
 void find_refused_signature(const Story& story, Findings& findings) {
   std::vector<EventId> evidence;
@@ -111,7 +120,7 @@ void find_refused_signature(const Story& story, Findings& findings) {
     if (syns.empty() || !syns.front()->tcp.options.md5_signature || !story.segments(listener).empty() ||
         !syns.front()->arrived)
       return;
-    const auto counter = story.counter_moved("TcpExt.TCPMD5Unexpected", listener, story.time(*syns.front()->arrived));
+    const auto counter = refusal_counted(story, story.time(*syns.front()->arrived));
     if (!counter) return;
     from = opener, reason = "TCPMD5Unexpected", grade = Grade::derived;
     times = static_cast<std::int64_t>(syns.size());
