@@ -12,13 +12,14 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "scan/compat/tshark_table.h"
+#include "scan/compat/zeek.h"
 #include "scan/frame_reader.h"
 
 namespace tcpwhy::cli {
 namespace {
 
 // Whose output `read` gives instead of its own.
-enum class Compatible : std::uint8_t { none, tshark };
+enum class Compatible : std::uint8_t { none, tshark, zeek };
 
 struct ReadOptions {
   std::string file;
@@ -61,6 +62,20 @@ int print_tshark_table(const std::string& file, Context& context) {
   return 0;
 }
 
+int print_conn_log(const std::string& file, Context& context) {
+  auto reader = scan::FrameReader::open(file, scan::zeek::frame_options());
+  if (!reader) return report(reader.error());
+  const auto counts = scan::zeek::write_conn_log(*reader, [&context](std::string_view text) {
+    context.out.write(text);
+    return !context.out.closed();
+  });
+  if (!counts) return report(counts.error());
+  if (counts->evicted > 0) {
+    warn(fmt::format("{} connections were written before their end: too many lived at once", counts->evicted));
+  }
+  return 0;
+}
+
 bool has_calls(const recording::Recording& recording) {
   return std::ranges::any_of(recording.events, [](const recording::Event& event) {
     return std::holds_alternative<recording::CallEntered>(event.what);
@@ -89,12 +104,14 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   read->add_option("FILE", options->file, "pcap, pcapng or snoop, plain, .gz or .zst; - is standard input")->required();
   add_view(*read, options->view);
   add_fail_on(*read, options->fail_on);
-  add_choice(*read, "--compat", options->compatible, Choices<Compatible>{{"tshark", Compatible::tshark}},
-             "What another program prints of the capture: tshark's TCP analysis, a line a frame");
+  add_choice(*read, "--compat", options->compatible,
+             Choices<Compatible>{{"tshark", Compatible::tshark}, {"zeek", Compatible::zeek}},
+             "What another program prints of the capture: tshark's TCP analysis of each frame, or Zeek's conn.log");
   add_settings(*read, settings);
   read->callback([&chosen, options] {
     chosen = [options](Context& context) {
       if (options->compatible == Compatible::tshark) return print_tshark_table(options->file, context);
+      if (options->compatible == Compatible::zeek) return print_conn_log(options->file, context);
       return options->view.form == Form::tcpdump ? print_packets(options->file, options->view, context)
                                                  : print_recordings(*options, context);
     };
