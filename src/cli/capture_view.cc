@@ -273,9 +273,9 @@ int show_fields(Context& context) {
   return 0;
 }
 
-base::Result<scan::FrameReader> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options) {
-  scan::FrameOptions frames;
-  frames.teredo = options.teredo;
+base::Result<scan::FrameReader> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options,
+                                              scan::FrameOptions frames) {
+  frames.teredo = frames.teredo || options.teredo;
   if (!options.filter.empty()) {
     auto filter = capture::PacketFilter::compile(options.filter);
     if (!filter) return std::unexpected(filter.error());

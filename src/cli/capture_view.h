@@ -30,8 +30,9 @@ void add_capture_options(CLI::App& app, CaptureOptions& options);
 bool is_recording(const std::string& path);
 
 int show_fields(Context& context);
-// The captures as one, of packets that fit the filter.
-base::Result<scan::FrameReader> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options);
+// The captures as one, of packets that fit the filter; `frames`: what else a reader wants.
+base::Result<scan::FrameReader> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options,
+                                              scan::FrameOptions frames = {});
 
 int show_capture(const std::vector<std::string>& paths, const CaptureOptions& options, Form form, const FailOn& fail_on,
                  Context& context);

@@ -80,7 +80,7 @@ class Program : public testing::Test {
 TEST_F(Program, mistakes_in_the_arguments_are_usage_errors) {
   for (const auto* arguments :
        {"", "nonsense", "lab --nonsense", "lab -o nonsense", "read", "read x y", "lab --lang fr", "lab --width 3",
-        "lab no-such-scenario", "lab --ipv6 --v4-mapped", "help nonsense"}) {
+        "lab no-such-scenario", "lab --ipv6 --v4-mapped", "read --compat nonsense x", "help nonsense"}) {
     const auto ran = sh(fmt::format("$tcpwhy {}", arguments));
     EXPECT_EQ(ran.status, 2) << arguments << ran.err;
     if (*arguments != '\0') {
@@ -106,8 +106,8 @@ TEST_F(Program, help_and_version_go_to_standard_output) {
 TEST_F(Program, an_input_that_cannot_be_read_has_status_3) {
   for (const auto& input :
        {std::string("/nonexistent.pcap"), std::string("/dev/null"), write("text", "no capture at all\n")}) {
-    for (const auto* form : {"text", "tcpdump", "json"}) {
-      const auto ran = sh(fmt::format("$tcpwhy read -o {} {}", form, input));
+    for (const auto* form : {"-o text", "-o tcpdump", "-o json", "--compat zeek"}) {
+      const auto ran = sh(fmt::format("$tcpwhy read {} {}", form, input));
       EXPECT_EQ(ran.status, 3) << input;
       EXPECT_EQ(ran.out, "") << input;
       EXPECT_EQ(std::ranges::count(ran.err.substr(0, ran.err.find("tcpwhy: hint")), '\n'), 1) << ran.err;
@@ -119,12 +119,23 @@ TEST_F(Program, a_capture_that_is_cut_shows_what_is_left_of_it) {
   NEEDS_LAB();
   ASSERT_EQ(sh("$tcpwhy lab 1-open/handshake -w " + file("whole.pcapng")).status, 0);
   fs::resize_file(file("whole.pcapng"), fs::file_size(file("whole.pcapng")) - 10);
-  for (const auto* form : {"text", "tcpdump", "json"}) {
-    const auto ran = sh(fmt::format("$tcpwhy read -o {} {}", form, file("whole.pcapng")));
+  for (const auto* form : {"-o text", "-o tcpdump", "-o json", "--compat zeek"}) {
+    const auto ran = sh(fmt::format("$tcpwhy read {} {}", form, file("whole.pcapng")));
     EXPECT_EQ(ran.status, 3) << form;
     EXPECT_NE(ran.out, "") << form;
     EXPECT_TRUE(ran.err.starts_with("tcpwhy: error: ")) << ran.err;
   }
+}
+
+// ---- what other programs print
+
+TEST_F(Program, a_handshake_in_zeeks_words) {
+  NEEDS_LAB();
+  ASSERT_EQ(sh("$tcpwhy lab 1-open/handshake -w " + file("x.pcapng")).status, 0);
+  const auto ran = sh("$tcpwhy read --compat zeek " + file("x.pcapng"));
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_NE(ran.out.find("\n#fields\tts\tuid\tid.orig_h\t"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("\tShA"), std::string::npos) << ran.out;
 }
 
 // ---- a reader that goes away, a disk that is full

@@ -1,25 +1,32 @@
-// tcpwhy read: a recording, or any capture file, from disk or standard input.
+// tcpwhy read: a recording, or any captures, from disk or standard input.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "capfile/recording_io.h"
 #include "cli/capture_view.h"
+#include "cli/choice.h"
 #include "cli/command.h"
 #include "cli/view.h"
+#include "scan/compat/tshark_table.h"
+#include "scan/compat/zeek.h"
+#include "scan/frame_reader.h"
 
 namespace tcpwhy::cli {
 namespace {
 
+// Whose output `read` gives instead of its own.
+enum class Compatible : std::uint8_t { none, tshark, zeek };
+
 struct ReadOptions {
   std::vector<std::string> words;  // files, then a filter
   std::vector<std::string> files;
+  Compatible compatible = Compatible::none;
   View view;
   CaptureOptions capture;
   FailOn fail_on;
@@ -39,6 +46,35 @@ int print_packets(const ReadOptions& options, Context& context) {
                  .captured = frame.bytes,
                  .original_length = frame.original_length,
                  .at = frame.at});
+  }
+  return 0;
+}
+
+int print_tshark_table(const ReadOptions& options, Context& context) {
+  auto frames = open_captures(options.files, options.capture);
+  if (!frames) return report(frames.error());
+  const auto forgotten = scan::tshark::write_table(*frames, [&context](std::string_view text) {
+    context.out.write(text);
+    return !context.out.closed();
+  });
+  if (!forgotten) return report(forgotten.error());
+  if (forgotten->connections > 0) {
+    warn(fmt::format("{} connections were forgotten: too many lived at once; a later segment of one began a new stream",
+                     forgotten->connections));
+  }
+  return 0;
+}
+
+int print_conn_log(const ReadOptions& options, Context& context) {
+  auto reader = open_captures(options.files, options.capture, scan::zeek::frame_options());
+  if (!reader) return report(reader.error());
+  const auto counts = scan::zeek::write_conn_log(*reader, [&context](std::string_view text) {
+    context.out.write(text);
+    return !context.out.closed();
+  });
+  if (!counts) return report(counts.error());
+  if (counts->evicted > 0) {
+    warn(fmt::format("{} connections were written before their end: too many lived at once", counts->evicted));
   }
   return 0;
 }
@@ -63,6 +99,8 @@ void sort_words(ReadOptions& options) {
 
 int read_files(const ReadOptions& options, Context& context) {
   const Form form = options.view.form;
+  if (options.compatible == Compatible::tshark) return print_tshark_table(options, context);
+  if (options.compatible == Compatible::zeek) return print_conn_log(options, context);
   if (form == Form::tcpdump) return print_packets(options, context);
   const bool tables = form == Form::ndjson || form == Form::csv;
   const bool several = options.files.size() > 1 || !options.capture.filter.empty();
@@ -80,11 +118,14 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   const auto options = std::make_shared<ReadOptions>();
   read->add_option(
       "FILE", options->words,
-      "pcap, pcapng or snoop, plain, .gz or .zst; - is standard input; several are read as one, in order of time. Behind them "
-      "a filter as tcpdump has it: 'port 443 and net 10/8'");
+      "pcap, pcapng or snoop, plain, .gz or .zst; - is standard input; several are read as one, in order of time. "
+      "Behind them a filter as tcpdump has it: 'port 443 and net 10/8'");
   add_view(*read, options->view, true);
   add_capture_options(*read, options->capture);
   add_fail_on(*read, options->fail_on);
+  add_choice(*read, "--compat", options->compatible,
+             Choices<Compatible>{{"tshark", Compatible::tshark}, {"zeek", Compatible::zeek}},
+             "What another program prints of the capture: tshark's TCP analysis of each frame, or Zeek's conn.log");
   add_settings(*read, settings);
   read->callback([&chosen, options] {
     chosen = [options](Context& context) {

@@ -204,11 +204,29 @@ class ReceivingWalk {
   }
 
   void data(const Call& call) {
+    after_shutdown(call);
     if (!story_.arrived_before(reset_, story_.time(call.entered))) return;
     auto& finding =
         findings_.add("recv.data_before_reset", story_, Grade::observed, {*reset_->arrived, *call.returned});
     finding.slots = of(story_, side_, call);
     finding.slots["bytes"] = story_.result(call);
+  }
+
+  // On Linux SHUT_RD turns nothing away: what arrives later is acknowledged and can be read.
+  void after_shutdown(const Call& call) {
+    if (shut_rd_ == nullptr || told_shut_rd_ || *shut_rd_->returned > call.entered) return;
+    told_shut_rd_ = true;
+    findings_.add("recv.after_shut_rd", story_, Grade::observed, {shut_rd_->entered, *call.returned}).slots =
+        of(story_, side_, call);
+  }
+  [[nodiscard]] const Call* shut_rd() const {
+    for (const Call* call : story_.calls(side_, CallFamily::shutting)) {
+      const auto& arguments = story_.timeline.entered(*call).arguments;
+      if (story_.succeeded(*call) && arguments.find("SHUT_RD") != std::string::npos &&
+          arguments.find("SHUT_RDWR") == std::string::npos)
+        return call;
+    }
+    return nullptr;
   }
 
   void report_ends() {
@@ -228,9 +246,28 @@ class ReceivingWalk {
   Findings& findings_;
   const Segment* peer_fin_;
   const Segment* reset_;
+  const Call* shut_rd_ = shut_rd();
   std::vector<EventId> after_fin_, after_reset_;
-  bool error_taken_ = false;
+  bool error_taken_ = false, told_shut_rd_ = false;
 };
+
+// The actor has SIGPIPE blocked: the latest mask that it set before `call`.
+std::optional<EventId> blocks_sigpipe(const Story& story, const Call& call) {
+  std::optional<EventId> blocks;
+  for (const Call& other_call : story.timeline.calls) {
+    if (other_call.entered > call.entered) break;
+    const auto& entered = story.timeline.entered(other_call);
+    if (other_call.actor != call.actor || entered.name.find("sigprocmask") == std::string::npos) continue;
+    const bool names_it = entered.arguments.find("PIPE") != std::string::npos;
+    if (names_it && entered.arguments.find("SIG_BLOCK") != std::string::npos)
+      blocks = other_call.entered;
+    else if (entered.arguments.find("SIG_SETMASK") != std::string::npos)
+      blocks = names_it ? std::optional(other_call.entered) : std::nullopt;
+    else if (names_it)
+      blocks.reset();
+  }
+  return blocks;
+}
 
 // The actor's last word on SIGPIPE before `call`: rt_sigaction(SIGPIPE, {sa_handler=SIG_IGN...
 bool ignores_sigpipe(const Story& story, const Call& call) {
@@ -279,6 +316,9 @@ void find_signals(const Story& story, Findings& findings) {
         rule = "signal.not_asked_for";
       } else if (ignores_sigpipe(story, *call)) {
         rule = "signal.ignored";
+      } else if (const auto blocked = blocks_sigpipe(story, *call)) {
+        rule = "signal.blocked";
+        evidence.push_back(*blocked);
       } else {
         continue;
       }

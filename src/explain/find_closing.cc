@@ -128,7 +128,7 @@ void find_end_states(const Story& story, Side side, Findings& findings) {
         {"who", story.name(side)}, {"peer", story.name(other(side))}};
   }
   if (change_to(story, side, tcp::State::time_wait) != nullptr &&
-      change_to(story, other(side), tcp::State::last_ack) != nullptr)
+      change_to(story, other(side), tcp::State::last_ack) != nullptr && story.reset_of(side) == nullptr)
     findings.add("close.both", story, Grade::derived, {change_to(story, side, tcp::State::time_wait)->event}).slots = {
         {"who", story.name(side)}, {"peer", story.name(other(side))}};
 }

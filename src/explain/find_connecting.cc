@@ -1,6 +1,8 @@
 // Opening that went wrong or took its time: connect(), bind(), accept(), and what the listener did with the SYN.
 #include <algorithm>
 #include <cerrno>
+#include <map>
+#include <utility>
 
 #include "explain/story.h"
 
@@ -115,6 +117,17 @@ bool overflowed(const Story& story, const Segment& segment, std::vector<EventId>
   return counter.has_value();
 }
 
+// The data that came after the bare ACK of the SYN-ACK.
+const Segment* opened_by_data(const Story& story, const Segment& syn_ack) {
+  const Segment* bare = nullptr;
+  for (const Segment* segment : story.segments(opener)) {
+    if (segment->departed < syn_ack.departed || !segment->tcp.flags.ack()) continue;
+    if (segment->tcp.payload_length > 0) return bare != nullptr ? segment : nullptr;
+    if (bare == nullptr) bare = segment;
+  }
+  return nullptr;
+}
+
 // A SYN or SYN-ACK that had to be sent again: lost, or thrown away by a full queue.
 void find_slow_handshake(const Story& story, Findings& findings) {
   const auto syns = syns_of(story);
@@ -152,12 +165,18 @@ void find_slow_handshake(const Story& story, Findings& findings) {
   std::vector<const Segment*> answers;
   for (const Segment* segment : story.segments(listener))
     if (segment->tcp.flags.syn()) answers.push_back(segment);
-  if (answers.size() < 2) return;
   const bool deferred = std::ranges::any_of(story.timeline.calls, [&](const Call& call) {
     const auto& entered = story.timeline.entered(call);
     return entered.name == "setsockopt" && entered.arguments.find("TCP_DEFER_ACCEPT") != std::string::npos &&
            call.entered < syn_ack->departed;
   });
+  if (answers.size() < 2) {
+    const Segment* data = deferred ? opened_by_data(story, *syn_ack) : nullptr;
+    if (data == nullptr) return;
+    evidence.push_back(data->departed);
+    findings.add("open.deferred", story, Grade::derived, evidence).slots = slots(data, 0);
+    return;
+  }
   for (const Segment* answer : answers) evidence.push_back(answer->departed);
   findings.add(deferred ? "open.deferred" : "open.syn_ack_lost", story, Grade::derived, evidence).slots =
       slots(answers.back(), count(answers) - 1);
@@ -215,7 +234,9 @@ constexpr CallErrorRow call_errors[] = {
     {"bind", EADDRINUSE, "bind.in_use"},        {"listen", EADDRINUSE, "bind.in_use"},
     {"accept", EMFILE, "accept.no_descriptor"}, {"accept4", EMFILE, "accept.no_descriptor"},
     {"accept", ENFILE, "accept.no_descriptor"}, {"accept4", ENFILE, "accept.no_descriptor"},
-    {"", ENOTCONN, "call.not_connected"},
+    {"", ENOTCONN, "call.not_connected"},       {"accept", EINVAL, "call.wrong_state"},
+    {"accept4", EINVAL, "call.wrong_state"},    {"listen", EINVAL, "call.wrong_state"},
+    {"bind", EINVAL, "call.wrong_state"},       {"connect", EISCONN, "call.wrong_state"},
 };
 
 std::string actor_name(const Timeline& timeline, const Call& call) {
@@ -236,6 +257,31 @@ std::optional<EventId> holder_of_port(const Timeline& timeline, const Call& call
   return holder;
 }
 
+// EPIPE from a socket that never had a peer.
+bool sent_unconnected(const Timeline& timeline, const Call& call) {
+  const auto* returned = timeline.returned(call);
+  const auto& entered = timeline.entered(call);
+  return family_of(entered.name) == CallFamily::sending && returned->error == EPIPE && !call.connection &&
+         entered.socket != 0 && !entered.remote;
+}
+
+// listen() on a socket that was made here and that nobody bound: the kernel chose the port.
+void find_unbound_listeners(const Timeline& timeline, Findings& findings) {
+  std::map<std::uint64_t, bool> bound;  // sockets whose socket() was seen
+  for (const Call& call : timeline.calls) {
+    const auto* returned = timeline.returned(call);
+    if (returned == nullptr || returned->result < 0) continue;
+    const auto& entered = timeline.entered(call);
+    if (entered.name == "socket" && returned->socket != 0) bound[returned->socket] = false;
+    if (entered.name == "bind") bound[entered.socket] = true;
+    if (entered.name != "listen") continue;
+    const auto socket = bound.find(entered.socket);
+    if (socket == bound.end() || std::exchange(socket->second, true)) continue;
+    findings.add("listen.without_bind", call.connection, Grade::observed, {call.entered, *call.returned}).slots = {
+        {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}};
+  }
+}
+
 }  // namespace
 
 void find_connecting(const Story& story, Findings& findings) {
@@ -253,6 +299,11 @@ void find_call_errors(const Timeline& timeline, Findings& findings) {
     const auto* returned = timeline.returned(call);
     if (returned == nullptr || returned->result >= 0) continue;
     const auto& entered = timeline.entered(call);
+    if (sent_unconnected(timeline, call)) {
+      findings.add("call.send_unconnected", call.connection, Grade::observed, {call.entered, *call.returned}).slots = {
+          {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}};
+      continue;
+    }
     const auto* row = std::ranges::find_if(call_errors, [&](const CallErrorRow& r) {
       return r.error == returned->error && (r.call.empty() || r.call == entered.name);
     });
@@ -263,6 +314,7 @@ void find_call_errors(const Timeline& timeline, Findings& findings) {
     findings.add(row->rule, call.connection, Grade::observed, evidence).slots = {
         {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}};
   }
+  find_unbound_listeners(timeline, findings);
 }
 
 }  // namespace tcpwhy::explain

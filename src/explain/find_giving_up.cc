@@ -1,6 +1,7 @@
 // Nobody answered any more, or not for a while: retransmissions, probes, shut windows, and the kernel that gives up.
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "explain/story.h"
 
@@ -77,11 +78,16 @@ void find_given_up(const Story& story, Side side, Findings& findings) {
   if (!given) return;
   const auto at = story.time(given->event);
   const auto sent = unanswered(story, side, at);
-  if (story.state(side, at) == tcp::State::syn_sent) return;  // open.timed_out speaks of it
+  const bool stood = std::ranges::any_of(story.connection.changes, [&](const auto& change) {
+    return change.side == side && change.to == tcp::State::established;
+  });
+  const bool limited = story.option_set(side, "TCP_USER_TIMEOUT", at) != nullptr;
+  // open.timed_out speaks of a connection that never stood, but not of that limit.
+  if (!stood && !limited && !story.connection.without_packets() && !story.connection.began_before_capture) return;
   std::string_view rule = "gave_up.retransmissions";
   if (given->error != ETIMEDOUT)
     rule = "gave_up.unreachable";
-  else if (story.option_set(side, "TCP_USER_TIMEOUT", at) != nullptr && sent.keep_alive == 0)
+  else if (limited && sent.keep_alive == 0)
     rule = "gave_up.user_timeout";
   else if (sent.keep_alive > 0 && sent.data == 0)
     rule = "gave_up.keep_alive";
@@ -182,15 +188,29 @@ void find_zero_window(const Story& story, Side reader, Findings& findings) {
 
 // --- Bytes that waited in this side's kernel -----------------------------------------------------------------------
 
+// MSG_MORE, and nothing left during the call.
+bool more_to_come(const Story& story, const Call& call) {
+  return story.timeline.entered(call).arguments.find("MSG_MORE") != std::string::npos && story.caused_by(call).empty();
+}
+
 void find_held_back(const Story& story, Side side, Findings& findings) {
+  const auto calls = story.calls(side, CallFamily::sending);
+  auto next = calls.begin();
+  const Call* sending = nullptr;  // the latest that had succeeded before `releasing`
   for (const Segment* segment : story.segments(side)) {
     if (segment->tcp.payload_length == 0 || segment->cause.trigger != Trigger::call || !segment->cause.by) continue;
-    const Call* releasing = story.call_at(*segment->cause.by);
-    if (releasing == nullptr || story.family(*releasing) == CallFamily::sending) continue;
-    const Call* sending = nullptr;
-    for (const Call* call : story.calls(side, CallFamily::sending))
-      if (call->returned && *call->returned < releasing->entered && story.succeeded(*call)) sending = call;
-    if (sending == nullptr || story.time(segment->departed) - story.time(*sending->returned) < 100us) continue;
+    const EventId releasing_id = *segment->cause.by;
+    for (; next != calls.end() && (*next)->returned && *(*next)->returned < releasing_id; ++next)
+      if (story.succeeded(**next)) sending = *next;
+    const bool sends = next != calls.end() && (*next)->entered == releasing_id;
+    // A call that sends takes along what MSG_MORE left behind.
+    if (sending == nullptr || (sends && !more_to_come(story, *sending))) continue;
+    const Call* releasing = sends ? *next : story.call_at(releasing_id);
+    if (releasing == nullptr) continue;
+    // A call that only touches what another call is sending at the same time holds nothing back.
+    const auto family = story.family(*releasing);
+    const bool releases = sends || family == CallFamily::option || family == CallFamily::closing;
+    if (!releases && story.time(segment->departed) - story.time(*sending->returned) < 100us) continue;
     findings
         .add("send.held_back", story, segment->cause.grade, {sending->entered, releasing->entered, segment->departed})
         .slots = {{"who", story.name(side)},
@@ -198,6 +218,50 @@ void find_held_back(const Story& story, Side side, Findings& findings) {
                   {"by", story.line(*releasing)},
                   {"after", story.time(segment->departed) - story.time(sending->entered)}};
     return;
+  }
+}
+
+// tcp(7): 200 ms, less a tick.
+constexpr base::Duration cork_ceiling = 196ms;
+
+bool corked(const Story& story, const Call& call) {
+  if (story.timeline.entered(call).arguments.find("MSG_MORE") != std::string::npos) return true;
+  const Call* option = story.option_set(call.side, "TCP_CORK", story.time(call.entered));
+  return option != nullptr && story.timeline.entered(*option).arguments.find("TCP_CORK, [1]") != std::string::npos;
+}
+
+// What a cork held leaves after 200 ms by the timer that probes windows, although the window is open. (tcp_push() arms it.)
+void find_cork_timer(const Story& story, Side side, Findings& findings) {
+  const auto calls = story.calls(side, CallFamily::sending);
+  auto next = calls.begin();
+  bool open = false;
+  const Call* first = nullptr;  // of those whose bytes have not left
+  for (const auto s : story.connection.segments) {
+    const Segment& segment = story.timeline.segments[s];
+    if (segment.from != side) {
+      open = segment.tcp.window > 0;
+      continue;
+    }
+    if (segment.segment_class != tcp::SegmentClass::data) continue;
+    for (; next != calls.end() && (*next)->entered < segment.departed; ++next)
+      if (first == nullptr && story.succeeded(**next)) first = *next;
+    const Call* held = std::exchange(first, nullptr);
+    if (held == nullptr || !open) continue;
+    const bool said = segment.cause.timer == Timer::zero_window_probe;
+    // The probe misses some timers: what was corked and waited as long as only this one makes it wait.
+    const bool waited = segment.cause.trigger != Trigger::call && segment.cause.grade != Grade::observed &&
+                        story.time(segment.departed) - story.time(held->entered) >= cork_ceiling &&
+                        corked(story, *held);
+    if (said || waited) {
+      findings
+          .add("send.cork_timed_out", story, said ? segment.cause.grade : Grade::derived,
+               {held->entered, segment.departed})
+          .slots = {{"who", story.name(side)},
+                    {"call", story.line(*held)},
+                    {"bytes", std::int64_t{segment.tcp.payload_length}},
+                    {"after", story.time(segment.departed) - story.time(held->entered)}};
+      return;
+    }
   }
 }
 
@@ -239,6 +303,7 @@ void find_giving_up(const Story& story, Findings& findings) {
     find_nagle(story, side, findings);
     find_zero_window(story, side, findings);
     find_held_back(story, side, findings);
+    find_cork_timer(story, side, findings);
     find_losses(story, side, findings);
     find_challenge(story, side, findings);
   }

@@ -17,10 +17,27 @@ using timeline::Timer;
 // A program that closes a moment later leaks nothing.
 constexpr base::Duration left_open = 1s;
 constexpr base::Duration lingered = 5ms;
+constexpr base::Duration noticed = 500us;
 
 std::int32_t pid_of(const Story& story, const Call& call) {
   const auto& actors = story.timeline.recording->actors;
   return call.actor.value < actors.size() ? actors[call.actor.value].pid : 0;
+}
+
+// The latest fork of the caller's process before that call: the child's start, or the call where that is all there is.
+std::optional<EventId> fork_before(const Story& story, const Call& before) {
+  const auto pid = pid_of(story, before);
+  std::optional<EventId> forked;
+  for (const EventId id : story.timeline.all<recording::ProcessStarted>()) {
+    const auto& started = story.timeline.get<recording::ProcessStarted>(id);
+    if (id < before.entered && started.parent && *started.parent == pid) forked = id;
+  }
+  if (forked) return forked;
+  for (const Call& call : story.timeline.calls)
+    if (call.entered < before.entered && pid_of(story, call) == pid && story.timeline.entered(call).name == "fork" &&
+        story.succeeded(call))
+      forked = call.entered;
+  return forked;
 }
 
 bool in_progress_at(const Story& story, const Call& call, const Call& when) {
@@ -93,7 +110,11 @@ void find_lingering(const Story& story, Side side, Findings& findings) {
   const bool waits =
       arguments.find("l_onoff=1") != std::string::npos && arguments.find("l_linger=0") == std::string::npos;
   const auto took = story.time(*close->returned) - story.time(close->entered);
-  if (!waits || took < lingered) return;
+  // It waited for the ACK of its FIN, be it the next tick, or until its time was over.
+  const Segment* fin = story.fin_of(side);
+  const Segment* ack = fin == nullptr ? nullptr : story.acknowledgment_of(*fin);
+  const bool acked = ack != nullptr && ack->arrived && *ack->arrived < *close->returned;
+  if (!waits || took < (acked ? noticed : lingered)) return;
   findings.add("close.lingered", story, Grade::derived, {option->entered, close->entered, *close->returned}).slots = {
       {"who", story.name(side)}, {"peer", story.name(other(side))}, {"after", took}};
 }
@@ -136,6 +157,39 @@ void find_delivered_later(const Story& story, Side side, Findings& findings) {
   if (bytes > 0)
     findings.add("close.delivered_later", story, Grade::observed, evidence).slots = {
         {"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", bytes}};
+}
+
+// A side that reset the connection by its own call or end threw away what its send() had taken and the wire had not.
+void find_discarded(const Story& story, Side side, Findings& findings) {
+  const Segment* reset = story.reset_of(side);
+  if (reset == nullptr ||
+      (reset->cause.trigger != timeline::Trigger::call && reset->cause.trigger != timeline::Trigger::process_end))
+    return;
+  std::vector<EventId> evidence = {reset->departed};
+  std::int64_t taken = 0;
+  for (const Call* call : story.calls(side, CallFamily::sending)) {
+    if (!call->returned || *call->returned > reset->departed || story.result(*call) <= 0) continue;
+    taken += story.result(*call);
+    if (evidence.size() < 16) evidence.push_back(call->entered);
+  }
+  const auto left = static_cast<std::int64_t>(story.connection.sides[side].bytes_sent);
+  if (taken <= left || story.connection.began_before_capture) return;
+  findings.add("reset.unsent_discarded", story, Grade::derived, evidence).slots = {
+      {"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", taken - left}, {"sent", left}};
+}
+
+// shutdown() acts on the connection, not on the descriptor: a child that holds it too has lost its sending half as well.
+void find_shutdown_of_shared(const Story& story, Side side, Findings& findings) {
+  const Segment* fin = story.fin_of(side);
+  if (fin == nullptr || fin->cause.trigger != timeline::Trigger::call || !fin->cause.by) return;
+  const Call* shutdown = story.call_at(*fin->cause.by);
+  if (shutdown == nullptr || story.family(*shutdown) != CallFamily::shutting) return;
+  // Forked while the connection stood.
+  const auto stands = story.calls(side).front()->entered;
+  const auto forked = fork_before(story, *shutdown);
+  if (!forked || *forked < stands) return;
+  findings.add("shutdown.despite_sharing", story, Grade::derived, {*forked, shutdown->entered, fin->departed}).slots = {
+      {"who", story.caller(*shutdown)}, {"peer", story.name(other(side))}, {"call", story.line(*shutdown)}};
 }
 
 // getsockopt(SO_ERROR) takes the error that the next call would have returned.
@@ -184,14 +238,8 @@ Sharing sharing_of(const Story& story, const Call& close) {
     if (other.name == "sendmsg" && other.arguments.find("SCM_RIGHTS") != std::string::npos)
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
   }
-  for (const EventId id : story.timeline.all<recording::ProcessStarted>()) {
-    if (id >= close.entered) break;
-    const auto& started = story.timeline.get<recording::ProcessStarted>(id);
-    if (started.parent && *started.parent == pid) {
-      add(id, "that of a forked child", "fork 出的子进程持有的一个");
-      break;
-    }
-  }
+  if (const auto forked = fork_before(story, close))
+    add(*forked, "that of a forked child", "fork 出的子进程持有的一个");
   if (sharing.en.empty()) {
     sharing.en = "which one was not recorded";
     sharing.zh = "是哪一个没有记录";
@@ -208,6 +256,8 @@ void find_holding(const Story& story, Findings& findings) {
     find_fin_again(story, side, findings);
     find_delivered_later(story, side, findings);
     find_error_taken(story, side, findings);
+    find_discarded(story, side, findings);
+    find_shutdown_of_shared(story, side, findings);
   }
   find_crossing(story, findings);
 }

@@ -244,6 +244,15 @@ std::vector<EventId> probes_before(const Story& story, const Segment& reset) {
   return probes;
 }
 
+// It was in TIME-WAIT before the segment came that it refused, as far as the segments say. The kernel may know better: an entry
+// answers with TCP_TIMEWAIT_SOCKET.
+bool in_time_wait(const Story& story, const Segment& reset) {
+  const auto reason = reason_of(story, reset);
+  if (reason == "NO_SOCKET" || reason == "TCP_FLAGS" || !reset.cause.by) return false;
+  const auto before = story.time(*reset.cause.by) - std::chrono::microseconds(1);
+  return story.state(reset.from, before) == tcp::State::time_wait;
+}
+
 // Resets that the walk of states does not explain, but the calls or the segments around do. True: said.
 bool find_otherwise(const Story& story, const Segment& reset, Findings& findings) {
   const Side side = reset.from;
@@ -272,8 +281,7 @@ bool find_otherwise(const Story& story, const Segment& reset, Findings& findings
         option != nullptr && story.fin_of(side) != nullptr &&
         story.timeline.entered(*option).arguments.find("-1") != std::string::npos)
       return say("reset.linger_2", Grade::derived, {option->entered, *reset.cause.by});
-    if (story.state(side, when - std::chrono::microseconds(1)) == tcp::State::time_wait)
-      return say("reset.time_wait_entry", Grade::derived, {*reset.cause.by});
+    if (in_time_wait(story, reset)) return say("reset.time_wait_entry", Grade::derived, {*reset.cause.by});
     // It never closed, as far as anybody saw, and yet it does not know the connection.
     const bool stranger = story.calls(side).empty() && story.fin_of(side) == nullptr;
     const auto counter = story.counter_moved("TcpExt.ListenOverflows", side, when);
@@ -339,8 +347,7 @@ void find_resets(const Story& story, Findings& findings) {
     if (provoking != nullptr && provoking->tcp.flags.syn() && provoking->from == opener)
       continue;  // open.refused speaks of it
     const bool linger_2 = story.option_set(side, "TCP_LINGER2", story.time(reset->departed)) != nullptr;
-    if ((story.fin_of(side) == nullptr || linger_2 ||
-         story.state(side, story.time(reset->departed) - std::chrono::microseconds(1)) == tcp::State::time_wait) &&
+    if ((story.fin_of(side) == nullptr || linger_2 || in_time_wait(story, *reset)) &&
         !(reset->cause.trigger == Trigger::call && story.bytes_arrived(side, story.time(reset->departed)) >
                                                        story.bytes_read(side, story.time(reset->departed))) &&
         find_otherwise(story, *reset, findings))

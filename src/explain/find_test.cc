@@ -226,7 +226,7 @@ TEST(Findings, a_plain_capture_says_nothing_of_calls) {
   const auto explained = explain(recording);
   for (const auto& finding : explained.findings) {
     const auto id = finding.rule->id;
-    EXPECT_TRUE(id.starts_with("open.handshake") || id.starts_with("open.options") || id.starts_with("reset.") ||
+    EXPECT_TRUE(id.starts_with("open.handshake") || id.starts_with("open.option") || id.starts_with("reset.") ||
                 id.starts_with("fin_ack"))
         << id;
     EXPECT_FALSE(id.starts_with("reset.") && finding.grade == Grade::observed) << id;

@@ -34,6 +34,7 @@ Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
     const Call& call = timeline.calls[c];
     calls_[call.side].push_back(&call);
   }
+  for (auto& side : calls_) std::ranges::sort(side, {}, &Call::entered);
   for (const auto s : connection.segments) {
     const Segment& segment = timeline.segments[s];
     segments_[segment.from].push_back(&segment);
@@ -77,9 +78,10 @@ bool Story::failed_with(const Call& call, int error) const {
 }
 
 const Call* Story::call_at(EventId entered) const {
-  for (const auto& side : calls_)
-    for (const Call* call : side)
-      if (call->entered == entered) return call;
+  for (const auto& side : calls_) {
+    const auto found = std::ranges::lower_bound(side, entered, {}, &Call::entered);
+    if (found != side.end() && (*found)->entered == entered) return *found;
+  }
   return nullptr;
 }
 
@@ -238,7 +240,10 @@ std::vector<Finding> find(const Timeline& timeline) {
     find_connecting(story, findings);
     find_giving_up(story, findings);
     find_holding(story, findings);
+    find_acknowledging(story, findings);
+    find_agreeing(story, findings);
   }
+  find_ports_again(timeline, findings);
   find_call_errors(timeline, findings);
   return in_order(findings.take());
 }

@@ -112,6 +112,9 @@ void find_opening(const Story& story, Findings& findings);
 void find_connecting(const Story& story, Findings& findings);
 void find_giving_up(const Story& story, Findings& findings);
 void find_holding(const Story& story, Findings& findings);
+void find_acknowledging(const Story& story, Findings& findings);
+void find_agreeing(const Story& story, Findings& findings);
+void find_ports_again(const Timeline& timeline, Findings& findings);
 // Calls that failed, of whatever connection or none.
 void find_call_errors(const Timeline& timeline, Findings& findings);
 void find_closing(const Story& story, Findings& findings);

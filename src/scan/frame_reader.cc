@@ -57,12 +57,14 @@ void FrameReader::reassemble(Frame& frame) {
     const auto whole = reassembler_.add(*fragment, frame.at);
     if (!whole) {
       frame.packet = unfinished(*fragment);
+      frame.reassembled = {};
       return;
     }
     link_type = wire::LinkType::raw;
     bytes = *whole;
     length = whole->size();
     options.outer = fragment->encapsulation;
+    frame.reassembled = bytes;
     wire::dissect_into(frame.packet, link_type, bytes, length, options);
   }
 }
@@ -85,6 +87,7 @@ base::Result<bool> FrameReader::next(Frame& frame) {
     frame.file = packet->file;
     frame.original_length = record.original_length;
     frame.bytes = record.bytes;
+    frame.reassembled = {};
     wire::dissect_into(frame.packet, frame.link_type, frame.bytes, frame.original_length, dissect_options_);
     if (frame.packet.fragmented) [[unlikely]]
       reassemble(frame);

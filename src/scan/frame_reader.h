@@ -30,6 +30,8 @@ struct Frame {
   // Its payload points into `bytes`, or, of a segment that came in fragments, into memory that is valid as long. Such a segment belongs to
   // the frame that completed it, as tshark has it; the frames before are Dissection::fragment, or other where the fragments are a tunnel's.
   wire::DissectedPacket packet;
+  // The IP packet that was put together, where `packet` was dissected from such a one. Valid until the next frame is read.
+  std::span<const std::uint8_t> reassembled;
 };
 
 // Whether a packet is wanted; an error ends the reading. (capture::PacketFilter is one, but that room links libpcap: who

@@ -49,12 +49,13 @@ class Identifier {
       if ((entered.name == "accept" || entered.name == "accept4") && returned != nullptr)
         listeners_.insert(returned->socket);
       if (entered.name == "listen" && entered.local) ports_.insert(entered.local->port);
+      if (entered.name == "listen" && returned != nullptr && returned->result == 0) listening_.insert(entered.socket);
     }
     for (const EventId id : timeline_.all<recording::SocketState>()) {
       const auto& state = timeline_.get<recording::SocketState>(id);
       if (state.to == "SYN-SENT") openers_.insert(state.socket);
       if (state.to == "SYN-RECEIVED" && state.from != "SYN-SENT") listeners_.insert(state.socket);
-      if (state.to == "LISTEN") ports_.insert(state.local.port);
+      if (state.to == "LISTEN") ports_.insert(state.local.port), listening_.insert(state.socket);
     }
     openers_.erase(0), listeners_.erase(0);
   }
@@ -71,10 +72,13 @@ class Identifier {
     see_addresses(state.socket, event, state.local, state.remote, state.to == "SYN-SENT" && !state.not_before);
   }
   void see(const recording::SegmentCause& cause, std::uint32_t event) {
+    if (listening_.contains(cause.socket)) return;
     const bool syn = cause.flags.find('S') != std::string::npos && cause.flags.find('.') == std::string::npos;
     see_addresses(cause.socket, event, cause.local, cause.remote, syn);
   }
+  // A listener refuses what is left of a connection that its socket is no end of.
   void see(const recording::Reset& reset, std::uint32_t event) {
+    if (listening_.contains(reset.socket)) return;
     see_addresses(reset.socket, event, reset.local, reset.remote);
   }
   void see(const recording::SocketError& error, std::uint32_t event) {
@@ -172,7 +176,7 @@ class Identifier {
   const recording::Recording& recording_;
   ConnectionIndexByEnds by_ends_;
   std::size_t with_packets_;
-  std::set<std::uint64_t> openers_, listeners_;
+  std::set<std::uint64_t> openers_, listeners_, listening_;
   std::set<std::uint16_t> ports_;
   std::map<std::uint64_t, std::vector<SocketEnd>> ends_;
 };

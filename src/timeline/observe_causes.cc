@@ -20,6 +20,8 @@ using recording::SegmentCause;
 constexpr base::Duration farthest = 150ms;
 // Above this many equal segments (a storm of equal ACKs) they are paired in order of time instead of by distance.
 constexpr std::size_t pairs_compared = 4096;
+// Calls that may still be in progress stand among the latest that were entered.
+constexpr std::size_t calls_looked_at = 64;
 
 struct Direction {
   wire::SocketAddress from, to;
@@ -192,14 +194,48 @@ class Observer {
       case Trigger::call: {
         if (kernel.call)
           if (const auto found = call_entered_.find(*kernel.call); found != call_entered_.end()) return found->second;
-        return same_kind ? derived.by : std::nullopt;
+        return same_kind ? derived.by : only_call_in_progress(segment);
       }
       case Trigger::segment: return same_kind ? derived.by : last_arrival_before(segment);
       case Trigger::process_end: return same_kind ? derived.by : end_of_owner(segment);
-      case Trigger::timer: return same_kind ? derived.by : std::nullopt;
+      case Trigger::timer:
+        if (same_kind) return derived.by;
+        return cause.timer == Timer::delayed_ack ? first_unacknowledged_arrival(segment) : std::nullopt;
       case Trigger::unknown: break;
     }
     return std::nullopt;
+  }
+
+  // The probe does not know the calls (the laboratory's does not): the one call of the sender's that was in progress.
+  [[nodiscard]] std::optional<EventId> only_call_in_progress(const Segment& segment) const {
+    const auto& list = timeline_.connections[segment.connection].calls;
+    const auto at = timeline_.time_of(segment.departed);
+    const auto first_later = std::ranges::upper_bound(
+        list, at, {}, [&](CallIndex c) { return timeline_.time_of(timeline_.calls[c].entered); });
+    std::optional<EventId> found;
+    std::size_t looked_at = 0;
+    for (auto it = first_later; it != list.begin() && looked_at < calls_looked_at; ++looked_at) {
+      const Call& call = timeline_.calls[*--it];
+      if (call.side != segment.from || call.ended < at) continue;
+      if (found) return std::nullopt;
+      found = call.entered;
+    }
+    return found;
+  }
+
+  // The delayed-ACK timer runs since the first data or FIN that this side had not acknowledged.
+  [[nodiscard]] std::optional<EventId> first_unacknowledged_arrival(const Segment& segment) const {
+    const auto& list = timeline_.connections[segment.connection].segments;
+    const auto self = static_cast<SegmentIndex>(&segment - timeline_.segments.data());
+    std::optional<EventId> first;
+    for (auto it = std::ranges::lower_bound(list, self); it != list.begin();) {
+      const Segment& before = timeline_.segments[*--it];
+      if (before.from == segment.from && before.departed < segment.departed) break;
+      if (before.from != segment.from && before.arrived && *before.arrived < segment.departed &&
+          before.tcp.sequence_length() > 0)
+        first = before.arrived;
+    }
+    return first;
   }
 
   [[nodiscard]] std::optional<EventId> last_arrival_before(const Segment& segment) const {

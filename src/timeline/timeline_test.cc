@@ -402,6 +402,25 @@ TEST(KernelEvents, a_drop_is_tied_to_the_segment_that_was_thrown_away) {
   EXPECT_EQ(told.last().kernel.size(), 1U);
 }
 
+TEST(KernelEvents, a_reset_by_the_listener_is_of_the_connection_that_it_refuses) {
+  StoryRecorder story;
+  story.open();
+  story.segment(1000, "server", F | A, 1, 1);
+  story.segment(2000, "client", P | A, 1, 2, 5);
+  recording::Reset reset;
+  reset.sent = true;
+  reset.socket = 20;  // the listener's
+  reset.local = StoryRecorder::server(), reset.remote = StoryRecorder::client();
+  reset.reason = "TCP_FLAGS";
+  story.event(2010, "server", reset);
+  story.segment(2020, "server", R, 2);
+  story.call("client", 3000, 3010, "send", "3, \"x\", 1, 0", {-1, 32});
+  const auto recording = story.take();
+  const auto timeline = build(recording);
+  ASSERT_EQ(timeline.connections.size(), 1U);
+  EXPECT_EQ(timeline.calls.back().connection, std::optional<ConnectionIndex>(0));
+}
+
 TEST(KernelEvents, a_socket_that_the_kernel_gave_up_is_closed) {
   StoryRecorder story;
   story.open();

@@ -14,6 +14,9 @@ namespace tcpwhy::cli::kernel_experiments {
 
 using Lines = std::vector<std::string>;
 
+// After the name of a call that was still in progress when the experiment ended.
+inline constexpr std::string_view never_back_words = " = never";
+
 // One list for each aspect. Ends are numbered in the order in which they appear among the packets, and have no names
 // elsewhere.
 struct Account {
@@ -26,10 +29,12 @@ struct Account {
   // observer stopped.
   Lines states;
   bool states_go_on = false;
-  Lines resets;    // "TCP_STATE(active)" of each one sent, "received" of each one taken in; sorted
-  Lines drops;     // "[P.] TCP_FLAGS" of each; sorted. Without what the kernel calls a drop and is none
-  Lines errors;    // "EPIPE", of each put on a socket; sorted
-  Lines signals;   // "SIGPIPE" of each one that the kernel made
+  Lines resets;  // "TCP_STATE(active)" of each one sent, "received" of each one taken in; sorted
+  Lines drops;   // "[P.] TCP_FLAGS" of each; sorted. Without what the kernel calls a drop and is none
+  Lines errors;  // "EPIPE", of each put on a socket; sorted
+  // "SIGPIPE" of each one that the kernel made; of no other signal. The laboratory's recordings have those that a handler saw or that killed; one that
+  // was ignored or stays blocked shows to nobody but the kernel.
+  Lines signals;
   Lines counters;  // "TcpExt.TCPAbortOnData +1"; sorted. Only those that the table speaks of anywhere
 };
 

@@ -28,11 +28,25 @@ std::string between(const std::string& text, char open, char close) {
   return end == std::string::npos ? std::string{} : text.substr(start + 1, end - start - 1);
 }
 
+// "IN|OUT|RDHUP" of `[{fd=3, revents=POLLIN|POLLOUT|POLLRDHUP}]`.
+std::string poll_answer(const std::string& detail) {
+  const auto at = detail.find("revents=");
+  if (at == std::string::npos) return "0";
+  std::string answer;
+  for (const auto& word : split(detail.substr(at + 8, detail.find('}', at) - at - 8), "|"))
+    answer += (answer.empty() ? "" : "|") + word.substr(word.starts_with("POLL") ? 4 : 0);
+  return answer;
+}
+
+// The table shows what was read where it is short.
+constexpr std::int64_t shown = 100;
+
 std::string result_of(const std::string& name, const recording::CallReturned& returned) {
+  if (name == "poll") return poll_answer(returned.detail);
   if (returned.result < 0) return fmt::format("-1 {}", error_name(returned.error));
   if (name == "accept") return "fd";
   if (name == "getsockopt") return between(returned.detail, '[', ']');
-  if ((name == "recv" || name == "read") && returned.result > 0)
+  if ((name == "recv" || name == "read") && returned.result > 0 && returned.result < shown)
     return fmt::format("{} '{}'", returned.result, between(returned.detail, '"', '"'));
   return std::to_string(returned.result);
 }
@@ -48,8 +62,12 @@ Lines calls_of(const Recording& recording) {
   Lines calls;
   for (const auto& event : recording.events) {
     const auto* entered = std::get_if<recording::CallEntered>(&event.what);
-    if (entered == nullptr || !returns.contains(entered->call)) continue;
+    if (entered == nullptr) continue;
     const std::string name = plain_call_name(entered->name);
+    if (!returns.contains(entered->call)) {
+      calls.push_back(name + std::string(never_back_words));
+      continue;
+    }
     calls.push_back(fmt::format("{} = {}{}", name, result_of(name, *returns[entered->call]),
                                 pierced.contains(entered->call) ? "+SIGPIPE" : ""));
   }
@@ -139,8 +157,11 @@ void read_kernel_events(const Recording& recording, Account& account) {
     if (const auto* error = std::get_if<recording::SocketError>(&event.what); error != nullptr && error->error != 0)
       account.errors.push_back(error_name(error->error));
     if (const auto* signal = std::get_if<recording::Signal>(&event.what);
-        signal != nullptr && signal->fate == recording::SignalFate::generated)
+        signal != nullptr && signal->name == "SIGPIPE" && signal->fate == recording::SignalFate::handled)
       account.signals.push_back(signal->name);
+    if (const auto* ended = std::get_if<recording::ProcessEnded>(&event.what);
+        ended != nullptr && ended->signal == "SIGPIPE")
+      account.signals.push_back(ended->signal);
     if (const auto* moved = std::get_if<recording::CounterMoved>(&event.what)) sums[moved->name] += moved->delta;
   }
   for (const auto& [name, sum] : sums)

@@ -66,13 +66,17 @@ class StoryRecorder {
     return number;
   }
 
+  // Option bytes of the next segment, a multiple of 4.
+  void options(std::vector<std::uint8_t> bytes) { options_ = std::move(bytes); }
+
   // A segment; `seq` and `ack` relative to the two initial sequence numbers.
   void segment(std::int64_t at, std::string_view from, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0,
                std::uint32_t length = 0, std::uint16_t window = 512) {
     const bool is_client = from == "client";
     Packet packet;
     packet.bytes = bytes(is_client, flags, (is_client ? client_isn : server_isn) + seq,
-                         (is_client ? server_isn : client_isn) + ack, length, window);
+                         (is_client ? server_isn : client_isn) + ack, length, window, options_);
+    options_.clear();
     packet.original_length = static_cast<std::uint32_t>(packet.bytes.size());
     recording_.events.push_back({time(at), {}, packet});
   }
@@ -187,20 +191,24 @@ class StoryRecorder {
   }
 
   static std::vector<std::uint8_t> bytes(bool is_client, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack,
-                                         std::uint32_t length, std::uint16_t window) {
+                                         std::uint32_t length, std::uint16_t window,
+                                         const std::vector<std::uint8_t>& option_bytes) {
+    const auto extra = static_cast<std::uint32_t>(option_bytes.size());
     std::vector<std::uint8_t> out(12, 0);
     const auto put16 = [&](std::uint32_t v) { out.push_back(std::uint8_t(v >> 8)), out.push_back(std::uint8_t(v)); };
     const auto put32 = [&](std::uint32_t v) { put16(v >> 16), put16(v & 0xffff); };
     put16(0x0800);
-    put16(0x4500), put16(40 + length), put32(0), put16(0x4006), put16(0);
+    put16(0x4500), put16(40 + extra + length), put32(0), put16(0x4006), put16(0);
     put32(0x7f000001), put32(0x7f000001);
     put16(is_client ? 40000 : 9999), put16(is_client ? 9999 : 40000);
-    put32(seq), put32(flags & 0x10 ? ack : 0), put16(0x5000U | flags), put16(window), put32(0);
+    put32(seq), put32(flags & 0x10 ? ack : 0), put16(0x5000U + extra / 4 * 0x1000U + flags), put16(window), put32(0);
+    out.insert(out.end(), option_bytes.begin(), option_bytes.end());
     out.resize(out.size() + length, 'x');
     return out;
   }
 
   Recording recording_;
+  std::vector<std::uint8_t> options_;
   std::uint32_t next_call_ = 1;
 };
 

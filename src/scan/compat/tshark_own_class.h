@@ -1,0 +1,25 @@
+// Beside tshark's verdicts: what we call the segment, where that is something else.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "scan/compat/tshark_observer.h"
+#include "scan/connection_table.h"
+#include "scan/frame_reader.h"
+
+namespace tcpwhy::scan::tshark {
+
+class OwnClass {
+ public:
+  OwnClass();
+
+  // Our words for the frame's segment, empty where tshark's verdicts say the same or where the frame has no segment for us. To be
+  // asked for each frame in its turn, for our tracker follows the connection.
+  std::string unlike(const Frame& frame, std::span<const Row> rows);
+
+ private:
+  ConnectionTable connections_;
+};
+
+}  // namespace tcpwhy::scan::tshark

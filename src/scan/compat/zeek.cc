@@ -1,0 +1,69 @@
+#include "scan/compat/zeek.h"
+
+#include <chrono>
+#include <optional>
+
+#include "scan/compat/zeek_row.h"
+#include "scan/compat/zeek_tracker.h"
+#include "wire/ip_path.h"
+
+namespace tcpwhy::scan::zeek {
+namespace {
+
+const wire::DissectOptions like_zeek{.teredo = true};
+
+// Zeek's clock counts microseconds; finer stamps are cut.
+std::int64_t microseconds_of(base::WallTime at) {
+  return std::chrono::floor<std::chrono::microseconds>(at.time_since_epoch()).count();
+}
+
+wire::IpPath path_of(const Frame& frame) {
+  if (frame.reassembled.empty()) return wire::ip_path(frame.link_type, frame.bytes, frame.original_length, like_zeek);
+  return wire::ip_path(wire::LinkType::raw, frame.reassembled, frame.reassembled.size(), like_zeek);
+}
+
+// Nothing for what Zeek makes no connection of: no TCP, or not even a header of 20 bytes, or an IP header that claims more
+// than the wire carried.
+std::optional<Packet> packet_of(const Frame& frame) {
+  const wire::Dissection kind = frame.packet.kind;
+  const bool is_whole = kind == wire::Dissection::tcp;
+  if (!is_whole && kind != wire::Dissection::malformed && kind != wire::Dissection::truncated) return std::nullopt;
+  const wire::IpPath path = path_of(frame);
+  if (path.length > path.on_wire || !path.has_fixed_tcp_header) return std::nullopt;
+  const wire::TcpSegment& segment = frame.packet.segment;
+  return Packet{.source = segment.source,
+                .destination = segment.destination,
+                .seq = segment.seq.value,
+                .ack = segment.ack.value,
+                .flags = segment.flags,
+                .window = segment.window,
+                .length = segment.payload_length,
+                .payload = segment.payload,
+                .ip_length = path.length,
+                .at_us = microseconds_of(frame.at),
+                .tunnel = path.tunnels,
+                .header_is_whole = is_whole};
+}
+
+}  // namespace
+
+FrameOptions frame_options() { return {.teredo = true}; }
+
+base::Result<ConnLogCounts> write_conn_log(FrameReader& reader, const std::function<bool(std::string_view)>& write) {
+  bool wanted = write(header_text());
+  Tracker tracker([&](const ConnRow& row) { wanted = wanted && write(to_text(row)); });
+  std::optional<base::Error> damage;
+  Frame frame;
+  while (wanted) {
+    const auto more = reader.next(frame);
+    if (!more) damage = more.error();
+    if (!more || !*more) break;
+    tracker.advance(microseconds_of(frame.at));
+    if (const auto packet = packet_of(frame)) tracker.take(*packet);
+  }
+  tracker.finish();
+  if (damage) return std::unexpected(*damage);
+  return ConnLogCounts{.evicted = tracker.evicted()};
+}
+
+}  // namespace tcpwhy::scan::zeek

@@ -1,0 +1,24 @@
+// tcpwhy read --compat zeek: a capture's TCP connections as the lines of Zeek's conn.log.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "base/result.h"
+#include "scan/frame_reader.h"
+
+namespace tcpwhy::scan::zeek {
+
+struct ConnLogCounts {
+  std::uint64_t evicted = 0;  // connections written before their time, because too many lived at once
+};
+
+// What Zeek looks into: `reader` is to be opened so.
+FrameOptions frame_options();
+
+// Hands the log to `write`, header first, each line when Zeek would write it, until it returns false or the capture ends.
+// What could be read of a damaged capture is written before the error is returned.
+base::Result<ConnLogCounts> write_conn_log(FrameReader& reader, const std::function<bool(std::string_view)>& write);
+
+}  // namespace tcpwhy::scan::zeek

@@ -1,0 +1,66 @@
+// A capture's TCP connections as Zeek would write them to conn.log, in the order in which it would write them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "scan/compat/zeek_connection.h"
+#include "scan/compat/zeek_row.h"
+
+namespace tcpwhy::scan::zeek {
+
+// The two ends in an order of their own, the same for both directions. Neither VLAN nor tunnel is part of it, as in Zeek.
+struct FlowKey {
+  wire::SocketAddress low, high;
+  bool operator==(const FlowKey&) const = default;
+};
+
+struct FlowKeyHash {
+  std::size_t operator()(const FlowKey& key) const;
+};
+
+class Tracker {
+ public:
+  struct Limits {
+    std::size_t connections = std::size_t{1} << 18U;  // alive at once
+    std::size_t stretches = std::size_t{1} << 20U;    // of unacknowledged data, of all connections together
+  };
+  using Write = std::function<void(const ConnRow&)>;
+
+  explicit Tracker(Write write, Limits limits);
+  explicit Tracker(Write write) : Tracker(std::move(write), Limits()) {}
+
+  // The time of each packet of the capture, TCP or not, before it is taken.
+  void advance(std::int64_t at_us);
+  void take(Packet packet);
+  // The end of the capture: the lines of what still lives.
+  void finish();
+
+  // Connections written before their time because too many lived at once: those silent for longest.
+  [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
+
+ private:
+  struct Live final : Connection {
+    FlowKey key;
+
+    Live(const FlowKey& its_key, const Packet& first, Surroundings& surroundings)
+        : Connection(first, surroundings), key(its_key) {}
+  };
+  using Place = std::list<Live>::iterator;
+
+  Place begin_connection(const FlowKey& key, const Packet& first);
+  void end_connection(Place place);
+
+  Write write_;
+  Limits limits_;
+  Surroundings surroundings_;
+  std::list<Live> live_;  // the one silent for longest first
+  std::unordered_map<FlowKey, Place, FlowKeyHash> by_key_;
+  std::uint64_t evicted_ = 0;
+};
+
+}  // namespace tcpwhy::scan::zeek
