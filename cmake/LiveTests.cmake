@@ -1,4 +1,5 @@
 # Real programs under tcpwhy trace (tests/live): each case with each backend, one at a time. 77: not possible here, its output says why.
+enable_language(C)
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -30,3 +31,8 @@ endif()
 
 tcpwhy_add_live_test(curl_and_nginx)
 tcpwhy_add_live_test(fork_and_close)
+tcpwhy_add_live_test(ends_under_recv)
+tcpwhy_add_live_test(http_server_killed)
+tcpwhy_add_live_test(redis_client_kill)
+tcpwhy_add_live_test(nginx_refuses_upload)
+tcpwhy_add_live_test(hardships)

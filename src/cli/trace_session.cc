@@ -2,11 +2,15 @@
 
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -146,48 +150,112 @@ base::Status Session::watch() {
   return {};
 }
 
+std::set<wire::IpAddress> addresses_of_this_host() {
+  std::set<wire::IpAddress> addresses;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return addresses;
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    if (one->ifa_addr->sa_family == AF_INET) {
+      std::array<std::uint8_t, 4> octets;
+      std::memcpy(octets.data(), &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, octets.size());
+      addresses.insert(wire::IpAddress::v4(octets));
+    } else if (one->ifa_addr->sa_family == AF_INET6) {
+      std::array<std::uint8_t, 16> octets;
+      std::memcpy(octets.data(), &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr, octets.size());
+      addresses.insert(wire::IpAddress::v6(octets).unmapped());
+    }
+  }
+  freeifaddrs(list);
+  return addresses;
+}
+
 // The connections of the traced program, by the addresses that its calls and the kernel's events name.
 class Ours {
  public:
-  explicit Ours(const recording::Recording& recording) {
-    for (const auto& event : recording.events) std::visit([this](const auto& what) { learn(what); }, event.what);
+  explicit Ours(const recording::Recording& recording) : here_(addresses_of_this_host()) {
+    for (const auto& event : recording.events) std::visit([&](const auto& what) { learn(what, event.at); }, event.what);
+    // A connect() that failed may have left nothing that knows its port: its SYN passed while it ran.
+    std::erase_if(connects_, [&](const auto& call) { return sockets_with_flow_.contains(call.second.socket); });
   }
-  [[nodiscard]] bool contains(const wire::SocketAddress& one, const wire::SocketAddress& other) const {
-    return flows_.contains(std::minmax(one, other)) || called_.contains(one) || called_.contains(other) ||
-           listening_.contains(one.port) || listening_.contains(other.port);
+  // A packet of theirs; from now on its connection is known.
+  bool takes(const wire::SocketAddress& from, const wire::SocketAddress& to, base::WallTime at) {
+    const bool is_theirs = knows(from, to) || is_asked(from) || is_asked(to) || is_called(to, at);
+    if (is_theirs) flows_.insert(std::minmax(from, to));
+    return is_theirs;
+  }
+  [[nodiscard]] bool knows(const wire::SocketAddress& one, const wire::SocketAddress& other) const {
+    return flows_.contains(std::minmax(one, other));
+  }
+  [[nodiscard]] bool is_asked(const wire::SocketAddress& address) const {
+    return std::ranges::any_of(listening_, [&](const wire::SocketAddress& local) {
+      if (local.port != address.port) return false;
+      return local.ip.is_unspecified() ? is_here(address.ip) : local.ip == address.ip;
+    });
+  }
+  [[nodiscard]] bool is_called(const wire::SocketAddress& address, base::WallTime at) const {
+    constexpr auto clocks_differ = 200us;  // the tap's stamps and the tracer's
+    return std::ranges::any_of(connects_, [&](const auto& call) {
+      const Connect& connect = call.second;
+      return connect.remote == address && connect.entered - clocks_differ <= at && at <= connect.left + clocks_differ;
+    });
   }
 
  private:
+  struct Connect {
+    std::uint64_t socket = 0;
+    wire::SocketAddress remote;
+    base::WallTime entered{}, left = base::WallTime::max();
+  };
+
+  void learn_flow(const wire::SocketAddress& local, const wire::SocketAddress& remote, std::uint64_t socket) {
+    flows_.insert(std::minmax(local.unmapped(), remote.unmapped()));
+    if (socket != 0) sockets_with_flow_.insert(socket);
+  }
   template <class What>
-  void learn(const What& what) {
-    if constexpr (std::is_same_v<What, recording::CallEntered> || std::is_same_v<What, recording::CallReturned>) {
-      if (what.local && what.remote) flows_.insert(std::minmax(what.local->unmapped(), what.remote->unmapped()));
-      // connect() that failed: nobody knows its port any more.
-      if (what.remote && !what.local) called_.insert(what.remote->unmapped());
-      if constexpr (std::is_same_v<What, recording::CallEntered>)
-        if (what.name == "listen" && what.local) listening_.insert(what.local->port);
+  void learn(const What& what, base::WallTime at) {
+    if constexpr (std::is_same_v<What, recording::CallEntered> || std::is_same_v<What, recording::CallReturned> ||
+                  std::is_same_v<What, recording::SegmentCause> || std::is_same_v<What, recording::Reset>)
+      if (what.local && what.remote && what.local->port != 0 && what.remote->port != 0)
+        learn_flow(*what.local, *what.remote, what.socket);
+    if constexpr (std::is_same_v<What, recording::CallEntered>) {
+      if (what.name == "listen" && what.local) listening_.insert(what.local->unmapped());
+      if (what.name == "connect" && what.remote)
+        connects_[what.call] = {.socket = what.socket, .remote = what.remote->unmapped(), .entered = at};
     }
-    if constexpr (std::is_same_v<What, recording::SegmentCause> || std::is_same_v<What, recording::Reset>)
-      if (what.local && what.remote) flows_.insert(std::minmax(what.local->unmapped(), what.remote->unmapped()));
+    if constexpr (std::is_same_v<What, recording::CallReturned>)
+      if (const auto connect = connects_.find(what.call); connect != connects_.end()) connect->second.left = at;
+  }
+  [[nodiscard]] bool is_here(const wire::IpAddress& ip) const {
+    const bool loopback = ip.family == wire::IpFamily::v4 && ip.bytes[0] == 127;
+    return loopback || ip.is_unspecified() || here_.contains(ip);
   }
 
+  std::set<wire::IpAddress> here_;
   std::set<std::pair<wire::SocketAddress, wire::SocketAddress>> flows_;
-  std::set<wire::SocketAddress> called_;
-  std::set<std::uint16_t> listening_;
+  std::set<std::uint64_t> sockets_with_flow_;
+  std::map<std::uint32_t, Connect> connects_;  // by number of the call
+  std::set<wire::SocketAddress> listening_;
 };
 
-// The taps and the samples see the whole machine; the recording is about one program. No event refers to another yet.
+// The taps and the samples see the whole machine; the recording is about one program. No event refers to another yet. Of the samples
+// only what the program did, or what passed on the wire meanwhile: entries in TIME-WAIT may be from before.
 void keep_what_is_ours(recording::Recording& recording) {
-  const Ours ours(recording);
+  Ours ours(recording);
   std::erase_if(recording.events, [&](const recording::Event& event) {
-    if (const auto* packet = std::get_if<recording::Packet>(&event.what)) {
-      const auto seen = wire::dissect(recording.interfaces[packet->interface.value].link_type, packet->bytes,
-                                      packet->original_length);
-      return seen.kind != wire::Dissection::tcp ||
-             !ours.contains(seen.segment.source.unmapped(), seen.segment.destination.unmapped());
-    }
+    const auto* packet = std::get_if<recording::Packet>(&event.what);
+    if (packet == nullptr) return false;
+    const auto seen =
+        wire::dissect(recording.interfaces[packet->interface.value].link_type, packet->bytes, packet->original_length);
+    return seen.kind != wire::Dissection::tcp ||
+           !ours.takes(seen.segment.source.unmapped(), seen.segment.destination.unmapped(), event.at);
+  });
+  std::erase_if(recording.events, [&](const recording::Event& event) {
     const auto* state = std::get_if<recording::SocketState>(&event.what);
-    return state != nullptr && !ours.contains(state->local.unmapped(), state->remote.unmapped());
+    if (state == nullptr) return false;
+    const auto local = state->local.unmapped(), remote = state->remote.unmapped();
+    if (remote.port == 0) return !ours.is_asked(local);
+    return !ours.knows(local, remote) && !(local.port == 0 && ours.is_called(remote, event.at));
   });
 }
 

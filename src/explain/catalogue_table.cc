@@ -134,8 +134,14 @@ constexpr Text table[] = {
      "{who}'s close() sent a FIN, {after} after it was called: {who} went to {state} and, as the FIN arrived, {peer} to "
      "{peer_state}.",
      "{who}的 close() 在调用 {after} 后发出 FIN：{who}进入 {state}；FIN 到达时{peer}进入 {peer_state}。", "", ""},
-    {"close.fin_at_exit", "{who}'s process ended, and the kernel closed what it held: that sent the FIN.",
-     "{who}的进程结束，内核关闭它持有的描述符，因此发出 FIN。", "", ""},
+    {"close.fin_at_exit", "{who}'s process {how}, and the kernel closed what it held: that sent the FIN.",
+     "{who}的进程{how_zh}，内核关闭它持有的描述符，因此发出 FIN。", "", ""},
+    {"close.delivered_after_exit",
+     "{who}'s process {how} with data still to be sent: its kernel delivered {bytes} bytes more to {peer}, and the FIN {after} "
+     "later. {peer} saw an end of file, not an error.",
+     "{who}的进程{how_zh}时还有数据未发送：内核又向{peer}交付了 {bytes} 字节，{after} 后发出 FIN。{peer}看到的是文件结束，而不是错误。",
+     "say in the protocol how much will come, so that an answer cut short is noticed",
+     "在协议中说明数据的长度，这样才能发现被截断的回答"},
     {"close.nothing_sent",
      "{who}'s close() returned 0 and sent nothing: other descriptors still refer to the socket ({others}), and only the last "
      "close() closes the connection.",
@@ -346,8 +352,8 @@ constexpr Text table[] = {
      "{who}的 close() 发出的是 RST 而不是 FIN：{peer}发来的 {bytes} 字节从未被读取，必须让{peer}知道它们丢失了。",
      "read until recv() returns 0 before close()", "在 close() 之前一直读到 recv() 返回 0"},
     {"reset.unread_data_at_exit",
-     "{who}'s process ended with {bytes} bytes unread: the kernel closed its socket with a RST.",
-     "{who}的进程结束时还有 {bytes} 字节未读：内核用 RST 关闭了它的套接字。", "", ""},
+     "{who}'s process {how} with {bytes} bytes unread: the kernel closed its socket with a RST.",
+     "{who}的进程{how_zh}时还有 {bytes} 字节未读：内核用 RST 关闭了它的套接字。", "", ""},
     {"reset.linger_zero",
      "{who}'s close() sent a RST, not a FIN, because SO_LINGER was set to {on, 0}: it aborts the connection and leaves no "
      "TIME-WAIT.",

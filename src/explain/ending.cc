@@ -17,7 +17,8 @@ constexpr std::string_view kind_names[] = {"open", "half-closed", "in order", "r
 
 void say_who(const Story& story, const Segment& segment, Ending& ending) {
   ending.first = segment.from;
-  ending.process_ended = segment.cause.trigger == Trigger::process_end;
+  ending.process_ended = segment.cause.trigger == Trigger::process_end ||
+                         (segment.cause.trigger != Trigger::call && story.left_after_end_of_process(segment));
   if (segment.cause.trigger != Trigger::call || !segment.cause.by) return;
   if (const Call* call = story.call_at(*segment.cause.by)) ending.call = story.timeline.entered(*call).name;
 }

@@ -11,17 +11,38 @@ using timeline::other;
 using timeline::Timer;
 using timeline::Trigger;
 
+// The process ended while data waited to be sent: the FIN goes behind it, whenever that is.
+void find_late_fin(const Story& story, const Segment& fin, Findings& findings) {
+  const auto end = *story.end_of_process(fin.from);
+  std::uint64_t later = 0;
+  for (const Segment* segment : story.segments(fin.from))
+    if (segment->segment_class == tcp::SegmentClass::data && story.time(segment->departed) >= story.time(end))
+      later += segment->tcp.payload_length;
+  const HowEnded how = how_ended(story.timeline, end);
+  findings.add("close.delivered_after_exit", story, Grade::derived, {end, fin.departed}).slots = {
+      {"who", story.name(fin.from)},
+      {"peer", story.name(other(fin.from))},
+      {"how", how.en},
+      {"how_zh", how.zh},
+      {"bytes", static_cast<std::int64_t>(later + fin.tcp.payload_length)},
+      {"after", story.time(fin.departed) - story.time(end)}};
+}
+
 void find_fin(const Story& story, Side side, Findings& findings) {
   const Segment* fin = story.fin_of(side);
   if (fin == nullptr) return;
   const auto& cause = fin->cause;
   if (cause.trigger == Trigger::process_end) {
+    const HowEnded how = how_ended(story.timeline, cause.by);
     findings.add("close.fin_at_exit", story, cause.grade, {fin->departed, cause.by.value_or(EventId{})}).slots = {
-        {"who", story.name(side)}};
+        {"who", story.name(side)}, {"how", how.en}, {"how_zh", how.zh}};
     return;
   }
-  if (cause.trigger != Trigger::call || !cause.by) return;
-  const Call* call = story.call_at(*cause.by);
+  const Call* call = cause.trigger == Trigger::call && cause.by ? story.call_at(*cause.by) : nullptr;
+  const bool closes =
+      call != nullptr && (story.family(*call) == CallFamily::closing || story.family(*call) == CallFamily::shutting);
+  if (!closes && story.left_after_end_of_process(*fin)) return find_late_fin(story, *fin, findings);
+  // A receiving call that another thread's close() had left with the last reference closes as it returns.
   if (call == nullptr) return;
   const bool shut = story.family(*call) == CallFamily::shutting;
   auto& finding = findings.add(shut ? "shutdown.fin" : "close.fin", story, cause.grade,

@@ -139,8 +139,11 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
     evidence.push_back(linger->entered);
   }
   const Grade grade = rule == "reset.unexplained" ? Grade::assumed : Grade::derived;
+  const HowEnded how = how_ended(story.timeline, reset.cause.by);
   findings.add(rule, story, grade, evidence).slots = {
       {"who", story.name(side)},
+      {"how", how.en},
+      {"how_zh", how.zh},
       {"peer", story.name(other(side))},
       {"bytes", static_cast<std::int64_t>(arrived - std::min(arrived, read))}};
 }
@@ -193,6 +196,8 @@ bool find_said(const Story& story, const Segment& reset, Findings& findings) {
   if (reset.cause.by) evidence.push_back(*reset.cause.by);
   auto& finding = findings.add(rule, story, Grade::observed, evidence);
   finding.slots = slots_of(story, reset.from, story.time(reset.departed));
+  const HowEnded how = how_ended(story.timeline, reset.cause.by);
+  finding.slots["how"] = how.en, finding.slots["how_zh"] = how.zh;
   finding.about = reset.departed;
   return true;
 }

@@ -75,6 +75,8 @@ constexpr Rule table[] = {
     // --- closing ---
     {"close.fin", chat, "close() sent a FIN", "RFC 9293 3.6, 3.10.4; __tcp_close()", ""},
     {"close.fin_at_exit", note, "a FIN left as the process ended", "exit(2); do_exit()", ""},
+    {"close.delivered_after_exit", note, "a FIN left after its owner's process had ended, which had not closed",
+     "exit(2); tcp_close(): an orphan goes on sending", ""},
     {"close.nothing_sent", warning, "close() returned 0, sent nothing, and the connection lived on",
      "fput(): another descriptor still refers to the socket", ""},
     {"shutdown.fin", chat, "shutdown() sent a FIN", "RFC 9293 3.10.4; tcp_shutdown()", ""},

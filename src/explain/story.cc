@@ -122,6 +122,37 @@ const Call* Story::closing_call(Side side) const {
   return nullptr;
 }
 
+std::optional<EventId> Story::end_of_process(Side side) const {
+  const auto& actors = timeline.recording->actors;
+  std::optional<EventId> last;
+  for (const auto actor : connection.sides[side].actors) {
+    if (actor.value >= actors.size()) return std::nullopt;
+    const auto pid = actors[actor.value].pid;
+    const auto& ends = timeline.all<recording::ProcessEnded>();
+    const auto end = std::ranges::find_if(ends, [&](EventId id) {
+      const auto whose = timeline.event(id).actor;
+      return whose.value < actors.size() && actors[whose.value].pid == pid;
+    });
+    if (end == ends.end()) return std::nullopt;
+    if (!last || *last < *end) last = *end;
+  }
+  return last;
+}
+
+bool Story::left_after_end_of_process(const Segment& segment) const {
+  const auto end = end_of_process(segment.from);
+  if (!end || time(*end) > time(segment.departed) || closing_call(segment.from) != nullptr) return false;
+  return !shut(segment.from, "SHUT_WR", time(segment.departed));
+}
+
+HowEnded how_ended(const Timeline& timeline, std::optional<EventId> end) {
+  HowEnded how;
+  const auto* ended = end && end->valid() ? std::get_if<recording::ProcessEnded>(&timeline.event(*end).what) : nullptr;
+  if (ended != nullptr && !ended->signal.empty())
+    how = {"was killed by " + ended->signal, "被 " + ended->signal + " 终止"};
+  return how;
+}
+
 bool Story::shut(Side side, std::string_view how, base::WallTime before) const {
   return std::ranges::any_of(calls_[side], [&](const Call* call) {
     const auto& entered = timeline.entered(*call);

@@ -56,6 +56,10 @@ class Story {
   [[nodiscard]] std::vector<const Segment*> caused_by(const Call& call) const;
   // The first call that ended this side's use of the socket: close(), or null.
   [[nodiscard]] const Call* closing_call(Side side) const;
+  // The end of the last of the processes that made calls on this side's socket; nothing while one of them lives.
+  [[nodiscard]] std::optional<EventId> end_of_process(Side side) const;
+  // What left this side without a call of its own to close it, after its process had ended: the kernel's doing.
+  [[nodiscard]] bool left_after_end_of_process(const Segment& segment) const;
   [[nodiscard]] bool shut(Side side, std::string_view how, base::WallTime before) const;
   // Payload bytes that had reached `side` by then, and bytes that its calls had taken.
   [[nodiscard]] std::uint64_t bytes_arrived(Side side, base::WallTime by) const;
@@ -100,6 +104,12 @@ struct Sharing {
   std::vector<EventId> evidence;
 };
 Sharing sharing_of(const Story& story, const Call& close);
+
+// How a process ended, as what follows "the process": "was killed by SIGKILL", "ended".
+struct HowEnded {
+  std::string en = "ended", zh = "结束";
+};
+HowEnded how_ended(const Timeline& timeline, std::optional<EventId> end);
 
 // What made a reset leave, in a sentence that begins with a blank: " It was its close(4), at handle server.c:42." Empty if not known.
 struct Because {

@@ -306,6 +306,17 @@ std::string_view next_piece(std::string_view text) {
   return text.substr(0, end);
 }
 
+// The longest beginning that is at most so wide, and at least one character.
+std::string_view prefix_of(std::string_view text, std::size_t columns) {
+  std::size_t end = text.empty() ? 0 : character_length(text);
+  while (end < text.size()) {
+    const auto next = end + character_length(text.substr(end));
+    if (display_width(text.substr(0, next)) > columns) break;
+    end = next;
+  }
+  return text.substr(0, end);
+}
+
 }  // namespace
 
 std::string styled(Style style, std::string_view text, bool color) {
@@ -327,6 +338,13 @@ std::string wrap(std::string_view text, std::size_t first_indent, std::size_t in
       line_start = true;
     }
     if (line_start) piece.remove_prefix(std::min(piece.find_first_not_of(' '), piece.size()));
+    // A word that no line can hold is broken where the line ends.
+    while (width > indent && column + display_width(piece) > width) {
+      const auto part = prefix_of(piece, width - column);
+      out.append(part).append("\n").append(indent, ' ');
+      piece.remove_prefix(part.size());
+      column = indent;
+    }
     out += piece;
     column += display_width(piece);
     line_start = line_start && piece.empty();

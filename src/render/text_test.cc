@@ -46,6 +46,12 @@ std::string text(std::size_t width, Language language) {
   return recording_text(explain::explain(recording), {.language = language, .width = width});
 }
 
+TEST(Wrap, breaks_a_word_that_no_line_can_hold) {
+  EXPECT_EQ(wrap("ab xxxxxxxxxx yy", 0, 2, 8), "ab\n  xxxxxx\n  xxxx\n  yy");
+  EXPECT_EQ(wrap("abcdefghij", 4, 0, 6), "    ab\ncdefgh\nij");
+  EXPECT_EQ(wrap("plain words", 0, 2, 80), "plain words");
+}
+
 TEST(Golden, text_at_80_columns) {
   base::testing::expect_golden("src/render/golden/client_writes_on.80.txt", text(80, Language::en));
 }

@@ -20,7 +20,7 @@ constexpr WordRow words[] = {
     {Word::because_timer, "{}, started by row {}", "{}，由第 {} 行启动"},
     {Word::because_exit, "its process ended", "其进程结束"},
     {Word::because_unknown, "cause not known", "原因不明"},
-    {Word::because_call_elsewhere, "a call of {}", "{}的一个调用"},
+    {Word::because_call_elsewhere, "a call at {}", "{} 一端的调用"},
     {Word::because_segment_elsewhere, "answer to an arriving segment", "对到达报文段的回应"},
     {Word::forgotten, "{} entry forgotten: its time ran out", "{} 条目被遗忘：时间已到"},
     {Word::given_up, "{}: the kernel gave the connection up", "{}：内核放弃了连接"},

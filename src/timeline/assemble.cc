@@ -110,6 +110,7 @@ class Assembler {
     segment.tcp = sighting.tcp;
     segment.from = connection.sides[opener].address == sighting.tcp.source ? opener : listener;
 
+    if (refuses_syn(index, segment)) nobody_listened(index);
     auto& sender = tracked_[index].ends[segment.from];
     const auto next_before = sender.snd_nxt();
     const tcp::Sent sent = sender.on_send(sighting.tcp);
@@ -130,6 +131,26 @@ class Assembler {
     timeline_.segments.push_back(std::move(segment));
     connection.segments.push_back(segment_index);
     return segment_index;
+  }
+
+  // RFC 9293 3.10.7.2: a listener answers a SYN with a SYN-ACK, or not at all. A reset says that there was none (3.10.7.1).
+  [[nodiscard]] bool refuses_syn(ConnectionIndex index, const Segment& segment) const {
+    const Tracked& tracked = tracked_[index];
+    return segment.from == listener && segment.tcp.flags.rst() && tracked.syn_seen && !tracked.ends[listener].iss() &&
+           !timeline_.connections[index].sides[listener].listens;
+  }
+
+  void nobody_listened(ConnectionIndex index) {
+    Connection& connection = timeline_.connections[index];
+    auto& end = tracked_[index].ends[listener];
+    end = tcp::Endpoint(tcp::State::closed);
+    std::erase_if(connection.changes, [](const SideChange& change) { return change.side == listener; });
+    for (const SegmentIndex seen : connection.segments) {
+      Segment& segment = timeline_.segments[seen];
+      if (segment.from != opener || !segment.arrived) continue;
+      segment.receiver_change.reset();
+      segment.received = end.on_receive(segment.tcp);
+    }
   }
 
   void arrive(SegmentIndex index, EventId event) {

@@ -23,6 +23,14 @@ struct Descriptor {
 
 bool accepts(const CallEntered& call) { return call.name == "accept" || call.name == "accept4"; }
 
+bool is_same_process(const recording::Recording& recording, ActorId one, ActorId other) {
+  if (one == other) return true;
+  const auto& actors = recording.actors;
+  if (one.value >= actors.size() || other.value >= actors.size()) return false;
+  const auto &a = actors[one.value], &b = actors[other.value];
+  return a.pid > 0 && a.pid == b.pid && a.host == b.host;
+}
+
 class Attacher {
  public:
   explicit Attacher(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {}
@@ -117,6 +125,11 @@ class Attacher {
 
 }  // namespace
 
+bool is_process_of(const Timeline& timeline, recording::ActorId actor, const ConnectionSide& side) {
+  return std::ranges::any_of(side.actors,
+                             [&](recording::ActorId one) { return is_same_process(*timeline.recording, one, actor); });
+}
+
 void pair_calls(Timeline& timeline) {
   const auto& events = timeline.recording->events;
   std::map<std::uint32_t, CallIndex> open;
@@ -142,11 +155,13 @@ void pair_calls(Timeline& timeline) {
   }
   for (const auto& [_, index] : open) unfinished[timeline.calls[index].actor].push_back(index);
   for (const EventId id : timeline.all<recording::ProcessEnded>()) {
-    const auto found = unfinished.find(timeline.event(id).actor);
-    if (found == unfinished.end()) continue;
-    for (const CallIndex index : found->second)
-      if (timeline.calls[index].entered < id) timeline.calls[index].ended = timeline.time_of(id);
-    unfinished.erase(found);
+    // Of whichever of its threads.
+    std::erase_if(unfinished, [&](const auto& calls_of_actor) {
+      if (!is_same_process(*timeline.recording, calls_of_actor.first, timeline.event(id).actor)) return false;
+      for (const CallIndex index : calls_of_actor.second)
+        if (timeline.calls[index].entered < id) timeline.calls[index].ended = timeline.time_of(id);
+      return true;
+    });
   }
 }
 

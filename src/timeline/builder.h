@@ -39,6 +39,9 @@ void confirm_states(Timeline& timeline);
 // Step 9: all events in causal order, with the states after each. Needs all before.
 void order_entries(Timeline& timeline);
 
+// Whether this side's calls were made by the process of this actor, by whichever of its threads.
+bool is_process_of(const Timeline& timeline, recording::ActorId actor, const ConnectionSide& side);
+
 // The connections between two endpoints, in order of their beginning; v4-mapped counts as IPv4.
 class ConnectionIndexByEnds {
  public:

@@ -163,7 +163,7 @@ class CauseFinder {
     const auto first = std::ranges::lower_bound(ends, at, {}, [&](EventId id) { return recording_[id].at; });
     for (auto end = first; end != ends.end() && recording_[*end].at - at <= exit_takes; ++end) {
       const auto actor = recording_[*end].actor;
-      if (std::ranges::find(side.actors, actor) == side.actors.end()) continue;
+      if (!is_process_of(timeline_, actor, side)) continue;
       const auto came_back = last_return_.find(actor);
       if (came_back == last_return_.end() || came_back->second <= at) return *end;
     }
@@ -249,8 +249,9 @@ class CauseFinder {
     if (now.last_arrival && answers(reset, timeline_.segments[now.last_arrival->segment].tcp))
       return answer(now, "rst.answers_segment");
     if (const Call* call = in_progress(now, closing_calls)) return by_call(*call, "rst.active_close");
-    if (const Call* call = in_progress(now, connecting_calls)) return by_call(*call, "rst.active_call");
+    // A call that the process's end cut short is in progress still.
     if (now.process_end) return by_process_end(now, "rst.process_end");
+    if (const Call* call = in_progress(now, connecting_calls)) return by_call(*call, "rst.active_call");
     return {};
   }
 

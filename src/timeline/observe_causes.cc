@@ -248,15 +248,18 @@ class Observer {
     return std::nullopt;
   }
 
-  // Its process's end is told when it is over: at or after the segment.
+  // Of the ends of its processes the nearest: it is told when it begins (the kernel's tracepoint) or when it is over (wait(2)).
   [[nodiscard]] std::optional<EventId> end_of_owner(const Segment& segment) const {
-    const auto& actors = timeline_.connections[segment.connection].sides[segment.from].actors;
+    const auto& side = timeline_.connections[segment.connection].sides[segment.from];
     const auto& ends = timeline_.all<recording::ProcessEnded>();
-    const auto first = std::ranges::lower_bound(ends, timeline_.time_of(segment.departed), {},
-                                                [&](EventId id) { return timeline_.time_of(id); });
-    for (auto it = first; it != ends.end(); ++it)
-      if (std::ranges::find(actors, timeline_.event(*it).actor) != actors.end()) return *it;
-    return std::nullopt;
+    std::optional<EventId> nearest;
+    const auto apart = [&](EventId id) {
+      return std::chrono::abs(timeline_.time_of(id) - timeline_.time_of(segment.departed));
+    };
+    for (const EventId end : ends)
+      if (is_process_of(timeline_, timeline_.event(end).actor, side) && (!nearest || apart(end) < apart(*nearest)))
+        nearest = end;
+    return nearest;
   }
 
   // What was only assumed, or not known, cannot be contradicted. Both say which call: it must be the same.

@@ -1,8 +1,10 @@
 """What the tests of this folder share: a network of their own, programs that are ended again, a trace and its story.
 
 A case is run as  CASE.py TCPWHY PROGRAMS BACKEND  (BACKEND: bpf or ptrace) and exits with 0, 1, or 77: not possible here, and why.
+TCPWHY_LIVE_KEEP names a folder for its reports and recordings.
 """
 import atexit
+import contextlib
 import json
 import os
 import pathlib
@@ -89,16 +91,31 @@ class Trace:
         if self.process.poll() is not None:
             raise AssertionError(f"tcpwhy trace -p ended with {self.process.returncode}")
         if self.case.backend == "ptrace":
-            return all(f"TracerPid:\t{self.process.pid}\n" in text_of(f"/proc/{pid}/status") for pid in pids)
+            # It is one of its threads that traces.
+            threads = {f"TracerPid:\t{thread.name}\n" for thread in self.threads()}
+            return all(any(line in text_of(f"/proc/{pid}/status") for line in threads) for pid in pids)
         # Its programs are attached before it waits for their first word, in poll(2).
         folder = f"/proc/{self.process.pid}/fd"
-        links = sum("bpf" in os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder))
+        links = 0
+        for fd in os.listdir(folder):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                links += "bpf" in os.readlink(f"{folder}/{fd}")
         return links > 0 and text_of(f"/proc/{self.process.pid}/syscall").split(" ")[0] == "7"
 
-    def story(self):
+    def threads(self):
+        return list(pathlib.Path(f"/proc/{self.process.pid}/task").iterdir())
+
+    def traced(self, word, missing_ok=False):
+        """The pid of the command, which has this word in its command line."""
+        children = [pid for thread in self.threads() for pid in text_of(thread / "children").split()]
+        words = {pid: text_of(f"/proc/{pid}/cmdline").split("\0") for pid in children}
+        pids = [int(pid) for pid in children if word in words[pid] and words[pid][0] != self.case.tcpwhy]
+        return None if missing_ok and not pids else pids[0]
+
+    def story(self, patience=PATIENCE):
         if not self.of_command and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        self.process.wait(PATIENCE)
+        self.process.wait(patience)
         story = Story(self.case, json.loads(self.report.read_text()))
         story.holds()
         self.case.stories.append((story, self.recording))
@@ -131,8 +148,9 @@ class Story:
         return found[0]
 
     def calls(self, finding, name=None):
-        """The calls whose entry is among a finding's evidence."""
-        entered = [self.events[e] for e in finding["evidence"] if self.events[e]["kind"] == "call_entered"]
+        """The entries of the calls whose entry or return is among a finding's evidence."""
+        numbers = [self.events[e].get("call") for e in finding["evidence"] if self.events[e]["kind"].startswith("call_")]
+        entered = [e for e in self.events.values() if e["kind"] == "call_entered" and e["call"] in numbers]
         return [event for event in entered if name in (None, event["name"])]
 
     def call(self, finding, name, process):
@@ -145,8 +163,20 @@ class Story:
         entered = [e for e in self.events.values() if e["kind"] == "call_entered" and e["name"] == name]
         return [event for event in entered if event["call"] in connection["calls"]]
 
-    def packet(self, segment):
-        return self.events[segment["departed"]]
+    def segments(self, connection, side, flag):
+        return [s for s in connection["segments"] if s["from"] == side and flag in s["flags"]]
+
+    def closed_first(self, connection):
+        """Whose end of the connection left ESTABLISHED by its own doing first; None: nobody's."""
+        for change in connection["state_changes"]:
+            if change["from"] == "ESTABLISHED" and change["to"] in ("FIN-WAIT-1", "CLOSED"):
+                return change["side"]
+        return None
+
+    def ended_by(self, finding, signal_name):
+        """The process's end is among the evidence, and says by which signal."""
+        ends = [self.events[e] for e in finding["evidence"] if self.events[e]["kind"] == "process_ended"]
+        assert ends and all(event["signal"] == signal_name for event in ends), (finding, ends)
 
     def losses(self):
         return [event for event in self.events.values() if event["kind"] == "loss"]
@@ -227,6 +257,9 @@ class Case:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+        if keep := os.environ.get("TCPWHY_LIVE_KEEP"):
+            for file in self.folder.glob("report-*"):
+                shutil.copy(file, keep)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def done(self):

@@ -186,6 +186,9 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
     if (auto followed = made->probe_.follow(pid); !followed) return std::unexpected(followed.error());
   }
   if (auto attached = made->probe_.attach(); !attached) return std::unexpected(attached.error());
+  // Mapped before the probe could see it.
+  for (const pid_t pid : target.pids)
+    for (Mapping& mapping : code_mappings(pid)) made->unwinder_.told_mapping(pid, std::move(mapping));
   if (auto followed = made->follow_sockets_of(target); !followed) return std::unexpected(followed.error());
   if (made->child_)
     if (auto gone = made->child_->let_go(); !gone) return std::unexpected(gone.error());
@@ -220,8 +223,8 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
   return {};
 }
 
-// Records are only put aside while the program runs, for the processor that would decode them is the program's too. What can't wait
-// is done at once: who is alive, and what is mapped where in a process whose stack came along.
+// Records are only put aside while the program runs, for the processor that would decode them is the program's too. Only who is alive
+// is looked at at once.
 void BpfTracer::take() {
   log_.begin_batch(wall_minus_monotonic());
   probe_.consume([&](std::span<const std::byte> record) {
@@ -232,21 +235,14 @@ void BpfTracer::take() {
 
 void BpfTracer::look_at(std::span<const std::byte> record) {
   const auto kind = reinterpret_cast<const probe_head*>(record.data())->kind;
-  if (kind == PROBE_USER_STACK) {
-    maker_->learn_process(*reinterpret_cast<const probe_user_stack*>(record.data()));
-    return;
-  }
-  if (kind != PROBE_FORK && kind != PROBE_EXIT && kind != PROBE_EXEC) return;
+  if (kind != PROBE_FORK && kind != PROBE_EXIT) return;
   const auto& process = *reinterpret_cast<const probe_process*>(record.data());
-  // Another program is mapped now. Stacks of the one before that still wait keep their addresses only.
-  if (kind == PROBE_EXEC) return unwinder_.forget(static_cast<pid_t>(process.child_tgid));
-  if (process.child_tid != process.child_tgid) return;  // a thread
   if (kind == PROBE_EXIT) {
-    living_.erase(static_cast<pid_t>(process.child_tgid));
+    if (process.threads == 0) living_.erase(static_cast<pid_t>(process.child_tgid));
     return;
   }
+  if (process.child_tid != process.child_tgid) return;  // a thread
   living_.insert(static_cast<pid_t>(process.child_tgid));
-  unwinder_.learn(static_cast<pid_t>(process.child_tgid), 0);  // it may be gone when its first stack comes
 }
 
 base::Status BpfTracer::drain(recording::Recording& recording) {

@@ -61,6 +61,17 @@ std::string name_of(std::span<const std::string> names, std::uint32_t number) {
 
 std::string comm(const char (&text)[16]) { return {text, strnlen(text, sizeof text)}; }
 
+// "a\0lib\0usr\0" -> "/usr/lib/a"
+std::string path_of(std::string_view names) {
+  std::string path;
+  while (!names.empty()) {
+    const std::string_view name = names.substr(0, names.find('\0'));
+    path.insert(0, "/" + std::string(name));
+    names.remove_prefix(std::min(name.size() + 1, names.size()));
+  }
+  return path;
+}
+
 template <class Record>
 const Record* as(std::span<const std::byte> record) {
   return record.size() >= sizeof(Record) ? reinterpret_cast<const Record*>(record.data()) : nullptr;
@@ -120,6 +131,7 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
     case PROBE_FORK:
     case PROBE_EXEC:
     case PROBE_EXIT: return with(as<probe_process>(record), &EventMaker::add_process);
+    case PROBE_MAPPING: return with(as<probe_mapping>(record), &EventMaker::add_mapping);
     case PROBE_DESTROYED:
       if (const auto* state = as<probe_state>(record)) forget_socket(state->socket.pointer);
       return;
@@ -298,7 +310,8 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
 void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& recording) {
   const auto open = calls_.find({stack.head.tid, stack.call});
   if (options_.unwinder == nullptr || open == calls_.end()) return;
-  learn_process(stack);
+  // If its mappings were not told; it may live.
+  options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
   Registers registers;
   std::ranges::copy(stack.registers, registers.dwarf.begin());
   const std::size_t length = std::min<std::size_t>(stack.length, PROBE_USER_STACK_BYTES);
@@ -307,8 +320,16 @@ void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& record
   std::get<CallEntered>(recording.events[open->second.event].what).stack = text(frames);
 }
 
-void EventMaker::learn_process(const probe_user_stack& stack) const {
-  if (options_.unwinder != nullptr) options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
+void EventMaker::add_mapping(const probe_mapping& mapping, Recording&) {
+  if (options_.unwinder == nullptr) return;
+  Mapping told{.start = mapping.start,
+               .length = mapping.length,
+               .offset = mapping.offset,
+               .file_bytes = mapping.file_bytes,
+               .path = path_of({mapping.path, std::min<std::size_t>(mapping.path_bytes, PROBE_PATH_BYTES)}),
+               .is_program = mapping.is_program != 0,
+               .interpreter = mapping.interpreter};
+  options_.unwinder->told_mapping(static_cast<pid_t>(mapping.head.tgid), std::move(told));
 }
 
 // --- The kernel -----------------------------------------------------------------------------------------------------
@@ -418,13 +439,15 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
     case PROBE_FORK: {
       if (process.child_tid != process.child_tgid) return;  // a thread
       actors_.erase({process.child_tid, process.child_tgid});
+      if (options_.unwinder != nullptr) options_.unwinder->told_fork(static_cast<pid_t>(process.parent), pid);
       start_process(pid, comm(process.comm));
       append(process.head, actor(process.child_tid, process.child_tgid, recording),
              ProcessStarted{comm(process.comm), static_cast<std::int32_t>(process.parent)}, recording);
       return;
     }
     case PROBE_EXEC: {
-      // Another program in the same process: another actor.
+      // Another program in the same process: another actor. Its mappings are told next.
+      if (options_.unwinder != nullptr) options_.unwinder->forget(pid);
       actors_.erase({process.child_tid, process.child_tgid});
       start_process(pid, comm(process.comm));
       append(process.head, actor(process.child_tid, process.child_tgid, recording),
@@ -432,7 +455,9 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
       return;
     }
     default: {
-      if (process.child_tid != process.child_tgid) return;
+      // The main thread may go before others do: what the process holds is closed with the last.
+      if (process.threads != 0) return;
+      if (options_.unwinder != nullptr) options_.unwinder->forget(pid);
       ProcessEnded ended;
       const auto status = static_cast<int>(process.exit_code);
       if (WIFSIGNALED(status))
@@ -440,7 +465,7 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
       else
         ended.exit_status = WEXITSTATUS(status);
       const std::uint32_t event =
-          append(process.head, actor(process.child_tid, process.child_tgid, recording), std::move(ended), recording);
+          append(process.head, actor(process.child_tgid, process.child_tgid, recording), std::move(ended), recording);
       tell_call(process.head.tid, process.call, event, recording);
       return;
     }

@@ -41,9 +41,6 @@ class EventMaker {
   void add(std::span<const std::byte> record, recording::Recording& recording);
   void add(const probe_call& unfinished, recording::Recording& recording) { add_call_entered(unfinished, recording); }
 
-  // Looks at what is mapped where in a stack's process, while it lives.
-  void learn_process(const probe_user_stack& stack) const;
-
   // A process to be told of before anything is heard of it.
   void start_process(std::int32_t pid, const std::string& command);
 
@@ -75,6 +72,7 @@ class EventMaker {
   void add_drop(const probe_drop& drop, recording::Recording& recording);
   void add_signal(const probe_signal& signal, recording::Recording& recording);
   void add_process(const probe_process& process, recording::Recording& recording);
+  void add_mapping(const probe_mapping& mapping, recording::Recording& recording);
   void forget_socket(std::uint64_t pointer);
 
   std::uint32_t append(const probe_head& head, recording::ActorId actor, recording::What what,

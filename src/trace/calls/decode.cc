@@ -363,6 +363,10 @@ void decode_entry(const SyscallRow& row, const SyscallArguments& arguments, cons
   if (decoder == nullptr) return;
   decoder->enter(call, entered.arguments);
   entered.byte_count = byte_count_of(decoder->count, call);
+  // The socket itself does not know it yet, and after a failure no longer does.
+  const std::int32_t length = call.integer(2);
+  if (row.number == SYS_connect && length > 0)
+    entered.remote = read_sockaddr(memory, call[1], static_cast<std::uint64_t>(length));
 }
 
 void decode_return(const SyscallRow& row, const SyscallArguments& arguments, std::int64_t result,

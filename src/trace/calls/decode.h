@@ -15,7 +15,7 @@ namespace tcpwhy::trace {
 
 using SyscallArguments = std::array<std::uint64_t, 6>;
 
-// Fills name, arguments, fd and byte_count. What the call will hand back stands as "..." in the arguments
+// Fills name, arguments, fd and byte_count; of connect() the remote address too. What the call will hand back stands as "..." in the arguments
 // (recording::call_line puts CallReturned::detail there). Memory that can't be read is spelled as its address, as strace does.
 void decode_entry(const SyscallRow& row, const SyscallArguments& arguments, const TraceeMemory& memory,
                   recording::CallEntered& entered);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -171,6 +172,26 @@ void spell_string(const TraceeMemory& memory, std::uint64_t address, std::string
   if (end == bytes.end() && bytes.size() <= shown_bytes) return spell_pointer(address, out);
   const auto length = static_cast<std::size_t>(end - bytes.begin());
   quote_cut(std::span(bytes).first(std::min(length, shown_bytes)), length > shown_bytes, out);
+}
+
+std::optional<wire::SocketAddress> read_sockaddr(const TraceeMemory& memory, std::uint64_t address,
+                                                 std::uint64_t length) {
+  if (address == 0 || length < sizeof(sockaddr_in)) return std::nullopt;
+  const auto bytes =
+      memory.read(address, static_cast<std::size_t>(std::min<std::uint64_t>(length, sizeof(sockaddr_in6))));
+  if (bytes.size() < sizeof(sockaddr_in)) return std::nullopt;
+  const auto family = copy_of<std::uint16_t>(bytes);
+  if (family == AF_INET) {
+    const auto v4 = copy_of<sockaddr_in>(bytes);
+    std::array<std::uint8_t, 4> octets;
+    std::memcpy(octets.data(), &v4.sin_addr, octets.size());
+    return wire::SocketAddress{wire::IpAddress::v4(octets), ntohs(v4.sin_port)};
+  }
+  if (family != AF_INET6 || bytes.size() < sizeof(sockaddr_in6)) return std::nullopt;
+  const auto v6 = copy_of<sockaddr_in6>(bytes);
+  std::array<std::uint8_t, 16> octets;
+  std::memcpy(octets.data(), &v6.sin6_addr, octets.size());
+  return wire::SocketAddress{wire::IpAddress::v6(octets).unmapped(), ntohs(v6.sin6_port)};
 }
 
 void spell_sockaddr(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out) {

@@ -13,6 +13,7 @@
 
 #include "trace/calls/decode.h"
 #include "trace/calls/memory.h"
+#include "wire/address.h"
 
 namespace tcpwhy::trace {
 
@@ -49,6 +50,9 @@ void spell_bytes(const TraceeMemory& memory, std::uint64_t address, std::uint64_
 // A string that ends with a zero byte.
 void spell_string(const TraceeMemory& memory, std::uint64_t address, std::string& out);
 // {sa_family=AF_INET, ...}
+// An Internet address and its port; nothing for another family, and for what can't be read.
+std::optional<wire::SocketAddress> read_sockaddr(const TraceeMemory& memory, std::uint64_t address,
+                                                 std::uint64_t length);
 void spell_sockaddr(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out);
 // [{iov_base="...", iov_len=3}, ...]: `payload` is how many bytes they hold in all (received), or UINT64_MAX (to be sent).
 void spell_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::uint64_t count, std::uint64_t payload,

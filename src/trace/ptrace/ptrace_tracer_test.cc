@@ -81,7 +81,7 @@ TEST_P(BothWays, calls_have_their_socket_and_addresses) {
   ASSERT_NE(connect, nullptr);
   EXPECT_EQ(connect->socket, close->socket);
   EXPECT_EQ(connect->fd, close->fd);
-  EXPECT_FALSE(connect->remote) << "not connected yet";
+  EXPECT_EQ(connect->remote, close->remote) << "as its argument says: the socket does not know it yet";
   std::ifstream source(std::string(TCPWHY_SOURCE_DIR) + "/src/trace/ptrace/testing/tracee_program.cc");
   std::string line;
   int number = 1;

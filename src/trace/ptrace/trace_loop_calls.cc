@@ -83,7 +83,7 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
     if (decision.socket != nullptr) {
       entered.socket = decision.socket->cookie;
       entered.local = decision.socket->local;
-      entered.remote = decision.socket->remote;
+      if (decision.socket->remote) entered.remote = decision.socket->remote;
     }
     if (row->wants_stack && options_.stacks) stack = copy_stack(thread);
   }

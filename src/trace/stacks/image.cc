@@ -6,6 +6,7 @@
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -13,9 +14,13 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <utility>
+
+#include "base/unique_fd.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -177,7 +182,93 @@ int open_module(Dwfl_Module* module, void**, const char*, Dwarf_Addr, void*) {
   return DWARF_CB_OK;
 }
 
+struct EndElf {
+  void operator()(Elf* elf) const { elf_end(elf); }
+};
+
+// How a file is laid out in memory, as far as it tells the place of its code.
+struct Layout {
+  struct Segment {
+    std::uint64_t address = 0, offset = 0, length = 0;
+  };
+  std::vector<Segment> code;
+  std::string interpreter;
+};
+
+Layout layout_of(int fd) {
+  Layout layout;
+  elf_version(EV_CURRENT);
+  const std::unique_ptr<Elf, EndElf> elf(elf_begin(fd, ELF_C_READ, nullptr));
+  std::size_t count = 0;
+  if (!elf || elf_getphdrnum(elf.get(), &count) != 0) return layout;
+  for (int i = 0; i < static_cast<int>(count); ++i) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf.get(), i, &header) == nullptr) continue;
+    if (header.p_type == PT_LOAD && (header.p_flags & PF_X) != 0)
+      layout.code.push_back({header.p_vaddr, header.p_offset, header.p_filesz});
+    if (header.p_type == PT_INTERP && header.p_filesz > 1 && header.p_filesz < 4096) {
+      layout.interpreter.resize(header.p_filesz - 1);
+      if (::pread(fd, layout.interpreter.data(), layout.interpreter.size(), static_cast<off_t>(header.p_offset)) !=
+          static_cast<ssize_t>(layout.interpreter.size()))
+        layout.interpreter.clear();
+    }
+  }
+  return layout;
+}
+
+// What is added to the addresses in the file. Nothing: it is not what was mapped.
+std::optional<std::uint64_t> bias_of(const Mapping& mapping, const Layout& layout) {
+  if (mapping.is_program)
+    return layout.code.empty() ? std::nullopt : std::optional(mapping.start - layout.code.front().address);
+  for (const Layout::Segment& segment : layout.code) {
+    // Mapped in whole pages; the address lies in its page where the offset lies in its.
+    const std::uint64_t end = mapping.offset + mapping.length;
+    if (segment.offset + segment.length <= mapping.offset || segment.offset >= end) continue;
+    return mapping.start - mapping.offset + segment.offset - segment.address;
+  }
+  return std::nullopt;
+}
+
+base::UniqueFd open_mapped(const std::string& path, std::uint64_t file_bytes, pid_t pid) {
+  for (const std::string& name : {fmt::format("/proc/{}/root{}", pid, path), path}) {
+    base::UniqueFd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status{};
+    if (!fd.valid() || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    if (file_bytes == 0 || static_cast<std::uint64_t>(status.st_size) == file_bytes) return fd;
+  }
+  return {};
+}
+
+void report_file(Dwfl* dwfl, const std::string& path, base::UniqueFd fd, std::uint64_t bias) {
+  // It keeps the descriptor.
+  if (dwfl_report_elf(dwfl, path.c_str(), path.c_str(), fd.get(), bias, true) != nullptr) [[maybe_unused]]
+    const int kept = fd.release();
+}
+
 }  // namespace
+
+std::shared_ptr<Image> Image::of(std::span<const Mapping> mappings, pid_t pid) {
+  std::shared_ptr<Image> image(new Image);
+  return image->report(mappings, pid) ? image : nullptr;
+}
+
+bool Image::report(std::span<const Mapping> mappings, pid_t pid) {
+  dwfl_ = dwfl_begin(&callbacks);
+  if (dwfl_ == nullptr) return false;
+  dwfl_report_begin(dwfl_);
+  for (const Mapping& mapping : mappings) {
+    base::UniqueFd fd = open_mapped(mapping.path, mapping.file_bytes, pid);
+    if (!fd.valid()) continue;
+    const Layout layout = layout_of(fd.get());
+    const auto bias = bias_of(mapping, layout);
+    if (!bias) continue;
+    report_file(dwfl_, mapping.path, std::move(fd), *bias);
+    if (mapping.interpreter == 0 || layout.interpreter.empty()) continue;
+    if (base::UniqueFd linker = open_mapped(layout.interpreter, 0, pid); linker.valid())
+      report_file(dwfl_, layout.interpreter, std::move(linker), mapping.interpreter);
+  }
+  return dwfl_report_end(dwfl_, nullptr, nullptr) == 0;
+}
 
 std::shared_ptr<Image> Image::of(pid_t pid) {
   std::shared_ptr<Image> image(new Image);

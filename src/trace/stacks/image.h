@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include "trace/stacks/mapping.h"
 #include "trace/stacks/unwinder.h"
 
 struct Dwfl;
@@ -24,6 +25,9 @@ class Image {
  public:
   // Reads /proc/PID/maps and opens the files. Null if the process is gone or nothing of it can be read.
   static std::shared_ptr<Image> of(pid_t pid);
+  // Of what was mapped, from the files as they are now; a file that is gone or has another size than then is left out. `pid`: whose
+  // view of the file system is tried first.
+  static std::shared_ptr<Image> of(std::span<const Mapping> mappings, pid_t pid);
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
   ~Image();
@@ -47,6 +51,7 @@ class Image {
  private:
   Image() = default;
   bool report(pid_t pid);
+  bool report(std::span<const Mapping> mappings, pid_t pid);
   friend struct DwflCallbacksOfImage;
 
   Dwfl* dwfl_ = nullptr;

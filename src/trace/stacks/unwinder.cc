@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -16,7 +17,7 @@ namespace tcpwhy::trace {
 namespace {
 
 constexpr std::size_t most_frames = 32, most_shown = 8;
-constexpr std::size_t most_images = 64, most_processes = 65536;
+constexpr std::size_t most_images = 64, most_processes = 65536, most_mappings = 4096;
 
 // The lines of /proc/PID/maps that are code: what differs between two processes here, differs in what their addresses mean.
 std::string code_maps(pid_t pid) {
@@ -32,7 +33,9 @@ std::string code_maps(pid_t pid) {
 std::string text_of(const Frame& frame) {
   if (!frame.function.empty() && frame.line > 0) return fmt::format("{} {}:{}", frame.function, frame.file, frame.line);
   if (!frame.function.empty()) return fmt::format("{}+{:#x}", frame.function, frame.offset);
-  if (!frame.module.empty()) return fmt::format("{}+{:#x}", frame.module, frame.offset);
+  // The file's name will do: a line has room for little.
+  if (!frame.module.empty())
+    return fmt::format("{}+{:#x}", std::string_view(frame.module).substr(frame.module.rfind('/') + 1), frame.offset);
   return fmt::format("{:#x}", frame.address);
 }
 
@@ -42,8 +45,10 @@ struct Unwinder::Impl {
   struct Process {
     std::shared_ptr<Image> image;
     std::string maps;
+    std::vector<Mapping> told;  // latest last; empty: it is looked at
   };
   std::unordered_map<pid_t, Process> processes;
+  std::map<std::vector<Mapping>, std::shared_ptr<Image>> told_images;
   std::map<std::string, std::shared_ptr<Image>, std::less<>> images;  // by code_maps()
   std::deque<std::string> image_order;                                // oldest first
 
@@ -66,13 +71,25 @@ struct Unwinder::Impl {
       image_order.push_back(maps);
     }
     if (processes.size() >= most_processes) processes.clear();
-    processes.insert_or_assign(pid, Process{std::move(image), std::move(maps)});
+    processes.insert_or_assign(pid, Process{std::move(image), std::move(maps), {}});
     return true;
   }
 
+  Process& process_of(pid_t pid) {
+    if (processes.size() >= most_processes) processes.clear();
+    return processes[pid];
+  }
+
   Image* image_of(pid_t pid) {
-    const auto process = processes.find(pid);
-    return process == processes.end() ? nullptr : process->second.image.get();
+    const auto found = processes.find(pid);
+    if (found == processes.end()) return nullptr;
+    Process& process = found->second;
+    if (process.image || process.told.empty()) return process.image.get();
+    if (told_images.size() >= most_images && !told_images.contains(process.told)) told_images.clear();
+    std::shared_ptr<Image>& image = told_images[process.told];
+    if (!image) image = Image::of(process.told, pid);
+    process.image = image;
+    return image.get();
   }
 };
 
@@ -82,12 +99,32 @@ Unwinder& Unwinder::operator=(Unwinder&&) noexcept = default;
 Unwinder::~Unwinder() = default;
 
 void Unwinder::learn(pid_t pid, std::uint64_t address, bool anew) {
+  if (const auto known = impl_->processes.find(pid); known != impl_->processes.end() && !known->second.told.empty())
+    return;
   const Image* image = impl_->image_of(pid);
   if (image != nullptr && !anew && image->holds(address)) return;
   impl_->look(pid);
 }
 
 void Unwinder::forget(pid_t pid) { impl_->processes.erase(pid); }
+
+void Unwinder::told_mapping(pid_t pid, Mapping mapping) {
+  Impl::Process& process = impl_->process_of(pid);
+  // What was there is there no longer (dlclose(), then another dlopen()).
+  std::erase_if(process.told, [&mapping](const Mapping& before) {
+    return before.start < mapping.start + mapping.length && mapping.start < before.start + before.length;
+  });
+  if (process.told.size() >= most_mappings) return;
+  process.told.push_back(std::move(mapping));
+  process.image.reset();
+}
+
+void Unwinder::told_fork(pid_t parent, pid_t child) {
+  const auto known = impl_->processes.find(parent);
+  if (known == impl_->processes.end() || known->second.told.empty()) return;
+  Impl::Process copy = known->second;
+  impl_->process_of(child) = std::move(copy);
+}
 
 std::vector<Frame> Unwinder::unwind(pid_t pid, const Registers& registers, std::span<const std::uint8_t> stack,
                                     std::uint64_t stack_address) {
@@ -99,7 +136,8 @@ std::vector<Frame> Unwinder::unwind(pid_t pid, const Registers& registers, std::
   std::vector<Image::Step> steps = image->walk(copy, most_frames);
   // Code that was mapped since (dlopen): look again, once.
   const auto is_known = [&image](const Image::Step& step) { return image->holds(step.address - 1); };
-  if (!std::ranges::all_of(steps, is_known) && impl_->look(pid)) {
+  const bool was_looked_at = impl_->processes[pid].told.empty();
+  if (was_looked_at && !std::ranges::all_of(steps, is_known) && impl_->look(pid)) {
     image = impl_->image_of(pid);
     steps = image->walk(copy, most_frames);
   }

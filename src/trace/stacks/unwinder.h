@@ -13,6 +13,8 @@
 
 #include <sys/types.h>
 
+#include "trace/stacks/mapping.h"
+
 namespace tcpwhy::trace {
 
 // The registers at the moment of the call, in the order of the architecture's DWARF numbers (x86-64: rax rdx rcx rbx rsi rdi
@@ -45,6 +47,10 @@ class Unwinder {
   // again, it looks again only if `address` is not inside anything known, or `anew` (after exec).
   void learn(pid_t pid, std::uint64_t address, bool anew = false);
   void forget(pid_t pid);
+  // The other way to know, told by one who sees it happen, in order: nothing is looked at in /proc, and the process may be long gone.
+  // A process that was told of is not looked at by learn().
+  void told_mapping(pid_t pid, Mapping mapping);
+  void told_fork(pid_t parent, pid_t child);
   // Leaf first, at most 32 frames; a call that the compiler inlined is a frame of its own. `stack` is a copy of the memory from
   // `stack_address` on. What can't be unwound ends it.
   std::vector<Frame> unwind(pid_t pid, const Registers& registers, std::span<const std::uint8_t> stack,

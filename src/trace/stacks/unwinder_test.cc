@@ -119,6 +119,38 @@ TEST(UnwinderTest, functions_and_lines_without_frame_pointers_after_the_process_
                                    place("recursion") + " < main " + place("main"));
 }
 
+TEST(UnwinderTest, mappings_that_were_told_do_as_well_and_a_fork_has_them_too) {
+  StoppedProgram stopped(program(), {});
+  ASSERT_TRUE(stopped.stopped);
+  const pid_t pid = stopped.pid(), child = 1 << 30;
+  Unwinder unwinder;
+  for (Mapping& mapping : code_mappings(pid)) unwinder.told_mapping(pid, std::move(mapping));
+  unwinder.told_fork(pid, child);
+  const std::string learnt = stack_of(stopped);  // and it is gone
+  const auto told = [&](pid_t whose) {
+    return text(unwinder.unwind(whose, stopped.registers, stopped.stack, stopped.registers.stack_pointer()));
+  };
+  EXPECT_THAT(learnt, ::testing::HasSubstr("main " + place("main")));
+  EXPECT_EQ(told(pid), learnt);
+  EXPECT_EQ(told(child), learnt);
+  unwinder.forget(pid);
+  EXPECT_TRUE(told(pid).starts_with("0x")) << told(pid);
+  EXPECT_EQ(told(child), learnt);
+}
+
+TEST(UnwinderTest, a_file_that_was_replaced_since_names_nothing) {
+  StoppedProgram stopped(program(), {});
+  ASSERT_TRUE(stopped.stopped);
+  Unwinder unwinder;
+  for (Mapping& mapping : code_mappings(stopped.pid())) {
+    if (mapping.path.ends_with("deep_close_program")) mapping.file_bytes += 1;
+    unwinder.told_mapping(stopped.pid(), std::move(mapping));
+  }
+  const auto frames =
+      unwinder.unwind(stopped.pid(), stopped.registers, stopped.stack, stopped.registers.stack_pointer());
+  EXPECT_EQ(text(frames).find("hang_up"), std::string::npos) << text(frames);
+}
+
 TEST(UnwinderTest, a_thread_begins_where_its_own_function_does) {
   StoppedProgram stopped(program(), {"thread"});
   ASSERT_TRUE(stopped.stopped);
@@ -142,7 +174,7 @@ TEST(UnwinderTest, a_stripped_program_has_offsets_and_the_names_it_exports) {
   StoppedProgram stopped(stripped, {});
   ASSERT_TRUE(stopped.stopped);
   const std::string stack = stack_of(stopped);
-  EXPECT_TRUE(stack.starts_with(stripped + "+0x")) << stack;
+  EXPECT_TRUE(stack.starts_with("deep_close_stripped+0x")) << stack;
   EXPECT_GE(std::ranges::count(stack, '<'), 4) << "unwound by .eh_frame all the same: " << stack;
   std::filesystem::remove(stripped);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common.bpf.h"
+#include "mappings.bpf.h"
 
 // Per system call, by number: from trace/calls/syscall_table.
 struct probe_syscall syscalls[PROBE_SYSCALLS] = {};
@@ -27,23 +28,6 @@ static __always_inline __u64 call_on(const void* sk) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
   return call && call->number != PROBE_NO_CALL && call->socket == (__u64)sk ? call->id : 0;
-}
-
-static __always_inline struct file* file_of(__s64 fd) {
-  struct file **files = 0, *file = 0;
-  unsigned int count = 0;
-  if (bpf_core_enum_value_exists(enum bpf_func_id,
-                                 BPF_FUNC_get_current_task_btf)) {  // plain loads: a fraction of the cost
-    const struct fdtable* table = bpf_get_current_task_btf()->files->fdt;
-    files = table->fd, count = table->max_fds;
-  } else {
-    const struct task_struct* task = (void*)bpf_get_current_task();
-    const struct fdtable* table = BPF_CORE_READ(task, files, fdt);
-    files = BPF_CORE_READ(table, fd), count = BPF_CORE_READ(table, max_fds);
-  }
-  if (fd < 0 || fd >= count) return 0;
-  bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-  return file;
 }
 
 static __always_inline struct sock* tcp_socket_by_plain_loads(const void* found) {
@@ -204,8 +188,7 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
     stack->length = 2048;
   else if (!bpf_probe_read_user(stack->bytes, 1024, (const void*)regs->sp))
     stack->length = 1024;
-  // The reader looks at what is mapped where while the process lives: soon.
-  bpf_ringbuf_submit(stack, BPF_RB_FORCE_WAKEUP);
+  bpf_ringbuf_submit(stack, wake_flags());
 }
 
 // Everything about the socket, or, in the calls that come by the thousand, of one that has been told whole, its address alone.
@@ -306,7 +289,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   const __u64 number = regs->orig_ax;
   if (number >= PROBE_SYSCALLS) return 0;
   const struct probe_syscall* row = &syscalls[number & (PROBE_SYSCALLS - 1)];
-  if (!row->wanted) return 0;
+  if (!row->wanted) {
+    if (number == SYS_mmap) tell_mapped_by_call(regs, result);
+    return 0;
+  }
   const __u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
   struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
   if (!state || state->number != number) return 0;

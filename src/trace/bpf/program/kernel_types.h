@@ -129,6 +129,26 @@ struct sk_buff {
 
 struct inode {
   unsigned short i_mode;
+  __s64 i_size;
+};
+struct qstr {
+  const unsigned char* name;
+};
+struct dentry {
+  struct dentry* d_parent;
+  struct qstr d_name;
+};
+struct vfsmount {
+  struct dentry* mnt_root;
+};
+struct mount {
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
+  struct vfsmount mnt;
+};
+struct path {
+  struct vfsmount* mnt;
+  struct dentry* dentry;
 };
 typedef struct {
   __s64 counter;
@@ -139,6 +159,7 @@ typedef struct {
 struct file {
   void* private_data;
   struct inode* f_inode;
+  struct path f_path;
   file_ref_t f_ref;       // since 6.13: references - 1
   atomic_long_t f_count;  // before
 };
@@ -154,8 +175,18 @@ struct socket {
   struct sock* sk;
 };
 
+struct mm_struct {
+  unsigned long start_code;
+  unsigned long saved_auxv[56];
+  struct file* exe_file;
+};
+struct signal_struct {
+  atomic_t live;  // threads
+};
 struct task_struct {
   unsigned int flags;
+  struct signal_struct* signal;
+  struct mm_struct* mm;
   int pid;
   int tgid;
   int exit_code;

@@ -3,6 +3,7 @@
 
 #include "calls.bpf.h"
 #include "common.bpf.h"
+#include "mappings.bpf.h"
 
 #define SIGCHLD 17
 
@@ -64,9 +65,9 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
   record->parent = parent_tgid;
   record->exit_code = 0;
   record->call = 0;
+  record->threads = record->reserved = 0;
   bpf_get_current_comm(record->comm, sizeof(record->comm));
-  // A short-lived child's mappings are to be seen while it lives.
-  bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+  bpf_ringbuf_submit(record, wake_flags());
   return 0;
 }
 
@@ -81,8 +82,10 @@ int BPF_PROG(on_exec, struct task_struct* task) {
   record->parent = 0;
   record->exit_code = 0;
   record->call = 0;
+  record->threads = record->reserved = 0;
   bpf_get_current_comm(record->comm, sizeof(record->comm));
-  bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+  bpf_ringbuf_submit(record, wake_flags());
+  tell_mapped_by_exec(task);
   return 0;
 }
 
@@ -97,6 +100,8 @@ int BPF_PROG(on_exit, struct task_struct* task) {
   record->child_tgid = tgid;
   record->parent = 0;
   record->exit_code = task->exit_code;
+  record->threads = BPF_CORE_READ(task, signal, live.counter);
+  record->reserved = 0;
   record->call = call_of_current();
   bpf_get_current_comm(record->comm, sizeof(record->comm));
   bpf_map_delete_elem(&calls, &tid);

@@ -23,6 +23,7 @@ enum probe_kind {
   PROBE_DESTROYED,
   PROBE_GONE,       // PROBE_DESTROYED of a socket that has been told of: struct probe_gone
   PROBE_CALL_MADE,  // entry and return in one: struct probe_call, whose head tells the return and whose `call` the entry
+  PROBE_MAPPING,
 };
 
 enum {
@@ -33,6 +34,7 @@ enum {
   PROBE_USER_STACK_BYTES = 8192,
   PROBE_SYSCALLS = 512,
   PROBE_PIECES = 6,
+  PROBE_PATH_BYTES = 1024,
 };
 #define PROBE_NO_CALL (~0U)
 
@@ -187,7 +189,21 @@ struct probe_process {
   __u32 parent;                 // fork
   __u32 exit_code;              // exit, as wait(2) has it
   __u64 call;                   // exit: the call it never came back from
+  __u32 threads;                // exit: that are left of the process
+  __u32 reserved;
   char comm[16];
+};
+
+// Code of a file that a traced process has mapped: what its addresses mean, also when it is gone by the time they are read.
+struct probe_mapping {
+  struct probe_head head;
+  __u64 start, length;
+  __u64 offset;       // in the file
+  __u64 file_bytes;   // its size
+  __u64 interpreter;  // of a program: where its dynamic linker is; 0: none
+  __u32 is_program;   // by exec: `start` is that of the first executable segment, `length` and `offset` are not told
+  __u32 path_bytes;
+  char path[PROBE_PATH_BYTES];  // names, each ended by NUL, from the file's to the root's
 };
 
 // Settings of a system call, from trace/calls/syscall_table.

@@ -1,0 +1,82 @@
+// Files that traced processes map as code: by exec, and by mmap(2) as the dynamic linker and dlopen() do it.
+#pragma once
+
+#include "common.bpf.h"
+
+#define SYS_mmap 9
+#define PROT_EXEC 4
+#define MAP_ANONYMOUS 0x20
+#define AT_BASE 7
+
+enum { MOST_NAMES = 24, MOST_NAME_BYTES = 256, AUXV_PAIRS = 28 };
+
+static __always_inline struct mount* mount_of(struct vfsmount* mnt) {
+  return (void*)mnt - __builtin_preserve_field_info(((struct mount*)0)->mnt, BPF_FIELD_BYTE_OFFSET);
+}
+
+static __always_inline struct vfsmount* mnt_of(struct mount* mount) {
+  return (void*)mount + __builtin_preserve_field_info(((struct mount*)0)->mnt, BPF_FIELD_BYTE_OFFSET);
+}
+
+// bpf_d_path() is for a few functions of the kernel only: the names are read one by one, and across mounts.
+static __always_inline void tell_path(struct probe_mapping* record, struct file* file) {
+  struct vfsmount* mnt = BPF_CORE_READ(file, f_path.mnt);
+  struct dentry* dentry = BPF_CORE_READ(file, f_path.dentry);
+  __u32 at = 0;
+  for (int i = 0; i < MOST_NAMES && mnt && dentry; ++i) {
+    struct dentry* const parent = BPF_CORE_READ(dentry, d_parent);
+    if (dentry == BPF_CORE_READ(mnt, mnt_root) || dentry == parent) {
+      struct mount* const mount = mount_of(mnt);
+      struct mount* const above = BPF_CORE_READ(mount, mnt_parent);
+      if (above == mount) break;
+      dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+      mnt = mnt_of(above);
+      continue;
+    }
+    if (at > PROBE_PATH_BYTES - MOST_NAME_BYTES) break;
+    const unsigned char* const name = BPF_CORE_READ(dentry, d_name.name);
+    const long taken = bpf_probe_read_kernel_str(record->path + at, MOST_NAME_BYTES, name);
+    if (taken <= 0 || taken > MOST_NAME_BYTES) break;
+    at += (__u32)taken;
+    dentry = parent;
+  }
+  record->path_bytes = at;
+}
+
+static __always_inline void tell_mapped_by_call(const struct pt_regs* regs, __s64 result) {
+  const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+  if (!(regs->dx & PROT_EXEC) || (regs->r10 & MAP_ANONYMOUS)) return;
+  if ((__u64)result >= -4095UL || !bpf_map_lookup_elem(&traced, &tgid)) return;
+  struct file* const file = file_of((__s32)regs->r8);
+  if (!file) return;
+  struct probe_mapping* record = RESERVE(probe_mapping, PROBE_MAPPING);
+  if (!record) return;
+  record->start = (__u64)result;
+  record->length = regs->si;
+  record->offset = regs->r9;
+  record->file_bytes = BPF_CORE_READ(file, f_inode, i_size);
+  record->interpreter = 0;
+  record->is_program = 0;
+  tell_path(record, file);
+  bpf_ringbuf_submit(record, wake_flags());
+}
+
+static __always_inline void tell_mapped_by_exec(struct task_struct* task) {
+  struct mm_struct* const mm = BPF_CORE_READ(task, mm);
+  struct file* const file = BPF_CORE_READ(mm, exe_file);
+  if (!file) return;
+  struct probe_mapping* record = RESERVE(probe_mapping, PROBE_MAPPING);
+  if (!record) return;
+  record->start = BPF_CORE_READ(mm, start_code);
+  record->length = record->offset = 0;
+  record->file_bytes = BPF_CORE_READ(file, f_inode, i_size);
+  record->interpreter = 0;
+  record->is_program = 1;
+  for (int i = 0; i < AUXV_PAIRS - 4; ++i) {
+    __u64 pair[2] = {};
+    if (bpf_probe_read_kernel(pair, sizeof(pair), &mm->saved_auxv[2 * i]) || pair[0] == 0) break;
+    if (pair[0] == AT_BASE) record->interpreter = pair[1];
+  }
+  tell_path(record, file);
+  bpf_ringbuf_submit(record, wake_flags());
+}

@@ -1,0 +1,28 @@
+// Code of a file at addresses of a process.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace tcpwhy::trace {
+
+struct Mapping {
+  std::uint64_t start = 0, length = 0;
+  std::uint64_t offset = 0;      // in the file
+  std::uint64_t file_bytes = 0;  // its size when it was mapped; 0: not known
+  std::string path;
+  // Of a program that the kernel has just loaded: `start` is that of its first executable segment, `length` and `offset` are not
+  // known, and its dynamic linker is at `interpreter` (0: none).
+  bool is_program = false;
+  std::uint64_t interpreter = 0;
+  auto operator<=>(const Mapping&) const = default;
+};
+
+// What is mapped as code in a living process. Empty: gone, or not ours to see.
+std::vector<Mapping> code_mappings(pid_t pid);
+
+}  // namespace tcpwhy::trace
