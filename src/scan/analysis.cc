@@ -1,8 +1,9 @@
 #include "scan/analysis.h"
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
-#include <memory>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -10,19 +11,10 @@
 namespace tcpwhy::scan {
 namespace {
 
-struct Item {
-  std::uint64_t frame = 0;
-  std::int64_t at_ns = 0;
-  wire::TcpSegment segment;  // or what an ICMP error quotes
-  wire::Encapsulation around;
-  bool quoted = false;
-  wire::IcmpError icmp;
-};
-using Batch = std::vector<Item>;
-
 // Enough that handing over costs little, and small enough for the cache.
-constexpr std::size_t batch_size = 512;
-constexpr std::size_t batches_waiting = 8;
+constexpr std::size_t batch_size = 256;
+constexpr std::size_t batches = 12;
+constexpr unsigned most_trackers = 64;
 constexpr std::size_t records_together = 256;
 
 // Records go out together: a lock for each would cost more than making it.
@@ -52,11 +44,12 @@ class Shard {
       : outlet_(on_records, mutex),
         table_(limits, seed, [this](Connection& connection, Left left) { outlet_.put(record_of(connection, left)); }) {}
 
-  void take(const Item& item) {
-    if (item.quoted) {
-      table_.take_icmp(item.frame, item.segment, item.icmp, item.around);
+  void take(const Frame& frame) {
+    const wire::DissectedPacket& packet = frame.packet;
+    if (packet.kind == wire::Dissection::icmp_error) {
+      table_.take_icmp(frame.number, packet.segment, packet.icmp, packet.encapsulation);
     } else {
-      table_.take(item.frame, item.at_ns, item.segment, item.around);
+      table_.take(frame.number, base::to_ns(frame.at), packet.segment, packet.encapsulation);
     }
   }
   void finish() {
@@ -70,78 +63,77 @@ class Shard {
   ConnectionTable table_;
 };
 
-// A shard with a thread of its own, fed by batches; emptied batches go back, so that nothing is allocated on the way.
-class Worker {
- public:
-  template <class... Arguments>
-  explicit Worker(Arguments&&... arguments) : shard_(std::forward<Arguments>(arguments)...) {
-    batch_.reserve(batch_size);
-    thread_ = std::thread([this] { run(); });
-  }
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
-  ~Worker() { stop(); }
+// Frames dissected in place, which every worker walks through, taking those of its shard: nothing is copied on the way.
+struct Batch {
+  std::vector<Frame> frames = std::vector<Frame>(batch_size);
+  std::array<std::uint8_t, batch_size> shards{};
+  std::size_t size = 0;
+  unsigned readers = 0;  // workers that are not done with it
+};
 
-  void take(const Item& item) {
-    batch_.push_back(item);
-    if (batch_.size() >= batch_size) hand_over();
+// Batches go from the reader to each worker, and back when the last one is done.
+class Exchange {
+ public:
+  explicit Exchange(unsigned workers) : queues_(workers), all_(batches) {
+    for (Batch& batch : all_) free_.push_back(&batch);
   }
-  void stop() {
-    if (!thread_.joinable()) return;
-    hand_over();
+  Batch& empty() {
+    std::unique_lock lock(mutex_);
+    freed_.wait(lock, [this] { return !free_.empty(); });
+    Batch& batch = *free_.back();
+    free_.pop_back();
+    batch.size = 0;
+    return batch;
+  }
+  void publish(Batch& batch) {
+    {
+      const std::lock_guard lock(mutex_);
+      batch.readers = static_cast<unsigned>(queues_.size());
+      for (auto& queue : queues_) queue.push_back(&batch);
+    }
+    filled_.notify_all();
+  }
+  void finish() {
     {
       const std::lock_guard lock(mutex_);
       finished_ = true;
     }
-    changed_.notify_all();
-    thread_.join();
+    filled_.notify_all();
   }
-  [[nodiscard]] std::uint64_t evicted() const { return shard_.evicted(); }
+  // The next one for this worker, `done` given back; null at the end.
+  const Batch* next(unsigned worker, const Batch* done) {
+    std::unique_lock lock(mutex_);
+    if (done != nullptr) give_back(const_cast<Batch&>(*done));
+    auto& queue = queues_[worker];
+    filled_.wait(lock, [&] { return !queue.empty() || finished_; });
+    if (queue.empty()) return nullptr;
+    const Batch* batch = queue.front();
+    queue.pop_front();
+    return batch;
+  }
 
  private:
-  void hand_over() {
-    if (batch_.empty()) return;
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return full_.size() < batches_waiting; });
-    full_.push_back(std::move(batch_));
-    batch_ = {};
-    if (!empty_.empty()) {
-      batch_ = std::move(empty_.back());
-      empty_.pop_back();
-    }
-    lock.unlock();
-    changed_.notify_all();
-    batch_.reserve(batch_size);
-  }
-  void run() {
-    std::vector<Batch> mine;
-    for (;;) {
-      {
-        std::unique_lock lock(mutex_);
-        for (Batch& batch : mine) {
-          batch.clear();
-          empty_.push_back(std::move(batch));
-        }
-        mine.clear();
-        changed_.wait(lock, [this] { return !full_.empty() || finished_; });
-        if (full_.empty()) break;
-        mine.swap(full_);
-      }
-      changed_.notify_all();
-      for (const Batch& batch : mine)
-        for (const Item& item : batch) shard_.take(item);
-    }
-    shard_.finish();
+  void give_back(Batch& batch) {
+    if (--batch.readers > 0) return;
+    free_.push_back(&batch);
+    freed_.notify_one();
   }
 
-  Shard shard_;
-  Batch batch_;
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Batch> full_, empty_;
+  std::condition_variable filled_, freed_;
+  std::vector<std::deque<Batch*>> queues_;
+  std::vector<Batch> all_;
+  std::vector<Batch*> free_;
   bool finished_ = false;
-  std::thread thread_;
 };
+
+void work(Exchange& exchange, unsigned worker, Shard& shard) {
+  const Batch* batch = nullptr;
+  while ((batch = exchange.next(worker, batch)) != nullptr)
+    for (std::size_t i = 0; i < batch->size; ++i)
+      if (batch->shards[i] == worker) shard.take(batch->frames[i]);
+  shard.finish();
+}
 
 void count(Totals& totals, const Frame& frame) {
   const std::int64_t at_ns = base::to_ns(frame.at);
@@ -159,29 +151,23 @@ void count(Totals& totals, const Frame& frame) {
 }
 
 // Reads to the end, or to the damage, and gives each segment to `take`.
-template <class Take>
-Outcome read_all(FrameReader& reader, const AnalysisOptions& options, const Take& take) {
+// Reads to the end, or to the damage. `slot` says where the next frame goes; `take` gets it if it is one of TCP.
+template <class Slot, class Take>
+Outcome read_all(FrameReader& reader, const AnalysisOptions& options, const Slot& slot, const Take& take) {
   constexpr std::uint64_t frames_between_progress = 1U << 16U;
   Outcome outcome;
-  Frame frame;
   for (;;) {
+    Frame& frame = slot();
     const auto more = reader.next(frame);
     if (!more) outcome.stopped_by = more.error();
     if (!more || !*more) return outcome;
     count(outcome.totals, frame);
     if (options.on_progress && outcome.totals.frames % frames_between_progress == 0)
       options.on_progress(reader.progress());
-    const wire::DissectedPacket& packet = frame.packet;
-    const bool quoted = packet.kind == wire::Dissection::icmp_error;
-    if (packet.kind == wire::Dissection::tcp || quoted) take(frame, quoted);
+    if (frame.packet.kind != wire::Dissection::tcp && frame.packet.kind != wire::Dissection::icmp_error) continue;
+    frame.packet.segment.payload = frame.bytes = {};  // the reader's memory
+    take(frame);
   }
-}
-
-Item item_of(const Frame& frame, bool quoted) {
-  Item item{frame.number, base::to_ns(frame.at), frame.packet.segment, frame.packet.encapsulation, quoted, {}};
-  item.segment.payload = {};  // the reader's memory
-  if (quoted) item.icmp = frame.packet.icmp;
-  return item;
 }
 
 }  // namespace
@@ -189,11 +175,12 @@ Item item_of(const Frame& frame, bool quoted) {
 Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRecords& on_records) {
   std::mutex mutex;
   const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
-  const unsigned trackers = options.trackers == 0 ? processors : options.trackers;
+  const unsigned trackers = std::min(options.trackers == 0 ? processors : options.trackers, most_trackers);
   if (trackers == 1) {
     Shard shard(options.limits, options.seed, on_records, mutex);
+    Frame frame;
     Outcome outcome =
-        read_all(reader, options, [&](const Frame& frame, bool quoted) { shard.take(item_of(frame, quoted)); });
+        read_all(reader, options, [&]() -> Frame& { return frame; }, [&](const Frame& read) { shard.take(read); });
     shard.finish();
     outcome.totals.evicted = shard.evicted();
     return outcome;
@@ -201,17 +188,28 @@ Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRec
   TableLimits limits = options.limits;
   limits.open = std::max<std::size_t>(1, limits.open / trackers);
   limits.over = std::max<std::size_t>(1, limits.over / trackers);
-  std::vector<std::unique_ptr<Worker>> workers;
-  for (unsigned i = 0; i < trackers; ++i)
-    workers.push_back(std::make_unique<Worker>(limits, options.seed, on_records, mutex));
-  Outcome outcome = read_all(reader, options, [&](const Frame& frame, bool quoted) {
-    const std::uint64_t hash = hash_of(key_of(frame.packet.segment, frame.packet.encapsulation), options.seed);
-    // The upper half chooses: the table of a shard uses the lower.
-    const auto shard = static_cast<std::size_t>((hash >> 32U) * trackers >> 32U);
-    workers[shard]->take(item_of(frame, quoted));
-  });
-  for (auto& worker : workers) worker->stop();
-  for (auto& worker : workers) outcome.totals.evicted += worker->evicted();
+  Exchange exchange(trackers);
+  std::deque<Shard> shards;
+  std::vector<std::jthread> threads;
+  for (unsigned i = 0; i < trackers; ++i) {
+    Shard& shard = shards.emplace_back(limits, options.seed, on_records, mutex);
+    threads.emplace_back([&exchange, &shard, i] { work(exchange, i, shard); });
+  }
+  Batch* batch = &exchange.empty();
+  Outcome outcome = read_all(
+      reader, options, [&]() -> Frame& { return batch->frames[batch->size]; },
+      [&](const Frame& frame) {
+        const std::uint64_t hash = hash_of(key_of(frame.packet.segment, frame.packet.encapsulation), options.seed);
+        // The upper half chooses: the table of a shard uses the lower.
+        batch->shards[batch->size++] = static_cast<std::uint8_t>((hash >> 32U) * trackers >> 32U);
+        if (batch->size < batch_size) return;
+        exchange.publish(*batch);
+        batch = &exchange.empty();
+      });
+  exchange.publish(*batch);
+  exchange.finish();
+  threads.clear();  // joined
+  for (const Shard& shard : shards) outcome.totals.evicted += shard.evicted();
   return outcome;
 }
 

@@ -17,6 +17,11 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) 
   if (verdict.has(tcp::mark::needless | tcp::mark::proves_needless)) first(evidence.needless);
 }
 
+// Who sends. Both endpoints the same (a connection to itself): always 0.
+tcp::EndIndex side_of(const Connection& connection, const wire::TcpSegment& segment) {
+  return AddressWords(connection.ends[0]) == AddressWords(segment.source) ? 0 : 1;
+}
+
 }  // namespace
 
 void ConnectionTable::link(List& list, Slot slot) {
@@ -94,8 +99,7 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
   Entry& entry = entries_[slot];
   Connection& connection = entry.connection;
   if (is_new) start(entry, segment);
-  // Both endpoints the same: a connection to itself, one direction.
-  auto from = static_cast<tcp::EndIndex>(connection.ends[0] == segment.source ? 0 : 1);
+  tcp::EndIndex from = side_of(connection, segment);
   bool reused = false;
   if (!is_new && connection.tracker.begins_anew({at_ns, frame, from, segment})) {
     const auto* pending = connection.tracker.pending_syn();
@@ -111,7 +115,7 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
     }
     connection.reuse = reuse;
     reused = true;
-    from = static_cast<tcp::EndIndex>(connection.ends[0] == segment.source ? 0 : 1);
+    from = side_of(connection, segment);
   }
   connection.last_frame = frame;
   Taken taken{&connection, from, connection.tracker.observe({at_ns, frame, from, segment})};
