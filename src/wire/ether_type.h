@@ -13,6 +13,8 @@ inline constexpr std::uint16_t ipv4 = 0x0800, arp = 0x0806, ipv6 = 0x86dd, vlan 
                                transparent_ethernet = 0x6558,  // RFC 1701: a whole frame inside GRE or Geneve
     enhanced_gre_ppp = 0x880b,                                 // RFC 2637 4.1
     erspan = 0x88be, erspan_3 = 0x22eb,                        // draft-foschiano-erspan
+    vn_tag = 0x8926,                                           // between a switch and its fabric extender
+    fabric_path = 0x8903,                                      // Cisco's: a whole frame inside
     largest_length = 1500;                                     // up to here the field is a length: IEEE 802.3 3.2.6
 constexpr bool is_vlan(std::uint16_t type) {
   return type == vlan || type == service_vlan || type == vlan_9100 || type == vlan_9200 || type == vlan_9300;
@@ -34,7 +36,8 @@ inline constexpr std::uint16_t ipv4 = 0x0021, ipv6 = 0x0057, mpls = 0x0281, mpls
 
 // UDP ports (IANA, "Service Name and Transport Protocol Port Number Registry") that carry tunnels.
 namespace udp_port {
-inline constexpr std::uint16_t gtp_user = 2152, teredo = 3544, vxlan = 4789, geneve = 6081;
+inline constexpr std::uint16_t gtp_user = 2152, teredo = 3544, gre_in_udp = 4754, vxlan = 4789, ayiya = 5072,
+                               geneve = 6081;
 }  // namespace udp_port
 
 }  // namespace tcpwhy::wire

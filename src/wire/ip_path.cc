@@ -55,6 +55,7 @@ IpPath ip_path(LinkType link_type, std::span<const std::uint8_t> captured, std::
     }
     if (!options.tunnels || !enter_tunnel(payload, addresses, options, carried)) return path;
     path.tunnels = with_tunnel(path.tunnels, payload, addresses);
+    ++path.depth;
   }
   return {};
 }

@@ -17,6 +17,7 @@ struct IpPath {
   // The tunnels over IP around it, told apart by their outer addresses and UDP ports, whichever of the two is the source: so a
   // tunnel whose directions use different ports is two. 0: none. (Encapsulation is the same for both directions.)
   std::uint64_t tunnels = 0;
+  int depth = 0;  // how many they are
 };
 
 // Of the packet that dissect() finds with the same arguments.

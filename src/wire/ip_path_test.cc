@@ -51,6 +51,7 @@ TEST(IpPath, tells_tunnels_apart_by_their_outer_ends) {
   EXPECT_EQ(ip_path(LinkType::raw, inner, inner.size()).tunnels, 0U);
   const ByteString twice = ipv4({.protocol = 4}, inner);
   EXPECT_EQ(ip_path(LinkType::raw, twice, twice.size()).length, 45U);
+  EXPECT_EQ(ip_path(LinkType::raw, twice, twice.size()).depth, 1);
   EXPECT_EQ(ip_path(LinkType::raw, twice, twice.size(), {.tunnels = false}).length, 65U);
 }
 

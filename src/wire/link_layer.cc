@@ -19,6 +19,9 @@ struct Layer {
 
 constexpr Layer nothing_known{};
 
+// Read here only.
+constexpr LinkType ppp_hdlc{50}, netfilter_log{239};
+
 constexpr struct {
   LinkType link_type;
   Content content;
@@ -27,6 +30,7 @@ constexpr struct {
     {LinkType::loop, Content::null_header},
     {LinkType::ethernet, Content::ethernet},
     {LinkType::ppp, Content::ppp},
+    {ppp_hdlc, Content::ppp},
     {LinkType::raw_bsd, Content::ip},
     {LinkType::raw_openbsd, Content::ip},
     {LinkType::raw, Content::ip},
@@ -36,6 +40,7 @@ constexpr struct {
     {LinkType::linux_sll2, Content::cooked2},
     {LinkType::ieee802_11, Content::wireless},
     {LinkType::ieee802_11_radiotap, Content::radiotap},
+    {netfilter_log, Content::netfilter_log},
 };
 
 Content content_of_ppp_protocol(std::uint16_t protocol) {
@@ -94,6 +99,15 @@ Layer after_backbone_tag(Bytes b, Encapsulation& around) {
   return {Content::ethernet, service_tag};
 }
 
+// 4 bytes of direction and interfaces, then the next EtherType.
+Layer after_vn_tag(Bytes b) { return after_ether_type(b, 4); }
+
+// 2 bytes of tree and TTL, then the frame that entered the fabric.
+Layer after_fabric_path(Bytes b) {
+  constexpr std::size_t tag_length = 2;
+  return {b.has(0, tag_length) ? Content::ethernet : Content::none, tag_length};
+}
+
 // RFC 1661 2 and RFC 1662 3.1: address FF, control 03 (left out after negotiation), protocol of 2 bytes or, compressed,
 // of one odd byte.
 Layer after_ppp(Bytes b) {
@@ -129,6 +143,23 @@ Layer after_null(Bytes b) {
   for (const std::uint32_t family : {b.be32(0), b.le32(0)}) {
     if (family == 2) return {Content::ipv4, header_length};
     if (family == 10 || family == 24 || family == 28 || family == 30) return {Content::ipv6, header_length};
+  }
+  return nothing_known;
+}
+
+// LINKTYPE_NFLOG: family, version 0, resource, then attributes: length with these 4 bytes, type, value, padding to 4. Their numbers are in
+// the byte order of the machine that captured; types are below 256. Type 9 is the IP packet.
+Layer after_netfilter_log(Bytes b) {
+  constexpr std::size_t attribute_header = 4;
+  constexpr std::uint16_t payload_type = 9;
+  if (!b.has(0, 4) || b.u8(1) != 0) return nothing_known;
+  for (std::size_t at = 4; b.has(at, attribute_header);) {
+    const bool little_endian = b.u8(at + 3) == 0;
+    const std::size_t length = little_endian ? b.le16(at) : b.be16(at);
+    const std::uint16_t type = little_endian ? b.le16(at + 2) : b.be16(at + 2);
+    if (length < attribute_header) return nothing_known;
+    if (type == payload_type) return {Content::ip, at + attribute_header};
+    at += (length + 3) / 4 * 4;
   }
   return nothing_known;
 }
@@ -181,6 +212,8 @@ Layer next_layer(Content content, Bytes b, Encapsulation& around) {
     case Content::ethernet: return after_ether_type(b, 12);
     case Content::vlan_tag: return after_vlan_tag(b, around);
     case Content::backbone_tag: return after_backbone_tag(b, around);
+    case Content::vn_tag: return after_vn_tag(b);
+    case Content::fabric_path: return after_fabric_path(b);
     case Content::mpls: return after_mpls(b);
     case Content::pppoe: return after_pppoe(b, around);
     case Content::ppp: return after_ppp(b);
@@ -190,6 +223,7 @@ Layer next_layer(Content content, Bytes b, Encapsulation& around) {
     case Content::null_header: return after_null(b);
     case Content::wireless: return after_wireless(b);
     case Content::radiotap: return after_radiotap(b);
+    case Content::netfilter_log: return after_netfilter_log(b);
     case Content::none:
     case Content::ip:
     case Content::ipv4:
@@ -223,6 +257,8 @@ Content content_of_ether_type(std::uint16_t type) {
     case ether_type::mpls_multicast: return Content::mpls;
     case ether_type::pppoe_session: return Content::pppoe;
     case ether_type::backbone_tag: return Content::backbone_tag;
+    case ether_type::vn_tag: return Content::vn_tag;
+    case ether_type::fabric_path: return Content::fabric_path;
     case ether_type::transparent_ethernet: return Content::ethernet;
     default: break;
   }

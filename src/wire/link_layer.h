@@ -19,6 +19,8 @@ enum class Content : std::uint8_t {
   ethernet,
   vlan_tag,
   backbone_tag,
+  vn_tag,
+  fabric_path,
   mpls,
   pppoe,
   ppp,
@@ -28,6 +30,7 @@ enum class Content : std::uint8_t {
   null_header,
   wireless,
   radiotap,
+  netfilter_log,
 };
 
 Content content_of_link(LinkType link_type);

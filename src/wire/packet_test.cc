@@ -247,6 +247,27 @@ TEST(Dissect, pppoe_and_ppp) {
   EXPECT_EQ(dissect_whole(LinkType::ppp, be16(0xc021) + hello4).kind, Dissection::other);
 }
 
+TEST(Dissect, fabrics) {
+  expect_hello(dissect_whole(LinkType::ethernet, ethernet(0x8926, be32(0x800a0001) + be16(0x0800) + hello4)), "VN-Tag");
+  expect_hello(dissect_whole(LinkType::ethernet, ethernet(0x8903, be16(0x0420) + ethernet(0x0800, hello4))),
+               "FabricPath");
+}
+
+TEST(Dissect, netfilter_log) {
+  constexpr LinkType nflog{239};
+  const ByteString header{2, 0, 0, 5};
+  const auto dissect_log = [&](const ByteString& attributes) { return dissect_whole(nflog, header + attributes).kind; };
+  const ByteString little = header + ByteString{8, 0, 1, 0, 8, 0, 1, 0} + ByteString{5, 0, 10, 0, 0, 0, 0, 0} +
+                            ByteString{49, 0, 9, 0} + hello4;
+  expect_hello(dissect_whole(nflog, little), "little-endian, an attribute that is padded");
+  const ByteString big = header + ByteString{0, 8, 0, 1, 8, 0, 1, 0} + ByteString{0, 49, 0, 9} + hello4;
+  expect_hello(dissect_whole(nflog, big), "big-endian");
+  EXPECT_EQ(dissect_log({}), Dissection::other);
+  EXPECT_EQ(dissect_log({8, 0, 1, 0, 8, 0, 1, 0}), Dissection::other) << "no packet";
+  EXPECT_EQ(dissect_log({3, 0, 1, 0, 8, 0, 1, 0}), Dissection::other) << "an attribute shorter than its header";
+  EXPECT_EQ(dissect_log({0xff, 0xff, 1, 0, 8, 0, 1, 0}), Dissection::other) << "one beyond the end";
+}
+
 TEST(Dissect, linux_cooked) {
   const auto cooked = [](unsigned arphrd, unsigned protocol) {
     return be16(0) + be16(arphrd) + be16(6) + zeros(8) + be16(protocol);

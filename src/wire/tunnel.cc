@@ -136,6 +136,20 @@ Inside inside_teredo(Bytes b, Encapsulation& around) {
   return {Content::ipv6, at};
 }
 
+// draft-massar-v6ops-ayiya 3: length of the identity as a power of 2, of the signature in words, ..., operation, next header, time; then
+// identity, signature and, where the operation is "forward", a packet.
+Inside inside_ayiya(Bytes b, const TcpSegment& outer, Encapsulation& around) {
+  constexpr std::size_t fixed_length = 8;
+  constexpr unsigned operation_bits = 0x0f, forward = 1, word = 4, largest_identity = 7;
+  if (!b.has(0, fixed_length) || (b.u8(2) & operation_bits) != forward) return no_tunnel;
+  const unsigned identity_power = b.u8(0) >> 4U;
+  const std::uint8_t next = b.u8(3);
+  if (identity_power > largest_identity || (next != ip_protocol::ipv4 && next != ip_protocol::ipv6)) return no_tunnel;
+  around.add_tunnel(TunnelKind::ip_in_ip, pair_of(outer));
+  return {next == ip_protocol::ipv4 ? Content::ipv4 : Content::ipv6,
+          fixed_length + (std::size_t{1} << identity_power) + (b.u8(1) >> 4U) * word};
+}
+
 Inside inside_udp(Bytes b, const TcpSegment& outer, const DissectOptions& options, Encapsulation& around) {
   if (!b.has(0, udp_header_length)) return no_tunnel;
   const std::uint16_t source = b.be16(0), destination = b.be16(2);
@@ -144,8 +158,10 @@ Inside inside_udp(Bytes b, const TcpSegment& outer, const DissectOptions& option
     // The source port of the first two is a hash of what they carry (RFC 7348 5, RFC 8926 3.3).
     if (destination == udp_port::vxlan) return inside_vxlan(data, around);
     if (destination == udp_port::geneve) return inside_geneve(data, around);
+    if (destination == udp_port::gre_in_udp) return inside_gre(data, outer, around);
     // 3GPP TS 29.281 4.4.2 fixes the destination only; some nodes send to where requests came from.
     if (to_or_from(udp_port::gtp_user)) return inside_gtp(data, outer, around);
+    if (to_or_from(udp_port::ayiya)) return inside_ayiya(data, outer, around);
     if (options.teredo && to_or_from(udp_port::teredo)) return inside_teredo(data, around);
     return no_tunnel;
   }();

@@ -115,6 +115,17 @@ TEST(Tunnel, over_udp) {
   EXPECT_EQ(dissect_raw(outer4(17, udp(50001, 53, be32(0x08000000) + be32(0x500) + frame4))).kind, Dissection::other);
 }
 
+TEST(Tunnel, rare_ones_over_udp) {
+  expect_hello(outer4(17, udp(50001, 4754, be16(0) + be16(0x0800) + hello4)), "GRE in UDP");
+  const auto ayiya = [](unsigned operation, unsigned next, const ByteString& rest) {
+    return outer4(17, udp(5072, 50001, be16(0x4052) + be16(operation << 8U | next) + be32(1) + zeros(16 + 20) + rest));
+  };
+  expect_hello(ayiya(0x11, 41, hello6), "AYIYA with IPv6");
+  expect_hello(ayiya(0x11, 4, hello4), "AYIYA with IPv4");
+  EXPECT_EQ(dissect_raw(ayiya(0x10, 41, hello6)).kind, Dissection::other) << "no forwarding";
+  EXPECT_EQ(dissect_raw(ayiya(0x11, 59, hello6)).kind, Dissection::other) << "nothing next";
+}
+
 TEST(Tunnel, teredo_is_looked_into_on_request_only) {
   const auto teredo = [](const ByteString& indications) { return outer4(17, udp(3797, 3544, indications + hello6)); };
   const DissectOptions on{.teredo = true};

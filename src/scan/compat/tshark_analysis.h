@@ -35,6 +35,7 @@ class Verdicts {
   void add(Verdict verdict) { bits_ |= static_cast<std::uint32_t>(verdict); }
   [[nodiscard]] bool has(Verdict verdict) const { return (bits_ & static_cast<std::uint32_t>(verdict)) != 0; }
   [[nodiscard]] bool any() const { return bits_ != 0; }
+  bool operator==(const Verdicts&) const = default;
 
  private:
   std::uint32_t bits_ = 0;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "wire/ether_type.h"
-#include "wire/link_layer.h"
 
 namespace tcpwhy::scan::tshark {
 namespace {
@@ -16,15 +15,25 @@ using wire::IpAddress;
 constexpr int deepest_nesting = 24;
 
 namespace udp_port {
-constexpr std::uint16_t gtp_user = 2152, teredo = 3544, vxlan = 4789, geneve = 6081;
+constexpr std::uint16_t l2tp = 1701, gtp_control = 2123, gtp_user = 2152, teredo = 3544, lisp = 4341, vxlan = 4789,
+                        vxlan_gpe = 4790, geneve = 6081, mpls = 6635;
 }
 
-constexpr std::uint8_t ip_in_ip = wire::ip_protocol::ipv4;
+constexpr std::uint8_t ip_in_ip = wire::ip_protocol::ipv4, ethernet_in_ip = 97, pim = 103;
 
 // RFC 2784 2.3 and RFC 1701: what a GRE header says of the optional words behind it.
 constexpr std::uint16_t gre_checksum = 0x8000, gre_routing = 0x4000, gre_key = 0x2000, gre_sequence = 0x1000,
                         gre_acknowledgment = 0x0080, gre_version = 0x0007;
-constexpr std::uint16_t transparent_bridging = 0x6558, ppp_in_gre = 0x880b;
+constexpr std::uint16_t transparent_bridging = 0x6558, ppp_in_gre = 0x880b, web_cache = 0x883e, erspan = 0x88be,
+                        erspan3 = 0x22eb;
+
+// The number that Linux has for AF_INET6 is one that Wireshark does not know: it knows those of the BSDs.
+bool is_linux_ipv6_on_loopback(const Frame& frame) {
+  const Bytes b(frame.bytes);
+  constexpr std::uint32_t linux_ipv6 = 10;
+  const bool loopback = frame.link_type == wire::LinkType::null || frame.link_type == wire::LinkType::loop;
+  return loopback && b.has(0, 4) && (b.be32(0) == linux_ipv6 || b.le32(0) == linux_ipv6);
+}
 
 }  // namespace
 
@@ -41,15 +50,18 @@ const std::vector<TcpHeader>& LayerFinder::find(const Frame& frame) {
   whole_.clear();
   depth_ = 0;
   in_fragment_ = in_error_ = false;
+  if (is_linux_ipv6_on_loopback(frame)) return found_;
   follow_link(frame.link_type, {Bytes(frame.bytes), std::max<std::size_t>(frame.original_length, frame.bytes.size())});
   return found_;
 }
 
 void LayerFinder::follow_link(wire::LinkType link_type, Stretch stretch) {
-  wire::Carried carried{.content = wire::content_of_link(link_type),
-                        .bytes = stretch.bytes,
-                        .original_length = stretch.length,
-                        .encapsulation = {}};
+  follow_content(wire::content_of_link(link_type), stretch);
+}
+
+void LayerFinder::follow_content(wire::Content content, Stretch stretch) {
+  wire::Carried carried{
+      .content = content, .bytes = stretch.bytes, .original_length = stretch.length, .encapsulation = {}};
   if (wire::unwrap_to_ip(carried)) follow_ip({carried.bytes, carried.original_length});
 }
 
@@ -108,6 +120,8 @@ void LayerFinder::follow_ipv6(Stretch packet) {
   const Bytes b = packet.bytes;
   if (!b.has(0, header_length)) return;
   const std::size_t payload_length = b.be16(4);
+  // A jumbogram says its length in a hop-by-hop option; of any other packet without a length nothing is looked at.
+  if (payload_length == 0 && b.u8(6) != wire::ip_protocol::hop_by_hop) return;
   Stretch rest = packet.from(header_length);
   if (payload_length != 0) rest = rest.first(payload_length);
   follow_ipv6_headers(b.u8(6), rest, {IpAddress::v6(b.fixed<16>(8)), IpAddress::v6(b.fixed<16>(24))});
@@ -155,6 +169,8 @@ void LayerFinder::follow_protocol(std::uint8_t protocol, Stretch payload, const 
     case wire::ip_protocol::ipv6: return follow_ip(payload);
     case wire::ip_protocol::gre: return follow_gre(payload);
     case wire::ip_protocol::authentication: return follow_authentication(payload, addresses);
+    case ethernet_in_ip: return follow_link(wire::LinkType::ethernet, payload.from(2));  // RFC 3378 3
+    case pim: return follow_pim(payload);
     default: return;
   }
 }
@@ -192,8 +208,13 @@ void LayerFinder::follow_icmp6(Stretch message) {
   const std::uint8_t type = message.bytes.u8(0);
   if (type < 1 || type > 4) return;
   const bool outer = std::exchange(in_error_, true);
-  follow_ip(message.from(8));
+  if (message.bytes.has(8, 1) && message.bytes.u8(8) >> 4U == 6) follow_ip(message.from(8));
   in_error_ = outer;
+}
+
+// RFC 7761 4.9.3: a register message (type 1) carries the packet.
+void LayerFinder::follow_pim(Stretch message) {
+  if (message.bytes.has(0, 8) && message.bytes.u8(0) == 0x21) follow_ip(message.from(8));
 }
 
 void LayerFinder::follow_ether_type(std::uint16_t type, Stretch payload) {
@@ -202,8 +223,22 @@ void LayerFinder::follow_ether_type(std::uint16_t type, Stretch payload) {
     case wire::ether_type::ipv6: return follow_ip(payload);
     case transparent_bridging: return follow_link(wire::LinkType::ethernet, payload);
     case ppp_in_gre: return follow_link(wire::LinkType::ppp, payload);
+    case web_cache: return follow_ip(payload.from(4));  // WCCP's redirect header
+    case wire::ether_type::mpls:
+    case wire::ether_type::mpls_multicast: return follow_content(wire::Content::mpls, payload);
     default: return;
   }
+}
+
+// draft-foschiano-erspan: without a sequence number in GRE there is no header of its own; type II has 8 bytes, type III 12, and 8
+// more where its last bit says so.
+void LayerFinder::follow_erspan(bool type3, bool numbered, Stretch header) {
+  std::size_t length = numbered ? 8 : 0;
+  if (type3) {
+    if (!header.bytes.has(0, 12)) return;
+    length = (header.bytes.u8(11) & 1U) != 0 ? 20 : 12;
+  }
+  follow_link(wire::LinkType::ethernet, header.from(length));
 }
 
 void LayerFinder::follow_gre(Stretch header) {
@@ -216,7 +251,11 @@ void LayerFinder::follow_gre(Stretch header) {
   if ((flags & gre_sequence) != 0) length += 4;
   if ((flags & gre_version) == 1 && (flags & gre_acknowledgment) != 0) length += 4;
   if (!header.bytes.has(0, length)) return;
-  follow_ether_type(header.bytes.be16(2), header.from(length));
+  const std::uint16_t type = header.bytes.be16(2);
+  if (type == erspan || type == erspan3) {
+    return follow_erspan(type == erspan3, (flags & gre_sequence) != 0, header.from(length));
+  }
+  follow_ether_type(type, header.from(length));
 }
 
 // RFC 768. Which tunnel it is, one of the ports says, the lower one first.
@@ -230,7 +269,12 @@ void LayerFinder::follow_udp(Stretch datagram) {
   const Stretch payload = datagram.from(header_length);
   for (const std::uint16_t port : {std::min(source, destination), std::max(source, destination)}) {
     switch (port) {
+      case udp_port::l2tp: return follow_l2tp(payload);
+      case udp_port::gtp_control:
       case udp_port::gtp_user: return follow_gtp(payload);
+      case udp_port::lisp: return follow_ip(payload.from(8));  // RFC 9300 5.1
+      case udp_port::vxlan_gpe: return follow_vxlan_gpe(payload);
+      case udp_port::mpls: return follow_content(wire::Content::mpls, payload);  // RFC 7510 3
       case udp_port::teredo: return follow_teredo(payload);
       case udp_port::vxlan: return follow_vxlan(payload);
       case udp_port::geneve: return follow_geneve(payload);
@@ -242,6 +286,34 @@ void LayerFinder::follow_udp(Stretch datagram) {
 // RFC 7348 5.
 void LayerFinder::follow_vxlan(Stretch message) {
   if (message.bytes.has(0, 8)) follow_link(wire::LinkType::ethernet, message.from(8));
+}
+
+// draft-ietf-nvo3-vxlan-gpe 3.1: the last byte of the first word says what follows.
+void LayerFinder::follow_vxlan_gpe(Stretch message) {
+  constexpr std::uint8_t ipv4 = 1, ipv6 = 2, ethernet = 3;
+  if (!message.bytes.has(0, 8)) return;
+  switch (message.bytes.u8(3)) {
+    case ipv4:
+    case ipv6: return follow_ip(message.from(8));
+    case ethernet: return follow_link(wire::LinkType::ethernet, message.from(8));
+    default: return;
+  }
+}
+
+// RFC 2661 3.1: a data message (T is 0) of version 2; a length (L), sequence numbers (S) and an offset (O) may be there.
+void LayerFinder::follow_l2tp(Stretch message) {
+  constexpr std::uint16_t control = 0x8000, has_length = 0x4000, has_sequence = 0x0800, has_offset = 0x0200;
+  if (!message.bytes.has(0, 2)) return;
+  const std::uint16_t flags = message.bytes.be16(0);
+  if ((flags & control) != 0 || (flags & 0xfU) != 2) return;
+  std::size_t at = 6;
+  if ((flags & has_length) != 0) at += 2;
+  if ((flags & has_sequence) != 0) at += 4;
+  if ((flags & has_offset) != 0) {
+    if (!message.bytes.has(at, 2)) return;
+    at += 2U + message.bytes.be16(at);
+  }
+  follow_link(wire::LinkType::ppp, message.from(at));
 }
 
 // RFC 8926 3.4: the options count 4-byte words.
@@ -270,7 +342,11 @@ void LayerFinder::follow_gtp(Stretch message) {
       at += length;
     }
   }
-  follow_ip(message.from(at));
+  // What it carries is not said in the header: IP by its first nibble, else Ethernet.
+  const Stretch packet = message.from(at);
+  const unsigned version = packet.bytes.empty() ? 0 : packet.bytes.u8(0) >> 4U;
+  if (version == 4 || version == 6) return follow_ip(packet);
+  follow_link(wire::LinkType::ethernet, packet);
 }
 
 // RFC 4380 5.1.1: an authentication header (0x0001) and an origin indication (0x0000) may stand before the IPv6 packet.

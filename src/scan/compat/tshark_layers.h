@@ -12,6 +12,7 @@
 #include "scan/compat/tshark_fragments.h"
 #include "scan/frame_reader.h"
 #include "wire/bytes.h"
+#include "wire/link_layer.h"
 
 namespace tcpwhy::scan::tshark {
 
@@ -42,6 +43,7 @@ class LayerFinder {
   };
 
   void follow_link(wire::LinkType link_type, Stretch stretch);
+  void follow_content(wire::Content content, Stretch stretch);
   void follow_ip(Stretch packet);
   void follow_ipv4(Stretch packet);
   void follow_ipv6(Stretch packet);
@@ -50,10 +52,14 @@ class LayerFinder {
   void follow_authentication(Stretch header, const Addresses& addresses);
   void follow_icmp(Stretch message);
   void follow_icmp6(Stretch message);
+  void follow_pim(Stretch message);
   void follow_gre(Stretch header);
+  void follow_erspan(bool type3, bool numbered, Stretch header);
   void follow_ether_type(std::uint16_t type, Stretch payload);
   void follow_udp(Stretch datagram);
   void follow_vxlan(Stretch message);
+  void follow_vxlan_gpe(Stretch message);
+  void follow_l2tp(Stretch message);
   void follow_geneve(Stretch message);
   void follow_gtp(Stretch message);
   void follow_teredo(Stretch message);

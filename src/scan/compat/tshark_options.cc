@@ -27,12 +27,27 @@ bool read_sack(Bytes option, std::uint32_t relative_ack, Options& options) {
   return blocks > 0 || static_cast<std::int32_t>(0U - relative_ack) > 0;
 }
 
+// How long an MPTCP option must be for what Wireshark reads of it: a shorter one it gives up.
+std::size_t shortest_multipath(unsigned subtype, Bytes option) {
+  constexpr unsigned capable = 0, data_sequence_signal = 2, add_address = 3;
+  if (subtype == capable || subtype == add_address) return 4;
+  if (subtype != data_sequence_signal) return 3;
+  if (!option.has(3, 1)) return 4;
+  // RFC 8684 3.3: a data ACK (A), of 8 bytes (a); a mapping (M), whose sequence number has 8 bytes (m).
+  const unsigned flags = option.u8(3);
+  std::size_t size = 4;
+  if ((flags & 1U) != 0) size += (flags & 2U) != 0 ? 8 : 4;
+  if ((flags & 4U) != 0) size += ((flags & 8U) != 0 ? 8 : 4) + 6;
+  return size;
+}
+
 // RFC 8684 3: the subtype stands in the upper four bits; MP_CAPABLE makes a connection only with a key in it.
 bool read_multipath(Bytes option, Options& options) {
   constexpr unsigned capable = 0, last_counted = 7;
   if (!option.has(2, 1)) return false;
   const unsigned subtype = option.u8(2) >> 4U;
   const std::size_t size = option.size();
+  if (size < shortest_multipath(subtype, option)) return false;
   if (subtype <= last_counted) options.multipath_operations |= static_cast<std::uint8_t>(1U << subtype);
   options.multipath = options.multipath || subtype != capable || size == 12 || size == 20 || size == 22 || size == 24;
   return true;

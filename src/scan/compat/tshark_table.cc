@@ -174,18 +174,19 @@ base::Result<Forgotten> write_table(FrameReader& frames, const std::function<boo
   constexpr std::size_t chunk = 1U << 16U;
   Observer observer;
   OwnClass own;
+  Frame frame;
   std::string text = table_header();
   for (;;) {
-    const auto frame = frames.next();
-    if (!frame || !*frame) {
+    const auto more = frames.next(frame);
+    if (!more || !*more) {
       write(text);
-      if (!frame) return std::unexpected(frame.error());
+      if (!more) return std::unexpected(more.error());
       return Forgotten{.connections = observer.forgotten()};
     }
-    const auto& rows = observer.observe(**frame);
-    const std::string ours = own.unlike(**frame, rows);
+    const auto& rows = observer.observe(frame);
+    const std::string ours = own.unlike(frame, rows);
     if (rows.empty()) continue;
-    text += table_line((*frame)->number, rows, ours);
+    text += table_line(frame.number, rows, ours);
     if (text.size() < chunk) continue;
     if (!write(text)) return Forgotten{.connections = observer.forgotten()};
     text.clear();

@@ -11,6 +11,7 @@ namespace tcpwhy::scan::zeek {
 namespace {
 
 const wire::DissectOptions like_zeek{.teredo = true};
+constexpr int max_tunnel_depth = 4;  // Tunnel::max_depth
 
 // Zeek's clock counts microseconds; finer stamps are cut.
 std::int64_t microseconds_of(base::WallTime at) {
@@ -23,13 +24,13 @@ wire::IpPath path_of(const Frame& frame) {
 }
 
 // Nothing for what Zeek makes no connection of: no TCP, or not even a header of 20 bytes, or an IP header that claims more
-// than the wire carried.
+// than the wire carried, or too many tunnels around.
 std::optional<Packet> packet_of(const Frame& frame) {
   const wire::Dissection kind = frame.packet.kind;
   const bool is_whole = kind == wire::Dissection::tcp;
   if (!is_whole && kind != wire::Dissection::malformed && kind != wire::Dissection::truncated) return std::nullopt;
   const wire::IpPath path = path_of(frame);
-  if (path.length > path.on_wire || !path.has_fixed_tcp_header) return std::nullopt;
+  if (path.length > path.on_wire || !path.has_fixed_tcp_header || path.depth > max_tunnel_depth) return std::nullopt;
   const wire::TcpSegment& segment = frame.packet.segment;
   return Packet{.source = segment.source,
                 .destination = segment.destination,
