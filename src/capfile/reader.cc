@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,6 +59,13 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(std::unique_
 }
 
 }  // namespace
+
+bool can_be_read_in_parallel(const std::string& path) {
+  struct stat info{};
+  if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return file.get() >= 0 && decompressed(fd_source(std::move(file)))->compression().empty();
+}
 
 base::Result<CaptureReader> CaptureReader::open(const std::string& path) {
   if (path == "-") {

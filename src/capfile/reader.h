@@ -71,6 +71,9 @@ struct JournalRecord {
 
 using Record = std::variant<SectionRecord, PacketRecord, JournalRecord>;
 
+// Whether opening it again costs nothing but reading: a regular file that is not compressed.
+bool can_be_read_in_parallel(const std::string& path);
+
 class CaptureReader {
  public:
   // "-" is standard input. Every error is ErrorKind::unreadable with a line that names the input and what is wrong:

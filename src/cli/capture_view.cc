@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <thread>
 
 #include "base/text.h"
 #include "base/unique_fd.h"
@@ -153,18 +154,20 @@ class CaptureView {
   }
 
   int run(const std::vector<std::string>& paths) {
-    auto reader = open_captures(paths, options_);
-    if (!reader) return report(reader.error());
-    if (form_ == Form::csv) context_.out.write(scan::csv_header(columns_));
-    scan::AnalysisOptions options{.trackers = options_.threads, .limits = {}, .seed = random_seed()};
+    if (form_ == Form::csv) lines_ = scan::csv_header(columns_);
+    scan::AnalysisOptions options{
+        .threads = threads_for(paths), .limits = {}, .seed = random_seed(), .on_progress = {}};
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
-    const scan::Outcome outcome =
-        scan::analyse(*reader, options, [this](std::span<const scan::ConnectionRecord> records) {
-          for (const auto& record : records) take(record);
-          flush();
-        });
+    const auto open = [&](const scan::FrameShare& share) { return open_captures(paths, options_, {.share = share}); };
+    const auto analysed = scan::analyse(open, options, [this](std::span<const scan::ConnectionRecord> records) {
+      for (const auto& record : records) take(record);
+      flush();
+    });
+    if (!analysed) return report(analysed.error());
+    const scan::Outcome& outcome = *analysed;
     progress_.clear();
+    flush();
     streams_.sort();
     show(paths, outcome.totals);
     if (outcome.stopped_by) return report(*outcome.stopped_by);
@@ -173,6 +176,11 @@ class CaptureView {
   }
 
  private:
+  // Each thread reads the captures for itself; what must be unpacked, or can be read only once, is read by one.
+  [[nodiscard]] unsigned threads_for(const std::vector<std::string>& paths) const {
+    if (!std::ranges::all_of(paths, capfile::can_be_read_in_parallel)) return 1;
+    return options_.threads > 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency());
+  }
   void take(const scan::ConnectionRecord& record) {
     streams_.put(record.first_frame);
     const auto problems = scan::problems_of(record);
@@ -251,7 +259,8 @@ void add_capture_options(CLI::App& app, CaptureOptions& options) {
   app.add_option("--top", options.top, "How many connections to show, 10");
   app.add_flag("--fields", options.list_fields, "List the fields of --columns, --sort and --where");
   app.add_flag("--teredo", options.teredo, "Look into Teredo tunnels too (UDP port 3544)");
-  app.add_option("--threads", options.threads, "Threads that track connections; as many as there are processors");
+  app.add_option("--threads", options.threads,
+                 "Threads, each with its share of the connections; as many as there are processors");
   app.add_option("--max-connections", options.most_connections,
                  "How many may be open at once before the quietest is let go, 1000000");
 }

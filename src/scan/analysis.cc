@@ -1,9 +1,8 @@
 #include "scan/analysis.h"
 
 #include <algorithm>
-#include <array>
-#include <condition_variable>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -11,10 +10,7 @@
 namespace tcpwhy::scan {
 namespace {
 
-// Enough that handing over costs little, and small enough for the cache.
-constexpr std::size_t batch_size = 256;
-constexpr std::size_t batches = 12;
-constexpr unsigned most_trackers = 64;
+constexpr unsigned most_threads = 64;
 constexpr std::size_t records_together = 256;
 
 // Records go out together: a lock for each would cost more than making it.
@@ -63,78 +59,6 @@ class Shard {
   ConnectionTable table_;
 };
 
-// Frames dissected in place, which every worker walks through, taking those of its shard: nothing is copied on the way.
-struct Batch {
-  std::vector<Frame> frames = std::vector<Frame>(batch_size);
-  std::array<std::uint8_t, batch_size> shards{};
-  std::size_t size = 0;
-  unsigned readers = 0;  // workers that are not done with it
-};
-
-// Batches go from the reader to each worker, and back when the last one is done.
-class Exchange {
- public:
-  explicit Exchange(unsigned workers) : queues_(workers), all_(batches) {
-    for (Batch& batch : all_) free_.push_back(&batch);
-  }
-  Batch& empty() {
-    std::unique_lock lock(mutex_);
-    freed_.wait(lock, [this] { return !free_.empty(); });
-    Batch& batch = *free_.back();
-    free_.pop_back();
-    batch.size = 0;
-    return batch;
-  }
-  void publish(Batch& batch) {
-    {
-      const std::lock_guard lock(mutex_);
-      batch.readers = static_cast<unsigned>(queues_.size());
-      for (auto& queue : queues_) queue.push_back(&batch);
-    }
-    filled_.notify_all();
-  }
-  void finish() {
-    {
-      const std::lock_guard lock(mutex_);
-      finished_ = true;
-    }
-    filled_.notify_all();
-  }
-  // The next one for this worker, `done` given back; null at the end.
-  const Batch* next(unsigned worker, const Batch* done) {
-    std::unique_lock lock(mutex_);
-    if (done != nullptr) give_back(const_cast<Batch&>(*done));
-    auto& queue = queues_[worker];
-    filled_.wait(lock, [&] { return !queue.empty() || finished_; });
-    if (queue.empty()) return nullptr;
-    const Batch* batch = queue.front();
-    queue.pop_front();
-    return batch;
-  }
-
- private:
-  void give_back(Batch& batch) {
-    if (--batch.readers > 0) return;
-    free_.push_back(&batch);
-    freed_.notify_one();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable filled_, freed_;
-  std::vector<std::deque<Batch*>> queues_;
-  std::vector<Batch> all_;
-  std::vector<Batch*> free_;
-  bool finished_ = false;
-};
-
-void work(Exchange& exchange, unsigned worker, Shard& shard) {
-  const Batch* batch = nullptr;
-  while ((batch = exchange.next(worker, batch)) != nullptr)
-    for (std::size_t i = 0; i < batch->size; ++i)
-      if (batch->shards[i] == worker) shard.take(batch->frames[i]);
-  shard.finish();
-}
-
 void count(Totals& totals, const Frame& frame) {
   const std::int64_t at_ns = base::to_ns(frame.at);
   if (totals.frames++ == 0) totals.first_ns = totals.last_ns = at_ns;
@@ -150,66 +74,83 @@ void count(Totals& totals, const Frame& frame) {
   }
 }
 
-// Reads to the end, or to the damage, and gives each segment to `take`.
-// Reads to the end, or to the damage. `slot` says where the next frame goes; `take` gets it if it is one of TCP.
-template <class Slot, class Take>
-Outcome read_all(FrameReader& reader, const AnalysisOptions& options, const Slot& slot, const Take& take) {
+void add(Totals& sum, const Totals& part) {
+  if (part.frames == 0) return;
+  sum.first_ns = sum.frames == 0 ? part.first_ns : std::min(sum.first_ns, part.first_ns);
+  sum.last_ns = sum.frames == 0 ? part.last_ns : std::max(sum.last_ns, part.last_ns);
+  sum.frames += part.frames;
+  sum.segments += part.segments;
+  sum.truncated += part.truncated;
+  sum.malformed += part.malformed;
+  sum.fragments += part.fragments;
+  sum.other += part.other;
+  sum.wire_bytes += part.wire_bytes;
+  sum.evicted += part.evicted;
+}
+
+bool has_flow(const Frame& frame) {
+  return frame.packet.kind == wire::Dissection::tcp || frame.packet.kind == wire::Dissection::icmp_error;
+}
+
+// What belongs to no flow counts for the first.
+bool is_ours(const Frame& frame, const FrameShare& share) {
+  if (share.count == 1) return true;
+  if (!has_flow(frame)) return share.index == 0;
+  const wire::TcpSegment& segment = frame.packet.segment;
+  return share_of(segment.source, segment.destination, share.count, share.seed) == share.index;
+}
+
+// Reads to the end, or to the damage.
+Outcome run(FrameReader& reader, const FrameShare& share, const AnalysisOptions& options, Shard& shard) {
   constexpr std::uint64_t frames_between_progress = 1U << 16U;
   Outcome outcome;
+  Frame frame;
   for (;;) {
-    Frame& frame = slot();
     const auto more = reader.next(frame);
     if (!more) outcome.stopped_by = more.error();
-    if (!more || !*more) return outcome;
+    if (!more || !*more) break;
+    if (!is_ours(frame, share)) continue;
     count(outcome.totals, frame);
-    if (options.on_progress && outcome.totals.frames % frames_between_progress == 0)
+    if (has_flow(frame)) shard.take(frame);
+    if (share.index == 0 && options.on_progress && outcome.totals.frames % frames_between_progress == 0)
       options.on_progress(reader.progress());
-    if (frame.packet.kind != wire::Dissection::tcp && frame.packet.kind != wire::Dissection::icmp_error) continue;
-    frame.packet.segment.payload = frame.bytes = {};  // the reader's memory
-    take(frame);
   }
+  shard.finish();
+  outcome.totals.evicted = shard.evicted();
+  return outcome;
 }
 
 }  // namespace
 
-Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRecords& on_records) {
-  std::mutex mutex;
-  const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
-  const unsigned trackers = std::min(options.trackers == 0 ? processors : options.trackers, most_trackers);
-  if (trackers == 1) {
-    Shard shard(options.limits, options.seed, on_records, mutex);
-    Frame frame;
-    Outcome outcome =
-        read_all(reader, options, [&]() -> Frame& { return frame; }, [&](const Frame& read) { shard.take(read); });
-    shard.finish();
-    outcome.totals.evicted = shard.evicted();
-    return outcome;
-  }
+base::Result<Outcome> analyse(const OpenFrames& open, const AnalysisOptions& options, const OnRecords& on_records) {
+  const unsigned threads = std::clamp(options.threads, 1U, most_threads);
   TableLimits limits = options.limits;
-  limits.open = std::max<std::size_t>(1, limits.open / trackers);
-  limits.over = std::max<std::size_t>(1, limits.over / trackers);
-  Exchange exchange(trackers);
-  std::deque<Shard> shards;
-  std::vector<std::jthread> threads;
-  for (unsigned i = 0; i < trackers; ++i) {
-    Shard& shard = shards.emplace_back(limits, options.seed, on_records, mutex);
-    threads.emplace_back([&exchange, &shard, i] { work(exchange, i, shard); });
+  limits.open = std::max<std::size_t>(1, limits.open / threads);
+  limits.over = std::max<std::size_t>(1, limits.over / threads);
+  struct Part {
+    FrameShare share;
+    FrameReader reader;
+    std::unique_ptr<Shard> shard;  // its parts know each other's places
+    Outcome outcome;
+  };
+  std::mutex mutex;
+  std::deque<Part> parts;
+  for (unsigned i = 0; i < threads; ++i) {
+    const FrameShare share{i, threads, options.seed};
+    auto reader = open(share);
+    if (!reader) return std::unexpected(std::move(reader.error()));
+    parts.emplace_back(share, std::move(*reader), std::make_unique<Shard>(limits, options.seed, on_records, mutex),
+                       Outcome{});
   }
-  Batch* batch = &exchange.empty();
-  Outcome outcome = read_all(
-      reader, options, [&]() -> Frame& { return batch->frames[batch->size]; },
-      [&](const Frame& frame) {
-        const std::uint64_t hash = hash_of(key_of(frame.packet.segment, frame.packet.encapsulation), options.seed);
-        // The upper half chooses: the table of a shard uses the lower.
-        batch->shards[batch->size++] = static_cast<std::uint8_t>((hash >> 32U) * trackers >> 32U);
-        if (batch->size < batch_size) return;
-        exchange.publish(*batch);
-        batch = &exchange.empty();
-      });
-  exchange.publish(*batch);
-  exchange.finish();
-  threads.clear();  // joined
-  for (const Shard& shard : shards) outcome.totals.evicted += shard.evicted();
+  {
+    std::vector<std::jthread> others;
+    for (unsigned i = 1; i < threads; ++i)
+      others.emplace_back(
+          [&options, &part = parts[i]] { part.outcome = run(part.reader, part.share, options, *part.shard); });
+    parts[0].outcome = run(parts[0].reader, parts[0].share, options, *parts[0].shard);
+  }
+  Outcome outcome{.totals = {}, .stopped_by = std::move(parts[0].outcome.stopped_by)};
+  for (const Part& part : parts) add(outcome.totals, part.outcome.totals);
   return outcome;
 }
 

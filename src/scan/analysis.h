@@ -1,4 +1,5 @@
-// A whole capture from frames to records: one thread reads and dissects, others track, each the flows of its shard.
+// A whole capture from frames to records. Several threads each read all of it, but dissect and track only the flows of their share: they have
+// nothing to tell each other.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +15,10 @@
 namespace tcpwhy::scan {
 
 struct AnalysisOptions {
-  unsigned trackers =
-      0;  // threads that track, beside the one that reads; 0: as many as there are processors; 1 on one: no thread at all
-  TableLimits limits;                                // of all shards together
+  unsigned threads = 1;
+  TableLimits limits;                                // of all threads together
   std::uint64_t seed = 0;                            // of the flow hash
-  std::function<void(const Progress&)> on_progress;  // called now and then by the thread that reads; may be empty
+  std::function<void(const Progress&)> on_progress;  // called now and then by the first thread; may be empty
 };
 
 // What the capture held.
@@ -38,6 +38,10 @@ struct Outcome {
   std::optional<base::Error> stopped_by;  // damage: what came before it was analysed
 };
 
-Outcome analyse(FrameReader& reader, const AnalysisOptions& options, const OnRecords& on_records);
+// Opens the capture for one thread. Called once for each, all in the same thread; an input that can't be read twice must have one.
+using OpenFrames = std::function<base::Result<FrameReader>(const FrameShare& share)>;
+
+// The error is that of opening.
+base::Result<Outcome> analyse(const OpenFrames& open, const AnalysisOptions& options, const OnRecords& on_records);
 
 }  // namespace tcpwhy::scan

@@ -62,11 +62,14 @@ struct Analysed {
 
 Analysed analyse(const Capture& capture, const AnalysisOptions& options) {
   Analysed result;
-  auto reader = FrameReader::from_memory(capture.bytes(), "made");
-  EXPECT_TRUE(reader);
-  result.outcome = scan::analyse(*reader, options, [&](std::span<const ConnectionRecord> records) {
+  const auto open = [&](const FrameShare& share) {
+    return FrameReader::from_memory(capture.bytes(), "made", {.share = share});
+  };
+  auto outcome = scan::analyse(open, options, [&](std::span<const ConnectionRecord> records) {
     result.records.insert(result.records.end(), records.begin(), records.end());
   });
+  EXPECT_TRUE(outcome);
+  if (outcome) result.outcome = std::move(*outcome);
   std::ranges::sort(result.records, {}, &ConnectionRecord::first_frame);
   return result;
 }
@@ -80,11 +83,11 @@ std::vector<const Field*> columns() {
 TEST(Analysis, threads_and_the_seed_make_no_difference) {
   Capture capture;
   for (std::uint16_t i = 0; i < 300; ++i) capture.connection(static_cast<std::uint16_t>(20'000 + i), i, i % 7 == 0);
-  const Analysed one = analyse(capture, {.trackers = 1});
+  const Analysed one = analyse(capture, {.threads = 1});
   ASSERT_EQ(one.records.size(), 300U);
   EXPECT_FALSE(one.outcome.stopped_by);
-  for (const unsigned trackers : {2U, 5U}) {
-    const Analysed more = analyse(capture, {.trackers = trackers, .seed = 77 * trackers});
+  for (const unsigned threads : {2U, 5U}) {
+    const Analysed more = analyse(capture, {.threads = threads, .seed = 77 * threads});
     ASSERT_EQ(more.records.size(), one.records.size());
     EXPECT_EQ(more.outcome.totals.segments, one.outcome.totals.segments);
     for (std::size_t i = 0; i < one.records.size(); ++i) {
@@ -98,7 +101,7 @@ TEST(Analysis, threads_and_the_seed_make_no_difference) {
 TEST(Analysis, a_flood_of_syns_stays_within_the_bound_and_says_what_it_let_go) {
   Capture capture;
   for (std::uint32_t i = 0; i < 5000; ++i) capture.add(true, static_cast<std::uint16_t>(1024 + i), 2, 1000, 0);
-  const Analysed flood = analyse(capture, {.trackers = 1, .limits = {.open = 100}});
+  const Analysed flood = analyse(capture, {.threads = 1, .limits = {.open = 100}});
   EXPECT_EQ(flood.records.size(), 5000U);
   EXPECT_EQ(flood.outcome.totals.evicted, 4900U);
   const auto evicted = std::ranges::count(flood.records, Left::evicted, &ConnectionRecord::left);
@@ -110,13 +113,13 @@ TEST(Analysis, what_came_before_the_damage_is_analysed) {
   capture.connection(20'000, 10, false);
   auto bytes = capture.bytes();
   bytes.resize(bytes.size() - 5);
-  auto reader = FrameReader::from_memory(bytes, "cut");
-  ASSERT_TRUE(reader);
+  const auto open = [&](const FrameShare& share) { return FrameReader::from_memory(bytes, "cut", {.share = share}); };
   std::size_t records = 0;
-  const Outcome outcome =
-      scan::analyse(*reader, {.trackers = 2}, [&](std::span<const ConnectionRecord> some) { records += some.size(); });
-  EXPECT_TRUE(outcome.stopped_by);
-  EXPECT_EQ(outcome.totals.segments, 7U);
+  const auto analysed =
+      scan::analyse(open, {.threads = 2}, [&](std::span<const ConnectionRecord> some) { records += some.size(); });
+  ASSERT_TRUE(analysed);
+  EXPECT_TRUE(analysed->stopped_by);
+  EXPECT_EQ(analysed->totals.segments, 7U);
   EXPECT_EQ(records, 1U);
 }
 
@@ -136,7 +139,7 @@ TEST(Problems, a_sound_connection_has_none_and_a_reset_one_names_its_frame) {
   Capture capture;
   capture.connection(20'000, 10, false);
   capture.connection(20'001, 10, true);
-  const Analysed both = analyse(capture, {.trackers = 1});
+  const Analysed both = analyse(capture, {.threads = 1});
   ASSERT_EQ(both.records.size(), 2U);
   EXPECT_TRUE(problems_of(both.records[0]).empty());
   const auto problems = problems_of(both.records[1]);

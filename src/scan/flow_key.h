@@ -63,4 +63,16 @@ inline std::uint64_t hash_of(const FlowKey& key, std::uint64_t seed) {
   return mix(hash ^ ports, 0xe7037ed1a0b428db ^ seed ^ key.around.value());
 }
 
+// Which of `count` shares the packets between these two belong to, both directions the same, whatever is around them.
+inline unsigned share_of(const wire::SocketAddress& one, const wire::SocketAddress& other, unsigned count,
+                         std::uint64_t seed) {
+  const AddressWords a(one), b(other);
+  const std::uint64_t sum = (a.high ^ b.high) * 0x9e3779b97f4a7c15 ^ (a.low ^ b.low) * 0xd6e8feb86659fd93 ^
+                            (std::uint64_t{a.family_and_port} + b.family_and_port) * 0xa0761d6478bd642f ^ seed;
+  const auto product = static_cast<unsigned __int128>(sum) * 0xe7037ed1a0b428db;
+  const auto mixed = static_cast<std::uint32_t>(
+      (static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U)) >> 32U);
+  return static_cast<unsigned>(std::uint64_t{mixed} * count >> 32U);
+}
+
 }  // namespace tcpwhy::scan

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "scan/flow_key.h"
 #include "wire/ether_type.h"
+#include "wire/plain_flow.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -23,7 +25,10 @@ wire::DissectedPacket unfinished(const wire::IpFragment& fragment) {
 }  // namespace
 
 FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
-    : packets_(std::move(packets)), filter_(std::move(options.filter)), reassembler_(options.reassembly) {
+    : packets_(std::move(packets)),
+      filter_(std::move(options.filter)),
+      share_(options.share),
+      reassembler_(options.reassembly) {
   dissect_options_.teredo = options.teredo;
 }
 
@@ -80,6 +85,10 @@ base::Result<bool> FrameReader::next(Frame& frame) {
       const auto wanted = filter_(packet->link_type, record.bytes, record.original_length);
       if (!wanted) return std::unexpected(wanted.error());
       if (!*wanted) continue;
+    }
+    if (share_.count > 1) {
+      const auto flow = wire::glance_at(packet->link_type, record.bytes);
+      if (flow && share_of(flow->source, flow->destination, share_.count, share_.seed) != share_.index) continue;
     }
     frame.number = frames_;
     frame.at = record.at;

@@ -39,10 +39,18 @@ struct Frame {
 using FrameFilter = std::function<base::Result<bool>(wire::LinkType link_type, std::span<const std::uint8_t> captured,
                                                      std::uint32_t original_length)>;
 
+// For several readers of the same capture, each of which dissects its share of the flows. What is no plain segment (wire/plain_flow.h) is given
+// to all of them: share_of() says whose it is.
+struct FrameShare {
+  unsigned index = 0, count = 1;
+  std::uint64_t seed = 0;
+};
+
 struct FrameOptions {
   FrameFilter filter;  // none: all packets are wanted
   bool teredo = false;
   wire::ReassemblyLimits reassembly = {};
+  FrameShare share = {};
 };
 
 class FrameReader {
@@ -69,6 +77,7 @@ class FrameReader {
 
   MergedPackets packets_;
   FrameFilter filter_;
+  FrameShare share_;
   wire::DissectOptions dissect_options_;
   wire::Reassembler reassembler_;
   std::uint64_t frames_ = 0;
