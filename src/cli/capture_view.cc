@@ -82,13 +82,6 @@ base::Result<scan::Greatest::Above> parse_sort(std::string_view sort) {
   };
 }
 
-// Whoever makes a capture should not be able to choose addresses that collide in our table.
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
-  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) seed = static_cast<std::uint64_t>(getpid());
-  return seed;
-}
-
 // On standard error, where that is a terminal; a few times a second, and gone when the work is done.
 class ProgressBar {
  public:
@@ -263,6 +256,12 @@ void add_capture_options(CLI::App& app, CaptureOptions& options) {
                  "Threads, each with its share of the connections; as many as there are processors");
   app.add_option("--max-connections", options.most_connections,
                  "How many may be open at once before the quietest is let go, 1000000");
+}
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) seed = static_cast<std::uint64_t>(getpid());
+  return seed;
 }
 
 bool is_recording(const std::string& path) {

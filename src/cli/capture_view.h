@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ void add_capture_options(CLI::App& app, CaptureOptions& options);
 // Whether the input (a path, or "-" for standard input, of which nothing is consumed) is a recording of this program rather than a
 // capture of another.
 bool is_recording(const std::string& path);
+
+// Of a table's hash: whoever makes a capture should not be able to choose addresses that collide.
+std::uint64_t random_seed();
 
 int show_fields(Context& context);
 // The captures as one, of packets that fit the filter; `frames`: what else a reader wants.

@@ -106,7 +106,7 @@ TEST_F(Program, help_and_version_go_to_standard_output) {
 TEST_F(Program, an_input_that_cannot_be_read_has_status_3) {
   for (const auto& input :
        {std::string("/nonexistent.pcap"), std::string("/dev/null"), write("text", "no capture at all\n")}) {
-    for (const auto* form : {"-o text", "-o tcpdump", "-o json", "--compat zeek"}) {
+    for (const auto* form : {"-o text", "-o tcpdump", "-o json", "--compat zeek", "--compat tshark"}) {
       const auto ran = sh(fmt::format("$tcpwhy read {} {}", form, input));
       EXPECT_EQ(ran.status, 3) << input;
       EXPECT_EQ(ran.out, "") << input;
@@ -119,7 +119,7 @@ TEST_F(Program, a_capture_that_is_cut_shows_what_is_left_of_it) {
   NEEDS_LAB();
   ASSERT_EQ(sh("$tcpwhy lab 1-open/handshake -w " + file("whole.pcapng")).status, 0);
   fs::resize_file(file("whole.pcapng"), fs::file_size(file("whole.pcapng")) - 10);
-  for (const auto* form : {"-o text", "-o tcpdump", "-o json", "--compat zeek"}) {
+  for (const auto* form : {"-o text", "-o tcpdump", "-o json", "--compat zeek", "--compat tshark"}) {
     const auto ran = sh(fmt::format("$tcpwhy read {} {}", form, file("whole.pcapng")));
     EXPECT_EQ(ran.status, 3) << form;
     EXPECT_NE(ran.out, "") << form;

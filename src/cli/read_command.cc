@@ -68,10 +68,13 @@ int print_tshark_table(const ReadOptions& options, Context& context) {
 int print_conn_log(const ReadOptions& options, Context& context) {
   auto reader = open_captures(options.files, options.capture, scan::zeek::frame_options());
   if (!reader) return report(reader.error());
-  const auto counts = scan::zeek::write_conn_log(*reader, [&context](std::string_view text) {
-    context.out.write(text);
-    return !context.out.closed();
-  });
+  const auto counts = scan::zeek::write_conn_log(
+      *reader,
+      [&context](std::string_view text) {
+        context.out.write(text);
+        return !context.out.closed();
+      },
+      random_seed());
   if (!counts) return report(counts.error());
   if (counts->evicted > 0) {
     warn(fmt::format("{} connections were written before their end: too many lived at once", counts->evicted));

@@ -137,6 +137,7 @@ void Observer::notice_reused_ports(Passage& passage, Entry& entry) {
   if (passage.pure_syn()) {
     if (passage.segment.seq == *sender.base_seq) {
       sender.next_seq = sender.contiguous_end;
+      passage.row.findings.found = true;
       return;
     }
     begin_connection(passage, entry);

@@ -32,7 +32,8 @@ class Observer {
   // Connections that were given up to stay within the bound. A later segment of one begins a new stream.
   [[nodiscard]] std::uint64_t forgotten() const { return forgotten_; }
 
-  static constexpr std::size_t most_connections = std::size_t{1} << 19U;
+  // About 450 bytes each, and 32 for each segment that waits for its acknowledgment (Flow::most_unacknowledged at most).
+  static constexpr std::size_t most_connections = std::size_t{1} << 18U;
 
  private:
   struct Key {

@@ -74,7 +74,7 @@ bool same_marks(const Verdicts& theirs, const tcp::Verdict& ours) {
 
 }  // namespace
 
-OwnClass::OwnClass() : connections_(TableLimits{}, 0, [](Connection&, Left) {}) {}
+OwnClass::OwnClass() : connections_(TableLimits{.open = Observer::most_connections}, 0, [](Connection&, Left) {}) {}
 
 std::string OwnClass::unlike(const Frame& frame, std::span<const Row> rows) {
   if (frame.packet.kind != wire::Dissection::tcp) return {};

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 
 #include "scan/compat/zeek_row.h"
 #include "scan/compat/zeek_tracker.h"
@@ -50,9 +51,20 @@ std::optional<Packet> packet_of(const Frame& frame) {
 
 FrameOptions frame_options() { return {.teredo = true}; }
 
-base::Result<ConnLogCounts> write_conn_log(FrameReader& reader, const std::function<bool(std::string_view)>& write) {
-  bool wanted = write(header_text());
-  Tracker tracker([&](const ConnRow& row) { wanted = wanted && write(to_text(row)); });
+base::Result<ConnLogCounts> write_conn_log(FrameReader& reader, const std::function<bool(std::string_view)>& write,
+                                           std::uint64_t seed) {
+  constexpr std::size_t enough_text = std::size_t{1} << 16U;
+  std::string text = header_text();
+  bool wanted = true;
+  const auto flush = [&] {
+    wanted = wanted && write(text);
+    text.clear();
+  };
+  const auto add = [&](const ConnRow& row) {
+    text += to_text(row);
+    if (text.size() >= enough_text) flush();
+  };
+  Tracker tracker(add, {.seed = seed});
   std::optional<base::Error> damage;
   Frame frame;
   while (wanted) {
@@ -63,6 +75,7 @@ base::Result<ConnLogCounts> write_conn_log(FrameReader& reader, const std::funct
     if (const auto packet = packet_of(frame)) tracker.take(*packet);
   }
   tracker.finish();
+  flush();
   if (damage) return std::unexpected(*damage);
   return ConnLogCounts{.evicted = tracker.evicted()};
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
 #include <iterator>
 #include <tuple>
 #include <utility>
@@ -24,11 +23,12 @@ std::array<std::uint8_t, 16> mapped(const wire::IpAddress& address) {
   return bytes;
 }
 
+// As Zeek orders the ends. Neither VLAN nor tunnel is part of its key.
 FlowKey key_of(const Packet& packet) {
   // Ports are compared as a little-endian machine reads their bytes: that is how Zeek decides between equal addresses.
   const auto order = [](const wire::SocketAddress& end) { return std::pair(mapped(end.ip), std::byteswap(end.port)); };
   const bool in_order = order(packet.source) < order(packet.destination);
-  return in_order ? FlowKey{packet.source, packet.destination} : FlowKey{packet.destination, packet.source};
+  return in_order ? FlowKey{packet.source, packet.destination, {}} : FlowKey{packet.destination, packet.source, {}};
 }
 
 // The order in which Zeek writes what is left at the end when its tests fix the seed of its hash.
@@ -38,23 +38,8 @@ auto final_order(const FlowKey& key) {
 
 }  // namespace
 
-std::size_t FlowKeyHash::operator()(const FlowKey& key) const {
-  std::uint64_t hash = 0x9e37'79b9'7f4a'7c15;
-  const auto mix = [&hash](std::uint64_t word) {
-    hash = (hash ^ word) * 0xff51'afd7'ed55'8ccd;
-    hash ^= hash >> 32U;
-  };
-  for (const auto* end : {&key.low, &key.high}) {
-    std::array<std::uint64_t, 2> words{};
-    std::memcpy(words.data(), end->ip.bytes.data(), sizeof words);
-    mix(words[0]);
-    mix(words[1]);
-    mix(end->port);
-  }
-  return hash;
-}
-
-Tracker::Tracker(Write write, Limits limits) : write_(std::move(write)), limits_(limits) {
+Tracker::Tracker(Write write, Limits limits)
+    : write_(std::move(write)), limits_(limits), by_key_(0, Hash{limits.seed}) {
   surroundings_.budget.left = limits.stretches;
 }
 

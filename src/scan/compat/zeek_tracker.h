@@ -10,24 +10,16 @@
 #include "base/clock.h"
 #include "scan/compat/zeek_connection.h"
 #include "scan/compat/zeek_row.h"
+#include "scan/flow_key.h"
 
 namespace tcpwhy::scan::zeek {
-
-// The two ends in an order of their own, the same for both directions. Neither VLAN nor tunnel is part of it, as in Zeek.
-struct FlowKey {
-  wire::SocketAddress low, high;
-  bool operator==(const FlowKey&) const = default;
-};
-
-struct FlowKeyHash {
-  std::size_t operator()(const FlowKey& key) const;
-};
 
 class Tracker {
  public:
   struct Limits {
     std::size_t connections = std::size_t{1} << 18U;  // alive at once
     std::size_t stretches = std::size_t{1} << 20U;    // of unacknowledged data, of all connections together
+    std::uint64_t seed = 0;                           // of the hash: whoever makes a capture should not know it
   };
   using Write = std::function<void(const ConnRow&)>;
 
@@ -51,6 +43,10 @@ class Tracker {
         : Connection(first, surroundings), key(its_key) {}
   };
   using Place = std::list<Live>::iterator;
+  struct Hash {
+    std::uint64_t seed;
+    std::size_t operator()(const FlowKey& key) const { return hash_of(key, seed); }
+  };
 
   Place begin_connection(const FlowKey& key, const Packet& first);
   void end_connection(Place place);
@@ -59,7 +55,7 @@ class Tracker {
   Limits limits_;
   Surroundings surroundings_;
   std::list<Live> live_;  // the one silent for longest first
-  std::unordered_map<FlowKey, Place, FlowKeyHash> by_key_;
+  std::unordered_map<FlowKey, Place, Hash> by_key_;
   std::uint64_t evicted_ = 0;
 };
 
