@@ -255,7 +255,7 @@ void add_capture_options(CLI::App& app, CaptureOptions& options) {
   app.add_option("--threads", options.threads,
                  "Threads, each with its share of the connections; as many as there are processors");
   app.add_option("--max-connections", options.most_connections,
-                 "How many may be open at once before the quietest is let go, 1000000");
+                 "How many may be open at once before the quietest is let go, 400000");
 }
 
 std::uint64_t random_seed() {

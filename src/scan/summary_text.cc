@@ -146,10 +146,16 @@ class SummaryPage {
                       grouped(totals_.evicted)));
     const std::uint64_t wrong = summary_.connections - summary_.sound;
     page_.line("");
-    page_.folded(
-        "", fmt::format(fmt::runtime(in({"{} connections, {} of payload: {} sound, {} with something wrong",
-                                         "{} 个连接，载荷 {}：{} 个正常，{} 个有问题"})),
-                        grouped(summary_.connections), bytes(summary_.bytes), grouped(summary_.sound), grouped(wrong)));
+    page_.folded("",
+                 fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
+                                              "{}，载荷 {}：{} 个正常，{} 个有问题"})),
+                             connections_counted(), bytes(summary_.bytes), grouped(summary_.sound), grouped(wrong)));
+  }
+
+  [[nodiscard]] std::string connections_counted() const {
+    const Words words =
+        summary_.connections == 1 ? Words{"{} connection", "{} 个连接"} : Words{"{} connections", "{} 个连接"};
+    return fmt::format(fmt::runtime(in(words)), grouped(summary_.connections));
   }
 
   void openings() {

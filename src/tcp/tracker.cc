@@ -186,8 +186,8 @@ void Tracker::look_at_sender(Step& step) {
   const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
   if (ahead == 0) {
     const bool same_text =
-        step.segment.seq.value + step.segment.payload_length == from.isn + static_cast<std::uint32_t>(from.last_end);
-    if (same_text && (from.ip_id_counts > 0 || step.at() - from.last_seen_ns < same_packet_ns))
+        step.segment.seq.value + step.segment.sequence_length() == from.isn + static_cast<std::uint32_t>(from.last_end);
+    if (from.ip_id_counts > 0 || (same_text && step.at() - from.last_seen_ns < same_packet_ns))
       step.order = SendOrder::same_packet;
   } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
     step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
