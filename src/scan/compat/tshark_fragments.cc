@@ -11,24 +11,20 @@ constexpr std::size_t longest_packet = 65'535;
 
 }  // namespace
 
-// Nothing while there is a hole. Where parts overlap, the later one's bytes stand.
+// Nothing while there is a hole. Where parts overlap, the bytes of that which begins first stand, or of that which came first.
 std::optional<std::vector<std::uint8_t>> FragmentTable::join(const Packet& packet) {
   if (!packet.length) return std::nullopt;
   std::vector<const Part*> in_order;
   for (const Part& part : packet.parts) in_order.push_back(&part);
   std::ranges::stable_sort(in_order, {}, &Part::offset);
-  std::size_t covered = 0;
+  std::vector<std::uint8_t> whole;
   for (const Part* part : in_order) {
-    if (part->offset > covered) return std::nullopt;
-    covered = std::max(covered, part->offset + part->bytes.size());
+    if (part->offset > whole.size()) return std::nullopt;
+    const std::size_t known = std::min(whole.size() - part->offset, part->bytes.size());
+    whole.insert(whole.end(), part->bytes.begin() + static_cast<std::ptrdiff_t>(known), part->bytes.end());
   }
-  if (covered < *packet.length) return std::nullopt;
-  std::vector<std::uint8_t> whole(*packet.length);
-  for (const Part* part : in_order) {
-    if (part->offset >= whole.size()) continue;
-    const std::size_t count = std::min(part->bytes.size(), whole.size() - part->offset);
-    std::copy_n(part->bytes.begin(), count, whole.begin() + static_cast<std::ptrdiff_t>(part->offset));
-  }
+  if (whole.size() < *packet.length) return std::nullopt;
+  whole.resize(*packet.length);
   return whole;
 }
 
