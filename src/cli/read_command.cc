@@ -12,6 +12,7 @@
 #include "cli/capture_view.h"
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/read_connection.h"
 #include "cli/view.h"
 #include "scan/compat/tshark_table.h"
 #include "scan/compat/zeek.h"
@@ -30,6 +31,7 @@ struct ReadOptions {
   View view;
   CaptureOptions capture;
   FailOn fail_on;
+  ConnectionOptions connection;
 };
 
 // Packets as they come, in memory that does not grow with the file. What could be read is shown before the error.
@@ -129,6 +131,7 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   add_choice(*read, "--compat", options->compatible,
              Choices<Compatible>{{"tshark", Compatible::tshark}, {"zeek", Compatible::zeek}},
              "What another program prints of the capture: tshark's TCP analysis of each frame, or Zeek's conn.log");
+  add_connection_options(*read, options->connection);
   add_settings(*read, settings);
   read->callback([&chosen, options] {
     chosen = [options](Context& context) {
@@ -136,6 +139,8 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
       if (options->words.empty())
         return report({base::ErrorKind::usage, "read: which file?", "tcpwhy read FILE; - is standard input"});
       sort_words(*options);
+      if (options->connection.chosen())
+        return show_connection(options->files.front(), options->connection, options->view, context);
       return read_files(*options, context);
     };
   });

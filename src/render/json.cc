@@ -1,18 +1,16 @@
 #include "render/json.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 
 #include "base/text.h"
 #include "explain/catalogue.h"
 #include "recording/fields.h"
+#include "render/json_parts.h"
 #include "render/words.h"
 
 namespace tcpwhy::render {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using explain::Explained;
 using timeline::listener;
 using timeline::opener;
@@ -167,6 +165,21 @@ Json provenance_json(const recording::Provenance& provenance) {
   return object;
 }
 
+Json answer_json(const explain::Answer& answer, explain::Language language) {
+  const auto& question = *std::ranges::find(explain::questions(), answer.number, &explain::Question::number);
+  Json object = {{"question", answer.number}, {"text", language == explain::Language::zh ? question.zh : question.en}};
+  object["clauses"] = Json::array();
+  for (const auto& clause : answer.clauses) {
+    Json one = {{"text", clause.text}, {"grade", timeline::name(clause.grade)}, {"experiments", Json::array()}};
+    for (const auto& title : clause.experiments) one["experiments"].push_back(clean(title));
+    object["clauses"].push_back(std::move(one));
+  }
+  object["missing"] = answer.missing;
+  return object;
+}
+
+}  // namespace
+
 Json recording_json(const Explained& explained, explain::Language language) {
   const auto& recording = *explained.recording;
   Json object = {{"provenance", provenance_json(recording.provenance)}};
@@ -193,21 +206,6 @@ Json recording_json(const Explained& explained, explain::Language language) {
   for (const auto& finding : explained.findings) object["findings"].push_back(finding_json(finding, language));
   return object;
 }
-
-Json answer_json(const explain::Answer& answer, explain::Language language) {
-  const auto& question = *std::ranges::find(explain::questions(), answer.number, &explain::Question::number);
-  Json object = {{"question", answer.number}, {"text", language == explain::Language::zh ? question.zh : question.en}};
-  object["clauses"] = Json::array();
-  for (const auto& clause : answer.clauses) {
-    Json one = {{"text", clause.text}, {"grade", timeline::name(clause.grade)}, {"experiments", Json::array()}};
-    for (const auto& title : clause.experiments) one["experiments"].push_back(clean(title));
-    object["clauses"].push_back(std::move(one));
-  }
-  object["missing"] = answer.missing;
-  return object;
-}
-
-}  // namespace
 
 std::string json_report(std::span<const Explained> explained, explain::Language language) {
   Json document = {{"schema", json_schema}, {"language", language == explain::Language::zh ? "zh" : "en"}};

@@ -31,6 +31,7 @@ enum class RowKind : std::uint8_t {
   note,
   failure,  // an expectation that did not hold
   loss,
+  folded,  // segments like those around them, as one row
 };
 
 struct StateCell {
@@ -53,7 +54,11 @@ struct Row {
   std::string cause;                  // "connect()", "answer to row 5", "delayed-ACK timer, started by row 7"
   std::optional<Grade> grade;
   std::array<bool, 2> inside_call{};  // a call of that side is in progress around this row
-  std::vector<EventId> events;        // what the row stands for
+  // What the tracker says of a segment of a capture, and since when the connection was quiet; 0 and empty elsewhere.
+  std::uint64_t frame = 0;
+  std::optional<base::Duration> since;
+  std::string wire;
+  std::vector<EventId> events;  // what the row stands for
 };
 
 struct Rows {
@@ -61,6 +66,7 @@ struct Rows {
   std::array<std::string, 2> ends;  // names over the two columns
   // Where the opening ends: rows before it only set up sockets and shake hands. 0 if there is none.
   std::uint32_t opening_ends = 0;
+  bool numbered_by_frame = false;  // the first column shows frames, not rows
 
   std::map<EventId, std::size_t> by_event;  // indices into rows
 

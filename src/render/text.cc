@@ -17,7 +17,8 @@ using timeline::listener;
 using timeline::opener;
 
 constexpr std::size_t number_width = 3, time_width = 10, state_width = 13;
-constexpr std::size_t wide = 120;  // from here on causes have a column
+constexpr std::size_t wide = 120;         // from here on causes have a column
+constexpr std::size_t wide_frames = 136;  // the same where the rows are frames: sequence numbers of captures are long
 constexpr std::size_t cause_width = 49;
 constexpr base::Duration gap_shown = std::chrono::milliseconds(3);
 
@@ -33,7 +34,11 @@ class TimelinePrinter {
       : rows_(rows),
         options_(options),
         width_(std::max<std::size_t>(options.width, 80)),
-        body_width_((width_ >= wide ? width_ - cause_width : width_) - margin) {}
+        number_width_(number_width_of(rows)),
+        time_width_(time_width_of(rows)),
+        margin_(number_width_ + time_width_ + 2),
+        is_wide_(width_ >= (rows.numbered_by_frame ? wide_frames : wide)),
+        body_width_((is_wide_ ? width_ - cause_width : width_) - margin_) {}
 
   std::string print() {
     heading();
@@ -44,7 +49,8 @@ class TimelinePrinter {
         before = row.at;
         continue;
       }
-      if (row.number > 1 && row.at - before >= gap_shown) gap(row.at - before, row);
+      // Where each row says since when nothing happened, no gap need be shown.
+      if (row.number > 1 && !row.since && row.at - before >= gap_shown) gap(row.at - before, row);
       before = row.at;
       print_row(row);
     }
@@ -52,7 +58,17 @@ class TimelinePrinter {
   }
 
  private:
-  static constexpr std::size_t margin = number_width + time_width + 2;
+  static std::size_t number_width_of(const Rows& rows) {
+    std::uint64_t highest = rows.rows.empty() ? 0 : rows.rows.back().number;
+    if (rows.numbered_by_frame)
+      for (const Row& row : rows.rows) highest = std::max(highest, row.frame);
+    return std::max<std::size_t>(number_width, fmt::formatted_size("{}", highest));
+  }
+  // A connection of hours needs more than ten columns.
+  static std::size_t time_width_of(const Rows& rows) {
+    const auto last = rows.rows.empty() ? 0.0 : base::to_ms(rows.rows.back().at);
+    return std::max<std::size_t>(time_width, fmt::formatted_size(" {:.3f}", last));
+  }
 
   void line(std::string text) {
     while (!text.empty() && text.back() == ' ') text.pop_back();
@@ -70,25 +86,27 @@ class TimelinePrinter {
     const auto left = base::escape_controls(explain::end_name(rows_.ends[opener], options_.language));
     const auto right = base::escape_controls(explain::end_name(rows_.ends[listener], options_.language));
     const auto gap_width = body_width_ - std::min(body_width_, display_width(left) + display_width(right));
-    line(paint(Style::dim, base::fit_right("#", number_width) + base::fit_right("ms", time_width)) + "  " +
+    line(paint(Style::dim, base::fit_right("#", number_width_) + base::fit_right("ms", time_width_)) + "  " +
          paint(Style::client, left) + std::string(gap_width, ' ') + paint(Style::server, right));
   }
 
   void elided() {
     const auto text = fmt::format(fmt::runtime(word(Word::opening_elided, options_.language)), rows_.opening_ends);
-    line(std::string(margin, ' ') + paint(Style::dim, text));
+    line(std::string(margin_, ' ') + paint(Style::dim, text));
   }
 
   // Time that passes while nothing happens is part of the story: the delayed-ACK timer is such a gap.
   void gap(base::Duration duration, const Row& row) {
     std::string inside = bars(row);
-    line(paint(Style::dim, base::fit_right("", number_width) + base::fit_right("⋮", time_width)) + "  " +
+    line(paint(Style::dim, base::fit_right("", number_width_) + base::fit_right("⋮", time_width_)) + "  " +
          paint(Style::dim, overlay(inside, "⋮ " + explain::in_words(duration))));
   }
 
   [[nodiscard]] std::string prefix(const Row& row) const {
-    return paint(Style::dim, base::fit_right(fmt::format("{}", row.number), number_width)) +
-           base::fit_right(fmt::format("{:.3f}", base::to_ms(row.at)), time_width) + "  ";
+    std::string number = fmt::format("{}", row.number);
+    if (rows_.numbered_by_frame) number = row.frame == 0 ? "" : fmt::format("{}", row.frame);
+    return paint(Style::dim, base::fit_right(number, number_width_)) +
+           base::fit_right(fmt::format("{:.3f}", base::to_ms(row.at)), time_width_) + "  ";
   }
 
   // The bars of calls in progress, at the outer edges.
@@ -116,6 +134,7 @@ class TimelinePrinter {
       case RowKind::arrival: return print_segment(row);
       case RowKind::failure: return print_wrapped(row, Style::bad, "✗ " + row.text);
       case RowKind::loss: return print_wrapped(row, Style::bad, row.text);
+      case RowKind::folded: return print_folded(row);
       case RowKind::note: return print_wrapped(row, Style::dim, "# " + row.text);
       case RowKind::signal:
       case RowKind::process_end: return print_side(row, Style::bad);
@@ -133,7 +152,12 @@ class TimelinePrinter {
 
   // Text that begins behind the row's number and time.
   [[nodiscard]] std::string wrap_row(const std::string& text) const {
-    return wrap(text, margin, margin + 2, width_).substr(margin);
+    return wrap(text, margin_, margin_ + 2, width_).substr(margin_);
+  }
+
+  // Many rows as one: no number of its own.
+  void print_folded(const Row& row) {
+    out_ += std::string(margin_, ' ') + paint(Style::dim, wrap_row(row.text)) + "\n";
   }
 
   // What one end does: the left end from the left edge, the right end up to the right edge.
@@ -172,12 +196,12 @@ class TimelinePrinter {
     const auto shown = display_width(text) > body_width_ ? fit(text, body_width_ - 2) + " …" : text;
     const auto space = body_width_ - std::min(body_width_, display_width(shown));
     const auto indent = row.side == listener ? space : std::min<std::size_t>(2, space);
-    line(std::string(margin + indent, ' ') + paint(Style::dim, shown));
+    line(std::string(margin_ + indent, ' ') + paint(Style::dim, shown));
   }
 
   void print_comment_below(const Row& row) {
     if (row.comment.empty()) return;
-    out_ += std::string(margin, ' ') + paint(Style::dim, wrap_row("# " + row.comment)) + "\n";
+    out_ += std::string(margin_, ' ') + paint(Style::dim, wrap_row("# " + row.comment)) + "\n";
   }
 
   // --- Segments ------------------------------------------------------------------------------------------------
@@ -196,10 +220,10 @@ class TimelinePrinter {
     std::string text = prefix(row) + left_bar + cell(row.states[opener], fit(left, state_width)) + painted_arrow +
                        cell(row.states[listener], base::fit_right(right, state_width)) + right_bar;
     const auto because = cause_text(row);
-    if (width_ >= wide) {
+    if (is_wide_) {
       for (const auto& piece : lines_of(because, cause_width - 1)) {
         line(text + " " + paint(Style::dim, piece));
-        text = std::string(margin, ' ') + bars(row);
+        text = std::string(margin_, ' ') + bars(row);
       }
       return;
     }
@@ -211,7 +235,7 @@ class TimelinePrinter {
     const auto indent = std::min(room, state_width);
     for (const auto& piece : pieces) {
       const std::string tail(body_width_ - std::min(body_width_, 1 + indent + display_width(piece) + 1), ' ');
-      line(std::string(margin, ' ') + left_bar + std::string(indent, ' ') + paint(Style::dim, piece) + tail +
+      line(std::string(margin_, ' ') + left_bar + std::string(indent, ' ') + paint(Style::dim, piece) + tail +
            right_bar);
     }
   }
@@ -232,9 +256,19 @@ class TimelinePrinter {
     return paint(state.changed ? Style::changed : Style::dim, text);
   }
 
-  [[nodiscard]] static std::string cause_text(const Row& row) {
-    if (row.cause.empty()) return {};
-    return "└ " + row.cause + (row.grade ? fmt::format(" · {}", timeline::name(*row.grade)) : "");
+  [[nodiscard]] std::string cause_text(const Row& row) const {
+    std::string text;
+    const auto add = [&text](std::string_view piece) {
+      if (!piece.empty()) text += fmt::format("{}{}", text.empty() ? "└ " : " · ", piece);
+    };
+    if (row.frame != 0 && !rows_.numbered_by_frame)
+      add(fmt::format(fmt::runtime(word(Word::frame, options_.language)), row.frame));
+    if (row.since) add("+" + explain::in_words(*row.since));
+    add(row.wire);
+    if (row.cause.empty()) return text;
+    add(row.cause);
+    if (row.grade) add(timeline::name(*row.grade));
+    return text;
   }
 
   // ─[S.] 0 ack 1─────▶, pointing to where it goes. What has only left ends in ┄, what arrives begins with it.
@@ -254,7 +288,9 @@ class TimelinePrinter {
 
   const Rows& rows_;
   const TextOptions& options_;
-  std::size_t width_, body_width_;
+  std::size_t width_, number_width_, time_width_, margin_;
+  bool is_wide_;
+  std::size_t body_width_;
   std::string out_;
 };
 

@@ -45,12 +45,6 @@ std::string_view kind_words(EndKind kind, Language language) {
   return pick(language, row->en, row->zh);
 }
 
-std::string byte_words(std::uint64_t bytes) {
-  if (bytes < 10'000) return fmt::format("{} B", bytes);
-  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-}
-
 std::string by_what(const Ending& ending, Language language) {
   if (ending.process_ended) return std::string(pick(language, ", its process having ended", "（其进程已结束）"));
   if (ending.call.empty()) return {};

@@ -48,6 +48,12 @@ constexpr WordRow words[] = {
     {Word::count_connections, "{} connections", "{} 个连接"},
     {Word::nothing_found, "no finding", "没有发现"},
     {Word::grades, "", ""},
+    {Word::frame, "frame {}", "帧 {}"},
+    {Word::folded, "… {} segments{}, {}", "… {} 个报文段{}，{}"},
+    {Word::folded_bytes, "{} from {} to {}", "{} 从 {} 到 {}"},
+    {Word::left_out, "… {} segments left out: too many to keep", "… 省略 {} 个报文段：过多，未予保留"},
+    {Word::frame_evidence, "{}; frame {}", "{}；帧 {}"},
+    {Word::or_else, "Or: {}", "或者：{}"},
 };
 
 struct TimerRow {
@@ -159,6 +165,18 @@ std::optional<std::string_view> kernel_cause_words(std::string_view id, Language
 
 std::string_view grade_words(timeline::Grade grade, Language) { return name(grade); }
 
+std::string byte_words(std::uint64_t bytes) {
+  if (bytes < 10'000) return fmt::format("{} B", bytes);
+  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+std::string grouped(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
 std::string short_call(std::string line) {
   std::string text;
   std::string_view rest = line;
@@ -176,20 +194,26 @@ std::string short_call(std::string line) {
   return text;
 }
 
-std::string segment_words(const timeline::Segment& segment) {
-  const auto& tcp = segment.tcp;
+std::string segment_words(const wire::TcpSegment& tcp, std::int64_t seq, std::int64_t ack) {
   std::string text = fmt::format("[{}]", wire::to_string(tcp.flags));
   if (tcp.payload_length > 0)
-    text += fmt::format(" {}:{}", segment.seq, segment.seq + tcp.payload_length);
+    text += fmt::format(" {}:{}", seq, seq + tcp.payload_length);
   else
-    text += fmt::format(" {}", segment.seq);
-  if (tcp.flags.ack()) text += fmt::format(" ack {}", segment.ack);
+    text += fmt::format(" {}", seq);
+  if (tcp.flags.ack()) text += fmt::format(" ack {}", ack);
   if (tcp.payload_length > 0) text += fmt::format(" ({})", tcp.payload_length);
   const auto& options = tcp.options;
   if (options.maximum_segment_size) text += fmt::format(" mss {}", *options.maximum_segment_size);
+  const auto relative = [&](wire::SequenceNumber number) {
+    return ack + static_cast<std::int32_t>(number.value - tcp.ack.value);
+  };
   for (const auto& block : options.sack())
-    text += fmt::format(" sack {}:{}", block.left.value - (tcp.ack.value - segment.ack),
-                        block.right.value - (tcp.ack.value - segment.ack));
+    text += fmt::format(" sack {}:{}", relative(block.left), relative(block.right));
+  return text;
+}
+
+std::string segment_words(const timeline::Segment& segment) {
+  std::string text = segment_words(segment.tcp, segment.seq, segment.ack);
   if (segment.segment_class == tcp::SegmentClass::retransmission) text += " again";
   if (segment.segment_class == tcp::SegmentClass::keep_alive) text += " probe";
   return text;

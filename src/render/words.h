@@ -41,6 +41,12 @@ enum class Word : std::uint8_t {
   count_connections,
   nothing_found,
   grades,
+  frame,           // {number}
+  folded,          // {segments} {what} {duration}
+  folded_bytes,    // {bytes} {from} {to}
+  left_out,        // {segments}
+  frame_evidence,  // {frame}
+  or_else,         // {what}
 };
 std::string_view word(Word word, explain::Language language);
 std::string_view timer_words(timeline::Timer timer, explain::Language language);
@@ -49,10 +55,17 @@ std::string_view timer_words(timeline::Timer timer, explain::Language language);
 std::optional<std::string_view> kernel_cause_words(std::string_view id, explain::Language language);
 std::string_view grade_words(timeline::Grade grade, explain::Language language);
 
+// "9999 B", "12.3 kB", "1.7 MB".
+std::string byte_words(std::uint64_t bytes);
+// "1,240".
+std::string grouped(std::uint64_t number);
+
 // strace's line with a socket address as 127.0.0.1:9999 instead of {sa_family=AF_INET, ...}, 16.
 std::string short_call(std::string line);
 
 // "[S.] 0 ack 1 mss 65495 sackOK ts wscale 7", "[P.] 1:15 ack 1 (14)": relative numbers, tcpdump's flags.
 std::string segment_words(const timeline::Segment& segment);
+// The same without what its class adds ("again"); `seq` and `ack` are the relative numbers.
+std::string segment_words(const wire::TcpSegment& tcp, std::int64_t seq, std::int64_t ack);
 
 }  // namespace tcpwhy::render

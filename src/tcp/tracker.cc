@@ -323,8 +323,7 @@ void Tracker::take_ack(Step& step) {
   End& from = step.from;
   End& to = step.to;
   if (!to.based) base_on(to, step.segment.ack.value - 1, 1);
-  step.ack = widen(to, step.segment.ack.value);
-  step.verdict.ack = step.ack;
+  step.verdict.ack = step.ack = widen(to, step.segment.ack.value);
   if (step.ack > to.snd_nxt) {
     if (to.seen) {
       step.verdict.marks |= mark::acks_unseen;
@@ -636,7 +635,7 @@ Verdict Tracker::observe(const Observed& seen) {
   step.seq = from.based ? widen(from, segment.seq.value) : 0;
   step.end = step.seq + step.length;
   step.verdict.seq = step.seq;
-  if (segment.flags.ack() && step.to.based) step.ack = widen(step.to, segment.ack.value);
+  if (segment.flags.ack() && step.to.based) step.verdict.ack = step.ack = widen(step.to, segment.ack.value);
   look_at_sender(step);
 
   if (find_illegal(step)) {

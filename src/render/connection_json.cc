@@ -1,0 +1,145 @@
+// docs/JSON.md: tcpwhy-connection/1.
+#include "explain/catalogue.h"
+#include "explain/wire_words.h"
+#include "render/connection_report.h"
+#include "render/json_parts.h"
+#include "render/words.h"
+
+namespace tcpwhy::render {
+namespace {
+
+using explain::Language;
+using tcp::EndIndex;
+using tcp::SeenConnection;
+using tcp::SeenSegment;
+
+Json known_ns(std::int64_t ns) { return ns < 0 ? Json(nullptr) : Json(ns); }
+
+std::string_view grade_of(bool assumed) { return timeline::name(assumed ? Grade::assumed : Grade::derived); }
+
+class Writer {
+ public:
+  Writer(const SeenConnection& seen, Language language) : seen_(seen), language_(language) {}
+
+  Json write() const {
+    const tcp::Tracker& tracker = seen_.tracker;
+    const EndIndex opener = seen_.opener();
+    Json object = {{"number", seen_.number},
+                   {"opener", end_json(opener)},
+                   {"listener", end_json(tcp::opposite(opener))},
+                   {"opener_known", tracker.opener_known()},
+                   {"handshake_complete", tracker.handshake_complete()},
+                   {"listener_rtt_ns", known_ns(tracker.listener_rtt_ns())},
+                   {"opener_rtt_ns", known_ns(tracker.opener_rtt_ns())},
+                   {"began_ns", tracker.began_ns()},
+                   {"ended_ns", tracker.last_ns()}};
+    object["closed_first"] = tracker.first_closer() == tcp::Closer::nobody
+                                 ? Json(nullptr)
+                                 : Json(role(tracker.first_closer() == tcp::Closer::end_0 ? 0 : 1));
+    object["closed_first_by_reset"] = tracker.first_closed_by_reset();
+    object["ending"] = ending_words(seen_, language_);
+    object["reset"] = reset_json();
+    object["left_out"] = seen_.left_out;
+    object["left_out_before"] = seen_.left_out > 0 ? Json(seen_.left_out_before) : Json(nullptr);
+    object["segments"] = Json::array();
+    for (std::size_t i = 0; i < seen_.segments.size(); ++i) object["segments"].push_back(segment_json(i));
+    return object;
+  }
+
+ private:
+  [[nodiscard]] std::string_view role(EndIndex end) const { return end == seen_.opener() ? "opener" : "listener"; }
+
+  [[nodiscard]] Json end_json(EndIndex index) const {
+    const tcp::End& end = seen_.tracker.end(index);
+    return {{"address", wire::to_string(seen_.ends[index])},
+            {"state", tcp::name(end.state)},
+            {"segments", end.segments},
+            {"data_segments", end.data_segments},
+            {"bytes", end.bytes},
+            {"resent_bytes", end.resent_bytes},
+            {"unseen_bytes", end.unseen_bytes()},
+            {"retransmissions", end.retransmissions},
+            {"timeouts", end.timeouts},
+            {"fast_retransmissions", end.fast_retransmissions},
+            {"tail_loss_probes", end.tail_loss_probes},
+            {"needless", end.needless},
+            {"duplicates", end.duplicates},
+            {"reordered", end.reordered},
+            {"duplicate_acks", end.duplicate_acks_sent},
+            {"zero_windows", end.zero_windows},
+            {"window_full", end.window_full},
+            {"window_probes", end.window_probes},
+            {"keep_alives", end.keep_alives},
+            {"illegal", end.illegal},
+            {"resets", end.resets},
+            {"min_rtt_us", end.min_rtt_us > 0 ? Json(end.min_rtt_us) : Json(nullptr)}};
+  }
+
+  [[nodiscard]] Json reset_json() const {
+    const tcp::ResetSeen reset = seen_.tracker.reset();
+    if (reset.cause == tcp::ResetCause::none) return nullptr;
+    const auto& text = explain::text_of(reset.cause);
+    const auto say = [&](std::string_view words) {
+      return explain::fill(words,
+                           {{"sender", wire::to_string(seen_.ends[reset.from])},
+                            {"receiver", wire::to_string(seen_.ends[tcp::opposite(reset.from)])}},
+                           language_);
+    };
+    return {{"by", role(reset.from)},
+            {"frame", reset.frame},
+            {"at_ns", reset.at_ns},
+            {"cause", tcp::name(reset.cause)},
+            {"grade", grade_of(reset.assumed)},
+            {"text", say(text.happened(language_))},
+            {"because", say(text.because(language_))},
+            {"or_else", reset.assumed ? Json(say(text.or_else(language_))) : Json(nullptr)},
+            {"remedy", say(text.remedy(language_))}};
+  }
+
+  [[nodiscard]] Json segment_json(std::size_t index) const {
+    const SeenSegment& seen = seen_.segments[index];
+    const tcp::Verdict& verdict = seen.verdict;
+    Json object = {{"frame", seen.frame},
+                   {"at_ns", seen.at_ns},
+                   {"since_ns", index == 0 ? Json(nullptr) : Json(seen.at_ns - seen_.segments[index - 1].at_ns)},
+                   {"from", role(seen.from)},
+                   {"flags", wire::to_string(seen.segment.flags)},
+                   {"seq", verdict.seq},
+                   {"ack", seen.segment.flags.ack() ? Json(seen.ack) : Json(nullptr)},
+                   {"length", seen.segment.payload_length},
+                   {"window", seen.segment.window},
+                   {"kind", tcp::name(verdict.kind)}};
+    if (verdict.reason != tcp::RetransmissionReason::none) object["reason"] = tcp::name(verdict.reason);
+    if (verdict.illegality != tcp::Illegality::none) {
+      object["illegality"] = tcp::name(verdict.illegality);
+      object["clause"] = explain::clause_of(verdict.illegality);
+    }
+    if (verdict.reset_cause != tcp::ResetCause::none) object["reset_cause"] = tcp::name(verdict.reset_cause);
+    object["marks"] = Json::array();
+    for (int bit = 0; bit < tcp::mark::count; ++bit)
+      if ((1U << static_cast<unsigned>(bit)) != tcp::mark::assumed && verdict.has(1U << static_cast<unsigned>(bit)))
+        object["marks"].push_back(tcp::mark_name(bit));
+    object["grade"] = grade_of(verdict.has(tcp::mark::assumed));
+    object["in_flight"] = verdict.in_flight;
+    object["rtt_ns"] = known_ns(verdict.rtt_ns);
+    for (const EndIndex end : {seen_.opener(), tcp::opposite(seen_.opener())})
+      object["states"][std::string(role(end))] = tcp::name(seen.states[end]);
+    object["summary"] = segment_words(seen.segment, verdict.seq, seen.ack);
+    object["words"] = explain::segment_in_words(verdict, language_);
+    return object;
+  }
+
+  const SeenConnection& seen_;
+  Language language_;
+};
+
+}  // namespace
+
+std::string connection_json(const ConnectionReport& report, Language language) {
+  Json document = {{"schema", connection_schema}, {"language", language == Language::zh ? "zh" : "en"}};
+  document["connection"] = Writer(report.seen, language).write();
+  if (report.explained != nullptr) document["recording"] = recording_json(*report.explained, language);
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace tcpwhy::render

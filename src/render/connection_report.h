@@ -1,0 +1,31 @@
+// One connection of a capture: what it was in two lines, every segment with what it was, and why it was reset if it was.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "explain/questions.h"
+#include "render/text.h"
+#include "tcp/seen_connection.h"
+
+namespace tcpwhy::render {
+
+struct ConnectionReport {
+  const tcp::SeenConnection& seen;
+  // With the calls of the time: made of the packets of `seen` and of calls; the connection in it. Absent: packets only.
+  const explain::Explained* explained = nullptr;
+  timeline::ConnectionIndex index = 0;
+};
+
+// `all`: no run of segments is folded.
+std::string connection_report(const ConnectionReport& report, const TextOptions& options, bool all);
+
+// The JSON form, docs/JSON.md.
+inline constexpr const char* connection_schema = "tcpwhy-connection/1";
+std::string connection_json(const ConnectionReport& report, explain::Language language);
+
+// "127.0.0.1:80 closed first; in order", "reset by 127.0.0.1:80: data after close (derived)".
+std::string ending_words(const tcp::SeenConnection& seen, explain::Language language);
+
+}  // namespace tcpwhy::render

@@ -1,0 +1,41 @@
+// One connection with every segment of it that a capture holds, and what the tracker says of each.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "tcp/tracker.h"
+
+namespace tcpwhy::tcp {
+
+inline constexpr EndIndex both_ends[] = {0, 1};
+
+struct SeenSegment {
+  std::uint64_t frame = 0;
+  std::int64_t at_ns = 0;
+  EndIndex from = 0;
+  wire::TcpSegment segment;  // without its payload's bytes
+  Verdict verdict;
+  std::int64_t ack = 0;           // relative as Verdict::ack; as on the wire where the other end was never seen
+  std::array<State, 2> states{};  // of both ends, after it
+};
+
+struct SeenConnection {
+  std::uint64_t number = 0;  // by the first frame, from 0
+  std::array<wire::SocketAddress, 2> ends;
+  std::vector<SeenSegment> segments;  // in the order of the capture
+  // Segments that there was no room for: they stood before segments[left_out_before].
+  std::uint64_t left_out = 0;
+  std::size_t left_out_before = 0;
+  Tracker tracker;  // as it was in the end
+
+  // Who opened. Where neither SYN nor SYN-ACK was seen, the end with the higher port is taken for it.
+  [[nodiscard]] EndIndex opener() const {
+    if (tracker.opener_known()) return tracker.opener();
+    return ends[0].port >= ends[1].port ? 0 : 1;
+  }
+};
+
+}  // namespace tcpwhy::tcp
