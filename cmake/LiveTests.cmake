@@ -36,3 +36,8 @@ tcpwhy_add_live_test(http_server_killed)
 tcpwhy_add_live_test(redis_client_kill)
 tcpwhy_add_live_test(nginx_refuses_upload)
 tcpwhy_add_live_test(hardships)
+
+# In namespaces of its own: needs not be alone.
+add_test(NAME live.strace_calls COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tests/live/strace_calls.py
+                                        $<TARGET_FILE:tcpwhy>)
+set_tests_properties(live.strace_calls PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120)

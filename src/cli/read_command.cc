@@ -139,7 +139,7 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
       if (options->words.empty())
         return report({base::ErrorKind::usage, "read: which file?", "tcpwhy read FILE; - is standard input"});
       sort_words(*options);
-      if (options->connection.chosen())
+      if (options->connection.chosen() || !options->connection.calls.empty())
         return show_connection(options->files.front(), options->connection, options->view, context);
       return read_files(*options, context);
     };

@@ -1,11 +1,13 @@
 #include "cli/read_connection.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <utility>
 
-#include "base/text.h"
+#include "capfile/strace_log.h"
 #include "render/connection_report.h"
 #include "scan/pick_connection.h"
 
@@ -67,6 +69,59 @@ void print_report(const render::ConnectionReport& report, const ConnectionOption
   context.out.write(render::connection_report(report, text, options.all));
 }
 
+// In UTC, to the millisecond.
+std::string clock_time(base::WallTime at) {
+  return fmt::format("{:%F %T}", std::chrono::time_point_cast<std::chrono::milliseconds>(at));
+}
+
+// Packets and calls as one recording. Both are stamped with CLOCK_REALTIME.
+recording::Recording merge(recording::Recording packets, recording::Recording calls) {
+  packets.actors = std::move(calls.actors);
+  std::ranges::move(calls.events, std::back_inserter(packets.events));
+  std::ranges::move(calls.provenance.observed, std::back_inserter(packets.provenance.observed));
+  recording::sort_by_time(packets);
+  return packets;
+}
+
+void warn_if_apart(const recording::Recording& calls, const tcp::SeenConnection& seen) {
+  const auto began = base::wall_from_ns(seen.tracker.began_ns()), ended = base::wall_from_ns(seen.tracker.last_ns());
+  const auto first = calls.events.front().at, last = calls.events.back().at;
+  if (first <= ended && last >= began) return;
+  warn(fmt::format(
+      "the calls ({} to {}) and the connection ({} to {}, UTC) do not overlap: of another run, or another clock",
+      clock_time(first), clock_time(last), clock_time(began), clock_time(ended)));
+}
+
+// The connection in the merged recording that its packets made; nothing if they made several.
+std::optional<timeline::ConnectionIndex> connection_in(const timeline::Timeline& timeline, std::size_t segments) {
+  for (timeline::ConnectionIndex i = 0; i < timeline.connections.size(); ++i)
+    if (timeline.connections[i].segments.size() == segments) return i;
+  return std::nullopt;
+}
+
+int print_with_calls(scan::Picked& picked, const ConnectionOptions& options, const View& view, Context& context) {
+  const auto log = capfile::read_strace(options.calls);
+  if (!log) return report(log.error());
+  if (log->not_understood > 0)
+    warn(fmt::format("{}: {} of {} lines are none of strace's", options.calls, log->not_understood, log->lines));
+  if (!log->calls.events.empty()) warn_if_apart(log->calls, picked.seen);
+  auto calls = capfile::calls_between(log->calls, picked.seen.ends[0], picked.seen.ends[1]);
+  const bool any = std::ranges::any_of(calls.events, [](const recording::Event& event) {
+    return std::holds_alternative<recording::CallEntered>(event.what);
+  });
+  if (!any) warn(fmt::format("{}: no call on this connection", options.calls));
+  const auto merged = merge(std::move(picked.packets), std::move(calls));
+  const auto explained = explain::explain(merged);
+  const auto index = connection_in(explained.timeline, picked.seen.segments.size());
+  if (!index) {
+    warn("the calls can't be placed among these segments, which do not look like one connection: they are left out");
+    print_report({.seen = picked.seen}, options, view, context);
+  } else {
+    print_report({.seen = picked.seen, .explained = &explained, .index = *index}, options, view, context);
+  }
+  return 0;
+}
+
 }  // namespace
 
 void add_connection_options(CLI::App& app, ConnectionOptions& options) {
@@ -76,23 +131,32 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options) {
   app.add_option("--conn", options.end, "The one connection with this end: ADDRESS:PORT, ADDRESS or PORT")
       ->option_text("ADDR:PORT")
       ->excludes(stream);
+  app.add_option(
+         "--calls", options.calls,
+         "With --stream and --conn: the calls of the time, a log of strace -f -ttt -T -yy -e trace=network,desc")
+      ->option_text("STRACE.LOG");
   app.add_flag("--all", options.all, "With --stream and --conn: every segment, no run of them folded");
 }
 
 int show_connection(const std::string& file, const ConnectionOptions& options, const View& view, Context& context) {
+  if (!options.chosen())
+    return report({base::ErrorKind::usage, "--calls needs the connection to show", "--stream N or --conn ADDR:PORT"});
   const auto choice = choice_of(options);
   if (!choice) return report(choice.error());
   scan::PickOptions pick;
+  if (!options.calls.empty()) pick.packets = scan::KeepPackets::headers;
   if (view.form == Form::tcpdump) pick.packets = scan::KeepPackets::all;
   auto outcome = scan::pick_connection(opener_of(file), *choice, pick);
   if (!outcome) return report(outcome.error());
   if (outcome->matches > 1) return list_candidates(file, options, *outcome, context);
   if (!outcome->picked) return report(outcome->stopped_by.value_or(none_fits(options, *outcome)));
-  const scan::Picked& picked = *outcome->picked;
+  scan::Picked& picked = *outcome->picked;
   if (view.form == Form::tcpdump)
     print_packets(picked.packets, view, context);
-  else
+  else if (options.calls.empty())
     print_report({.seen = picked.seen}, options, view, context);
+  else if (const int status = print_with_calls(picked, options, view, context); status != 0)
+    return status;
   if (outcome->stopped_by) return report(*outcome->stopped_by);
   return 0;
 }

@@ -1,4 +1,4 @@
-// tcpwhy read FILE --stream N, --conn ADDR:PORT: one connection of a capture.
+// tcpwhy read FILE --stream N, --conn ADDR:PORT, --calls STRACE.LOG: one connection of a capture, with the calls of the time.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@ struct ConnectionOptions {
   std::optional<std::uint64_t> stream;  // --stream
   std::string end;                      // --conn
   bool all = false;                     // --all: nothing folded
+  std::string calls;                    // --calls: strace's log of the time
 
   [[nodiscard]] bool chosen() const { return stream.has_value() || !end.empty(); }
 };

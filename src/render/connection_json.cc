@@ -1,4 +1,9 @@
 // docs/JSON.md: tcpwhy-connection/1.
+#include <algorithm>
+#include <numeric>
+#include <span>
+#include <vector>
+
 #include "explain/catalogue.h"
 #include "explain/wire_words.h"
 #include "render/connection_report.h"
@@ -19,7 +24,14 @@ std::string_view grade_of(bool assumed) { return timeline::name(assumed ? Grade:
 
 class Writer {
  public:
-  Writer(const SeenConnection& seen, Language language) : seen_(seen), language_(language) {}
+  // `packets`: the events of the packets in order of time, if there is a recording.
+  Writer(const SeenConnection& seen, Language language, std::span<const EventId> packets)
+      : seen_(seen), language_(language), events_(seen.segments.size()) {
+    std::vector<std::size_t> by_time(seen.segments.size());
+    std::iota(by_time.begin(), by_time.end(), std::size_t{0});
+    std::ranges::stable_sort(by_time, {}, [&](std::size_t i) { return seen.segments[i].at_ns; });
+    for (std::size_t i = 0; i < packets.size() && i < by_time.size(); ++i) events_[by_time[i]] = packets[i];
+  }
 
   Json write() const {
     const tcp::Tracker& tracker = seen_.tracker;
@@ -126,18 +138,22 @@ class Writer {
       object["states"][std::string(role(end))] = tcp::name(seen.states[end]);
     object["summary"] = segment_words(seen.segment, verdict.seq, seen.ack);
     object["words"] = explain::segment_in_words(verdict, language_);
+    if (events_[index].valid()) object["event"] = events_[index].value;
     return object;
   }
 
   const SeenConnection& seen_;
   Language language_;
+  std::vector<EventId> events_;  // of the segments' packets; invalid: no recording
 };
 
 }  // namespace
 
 std::string connection_json(const ConnectionReport& report, Language language) {
   Json document = {{"schema", connection_schema}, {"language", language == Language::zh ? "zh" : "en"}};
-  document["connection"] = Writer(report.seen, language).write();
+  std::vector<EventId> packets;
+  if (report.explained != nullptr) packets = report.explained->timeline.all<recording::Packet>();
+  document["connection"] = Writer(report.seen, language, packets).write();
   if (report.explained != nullptr) document["recording"] = recording_json(*report.explained, language);
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

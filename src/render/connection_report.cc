@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "base/text.h"
@@ -143,12 +144,15 @@ class Report {
                 fmt::format(fmt::runtime(word(Word::what_to_do, language())), say(text.remedy(language()))));
   }
 
-  // What calls and packets say together.
+  // What calls and packets say together. What rests on packets alone the rows have said.
   void findings(const Rows& rows) {
     if (report_.explained == nullptr) return;
     std::vector<explain::Finding> told;
     for (const auto& finding : report_.explained->findings)
-      if (finding.connection == report_.index) told.push_back(finding);
+      if (finding.connection == report_.index && std::ranges::any_of(finding.evidence, [&](EventId id) {
+            return report_.explained->timeline.event(id).actor.valid();
+          }))
+        told.push_back(finding);
     out_ += findings_text(told, rows, options_);
   }
 

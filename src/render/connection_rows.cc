@@ -23,8 +23,6 @@ constexpr std::size_t shortest_fold = 6, shown_first = 2, shown_last = 1;
 // A pause in ordinary traffic is something to see.
 constexpr std::int64_t pause_ns = 200'000'000;
 
-Side side_of(const SeenConnection& seen, tcp::EndIndex end) { return end == seen.opener() ? opener : listener; }
-
 std::string grade_in_brackets(const tcp::Verdict& verdict) {
   const bool assumed = verdict.has(tcp::mark::assumed);
   // Why a reset was sent is never seen on a wire: how we know belongs to it.
@@ -71,7 +69,8 @@ bool alike(const SeenSegment& before, const SeenSegment& after) {
 
 class Maker {
  public:
-  Maker(const SeenConnection& seen, const ConnectionRowsOptions& options) : seen_(seen), options_(options) {
+  Maker(const SeenConnection& seen, const ConnectionRowsOptions& options)
+      : seen_(seen), options_(options), opener_(seen.opener()) {
     by_time_.resize(seen.segments.size());
     std::iota(by_time_.begin(), by_time_.end(), std::size_t{0});
     std::ranges::stable_sort(by_time_, {}, [&](std::size_t i) { return seen.segments[i].at_ns; });
@@ -79,7 +78,7 @@ class Maker {
 
   Rows from_segments() {
     rows_.numbered_by_frame = true;
-    for (const tcp::EndIndex end : tcp::both_ends) rows_.ends[side_of(seen_, end)] = wire::to_string(seen_.ends[end]);
+    for (const tcp::EndIndex end : tcp::both_ends) rows_.ends[side_of(end)] = wire::to_string(seen_.ends[end]);
     for (std::size_t i = 0; i < seen_.segments.size(); ++i) {
       Row row;
       row.at = base::Duration(seen_.segments[i].at_ns - seen_.segments.front().at_ns);
@@ -96,7 +95,8 @@ class Maker {
     Rows made = render::make_rows_of(explained.timeline, connection, options_.language);
     rows_.ends = made.ends;
     const auto& sides = explained.timeline.connections[connection].sides;
-    std::set<EventId> known;  // departures with a cause
+    opener_ = same_endpoint(sides[opener].address, seen_.ends[0]) ? 0 : 1;  // calls may tell it where no SYN does
+    std::set<EventId> known;                                                // departures with a cause
     for (const timeline::Segment& segment : explained.timeline.segments)
       if (segment.cause.trigger != timeline::Trigger::unknown) known.insert(segment.departed);
     for (Row& row : made.rows) {
@@ -119,18 +119,20 @@ class Maker {
  private:
   static constexpr std::size_t no_segment = SIZE_MAX;
 
+  [[nodiscard]] Side side_of(tcp::EndIndex end) const { return end == opener_ ? opener : listener; }
+
   // What the tracker says of the segment.
   void dress(Row& row, std::size_t index) const {
     const SeenSegment& segment = seen_.segments[index];
     row.kind = RowKind::segment;
-    row.side = side_of(seen_, segment.from);
+    row.side = side_of(segment.from);
     row.frame = segment.frame;
     row.text = segment_words(segment.segment, segment.verdict.seq, segment.ack);
     if (index > 0) row.since = base::Duration(segment.at_ns - seen_.segments[index - 1].at_ns);
     row.wire = wire_words(segment.verdict, options_.language);
     for (const tcp::EndIndex end : tcp::both_ends) {
       const auto& move = end == segment.from ? segment.verdict.sender : segment.verdict.receiver;
-      row.states[side_of(seen_, end)] = {segment.states[end], move.happened(), false};
+      row.states[side_of(end)] = {segment.states[end], move.happened(), false};
     }
   }
 
@@ -183,7 +185,7 @@ class Maker {
     std::array<std::uint64_t, 2> bytes{};
     for (std::size_t i = begin; i < end; ++i) {
       const SeenSegment& segment = seen_.segments[run_[i].index];
-      bytes[side_of(seen_, segment.from)] += segment.segment.payload_length;
+      bytes[side_of(segment.from)] += segment.segment.payload_length;
       for (const EventId event : run_[i].row.events) row.events.push_back(event);
     }
     const Language language = options_.language;
@@ -214,6 +216,7 @@ class Maker {
 
   const SeenConnection& seen_;
   const ConnectionRowsOptions& options_;
+  tcp::EndIndex opener_;
   std::vector<std::size_t> by_time_;  // the segments in order of time
   std::vector<Pending> run_;
   std::size_t count_ = 0;

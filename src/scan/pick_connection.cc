@@ -40,14 +40,15 @@ class Pass {
         table_(options.table, 0, [this](Connection& connection, Left left) { on_end(connection, left); }) {}
 
   void run(FrameReader& reader) {
+    Frame frame;
     for (;;) {
-      auto frame = reader.next();
-      if (!frame) {
-        outcome_.stopped_by = frame.error();
+      const auto more = reader.next(frame);
+      if (!more) {
+        outcome_.stopped_by = more.error();
         break;
       }
-      if (!*frame) break;
-      if ((*frame)->packet.kind == wire::Dissection::tcp) take(**frame);
+      if (!*more) break;
+      if (frame.packet.kind == wire::Dissection::tcp) take(frame);
     }
     table_.finish();
     number();

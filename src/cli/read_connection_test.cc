@@ -1,0 +1,90 @@
+// read --stream and --conn as their users meet them: what is shown, what is asked back, exit statuses.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "capfile/capture_builder.h"
+#include "wire/packet_builder.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string slurp(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class ReadConnection : public testing::Test {
+ protected:
+  // Two SYNs to port 9999, of different connections.
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "tcpwhy-test-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    capfile::testing::CaptureBuilder file;
+    file.pcap_header(0xa1b2c3d4, 101);
+    for (const std::uint16_t port : {std::uint16_t{4000}, std::uint16_t{4001}}) {
+      const auto packet = wire::testing::ipv4({}, wire::testing::tcp({.source_port = port, .ack = 0, .flags = 2}));
+      file.pcap_packet(port, 0, std::string(packet.begin(), packet.end()), static_cast<std::uint32_t>(packet.size()));
+    }
+    const auto& bytes = file.bytes();
+    std::ofstream(folder_ / "syns.pcap", std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  int read(const std::string& arguments) {
+    const auto out = folder_ / "out", err = folder_ / "err";
+    const auto line = fmt::format("unset COLUMNS LC_ALL LC_MESSAGES LANG; cd {} && {} read {} >{} 2>{} ",
+                                  folder_.string(), TCPWHY_PROGRAM, arguments, out.string(), err.string());
+    const int status = std::system(line.c_str());
+    out_ = slurp(out);
+    err_ = slurp(err);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  fs::path folder_;
+  std::string out_, err_;
+};
+
+TEST_F(ReadConnection, one_that_fits_is_shown) {
+  EXPECT_EQ(read("syns.pcap --stream 1"), 0) << err_;
+  EXPECT_NE(out_.find("192.0.2.1:4001 → 198.51.100.7:9999"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("198.51.100.7:9999 answered nothing"), std::string::npos) << out_;
+  const std::string by_number = out_;
+  EXPECT_EQ(read("syns.pcap --conn 192.0.2.1:4001"), 0) << err_;
+  EXPECT_EQ(out_, by_number);
+  EXPECT_EQ(read("--conn 4001 -o tcpdump - < syns.pcap"), 0) << err_;
+  EXPECT_NE(out_.find("192.0.2.1.4001 > 198.51.100.7.9999: Flags [S]"), std::string::npos) << out_;
+  EXPECT_EQ(std::ranges::count(out_, '\n'), 1);
+}
+
+TEST_F(ReadConnection, several_that_fit_are_listed_with_their_numbers) {
+  EXPECT_EQ(read("syns.pcap --conn 9999"), 2);
+  EXPECT_NE(out_.find("     0  192.0.2.1:4000 - 198.51.100.7:9999, frame 1\n"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("     1  192.0.2.1:4001 - 198.51.100.7:9999, frame 2\n"), std::string::npos) << out_;
+  EXPECT_NE(err_.find("tcpwhy: hint: tcpwhy read syns.pcap --stream 0\n"), std::string::npos) << err_;
+}
+
+TEST_F(ReadConnection, mistakes_have_status_2_and_a_hint) {
+  for (const auto* arguments : {"syns.pcap --stream 2", "syns.pcap --stream x", "syns.pcap --conn nonsense",
+                                "syns.pcap --stream 0 --conn 1", "syns.pcap --calls x.log"}) {
+    EXPECT_EQ(read(arguments), 2) << arguments << err_;
+    EXPECT_NE(err_.find("tcpwhy: hint: "), std::string::npos) << arguments << err_;
+  }
+  EXPECT_EQ(read("syns.pcap --conn 1"), 2) << err_;
+  EXPECT_EQ(read("syns.pcap --stream 0 --calls syns.pcap"), 3) << err_;
+  EXPECT_EQ(read("missing.pcap --stream 0"), 3) << err_;
+}
+
+}  // namespace
+}  // namespace tcpwhy::cli
