@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -102,10 +103,18 @@ void sort_words(ReadOptions& options) {
   options.capture.filter = fmt::format("{}", fmt::join(word, options.words.end(), " "));
 }
 
+int show_one(const ReadOptions& options, Context& context) {
+  const Captures captures{.open = [&options] { return open_captures(options.files, options.capture); },
+                          .names = fmt::format("{}", fmt::join(options.files, " ")),
+                          .can_reopen = std::ranges::count(options.files, "-") == 0};
+  return show_connection(captures, options.connection, options.view, context);
+}
+
 int read_files(const ReadOptions& options, Context& context) {
   const Form form = options.view.form;
   if (options.compatible == Compatible::tshark) return print_tshark_table(options, context);
   if (options.compatible == Compatible::zeek) return print_conn_log(options, context);
+  if (options.connection.given()) return show_one(options, context);
   if (form == Form::tcpdump) return print_packets(options, context);
   const bool tables = form == Form::ndjson || form == Form::csv;
   const bool several = options.files.size() > 1 || !options.capture.filter.empty();
@@ -139,8 +148,6 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
       if (options->words.empty())
         return report({base::ErrorKind::usage, "read: which file?", "tcpwhy read FILE; - is standard input"});
       sort_words(*options);
-      if (options->connection.chosen() || !options->connection.calls.empty())
-        return show_connection(options->files.front(), options->connection, options->view, context);
       return read_files(*options, context);
     };
   });

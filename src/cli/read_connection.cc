@@ -25,12 +25,12 @@ base::Result<scan::Choice> choice_of(const ConnectionOptions& options) {
 }
 
 // Standard input can be read once only.
-scan::OpenCapture opener_of(const std::string& file) {
-  return [file, times = 0]() mutable -> base::Result<scan::FrameReader> {
-    if (file == "-" && times++ > 0)
+scan::OpenCapture opener_of(const Captures& captures) {
+  return [&captures, times = 0]() mutable -> base::Result<scan::FrameReader> {
+    if (!captures.can_reopen && times++ > 0)
       return base::fail(base::ErrorKind::usage, "this connection's number is known only at the end of standard input",
                         "read the capture from a file, or choose the connection by --conn");
-    return scan::FrameReader::open(file);
+    return captures.open();
   };
 }
 
@@ -43,7 +43,7 @@ base::Error none_fits(const ConnectionOptions& options, const scan::PickOutcome&
           ""};
 }
 
-int list_candidates(const std::string& file, const ConnectionOptions& options, const scan::PickOutcome& outcome,
+int list_candidates(const Captures& captures, const ConnectionOptions& options, const scan::PickOutcome& outcome,
                     Context& context) {
   for (const auto& candidate : outcome.candidates)
     context.out.write(fmt::format("{:>6}  {} - {}, frame {}\n", candidate.number, candidate.ends[0], candidate.ends[1],
@@ -51,7 +51,7 @@ int list_candidates(const std::string& file, const ConnectionOptions& options, c
   if (outcome.matches > outcome.candidates.size())
     context.out.write(fmt::format("        and {} more\n", outcome.matches - outcome.candidates.size()));
   return report({base::ErrorKind::usage, fmt::format("{} connections have an end {}", outcome.matches, options.end),
-                 fmt::format("tcpwhy read {} --stream {}", file, outcome.candidates.front().number)});
+                 fmt::format("tcpwhy read {} --stream {}", captures.names, outcome.candidates.front().number)});
 }
 
 void print_packets(const recording::Recording& packets, const View& view, Context& context) {
@@ -138,17 +138,20 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options) {
   app.add_flag("--all", options.all, "With --stream and --conn: every segment, no run of them folded");
 }
 
-int show_connection(const std::string& file, const ConnectionOptions& options, const View& view, Context& context) {
+int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, Context& context) {
   if (!options.chosen())
     return report({base::ErrorKind::usage, "--calls needs the connection to show", "--stream N or --conn ADDR:PORT"});
+  if (view.form == Form::ndjson || view.form == Form::csv)
+    return report(
+        {base::ErrorKind::usage, "read: one connection is shown as text, tcpdump's lines or JSON", "-o json"});
   const auto choice = choice_of(options);
   if (!choice) return report(choice.error());
   scan::PickOptions pick;
   if (!options.calls.empty()) pick.packets = scan::KeepPackets::headers;
   if (view.form == Form::tcpdump) pick.packets = scan::KeepPackets::all;
-  auto outcome = scan::pick_connection(opener_of(file), *choice, pick);
+  auto outcome = scan::pick_connection(opener_of(captures), *choice, pick);
   if (!outcome) return report(outcome.error());
-  if (outcome->matches > 1) return list_candidates(file, options, *outcome, context);
+  if (outcome->matches > 1) return list_candidates(captures, options, *outcome, context);
   if (!outcome->picked) return report(outcome->stopped_by.value_or(none_fits(options, *outcome)));
   scan::Picked& picked = *outcome->picked;
   if (view.form == Form::tcpdump)

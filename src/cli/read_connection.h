@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/view.h"
+#include "scan/pick_connection.h"
 
 namespace tcpwhy::cli {
 
@@ -17,11 +18,19 @@ struct ConnectionOptions {
   std::string calls;                    // --calls: strace's log of the time
 
   [[nodiscard]] bool chosen() const { return stream.has_value() || !end.empty(); }
+  [[nodiscard]] bool given() const { return chosen() || !calls.empty(); }
 };
 
 void add_connection_options(CLI::App& app, ConnectionOptions& options);
 
+// What it is looked for in.
+struct Captures {
+  scan::OpenCapture open;
+  std::string names;       // as the command line has them
+  bool can_reopen = true;  // false: standard input is among them
+};
+
 // The connection that is chosen, in the form that `view` names. If several fit: their list on standard output, and a usage error.
-int show_connection(const std::string& file, const ConnectionOptions& options, const View& view, Context& context);
+int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, Context& context);
 
 }  // namespace tcpwhy::cli
