@@ -32,8 +32,8 @@ enum class LinkType : std::uint16_t {
 };
 
 enum class Dissection : std::uint8_t {
-  tcp,         // `segment` is valid
-  truncated,   // TCP by the IP header, but the capture ends inside the TCP header
+  tcp,         // `segment` is valid; the capture may end inside its options (TcpOptions::cut)
+  truncated,   // TCP by the IP header, but the capture ends inside the first 20 bytes of the TCP header
   malformed,   // TCP by the IP header, but lengths contradict each other
   fragment,    // a later IP fragment of TCP: no ports
   icmp_error,  // an ICMP error that quotes a TCP segment: `segment` is what it quotes, `icmp` what it says

@@ -182,15 +182,18 @@ void expect_every_cut(LinkType link_type, const ByteString& frame, std::size_t p
   for (std::size_t size = 0; size <= frame.size(); ++size) {
     const std::vector<std::uint8_t> cut(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size));
     const auto packet = dissect(link_type, cut, frame.size());
-    const auto expected = size < protocol_known        ? Dissection::other
-                          : size < tcp_at + tcp_header ? Dissection::truncated
-                                                       : Dissection::tcp;
+    const auto expected = size < protocol_known ? Dissection::other
+                          : size < tcp_at + 20  ? Dissection::truncated
+                                                : Dissection::tcp;
     ASSERT_EQ(packet.kind, expected) << size;
     ASSERT_EQ(packet.segment.source.port, size >= tcp_at + 2 ? 40000 : 0) << size;
     ASSERT_EQ(packet.segment.seq.value, size >= tcp_at + 8 ? 0xfffffff0 : 0) << size;
-    if (size < tcp_at + tcp_header) continue;
+    if (size < tcp_at + 13) continue;
     ASSERT_EQ(packet.segment.payload_length, 5U) << size;
-    ASSERT_EQ(packet.segment.payload.size(), size - tcp_at - tcp_header) << size;
+    ASSERT_EQ(packet.segment.options.cut, size >= tcp_at + 20 && size < tcp_at + tcp_header) << size;
+    ASSERT_FALSE(packet.segment.options.malformed) << size;
+    const std::size_t payload_at = tcp_at + tcp_header;
+    ASSERT_EQ(packet.segment.payload.size(), size > payload_at ? size - payload_at : 0) << size;
   }
 }
 
@@ -379,6 +382,19 @@ TEST(Options, malformed_lists_keep_what_stood_before) {
   EXPECT_EQ(options_of({2, 4, 5, 0xb4, 8, 0, 0, 0}), expected);   // length 0
   EXPECT_EQ(options_of({2, 4, 5, 0xb4, 8, 1, 0, 0}), expected);   // length 1
   EXPECT_EQ(options_of({2, 4, 5, 0xb4, 1, 1, 1, 8}), expected);   // kind without length
+}
+
+TEST(Options, a_capture_that_ends_in_the_list_keeps_what_stood_before) {
+  const ByteString packet = ipv4({}, tcp({.options = {2, 4, 5, 0xb4, 1, 3, 3, 7, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2}}));
+  const ByteString cut(packet.begin(), packet.begin() + 54);  // inside the timestamps: 68 bytes of an Ethernet frame
+  const auto seen = dissect(LinkType::raw, cut, packet.size());
+  ASSERT_EQ(seen.kind, Dissection::tcp);
+  EXPECT_TRUE(seen.segment.options.cut);
+  EXPECT_FALSE(seen.segment.options.malformed);
+  EXPECT_EQ(seen.segment.options.maximum_segment_size, 1460);
+  EXPECT_EQ(seen.segment.options.window_scale, 7);
+  EXPECT_FALSE(seen.segment.options.timestamps);
+  EXPECT_EQ(seen.segment.payload_length, 0U);
 }
 
 TEST(Options, a_known_kind_of_wrong_length_is_passed_over) {

@@ -59,6 +59,7 @@ struct TcpOptions {
   bool md5_signature = false;                           // kind 19
   bool multipath = false;                               // kind 30
   bool malformed = false;                               // the option list did not parse to its end
+  bool cut = false;                                     // the capture ends inside the list: others may have followed
 
   [[nodiscard]] std::span<const SackBlock> sack() const { return {sack_storage.data(), sack_count}; }
   bool operator==(const TcpOptions&) const = default;

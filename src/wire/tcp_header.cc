@@ -73,7 +73,7 @@ void read_options(Bytes list, TcpOptions& options) {
     }
     const std::size_t length = list.has(1, 1) ? list.u8(1) : 0;
     if (length < 2 || !list.has(0, length)) {
-      options.malformed = true;
+      options.malformed = !(options.cut && (list.size() == 1 || length > list.size()));
       break;
     }
     read_option(list.u8(0), list.first(length).from(2), options);
@@ -97,7 +97,12 @@ Dissection read_tcp(Bytes captured, std::size_t length, TcpSegment& segment) {
   if (!captured.has(0, shortest_tcp_header)) {
     read_tcp_fields(captured, segment);
     if (length < shortest_tcp_header) return Dissection::malformed;
-    if (!captured.has(0, 13)) return Dissection::truncated;
+    if (captured.has(0, 13)) {
+      const std::size_t header_length = (captured.u8(12) >> 4U) * 4U;
+      if (header_length < shortest_tcp_header || header_length > length) return Dissection::malformed;
+      segment.payload_length = static_cast<std::uint32_t>(length - header_length);
+    }
+    return Dissection::truncated;
   } else {
     const auto header = captured.header<shortest_tcp_header>(0);
     segment.source.port = header.be16<0>();
@@ -111,7 +116,7 @@ Dissection read_tcp(Bytes captured, std::size_t length, TcpSegment& segment) {
   const std::size_t header_length = (captured.u8(12) >> 4U) * 4U;
   if (header_length < shortest_tcp_header || header_length > length) return Dissection::malformed;
   segment.payload_length = static_cast<std::uint32_t>(length - header_length);
-  if (!captured.has(0, header_length)) return Dissection::truncated;
+  segment.options.cut = !captured.has(0, header_length);
   if (header_length != shortest_tcp_header)
     read_options(captured.first(header_length).from(shortest_tcp_header), segment.options);
   segment.payload = captured.from(header_length).span();
