@@ -50,7 +50,7 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
   }
   if (from.state == State::syn_sent) {
     const bool answers_wrong_ack =
-        !step.flags().ack() && to.illegal > 0 && step.segment.seq.value == to.last_illegal_ack;
+        !step.flags().ack() && to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack;
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
   }
   if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies) {

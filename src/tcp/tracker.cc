@@ -202,7 +202,10 @@ bool Tracker::find_illegal(Step& step) {
     step.verdict.illegality = illegality;
     step.to.owes_challenge = earns_challenge;
     count_up(step.from.illegal);
-    step.from.last_illegal_ack = step.segment.ack.value;
+    if (flags.ack()) {
+      step.from.last_illegal_ack = step.segment.ack.value;
+      step.from.sent_illegal_ack = true;
+    }
     return true;
   };
   if ((flags.syn() && (flags.fin() || flags.rst())) || (flags.rst() && flags.fin()) ||
@@ -218,7 +221,7 @@ bool Tracker::find_illegal(Step& step) {
   }
   if (!from.based || from.segments == 0 || !to.seen) return false;
   // RFC 9293 3.10.7.3, first: a reset in answer to a wrong ACK has that ACK's number.
-  if (flags.rst() && to.illegal > 0 && step.segment.seq.value == to.last_illegal_ack) return false;
+  if (flags.rst() && to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack) return false;
   if (flags.syn()) {
     if (flags.ack() || !is_synchronized(to.state) || (from.syn_seen ? step.seq == 0 : step.seq <= 0)) return false;
     pending_ = std::make_unique<PendingSyn>(PendingSyn{step.segment, step.at(), step.seen.frame, step.sender});

@@ -69,7 +69,8 @@ struct End {
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, has_sack = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
-  bool ttl_varies = false;  // its own segments come with more than one TTL: copies, or several paths
+  bool sent_illegal_ack = false;  // last_illegal_ack is one
+  bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths
   bool last_had_data = false;
   std::uint32_t last_ack_raw = 0,
                 last_illegal_ack = 0;  // the ACK field of its last segment that had one; of its last illegal one

@@ -370,6 +370,14 @@ TEST(TrackerReuse, a_new_number_behind_the_close_begins_anew) {
   EXPECT_TRUE(story.anew());
 }
 
+// RFC 9293 3.10.7.3: a reset answers a wrong ACK with that ACK's number; what carried no ACK has none, though its field may say 0.
+TEST(TrackerIllegal, a_segment_without_ack_has_no_number_for_a_reset_to_answer) {
+  Story story(0, 0);
+  story.handshake();
+  EXPECT_EQ(story.s(0, 0).illegality, Illegality::flags);
+  EXPECT_EQ(story.c(R, 0).kind, Kind::illegal);
+}
+
 // --- Whatever comes ----------------------------------------------------------------------------------------------
 
 // Where the circle of sequence numbers begins makes no difference.
