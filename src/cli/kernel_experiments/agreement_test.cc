@@ -106,6 +106,7 @@ std::set<std::string> counters_spoken_of(const std::map<std::string, Row>& table
 
 struct Difference {
   std::string aspect, text;
+  bool hook_missed = false;  // nothing is wrong but that events of the kernel's are missing
 };
 
 class Comparison {
@@ -145,8 +146,10 @@ class Comparison {
   }
   void hold(const std::string& aspect, bool same, const Lines& theirs, const Lines& ours) {
     if (same || !reproducible(row_, aspect)) return;
-    differences_.push_back(
-        {aspect, fmt::format("measured: {}\nrecorded: {}", fmt::join(theirs, " | "), fmt::join(ours, " | "))});
+    static const AspectSet by_hooks = {"states", "resets", "drops", "errors", "signals"};
+    differences_.push_back({aspect,
+                            fmt::format("measured: {}\nrecorded: {}", fmt::join(theirs, " | "), fmt::join(ours, " | ")),
+                            by_hooks.contains(aspect) && is_subsequence(ours, theirs)});
   }
 
   const Row& row_;
@@ -186,8 +189,9 @@ struct Held {
   std::set<std::string> counters = counters_spoken_of(table);
   std::map<std::string, AspectSet> tolerated = kernel_experiments::tolerated();
   std::map<std::string, Lines> findings = findings_wanted();
-  Differences left;  // in the latest run of each experiment
-  Differences ever;  // the tolerated ones too, of any run
+  Differences left;       // in the latest run of each experiment
+  Differences ever;       // the tolerated ones too, of any run
+  AspectSet hook_missed;  // ids of whose latest run an event of the kernel's is missing
   bool kernel_seen = true;
 
   // Whether nothing is left of this one.
@@ -196,9 +200,11 @@ struct Held {
     const auto& seen = outcome.recording.provenance.observed;
     kernel_seen = kernel_seen && std::ranges::find(seen, "resets.reason") != seen.end();
     left.erase(id);
+    hook_missed.erase(id);
     if (outcome.error) left[id]["scenario"] = outcome.error->message;
-    for (const auto& [aspect, text] : Comparison(table[id], outcome.recording, counters).run()) {
+    for (const auto& [aspect, text, missed] : Comparison(table[id], outcome.recording, counters).run()) {
       ever[id][aspect] = text;
+      if (missed) hook_missed.insert(id);
       if (!tolerated[id].contains(aspect)) left[id][aspect] = text;
     }
     if (const auto text = findings_differ(outcome.recording, findings[id], kernel_seen); !text.empty())
@@ -210,6 +216,9 @@ struct Held {
 // An experiment that says that it has several attempts is about milliseconds (a tail-loss probe leaves after some 4 ms in which
 // nobody got the processor): it is made again, with the few others of its kind. The lab's own attempts see only its lines.
 constexpr unsigned most_rounds = 10;
+// Where an event of the kernel's is missing and nothing else is wrong, the hook may have missed it: BPF programs here are skipped in up
+// to 2.7 % of timer-driven events, whatever they do. What is missing three times in a row is a fault of ours.
+constexpr unsigned most_rounds_of_missed_hooks = 3;
 
 TEST(KernelExperiments, recordings_and_findings_agree_with_what_was_measured) {
   Held held;
@@ -235,7 +244,10 @@ TEST(KernelExperiments, recordings_and_findings_agree_with_what_was_measured) {
       if (held.hold(outcome)) continue;
       for (const auto& [aspect, text] : held.left[id_of(outcome.scenario)])
         std::cout << "round " << round << ": " << id_of(outcome.scenario) << ' ' << aspect << '\n';
-      if (outcome.scenario.attempts > 1 && round < most_rounds) again.push_back(outcome.scenario);
+      const bool may_be_missed = held.hook_missed.contains(id_of(outcome.scenario));
+      if ((outcome.scenario.attempts > 1 && round < most_rounds) ||
+          (may_be_missed && round < most_rounds_of_missed_hooks))
+        again.push_back(outcome.scenario);
     }
   }
   for (const auto& [id, aspects] : held.left)
