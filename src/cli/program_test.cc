@@ -225,10 +225,16 @@ TEST_F(Program, without_root_the_same_is_found) {
   NEEDS_LAB();
   if (getuid() != 0) GTEST_SKIP() << "not root: there is nothing to compare with";
   fs::copy_file(TCPWHY_PROGRAM, file("tcpwhy"));  // the build folder may be closed to others
-  const auto as_nobody = sh("su nobody -s /bin/sh -c '" + file("tcpwhy") + " lab -o json'");
-  if (as_nobody.status == 4) GTEST_SKIP() << as_nobody.err;
-  ASSERT_EQ(as_nobody.status, 0) << as_nobody.err;
-  EXPECT_EQ(findings_of(as_nobody.out), findings_of(sh("$tcpwhy lab -o json").out));
+  // The kernel's hooks miss a timer-driven event now and then, and a busy machine delays an ACK: what differs three times is a fault.
+  std::vector<std::string> by_nobody, by_root;
+  for (int attempt = 0; attempt < 3 && (attempt == 0 || by_nobody != by_root); ++attempt) {
+    const auto as_nobody = sh("su nobody -s /bin/sh -c '" + file("tcpwhy") + " lab -o json'");
+    if (as_nobody.status == 4) GTEST_SKIP() << as_nobody.err;
+    ASSERT_EQ(as_nobody.status, 0) << as_nobody.err;
+    by_nobody = findings_of(as_nobody.out);
+    by_root = findings_of(sh("$tcpwhy lab -o json").out);
+  }
+  EXPECT_EQ(by_nobody, by_root);
 }
 
 TEST_F(Program, who_ignores_sigpipe_sees_the_same) {
