@@ -30,7 +30,7 @@ namespace {
 using Columns = std::vector<const scan::Field*>;
 
 constexpr std::string_view table_columns =
-    "stream,client,server,duration,bytes,retransmissions,opening,ending,closed.by,reset.cause";
+    "stream,client,server,duration,bytes,ending,closed.by,reset.cause,retransmissions,opening";
 constexpr std::string_view problem_columns = "stream,client,server,duration,bytes,ending,closed.by,problems";
 
 std::unexpected<base::Error> no_field(std::string_view name) {

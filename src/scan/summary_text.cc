@@ -278,20 +278,35 @@ std::string table_text(std::span<const Kept> rows, std::span<const Field* const>
       widths[i] = std::max(widths[i], base::display_width(line.back()));
     }
   }
+  // Columns that would not fit are left out whole, from the right, and named.
+  std::size_t shown = 0;
+  for (std::size_t used = 0; shown < columns.size(); ++shown) {
+    used += widths[shown] + (shown > 0 ? 2 : 0);
+    if (shown > 0 && used > options.width) break;
+  }
   std::string text;
   const auto put = [&](const auto& cell_of) {
     std::string line;
-    for (std::size_t i = 0; i < columns.size(); ++i) {
+    for (std::size_t i = 0; i < shown; ++i) {
       if (i > 0) line += "  ";
       line += right[i] ? base::fit_right(cell_of(i), widths[i]) : base::fit(cell_of(i), widths[i]);
     }
     line.resize(line.find_last_not_of(' ') + 1);
-    // The last column gives way; what does not fit even so is for a wider terminal, or for CSV.
-    if (base::display_width(line) > options.width) line = base::fit(line, options.width);
     text += line + "\n";
   };
   put([&](std::size_t i) { return std::string(columns[i]->name); });
   for (const auto& line : cells) put([&](std::size_t i) { return line[i]; });
+  if (shown < columns.size()) {
+    std::string missing;
+    for (const Field* column : columns.subspan(shown))
+      missing += (missing.empty() ? "" : " ") + std::string(column->name);
+    Page page(options);
+    page.folded("", fmt::format(fmt::runtime(Words{"left out for want of room: {} (--columns, --width, -o csv)",
+                                                   "因宽度不足而省略：{}（--columns、--width、-o csv）"}
+                                                 .in(options.language)),
+                                missing));
+    text += page.take();
+  }
   return text;
 }
 
