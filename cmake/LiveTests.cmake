@@ -24,9 +24,11 @@ function(tcpwhy_add_live_test name)
 endfunction()
 
 tcpwhy_add_live_program(fork_and_close)
+tcpwhy_add_live_program(pass_descriptor)
 tcpwhy_add_live_program(ends_under_recv Threads::Threads)
 if(LIBURING_FOUND)
   tcpwhy_add_live_program(uring_echo PkgConfig::LIBURING)
+  tcpwhy_add_live_program(uring_operations PkgConfig::LIBURING)
 endif()
 
 tcpwhy_add_live_test(curl_and_nginx)
@@ -36,6 +38,10 @@ tcpwhy_add_live_test(http_server_killed)
 tcpwhy_add_live_test(redis_client_kill)
 tcpwhy_add_live_test(nginx_refuses_upload)
 tcpwhy_add_live_test(hardships)
+tcpwhy_add_live_test(uring_echo)
+tcpwhy_add_live_test(uring_operations)
+tcpwhy_add_live_test(pass_descriptor)
+tcpwhy_add_live_test(watch_recording)
 
 # In namespaces of its own: needs not be alone.
 add_test(NAME live.strace_calls COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tests/live/strace_calls.py

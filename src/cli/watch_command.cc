@@ -1,8 +1,9 @@
 // tcpwhy watch: the whole machine, one line for each TCP connection when it ends: who, with whom, how long, who closed first, why.
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/resource.h>
+#include <sys/utsname.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -13,11 +14,15 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/unique_fd.h"
+#include "capfile/recording_io.h"
 #include "capture/endpoint_filter.h"
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/interface_addresses.h"
 #include "cli/stop_on_signals.h"
 #include "explain/life.h"
+#include "trace/bpf/life_recorder.h"
 #include "trace/bpf/life_tracker.h"
 #include "trace/bpf/probe.h"
 
@@ -35,6 +40,7 @@ struct WatchOptions {
   bool opened = false, abnormal = false, stats = false;
   WatchForm form = WatchForm::text;
   double seconds = 0;
+  std::string interface, write_to;
   std::uint32_t ring_bytes =
       8U << 20;  // counts twice in the memory that the process has, for it is mapped twice in a row
 };
@@ -72,24 +78,29 @@ class Watch {
   base::Status open();
   void tell_opened(const SocketLife& life);
   void tell_ended(const trace::EndedLife& ended);
-  void flush() {
-    if (!lines_.empty()) context_.out.write(lines_);
-    lines_.clear();
-  }
+  base::Status open_file();
+  void record(recording::Recording recording, const trace::EndedLife& ended, std::string_view why);
+  base::Status flush();
   void tell_losses();
   void tell_stats();
   [[nodiscard]] bool is_wanted(const SocketLife& life) const {
-    return !filter_ || filter_->fits(life.local, life.remote);
+    return (!filter_ || filter_->fits(life.local, life.remote)) &&
+           (!interface_ || interface_->fits(life.local, life.remote));
   }
 
   const WatchOptions& options_;
   Context& context_;
   std::optional<capture::EndpointFilter> filter_;
+  std::optional<InterfaceAddresses> interface_;
   std::optional<trace::Probe> probe_;
   std::optional<trace::LifeTracker> tracker_;
-  std::string lines_;                            // written together: a write for each would cost more than the rest
-  std::map<std::string, std::uint64_t> counts_;  // by the verdict's id
-  std::uint64_t told_ = 0, told_lost_ = 0, told_given_up_ = 0;
+  std::optional<trace::LifeRecorder> recorder_;
+  base::UniqueFd file_;
+  recording::Provenance provenance_;
+  std::vector<recording::Recording> recordings_;  // to be written with the lines
+  std::string lines_;                             // written together: a write for each would cost more than the rest
+  std::map<std::string, std::uint64_t> counts_;   // by the verdict's id
+  std::uint64_t told_ = 0, told_lost_ = 0, told_given_up_ = 0, told_unrecorded_ = 0;
 };
 
 base::Status Watch::open() {
@@ -100,6 +111,13 @@ base::Status Watch::open() {
     if (!filter) return std::unexpected(filter.error());
     filter_.emplace(std::move(*filter));
   }
+  if (!options_.interface.empty()) {
+    auto interface = InterfaceAddresses::of(options_.interface);
+    if (!interface) return std::unexpected(interface.error());
+    interface_.emplace(std::move(*interface));
+  }
+  if (!options_.write_to.empty())
+    if (auto opened = open_file(); !opened) return opened;
   auto probe = trace::Probe::open({.calls = false,
                                    .only_interesting = false,
                                    .segments = false,
@@ -115,6 +133,37 @@ base::Status Watch::open() {
   if (!sample) return std::unexpected(sample.error());
   tracker_->begin(*sample, trace::find_socket_holders());
   return {};
+}
+
+// A section of the file for each connection: each is a recording of its own.
+base::Status Watch::open_file() {
+  file_.reset(::open(options_.write_to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file_.valid()) return base::fail_errno("cannot write " + options_.write_to);
+  recorder_.emplace(trace::LifeRecorderOptions{.reset_reasons = trace::kernel_enum("sk_rst_reason", "SK_RST_REASON_")});
+  provenance_.program = "tcpwhy " TCPWHY_VERSION;
+  utsname name{};
+  if (uname(&name) == 0)
+    provenance_.host = name.nodename, provenance_.kernel = std::string(name.sysname) + " " + name.release;
+  provenance_.observed = {"states.kernel", "socket_errors", "resets.reason"};
+  return {};
+}
+
+void Watch::record(recording::Recording recording, const trace::EndedLife& ended, std::string_view why) {
+  recording.provenance = provenance_;
+  recording.provenance.title =
+      fmt::format("{} {} {}", ended.life.local, ended.life.opener ? "→" : "←", ended.life.remote);
+  recording.events.push_back({ended.life.ended, {}, recording::Note{std::string(why), 0}});
+  recording::sort_by_time(recording);
+  recordings_.push_back(std::move(recording));
+}
+
+base::Status Watch::flush() {
+  if (!lines_.empty()) context_.out.write(lines_);
+  lines_.clear();
+  if (recordings_.empty()) return {};
+  const auto written = capfile::write_recordings_to(file_.get(), recordings_);
+  recordings_.clear();
+  return written;
 }
 
 void Watch::tell_opened(const SocketLife& life) {
@@ -138,17 +187,20 @@ void Watch::tell_opened(const SocketLife& life) {
 
 void Watch::tell_ended(const trace::EndedLife& ended) {
   const SocketLife& life = ended.life;
+  auto kept = recorder_ ? recorder_->take(ended) : recording::Recording();
   if (!is_wanted(life)) return;
   const auto verdict = explain::judge(life, ended.peer ? &*ended.peer : nullptr);
   ++counts_[std::string(verdict.row->id)];
   ++told_;
   if (options_.abnormal && !verdict.row->abnormal) return;
-  if (options_.stats) return;
+  if (options_.stats && !recorder_) return;
   const std::string who = name_of(life), peer = ended.peer ? name_of(*ended.peer) : std::string();
   const std::string local = wire::to_string(life.local), remote = wire::to_string(life.remote);
   const std::string why = explain::words(
       verdict, life.holder.pid != 0 ? life.holder.command : local,
       ended.peer && ended.peer->holder.pid != 0 ? ended.peer->holder.command : remote, context_.language());
+  if (recorder_) record(std::move(kept), ended, why);
+  if (options_.stats) return;
   if (options_.form == WatchForm::ndjson) {
     constexpr const char* closers[] = {"nobody", "local", "remote", "both"};
     nlohmann::ordered_json line{{"event", "ended"},
@@ -187,6 +239,11 @@ void Watch::tell_losses() {
     warn(fmt::format("lost {} events: the probe's ring buffer was full (a larger --ring helps)", lost - told_lost_));
     told_lost_ = lost;
   }
+  if (recorder_)
+    if (const auto given_up = recorder_->given_up(); given_up > told_unrecorded_) {
+      warn(fmt::format("{} sockets are not recorded whole: too many are alive at a time", given_up - told_unrecorded_));
+      told_unrecorded_ = given_up;
+    }
   if (const auto given_up = tracker_->given_up(); given_up > told_given_up_) {
     warn(fmt::format("{} connections are not told: too many are alive at a time", given_up - told_given_up_));
     told_given_up_ = given_up;
@@ -210,17 +267,21 @@ int Watch::run() {
            std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() >= options_.seconds;
   };
   auto told_stats = begin;
-  const auto consume = [&] {
+  base::Status written;
+  const auto consume = [&](bool last) {
     const auto clock = trace::wall_minus_monotonic();
-    probe_->consume([&](std::span<const std::byte> record) { tracker_->add(record, clock, on_opened, on_ended); });
-    tracker_->tell_waiting(base::wall_now(), on_ended);
-    flush();
+    probe_->consume([&](std::span<const std::byte> record) {
+      if (recorder_) recorder_->add(record, clock);
+      tracker_->add(record, clock, on_opened, on_ended);
+    });
+    tracker_->tell_waiting(base::wall_now(), on_ended, last);
+    written = flush();
   };
-  while (!StopOnSignals::requested() && !context_.out.closed() && !over()) {
+  while (!StopOnSignals::requested() && !context_.out.closed() && !over() && written) {
     // Records don't wake us one by one: that would cost the programs that are watched.
     pollfd waiting{.fd = probe_->fd(), .events = POLLIN, .revents = 0};
     poll(&waiting, 1, 50);
-    consume();
+    consume(false);
     tell_losses();
     if (options_.stats && std::chrono::steady_clock::now() - told_stats >= 1s) {
       told_stats = std::chrono::steady_clock::now();
@@ -228,15 +289,13 @@ int Watch::run() {
     }
   }
   probe_->detach();
-  consume();
-  tracker_->tell_waiting(base::wall_now(), on_ended, true);
-  flush();
+  if (written) consume(true);
   tell_losses();
   if (const auto skipped = probe_->skipped_runs(); skipped > 0)
     warn(fmt::format("lost {} events: the kernel skipped a program that was running already on that processor",
                      skipped));
   if (options_.stats) tell_stats();
-  return 0;
+  return written ? 0 : report(written.error());
 }
 
 }  // namespace
@@ -249,6 +308,10 @@ void add_watch_command(CLI::App& app, Settings& settings, Command& chosen) {
   watch->add_flag("--all", options->opened, "Also when a connection is opened");
   watch->add_flag("--abnormal", options->abnormal, "Only those that did not end well");
   watch->add_flag("--stats", options->stats, "Count the causes each second instead of telling each connection");
+  watch->add_option("-i,--interface", options->interface,
+                    "Only connections that go over this network interface, by their addresses");
+  watch->add_option("-w,--write", options->write_to,
+                    "Write what the kernel said of each connection that ends to this file, a pcapng section each");
   watch->add_option("--seconds", options->seconds, "Stop after so many; else with Ctrl-C");
   watch->add_option("--ring", options->ring_bytes, "Bytes of the probe's ring buffer, a power of two")
       ->capture_default_str();

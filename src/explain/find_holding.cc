@@ -228,14 +228,25 @@ Sharing sharing_of(const Story& story, const Call& close) {
   for (const Call& call : story.timeline.calls) {
     if (call.entered >= close.entered) break;
     const auto& other = story.timeline.entered(call);
-    if (pid_of(story, call) != pid || !story.succeeded(call)) continue;
+    if (!story.succeeded(call)) continue;
+    const bool carries = carries_descriptors(story.timeline, call);
+    const auto* returned = story.timeline.returned(call);
+    const bool it_is_carried =
+        carries && entered.socket != 0 && (other.socket == entered.socket || returned->socket == entered.socket);
+    if (pid_of(story, call) != pid) {
+      if (it_is_carried && other.name == "recvmsg")
+        add(call.entered,
+            fmt::format("that of {}[{}], which was sent it (SCM_RIGHTS)", story.caller(call), pid_of(story, call)),
+            fmt::format("{}[{}] 收到的一个（SCM_RIGHTS）", story.caller(call), pid_of(story, call)));
+      continue;
+    }
     const bool same_socket =
         (other.socket != 0 && other.socket == entered.socket) || (other.fd && other.fd == entered.fd);
     const bool duplicates = other.name.starts_with("dup") ||
                             (other.name == "fcntl" && other.arguments.find("F_DUPFD") != std::string::npos);
     if (duplicates && same_socket)
       add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
-    if (other.name == "sendmsg" && other.arguments.find("SCM_RIGHTS") != std::string::npos)
+    if (it_is_carried && other.name == "sendmsg")
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
   }
   if (const auto forked = fork_before(story, close))

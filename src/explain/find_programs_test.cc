@@ -410,6 +410,37 @@ TEST(Closing, of_a_descriptor_that_a_fork_shares_names_the_child) {
   EXPECT_NE(told.text("close.nothing_sent").find("forked child"), std::string::npos);
 }
 
+TEST(Closing, of_a_descriptor_that_was_sent_to_another_process_names_it) {
+  const std::string rights = "4, {msg_control=[{cmsg_type=SCM_RIGHTS, cmsg_data=[5]}]}, 0";
+  const auto told = [&](bool same_socket) {
+    StoryRecorder story;
+    story.open();
+    story.call("server", 900, 950, "sendmsg", rights);
+    story.call("server", 1000, 1100, "close", "4");
+    const auto socket = story.last_call().socket;
+    auto recording = story.take();
+    recording.actors.push_back({"worker", 555, 555, "worker", ""});
+    for (auto& event : recording.events) {
+      auto* entered = std::get_if<recording::CallEntered>(&event.what);
+      if (entered != nullptr && entered->name == "sendmsg") entered->socket = same_socket ? socket : socket + 1000;
+    }
+    recording::CallEntered taken;
+    taken.call = 9000, taken.name = "recvmsg", taken.arguments = rights,
+    taken.socket = same_socket ? socket : socket + 1000;
+    recording::CallReturned brought;
+    brought.call = 9000, brought.result = 1, brought.socket = taken.socket;
+    const recording::ActorId worker{static_cast<std::uint32_t>(recording.actors.size() - 1)};
+    const auto at = recording.events.front().at;
+    recording.events.push_back({at + std::chrono::microseconds(960), worker, taken});
+    recording.events.push_back({at + std::chrono::microseconds(970), worker, brought});
+    recording::sort_by_time(recording);
+    return Told(recording).text("close.nothing_sent");
+  };
+  EXPECT_NE(told(true).find("worker[555]"), std::string::npos) << told(true);
+  EXPECT_NE(told(true).find("SCM_RIGHTS"), std::string::npos);
+  EXPECT_EQ(told(false).find("SCM_RIGHTS"), std::string::npos) << told(false);
+}
+
 // A second thread of the server's process.
 recording::Recording with_thread(StoryRecorder& story, std::string_view ending) {
   auto recording = story.take();

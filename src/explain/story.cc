@@ -12,13 +12,32 @@ struct CallRow {
   CallFamily family;
 };
 constexpr CallRow call_rows[] = {
-    {"send", CallFamily::sending},       {"sendto", CallFamily::sending},     {"sendmsg", CallFamily::sending},
-    {"sendmmsg", CallFamily::sending},   {"write", CallFamily::sending},      {"writev", CallFamily::sending},
-    {"sendfile", CallFamily::sending},   {"splice", CallFamily::sending},     {"recv", CallFamily::receiving},
-    {"recvfrom", CallFamily::receiving}, {"recvmsg", CallFamily::receiving},  {"read", CallFamily::receiving},
-    {"readv", CallFamily::receiving},    {"close", CallFamily::closing},      {"close_range", CallFamily::closing},
-    {"shutdown", CallFamily::shutting},  {"connect", CallFamily::connecting}, {"accept", CallFamily::accepting},
-    {"accept4", CallFamily::accepting},  {"setsockopt", CallFamily::option},
+    {"send", CallFamily::sending},
+    {"sendto", CallFamily::sending},
+    {"sendmsg", CallFamily::sending},
+    {"sendmmsg", CallFamily::sending},
+    {"write", CallFamily::sending},
+    {"writev", CallFamily::sending},
+    {"sendfile", CallFamily::sending},
+    {"splice", CallFamily::sending},
+    {"recv", CallFamily::receiving},
+    {"recvfrom", CallFamily::receiving},
+    {"recvmsg", CallFamily::receiving},
+    {"read", CallFamily::receiving},
+    {"readv", CallFamily::receiving},
+    {"close", CallFamily::closing},
+    {"close_range", CallFamily::closing},
+    {"shutdown", CallFamily::shutting},
+    {"connect", CallFamily::connecting},
+    {"accept", CallFamily::accepting},
+    {"accept4", CallFamily::accepting},
+    {"setsockopt", CallFamily::option},
+    // io_uring's own
+    {"send_zc", CallFamily::sending},
+    {"sendmsg_zc", CallFamily::sending},
+    {"write_fixed", CallFamily::sending},
+    {"read_fixed", CallFamily::receiving},
+    {"read_multishot", CallFamily::receiving},
 };
 
 }  // namespace
@@ -26,6 +45,14 @@ constexpr CallRow call_rows[] = {
 CallFamily family_of(std::string_view call_name) {
   const auto* row = std::ranges::find(call_rows, call_name, &CallRow::name);
   return row == std::end(call_rows) ? CallFamily::other : row->family;
+}
+
+bool carries_descriptors(const Timeline& timeline, const Call& call) {
+  const auto& entered = timeline.entered(call);
+  if (!entered.name.ends_with("msg")) return false;
+  const auto* returned = timeline.returned(call);
+  const auto has_rights = [](const std::string& text) { return text.find("SCM_RIGHTS") != std::string::npos; };
+  return has_rights(entered.arguments) || (returned != nullptr && has_rights(returned->detail));
 }
 
 Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
@@ -58,7 +85,8 @@ std::string Story::caller(const Call& call) const {
 
 std::string Story::line(const Call& call) const {
   const auto& entered = timeline.entered(call);
-  if (!came_back(call)) return entered.name + "(" + entered.arguments + ")";
+  if (!came_back(call))
+    return (entered.through.empty() ? "" : entered.through + ": ") + entered.name + "(" + entered.arguments + ")";
   return recording::call_line(entered, timeline.returned(call));
 }
 

@@ -20,6 +20,9 @@ using timeline::Timeline;
 enum class CallFamily : std::uint8_t { sending, receiving, closing, shutting, connecting, accepting, option, other };
 CallFamily family_of(std::string_view call_name);
 
+// sendmsg() or recvmsg() on a unix socket, with descriptors in it.
+bool carries_descriptors(const Timeline& timeline, const Call& call);
+
 class Story {
  public:
   Story(const Timeline& whole, timeline::ConnectionIndex index);
@@ -34,7 +37,10 @@ class Story {
   [[nodiscard]] std::string caller(const Call& call) const;
   [[nodiscard]] const std::vector<const Call*>& calls(Side side) const { return calls_[side]; }
   [[nodiscard]] std::vector<const Call*> calls(Side side, CallFamily family) const;
-  [[nodiscard]] CallFamily family(const Call& call) const { return family_of(timeline.entered(call).name); }
+  // What it does to the connection; a message that only carries its descriptor (SCM_RIGHTS) to another process does nothing.
+  [[nodiscard]] CallFamily family(const Call& call) const {
+    return carries_descriptors(timeline, call) ? CallFamily::other : family_of(timeline.entered(call).name);
+  }
   // strace's line; without a result if it never came back.
   [[nodiscard]] std::string line(const Call& call) const;
 

@@ -59,6 +59,9 @@ struct CallEntered {
   // close() and its like: how many references the open file description had at entry, this one included (struct file's f_count;
   // descriptors in other processes, duplicates, a call of another thread that is using it). 1: this close is the last.
   std::optional<std::uint32_t> references;
+  // How it was made if not by a system call of its own: "io_uring", an operation in a ring. Then it is entered when it is submitted,
+  // and returns when it is completed; a multishot operation enters again with each completion but the last.
+  std::string through;
   bool operator==(const CallEntered&) const = default;
 };
 
@@ -134,6 +137,9 @@ struct SegmentCause {
   std::optional<EventId> by;          // the call's entry or the arriving packet, where the probe knows it
   std::optional<std::uint32_t> call;  // number of the call during which it left, made by a holder of the socket
   std::string stack;                  // the kernel's, leaf first, " < " between
+  // trigger "call", of io_uring: where the kernel carried the operation out: "submission" (inside io_uring_enter()), "task work" (of the
+  // program's thread, later), "worker" (a thread of io-wq), "submission thread" (IORING_SETUP_SQPOLL); "" for a system call.
+  std::string through;
   bool operator==(const SegmentCause&) const = default;
 };
 

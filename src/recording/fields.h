@@ -29,7 +29,7 @@ template <class Event, class F>
 void visit_fields(Event& e, F&& f) {
   f("call", e.call), f("name", e.name), f("arguments", e.arguments), f("fd", e.fd), f("socket", e.socket);
   f("local", e.local), f("remote", e.remote), f("byte_count", e.byte_count), f("step_line", e.step_line);
-  f("stack", e.stack), f("references", e.references);
+  f("stack", e.stack), f("references", e.references), f("through", e.through);
 }
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, CallReturned>
@@ -70,7 +70,7 @@ template <class Event, class F>
 void visit_fields(Event& e, F&& f) {
   f("packet", e.packet), f("socket", e.socket), f("local", e.local), f("remote", e.remote), f("flags", e.flags);
   f("seq", e.seq), f("ack", e.ack), f("length", e.length), f("trigger", e.trigger), f("name", e.name), f("by", e.by);
-  f("call", e.call), f("stack", e.stack);
+  f("call", e.call), f("stack", e.stack), f("through", e.through);
 }
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, LinkAction>

@@ -90,14 +90,19 @@ std::string line_of(const CallEntered& entered, const CallReturned* returned) {
                      returned->detail.empty() ? "" : fmt::format(" ({})", returned->detail));
 }
 
+// io_uring: send(5, "hello", 5, 0) = 5
+std::string whole_line_of(const CallEntered& entered, const CallReturned* returned) {
+  return (entered.through.empty() ? "" : entered.through + ": ") + line_of(entered, returned);
+}
+
 // One function a kind; those of CallReturned need the entry.
 struct Lines {
   const CallEntered* entered;
 
   std::string operator()(const Packet&) const { return {}; }
-  std::string operator()(const CallEntered& e) const { return line_of(e, nullptr); }
+  std::string operator()(const CallEntered& e) const { return whole_line_of(e, nullptr); }
   std::string operator()(const CallReturned& e) const {
-    if (entered != nullptr) return line_of(*entered, &e);
+    if (entered != nullptr) return whole_line_of(*entered, &e);
     return fmt::format("<... call {} resumed>{}) = {}", e.call, e.detail, result_text(e));
   }
   std::string operator()(const Signal& e) const {
@@ -117,7 +122,8 @@ struct Lines {
     return fmt::format("{} {:+}{}", e.name, e.delta, e.host.empty() ? "" : fmt::format(" ({})", e.host));
   }
   std::string operator()(const SegmentCause& e) const {
-    const std::string stack = e.stack.empty() ? "" : " | " + e.stack;
+    const std::string stack =
+        (e.through.empty() ? "" : ", by io_uring's " + e.through) + (e.stack.empty() ? "" : " | " + e.stack);
     if (!e.local || !e.remote)
       return fmt::format("cause of event {}: {} {}{}", e.packet.value, e.trigger, e.name, stack);
     return fmt::format("sent {} > {} [{}] seq {} ack {} length {}: {} {}{}", *e.local, *e.remote, e.flags, e.seq, e.ack,
@@ -163,7 +169,7 @@ const CallEntered* find_entry(const Recording& recording, const Event& event) {
 }  // namespace
 
 std::string call_line(const CallEntered& entered, const CallReturned* returned) {
-  return base::escape_controls(line_of(entered, returned));
+  return base::escape_controls(whole_line_of(entered, returned));
 }
 
 std::string message(const Event& event, const CallEntered* entered) {

@@ -86,8 +86,11 @@ class RowMaker {
     if (entry.kind != EntryKind::other) return true;
     const auto& what = timeline_.event(entry.event).what;
     if (std::holds_alternative<recording::CounterMoved>(what) || std::holds_alternative<recording::Packet>(what) ||
-        std::holds_alternative<recording::SegmentCause>(what) || told_.contains(entry.event))
+        told_.contains(entry.event))
       return false;
+    // Without packets it is the only word on the segment.
+    if (std::holds_alternative<recording::SegmentCause>(what))
+      return entry.connection && timeline_.connections[*entry.connection].without_packets();
     if (const auto* error = std::get_if<recording::SocketError>(&what)) return error->error != 0 && !reset_tells(entry);
     if (std::holds_alternative<recording::SocketState>(what)) return changes_state(entry);
     if (std::holds_alternative<recording::SegmentDropped>(what)) return false;
@@ -179,9 +182,13 @@ class RowMaker {
       rows_.by_event[*call.returned] = rows_.rows.size() - 1;
       merged_.insert(entry.index);
     } else {
-      row.text = short_call(base::escape_controls(entered.name + "(" + entered.arguments)) + ") ...";
+      row.text = short_call(base::escape_controls(through(entered) + entered.name + "(" + entered.arguments)) + ") ...";
       if (call.returned) ++open_calls_[*row.side];
     }
+  }
+
+  static std::string through(const recording::CallEntered& entered) {
+    return entered.through.empty() ? "" : entered.through + ": ";
   }
 
   void add_return(const Entry& entry) {
@@ -194,7 +201,7 @@ class RowMaker {
     if (open_calls_[*row.side] > 0) --open_calls_[*row.side];
     const auto whole = base::escape_controls(recording::call_line(entered, timeline_.returned(call)));
     const auto result = whole.rfind(" = ");
-    row.text = "... " + base::escape_controls(entered.name) + "(";
+    row.text = "... " + base::escape_controls(through(entered) + entered.name) + "(";
     const auto* returned = timeline_.returned(call);
     if (!returned->detail.empty()) row.text += short_call(base::escape_controls(returned->detail));
     row.text += ")" + (result == std::string::npos ? "" : whole.substr(result));
@@ -261,6 +268,11 @@ class RowMaker {
       add_row(RowKind::loss, message());
     } else if (std::holds_alternative<recording::SocketState>(event.what)) {
       add_state(entry);
+    } else if (const auto* cause = std::get_if<recording::SegmentCause>(&event.what)) {
+      add_kernel(entry, fmt::format(fmt::runtime(word(Word::segment_left, language_)),
+                                    fmt::format("[{}]{}", cause->flags,
+                                                cause->length == 0 ? "" : fmt::format(" ({})", cause->length)),
+                                    unseen_cause_words(*cause, *entry.connection, entry.side)));
     } else if (const auto* reset = std::get_if<recording::Reset>(&event.what)) {
       add_kernel(entry,
                  fmt::format(fmt::runtime(word(reset->sent ? Word::reset_sent : Word::reset_received, language_)),
@@ -269,6 +281,26 @@ class RowMaker {
       add_kernel(entry,
                  fmt::format(fmt::runtime(word(Word::socket_error, language_)), explain::error_words(error->error)));
     }
+  }
+
+  // Of a segment that no tap saw: its trigger, by the kernel's word.
+  [[nodiscard]] std::string unseen_cause_words(const recording::SegmentCause& kernel, ConnectionIndex connection,
+                                               std::optional<Side> side) const {
+    Segment unseen;
+    unseen.connection = connection;
+    unseen.from = side.value_or(opener);
+    unseen.cause.trigger = timeline::trigger_named(kernel.trigger);
+    unseen.cause.timer = timeline::timer_of_kernel_cause(kernel.name);
+    if (entry_of_call_.empty())
+      for (const Call& call : timeline_.calls) entry_of_call_[call.number] = call.entered;
+    if (kernel.call)
+      if (const auto call = entry_of_call_.find(*kernel.call); call != entry_of_call_.end())
+        unseen.cause.by = call->second;
+    std::string text = trigger_words(unseen);
+    if (const auto more = kernel_cause_words(kernel.name, language_);
+        more && !more->empty() && kernel.name != "unknown")
+      text += fmt::format(" ({})", *more);
+    return text;
   }
 
   // The scenario's words in the reader's language: the labels hold "note.zh.17" for line 17.
@@ -330,7 +362,8 @@ class RowMaker {
   }
 
   static bool is_opening_call(std::string_view text) {
-    if (text.starts_with("... ")) text.remove_prefix(4);
+    for (const std::string_view before : {"... ", "io_uring: "})
+      if (text.starts_with(before)) text.remove_prefix(before.size());
     for (const std::string_view name : {"socket(", "setsockopt(", "bind(", "listen(", "connect(", "accept"})
       if (text.starts_with(name)) return text.find("SO_LINGER") == std::string_view::npos;
     return false;
@@ -414,6 +447,7 @@ class RowMaker {
   base::WallTime origin_;
   std::set<EventId> told_;  // kernel events that their segment's row tells
   mutable std::set<std::uint32_t> calls_of_it_;
+  mutable std::map<std::uint32_t, EventId> entry_of_call_;
   Rows rows_;
   std::array<int, 2> open_calls_{};
   std::set<timeline::CallIndex> merged_;

@@ -25,6 +25,7 @@ constexpr WordRow words[] = {
     {Word::forgotten, "{} entry forgotten: its time ran out", "{} 条目被遗忘：时间已到"},
     {Word::given_up, "{}: the kernel gave the connection up", "{}：内核放弃了连接"},
     {Word::state_moved, "{} → {}", "{} → {}"},
+    {Word::segment_left, "its kernel sent {}: {}", "其内核发出了 {}：{}"},
     {Word::reset_sent, "its kernel sent a reset{}", "其内核发出了复位{}"},
     {Word::reset_received, "its kernel received a reset{}", "其内核收到了复位{}"},
     {Word::socket_error, "socket error {}", "套接字错误 {}"},

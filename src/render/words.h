@@ -21,6 +21,7 @@ enum class Word : std::uint8_t {
   forgotten,                  // {state}
   given_up,                   // {state}
   state_moved,                // {from} {to}
+  segment_left,               // {flags and length} {cause}
   reset_sent,
   reset_received,
   socket_error,

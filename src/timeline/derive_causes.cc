@@ -21,9 +21,12 @@ constexpr base::Duration rto_min = 200ms;
 // A process's last FIN or RST leaves while it exits; its end is known when it has been waited for.
 constexpr base::Duration exit_takes = 100ms;
 
-constexpr std::string_view sending_calls[] = {"send",   "sendto",   "sendmsg", "sendmmsg", "write",
-                                              "writev", "sendfile", "splice",  "pwritev2"};
-constexpr std::string_view receiving_calls[] = {"recv", "recvfrom", "recvmsg", "read", "readv"};
+constexpr std::string_view sending_calls[] = {"send", "sendto", "sendmsg", "sendmmsg", "write", "writev", "sendfile",
+                                              "splice", "pwritev2",
+                                              // io_uring's own
+                                              "send_zc", "sendmsg_zc", "write_fixed"};
+constexpr std::string_view receiving_calls[] = {"recv",  "recvfrom",   "recvmsg",       "read",
+                                                "readv", "read_fixed", "read_multishot"};
 
 constexpr std::string_view connecting_calls[] = {"connect", "sendto", "sendmsg"};
 constexpr std::string_view closing_calls[] = {"close", "close_range", "dup2", "dup3"};

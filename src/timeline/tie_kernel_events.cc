@@ -37,6 +37,13 @@ class Tier {
   void tie(const SocketState& state, EventId id) { add(place(state.socket, id, state.local, state.remote), id); }
   void tie(const SocketError& error, EventId id) { add(place(error.socket, id, error.local, error.remote), id); }
 
+  // Where a tap has seen the connection, its segments tell their causes; where none has, the causes are all that is known of them.
+  void tie(const recording::SegmentCause& cause, EventId id) {
+    if (cause.packet.valid()) return;
+    const auto at = place(cause.socket, id, cause.local, cause.remote);
+    if (at && timeline_.connections[at->connection].without_packets()) add(at, id);
+  }
+
   void tie(const Reset& reset, EventId id) {
     const auto at = place(reset.socket, id, reset.local, reset.remote);
     if (!add(at, id)) return;

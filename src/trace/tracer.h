@@ -37,6 +37,8 @@ class Tracer {
   virtual base::Status stop(recording::Recording& recording) = 0;
   // What it sees, for Provenance::observed: "calls.ptrace", "calls.bpf", "causes.kernel", "resets.reason", ...
   [[nodiscard]] virtual std::vector<std::string> observes() const = 0;
+  // What this system lacks to see more, in a sentence each.
+  [[nodiscard]] virtual std::vector<std::string> lacks() const { return {}; }
 };
 
 }  // namespace tcpwhy::trace

@@ -5,9 +5,11 @@ TCPWHY_LIVE_KEEP names a folder for its reports and recordings.
 """
 import atexit
 import contextlib
+import errno
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -177,6 +179,24 @@ class Story:
         """The process's end is among the evidence, and says by which signal."""
         ends = [self.events[e] for e in finding["evidence"] if self.events[e]["kind"] == "process_ended"]
         assert ends and all(event["signal"] == signal_name for event in ends), (finding, ends)
+
+    def line(self, entered):
+        """The call as strace would print it, from the fields of its two events."""
+        answers = [e for e in self.events.values() if e["kind"] == "call_returned" and e["call"] == entered["call"]]
+        arguments, through = entered["arguments"], entered["through"] + ": " if entered["through"] else ""
+        if not answers:
+            return f"{through}{entered['name']}({arguments} <unfinished ...>"
+        [answer] = answers
+        detail, place = answer["detail"], re.search(r"(?<![^ ])\.\.\.(?=,|$)", arguments)
+        if place:
+            arguments = arguments[:place.start()] + (detail or "...") + arguments[place.end():]
+        result = str(answer["result"])
+        if answer["error"]:
+            result += f" {errno.errorcode[answer['error']]} ({os.strerror(answer['error'])})"
+        return f"{through}{entered['name']}({arguments}) = {result}" + (f" ({detail})" if detail and not place else "")
+
+    def packet(self, segment):
+        return self.events[segment["departed"]]
 
     def losses(self):
         return [event for event in self.events.values() if event["kind"] == "loss"]

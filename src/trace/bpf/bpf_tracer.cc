@@ -19,6 +19,7 @@
 
 #include "base/unique_fd.h"
 #include "trace/bpf/event_maker.h"
+#include "trace/counter_sampler.h"
 #include "trace/gated_child.h"
 #include "trace/holders.h"
 #include "trace/socket_sampler.h"
@@ -130,6 +131,7 @@ class BpfTracer final : public Tracer {
   [[nodiscard]] std::optional<int> command_status() const override { return status_; }
   base::Status stop(recording::Recording& recording) override;
   [[nodiscard]] std::vector<std::string> observes() const override;
+  [[nodiscard]] std::vector<std::string> lacks() const override;
 
  private:
   BpfTracer(Probe probe, std::optional<KernelSymbols> symbols)
@@ -138,11 +140,13 @@ class BpfTracer final : public Tracer {
   void take();
   void look_at(std::span<const std::byte> record);
   void note_losses(recording::Recording& recording) const;
+  void compare_with_counters(recording::Recording& recording);
 
   Probe probe_;
   std::optional<KernelSymbols> symbols_;
   Unwinder unwinder_;
   std::optional<EventMaker> maker_;
+  std::optional<CounterSampler> counters_;
   std::optional<GatedChild> child_;
   std::optional<int> status_;
   base::UniqueFd timer_, both_;
@@ -155,7 +159,10 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   for (const pid_t pid : target.pids)
     if (kill(pid, 0) != 0 && errno == ESRCH)
       return base::fail(base::ErrorKind::usage, fmt::format("there is no process {}", pid));
-  auto probe = Probe::open({.ring_bytes = options.ring_bytes, .user_stacks_a_second = options.user_stacks ? 200U : 0U});
+  auto probe = Probe::open({.without = options.without,
+                            .counted_netns = current_netns_cookie(),
+                            .ring_bytes = options.ring_bytes,
+                            .user_stacks_a_second = options.user_stacks ? 200U : 0U});
   if (!probe) return std::unexpected(probe.error());
   auto symbols = KernelSymbols::load();
   std::unique_ptr<BpfTracer> made(
@@ -189,6 +196,8 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   // Mapped before the probe could see it.
   for (const pid_t pid : target.pids)
     for (Mapping& mapping : code_mappings(pid)) made->unwinder_.told_mapping(pid, std::move(mapping));
+  // From now on: what the kernel counts, the probe has seen, or missed.
+  if (auto counters = CounterSampler::open(); counters) made->counters_.emplace(std::move(*counters));
   if (auto followed = made->follow_sockets_of(target); !followed) return std::unexpected(followed.error());
   if (made->child_)
     if (auto gone = made->child_->let_go(); !gone) return std::unexpected(gone.error());
@@ -258,6 +267,7 @@ base::Status BpfTracer::drain(recording::Recording& recording) {
 bool BpfTracer::finished() const { return living_.empty(); }
 
 base::Status BpfTracer::stop(recording::Recording& recording) {
+  compare_with_counters(recording);
   probe_.detach();
   take();
   log_.replay([&](base::Duration clock, std::span<const std::byte> record) {
@@ -281,11 +291,45 @@ void BpfTracer::note_losses(recording::Recording& recording) const {
   note("stacks", probe_.skipped_stacks(), "more opening and closing calls a second than stacks are taken of");
 }
 
+// A hook's programs may not run (they are skipped, or another detached them), and no counter of theirs says so. The MIB counters of the
+// network namespace are the kernel's own. They are read inside the time in which the probe counts, so what they have more was
+// missed; by whose connections they moved they don't say: of the traced ones it is that much at most.
+void BpfTracer::compare_with_counters(recording::Recording& recording) {
+  std::vector<recording::Event> moved;
+  if (!counters_ || !counters_->sample(moved)) return;
+  const ProbeCounts seen = probe_.counted();
+  const struct {
+    std::string_view counter, what;
+    std::uint64_t seen;
+  } rows[] = {{"Tcp.OutRsts", "resets sent", seen.resets_sent},
+              {"Tcp.EstabResets", "ends of established connections without a FIN's answer", seen.established_ended}};
+  for (const auto& row : rows) {
+    std::uint64_t counted = 0;
+    for (const recording::Event& event : moved)
+      if (const auto& counter = std::get<recording::CounterMoved>(event.what); counter.name == row.counter)
+        counted = static_cast<std::uint64_t>(std::max<std::int64_t>(counter.delta, 0));
+    if (counted <= row.seen) continue;
+    auto why = fmt::format(
+        "that many at most: the kernel counted {} in this network namespace ({}), the probe saw {}; whose the missing ones are is not known",
+        counted, row.counter, row.seen);
+    recording.events.push_back(
+        {base::wall_now(), {}, recording::Loss{std::string(row.what), counted - row.seen, std::move(why)}});
+  }
+}
+
 std::vector<std::string> BpfTracer::observes() const {
   std::vector<std::string> seen{"calls.bpf", "states.kernel", "socket_errors", "drops"};
   if (symbols_) seen.emplace_back("causes.kernel");
   if (probe_.tells_reset_reasons()) seen.emplace_back("resets.reason");
   return seen;
+}
+
+std::vector<std::string> BpfTracer::lacks() const {
+  std::vector<std::string> sentences;
+  for (const MissingHook& hook : probe_.missing())
+    sentences.push_back(
+        fmt::format("this kernel's tracepoint {} is not as the probe needs it; not known: {}", hook.name, hook.loses));
+  return sentences;
 }
 
 }  // namespace

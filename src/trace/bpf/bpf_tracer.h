@@ -12,6 +12,7 @@ namespace tcpwhy::trace {
 struct BpfOptions {
   std::uint32_t ring_bytes = 16U << 20;
   bool user_stacks = true;
+  std::vector<std::string> without;  // ProbeOptions::without
 };
 
 // Loads the probe, follows the target's processes and their sockets, and lets the command go. Errors: privilege, where BPF is not to

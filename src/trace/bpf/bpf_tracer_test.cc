@@ -147,6 +147,27 @@ TEST(BpfTracer, counts_what_does_not_fit_into_a_tiny_ring) {
   EXPECT_GT((*full)->count, 0U);
 }
 
+// Resets of the whole namespace are counted, by the kernel and by the probe: other programs' make no difference.
+TEST(BpfTracer, holds_what_it_saw_against_the_kernel_s_own_counters) {
+  const auto of_resets = [](const Recording& recording) {
+    const Loss* found = nullptr;
+    for (const Loss* loss : all<Loss>(recording))
+      if (loss->what == "resets sent") found = loss;
+    return found;
+  };
+  const auto whole = trace_command({"python3", "-c", two_ends}, {});
+  NEEDS_BPF(whole);
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_EQ(of_resets(*whole), nullptr);
+  const auto blind = trace_command({"python3", "-c", two_ends}, {.without = {"on_reset_sent"}});
+  ASSERT_TRUE(blind) << blind.error().message;
+  EXPECT_TRUE(std::ranges::none_of(all<Reset>(*blind), [](const Reset* reset) { return reset->sent; }));
+  const Loss* const missed = of_resets(*blind);
+  ASSERT_NE(missed, nullptr);
+  EXPECT_GE(missed->count, 1U);
+  EXPECT_NE(missed->why.find("Tcp.OutRsts"), std::string::npos) << missed->why;
+}
+
 TEST(BpfTracer, follows_forks_execs_and_deaths) {
   int status = 0;
   const auto traced = trace_command({"sh", "-c", "for i in 1 2 3; do /bin/true; done; kill -9 $$"}, {}, &status);

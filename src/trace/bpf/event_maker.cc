@@ -9,6 +9,7 @@
 
 #include "trace/calls/decode.h"
 #include "trace/calls/flags.h"
+#include "trace/calls/operation_table.h"
 #include "trace/calls/syscall_table.h"
 #include "trace/holders.h"
 #include "trace/tcp_states.h"
@@ -100,7 +101,9 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
   switch (kind) {
     case PROBE_CALL_ENTERED:
     case PROBE_CALL_RETURNED:
-    case PROBE_CALL_MADE: {
+    case PROBE_CALL_MADE:
+    case PROBE_OPERATION_SUBMITTED:
+    case PROBE_OPERATION_COMPLETED: {
       // Only as many snippets as there are came over.
       if (record.size() < offsetof(probe_call, snippet)) return;
       probe_call call{};
@@ -109,7 +112,10 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
       const std::size_t came = record.size() - offsetof(probe_call, snippet);
       call.snippets = std::min<std::uint32_t>(
           call.snippets, static_cast<std::uint32_t>((came + sizeof(probe_snippet) - 1) / sizeof(probe_snippet)));
+      if (kind == PROBE_OPERATION_SUBMITTED) return add_operation_submitted(call, recording);
+      if (kind == PROBE_OPERATION_COMPLETED) return add_operation_completed(call, recording);
       if (kind != PROBE_CALL_RETURNED) add_call_entered(call, recording);
+      if (kind == PROBE_CALL_MADE) forget_what_came_later(call, recording);
       if (kind != PROBE_CALL_ENTERED) add_call_returned(call, recording);
       return;
     }
@@ -239,10 +245,10 @@ std::uint32_t EventMaker::append(const probe_head& head, ActorId actor, What wha
 void EventMaker::tell_call(std::uint32_t tid, std::uint64_t id, std::uint32_t event, Recording& recording) {
   if (id == 0) return;
   const auto found = calls_.find({tid, id});
-  if (found == calls_.end())
-    waiting_for_call_[{tid, id}].push_back(event);
-  else
-    set_call(recording.events[event], found->second.number);
+  if (found != calls_.end()) return set_call(recording.events[event], found->second.number);
+  if (const auto operation = operations_.find(id); operation != operations_.end())
+    return set_call(recording.events[event], operation->second.number);
+  waiting_for_call_[{tid, id}].push_back(event);
 }
 
 // --- Calls ----------------------------------------------------------------------------------------------------------
@@ -269,6 +275,7 @@ void EventMaker::add_call_entered(const probe_call& call, Recording& recording) 
   if (call.references != 0) entered.references = call.references;
   KnownSocket* known = learn(call.socket, recording);
   if (known != nullptr) tell_socket(entered, call.socket, known);
+  if (known != nullptr && row->call_class == CallClass::closes) known->closed_by.reset();
   const std::uint64_t pointer = call.socket.pointer;
   const std::uint32_t number = entered.call;
   probe_head at_entry = call.head;
@@ -279,6 +286,16 @@ void EventMaker::add_call_entered(const probe_call& call, Recording& recording) 
   calls_[key] = {number, event, pointer};
   if (!waiting.empty())
     for (const std::uint32_t earlier : waiting.mapped()) set_call(recording.events[earlier], number);
+}
+
+// recvmsg() waits before it has been passed a socket, which may not even exist then: only its return tells of it.
+void EventMaker::forget_what_came_later(const probe_call& call, Recording& recording) {
+  const auto open = calls_.find({call.head.tid, call.call});
+  if (call.number != SYS_recvmsg || open == calls_.end()) return;
+  if (passed_descriptors(Snippets(call), call.arguments[1]).empty()) return;
+  auto& entered = std::get<CallEntered>(recording.events[open->second.event].what);
+  entered.socket = 0;
+  entered.local.reset(), entered.remote.reset();
 }
 
 void EventMaker::add_call_returned(const probe_call& call, Recording& recording) {
@@ -307,9 +324,95 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
   calls_.erase(open);
 }
 
+// --- Operations of io_uring -----------------------------------------------------------------------------------------
+
+void EventMaker::add_operation_submitted(const probe_call& operation, Recording& recording) {
+  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
+  SyscallArguments fields;
+  std::ranges::copy(operation.arguments, fields.begin());
+  if (row == nullptr) return;
+  // socket(): what it makes stands in its arguments.
+  if (row->call.fd_argument < 0 && !makes_tcp_socket(fields[field_fd], fields[field_offset], fields[field_length]))
+    return;
+  CallEntered entered;
+  decode_operation_entry(*row, fields, Snippets(operation), entered);
+  if (operation.references != 0) entered.references = operation.references;
+  processes_with_sockets_.insert(operation.head.tgid);
+  KnownSocket* known = learn(operation.socket, recording);
+  if (known != nullptr) tell_socket(entered, operation.socket, known);
+  open_operation(operation, std::move(entered), known, recording);
+}
+
+void EventMaker::open_operation(const probe_call& operation, CallEntered entered, KnownSocket* known,
+                                Recording& recording) {
+  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
+  OpenOperation open{next_call_++, 0, operation.socket.pointer, row->call.call_class};
+  entered.call = open.number;
+  open.event =
+      append(operation.head, actor(operation.head.tid, operation.head.tgid, recording), std::move(entered), recording);
+  remember(known, open.event);
+  if (known != nullptr) known->operations.push_back(operation.call);
+  if (known != nullptr && open.call_class == CallClass::closes) known->closed_by = open.number;
+  operations_[operation.call] = open;
+}
+
+void EventMaker::add_operation_completed(const probe_call& operation, Recording& recording) {
+  const auto found = operations_.find(operation.call);
+  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
+  if (found == operations_.end() || row == nullptr) return;  // its submission was lost
+  const OpenOperation open = found->second;
+  operations_.erase(found);
+  const auto holder = sockets_.find(open.socket);
+  KnownSocket* const acted_on = open.socket == 0 || holder == sockets_.end() ? nullptr : &holder->second;
+  if (acted_on != nullptr) std::erase(acted_on->operations, operation.call);
+
+  CallReturned returned;
+  returned.call = open.number;
+  SyscallArguments fields;
+  std::ranges::copy(operation.arguments, fields.begin());
+  decode_operation_return(*row, fields, operation.result, Snippets(operation), returned);
+  const CallEntered entered = std::get<CallEntered>(recording.events[open.event].what);
+  KnownSocket* const known = learn(operation.socket, recording);
+  if (known != nullptr)
+    tell_socket(returned, operation.socket, known);
+  else
+    returned.socket = entered.socket, returned.local = entered.local, returned.remote = entered.remote;
+  const std::uint32_t event =
+      append(operation.head, actor(operation.head.tid, operation.head.tgid, recording), std::move(returned), recording);
+  remember(known, event);
+  // Armed again: the same question, until the next completion.
+  constexpr std::uint32_t more_to_come = 1U << 1;  // IORING_CQE_F_MORE
+  if ((operation.completion & more_to_come) == 0 || !is_multishot(*row, fields)) return;
+  probe_call again = operation;
+  again.socket.pointer = open.socket;
+  const auto still = sockets_.find(open.socket);  // learn() may have moved it
+  open_operation(again, entered, open.socket == 0 || still == sockets_.end() ? nullptr : &still->second, recording);
+}
+
+std::optional<std::uint32_t> EventMaker::operation_behind(const KnownSocket* known, const KernelCause& cause) const {
+  if (known == nullptr || cause.trigger != "call") return std::nullopt;
+  if (cause.name.starts_with("close")) return known->closed_by;
+  if (cause.through.empty()) return std::nullopt;
+  const CallClass wanted = cause.name == "recv"       ? CallClass::receives
+                           : cause.name == "shutdown" ? CallClass::shuts
+                           : cause.name == "connect"  ? CallClass::opens
+                                                      : CallClass::sends;
+  std::optional<std::uint32_t> chosen;
+  for (const std::uint64_t id : known->operations) {
+    const auto found = operations_.find(id);
+    if (found == operations_.end() || found->second.call_class != wanted) continue;
+    chosen = found->second.number;
+    // What waits is carried out in order; what has just been submitted, at once.
+    if (cause.through != "submission") break;
+  }
+  return chosen;
+}
+
 void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& recording) {
-  const auto open = calls_.find({stack.head.tid, stack.call});
-  if (options_.unwinder == nullptr || open == calls_.end()) return;
+  const auto call = calls_.find({stack.head.tid, stack.call});
+  const auto operation = operations_.find(stack.call);
+  if (options_.unwinder == nullptr || (call == calls_.end() && operation == operations_.end())) return;
+  const std::uint32_t event = call != calls_.end() ? call->second.event : operation->second.event;
   // If its mappings were not told; it may live.
   options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
   Registers registers;
@@ -317,7 +420,7 @@ void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& record
   const std::size_t length = std::min<std::size_t>(stack.length, PROBE_USER_STACK_BYTES);
   const auto frames =
       options_.unwinder->unwind(static_cast<pid_t>(stack.head.tgid), registers, {stack.bytes, length}, stack.address);
-  std::get<CallEntered>(recording.events[open->second.event].what).stack = text(frames);
+  std::get<CallEntered>(recording.events[event].what).stack = text(frames);
 }
 
 void EventMaker::add_mapping(const probe_mapping& mapping, Recording&) {
@@ -359,6 +462,8 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
   } else {
     const NamedStack& stack = name_stack({segment.stack, static_cast<std::size_t>(frames)});
     cause.trigger = stack.cause.trigger, cause.name = stack.cause.name, cause.stack = stack.text;
+    cause.through = stack.cause.through;
+    cause.call = operation_behind(known, stack.cause);
   }
   const bool in_call = cause.trigger == "call" || cause.trigger == "process_end";
   const std::uint32_t event = append(segment.head, {}, std::move(cause), recording);
@@ -383,6 +488,8 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
   KnownSocket* known = learn(reset.socket, recording);
   tell_socket(told, reset.socket, known);
   if (reset.reason != ~0U) told.reason = name_of(options_.reset_reasons, reset.reason);
+  // tell_call() knows better, where the probe names a call.
+  if (told.active && known != nullptr) told.call = known->closed_by;
   // Of the closes that reset, the stack alone does not tell all apart.
   if (told.active && known != nullptr && known->last_cause) {
     auto& cause = std::get<SegmentCause>(recording.events[*known->last_cause].what);

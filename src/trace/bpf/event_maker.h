@@ -19,6 +19,7 @@
 #include "trace/bpf/kernel_causes.h"
 #include "trace/bpf/kernel_symbols.h"
 #include "trace/bpf/program/protocol.h"
+#include "trace/calls/syscall_table.h"
 #include "trace/stacks/unwinder.h"
 
 namespace tcpwhy::trace {
@@ -50,6 +51,9 @@ class EventMaker {
     std::optional<wire::SocketAddress> local, remote;
     std::vector<std::uint32_t> incomplete;    // events that lack the cookie or an address
     std::optional<std::uint32_t> last_cause;  // position of its latest SegmentCause
+    std::vector<std::uint64_t> operations;    // of io_uring, not completed, in order of submission: keys of operations_
+    // The io_uring operation that closed it, by its number: its FIN may come after its completion.
+    std::optional<std::uint32_t> closed_by;
   };
   struct OpenCall {
     std::uint32_t number;
@@ -63,7 +67,10 @@ class EventMaker {
   };
 
   void add_call_entered(const probe_call& call, recording::Recording& recording);
+  void forget_what_came_later(const probe_call& call, recording::Recording& recording);
   void add_call_returned(const probe_call& call, recording::Recording& recording);
+  void add_operation_submitted(const probe_call& operation, recording::Recording& recording);
+  void add_operation_completed(const probe_call& operation, recording::Recording& recording);
   void add_user_stack(const probe_user_stack& stack, recording::Recording& recording);
   void add_segment(const probe_segment& segment, recording::Recording& recording);
   void add_state(const probe_state& state, recording::Recording& recording);
@@ -88,6 +95,10 @@ class EventMaker {
   // Tells `event`, which has a member `call`, of the call during which it came: now, or when that call's record comes, which may be
   // at its return only.
   void tell_call(std::uint32_t tid, std::uint64_t id, std::uint32_t event, recording::Recording& recording);
+  // The io_uring operation that made a segment leave, where the probe does not name it.
+  [[nodiscard]] std::optional<std::uint32_t> operation_behind(const KnownSocket* known, const KernelCause& cause) const;
+  void open_operation(const probe_call& operation, recording::CallEntered entered, KnownSocket* known,
+                      recording::Recording& recording);
   const NamedStack& name_stack(std::span<const __u64> frames);
 
   EventMakerOptions options_;
@@ -98,6 +109,13 @@ class EventMaker {
   std::map<CallKey, OpenCall> calls_;
   std::map<CallKey, std::vector<std::uint32_t>> waiting_for_call_;  // events that name a call not told yet
   std::set<CallKey> ignored_calls_;
+  struct OpenOperation {
+    std::uint32_t number;
+    std::uint32_t event;  // position of its entry
+    std::uint64_t socket;
+    CallClass call_class;
+  };
+  std::unordered_map<std::uint64_t, OpenOperation> operations_;  // by the probe's id
   std::set<std::uint32_t> processes_with_sockets_;
   std::unordered_map<std::string, NamedStack> stacks_;  // by the bytes of their addresses
   std::uint32_t next_call_ = 0;

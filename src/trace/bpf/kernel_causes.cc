@@ -173,6 +173,32 @@ bool is_probe(std::string_view frame) {
          frame.starts_with("__traceiter_") || frame.starts_with("trace_call_bpf");
 }
 
+// Who carries an io_uring operation out, by a function further out than the operation's own (io_uring/*.c). The nearest decides.
+struct RingContext {
+  std::string_view frame, through;
+};
+constexpr RingContext ring_contexts[] = {
+    {"io_wq_submit_work", "worker"},
+    {"io_worker_handle_work", "worker"},
+    {"io_handle_tw_list", "task work"},
+    {"tctx_task_work_run", "task work"},
+    {"tctx_task_work", "task work"},
+    {"__io_run_local_work", "task work"},
+    {"io_run_local_work", "task work"},
+    {"io_run_task_work", "task work"},
+    {"io_sq_thread", "submission thread"},
+    {"__do_sys_io_uring_enter", "submission"},
+    {"__x64_sys_io_uring_enter", "submission"},
+};
+constexpr std::size_t ring_frames = 24;
+
+std::string_view ring_context(std::span<const std::string_view> frames) {
+  for (const std::string_view frame : frames.first(std::min(ring_frames, frames.size())))
+    for (const RingContext& row : ring_contexts)
+      if (row.frame == frame) return row.through;
+  return {};
+}
+
 struct Found {
   const KernelCauseRow* row;
   std::size_t at;
@@ -206,6 +232,7 @@ KernelCause classify(std::span<const std::string_view> frames) {
     const auto outside = frames.subspan(found->at);
     if (std::ranges::find(outside, "do_exit") != outside.end()) cause.trigger = "process_end";
   }
+  if (cause.trigger == "call") cause.through = ring_context(frames.subspan(found->at));
   return cause;
 }
 

@@ -32,6 +32,8 @@ std::span<const KernelCauseName> kernel_cause_names();
 struct KernelCause {
   std::string_view trigger;  // "call", "process_end", "segment", "timer", "unknown"
   std::string_view name;     // "unknown" where nothing matches
+  // Trigger "call": how io_uring came to it ("submission", "task work", "worker", "submission thread"); "" for a system call.
+  std::string_view through = {};
 };
 
 // `frames`: names, leaf first; "" for one without a name.

@@ -28,9 +28,26 @@ std::string cause_of(const std::string& stack) {
   return std::string(cause.trigger) + " " + std::string(cause.name);
 }
 
+std::string ring_of(const std::string& stack) {
+  const auto frames = split(stack);
+  const std::vector<std::string_view> views(frames.begin(), frames.end());
+  return std::string(classify(views).through);
+}
+
 constexpr const char* in_client_send =
     " < ip_local_deliver < process_backlog < net_rx_action < __local_bh_enable_ip < __dev_queue_xmit < tcp_write_xmit < "
     "__tcp_push_pending_frames < tcp_sendmsg_locked < tcp_sendmsg < __sys_sendto";
+
+// Stacks of tests/live/programs/uring_operations.c on Linux 6.18.
+TEST(KernelCauses, say_where_io_uring_carried_an_operation_out) {
+  const std::string send =
+      "tcp_write_xmit < tcp_sendmsg_locked < tcp_sendmsg < sock_sendmsg < io_send < __io_issue_sqe < io_issue_sqe < ";
+  EXPECT_EQ(ring_of(send + "io_submit_sqes < __do_sys_io_uring_enter < do_syscall_64"), "submission");
+  EXPECT_EQ(ring_of(send + "io_submit_sqes < io_sq_thread < ret_from_fork"), "submission thread");
+  EXPECT_EQ(ring_of(send + "io_wq_submit_work < io_worker_handle_work < io_wq_worker"), "worker");
+  EXPECT_EQ(ring_of(send + "io_handle_tw_list < tctx_task_work_run < __do_sys_io_uring_enter"), "task work");
+  EXPECT_EQ(ring_of("tcp_write_xmit < tcp_sendmsg_locked < tcp_sendmsg < __sys_sendto"), "");
+}
 
 TEST(KernelCauses, are_told_by_the_trigger_nearest_to_the_leaf) {
   EXPECT_EQ(cause_of("tcp_write_xmit < __tcp_push_pending_frames < tcp_sendmsg_locked < tcp_sendmsg"), "call send");

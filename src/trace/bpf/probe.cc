@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 
 #include "base/unique_fd.h"
 #include "trace/bpf/probe.skel.h"
+#include "trace/calls/operation_table.h"
 #include "trace/calls/syscall_table.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -54,6 +56,7 @@ struct Hook {
   int least_arguments;
   std::string_view loses;      // what is not known without it; "": another program stands in
   std::string_view stands_in;  // attached instead
+  int most_arguments = 12;     // more: the stand-in reads them
 };
 constexpr auto hooks = std::to_array<Hook>({
     {"on_sys_enter", "sys_enter", 2, "system calls", ""},
@@ -70,9 +73,26 @@ constexpr auto hooks = std::to_array<Hook>({
     {"on_fork", "sched_process_fork", 2, "forks", ""},
     {"on_exec", "sched_process_exec", 1, "programs started", ""},
     {"on_exit", "sched_process_exit", 1, "ends of processes", ""},
+    {"on_operation_submitted", "io_uring_submit_req", 1, "io_uring operations (Linux 6.3)", ""},
+    {"on_operation_refused", "io_uring_req_failed", 3, "io_uring operations that are refused at once", ""},
+    {"on_operation_begins", "io_uring_file_get", 2, "which of several io_uring operations sent a segment", ""},
+    {"on_operation_completed", "io_uring_complete", 3, "results of io_uring operations",
+     "on_operation_completed_by_value", 3},
+    {"on_completion_waits", "io_uring_cqe_overflow", 5, "results of io_uring operations that find no room", ""},
 });
-constexpr std::string_view hooks_of_calls[] = {
-    "on_sys_enter", "on_sys_exit", "on_signal_generated", "on_signal_delivered", "on_fork", "on_exec", "on_exit"};
+constexpr std::string_view hooks_of_calls[] = {"on_sys_enter",
+                                               "on_sys_exit",
+                                               "on_signal_generated",
+                                               "on_signal_delivered",
+                                               "on_fork",
+                                               "on_exec",
+                                               "on_exit",
+                                               "on_operation_submitted",
+                                               "on_operation_refused",
+                                               "on_operation_begins",
+                                               "on_operation_completed",
+                                               "on_operation_completed_by_value",
+                                               "on_completion_waits"};
 constexpr std::string_view hooks_of_drops[] = {"on_drop", "on_drop_without_socket"};
 
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
@@ -103,7 +123,7 @@ probe_syscall settings_of(const SyscallRow& row) {
   made.closes = row.call_class == CallClass::closes;
   made.fd_argument = row.fd_range ? std::int8_t{-1} : row.fd_argument;
   made.second_fd_argument = row.second_fd_argument;
-  constexpr std::string_view making[] = {"socket", "accept", "accept4"};
+  constexpr std::string_view making[] = {"socket", "accept", "accept4"};  // of calls and of operations
   made.result_is_fd = is_one_of(row.name, making);
   made.direct = row.name == "connect"                ? PROBE_DIRECT_CONNECT
                 : row.name == "shutdown"             ? PROBE_DIRECT_SHUTDOWN
@@ -116,6 +136,7 @@ probe_syscall settings_of(const SyscallRow& row) {
                                                  "recvmsg",   "read",       "readv",      "epoll_wait", "epoll_pwait",
                                                  "epoll_ctl", "setsockopt", "getsockopt", "fcntl"};
   made.told_at_return = is_one_of(row.name, told_at_return);
+  made.passes = row.number == SYS_sendmsg, made.is_passed = row.number == SYS_recvmsg;
   made.piece_count = std::min<std::uint8_t>(row.piece_count, PROBE_PIECES);
   for (std::size_t i = 0; i < made.piece_count; ++i) {
     const Piece& piece = row.pieces[i];
@@ -187,7 +208,15 @@ void choose_programs(bpf_object* object, const ProbeOptions& options, std::vecto
   };
   for (const Hook& hook : hooks) {
     if (!is_asked_for(hook.program, options)) continue;
+    if (std::ranges::find(options.without, hook.program) != options.without.end()) {
+      missing.push_back({std::string(hook.tracepoint), std::string(hook.loses)});
+      continue;
+    }
     const int arguments = tracepoint_arguments(std::string(hook.tracepoint));
+    if (arguments > hook.most_arguments && !hook.stands_in.empty()) {
+      load(hook.stands_in);
+      continue;
+    }
     if (arguments >= hook.least_arguments) {
       load(hook.program);
       if (hook.program == "on_reset_sent") reset_reasons = true;
@@ -235,6 +264,7 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
   skeleton.rodata->excluded_netns = options.excluded_netns;
   skeleton.rodata->deep_stacks = !options.terse;
   skeleton.rodata->short_ends = options.terse;
+  skeleton.rodata->counted_netns = options.counted_netns;
   skeleton.rodata->user_stacks_a_second = options.user_stacks_a_second;
   skeleton.rodata->wake_above = std::min<__u64>(1U << 20, options.ring_bytes / 4);
   if (const auto number = reason_number("DROP_REASON_NOT_SPECIFIED")) skeleton.rodata->reason_not_specified = *number;
@@ -243,6 +273,8 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
   if (options.calls) {
     for (const SyscallRow& row : syscall_table())
       if (row.number >= 0 && row.number < PROBE_SYSCALLS) skeleton.bss->syscalls[row.number] = settings_of(row);
+    for (const OperationRow& row : operation_table())
+      if (row.opcode < PROBE_OPERATIONS) skeleton.bss->operation_rows[row.opcode] = settings_of(row.call);
   }
   const int status = probe__load(&skeleton);
   libbpf_words = nullptr;
@@ -327,7 +359,9 @@ std::vector<probe_call> Probe::unfinished_calls() const {
   for (const __u32* at = nullptr; bpf_map_get_next_key(map, at, &next) == 0; at = &thread) {
     thread = next;
     call_state state{};
-    if (bpf_map_lookup_elem(map, &thread, &state) != 0 || state.number == PROBE_NO_CALL || state.told != 0) continue;
+    if (bpf_map_lookup_elem(map, &thread, &state) != 0 || state.number == PROBE_NO_CALL || state.told != 0 ||
+        state.held != 0)
+      continue;
     probe_call call{};
     call.head.at_ns = call.call = state.id;
     call.head.kind = PROBE_CALL_ENTERED;
@@ -342,6 +376,10 @@ std::vector<probe_call> Probe::unfinished_calls() const {
 
 std::uint64_t Probe::lost_records() const { return impl_->skeleton->bss->counters.lost_events; }
 std::uint64_t Probe::skipped_stacks() const { return impl_->skeleton->bss->counters.skipped_stacks; }
+ProbeCounts Probe::counted() const {
+  const auto& counters = impl_->skeleton->bss->counters;
+  return {counters.resets_sent, counters.established_ended};
+}
 std::uint64_t Probe::skipped_runs() const { return std::max(impl_->skipped_at_detach, impl_->skipped()); }
 const std::vector<MissingHook>& Probe::missing() const { return impl_->missing; }
 bool Probe::tells_reset_reasons() const { return impl_->reset_reasons; }

@@ -30,7 +30,9 @@ struct ProbeOptions {
   // For programs at full speed: as few of the kernel's frames as tell a cause, and PROBE_GONE for PROBE_DESTROYED. Else each record
   // that is no call's or process's begins with its socket.
   bool terse = true;
-  std::uint64_t excluded_netns = 0;      // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
+  std::vector<std::string> without;  // programs of the probe that are left out: as on a kernel that lacks their hooks
+  std::uint64_t counted_netns = 0;   // SO_NETNS_COOKIE of the network namespace that counted() is about; 0: none
+  std::uint64_t excluded_netns = 0;  // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
   std::uint32_t ring_bytes = 16U << 20;  // a power of two, at least a page
   std::uint32_t user_stacks_a_second = 200;
 };
@@ -38,6 +40,12 @@ struct ProbeOptions {
 // A hook that the running kernel lacks, and what is not known for want of it.
 struct MissingHook {
   std::string name, loses;
+};
+
+// What the kernel's MIB counts too, as the probe saw it: of one network namespace, whoever's it was.
+struct ProbeCounts {
+  std::uint64_t resets_sent = 0;        // Tcp.OutRsts
+  std::uint64_t established_ended = 0;  // Tcp.EstabResets
 };
 
 class Probe {
@@ -71,6 +79,7 @@ class Probe {
   [[nodiscard]] std::uint64_t lost_records() const;
   [[nodiscard]] std::uint64_t skipped_runs() const;
   [[nodiscard]] std::uint64_t skipped_stacks() const;
+  [[nodiscard]] ProbeCounts counted() const;
   [[nodiscard]] const std::vector<MissingHook>& missing() const;
   [[nodiscard]] bool tells_reset_reasons() const;
 

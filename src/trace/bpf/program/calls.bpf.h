@@ -23,11 +23,26 @@ struct {
   __type(value, struct probe_call);
 } drafts SEC(".maps");
 
-// The call that the running thread is making on `sk`; 0: none.
+// By thread: the io_uring operation that it carries out (uring.bpf.h).
+struct operation_at_work {
+  __u64 id, socket;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 8192);
+  __type(key, __u32);
+  __type(value, struct operation_at_work);
+} at_work SEC(".maps");
+__u32 rings_are_used = 0;
+
+// The call that the running thread is making on `sk`, or its io_uring operation; 0: none.
 static __always_inline __u64 call_on(const void* sk) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
-  return call && call->number != PROBE_NO_CALL && call->socket == (__u64)sk ? call->id : 0;
+  if (call && call->number != PROBE_NO_CALL && call->socket == (__u64)sk) return call->id;
+  if (!rings_are_used) return 0;
+  const struct operation_at_work* operation = bpf_map_lookup_elem(&at_work, &tid);
+  return operation && operation->socket == (__u64)sk ? operation->id : 0;
 }
 
 static __always_inline struct sock* tcp_socket_by_plain_loads(const void* found) {
@@ -54,6 +69,10 @@ static __always_inline __u32 references_of(struct file* file) {
   if (bpf_core_field_exists(file->f_ref)) return BPF_CORE_READ(file, f_ref.refcnt.counter) + 1;
   return BPF_CORE_READ(file, f_count.counter);
 }
+
+// clang-format off: it needs those above
+#include "rights.bpf.h"
+// clang-format on
 
 // Hides a value's history from the compiler, which else drops a bound that the verifier wants to see.
 #define FORGET(value) asm volatile("" : "+r"(value))
@@ -250,6 +269,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   take_arguments(arguments, regs);
   struct file* file = 0;
   struct sock* sk = 0;
+  __u16 held = 0;
   if (row->fd_argument >= 0 && row->only_on_tcp) {
     file = file_of((__s32)argument(arguments, row->fd_argument));
     sk = tcp_socket_of(file);
@@ -257,8 +277,10 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
       file = file_of((__s32)argument(arguments, row->second_fd_argument));
       sk = tcp_socket_of(file);
     }
+    if (!sk && row->passes) sk = (struct sock*)passed_socket(arguments[1]);
+    held = !sk && row->is_passed && has_control_room(arguments[1]);
     // Of a call that makes the socket (socket()) the return tells; the reader waits for it.
-    if (!sk) return 0;
+    if (!sk && !held) return 0;
   }
   struct call_state* state = begin_call(tid);
   if (!state) return 0;
@@ -268,6 +290,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   state->tgid = tgid;
   state->closes = row->closes;
   state->told = !row->told_at_return;
+  state->held = held;
   __builtin_memcpy(state->arguments, arguments, sizeof(arguments));
   if (row->told_at_return) return 0;
 
@@ -301,6 +324,13 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   begin_draft(draft, state->told ? PROBE_CALL_RETURNED : PROBE_CALL_MADE, state);
   draft->result = result;
   struct sock* sk = state->closes ? 0 : (struct sock*)state->socket;
+  if (state->held) {
+    if (result >= 0) sk = (struct sock*)passed_socket(draft->arguments[1]);
+    if (!sk) {
+      state->number = PROBE_NO_CALL;
+      return 0;
+    }
+  }
   if (row->result_is_fd && result >= 0) sk = tcp_socket_of(file_of(result));
   tell_socket_or_none(draft, row, sk);
   if (!state->told) take_pieces(draft, row, 0, 0);
@@ -315,7 +345,7 @@ static __always_inline void tell_unfinished_call(__u32 tid) {
   const __u32 zero = 0;
   struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
   struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
-  if (!state || !draft || state->number == PROBE_NO_CALL || state->told) return;
+  if (!state || !draft || state->number == PROBE_NO_CALL || state->told || state->held) return;
   begin_draft(draft, PROBE_CALL_ENTERED, state);
   draft->head.at_ns = state->id;
   clear(&draft->socket, sizeof(draft->socket));

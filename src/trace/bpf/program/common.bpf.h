@@ -21,13 +21,22 @@
 #define S_IFSOCK 0140000
 
 // include/net/tcp_states.h
-enum { TCP_SYN_SENT = 2, TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10, TCP_NEW_SYN_RECV = 12 };
+enum {
+  TCP_ESTABLISHED = 1,
+  TCP_SYN_SENT = 2,
+  TCP_TIME_WAIT = 6,
+  TCP_CLOSE = 7,
+  TCP_CLOSE_WAIT = 8,
+  TCP_LISTEN = 10,
+  TCP_NEW_SYN_RECV = 12
+};
 
 // Settings, fixed when the probe is loaded.
 const volatile __u32 only_interesting = 0;  // 1: only what the maps below name; 0: everything
 const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COOKIE) that is left out
 const volatile __u8 deep_stacks = 0;        // 1: PROBE_STACK_FRAMES of every segment without exception
 const volatile __u8 short_ends = 0;         // 1: PROBE_GONE instead of PROBE_DESTROYED
+const volatile __u64 counted_netns = 0;     // SO_NETNS_COOKIE: where runs are counted that the kernel's MIB counts too
 const volatile __u64 wake_above = 1 << 20;  // bytes in the ring from which on the reader is woken
 const volatile __u32 user_stacks_a_second = 200;
 const volatile __u32 reason_not_specified = 2;  // skb_drop_reason

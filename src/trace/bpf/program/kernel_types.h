@@ -217,19 +217,48 @@ struct linux_binprm {
   const char* filename;
 };
 
+// io_uring. Of the union that begins a request each operation has a struct of its own, of which the file is the first member.
 struct io_cqe {
   __u64 user_data;
-  __s32 res;
-  int fd;
+};
+struct io_rsrc_node {
+  unsigned long file_ptr;
+};
+struct io_rsrc_data {
+  unsigned int nr;
+  struct io_rsrc_node** nodes;
+};
+struct io_file_table {
+  struct io_rsrc_data data;  // since 6.13
+};
+struct io_uring_sqe;
+struct io_ring_ctx {
+  unsigned int flags;
+  __u32* sq_array;
+  struct io_uring_sqe* sq_sqes;
+  unsigned int cached_sq_head;
+  unsigned int sq_entries;
+  struct io_file_table file_table;
 };
 struct io_kiocb {
   struct file* file;
-  __u8 opcode;
   struct io_cqe cqe;
+  struct io_ring_ctx* ctx;
+  void* async_data;
+};
+struct iov_iter {
+  void* ubuf;
+};
+struct msghdr {
+  struct iov_iter msg_iter;
+};
+struct io_async_msghdr {  // async_data of what sends and receives
+  struct msghdr msg;
 };
 struct io_uring_cqe {
   __u64 user_data;
   __s32 res;
+  __u32 flags;
 };
 
 #pragma clang attribute pop

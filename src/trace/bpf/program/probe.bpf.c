@@ -3,5 +3,6 @@
 #include "common.bpf.h"
 #include "processes.bpf.h"
 #include "sockets.bpf.h"
+#include "uring.bpf.h"
 
 char probe_license[] SEC("license") = "GPL";

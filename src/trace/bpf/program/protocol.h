@@ -23,7 +23,19 @@ enum probe_kind {
   PROBE_DESTROYED,
   PROBE_GONE,       // PROBE_DESTROYED of a socket that has been told of: struct probe_gone
   PROBE_CALL_MADE,  // entry and return in one: struct probe_call, whose head tells the return and whose `call` the entry
+  PROBE_OPERATION_SUBMITTED,  // io_uring: struct probe_call, whose `arguments` are enum probe_operation_field
+  PROBE_OPERATION_COMPLETED,
   PROBE_MAPPING,
+};
+
+// What a probe_call of an operation has in `arguments`: fields of its submission queue entry (struct io_uring_sqe).
+enum probe_operation_field {
+  OPERATION_FD,
+  OPERATION_ADDRESS,  // addr, splice_off_in
+  OPERATION_LENGTH,
+  OPERATION_FLAGS,   // the operation's own: msg_flags, accept_flags, poll32_events, splice_flags
+  OPERATION_OFFSET,  // off, addr2
+  OPERATION_REST,    // ioprio; << 16: IOSQE_* flags; << 32: file_index, splice_fd_in, addr_len
 };
 
 enum {
@@ -33,6 +45,7 @@ enum {
   PROBE_SNIPPET_BYTES = 64,
   PROBE_USER_STACK_BYTES = 8192,
   PROBE_SYSCALLS = 512,
+  PROBE_OPERATIONS = 64,
   PROBE_PIECES = 6,
   PROBE_PATH_BYTES = 1024,
 };
@@ -95,7 +108,7 @@ struct probe_call {
   __u32 number;      // of the system call; io_uring operations: PROBE_SYSCALLS + opcode
   __u32 references;  // of the open file description; 0: not asked
   __u32 snippets;
-  __u32 reserved;
+  __u32 completion;  // PROBE_OPERATION_COMPLETED: IORING_CQE_F_*
   struct probe_socket socket;
   struct probe_snippet snippet[PROBE_SNIPPETS];
 };
@@ -109,7 +122,8 @@ struct call_state {
   __u32 tgid;
   __u16 closes;
   __u16 told;  // its entry
-  __u32 reserved;
+  __u16 held;  // recvmsg: whether it matters (a TCP socket has been passed) is known at its return
+  __u16 reserved;
 };
 
 struct probe_user_stack {
@@ -221,6 +235,8 @@ struct probe_syscall {
   __u8 direct;          // enum probe_direct: what it makes leave at once
   __u8 is_common;       // sends, receives: many; of a socket that is known only its address is told
   __u8 told_at_return;  // entry and return in one record
+  __u8 passes;          // sendmsg: a descriptor of a TCP socket may stand in its control data
+  __u8 is_passed;       // recvmsg: ... may have come in its control data
   struct probe_piece piece[PROBE_PIECES];
 };
 
@@ -239,4 +255,7 @@ struct probe_port_key {
 struct probe_counters {
   __u64 lost_events;  // the ring was full
   __u64 skipped_stacks;
+  // In one network namespace, whoever's they are: held against the kernel's own counters, they tell what the hooks missed.
+  __u64 resets_sent;        // Tcp.OutRsts
+  __u64 established_ended;  // Tcp.EstabResets: ESTABLISHED or CLOSE-WAIT -> CLOSED
 };

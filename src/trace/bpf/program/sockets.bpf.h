@@ -144,8 +144,9 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   }
   if (!is_interesting(&socket)) return 0;
   const __u8 direct = full && !nobody ? directly_sent_by(sk, &facts) : PROBE_NOT_DIRECT;
-  send_segment(ctx, nobody ? 0 : sk, direct, deep_stacks || !is_sockets_device(skb, full && !nobody ? sk : 0), &socket,
-               &facts);
+  // Who carries an io_uring operation out stands far out in the stack.
+  const int deep = deep_stacks || rings_are_used || !is_sockets_device(skb, full && !nobody ? sk : 0);
+  send_segment(ctx, nobody ? 0 : sk, direct, deep, &socket, &facts);
   return 0;
 }
 
@@ -154,6 +155,8 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   if (!is_tcp(sk)) return 0;
   struct probe_socket socket;
   fill_trusted(&socket, sk);
+  const int ends = (old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) && new_state == TCP_CLOSE;
+  if (ends && socket.netns == counted_netns) __sync_fetch_and_add(&counters.established_ended, 1);
   // A listener of a traced process: whoever knocks there is of interest.
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
   if (only_interesting && new_state == TCP_LISTEN && bpf_map_lookup_elem(&traced, &tgid)) {
@@ -193,6 +196,7 @@ static __always_inline int send_reset_record(struct sock* sk, struct sk_buff* sk
   } else {
     return 0;
   }
+  if (socket.netns == counted_netns) __sync_fetch_and_add(&counters.resets_sent, 1);
   if (!is_interesting(&socket)) return 0;
   struct probe_reset* record = RESERVE(probe_reset, PROBE_RESET_SENT);
   if (!record) return 0;
