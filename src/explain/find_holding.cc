@@ -217,7 +217,7 @@ Sharing sharing_of(const Story& story, const Call& close) {
   const auto pid = pid_of(story, close);
   if (entered.references && *entered.references > 1) {
     sharing.observed = true;
-    sharing.en = fmt::format("{} others", *entered.references - 1);
+    sharing.en = fmt::format("{} more", *entered.references - 1);
     sharing.zh = fmt::format("另有 {} 个", *entered.references - 1);
   }
   const auto add = [&](EventId event, std::string_view en, std::string_view zh) {

@@ -396,7 +396,7 @@ TEST(Closing, of_a_descriptor_that_others_share_is_observed_by_its_references) {
   const Told told(story);
   ASSERT_TRUE(told.has("close.nothing_sent"));
   EXPECT_EQ(told.grade("close.nothing_sent"), Grade::observed);
-  EXPECT_NE(told.text("close.nothing_sent").find("(1 others)"), std::string::npos);
+  EXPECT_NE(told.text("close.nothing_sent").find("(1 more)"), std::string::npos);
 }
 
 TEST(Closing, of_a_descriptor_that_a_fork_shares_names_the_child) {

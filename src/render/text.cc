@@ -85,9 +85,17 @@ class TimelinePrinter {
   void heading() {
     const auto left = base::escape_controls(explain::end_name(rows_.ends[opener], options_.language));
     const auto right = base::escape_controls(explain::end_name(rows_.ends[listener], options_.language));
-    const auto gap_width = body_width_ - std::min(body_width_, display_width(left) + display_width(right));
-    line(paint(Style::dim, base::fit_right("#", number_width_) + base::fit_right("ms", time_width_)) + "  " +
-         paint(Style::client, left) + std::string(gap_width, ' ') + paint(Style::server, right));
+    const auto columns =
+        paint(Style::dim, base::fit_right("#", number_width_) + base::fit_right("ms", time_width_)) + "  ";
+    const auto blank = [&](std::size_t taken) { return std::string(body_width_ - std::min(body_width_, taken), ' '); };
+    const auto together = display_width(left) + display_width(right);
+    if (together < body_width_) {
+      line(columns + paint(Style::client, left) + blank(together) + paint(Style::server, right));
+      return;
+    }
+    // Two long names: a line each.
+    line(columns + paint(Style::client, wrap_row(left)));
+    line(std::string(margin_, ' ') + blank(display_width(right)) + paint(Style::server, wrap_row(right)));
   }
 
   void elided() {
@@ -230,7 +238,8 @@ class TimelinePrinter {
     line(std::move(text));
     if (because.empty()) return;
     const auto pieces = lines_of(because, body_width_ - 2);
-    const auto columns = display_width(pieces.front());
+    std::size_t columns = 0;
+    for (const auto& piece : pieces) columns = std::max(columns, display_width(piece));
     const auto room = body_width_ - std::min(body_width_, columns + 2);
     const auto indent = std::min(room, state_width);
     for (const auto& piece : pieces) {
@@ -398,8 +407,9 @@ std::string findings_text(const std::vector<explain::Finding>& findings, const R
   for (const auto& finding : findings) {
     const auto cited = rows.rows_of(finding.evidence);
     std::string text = "• " + explain::say(finding, options.language);
+    const auto which = cited.find_first_not_of("0123456789") == std::string::npos ? Word::row : Word::rows;
     text += fmt::format(" [{}{}{}]", timeline::name(finding.grade), cited.empty() ? "" : "; ",
-                        cited.empty() ? "" : fmt::format(fmt::runtime(word(Word::rows, options.language)), cited));
+                        cited.empty() ? "" : fmt::format(fmt::runtime(word(which, options.language)), cited));
     const auto severe = finding.rule->severity == explain::Severity::error ? Style::bad : Style::plain;
     out += "   " + styled(severe, wrap(text, 0, 5, width - 3), options.color) + "\n";
     const auto advice = explain::remedy(finding, options.language);

@@ -70,6 +70,44 @@ TEST(Text, no_line_is_wider_than_the_terminal) {
     }
 }
 
+// Names, numbers and times as long as they come in the traces of real programs.
+recording::Recording long_in_everything() {
+  StoryRecorder story;
+  story.open();
+  for (std::int64_t i = 0; i < 1000; ++i)
+    story.call("client", 1000 + 2 * i, 1001 + 2 * i, "recv", "3, ..., 4096, MSG_DONTWAIT", {-1, EAGAIN});
+  story.call("server", 2'000'000'000, 2'000'000'100, "close", "4");
+  story.segment(2'000'000'050, "server", F | A, 1, 1);
+  story.segment(2'000'044'000, "client", A, 1, 2);
+  auto recording = story.take();
+  for (auto& actor : recording.actors) actor.name += " of a program with a long name [2001:db8::1234:5678]:54321";
+  return recording;
+}
+
+TEST(Text, no_line_is_wider_with_long_names_numbers_and_times) {
+  const auto recording = long_in_everything();
+  const auto explained = explain::explain(recording);
+  for (const std::size_t width : {80U, 120U})
+    for (const Language language : {Language::en, Language::zh}) {
+      const auto shown = recording_text(explained, {.language = language, .width = width});
+      EXPECT_NE(shown.find("client of a program"), std::string::npos);
+      std::istringstream lines(shown);
+      for (std::string line; std::getline(lines, line);) EXPECT_LE(base::display_width(line), width) << line;
+    }
+}
+
+TEST(Text, names_one_row_in_the_singular) {
+  const auto recording = server_closes_client_writes();
+  auto explained = explain::explain(recording);
+  ASSERT_FALSE(explained.findings.empty());
+  const auto rows = make_rows(explained.timeline, Language::en);
+  explained.findings.resize(1);
+  explained.findings[0].evidence = {rows.rows[2].events.front()};
+  EXPECT_NE(findings_text(explained.findings, rows, {}).find("; row 3]"), std::string::npos);
+  explained.findings[0].evidence.push_back(rows.rows[4].events.front());
+  EXPECT_NE(findings_text(explained.findings, rows, {}).find("; rows 3, 5]"), std::string::npos);
+}
+
 TEST(Text, lets_no_escape_sequence_of_a_recording_through) {
   auto recording = server_closes_client_writes();
   recording.provenance.labels["title"] = "\x1b[2Jtitle";

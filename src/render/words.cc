@@ -37,6 +37,7 @@ constexpr WordRow words[] = {
     {Word::contrast, "Contrast", "对照"},
     {Word::shown_above, "{} (shown at question {})", "{}（见问题 {}）"},
     {Word::opening_elided, "rows 1–{}: the connection is opened, as in question 1", "第 1–{} 行：建立连接，同问题 1"},
+    {Word::row, "row {}", "第 {} 行"},
     {Word::rows, "rows {}", "第 {} 行"},
     {Word::from_experiments, "from: {}", "依据：{}"},
     {Word::what_to_do, "what to do: {}", "怎么办：{}"},

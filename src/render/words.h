@@ -33,6 +33,7 @@ enum class Word : std::uint8_t {
   contrast,
   shown_above,       // {title} {question}
   opening_elided,    // {count}
+  row,               // {number}
   rows,              // {rows}
   from_experiments,  // {titles}
   what_to_do,

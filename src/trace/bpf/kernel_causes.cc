@@ -72,6 +72,11 @@ constexpr auto rows = std::to_array<KernelCauseRow>({
     {"tcp_v6_do_rcv", "", "", "segment", "segment.arrived"},
     {"tcp_v4_rcv", "", "", "segment", "segment.arrived"},
     {"tcp_v6_rcv", "", "", "segment", "segment.arrived"},
+    // An ACK that is due in the backlog's processing waits for its end (tcp_release_cb(), 6.7 and later), whatever the call is.
+    {"tcp_release_cb", "tcp_write_xmit", "", "timer", "pacing_timer"},
+    {"tcp_release_cb", "", "", "segment", "segment.arrived"},
+    {"release_sock", "tcp_write_xmit", "", "timer", "pacing_timer"},
+    {"release_sock", "", "", "segment", "segment.arrived"},
     // The program's calls.
     {"tcp_v4_connect", "", "tcp_sendmsg_fastopen", "call", "send_fastopen"},
     {"tcp_v6_connect", "", "tcp_sendmsg_fastopen", "call", "send_fastopen"},

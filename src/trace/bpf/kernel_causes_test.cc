@@ -90,6 +90,18 @@ TEST(KernelCauses, tell_the_timers_apart) {
   EXPECT_EQ(cause_of("tcp_v4_send_synack < tcp_rtx_synack < reqsk_timer_handler"), "timer syn_ack_timer");
 }
 
+// tests/kernel/H10 on Linux 6.18: the segment came while the call held the socket, and its ACK waits for the call's end.
+TEST(KernelCauses, tell_an_ack_of_the_backlog_from_the_call_that_sends_it_on_its_way) {
+  EXPECT_EQ(cause_of("release_sock < __inet_stream_connect < inet_stream_connect < __sys_connect"),
+            "segment segment.arrived");
+  EXPECT_EQ(cause_of("release_sock < tcp_sendmsg < __sys_sendto"), "segment segment.arrived");
+  EXPECT_EQ(cause_of("tcp_write_xmit < tcp_release_cb < release_sock < tcp_sendmsg"), "timer pacing_timer");
+  EXPECT_EQ(cause_of("tcp_delack_timer_handler < tcp_release_cb < release_sock < tcp_recvmsg"),
+            "timer delayed_ack_timer");
+  EXPECT_EQ(cause_of("tcp_rcv_established < tcp_v4_do_rcv < __release_sock < release_sock < tcp_recvmsg"),
+            "segment segment.arrived");
+}
+
 TEST(KernelCauses, say_unknown_where_no_row_fits) {
   EXPECT_EQ(cause_of("some_new_function < another"), "unknown unknown");
 }
