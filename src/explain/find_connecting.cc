@@ -213,6 +213,7 @@ void find_dead_on_accept(const Story& story, Findings& findings) {
 
 // close() while the SYN is unanswered says nothing to anybody.
 void find_closed_while_connecting(const Story& story, Findings& findings) {
+  if (story.connection.of_one_socket()) return;  // it has answered itself
   const Call* close = story.closing_call(opener);
   const auto syns = syns_of(story);
   if (close == nullptr || syns.empty() || close->entered < syns.front()->departed) return;

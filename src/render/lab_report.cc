@@ -90,12 +90,15 @@ class Report {
     if (shown != shown_at_.end()) {
       const auto text =
           fmt::format(fmt::runtime(word(Word::shown_above, options_.language)), title(one), shown->second);
-      out_ += styled(Style::dim, fmt::format("{}: {}", kind, text), options_.color) + "\n\n";
+      out_ += styled(Style::dim, wrap(fmt::format("{}: {}", kind, text), 0, 2, width()), options_.color) + "\n\n";
       return;
     }
     shown_at_[&one] = number;
-    out_ += styled(Style::heading, fmt::format("{}: {}", kind, title(one)), options_.color) +
-            styled(Style::dim, "  " + base::escape_controls(one.recording->provenance.title), options_.color) + "\n";
+    const auto heading = fmt::format("{}: {}", kind, title(one));
+    const auto name = base::escape_controls(one.recording->provenance.title);
+    const bool one_line = base::display_width(heading) + 2 + base::display_width(name) <= width();
+    out_ += styled(Style::heading, wrap(heading, 0, 2, width()), options_.color) + (one_line ? "" : "\n") +
+            styled(Style::dim, one_line ? "  " + name : wrap(name, 2, 2, width()), options_.color) + "\n";
     auto options = options_;
     options.elide_opening = options_.elide_opening && number != 1;
     const auto rows = make_rows(one.timeline, options.language);

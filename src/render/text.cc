@@ -425,7 +425,8 @@ std::string recording_text(const explain::Explained& explained, const TextOption
   const auto rows = make_rows(explained.timeline, options.language);
   const auto title = base::escape_controls(title_of(*explained.recording, options.language));
   std::string out;
-  if (!title.empty()) out += styled(Style::heading, title, options.color) + "\n";
+  const auto width = std::max<std::size_t>(options.width, 80);
+  if (!title.empty()) out += styled(Style::heading, wrap(title, 0, 2, width), options.color) + "\n";
   out += timeline_text(explained.timeline, rows, options);
   out += findings_text(explained.findings, rows, options);
   return out;

@@ -130,6 +130,17 @@ TEST(LabReport, shows_an_experiment_once_and_refers_to_it_later) {
   EXPECT_EQ(report.find("listen("), std::string::npos);
 }
 
+TEST(LabReport, no_line_is_wider_whatever_the_titles) {
+  auto recording = server_closes_client_writes();
+  recording.provenance.labels["title"] += " on and on, though nobody listens any longer, again and again";
+  recording.provenance.title = std::string(100, 'x');
+  const auto explained = explain::explain(recording);
+  for (const auto& shown : {lab_report(std::span(&explained, 1), {}), recording_text(explained, {})}) {
+    std::istringstream lines(shown);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(base::display_width(line), 80U) << line;
+  }
+}
+
 TEST(LabReport, a_question_without_its_main_experiment_has_no_section_of_its_own) {
   auto main = server_closes_client_writes(), contrast = server_closes_client_writes();
   main.provenance.labels["asks"] = "7";

@@ -124,7 +124,7 @@ class Assembler {
     }
     count_bytes(side, next_before, sighting.tcp);
     segment.seq = relative(sighting.tcp.seq, sender.iss());
-    const auto& peer = tracked_[index].ends[other(segment.from)];
+    const auto& peer = tracked_[index].ends[connection.receiver_from(segment.from)];
     segment.ack = sighting.tcp.flags.ack() ? relative(sighting.tcp.ack, peer.iss()) : 0;
     const auto segment_index = static_cast<SegmentIndex>(timeline_.segments.size());
     if (sent.change) segment.sender_change = note_change(index, segment.from, *sent.change, sighting.event);
@@ -156,7 +156,7 @@ class Assembler {
   void arrive(SegmentIndex index, EventId event) {
     Segment& segment = timeline_.segments[index];
     segment.arrived = event;
-    const Side to = other(segment.from);
+    const Side to = timeline_.connections[segment.connection].receiver_from(segment.from);
     segment.received = tracked_[segment.connection].ends[to].on_receive(segment.tcp);
     if (segment.received.change)
       segment.receiver_change = note_change(segment.connection, to, *segment.received.change, event);
@@ -216,7 +216,8 @@ class Assembler {
       // Who is asked listens, unless we saw all calls and nobody does.
       const bool closed_port = calls_known_ && !connection.sides[listener].listens;
       tracked.ends[opener] = tcp::Endpoint(tcp::State::closed);
-      tracked.ends[listener] = tcp::Endpoint(closed_port ? tcp::State::closed : tcp::State::listen);
+      if (!connection.of_one_socket())
+        tracked.ends[listener] = tcp::Endpoint(closed_port ? tcp::State::closed : tcp::State::listen);
     }
     tracked_.push_back(std::move(tracked));
     timeline_.connections.push_back(std::move(connection));

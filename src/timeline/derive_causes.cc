@@ -124,7 +124,7 @@ class CauseFinder {
         segment.cause = derive(situation_of(step.segment, sides[segment.from], calls));
         if (segment.tcp.flags.ack()) settle(sides[segment.from], segment.tcp.ack);
       } else {
-        auto& side = sides[other(segment.from)];
+        auto& side = sides[timeline_.connections[index].receiver_from(segment.from)];
         const Arrival arrival{step.segment, timeline_.time_of(step.event)};
         side.arrivals.push_back(arrival);
         if (segment.tcp.sequence_length() > 0 && !segment.tcp.flags.rst()) side.owed.push_back(arrival);

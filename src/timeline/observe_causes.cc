@@ -223,6 +223,10 @@ class Observer {
     return found;
   }
 
+  [[nodiscard]] bool arrives_at(Side side, const Segment& segment) const {
+    return segment.arrived && timeline_.connections[segment.connection].receiver_from(segment.from) == side;
+  }
+
   // The delayed-ACK timer runs since the first data or FIN that this side had not acknowledged.
   [[nodiscard]] std::optional<EventId> first_unacknowledged_arrival(const Segment& segment) const {
     const auto& list = timeline_.connections[segment.connection].segments;
@@ -230,10 +234,9 @@ class Observer {
     std::optional<EventId> first;
     for (auto it = std::ranges::lower_bound(list, self); it != list.begin();) {
       const Segment& before = timeline_.segments[*--it];
-      if (before.from == segment.from && before.departed < segment.departed) break;
-      if (before.from != segment.from && before.arrived && *before.arrived < segment.departed &&
-          before.tcp.sequence_length() > 0)
+      if (arrives_at(segment.from, before) && *before.arrived < segment.departed && before.tcp.sequence_length() > 0)
         first = before.arrived;
+      if (before.from == segment.from && before.departed < segment.departed) break;
     }
     return first;
   }
@@ -243,7 +246,7 @@ class Observer {
     const auto self = static_cast<SegmentIndex>(&segment - timeline_.segments.data());
     for (auto it = std::ranges::lower_bound(list, self); it != list.begin();) {
       const Segment& before = timeline_.segments[*--it];
-      if (before.from != segment.from && before.arrived && *before.arrived < segment.departed) return before.arrived;
+      if (arrives_at(segment.from, before) && *before.arrived < segment.departed) return before.arrived;
     }
     return std::nullopt;
   }

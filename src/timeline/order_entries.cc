@@ -52,7 +52,8 @@ class Orderer {
         keys[id.value] = leaves ? std::pair(segment.departed.value, before)
                                 : std::pair(segment.arrived.value_or(segment.departed).value, after);
         entries[id.value].connection = segment.connection;
-        entries[id.value].side = leaves ? segment.from : other(segment.from);
+        const auto& connection = timeline_.connections[segment.connection];
+        entries[id.value].side = leaves ? segment.from : connection.receiver_from(segment.from);
       }
     for (ConnectionIndex c = 0; c < timeline_.connections.size(); ++c)
       for (const KernelEvent& kernel : timeline_.connections[c].kernel) {

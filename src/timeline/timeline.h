@@ -102,6 +102,12 @@ struct Connection {
 
   // No packet of it was seen: what is known comes from calls and from the kernel.
   [[nodiscard]] bool without_packets() const { return segments.empty(); }
+  // connect() to oneself: one socket is both ends. It is the opener, and receives what it sends; of the listener nothing is seen.
+  [[nodiscard]] bool of_one_socket() const {
+    return sides[opener].address.ip.family != wire::IpFamily::none && sides[opener].address == sides[listener].address;
+  }
+  // The side at which arrives what `from` sends.
+  [[nodiscard]] Side receiver_from(Side from) const { return of_one_socket() ? from : other(from); }
 };
 
 // A socket (by its cookie) is this end of this connection from `since` on. One that connects again has several.

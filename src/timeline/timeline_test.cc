@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
+#include <vector>
 
 #include "recording/testing/story_recorder.h"
 
@@ -13,6 +15,7 @@ namespace {
 using recording::testing::StoryRecorder;
 
 constexpr std::uint16_t F = 0x01, S = 0x02, R = 0x04, P = 0x08, A = 0x10;
+constexpr std::ptrdiff_t ethernet_and_ip = 14 + 20;
 
 // The segments of a story, by their order.
 struct Told {
@@ -47,6 +50,44 @@ TEST(Timeline, a_new_initial_sequence_number_is_a_new_connection) {
   story.segment(300, "client", S, 5000);
   const Told told(story);
   EXPECT_EQ(told.timeline.connections.size(), 2U);
+}
+
+// connect() to oneself, as tests/kernel/H10 records it: the socket walks through both sides of a simultaneous open and close.
+TEST(Timeline, one_socket_that_is_both_ends_receives_what_it_sends) {
+  using recording::testing::client_isn, recording::testing::server_isn;
+  constexpr std::uint32_t own = client_isn - server_isn;  // its own sequence numbers are what it acknowledges
+  StoryRecorder story;
+  story.segment(100, "client", S, 0);
+  story.segment(110, "client", S | A, 0, own + 1);
+  story.segment(120, "client", A, 1, own + 1);
+  story.segment(200, "client", P | A, 1, own + 1, 4);
+  story.segment(210, "client", A, 5, own + 5);
+  story.segment(300, "client", F | A, 5, own + 5);
+  story.segment(310, "client", A, 6, own + 6);
+  auto recording = story.take();
+  for (auto& event : recording.events)
+    if (auto* packet = std::get_if<recording::Packet>(&event.what))
+      std::copy_n(packet->bytes.begin() + ethernet_and_ip + 2, 2, packet->bytes.begin() + ethernet_and_ip);
+  const Timeline timeline = build(recording);
+  ASSERT_EQ(timeline.connections.size(), 1U);
+  const auto& connection = timeline.connections.front();
+  ASSERT_TRUE(connection.of_one_socket());
+  std::vector<tcp::State> walked;
+  for (const SideChange& change : connection.changes) {
+    EXPECT_EQ(change.side, opener);
+    walked.push_back(change.to);
+  }
+  using enum tcp::State;
+  EXPECT_EQ(walked, (std::vector{syn_sent, syn_received, established, fin_wait_1, closing, time_wait}));
+  EXPECT_EQ(connection.final_states[listener], tcp::State::not_seen);
+  for (const Segment& segment : timeline.segments) {
+    EXPECT_EQ(segment.from, opener);
+    EXPECT_LE(segment.ack, 6U);
+    // No call was seen, but each answer has what it answers.
+    if (segment.segment_class == tcp::SegmentClass::ack || segment.segment_class == tcp::SegmentClass::syn_ack) {
+      EXPECT_EQ(segment.cause.trigger, Trigger::segment);
+    }
+  }
 }
 
 TEST(Timeline, the_kernels_sample_confirms_a_state) {
