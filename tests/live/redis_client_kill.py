@@ -1,5 +1,6 @@
 """redis-cli waits in BLPOP, another says CLIENT KILL: the server's close() ends it, and the victim's read() returns 0."""
 import subprocess
+import time
 
 from live import Case, listens, need, wait_for
 
@@ -13,6 +14,8 @@ victim = case.trace("redis-cli", "-h", "127.0.0.1", "BLPOP", "nothing", "0", std
 
 
 def blocked():
+    # Each question is a connection in the trace of the server, of whose calls stacks are taken 200 times a second at most.
+    time.sleep(0.05)
     said = case.run("redis-cli", "-h", "127.0.0.1", "INFO", "clients", capture_output=True, text=True).stdout
     return "blocked_clients:1" in said
 
