@@ -1,6 +1,8 @@
 // Private to the tracker: one segment on its way through it.
 #pragma once
 
+#include <limits>
+
 #include "tcp/tracker.h"
 
 namespace tcpwhy::tcp {
@@ -31,5 +33,23 @@ struct Tracker::Step {
 inline std::int64_t widen(const End& end, std::uint32_t seq) {
   return end.snd_nxt + static_cast<std::int32_t>(seq - (end.isn + static_cast<std::uint32_t>(end.snd_nxt)));
 }
+
+inline constexpr std::int64_t millisecond = 1'000'000;
+
+template <class T>
+void count_up(T& counter) {
+  if (counter < std::numeric_limits<T>::max()) ++counter;
+}
+
+// The sequence space of `end` begins here; without its SYN, its first byte seen is byte 1.
+inline void base_on(End& end, std::uint32_t isn, std::int64_t next) {
+  end.based = true;
+  end.isn = isn;
+  end.snd_nxt = end.snd_una = next;
+}
+
+// Cuts [begin, until) out of the gaps. Returns how much of it had been missing; `opened_ns`: when the first such gap opened.
+std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t until, std::int64_t& opened_ns);
+void open_gap(End& end, std::int64_t begin, std::int64_t until, std::int64_t at_ns);
 
 }  // namespace tcpwhy::tcp

@@ -1,0 +1,55 @@
+// What an end sent and the capture lacks.
+#include <algorithm>
+
+#include "tcp/tracker_step.h"
+
+namespace tcpwhy::tcp {
+
+std::uint64_t End::unseen_bytes() const {
+  std::uint64_t sum = forgotten_gap_bytes;
+  for (const Gap& gap : gaps)
+    sum += static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(gap.end, snd_una) - gap.begin));
+  return sum;
+}
+
+std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t until, std::int64_t& opened_ns) {
+  std::int64_t filled = 0;
+  for (std::size_t i = 0; i < gaps.size();) {
+    Gap& gap = gaps[i];
+    const std::int64_t from = std::max(begin, gap.begin), to = std::min(until, gap.end);
+    if (from >= to) {
+      ++i;
+      continue;
+    }
+    if (filled == 0) opened_ns = gap.opened_ns;
+    filled += to - from;
+    const Gap rest{to, gap.end, gap.opened_ns};
+    gap.end = from;
+    const auto here = gaps.begin() + static_cast<std::ptrdiff_t>(i);
+    if (gap.begin == gap.end) {
+      if (rest.begin == rest.end) {
+        gaps.erase(here);
+      } else {
+        gap = rest;
+        ++i;
+      }
+    } else {
+      if (rest.begin != rest.end && gaps.size() < max_gaps) gaps.insert(here + 1, rest);
+      ++i;
+    }
+  }
+  return filled;
+}
+
+void open_gap(End& end, std::int64_t begin, std::int64_t until, std::int64_t at_ns) {
+  count_up(end.gaps_seen);
+  if (end.gaps.size() >= max_gaps) {  // the oldest is forgotten: what fills it later passes for a retransmission
+    const Gap& oldest = end.gaps.front();
+    end.forgotten_gap_bytes +=
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(oldest.end, end.snd_una) - oldest.begin));
+    end.gaps.erase(end.gaps.begin());
+  }
+  end.gaps.push_back({begin, until, at_ns});
+}
+
+}  // namespace tcpwhy::tcp

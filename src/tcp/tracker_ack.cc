@@ -1,0 +1,148 @@
+// The tracker: what a segment acknowledges and offers (RFC 9293 3.10.7.4, fifth), and what a segment without text is called.
+#include <algorithm>
+
+#include "tcp/tracker_step.h"
+
+namespace tcpwhy::tcp {
+namespace {
+
+// The window that a segment offers. RFC 7323 2.2: never scaled on a SYN.
+std::uint32_t window_of(const End& sender, const wire::TcpSegment& segment) {
+  return segment.flags.syn() ? segment.window : std::uint32_t{segment.window} << sender.scale;
+}
+
+// RFC 6298 2, in microseconds.
+void take_rtt_sample(End& end, std::int64_t sample_ns) {
+  const auto us = static_cast<std::uint32_t>(std::clamp<std::int64_t>(sample_ns / 1000, 1, std::int64_t{1} << 30));
+  if (end.srtt_us == 0) {
+    end.srtt_us = end.min_rtt_us = us;
+    end.rttvar_us = us / 2;
+    return;
+  }
+  const std::uint32_t deviation = end.srtt_us > us ? end.srtt_us - us : us - end.srtt_us;
+  end.rttvar_us = static_cast<std::uint32_t>((std::uint64_t{3} * end.rttvar_us + deviation) / 4);
+  end.srtt_us = std::max(static_cast<std::uint32_t>((std::uint64_t{7} * end.srtt_us + us) / 8), 1U);
+  end.min_rtt_us = std::min(end.min_rtt_us, us);
+}
+
+}  // namespace
+
+void Tracker::take_ack(Step& step) {
+  End& from = step.from;
+  End& to = step.to;
+  if (!to.based) base_on(to, step.segment.ack.value - 1, 1);
+  step.verdict.ack = step.ack = widen(to, step.segment.ack.value);
+  if (step.ack > to.snd_nxt) {
+    if (to.seen) {
+      step.verdict.marks |= mark::acks_unseen;
+      open_gap(to, to.snd_nxt, step.ack, step.at());
+    }
+    to.snd_nxt = step.ack;
+  }
+  if (step.ack < to.snd_una) step.verdict.marks |= mark::old_ack;
+  if (step.ack > to.snd_una) {
+    step.moves_ack = true;
+    const bool acks_syn = to.snd_una == 0 && to.syn_seen;
+    to.snd_una = step.ack;
+    to.duplicate_acks = 0;
+    to.last_progress_ns = step.at();
+    if (to.sample_end >= 0 && step.ack >= to.sample_end) {
+      step.verdict.rtt_ns = step.at() - to.sample_ns;
+      take_rtt_sample(to, step.verdict.rtt_ns);
+      to.sample_end = -1;
+    }
+    if (to.resent_end >= 0 && step.ack >= to.resent_end) {
+      // RFC 3522 3.2: the answer to the original, not to the copy, has the older time stamp.
+      const auto& stamps = step.segment.options.timestamps;
+      if (stamps && to.has_timestamps && static_cast<std::int32_t>(stamps->echo_reply - to.resent_timestamp) < 0) {
+        step.verdict.marks |= mark::proves_needless;
+        count_up(to.needless);
+      }
+      to.resent_end = -1;
+    }
+    if (acks_syn) {
+      if (from.state == State::syn_sent && !step.flags().syn()) apply(step.sender, Stimulus::gets_syn_ack, step);
+      if (to.state == State::syn_received) apply(opposite(step.sender), Stimulus::gets_ack_of_syn, step);
+    }
+  }
+  if (!step.flags().syn() && handshake_ack_ns_ < 0 && opener_known_ && step.sender == opener_ && to.syn_seen)
+    handshake_ack_ns_ = step.at();
+  if (to.fin >= 0 && step.ack > to.fin && !to.fin_acked) {
+    to.fin_acked = true;
+    step.verdict.marks |= mark::answers_fin;
+    apply(step.sender, Stimulus::gets_fin, step);
+    apply(opposite(step.sender), Stimulus::gets_ack_of_fin, step);
+  }
+  const std::uint32_t window = window_of(from, step.segment);
+  step.same_window = from.seen && window == from.window;
+  from.window = window;
+  to.edge = std::max(to.edge, step.ack + window);
+  // Behind the peer's FIN the window says nothing any more.
+  if (window == 0 && !step.flags().syn() && to.fin < 0) step.verdict.marks |= mark::zero_window;
+  if (step.segment.options.sack_count > 0) take_sack(step);
+}
+
+// RFC 2018, and RFC 2883 4: a first block that was received before reports a duplicate.
+void Tracker::take_sack(Step& step) {
+  End& to = step.to;
+  const auto blocks = step.segment.options.sack();
+  const auto left = widen(to, blocks[0].left.value), right = widen(to, blocks[0].right.value);
+  bool duplicate = right <= step.ack;
+  if (!duplicate && blocks.size() > 1)
+    duplicate = left >= widen(to, blocks[1].left.value) && right <= widen(to, blocks[1].right.value);
+  if (duplicate) {
+    step.new_sack = true;
+    if (to.needless < to.retransmissions) {
+      step.verdict.marks |= mark::proves_needless;
+      count_up(to.needless);
+    }
+    to.resent_end = -1;
+  }
+  for (const wire::SackBlock& block : blocks) {
+    const std::int64_t edge = widen(to, block.right.value);
+    if (edge > to.sacked && edge <= to.snd_nxt) {
+      to.sacked = edge;
+      step.new_sack = true;
+    }
+  }
+}
+
+void Tracker::name_pure_ack(Step& step) {
+  End& from = step.from;
+  End& to = step.to;
+  Verdict& verdict = step.verdict;
+  verdict.kind = Kind::ack;
+  // Linux probes at SND.UNA-1, without a byte: tcp_xmit_probe_skb().
+  if (from.seen && from.snd_nxt > 0 && step.seq == from.snd_una - 1 && !step.moves_ack) {
+    const bool into_shut_window = to.window == 0 && to.seen;
+    if (!into_shut_window && step.sent_before()) {
+      verdict.kind = Kind::reordered;
+    } else {
+      verdict.kind = into_shut_window ? Kind::window_probe : Kind::keep_alive;
+    }
+    return;
+  }
+  if (step.moves_ack || step.ack < to.snd_una) {
+    if (step.ack < to.snd_una && step.sent_before()) {
+      verdict.kind = step.order == SendOrder::same_packet ? Kind::duplicate : Kind::reordered;
+    }
+    return;
+  }
+  if (from.owes_challenge) {
+    verdict.kind = Kind::challenge_ack;
+  } else if (to.last_kind == Kind::keep_alive) {
+    verdict.kind = Kind::keep_alive_ack;
+  } else if (to.last_kind == Kind::window_probe) {
+    verdict.kind = Kind::window_probe_ack;
+  } else if (step.order == SendOrder::same_packet) {
+    verdict.kind = Kind::duplicate;
+  } else if (!step.same_window && !step.new_sack && from.seen) {
+    verdict.kind = Kind::window_update;
+  } else if (to.snd_una < to.snd_nxt && (step.new_sack || step.same_window)) {
+    verdict.kind = Kind::duplicate_ack;
+    if (to.duplicate_acks < 255) ++to.duplicate_acks;
+    count_up(from.duplicate_acks_sent);
+  }
+}
+
+}  // namespace tcpwhy::tcp

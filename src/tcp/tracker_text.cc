@@ -1,0 +1,150 @@
+// The tracker: payload and FIN, the first time and again.
+#include <algorithm>
+
+#include "tcp/tracker_step.h"
+
+namespace tcpwhy::tcp {
+namespace {
+
+// Linux: TCP_RTO_MIN (RFC 6298 2.4 would have a second). No retransmission timer of it runs out sooner.
+constexpr std::int64_t rto_min_ns = 200 * millisecond;
+// What comes out of order within this time was not sent again, where no round trip is known to compare with.
+constexpr std::int64_t reordering_ns = 3 * millisecond;
+// RFC 5681 3.2.
+constexpr std::uint8_t duplicate_ack_threshold = 3;
+
+}  // namespace
+
+// RFC 9293 3.10.7.4, seventh and eighth, from the sender's side.
+void Tracker::take_text(Step& step) {
+  End& from = step.from;
+  const bool window_shut = step.to.window == 0 && step.to.seen && step.to.scale_known;
+  if (step.segment.payload_length == 1 && window_shut && step.seq >= from.edge && step.seq == from.snd_nxt &&
+      !step.flags().fin()) {
+    step.verdict.kind = Kind::window_probe;  // BSD's way: one byte beyond the edge
+  } else {
+    step.verdict.kind = step.segment.payload_length > 0 ? Kind::data : Kind::fin;
+  }
+  if (step.flags().fin() && step.segment.payload_length > 0) step.verdict.marks |= mark::with_fin;
+  if (step.seq < from.snd_nxt) {
+    take_old_text(step);
+  } else {
+    if (step.seq > from.snd_nxt && from.seen) {
+      step.verdict.marks |= mark::gap_before;
+      open_gap(from, from.snd_nxt, step.seq, step.at());
+    }
+    from.bytes += step.segment.payload_length;
+    if (step.segment.payload_length > 0) from.last_data_ns = step.at();
+    from.snd_nxt = step.end;
+    if (from.sample_end < 0) {
+      from.sample_end = step.end;
+      from.sample_ns = step.at();
+    }
+  }
+  if (step.to.scale_known && step.to.seen && step.end >= from.edge && step.segment.payload_length > 0 &&
+      step.verdict.kind == Kind::data) {
+    step.verdict.marks |= mark::window_full;
+    count_up(from.window_full);
+  }
+  if (step.flags().fin() && from.fin < 0) {
+    from.fin = step.end - 1;
+    close_first(step.sender, false);
+    apply(step.sender, Stimulus::sends_fin, step);
+  }
+}
+
+// Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
+void Tracker::take_old_text(Step& step) {
+  End& from = step.from;
+  std::int64_t opened_ns = 0;
+  const std::int64_t filled = from.gaps.empty() ? 0 : fill_gaps(from.gaps, step.seq, step.end, opened_ns);
+  const std::int64_t beyond = std::max<std::int64_t>(0, step.end - from.snd_nxt);
+  from.bytes += static_cast<std::uint64_t>(std::min<std::int64_t>(filled + beyond, step.segment.payload_length));
+  if (beyond > 0) {
+    step.verdict.marks |= mark::carries_new;
+    from.snd_nxt = step.end;
+  }
+  if (filled > 0) {
+    bool overtaken = step.sent_before();
+    if (step.order == SendOrder::unknown) {
+      const std::int64_t patience =
+          from.min_rtt_us > 0 ? std::int64_t{from.min_rtt_us} * 750 : reordering_ns;  // three quarters of a round trip
+      overtaken = step.at() - opened_ns < std::max(patience, millisecond);
+      step.verdict.marks |= mark::assumed;
+    }
+    if (overtaken) {
+      step.verdict.kind = Kind::reordered;
+      count_up(from.reordered);
+      return;
+    }
+    if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
+    from.resent.push_back({step.seq, step.end, step.at()});
+  } else {
+    // A keep-alive with a byte of garbage (RFC 9293 3.8.4).
+    if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin()) {
+      step.verdict.kind = step.to.window == 0 ? Kind::window_probe : Kind::keep_alive;
+      return;
+    }
+    bool copied = step.sent_before();
+    if (step.order == SendOrder::unknown && step.end == from.last_end &&
+        step.at() - from.last_sent_ns < millisecond / 4) {
+      copied = true;  // no timer and no answer is that quick
+      step.verdict.marks |= mark::assumed;
+    }
+    if (step.order == SendOrder::earlier && beyond == 0 &&
+        fill_gaps(from.resent, step.seq, step.end, opened_ns) == step.length) {
+      step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
+      count_up(from.reordered);
+      return;
+    }
+    if (copied && beyond == 0) {
+      step.verdict.kind = Kind::duplicate;
+      if (step.verdict.has(mark::foreign_ttl)) step.verdict.marks |= mark::captured_twice;
+      count_up(from.duplicates);
+      return;
+    }
+  }
+  take_retransmission(step);
+}
+
+void Tracker::take_retransmission(Step& step) {
+  End& from = step.from;
+  step.verdict.kind = Kind::retransmission;
+  step.verdict.reason = why_again(step);
+  count_up(from.retransmissions);
+  count_up(from.unanswered_resends);
+  from.resent_bytes += step.segment.payload_length;
+  if (step.end <= from.snd_una) {
+    step.verdict.marks |= mark::needless;
+    count_up(from.needless);
+  } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
+    from.resent_end = step.end;
+    from.resent_timestamp = step.segment.options.timestamps->value;
+  }
+  if (from.sample_end >= 0 && step.seq < from.sample_end) from.sample_end = -1;  // Karn: RFC 6298 3
+  switch (step.verdict.reason) {
+    case RetransmissionReason::timeout: count_up(from.timeouts); break;
+    case RetransmissionReason::fast:
+    case RetransmissionReason::sack_hole: count_up(from.fast_retransmissions); break;
+    case RetransmissionReason::tail_loss_probe: count_up(from.tail_loss_probes); break;
+    default: break;
+  }
+}
+
+RetransmissionReason Tracker::why_again(const Step& step) const {
+  const End& from = step.from;
+  if (step.flags().fin() && step.segment.payload_length == 0) return RetransmissionReason::fin;
+  const std::int64_t quiet_ns = step.at() - std::max(from.last_sent_ns, from.last_progress_ns);
+  const std::int64_t rto_ns = std::max(rto_min_ns, std::int64_t{from.srtt_us} * 1000);
+  const bool lost_by_acks = from.duplicate_acks >= duplicate_ack_threshold || from.sacked >= step.end;
+  if (lost_by_acks && quiet_ns < rto_ns)
+    return step.seq <= from.snd_una ? RetransmissionReason::fast : RetransmissionReason::sack_hole;
+  // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
+  if (step.end >= from.snd_nxt && from.unanswered_resends == 0 && (step.seq > from.snd_una || quiet_ns < rto_ns))
+    return RetransmissionReason::tail_loss_probe;
+  if (quiet_ns >= rto_ns || from.unanswered_resends > 0) return RetransmissionReason::timeout;
+  if (from.duplicate_acks > 0) return RetransmissionReason::fast;
+  return RetransmissionReason::unknown;
+}
+
+}  // namespace tcpwhy::tcp
