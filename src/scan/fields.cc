@@ -134,7 +134,8 @@ std::string duration_cell(std::int64_t ns) {
   if (ms < 1000) return fmt::format("{:.1f} ms", ms);
   if (ms < 120'000) return fmt::format("{:.2f} s", ms / 1e3);
   if (ms < 7'200'000) return fmt::format("{:.1f} min", ms / 6e4);
-  return fmt::format("{:.1f} h", ms / 3.6e6);
+  if (ms < 172'800'000) return fmt::format("{:.1f} h", ms / 3.6e6);
+  return fmt::format("{:.1f} d", ms / 8.64e7);
 }
 
 std::string bytes_cell(std::int64_t bytes) {
