@@ -9,6 +9,10 @@ target_compile_options(tcpwhy_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(tcpwhy_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow)
 endif()
+# Clang complains of libstdc++ 12's own std::stable_sort, which still uses get_temporary_buffer().
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(tcpwhy_flags INTERFACE -Wno-deprecated-declarations)
+endif()
 if(TCPWHY_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
