@@ -10,6 +10,7 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) 
     if (place == 0) place = frame;
   };
   if (verdict.kind == tcp::Kind::retransmission) first(evidence.retransmission);
+  if (verdict.reason == tcp::RetransmissionReason::syn && !verdict.has(tcp::mark::needless)) first(evidence.resent_syn);
   if (verdict.kind == tcp::Kind::illegal) first(evidence.illegal);
   if (verdict.marks == 0) return;
   if (verdict.has(tcp::mark::zero_window)) first(evidence.zero_window);

@@ -135,9 +135,8 @@ class Finder {
       say("capture.unanswered", record_.first_frame, record_.ends[opener].segments);
     if (record_.opening == Opening::incomplete && record_.reset_cause == tcp::ResetCause::none)
       say("capture.half_open_handshake", record_.last_frame);
-    if (record_.opening == Opening::handshake && record_.listener_rtt_ns >= 900'000'000 &&
-        record_.evidence.retransmission != 0)
-      say("capture.syn_lost", record_.evidence.retransmission);
+    if (record_.opening == Opening::handshake && record_.evidence.resent_syn != 0)
+      say("capture.syn_lost", record_.evidence.resent_syn);
   }
 
   void reset() {

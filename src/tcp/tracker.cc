@@ -186,8 +186,6 @@ void Tracker::take_syn(Step& step) {
   const bool again = answers ? from.syn_ack_seen : sent_syn_before;
   from.syn_seen = true;
   from.syn_ack_seen = from.syn_ack_seen || answers;
-  from.mss = step.segment.options.maximum_segment_size.value_or(0);
-  from.has_sack = step.segment.options.sack_permitted;
   from.scale_known = true;
   // RFC 7323 2.2: both ends send the option, or neither scales; 2.3: a shift beyond 14 counts as 14.
   if (step.segment.options.window_scale) {

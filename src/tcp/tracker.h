@@ -50,13 +50,13 @@ struct End {
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
   std::int64_t sample_end = -1, sample_ns = 0;  // the round trip being measured (RFC 6298 3, Karn)
-  std::int64_t resent_end = -1, resent_ns = 0;  // the last retransmission, until it is acknowledged
+  std::int64_t resent_end = -1;                 // the last retransmission, until it is acknowledged
   // --- identity
   std::uint32_t isn = 0;
   std::uint32_t newest_timestamp = 0, resent_timestamp = 0;
   std::uint32_t window = 0;  // its last, scaled where the scale is known
   std::uint32_t srtt_us = 0, rttvar_us = 0, min_rtt_us = 0;
-  std::uint16_t newest_ip_id = 0, reset_ip_id = 0, mss = 0;
+  std::uint16_t newest_ip_id = 0, reset_ip_id = 0;
   std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
   std::uint8_t ttl = 0, same_ttl = 0;
   std::uint8_t scale = 0;
@@ -66,7 +66,7 @@ struct End {
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
   bool seen = false, based = false;  // sent anything; its sequence space has an origin
-  bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, has_sack = false;
+  bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
   bool sent_illegal_ack = false;  // last_illegal_ack is one
