@@ -32,6 +32,9 @@ namespace fs = std::filesystem;
 // Records don't wake the reader one by one: it looks this often, and sooner when the ring is filling up.
 constexpr std::int64_t look_every_ns = 20'000'000;
 
+// Stacks that are not known yet are few and come again and again: so many are enough, and cost next to nothing.
+constexpr std::uint32_t samples_a_look = 8;
+
 base::Result<base::UniqueFd> make_clock() {
   base::UniqueFd timer(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   const itimerspec every{{0, look_every_ns}, {0, look_every_ns}};
@@ -139,12 +142,15 @@ class BpfTracer final : public Tracer {
   base::Status follow_sockets_of(const Target& target);
   void take();
   void look_at(std::span<const std::byte> record);
+  void learn_path(const probe_path_sample& sample);
+  [[nodiscard]] std::size_t decisive(std::span<const __u64> stack) const;
   void note_losses(recording::Recording& recording) const;
   void compare_with_counters(recording::Recording& recording);
 
   Probe probe_;
   std::optional<KernelSymbols> symbols_;
   Unwinder unwinder_;
+  StackPaths paths_{[this](std::span<const __u64> stack) { return decisive(stack); }};
   std::optional<EventMaker> maker_;
   std::optional<CounterSampler> counters_;
   std::optional<GatedChild> child_;
@@ -170,7 +176,8 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   made->maker_.emplace(EventMakerOptions{.symbols = made->symbols_ ? &*made->symbols_ : nullptr,
                                          .unwinder = &made->unwinder_,
                                          .reset_reasons = kernel_enum("sk_rst_reason", "SK_RST_REASON_"),
-                                         .drop_reasons = kernel_enum("skb_drop_reason", "SKB_DROP_REASON_")});
+                                         .drop_reasons = kernel_enum("skb_drop_reason", "SKB_DROP_REASON_"),
+                                         .paths = &made->paths_});
   auto timer = make_clock();
   if (!timer) return std::unexpected(timer.error());
   made->timer_ = std::move(*timer);
@@ -237,9 +244,22 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
 void BpfTracer::take() {
   log_.begin_batch(wall_minus_monotonic());
   probe_.consume([&](std::span<const std::byte> record) {
+    if (reinterpret_cast<const probe_head*>(record.data())->kind == PROBE_PATH_SAMPLE)
+      return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));
     log_.append(record);
     look_at(record);
   });
+  if (symbols_ && !paths_.full()) probe_.want_path_samples(samples_a_look);
+}
+
+void BpfTracer::learn_path(const probe_path_sample& sample) {
+  if (const auto path = paths_.add(sample)) probe_.know_path(*path);
+}
+
+std::size_t BpfTracer::decisive(std::span<const __u64> stack) const {
+  std::vector<std::string_view> names;
+  for (const __u64 frame : stack) names.push_back(symbols_->name(frame));
+  return decisive_frames(names);
 }
 
 void BpfTracer::look_at(std::span<const std::byte> record) {

@@ -447,6 +447,12 @@ const EventMaker::NamedStack& EventMaker::name_stack(std::span<const __u64> fram
   return stacks_.emplace(std::move(key), NamedStack{classify(names), spell_stack(names)}).first->second;
 }
 
+std::span<const __u64> EventMaker::frames_of(const probe_segment& segment) const {
+  if (segment.path != 0 && options_.paths != nullptr) return options_.paths->frames(segment.path);
+  const int frames = segment.frames / static_cast<int>(sizeof(__u64));
+  return std::span(segment.stack).first(static_cast<std::size_t>(std::clamp<int>(frames, 0, PROBE_STACK_FRAMES)));
+}
+
 void EventMaker::add_segment(const probe_segment& segment, Recording& recording) {
   SegmentCause cause;
   // A request is not the socket that will come of it: only its addresses count.
@@ -454,13 +460,11 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
   tell_socket(cause, segment.socket, known);
   cause.flags = wire::to_string(wire::TcpFlags{segment.facts.flags});
   cause.seq = segment.facts.seq, cause.ack = segment.facts.ack, cause.length = segment.facts.length;
-  const int frames =
-      std::clamp(segment.frames / static_cast<int>(sizeof(__u64)), 0, static_cast<int>(PROBE_STACK_FRAMES));
   if (segment.direct != PROBE_NOT_DIRECT) {
     cause.trigger = "call";
     cause.name = direct_causes[std::min<std::size_t>(segment.direct, std::size(direct_causes) - 1)];
   } else {
-    const NamedStack& stack = name_stack({segment.stack, static_cast<std::size_t>(frames)});
+    const NamedStack& stack = name_stack(frames_of(segment));
     cause.trigger = stack.cause.trigger, cause.name = stack.cause.name, cause.stack = stack.text;
     cause.through = stack.cause.through;
     cause.call = operation_behind(known, stack.cause);

@@ -19,6 +19,7 @@
 #include "trace/bpf/kernel_causes.h"
 #include "trace/bpf/kernel_symbols.h"
 #include "trace/bpf/program/protocol.h"
+#include "trace/bpf/stack_paths.h"
 #include "trace/calls/syscall_table.h"
 #include "trace/stacks/unwinder.h"
 
@@ -30,6 +31,7 @@ struct EventMakerOptions {
   Unwinder* unwinder = nullptr;            // null: no stacks of programs
   std::vector<std::string> reset_reasons;  // by number
   std::vector<std::string> drop_reasons;
+  const StackPaths* paths = nullptr;  // null: the probe knows none
 };
 
 class EventMaker {
@@ -99,6 +101,8 @@ class EventMaker {
   [[nodiscard]] std::optional<std::uint32_t> operation_behind(const KnownSocket* known, const KernelCause& cause) const;
   void open_operation(const probe_call& operation, recording::CallEntered entered, KnownSocket* known,
                       recording::Recording& recording);
+  // The return addresses behind it, leaf first: its own, or those of the path that the probe has recognised.
+  [[nodiscard]] std::span<const __u64> frames_of(const probe_segment& segment) const;
   const NamedStack& name_stack(std::span<const __u64> frames);
 
   EventMakerOptions options_;

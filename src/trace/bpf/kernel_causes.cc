@@ -11,6 +11,9 @@ namespace {
 // __fput < task_work_run < do_exit < do_group_exit < get_signal.
 constexpr std::size_t context_frames = 12;
 
+// How many frames from the trigger outwards are spelt, itself included.
+constexpr std::size_t spelt_frames = 4;
+
 constexpr auto rows = std::to_array<KernelCauseRow>({
     // Answers without a full socket.
     {"tcp_v4_send_reset", "", "tcp_check_req", "segment", "segment.accept_queue_full"},
@@ -241,9 +244,20 @@ KernelCause classify(std::span<const std::string_view> frames) {
   return cause;
 }
 
+std::size_t decisive_frames(std::span<const std::string_view> frames) {
+  const auto found = find(frames);
+  if (!found || found->row->trigger == "call") return 0;
+  std::size_t end = found->at + spelt_frames;
+  // Rows that would have won, had their context been there.
+  for (std::size_t i = 0; i <= found->at; ++i)
+    for (const KernelCauseRow& row : rows)
+      if (row.frame == frames[i] && !row.outside.empty()) end = std::max(end, i + 1 + context_frames);
+  return end <= frames.size() ? end : 0;
+}
+
 std::string spell_stack(std::span<const std::string_view> frames) {
   const auto found = find(frames);
-  const std::size_t end = found ? std::min(frames.size(), found->at + 4) : frames.size();
+  const std::size_t end = found ? std::min(frames.size(), found->at + spelt_frames) : frames.size();
   std::string text;
   for (const std::string_view frame : frames.first(end)) {
     if (is_probe(frame) || std::ranges::find(always_there, frame) != std::end(always_there)) continue;

@@ -6,6 +6,7 @@
 // names: a row is found by one frame, refined by what was seen inside it and what follows outside.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,10 @@ struct KernelCause {
 
 // `frames`: names, leaf first; "" for one without a name.
 KernelCause classify(std::span<const std::string_view> frames);
+
+// How many frames from the leaf outwards settle what classify() and spell_stack() say, whatever comes further out; 0: all may
+// matter (the program's calls), or there are too few.
+std::size_t decisive_frames(std::span<const std::string_view> frames);
 
 // The frames that matter, leaf first, " < " between: without what stands before every segment (__dev_queue_xmit, ip_output, ...) and
 // without what follows the trigger and its context.

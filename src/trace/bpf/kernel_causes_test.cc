@@ -126,5 +126,29 @@ TEST(Documentation, has_every_kernel_cause) {
         << name.name;
 }
 
+TEST(KernelCauses, are_settled_by_the_decisive_frames_whatever_comes_further_out) {
+  const auto settled = [](const std::string& stack) {
+    auto frames = split(stack);
+    std::vector<std::string_view> views(frames.begin(), frames.end());
+    const std::size_t length = decisive_frames(views);
+    for (std::size_t i = length; length != 0 && i < views.size(); ++i) views[i] = "tcp_check_req";
+    const std::vector<std::string_view> whole(frames.begin(), frames.end());
+    EXPECT_EQ(classify(views).name, classify(whole).name) << stack;
+    EXPECT_EQ(spell_stack(views), spell_stack(whole)) << stack;
+    return length;
+  };
+  EXPECT_EQ(settled("__tcp_transmit_skb < tcp_rcv_established < tcp_v4_do_rcv < tcp_v4_rcv < ip_local_deliver_finish < "
+                    "ip_local_deliver < process_backlog"),
+            5U);
+  // Whether tcp_check_req() follows is looked for further out.
+  EXPECT_EQ(settled(std::string("ip_send_unicast_reply < tcp_v4_send_reset < tcp_v4_rcv") + in_client_send +
+                    " < do_syscall_64 < entry"),
+            14U);
+  EXPECT_EQ(settled("tcp_v4_send_reset < tcp_v4_rcv < ip_local_deliver"), 0U) << "too few to know";
+  EXPECT_EQ(settled(std::string("tcp_write_xmit < tcp_sendmsg_locked < tcp_sendmsg") + in_client_send), 0U)
+      << "who carries a call out stands further out";
+  EXPECT_EQ(settled("some_function < another"), 0U);
+}
+
 }  // namespace
 }  // namespace tcpwhy::trace

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -301,6 +302,16 @@ base::Status Probe::attach() {
 void Probe::detach() {
   impl_->skipped_at_detach = impl_->skipped();
   probe__detach(impl_->skeleton.get());
+}
+
+void Probe::want_path_samples(std::uint32_t count) { impl_->skeleton->bss->samples_wanted = static_cast<__s32>(count); }
+
+void Probe::know_path(const probe_path& path) {
+  auto& bss = *impl_->skeleton->bss;
+  if (bss.path_count >= PROBE_PATHS) return;
+  bss.paths[bss.path_count] = path;
+  // Whoever sees the count must see the path.
+  std::atomic_ref(bss.path_count).store(bss.path_count + 1, std::memory_order_release);
 }
 
 base::Status Probe::follow(pid_t process) {

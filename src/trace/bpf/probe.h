@@ -61,6 +61,13 @@ class Probe {
   // Detaches the hooks; what is in the ring can still be consumed.
   void detach();
 
+  // Makes it send up to that many probe_path_samples, of stacks that no path fits; not adding up. From a kernel that cannot
+  // recognise paths (before 6.2) none ever comes.
+  void want_path_samples(std::uint32_t count);
+  // From now on segments that leave by it carry its number (probe_segment.path) instead of their stacks: 1 for the first path,
+  // and so on. At most PROBE_PATHS; more are ignored.
+  void know_path(const probe_path& path);
+
   base::Status follow(pid_t process);  // and whatever it forks
   base::Status follow_port(std::uint64_t netns, std::uint16_t port);
   base::Status follow_flow(const wire::SocketAddress& local, const wire::SocketAddress& remote);

@@ -26,6 +26,7 @@ enum probe_kind {
   PROBE_OPERATION_SUBMITTED,  // io_uring: struct probe_call, whose `arguments` are enum probe_operation_field
   PROBE_OPERATION_COMPLETED,
   PROBE_MAPPING,
+  PROBE_PATH_SAMPLE,
 };
 
 // What a probe_call of an operation has in `arguments`: fields of its submission queue entry (struct io_uring_sqe).
@@ -41,6 +42,9 @@ enum probe_operation_field {
 enum {
   PROBE_STACK_FRAMES = 28,    // the kernel's, behind a segment; more were never needed to tell its cause
   PROBE_SHALLOW_FRAMES = 16,  // nor more than these, where no tunnel or bridge lies between the socket and the device
+  PROBE_PATHS = 64,
+  PROBE_PATH_SLOTS = 24,
+  PROBE_WINDOW_WORDS = 256,
   PROBE_SNIPPETS = 6,
   PROBE_SNIPPET_BYTES = 64,
   PROBE_USER_STACK_BYTES = 8192,
@@ -143,8 +147,28 @@ struct probe_segment {
   __u64 call;  // in progress on this socket by the running thread; 0: none
   __s32 frames;
   __u8 direct;  // enum probe_direct; then no stack was taken
-  __u8 reserved[3];
+  __u8 path;    // 0: none; else the path of that number, from 1, was recognised, and no stack was taken
+  __u8 reserved[2];
   __u64 stack[PROBE_STACK_FRAMES];  // sent with as many bytes as `frames` says
+};
+
+// The kernel's stack as it lay in memory, from the hook's arguments outwards, and what bpf_get_stack() made of it: from these
+// the reader learns at which distance from the arguments each return address lies.
+struct probe_path_sample {
+  struct probe_head head;
+  __s32 frames;  // bytes of `stack`, as probe_segment has them
+  __u32 words;   // of `window`
+  __u64 stack[PROBE_SHALLOW_FRAMES];
+  __u64 window[PROBE_WINDOW_WORDS];
+};
+
+// A way through the kernel to on_segment(): the return addresses that lie on the stack there, by their distance in words from the
+// hook's arguments. The size of a frame is settled by the place in the code that the return address names, so as long as all of
+// them lie where they lay before, they are the same frames.
+struct probe_path {
+  __u32 slots;
+  __u32 offset[PROBE_PATH_SLOTS];  // the outermost first: it is what differs
+  __u64 address[PROBE_PATH_SLOTS];
 };
 
 struct probe_state {

@@ -3,6 +3,7 @@
 
 #include "calls.bpf.h"
 #include "common.bpf.h"
+#include "paths.bpf.h"
 
 // Generates the cookie where there is none yet, so that all sources call the socket by the same name.
 // Of a pointer that the hook vouches for: plain loads, which cost a fraction of what fill_socket()'s reads do.
@@ -97,16 +98,22 @@ static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct
   draft->facts = *facts;
   draft->call = sk ? call_on(sk) : 0;
   draft->direct = direct;
+  draft->path = 0;
   draft->frames = 0;
-  __u64 bytes = 0;
+  __u64 bytes = 0, place = 0;
   if (direct == PROBE_NOT_DIRECT) {
     draft->head.flags = exiting();
+    place = place_of_stack(ctx);
+    draft->path = known_path(place);
+  }
+  if (direct == PROBE_NOT_DIRECT && draft->path == 0) {
     // Each frame costs, also of those that are only walked past.
     const long taken =
         bpf_get_stack(ctx, draft->stack, deep ? sizeof(draft->stack) : PROBE_SHALLOW_FRAMES * sizeof(__u64), 0);
     if (taken > 0) bytes = draft->frames = taken;
     FORGET(bytes);
     if (bytes > sizeof(draft->stack)) return;
+    if (!deep) send_path_sample(place, draft->stack, bytes);
   }
   if (bpf_ringbuf_output(&events, draft, __builtin_offsetof(struct probe_segment, stack) + bytes, wake_flags()))
     __sync_fetch_and_add(&counters.lost_events, 1);
