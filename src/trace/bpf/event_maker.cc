@@ -78,6 +78,17 @@ const Record* as(std::span<const std::byte> record) {
   return record.size() >= sizeof(Record) ? reinterpret_cast<const Record*>(record.data()) : nullptr;
 }
 
+// What a PROBE_BRIEF record would be if its socket's other members were 0.
+void lengthen(std::span<const std::byte> brief, std::vector<std::byte>& whole) {
+  whole.assign(brief.size() + PROBE_BRIEF_SAVES, std::byte{});
+  probe_head head{};
+  std::memcpy(&head, brief.data(), sizeof head);
+  head.flags &= static_cast<__u8>(~PROBE_BRIEF);
+  std::memcpy(whole.data(), &head, sizeof head);
+  const auto rest = brief.subspan(sizeof head);
+  std::ranges::copy(rest, whole.end() - static_cast<std::ptrdiff_t>(rest.size()));
+}
+
 void set_call(Event& event, std::uint32_t number) {
   const auto set = [number](auto& what) {
     if constexpr (requires { what.call = std::optional(number); }) what.call = number;
@@ -94,7 +105,12 @@ EventMaker::EventMaker(EventMakerOptions options) : options_(std::move(options))
 
 void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
   if (record.size() < sizeof(probe_head)) return;
-  const auto kind = reinterpret_cast<const probe_head*>(record.data())->kind;
+  const auto& head = *reinterpret_cast<const probe_head*>(record.data());
+  if ((head.flags & PROBE_BRIEF) != 0) {
+    lengthen(record, whole_);
+    return add(whole_, recording);
+  }
+  const auto kind = head.kind;
   const auto with = [&](auto* typed, auto method) {
     if (typed != nullptr) (this->*method)(*typed, recording);
   };

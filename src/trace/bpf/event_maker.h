@@ -106,6 +106,7 @@ class EventMaker {
   const NamedStack& name_stack(std::span<const __u64> frames);
 
   EventMakerOptions options_;
+  std::vector<std::byte> whole_;  // a brief record, made whole
   base::Duration clock_{};
   std::map<std::pair<std::uint32_t, std::uint32_t>, recording::ActorId> actors_;  // {thread, process}
   std::map<std::uint32_t, std::string> commands_;                                 // by process

@@ -131,7 +131,6 @@ probe_syscall settings_of(const SyscallRow& row) {
                 : row.name == "close"                ? PROBE_DIRECT_CLOSE
                 : row.call_class == CallClass::sends ? PROBE_DIRECT_SEND
                                                      : PROBE_NOT_DIRECT;
-  made.is_common = row.call_class == CallClass::sends || row.call_class == CallClass::receives;
   // Those that come by the thousand, and whose memory says at their return what it said at their entry.
   constexpr std::string_view told_at_return[] = {"sendto",    "sendmsg",    "write",      "writev",     "recvfrom",
                                                  "recvmsg",   "read",       "readv",      "epoll_wait", "epoll_pwait",
@@ -270,6 +269,7 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
   skeleton.rodata->wake_above = std::min<__u64>(1U << 20, options.ring_bytes / 4);
   if (const auto number = reason_number("DROP_REASON_NOT_SPECIFIED")) skeleton.rodata->reason_not_specified = *number;
   if (const auto number = reason_number("CONSUMED")) skeleton.rodata->reason_consumed = *number;
+  if (const auto number = reason_number("QUEUE_PURGE")) skeleton.rodata->reason_queue_purge = *number;
   bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
   if (options.calls) {
     for (const SyscallRow& row : syscall_table())

@@ -170,9 +170,19 @@ static __always_inline void send_draft(struct probe_call* draft) {
     size +=
         last * sizeof(struct probe_snippet) + __builtin_offsetof(struct probe_snippet, bytes) + ((length + 7) & ~7ULL);
   }
-  FORGET(size);
-  if (size > sizeof(*draft)) return;
-  if (bpf_ringbuf_output(&events, draft, size, wake_flags())) __sync_fetch_and_add(&counters.lost_events, 1);
+  const __u64 wake = wake_flags(draft->head.at_ns);
+  long failed = 0;
+  if (draft->head.flags & PROBE_BRIEF) {
+    size -= PROBE_BRIEF_SAVES;
+    FORGET(size);
+    if (size > sizeof(*draft) - PROBE_BRIEF_SAVES) return;
+    failed = bpf_ringbuf_output(&events, shorten(draft), size, wake);
+  } else {
+    FORGET(size);
+    if (size > sizeof(*draft)) return;
+    failed = bpf_ringbuf_output(&events, draft, size, wake);
+  }
+  if (failed) __sync_fetch_and_add(&counters.lost_events, 1);
 }
 
 static __always_inline int may_take_stack(__u64 now) {
@@ -207,21 +217,21 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
     stack->length = 2048;
   else if (!bpf_probe_read_user(stack->bytes, 1024, (const void*)regs->sp))
     stack->length = 1024;
-  bpf_ringbuf_submit(stack, wake_flags());
+  bpf_ringbuf_submit(stack, wake_flags(stack->head.at_ns));
 }
 
-// Everything about the socket, or, in the calls that come by the thousand, of one that has been told whole, its address alone.
-static __always_inline void tell_socket(struct probe_call* draft, const struct probe_syscall* row, struct sock* sk) {
+// Everything about the socket, or, of one that has been told whole, its address alone.
+static __always_inline void tell_socket(struct probe_call* draft, struct sock* sk) {
   const __u64 pointer = (__u64)sk;
   const __u8* known = bpf_map_lookup_elem(&sockets, &pointer);
-  if (row->is_common && known && *known == 2) {
-    clear(&draft->socket, sizeof(draft->socket));
+  if (known && *known == TOLD_WHOLE) {
+    draft->head.flags |= PROBE_BRIEF;
     draft->socket.pointer = pointer;
     return;
   }
   fill_socket(&draft->socket, sk);
-  const __u8 one = 1;
-  if (!known) bpf_map_update_elem(&sockets, &pointer, &one, BPF_ANY);
+  const __u8 of_interest = OF_INTEREST;
+  if (!known) bpf_map_update_elem(&sockets, &pointer, &of_interest, BPF_ANY);
   is_interesting(&draft->socket);  // learns its flow
 }
 
@@ -248,12 +258,10 @@ static __always_inline void begin_draft(struct probe_call* draft, __u8 kind, con
   __builtin_memcpy(draft->arguments, state->arguments, sizeof(draft->arguments));
 }
 
-static __always_inline void tell_socket_or_none(struct probe_call* draft, const struct probe_syscall* row,
-                                                struct sock* sk) {
-  if (sk)
-    tell_socket(draft, row, sk);
-  else
-    clear(&draft->socket, sizeof(draft->socket));
+static __always_inline void tell_socket_or_none(struct probe_call* draft, struct sock* sk) {
+  if (sk) return tell_socket(draft, sk);
+  draft->head.flags |= PROBE_BRIEF;
+  draft->socket.pointer = 0;
 }
 
 SEC("tp_btf/sys_enter")
@@ -299,7 +307,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   begin_draft(draft, PROBE_CALL_ENTERED, state);
   draft->head.at_ns = state->id;
   if (row->closes && file) draft->references = references_of(file);
-  tell_socket_or_none(draft, row, sk);
+  tell_socket_or_none(draft, sk);
   take_pieces(draft, row, 0, 0);
   const int stack = row->wants_stack && sk && may_take_stack(draft->call);
   send_draft(draft);
@@ -332,7 +340,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
     }
   }
   if (row->result_is_fd && result >= 0) sk = tcp_socket_of(file_of(result));
-  tell_socket_or_none(draft, row, sk);
+  tell_socket_or_none(draft, sk);
   if (!state->told) take_pieces(draft, row, 0, 0);
   if (result > -4096) take_pieces(draft, row, 1, result);
   state->number = PROBE_NO_CALL;
@@ -348,7 +356,7 @@ static __always_inline void tell_unfinished_call(__u32 tid) {
   if (!state || !draft || state->number == PROBE_NO_CALL || state->told || state->held) return;
   begin_draft(draft, PROBE_CALL_ENTERED, state);
   draft->head.at_ns = state->id;
-  clear(&draft->socket, sizeof(draft->socket));
+  draft->head.flags |= PROBE_BRIEF;
   draft->socket.pointer = state->socket;
   send_draft(draft);
 }

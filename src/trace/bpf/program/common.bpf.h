@@ -41,6 +41,7 @@ const volatile __u64 wake_above = 1 << 20;  // bytes in the ring from which on t
 const volatile __u32 user_stacks_a_second = 200;
 const volatile __u32 reason_not_specified = 2;  // skb_drop_reason
 const volatile __u32 reason_consumed = 1;
+const volatile __u32 reason_queue_purge = 0;  // 0: this kernel has none
 
 struct probe_counters counters = {};
 __u64 woken_at = 0;  // position in the ring when the reader was woken last
@@ -60,7 +61,12 @@ struct {
   __type(value, __u8);
 } traced SEC(".maps");
 
-// Sockets (address of struct sock) that a traced process has touched; 2: its flow is known too.
+// Sockets (address of struct sock) that a traced process has touched.
+enum socket_interest {
+  OF_INTEREST = 1,
+  FLOW_KNOWN,  // in `flows`
+  TOLD_WHOLE   // and the reader knows its cookie and addresses
+};
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 65536);
@@ -84,8 +90,10 @@ struct {
 } ports SEC(".maps");
 
 // The reader looks by the clock. It is woken when the ring fills up, and then once for each so many bytes: a wake-up is an interrupt,
-// which costs more than all the rest, and a reader that has fallen behind isn't helped by one with each record.
-static __always_inline __u64 wake_flags(void) {
+// which costs more than all the rest, and a reader that has fallen behind isn't helped by one with each record. To look how full the
+// ring is costs too: one record in sixteen does, by the clock's middle bits.
+static __always_inline __u64 wake_flags(__u64 at_ns) {
+  if ((at_ns >> 6) & 15) return BPF_RB_NO_WAKEUP;
   if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_above) return BPF_RB_NO_WAKEUP;
   const __u64 position = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
   if (position - woken_at < wake_above) return BPF_RB_NO_WAKEUP;
@@ -139,6 +147,14 @@ static __always_inline struct file* file_of(__s64 fd) {
   if (fd < 0 || fd >= count) return 0;
   bpf_probe_read_kernel(&file, sizeof(file), files + fd);
   return file;
+}
+
+// Makes a PROBE_BRIEF record of one that begins with its head and its socket; returns where it begins.
+static __always_inline void* shorten(void* record) {
+  struct probe_head* head = record + PROBE_BRIEF_SAVES;
+  *head = *(struct probe_head*)record;
+  head->flags |= PROBE_BRIEF;
+  return head;
 }
 
 static __always_inline void clear(void* memory, __u32 length) { __builtin_memset(memory, 0, length); }
@@ -198,28 +214,29 @@ static __always_inline int port_is_wanted(__u64 netns, __u32 port) {
   return bpf_map_lookup_elem(&ports, &key) != 0;
 }
 
+// 0: no; else enum socket_interest. Whoever asks tells the socket whole, unless it has been.
 static __always_inline int is_interesting(const struct probe_socket* s) {
   struct probe_flow_key key;
   if (excluded_netns && s->netns == excluded_netns) return 0;
-  if (!only_interesting) return 1;
+  if (!only_interesting) return OF_INTEREST;
+  const int connected = s->remote_port != 0 && s->local_port != 0;
+  const __u8 now = s->cookie != 0 ? TOLD_WHOLE : FLOW_KNOWN;
   const __u8* known = bpf_map_lookup_elem(&sockets, &s->pointer);
   if (known) {
-    if (*known == 1 && s->remote_port != 0 && s->local_port != 0) {
-      const __u8 two = 2;
-      remember_flow(s);
-      bpf_map_update_elem(&sockets, &s->pointer, &two, BPF_ANY);
-    }
-    return 1;
+    const __u8 before = *known;
+    if (!connected || before >= now) return before;
+    if (before == OF_INTEREST) remember_flow(s);
+    bpf_map_update_elem(&sockets, &s->pointer, &now, BPF_ANY);
+    return before;
   }
-  const int connected = s->remote_port != 0 && s->local_port != 0;
   flow_key(&key, s);
   const int by_flow = s->remote_port != 0 && bpf_map_lookup_elem(&flows, &key);
   if (!by_flow && !port_is_wanted(s->netns, s->local_port) &&
       !(s->remote_port != 0 && port_is_wanted(s->netns, s->remote_port)))
     return 0;
-  // From now on by its address, until it is destroyed, which entries and requests are without a word. Whoever asks tells it whole.
+  // From now on by its address, until it is destroyed, which entries and requests are without a word.
   if (s->pointer && s->state != 0 && s->state != TCP_TIME_WAIT && s->state != TCP_NEW_SYN_RECV) {
-    const __u8 value = by_flow && connected ? 2 : 1;
+    const __u8 value = by_flow && connected ? now : OF_INTEREST;
     bpf_map_update_elem(&sockets, &s->pointer, &value, BPF_ANY);
   }
   return 1;

@@ -64,5 +64,5 @@ static __always_inline void send_path_sample(__u64 place, const __u64* stack, __
     sample->words = words;
     break;
   }
-  bpf_ringbuf_submit(sample, wake_flags());
+  bpf_ringbuf_submit(sample, wake_flags(sample->head.at_ns));
 }

@@ -64,8 +64,11 @@ enum probe_direct {
   PROBE_DIRECT_CLOSE
 };
 
-// probe_head.flags of PROBE_STATE, PROBE_DESTROYED and PROBE_SEGMENT: the running process is ending (PF_EXITING).
-enum { PROBE_EXITING = 1 };
+// probe_head.flags.
+enum {
+  PROBE_EXITING = 1,  // PROBE_STATE, PROBE_DESTROYED, PROBE_SEGMENT: the running process is ending (PF_EXITING)
+  PROBE_BRIEF = 2,    // calls, PROBE_STATE, PROBE_SEGMENT: of its socket, which has been told whole, only `pointer` is there
+};
 
 struct probe_head {
   __u64 at_ns;
@@ -78,15 +81,17 @@ struct probe_head {
 };
 
 struct probe_socket {
-  __u64 pointer;  // of the kernel's struct sock: a key until PROBE_DESTROYED
-  __u64 cookie;   // SO_COOKIE; 0: none yet
-  __u64 netns;    // SO_NETNS_COOKIE
+  __u64 cookie;  // SO_COOKIE; 0: none yet
+  __u64 netns;   // SO_NETNS_COOKIE
   __u8 local[16], remote[16];
   __u16 local_port, remote_port;
   __u16 family;  // AF_INET, AF_INET6; 0: no socket
   __u8 state;    // enum of include/net/tcp_states.h
   __u8 owned;    // a process is in a call on it (sk_lock.owned)
+  __u64 pointer;  // of the kernel's struct sock: a key until PROBE_DESTROYED
 };
+// What a PROBE_BRIEF record has less: all but the last member.
+enum { PROBE_BRIEF_SAVES = sizeof(struct probe_socket) - sizeof(__u64) };
 
 struct probe_segment_facts {
   __u32 seq, ack;
@@ -106,6 +111,7 @@ struct probe_snippet {
 // Sent with as many snippets as `snippets` says, the last one cut to its length.
 struct probe_call {
   struct probe_head head;
+  struct probe_socket socket;
   __u64 call;  // unique among the thread's: when it was entered
   __u64 arguments[6];
   __s64 result;
@@ -113,7 +119,6 @@ struct probe_call {
   __u32 references;  // of the open file description; 0: not asked
   __u32 snippets;
   __u32 completion;  // PROBE_OPERATION_COMPLETED: IORING_CQE_F_*
-  struct probe_socket socket;
   struct probe_snippet snippet[PROBE_SNIPPETS];
 };
 
@@ -257,7 +262,6 @@ struct probe_syscall {
   __s8 fd_argument, second_fd_argument;
   __u8 result_is_fd, piece_count;
   __u8 direct;          // enum probe_direct: what it makes leave at once
-  __u8 is_common;       // sends, receives: many; of a socket that is known only its address is told
   __u8 told_at_return;  // entry and return in one record
   __u8 passes;          // sendmsg: a descriptor of a TCP socket may stand in its control data
   __u8 is_passed;       // recvmsg: ... may have come in its control data

@@ -88,7 +88,7 @@ struct {
   __type(value, struct probe_segment);
 } segment_drafts SEC(".maps");
 
-static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct, int deep,
+static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct, int deep, int brief,
                                          const struct probe_socket* socket, const struct probe_segment_facts* facts) {
   const __u32 zero = 0;
   struct probe_segment* draft = bpf_map_lookup_elem(&segment_drafts, &zero);
@@ -96,7 +96,7 @@ static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct
   fill_head(&draft->head, PROBE_SEGMENT);
   draft->socket = *socket;
   draft->facts = *facts;
-  draft->call = sk ? call_on(sk) : 0;
+  draft->call = sk && socket->owned ? call_on(sk) : 0;
   draft->direct = direct;
   draft->path = 0;
   draft->frames = 0;
@@ -115,8 +115,20 @@ static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct
     if (bytes > sizeof(draft->stack)) return;
     if (!deep) send_path_sample(place, draft->stack, bytes);
   }
-  if (bpf_ringbuf_output(&events, draft, __builtin_offsetof(struct probe_segment, stack) + bytes, wake_flags()))
-    __sync_fetch_and_add(&counters.lost_events, 1);
+  const __u64 wake = wake_flags(draft->head.at_ns);
+  bytes += __builtin_offsetof(struct probe_segment, stack);
+  long failed = 0;
+  if (brief) {
+    bytes -= PROBE_BRIEF_SAVES;
+    FORGET(bytes);
+    if (bytes > sizeof(*draft) - PROBE_BRIEF_SAVES) return;
+    failed = bpf_ringbuf_output(&events, shorten(draft), bytes, wake);
+  } else {
+    FORGET(bytes);
+    if (bytes > sizeof(*draft)) return;
+    failed = bpf_ringbuf_output(&events, draft, bytes, wake);
+  }
+  if (failed) __sync_fetch_and_add(&counters.lost_events, 1);
 }
 
 // Whether the segment came to this device without passing another (a tunnel, a bridge), as far as that is known.
@@ -149,44 +161,66 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
     socket.cookie = sk->__sk_common.skc_cookie.counter;  // on_state() has had it generated
     if (full) socket.owned = sk->sk_lock.owned != 0;
   }
-  if (!is_interesting(&socket)) return 0;
+  const int interest = is_interesting(&socket);
+  if (!interest) return 0;
   const __u8 direct = full && !nobody ? directly_sent_by(sk, &facts) : PROBE_NOT_DIRECT;
   // Who carries an io_uring operation out stands far out in the stack.
   const int deep = deep_stacks || rings_are_used || !is_sockets_device(skb, full && !nobody ? sk : 0);
-  send_segment(ctx, nobody ? 0 : sk, direct, deep, &socket, &facts);
+  send_segment(ctx, nobody ? 0 : sk, direct, deep, full && interest == TOLD_WHOLE, &socket, &facts);
   return 0;
+}
+
+// Of a socket that has been told whole the rest need not be read.
+static __always_inline int is_told(struct sock* sk) {
+  if (!only_interesting) return 0;
+  const __u64 pointer = (__u64)sk;
+  const __u8* interest = bpf_map_lookup_elem(&sockets, &pointer);
+  return interest && *interest == TOLD_WHOLE;
+}
+
+static __always_inline void count_end(const struct sock* sk, int old_state, int new_state) {
+  if (new_state != TCP_CLOSE || (old_state != TCP_ESTABLISHED && old_state != TCP_CLOSE_WAIT)) return;
+  if (sk->__sk_common.skc_net.net->net_cookie == counted_netns)
+    __sync_fetch_and_add(&counters.established_ended, 1);
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   if (!is_tcp(sk)) return 0;
-  struct probe_socket socket;
-  fill_trusted(&socket, sk);
-  const int ends = (old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) && new_state == TCP_CLOSE;
-  if (ends && socket.netns == counted_netns) __sync_fetch_and_add(&counters.established_ended, 1);
-  // A listener of a traced process: whoever knocks there is of interest.
-  const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-  if (only_interesting && new_state == TCP_LISTEN && bpf_map_lookup_elem(&traced, &tgid)) {
-    const struct probe_port_key key = {.netns = socket.netns, .port = socket.local_port};
-    const __u8 one = 1;
-    bpf_map_update_elem(&ports, &key, &one, BPF_ANY);
+  count_end(sk, old_state, new_state);
+  struct probe_state record;
+  const int brief = new_state != TCP_LISTEN && is_told(sk);
+  if (brief) {
+    record.socket.pointer = (__u64)sk;
+    record.socket.owned = sk->sk_lock.owned != 0;
+  } else {
+    fill_trusted(&record.socket, sk);
+    // A listener of a traced process: whoever knocks there is of interest.
+    const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    if (only_interesting && new_state == TCP_LISTEN && bpf_map_lookup_elem(&traced, &tgid)) {
+      const struct probe_port_key key = {.netns = record.socket.netns, .port = record.socket.local_port};
+      const __u8 one = 1;
+      bpf_map_update_elem(&ports, &key, &one, BPF_ANY);
+    }
+    if (!is_interesting(&record.socket)) return 0;
   }
-  if (!is_interesting(&socket)) return 0;
-  struct probe_state* record = RESERVE(probe_state, PROBE_STATE);
-  if (!record) return 0;
-  record->socket = socket;
-  record->head.flags = socket.owned ? exiting() : 0;
-  record->old_state = old_state;
-  record->new_state = new_state;
-  record->bytes_sent = record->bytes_received = 0;
-  record->retransmissions = record->srtt_us = 0;
-  if (new_state == TCP_CLOSE) fill_totals(record, sk);
+  fill_head(&record.head, PROBE_STATE);
+  record.head.flags = record.socket.owned ? exiting() : 0;
+  record.old_state = old_state;
+  record.new_state = new_state;
+  record.bytes_sent = record.bytes_received = 0;
+  record.retransmissions = record.srtt_us = 0;
+  if (new_state == TCP_CLOSE) fill_totals(&record, sk);
   // A socket that is not owned is being served by whoever happens to run.
-  if (socket.owned || new_state == TCP_SYN_SENT || new_state == TCP_LISTEN)
-    bpf_get_current_comm(record->comm, sizeof(record->comm));
+  if (record.socket.owned || new_state == TCP_SYN_SENT || new_state == TCP_LISTEN)
+    bpf_get_current_comm(record.comm, sizeof(record.comm));
   else
-    clear(record->comm, sizeof(record->comm));
-  bpf_ringbuf_submit(record, wake_flags());
+    clear(record.comm, sizeof(record.comm));
+  const __u64 wake = wake_flags(record.head.at_ns);
+  const long failed = brief
+                          ? bpf_ringbuf_output(&events, shorten(&record), sizeof(record) - PROBE_BRIEF_SAVES, wake)
+                          : bpf_ringbuf_output(&events, &record, sizeof(record), wake);
+  if (failed) __sync_fetch_and_add(&counters.lost_events, 1);
   return 0;
 }
 
@@ -211,7 +245,7 @@ static __always_inline int send_reset_record(struct sock* sk, struct sk_buff* sk
   record->call = sk ? call_on(sk) : 0;
   record->reason = reason;
   record->active = skb == 0;
-  bpf_ringbuf_submit(record, wake_flags());
+  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
   return 0;
 }
 
@@ -237,7 +271,7 @@ int BPF_PROG(on_reset_received, struct sock* sk) {
   record->call = call_on(sk);
   record->reason = ~0U;
   record->active = 0;
-  bpf_ringbuf_submit(record, wake_flags());
+  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
   return 0;
 }
 
@@ -252,7 +286,7 @@ int BPF_PROG(on_socket_error, struct sock* sk) {
   record->socket = socket;
   record->error = sk->sk_err;
   record->reserved = 0;
-  bpf_ringbuf_submit(record, wake_flags());
+  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
   return 0;
 }
 
@@ -264,7 +298,7 @@ int BPF_PROG(on_destroyed, struct sock* sk) {
     struct probe_gone* record = RESERVE(probe_gone, PROBE_GONE);
     if (!record) return 0;
     record->socket = pointer;
-    bpf_ringbuf_submit(record, wake_flags());
+    bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
     return 0;
   }
   struct probe_socket socket;
@@ -276,7 +310,7 @@ int BPF_PROG(on_destroyed, struct sock* sk) {
   record->old_state = record->new_state = socket.state;
   fill_totals(record, sk);
   bpf_get_current_comm(record->comm, sizeof(record->comm));
-  bpf_ringbuf_submit(record, wake_flags());
+  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
   return 0;
 }
 
@@ -284,6 +318,8 @@ static __always_inline int send_drop(struct sk_buff* skb, __u64 location, __u32 
   if (reason == reason_not_specified || reason <= reason_consumed) return 0;
   const __u16 protocol = bpf_ntohs(BPF_CORE_READ(skb, protocol));
   if (protocol != ETH_P_IP && protocol != ETH_P_IPV6) return 0;
+  // A FIN that nobody was going to read: each connection's receive queue ends with one.
+  if (reason == reason_queue_purge && BPF_CORE_READ(skb, len) == 0) return 0;
   struct probe_socket socket;
   struct probe_segment_facts facts;
   clear(&socket, sizeof(socket));
@@ -301,7 +337,7 @@ static __always_inline int send_drop(struct sk_buff* skb, __u64 location, __u32 
   record->location = location;
   record->reason = reason;
   record->reserved = 0;
-  bpf_ringbuf_submit(record, wake_flags());
+  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
   return 0;
 }
 

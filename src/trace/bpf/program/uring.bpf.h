@@ -107,10 +107,10 @@ static __always_inline void fill_operation(struct probe_call* draft, const struc
   __builtin_memcpy(draft->arguments, operation->arguments, sizeof(draft->arguments));
 }
 
-static __always_inline void tell_socket_of_operation(struct probe_call* draft, const struct probe_syscall* row,
+static __always_inline void tell_socket_of_operation(struct probe_call* draft,
                                                      struct sock* sk) {
   if (sk)
-    tell_socket(draft, row, sk);
+    tell_socket(draft, sk);
   else
     clear(&draft->socket, sizeof(draft->socket));
 }
@@ -162,7 +162,7 @@ static __noinline int submit(struct io_kiocb* request, const struct ring_entry* 
   fill_operation(draft, &operation, PROBE_OPERATION_SUBMITTED);
   draft->head.at_ns = operation.id;
   if (row->closes && file) draft->references = references_of(file);
-  tell_socket_of_operation(draft, row, sk);
+  tell_socket_of_operation(draft, sk);
   take_pieces(draft, row, 0, 0);
   send_draft(draft);
   return row->wants_stack && operation.tid == (__u32)bpf_get_current_pid_tgid() && may_take_stack(operation.id);
@@ -243,7 +243,7 @@ static __noinline int complete(__u64 ring, __u64 request, __u64 user_data, __s32
     if (sk) {
       fill_operation(draft, operation, PROBE_OPERATION_SUBMITTED);
       draft->head.at_ns = operation->id;
-      tell_socket_of_operation(draft, row, sk);
+      tell_socket_of_operation(draft, sk);
       take_pieces(draft, row, 0, 0);
       send_draft(draft);
       operation->told = 1;
@@ -260,7 +260,7 @@ static __noinline int complete(__u64 ring, __u64 request, __u64 user_data, __s32
       sk = socket_made((struct io_ring_ctx*)ring, operation, result);
     else if (row->closes)
       sk = 0;
-    tell_socket_of_operation(draft, row, sk);
+    tell_socket_of_operation(draft, sk);
     take_pieces(draft, row, 1, result);
     send_draft(draft);
   }
