@@ -15,6 +15,16 @@ struct {
   __type(value, struct call_state);
 } calls SEC(".maps");
 
+// By the lower bits of a thread's number: whether `calls` has ever had an entry of such a thread. Most threads of a machine are not
+// traced; a byte tells so sooner than a look-up.
+enum { THREAD_BYTES = 8192 };
+__u8 threads_seen[THREAD_BYTES] = {};
+
+static __always_inline struct call_state* state_of(__u32 tid) {
+  if (!threads_seen[tid & (THREAD_BYTES - 1)]) return 0;
+  return bpf_map_lookup_elem(&calls, &tid);
+}
+
 // A call's record under construction. Only the programs of sys_enter and sys_exit use it, which can't interrupt each other.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -38,7 +48,7 @@ __u32 rings_are_used = 0;
 // The call that the running thread is making on `sk`, or its io_uring operation; 0: none.
 static __always_inline __u64 call_on(const void* sk) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
-  const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
+  const struct call_state* call = state_of(tid);
   if (call && call->number != PROBE_NO_CALL && call->socket == (__u64)sk) return call->id;
   if (!rings_are_used) return 0;
   const struct operation_at_work* operation = bpf_map_lookup_elem(&at_work, &tid);
@@ -240,12 +250,11 @@ static __always_inline void take_arguments(__u64* arguments, const struct pt_reg
   arguments[3] = regs->r10, arguments[4] = regs->r8, arguments[5] = regs->r9;
 }
 
-// The state of the running thread's call, to be filled in.
-static __always_inline struct call_state* begin_call(__u32 tid) {
-  struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
-  if (state) return state;
+// The state of a traced thread, to be filled in.
+static __always_inline struct call_state* make_state(__u32 tid) {
   const struct call_state none = {.number = PROBE_NO_CALL};
   bpf_map_update_elem(&calls, &tid, &none, BPF_ANY);
+  threads_seen[tid & (THREAD_BYTES - 1)] = 1;
   return bpf_map_lookup_elem(&calls, &tid);
 }
 
@@ -271,7 +280,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   if (!row->wanted) return 0;
   const __u64 who = bpf_get_current_pid_tgid();
   const __u32 tgid = who >> 32, tid = (__u32)who, zero = 0;
-  if (!bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  struct call_state* state = state_of(tid);
+  if (!state && !bpf_map_lookup_elem(&traced, &tgid)) return 0;
 
   __u64 arguments[6];
   take_arguments(arguments, regs);
@@ -290,7 +300,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
     // Of a call that makes the socket (socket()) the return tells; the reader waits for it.
     if (!sk && !held) return 0;
   }
-  struct call_state* state = begin_call(tid);
+  if (!state) state = make_state(tid);
   if (!state) return 0;
   state->id = bpf_ktime_get_ns();
   state->socket = (__u64)sk;
@@ -325,7 +335,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
     return 0;
   }
   const __u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
-  struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
+  struct call_state* state = state_of(tid);
   if (!state || state->number != number) return 0;
   struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
   if (!draft) return 0;
@@ -351,7 +361,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
 // A call that its thread won't come back from.
 static __always_inline void tell_unfinished_call(__u32 tid) {
   const __u32 zero = 0;
-  struct call_state* state = bpf_map_lookup_elem(&calls, &tid);
+  struct call_state* state = state_of(tid);
   struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
   if (!state || !draft || state->number == PROBE_NO_CALL || state->told || state->held) return;
   begin_draft(draft, PROBE_CALL_ENTERED, state);

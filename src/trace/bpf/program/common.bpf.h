@@ -145,6 +145,7 @@ static __always_inline struct file* file_of(__s64 fd) {
     files = BPF_CORE_READ(table, fd), count = BPF_CORE_READ(table, max_fds);
   }
   if (fd < 0 || fd >= count) return 0;
+  if (bpf_rdonly_cast) return (struct file*)CAST(files + fd, struct hlist_head)->first;  // any struct of one pointer
   bpf_probe_read_kernel(&file, sizeof(file), files + fd);
   return file;
 }

@@ -30,6 +30,9 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0, BPF
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct hlist_head {
+  struct hlist_node* first;
+};
 struct timespec64 {
   __s64 tv_sec;
 };

@@ -9,7 +9,7 @@
 
 static __always_inline __u64 call_of_current(void) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
-  const struct call_state* call = bpf_map_lookup_elem(&calls, &tid);
+  const struct call_state* call = state_of(tid);
   return call && call->number != PROBE_NO_CALL ? call->id : 0;
 }
 
