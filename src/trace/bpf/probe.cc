@@ -269,7 +269,7 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
   skeleton.rodata->wake_above = std::min<__u64>(1U << 20, options.ring_bytes / 4);
   if (const auto number = reason_number("DROP_REASON_NOT_SPECIFIED")) skeleton.rodata->reason_not_specified = *number;
   if (const auto number = reason_number("CONSUMED")) skeleton.rodata->reason_consumed = *number;
-  if (const auto number = reason_number("QUEUE_PURGE")) skeleton.rodata->reason_queue_purge = *number;
+  if (const auto number = reason_number("DROP_REASON_QUEUE_PURGE")) skeleton.rodata->reason_queue_purge = *number;
   bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
   if (options.calls) {
     for (const SyscallRow& row : syscall_table())
