@@ -32,10 +32,19 @@ class ReadConnection : public testing::Test {
     folder_ = pattern;
     capfile::testing::CaptureBuilder file;
     file.pcap_header(0xa1b2c3d4, 101);
-    for (const std::uint16_t port : {std::uint16_t{4000}, std::uint16_t{4001}}) {
-      const auto packet = wire::testing::ipv4({}, wire::testing::tcp({.source_port = port, .ack = 0, .flags = 2}));
-      file.pcap_packet(port, 0, std::string(packet.begin(), packet.end()), static_cast<std::uint32_t>(packet.size()));
-    }
+    const auto add = [&](std::uint32_t second, const wire::testing::ByteString& packet) {
+      file.pcap_packet(second, 0, std::string(packet.begin(), packet.end()), static_cast<std::uint32_t>(packet.size()));
+    };
+    const auto syn = [](std::uint16_t port) {
+      return wire::testing::ipv4({}, wire::testing::tcp({.source_port = port, .ack = 0, .flags = 2}));
+    };
+    for (const std::uint16_t port : {std::uint16_t{4000}, std::uint16_t{4001}}) add(port, syn(port));
+    // A router on the way about the second: communication administratively prohibited (RFC 1812 5.2.7.1).
+    using wire::testing::operator+;
+    const auto quoted = syn(4001);
+    add(4002, wire::testing::ipv4({.protocol = 1, .source = {203, 0, 113, 9}, .destination = {192, 0, 2, 1}},
+                                  wire::testing::ByteString{3, 13, 0, 0, 0, 0, 0, 0} +
+                                      wire::testing::ByteString(quoted.begin(), quoted.begin() + 28)));
     const auto& bytes = file.bytes();
     std::ofstream(folder_ / "syns.pcap", std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
@@ -66,6 +75,17 @@ TEST_F(ReadConnection, one_that_fits_is_shown) {
   EXPECT_EQ(read("--conn 4001 -o tcpdump - < syns.pcap"), 0) << err_;
   EXPECT_NE(out_.find("192.0.2.1.4001 > 198.51.100.7.9999: Flags [S]"), std::string::npos) << out_;
   EXPECT_EQ(std::ranges::count(out_, '\n'), 1);
+}
+
+TEST_F(ReadConnection, what_is_wrong_with_it_is_said_with_the_frame_that_shows_it) {
+  EXPECT_EQ(read("syns.pcap --stream 1"), 0) << err_;
+  EXPECT_NE(out_.find("• an ICMP error came back, from 203.0.113.9: "), std::string::npos) << out_;
+  EXPECT_NE(out_.find("frame 3]"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("• no answer to the SYN [derived; frame 2]"), std::string::npos) << out_;
+  EXPECT_EQ(read("syns.pcap --stream 1 -o json"), 0) << err_;
+  EXPECT_NE(out_.find("\"id\": \"capture.icmp_error\""), std::string::npos) << out_;
+  EXPECT_EQ(read("syns.pcap --stream 0"), 0) << err_;
+  EXPECT_EQ(out_.find("ICMP"), std::string::npos) << "it was about the other one: " << out_;
 }
 
 TEST_F(ReadConnection, several_that_fit_are_listed_with_their_numbers) {

@@ -147,6 +147,19 @@ class Writer {
   std::vector<EventId> events_;  // of the segments' packets; invalid: no recording
 };
 
+Json problems_json(std::span<const ConnectionProblem> problems) {
+  Json all = Json::array();
+  for (const ConnectionProblem& problem : problems)
+    all.push_back({{"id", problem.id},
+                   {"severity", explain::name(problem.severity)},
+                   {"grade", timeline::name(problem.grade)},
+                   {"frame", problem.frame == 0 ? Json(nullptr) : Json(problem.frame)},
+                   {"count", problem.count},
+                   {"text", problem.text},
+                   {"remedy", problem.remedy}});
+  return all;
+}
+
 }  // namespace
 
 std::string connection_json(const ConnectionReport& report, Language language) {
@@ -154,6 +167,7 @@ std::string connection_json(const ConnectionReport& report, Language language) {
   std::vector<EventId> packets;
   if (report.explained != nullptr) packets = report.explained->timeline.all<recording::Packet>();
   document["connection"] = Writer(report.seen, language, packets).write();
+  document["connection"]["problems"] = problems_json(report.problems);
   if (report.explained != nullptr) document["recording"] = recording_json(*report.explained, language);
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

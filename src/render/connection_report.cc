@@ -50,6 +50,7 @@ class Report {
     static const timeline::Timeline none;
     out_ += timeline_text(report_.explained == nullptr ? none : report_.explained->timeline, rows, options_);
     why_reset();
+    problems();
     findings(rows);
     return std::move(out_);
   }
@@ -142,6 +143,25 @@ class Report {
     if (!text.remedy(language()).empty())
       paragraph(Style::good,
                 fmt::format(fmt::runtime(word(Word::what_to_do, language())), say(text.remedy(language()))));
+  }
+
+  // Why it was reset has been said.
+  void problems() {
+    const bool reset = seen_.tracker.reset().cause != tcp::ResetCause::none;
+    for (const ConnectionProblem& problem : report_.problems) {
+      if (reset && (problem.id.starts_with("capture.reset.") || problem.id == "capture.refused")) continue;
+      std::string text = "• " + problem.text;
+      if (problem.count > 1) text += fmt::format(" ({}x)", grouped(problem.count));
+      const auto grade = timeline::name(problem.grade);
+      text += problem.frame == 0 ? fmt::format(" [{}]", grade)
+                                 : fmt::format(" [{}]", fmt::format(fmt::runtime(word(Word::frame_evidence, language())),
+                                                                    grade, problem.frame));
+      const Style style = problem.severity == explain::Severity::error ? Style::bad : Style::plain;
+      out_ += "   " + paint(style, wrap(text, 0, 5, width() - 3)) + "\n";
+      if (problem.remedy.empty()) continue;
+      const auto remedy = fmt::format(fmt::runtime(word(Word::what_to_do, language())), problem.remedy);
+      out_ += "     " + paint(Style::good, wrap(remedy, 0, 5, width() - 5)) + "\n";
+    }
   }
 
   // What calls and packets say together. What rests on packets alone the rows have said.

@@ -4,15 +4,28 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "explain/finding.h"
 #include "explain/questions.h"
 #include "render/text.h"
 #include "tcp/seen_connection.h"
 
 namespace tcpwhy::render {
 
+// What is wrong with it, as tables of connections tell it too (docs/CAPTURES.md).
+struct ConnectionProblem {
+  std::string id;  // "capture.loss"
+  explain::Severity severity = explain::Severity::note;
+  timeline::Grade grade = timeline::Grade::derived;
+  std::uint64_t frame = 0;  // the evidence; 0: no single one
+  std::uint64_t count = 1;  // of what it speaks of
+  std::string text, remedy;  // in the report's language; no remedy: ""
+};
+
 struct ConnectionReport {
   const tcp::SeenConnection& seen;
+  std::vector<ConnectionProblem> problems = {};  // worst first
   // With the calls of the time: made of the packets of `seen` and of calls; the connection in it. Absent: packets only.
   const explain::Explained* explained = nullptr;
   timeline::ConnectionIndex index = 0;
