@@ -21,7 +21,10 @@ using wire::testing::ByteString;
 
 class Capture {
  public:
-  Capture() { file_.pcap_header(0xa1b2c3d4, 101); }
+  Capture() { file_.pcap_header(0xa1b2c3d4, 1); }
+
+  // Of the segments from now on; 0: untagged.
+  void tag(std::uint16_t vid) { vid_ = vid; }
 
   void add(bool from_client, std::uint16_t port, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack,
            std::size_t length = 0) {
@@ -34,7 +37,10 @@ class Capture {
     tcp.window = 60'000;
     ByteString packet = wire::testing::ipv4({}, wire::testing::tcp(tcp, wire::testing::zeros(length)));
     if (!from_client) std::swap_ranges(packet.begin() + 12, packet.begin() + 16, packet.begin() + 16);
-    const std::string bytes(packet.begin(), packet.end());
+    std::string bytes(12, '\0');  // MAC addresses
+    if (vid_ != 0) bytes += {'\x81', '\0', static_cast<char>(vid_ >> 8U), static_cast<char>(vid_ & 0xffU)};
+    bytes += {'\x08', '\0'};
+    bytes.append(packet.begin(), packet.end());
     ++count_;
     file_.pcap_packet(1'000'000 + count_ / 1000, count_ % 1000 * 1000, bytes, static_cast<std::uint32_t>(bytes.size()));
   }
@@ -53,6 +59,7 @@ class Capture {
  private:
   CaptureBuilder file_;
   std::uint32_t count_ = 0;
+  std::uint16_t vid_ = 0;
 };
 
 struct Analysed {
@@ -96,6 +103,52 @@ TEST(Analysis, threads_and_the_seed_make_no_difference) {
                 ndjson_line({one.records[i], problems, {}}, columns()));
     }
   }
+}
+
+TEST(Analysis, directions_that_are_tagged_differently_are_one_connection) {
+  constexpr std::uint16_t S = 2, A = 16, F = 1;
+  const std::uint16_t pairs[][2] = {{0, 20}, {10, 0}, {10, 20}};
+  for (const auto& [there, back] : pairs) {
+    Capture capture;
+    const auto from = [&](bool client) { capture.tag(client ? there : back); };
+    for (std::uint16_t port = 20'000; port < 20'003; ++port) {
+      from(true), capture.add(true, port, S, 1000, 0);
+      from(false), capture.add(false, port, S | A, 5000, 1001);
+      from(true), capture.add(true, port, A, 1001, 5001), capture.add(true, port, F | A, 1001, 5001);
+      from(false), capture.add(false, port, F | A, 5001, 1002);
+      from(true), capture.add(true, port, A, 1002, 5002);
+    }
+    for (const unsigned threads : {1U, 2U}) {
+      const Analysed seen = analyse(capture, {.threads = threads});
+      ASSERT_EQ(seen.records.size(), 3U) << there << " and " << back;
+      for (const ConnectionRecord& record : seen.records) {
+        EXPECT_EQ(record.segments(), 6U);
+        EXPECT_EQ(record.ending, Ending::closed);
+        EXPECT_TRUE(problems_of(record).empty());
+      }
+    }
+  }
+}
+
+TEST(Analysis, before_and_behind_a_router_there_are_two_connections) {
+  Capture capture;
+  constexpr std::uint16_t S = 2, A = 16;
+  const auto both = [&](bool client, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack) {
+    capture.tag(client ? 10 : 20), capture.add(client, 20'000, flags, seq, ack);
+    capture.tag(client ? 20 : 10), capture.add(client, 20'000, flags, seq, ack);
+  };
+  both(true, S, 1000, 0), both(false, S | A, 5000, 1001), both(true, A, 1001, 5001);
+  const Analysed seen = analyse(capture, {.threads = 1});
+  ASSERT_EQ(seen.records.size(), 2U);
+  for (const ConnectionRecord& record : seen.records) EXPECT_EQ(record.segments(), 3U);
+}
+
+TEST(Analysis, a_syn_ack_that_answers_something_else_joins_no_other_vlan) {
+  Capture capture;
+  constexpr std::uint16_t S = 2, A = 16;
+  capture.tag(10), capture.add(true, 20'000, S, 1000, 0);
+  capture.tag(20), capture.add(false, 20'000, S | A, 5000, 77);
+  EXPECT_EQ(analyse(capture, {.threads = 1}).records.size(), 2U);
 }
 
 TEST(Analysis, a_flood_of_syns_stays_within_the_bound_and_says_what_it_let_go) {

@@ -23,6 +23,11 @@ tcp::EndIndex side_of(const Connection& connection, const wire::TcpSegment& segm
   return AddressWords(connection.ends[0]) == AddressWords(segment.source) ? 0 : 1;
 }
 
+FlowKey without_vlans(FlowKey key) {
+  key.around.vlans = 0;
+  return key;
+}
+
 }  // namespace
 
 void ConnectionTable::link(List& list, Slot slot) {
@@ -67,10 +72,40 @@ void ConnectionTable::start(Entry& entry, const wire::TcpSegment& segment) {
 void ConnectionTable::leave(Slot slot, Left why) {
   Entry& entry = entries_[slot];
   unlink(entry.is_over ? over_ : open_, slot);
-  connections_.erase(entry.key);
+  forget_keys(slot);
   on_end_(entry.connection, entry.is_over ? Left::over : why);
   entry.connection = {};  // what it held on the heap
   free_.push_back(slot);
+}
+
+void ConnectionTable::forget_keys(Slot slot) {
+  const FlowKey& key = entries_[slot].key;
+  connections_.erase(key);
+  if (const auto other = other_keys_.find(slot); other != other_keys_.end()) {
+    connections_.erase(other->second);
+    other_keys_.erase(other);
+  }
+  if (key.around.vlans == 0) return;
+  if (const auto asked = asked_in_vlans_.find(without_vlans(key)); asked != asked_in_vlans_.end())
+    if (asked->second == slot) asked_in_vlans_.erase(asked);
+}
+
+// Only a handshake shows that the two belong together: before and behind a router the same addresses are two connections, each of
+// which has its own SYN.
+ConnectionTable::Slot ConnectionTable::asked_in_another_vlan(const wire::TcpSegment& segment,
+                                                             const FlowKey& key) const {
+  const FlowKey bare = without_vlans(key);
+  const auto fits = [&](Slot slot) {
+    const Entry& entry = entries_[slot];
+    const tcp::Tracker& tracker = entry.connection.tracker;
+    return !entry.is_over && AddressWords(entry.connection.ends[0]) == AddressWords(segment.destination) &&
+           tracker.end(0).syn_seen && tracker.end(1).segments == 0 && segment.ack.value == tracker.end(0).isn + 1;
+  };
+  if (key.around.vlans != 0)
+    if (const auto untagged = connections_.find(bare); untagged != connections_.end() && fits(untagged->second))
+      return untagged->second;
+  const auto tagged = asked_in_vlans_.find(bare);
+  return tagged != asked_in_vlans_.end() && fits(tagged->second) ? tagged->second : none;
 }
 
 void ConnectionTable::forget_over(std::int64_t now_ns) {
@@ -94,9 +129,22 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
   forget_over(at_ns);
   const FlowKey key = key_of(segment, around);
   const auto found = connections_.find(key);
-  const bool is_new = found == connections_.end();
-  if (is_new) make_room();
-  const Slot slot = is_new ? new_entry(key) : found->second;
+  bool is_new = found == connections_.end();
+  Slot slot = is_new ? none : found->second;
+  if (is_new && segment.flags.syn()) [[unlikely]] {
+    if (segment.flags.ack()) slot = asked_in_another_vlan(segment, key);
+    if (slot != none) {
+      is_new = false;
+      connections_.emplace(key, slot);
+      other_keys_.emplace(slot, key);
+    }
+  }
+  if (is_new) {
+    make_room();
+    slot = new_entry(key);
+    if (key.around.vlans != 0 && segment.flags.syn() && !segment.flags.ack())
+      asked_in_vlans_.insert_or_assign(without_vlans(key), slot);
+  }
   Entry& entry = entries_[slot];
   Connection& connection = entry.connection;
   if (is_new) start(entry, segment);

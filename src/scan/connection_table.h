@@ -60,7 +60,7 @@ class ConnectionTable {
   using OnEnd = std::function<void(Connection&, Left)>;
 
   ConnectionTable(TableLimits limits, std::uint64_t seed, OnEnd on_end)
-      : limits_(limits), connections_(0, Hash{seed}), on_end_(std::move(on_end)) {}
+      : limits_(limits), connections_(0, Hash{seed}), asked_in_vlans_(0, Hash{seed}), on_end_(std::move(on_end)) {}
 
   Taken take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment, wire::Encapsulation around = {});
   // An ICMP error that quotes `segment`; without a connection that it fits it is passed over.
@@ -92,6 +92,9 @@ class ConnectionTable {
   };
 
   Slot new_entry(const FlowKey& key);
+  // The connection whose SYN this SYN-ACK answers, though the SYN was seen in another VLAN, or in none; `none`: there is no such one.
+  [[nodiscard]] Slot asked_in_another_vlan(const wire::TcpSegment& segment, const FlowKey& key) const;
+  void forget_keys(Slot slot);
   void start(Entry& entry, const wire::TcpSegment& segment);
   void link(List& list, Slot slot);
   void unlink(List& list, Slot slot);
@@ -101,6 +104,10 @@ class ConnectionTable {
 
   TableLimits limits_;
   boost::unordered_flat_map<FlowKey, Slot, Hash> connections_;
+  // Where the two directions are tagged differently (wire/encapsulation.h): the other direction's key.
+  boost::unordered_flat_map<Slot, FlowKey> other_keys_;
+  // Connections that began with a SYN in a VLAN, by their keys without it.
+  boost::unordered_flat_map<FlowKey, Slot, Hash> asked_in_vlans_;
   std::deque<Entry> entries_;  // grows without moving
   std::vector<Slot> free_;
   List open_, over_;

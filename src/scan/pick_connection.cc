@@ -15,18 +15,6 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
-recording::Packet packet_of(const Frame& frame, KeepPackets keep, std::uint32_t interface) {
-  auto bytes = frame.bytes;
-  const auto payload = frame.packet.segment.payload;
-  // The payload, if any was captured, lies behind all headers.
-  if (keep == KeepPackets::headers && !payload.empty() && payload.data() >= bytes.data())
-    bytes = bytes.first(std::min<std::size_t>(bytes.size(), static_cast<std::size_t>(payload.data() - bytes.data())));
-  return {.interface = {interface},
-          .original_length = frame.original_length,
-          .bytes = {bytes.begin(), bytes.end()},
-          .comments = {}};
-}
-
 // A SYN that is taken for illegal may turn out to begin the next connection: its packet is kept until then, of so many at most.
 constexpr std::size_t most_pending = 4096;
 
@@ -48,7 +36,10 @@ class Pass {
         break;
       }
       if (!*more) break;
-      if (frame.packet.kind == wire::Dissection::tcp) take(frame);
+      const wire::DissectedPacket& packet = frame.packet;
+      if (packet.kind == wire::Dissection::tcp) take(frame);
+      if (packet.kind == wire::Dissection::icmp_error)
+        table_.take_icmp(frame.number, packet.segment, packet.icmp, packet.encapsulation);
     }
     table_.finish();
     number();
@@ -71,13 +62,13 @@ class Pass {
     if (first_frame == frame.number || taken.verdict.has(tcp::mark::port_reused)) begin(connection);
     if (options_.packets != KeepPackets::none && taken.verdict.illegality == tcp::Illegality::syn_in_connection) {
       if (pending_packets_.size() >= most_pending) pending_packets_.erase(pending_packets_.begin());
-      pending_packets_[frame.number] = {frame.at, {}, packet_of(frame, options_.packets, interface(frame.link_type))};
+      pending_packets_[frame.number] = {frame.at, {}, packet_of(frame)};
     }
     if (first_frame != chosen_ || chosen_ == 0) return;
     tcp::SeenSegment seen = seen_of(frame.number, at_ns, taken.from, segment, taken.verdict, connection.tracker);
     std::optional<recording::Event> packet;
     if (options_.packets != KeepPackets::none)
-      packet = recording::Event{frame.at, {}, packet_of(frame, options_.packets, interface(frame.link_type))};
+      packet = recording::Event{frame.at, {}, packet_of(frame)};
     keep(std::move(seen), std::move(packet));
   }
 
@@ -156,6 +147,7 @@ class Pass {
     if (const auto* pending = connection.tracker.pending_syn()) before_ = *pending;
     if (chosen_ == 0 || connection.tracker.first_frame() != chosen_) return;
     Picked& picked = *outcome_.picked;
+    picked.record = record_of(connection, left);
     picked.seen.tracker = std::move(connection.tracker);
     picked.left = left;
     if (picked.seen.left_out == 0) return;
@@ -168,6 +160,21 @@ class Pass {
     turn(picked.seen.segments);
     if (!picked.packets.events.empty()) turn(picked.packets.events);
     oldest_ = 0;
+  }
+
+  // With headers only, a segment that came in fragments is the packet that they made.
+  recording::Packet packet_of(const Frame& frame) {
+    const bool headers = options_.packets == KeepPackets::headers;
+    const bool whole = headers && !frame.reassembled.empty();
+    auto bytes = whole ? frame.reassembled : frame.bytes;
+    const std::size_t length = whole ? bytes.size() : frame.original_length;
+    // The payload, if any was captured, lies behind all headers.
+    if (const auto payload = frame.packet.segment.payload; headers && !payload.empty())
+      bytes = bytes.first(std::min(bytes.size(), static_cast<std::size_t>(payload.data() - bytes.data())));
+    return {.interface = {interface(whole ? wire::LinkType::raw : frame.link_type)},
+            .original_length = static_cast<std::uint32_t>(length),
+            .bytes = {bytes.begin(), bytes.end()},
+            .comments = {}};
   }
 
   // Interfaces with the link types that the packets have.

@@ -14,6 +14,7 @@
 #include "recording/recording.h"
 #include "scan/connection_table.h"
 #include "scan/frame_reader.h"
+#include "scan/record.h"
 #include "tcp/seen_connection.h"
 
 namespace tcpwhy::scan {
@@ -50,6 +51,7 @@ struct Candidate {
 
 struct Picked {
   tcp::SeenConnection seen;
+  ConnectionRecord record;  // as tables have it; ICMP errors that quote it included
   Left left = Left::capture_end;
   // With PickOptions::packets: the i-th segment's packet is the i-th event.
   recording::Recording packets;

@@ -141,6 +141,32 @@ TEST(PickConnection, damage_keeps_what_came_before) {
   EXPECT_TRUE(outcome.stopped_by);
 }
 
+TEST(PickConnection, a_segment_in_fragments_is_kept_as_the_packet_that_they_made) {
+  using wire::testing::ByteString;
+  const ByteString segment = wire::testing::tcp({.seq = 4711}, wire::testing::zeros(100));
+  capfile::testing::CaptureBuilder file;
+  file.pcap_header(0xa1b2c3d4, 1);
+  for (const bool last : {false, true}) {
+    const ByteString part(segment.begin() + (last ? 48 : 0), last ? segment.end() : segment.begin() + 48);
+    const std::uint16_t where = last ? 48 / 8 : 0x2000;
+    const auto packet = wire::testing::with_checksum(wire::testing::ipv4({.fragment = where}, part));
+    const std::string frame = std::string(12, '\0') + std::string("\x08\0", 2) + std::string(packet.begin(), packet.end());
+    file.pcap_packet(1, 0, frame, static_cast<std::uint32_t>(frame.size()));
+  }
+  const auto outcome = pick(file.bytes(), ByNumber{0}, {.packets = KeepPackets::headers});
+  ASSERT_TRUE(outcome.picked);
+  EXPECT_EQ(frames(outcome), (std::vector<std::uint64_t>{2}));
+  const auto& kept = outcome.picked->packets;
+  ASSERT_EQ(kept.events.size(), 1U);
+  const auto& packet = std::get<recording::Packet>(kept.events[0].what);
+  EXPECT_EQ(packet.bytes.size(), 40U) << "its headers";
+  const auto seen = wire::dissect(kept.interfaces.at(packet.interface.value).link_type, packet.bytes,
+                                  packet.original_length);
+  ASSERT_EQ(seen.kind, wire::Dissection::tcp);
+  EXPECT_EQ(seen.segment.seq.value, 4711U);
+  EXPECT_EQ(seen.segment.payload_length, 100U);
+}
+
 TEST(ByEnd, reads_addresses_and_ports) {
   const auto both = ByEnd::parse("[::1]:443");
   ASSERT_TRUE(both);
