@@ -32,6 +32,7 @@ class Identifier {
 
   void run() {
     learn_roles();
+    find_left_over_requests();
     for (std::uint32_t i = 0; i < recording_.events.size(); ++i)
       std::visit([&](const auto& what) { see(what, i); }, recording_.events[i].what);
     for (const Call& call : timeline_.calls) see_lonely_connect(call);
@@ -60,6 +61,24 @@ class Identifier {
     openers_.erase(0), listeners_.erase(0);
   }
 
+  // A request has its connection's cookie, unless it was sampled in the moment between its connection's making and its own end, and got
+  // one then (inet_csk_clone_lock() copies what is there): that cookie names nothing that a call will ever be made on.
+  void find_left_over_requests() {
+    std::vector<Clue> made;  // by the kernel's own word
+    for (const EventId id : timeline_.all<recording::SocketState>()) {
+      const auto& state = timeline_.get<recording::SocketState>(id);
+      if (state.to != "SYN-RECEIVED") continue;
+      const auto at = timeline_.event(id).at;
+      if (!state.not_before)
+        made.push_back({state.socket, at, state.local, state.remote});
+      else if (std::ranges::any_of(made, [&](const Clue& child) {
+                 return child.socket != state.socket && child.at >= *state.not_before && child.local == state.local &&
+                        child.remote == state.remote;
+               }))
+        left_over_.insert(state.socket);
+    }
+  }
+
   template <class Other>
   void see(const Other&, std::uint32_t) {}
   void see(const recording::CallEntered& call, std::uint32_t event) {
@@ -69,6 +88,7 @@ class Identifier {
     see_addresses(call.socket, event, call.local, call.remote);
   }
   void see(const recording::SocketState& state, std::uint32_t event) {
+    if (left_over_.contains(state.socket)) return;
     see_addresses(state.socket, event, state.local, state.remote, state.to == "SYN-SENT" && !state.not_before);
   }
   void see(const recording::SegmentCause& cause, std::uint32_t event) {
@@ -176,7 +196,7 @@ class Identifier {
   const recording::Recording& recording_;
   ConnectionIndexByEnds by_ends_;
   std::size_t with_packets_;
-  std::set<std::uint64_t> openers_, listeners_, listening_;
+  std::set<std::uint64_t> openers_, listeners_, listening_, left_over_;
   std::set<std::uint16_t> ports_;
   std::map<std::uint64_t, std::vector<SocketEnd>> ends_;
 };

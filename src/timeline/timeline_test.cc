@@ -537,6 +537,28 @@ TEST(WithoutPackets, the_cookie_tells_one_use_of_a_pair_of_addresses_from_the_ne
   EXPECT_EQ(timeline.connections.size(), 2U);
 }
 
+TEST(WithoutPackets, a_request_that_was_sampled_after_its_connection_was_made_is_none_of_its_own) {
+  StoryRecorder story;
+  story.call("client", 10, 90, "connect", "3, {sa_family=AF_INET, ...}, 16");
+  story.state(40, "server", "LISTEN", "SYN-RECEIVED");
+  story.state(60, "server", "", "SYN-RECEIVED");
+  story.state(70, "server", "SYN-RECEIVED", "CLOSED");
+  story.call("server", 100, 110, "accept", "3, NULL, NULL", {4});
+  auto recording = story.take();
+  const auto begin = recording.events.front().at;
+  for (auto& event : recording.events) {
+    auto* state = std::get_if<recording::SocketState>(&event.what);
+    if (state == nullptr) continue;
+    state->not_before.reset();
+    if (state->from == "LISTEN") continue;
+    state->socket = 77, state->not_before = state->from.empty() ? begin : event.at;
+  }
+  const auto timeline = build(recording);
+  ASSERT_EQ(timeline.connections.size(), 1U);
+  EXPECT_NE(timeline.connections.front().sides[listener].socket, 77U);
+  EXPECT_EQ(timeline.connections.front().calls.size(), 2U);
+}
+
 TEST(Sides, of_the_same_name_are_told_apart_by_process) {
   StoryRecorder story;
   story.open();
