@@ -7,16 +7,29 @@
 namespace tcpwhy::capfile {
 namespace {
 constexpr std::size_t first_size = 256U << 10;
+
+SharedBytes make_memory(std::size_t size) { return std::make_shared_for_overwrite<std::uint8_t[]>(size); }
 }
 
 InputBuffer::InputBuffer(std::unique_ptr<ByteSource> source)
-    : source_(std::move(source)),
-      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(first_size)),
-      size_(first_size) {}
+    : source_(std::move(source)), buffer_(make_memory(first_size)), made_{buffer_}, size_(first_size) {}
+
+// Ours are `buffer_` and its place in `made_`.
+void InputBuffer::move_to_free_memory() {
+  constexpr long in_use = 2, nobodys = 1;
+  if (buffer_.use_count() == in_use) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+    return;
+  }
+  auto free = std::ranges::find_if(made_, [](const SharedBytes& bytes) { return bytes.use_count() == nobodys; });
+  if (free == made_.end()) free = made_.insert(free, make_memory(size_));
+  std::memcpy(free->get(), buffer_.get() + begin_, end_ - begin_);
+  buffer_ = *free;
+}
 
 void InputBuffer::fill(std::size_t count) {
   if (begin_ != 0) {
-    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+    move_to_free_memory();
     end_ -= begin_;
     begin_ = 0;
   }
@@ -29,9 +42,10 @@ void InputBuffer::fill(std::size_t count) {
 }
 
 void InputBuffer::grow() {
-  auto larger = std::make_unique_for_overwrite<std::uint8_t[]>(size_ * 2);
+  SharedBytes larger = make_memory(size_ * 2);
   std::memcpy(larger.get(), buffer_.get(), end_);
   buffer_ = std::move(larger);
+  made_ = {buffer_};
   size_ *= 2;
 }
 

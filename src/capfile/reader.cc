@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -60,13 +59,6 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(std::unique_
 
 }  // namespace
 
-bool can_be_read_in_parallel(const std::string& path) {
-  struct stat info{};
-  if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
-  base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  return file.get() >= 0 && decompressed(fd_source(std::move(file)))->compression().empty();
-}
-
 base::Result<CaptureReader> CaptureReader::open(const std::string& path) {
   if (path == "-") {
     auto impl = recognise_format(borrowed_fd_source(STDIN_FILENO), "standard input");
@@ -100,6 +92,7 @@ CaptureReader::~CaptureReader() = default;
 
 base::Result<std::optional<Record>> CaptureReader::next() { return impl_->next(); }
 base::Result<const PacketRecord*> CaptureReader::next_packet() { return impl_->next_packet(); }
+const SharedBytes& CaptureReader::memory() const { return impl_->memory(); }
 std::span<const InterfaceInfo> CaptureReader::interfaces() const { return impl_->interfaces(); }
 const std::string& CaptureReader::name() const { return impl_->name(); }
 std::uint64_t CaptureReader::offset() const { return impl_->offset(); }

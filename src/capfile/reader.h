@@ -63,6 +63,9 @@ struct PacketRecord {
   std::optional<std::uint64_t> packet_id;      // epb_packetid
 };
 
+// Memory of the reader's own that others may share; see CaptureReader::memory().
+using SharedBytes = std::shared_ptr<std::uint8_t[]>;
+
 // A systemd Journal Export Block: one entry in Journal Export Format (systemd.io/JOURNAL_EXPORT_FORMATS), padding
 // removed.
 struct JournalRecord {
@@ -70,9 +73,6 @@ struct JournalRecord {
 };
 
 using Record = std::variant<SectionRecord, PacketRecord, JournalRecord>;
-
-// Whether opening it again costs nothing but reading: a regular file that is not compressed.
-bool can_be_read_in_parallel(const std::string& path);
 
 class CaptureReader {
  public:
@@ -93,6 +93,10 @@ class CaptureReader {
   // The next packet, or null at the end; other records are passed over. The same as next() in everything else, and much quicker
   // for who wants nothing but packets. Valid until the next call.
   base::Result<const PacketRecord*> next_packet();
+
+  // Where the bytes of the packet given last lie: who shares it keeps them valid. It is to be let go in the thread that reads, or
+  // otherwise before a later call of next().
+  [[nodiscard]] const SharedBytes& memory() const;
 
   // The interfaces that the current section has described so far.
   [[nodiscard]] std::span<const InterfaceInfo> interfaces() const;

@@ -149,16 +149,15 @@ class CaptureView {
   int run(const std::vector<std::string>& paths) {
     if (form_ == Form::csv) lines_ = scan::csv_header(columns_);
     scan::AnalysisOptions options{
-        .threads = threads_for(paths), .limits = {}, .seed = random_seed(), .on_progress = {}};
+        .threads = threads(), .limits = {}, .seed = random_seed(), .on_progress = {}};
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
-    const auto open = [&](const scan::FrameShare& share) { return open_captures(paths, options_, {.share = share}); };
-    const auto analysed = scan::analyse(open, options, [this](std::span<const scan::ConnectionRecord> records) {
+    auto reader = open_captures(paths, options_);
+    if (!reader) return report(reader.error());
+    const scan::Outcome outcome = scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {
       for (const auto& record : records) take(record);
       flush();
     });
-    if (!analysed) return report(analysed.error());
-    const scan::Outcome& outcome = *analysed;
     progress_.clear();
     flush();
     streams_.sort();
@@ -169,9 +168,7 @@ class CaptureView {
   }
 
  private:
-  // Each thread reads the captures for itself; what must be unpacked, or can be read only once, is read by one.
-  [[nodiscard]] unsigned threads_for(const std::vector<std::string>& paths) const {
-    if (!std::ranges::all_of(paths, capfile::can_be_read_in_parallel)) return 1;
+  [[nodiscard]] unsigned threads() const {
     return options_.threads > 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency());
   }
   void take(const scan::ConnectionRecord& record) {

@@ -1,5 +1,4 @@
-// A whole capture from frames to records. Several threads each read all of it, but dissect and track only the flows of their share: they have
-// nothing to tell each other.
+// A whole capture from frames to records. Several threads share the work: scan/parallel_analysis.h says how.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +17,7 @@ struct AnalysisOptions {
   unsigned threads = 1;
   TableLimits limits;                                // of all threads together
   std::uint64_t seed = 0;                            // of the flow hash
-  std::function<void(const Progress&)> on_progress;  // called now and then by the first thread; may be empty
+  std::function<void(const Progress&)> on_progress;  // called now and then, by one thread at a time; may be empty
 };
 
 // What the capture held.
@@ -38,10 +37,7 @@ struct Outcome {
   std::optional<base::Error> stopped_by;  // damage: what came before it was analysed
 };
 
-// Opens the capture for one thread. Called once for each, all in the same thread; an input that can't be read twice must have one.
-using OpenFrames = std::function<base::Result<FrameReader>(const FrameShare& share)>;
-
-// The error is that of opening.
-base::Result<Outcome> analyse(const OpenFrames& open, const AnalysisOptions& options, const OnRecords& on_records);
+// The records are the same whatever the number of threads, as long as nothing is evicted.
+Outcome analyse(FrameReader reader, const AnalysisOptions& options, const OnRecords& on_records);
 
 }  // namespace tcpwhy::scan

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capfile/capture_builder.h"
@@ -69,14 +70,12 @@ struct Analysed {
 
 Analysed analyse(const Capture& capture, const AnalysisOptions& options) {
   Analysed result;
-  const auto open = [&](const FrameShare& share) {
-    return FrameReader::from_memory(capture.bytes(), "made", {.share = share});
-  };
-  auto outcome = scan::analyse(open, options, [&](std::span<const ConnectionRecord> records) {
+  auto reader = FrameReader::from_memory(capture.bytes(), "made");
+  EXPECT_TRUE(reader);
+  if (!reader) return result;
+  result.outcome = scan::analyse(std::move(*reader), options, [&](std::span<const ConnectionRecord> records) {
     result.records.insert(result.records.end(), records.begin(), records.end());
   });
-  EXPECT_TRUE(outcome);
-  if (outcome) result.outcome = std::move(*outcome);
   std::ranges::sort(result.records, {}, &ConnectionRecord::first_frame);
   return result;
 }
@@ -166,14 +165,16 @@ TEST(Analysis, what_came_before_the_damage_is_analysed) {
   capture.connection(20'000, 10, false);
   auto bytes = capture.bytes();
   bytes.resize(bytes.size() - 5);
-  const auto open = [&](const FrameShare& share) { return FrameReader::from_memory(bytes, "cut", {.share = share}); };
-  std::size_t records = 0;
-  const auto analysed =
-      scan::analyse(open, {.threads = 2}, [&](std::span<const ConnectionRecord> some) { records += some.size(); });
-  ASSERT_TRUE(analysed);
-  EXPECT_TRUE(analysed->stopped_by);
-  EXPECT_EQ(analysed->totals.segments, 7U);
-  EXPECT_EQ(records, 1U);
+  for (const unsigned threads : {1U, 2U}) {
+    auto reader = FrameReader::from_memory(bytes, "cut");
+    ASSERT_TRUE(reader);
+    std::size_t records = 0;
+    const auto analysed = scan::analyse(std::move(*reader), {.threads = threads},
+                                        [&](std::span<const ConnectionRecord> some) { records += some.size(); });
+    EXPECT_TRUE(analysed.stopped_by);
+    EXPECT_EQ(analysed.totals.segments, 7U);
+    EXPECT_EQ(records, 1U);
+  }
 }
 
 TEST(Problems, every_rule_has_both_languages_and_ids_are_told_apart) {

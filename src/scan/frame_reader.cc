@@ -2,9 +2,7 @@
 
 #include <utility>
 
-#include "scan/flow_key.h"
 #include "wire/ether_type.h"
-#include "wire/plain_flow.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -27,7 +25,6 @@ wire::DissectedPacket unfinished(const wire::IpFragment& fragment) {
 FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
     : packets_(std::move(packets)),
       filter_(std::move(options.filter)),
-      share_(options.share),
       reassembler_(options.reassembly) {
   dissect_options_.teredo = options.teredo;
 }
@@ -74,7 +71,7 @@ void FrameReader::reassemble(Frame& frame) {
   }
 }
 
-base::Result<bool> FrameReader::next(Frame& frame) {
+base::Result<bool> FrameReader::read_raw(RawFrame& frame, const capfile::SharedBytes*& memory) {
   while (true) {
     const auto packet = packets_.next();
     if (!packet) return std::unexpected(packet.error());
@@ -86,22 +83,30 @@ base::Result<bool> FrameReader::next(Frame& frame) {
       if (!wanted) return std::unexpected(wanted.error());
       if (!*wanted) continue;
     }
-    if (share_.count > 1) {
-      const auto flow = wire::glance_at(packet->link_type, record.bytes);
-      if (flow && share_of(flow->source, flow->destination, share_.count, share_.seed) != share_.index) continue;
-    }
     frame.number = frames_;
     frame.at = record.at;
     frame.link_type = packet->link_type;
     frame.file = packet->file;
     frame.original_length = record.original_length;
     frame.bytes = record.bytes;
-    frame.reassembled = {};
-    wire::dissect_into(frame.packet, frame.link_type, frame.bytes, frame.original_length, dissect_options_);
-    if (frame.packet.fragmented) [[unlikely]]
-      reassemble(frame);
+    memory = packet->memory;
     return true;
   }
+}
+
+void FrameReader::dissect(Frame& frame) const {
+  frame.reassembled = {};
+  wire::dissect_into(frame.packet, frame.link_type, frame.bytes, frame.original_length, dissect_options_);
+}
+
+base::Result<bool> FrameReader::next(Frame& frame) {
+  const capfile::SharedBytes* memory = nullptr;
+  auto more = read_raw(frame, memory);
+  if (!more || !*more) return more;
+  dissect(frame);
+  if (frame.packet.fragmented) [[unlikely]]
+    reassemble(frame);
+  return true;
 }
 
 base::Result<std::optional<Frame>> FrameReader::next() {

@@ -18,7 +18,8 @@
 
 namespace tcpwhy::scan {
 
-struct Frame {
+// A packet as it stands in the capture.
+struct RawFrame {
   // From 1 over all packets read, TCP or not, wanted or not: Wireshark's frame.number; of several files, that in what mergecap makes of
   // them.
   std::uint64_t number = 0;
@@ -27,6 +28,9 @@ struct Frame {
   std::uint32_t file = 0;               // index into the paths
   std::uint32_t original_length = 0;    // on the wire
   std::span<const std::uint8_t> bytes;  // what was captured; valid until the next frame is read
+};
+
+struct Frame : RawFrame {
   // Its payload points into `bytes`, or, of a segment that came in fragments, into memory that is valid as long. Such a segment belongs to
   // the frame that completed it, as tshark has it; the frames before are Dissection::fragment, or other where the fragments are a tunnel's.
   wire::DissectedPacket packet;
@@ -39,18 +43,10 @@ struct Frame {
 using FrameFilter = std::function<base::Result<bool>(wire::LinkType link_type, std::span<const std::uint8_t> captured,
                                                      std::uint32_t original_length)>;
 
-// For several readers of the same capture, each of which dissects its share of the flows. What is no plain segment (wire/plain_flow.h) is given
-// to all of them: share_of() says whose it is.
-struct FrameShare {
-  unsigned index = 0, count = 1;
-  std::uint64_t seed = 0;
-};
-
 struct FrameOptions {
   FrameFilter filter;  // none: all packets are wanted
   bool teredo = false;
   wire::ReassemblyLimits reassembly = {};
-  FrameShare share = {};
 };
 
 class FrameReader {
@@ -67,17 +63,22 @@ class FrameReader {
   // The same as a value: dearer.
   base::Result<std::optional<Frame>> next();
 
+  // next() in its three steps, for who dissects in several threads. read_raw() is for one thread at a time; what it read stays valid as
+  // long as `memory`, shared with others, is (see capfile::CaptureReader::memory()). dissect() is for any thread. Where it finds
+  // `packet.fragmented`, reassemble() is still to be called: for one thread at a time, in the order of the frames.
+  base::Result<bool> read_raw(RawFrame& frame, const capfile::SharedBytes*& memory);
+  void dissect(Frame& frame) const;
+  void reassemble(Frame& frame);
+
   [[nodiscard]] Progress progress() const { return packets_.progress(); }
   [[nodiscard]] std::uint64_t frames() const { return frames_; }  // the number of the last one, wanted or not
   [[nodiscard]] const wire::Reassembler::Counts& reassembly() const { return reassembler_.counts(); }
 
  private:
   FrameReader(MergedPackets packets, FrameOptions options);
-  void reassemble(Frame& frame);
 
   MergedPackets packets_;
   FrameFilter filter_;
-  FrameShare share_;
   wire::DissectOptions dissect_options_;
   wire::Reassembler reassembler_;
   std::uint64_t frames_ = 0;

@@ -88,7 +88,8 @@ base::Result<SourcedPacket> MergedPackets::next() {
   const auto later = [this](Index a, Index b) { return comes_later(a, b); };
   const auto give = [this](Index index) {
     const Source& source = sources_[index];
-    return SourcedPacket{source.head, source.reader->interfaces()[source.head->interface].interface.link_type, index};
+    return SourcedPacket{source.head, source.reader->interfaces()[source.head->interface].interface.link_type, index,
+                         &source.reader->memory()};
   };
   if (current_) {
     const Index index = *current_;

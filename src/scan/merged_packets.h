@@ -20,7 +20,8 @@ namespace tcpwhy::scan {
 struct SourcedPacket {
   const capfile::PacketRecord* record = nullptr;
   wire::LinkType link_type{};
-  std::uint32_t file = 0;  // index into the paths
+  std::uint32_t file = 0;                         // index into the paths
+  const capfile::SharedBytes* memory = nullptr;  // capfile::CaptureReader::memory()
 };
 
 // For a bar: bytes of the files, compressed or not, that have been read, of how many in all; unknown where one of them is a pipe.

@@ -31,7 +31,10 @@ class Observed : public testing::Test {
 
   const Row& see(const ByteString& packet, wire::LinkType link_type = wire::LinkType::raw) {
     now_ns_ += 1'000'000;
-    Frame frame{.number = ++frames_, .at = base::wall_from_ns(now_ns_), .link_type = link_type, .packet = {}};
+    Frame frame;
+    frame.number = ++frames_;
+    frame.at = base::wall_from_ns(now_ns_);
+    frame.link_type = link_type;
     frame.original_length = static_cast<std::uint32_t>(packet.size());
     frame.bytes = packet;
     rows_ = observer_.observe(frame);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -12,9 +13,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tcpwhy;
-  const auto open = [&](const scan::FrameShare& share) {
-    return scan::FrameReader::from_memory(std::span(data, size), "fuzz", {.share = share});
-  };
+  auto reader = scan::FrameReader::from_memory(std::span(data, size), "fuzz");
+  if (!reader) return 0;
   static const auto where = scan::Where::parse("reset or retransmissions > 0 or client ~ 1");
   std::vector<const scan::Field*> columns;
   for (const scan::Field& field : scan::fields()) columns.push_back(&field);
@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   scan::StreamNumbers streams;
   scan::Greatest worst(10, scan::worse);
   std::uint64_t segments = 0, matching = 0;
-  const auto outcome = scan::analyse(open, {.threads = 1, .limits = {.open = 50, .over = 10}},
+  const auto outcome = scan::analyse(std::move(*reader), {.threads = 1, .limits = {.open = 50, .over = 10}},
                                      [&](std::span<const scan::ConnectionRecord> records) {
                                        for (const auto& record : records) {
                                          const auto problems = scan::problems_of(record);
@@ -36,13 +36,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                          worst.put(record, problems);
                                        }
                                      });
-  if (!outcome) return 0;
   streams.sort();
   // Every segment belongs to one connection; a SYN that waited for its answer may be counted in both.
-  TCPWHY_CHECK(segments >= outcome->totals.segments);
+  TCPWHY_CHECK(segments >= outcome.totals.segments);
   TCPWHY_CHECK(matching <= summary.connections);
   const auto kept = worst.in_order();
-  const std::string text = scan::summary_text("fuzz", outcome->totals, summary, kept, streams, {});
+  const std::string text = scan::summary_text("fuzz", outcome.totals, summary, kept, streams, {});
   for (const char c : text + scan::table_text(kept, columns, streams, {}))
     TCPWHY_CHECK(c == '\n' || static_cast<unsigned char>(c) >= 0x20);
   return 0;
