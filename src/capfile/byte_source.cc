@@ -233,6 +233,8 @@ bool is_zstd(std::span<const std::uint8_t> start) {
 
 }  // namespace
 
+bool is_compressed(std::span<const std::uint8_t> start) { return is_gzip(start) || is_zstd(start); }
+
 std::unique_ptr<ByteSource> memory_source(std::span<const std::uint8_t> bytes) {
   return std::make_unique<MemorySource>(bytes);
 }

@@ -32,6 +32,8 @@ std::unique_ptr<ByteSource> borrowed_fd_source(int fd);
 
 // `source` itself, or its decompressed content if its first bytes are those of gzip (RFC 1952) or zstd (RFC 8878).
 // Members and frames may be concatenated; what follows a gzip member and is none itself is ignored, as gzip(1) does.
+// By its first four bytes.
+bool is_compressed(std::span<const std::uint8_t> start);
 std::unique_ptr<ByteSource> decompressed(std::unique_ptr<ByteSource> source);
 
 }  // namespace tcpwhy::capfile

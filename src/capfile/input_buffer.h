@@ -1,46 +1,59 @@
-// A window over a byte source: contiguous bytes on demand, read in big chunks into memory that is used again.
+// A window over an input: contiguous bytes on demand. They lie in memory that others may share: it is not written again while they do.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
-#include <vector>
+#include <string>
 
 #include "capfile/byte_source.h"
+#include "capfile/file_pieces.h"
+#include "capfile/memory_pool.h"
 #include "capfile/reader.h"
 
 namespace tcpwhy::capfile {
 
 class InputBuffer {
  public:
-  explicit InputBuffer(std::unique_ptr<ByteSource> source);
+  explicit InputBuffer(std::unique_ptr<ByteSource> source) : source_(std::move(source)) {}
+  explicit InputBuffer(std::shared_ptr<FilePieces> pieces) : pieces_(std::move(pieces)) {}
 
-  // The next `count` bytes, or fewer at the end of the source. Valid until the next call of any member. The buffer
-  // grows as bytes arrive, so a length that is a lie costs no memory.
+  // The next `count` bytes, or fewer at the end of the input. Valid until the next call of any member, or as long as memory() is shared.
+  // The buffer grows as bytes arrive, so a length that is a lie costs no memory.
   std::span<const std::uint8_t> peek(std::size_t count) {
     if (end_ - begin_ < count) fill(count);
-    return {buffer_.get() + begin_, end_ - begin_ < count ? end_ - begin_ : count};
+    return {memory_.get() + begin_, end_ - begin_ < count ? end_ - begin_ : count};
   }
   // Moves past `count` bytes that peek() has shown.
   void consume(std::size_t count) { begin_ += count, offset_ += count; }
   // Moves past `count` bytes whatever their number; returns how many there were.
   std::uint64_t skip(std::uint64_t count);
 
-  // What the bytes peeked last lie in. While somebody shares it they stay as they are, and those that follow go elsewhere.
-  [[nodiscard]] const SharedBytes& memory() const { return buffer_; }
+  // What the bytes peeked last lie in.
+  [[nodiscard]] const SharedBytes& memory() const { return memory_; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
-  [[nodiscard]] const ByteSource& source() const { return *source_; }
+  // Who reads ahead for it; null: nobody can.
+  [[nodiscard]] std::shared_ptr<ReadAhead> read_ahead() const { return pieces_; }
+
+  // As those of ByteSource.
+  [[nodiscard]] std::optional<std::string> failure() const { return pieces_ ? pieces_->failure() : source_->failure(); }
+  [[nodiscard]] std::string compression() const { return pieces_ ? std::string() : source_->compression(); }
+  [[nodiscard]] std::uint64_t position() const { return pieces_ ? pieces_->position() : source_->position(); }
+  [[nodiscard]] std::optional<std::uint64_t> size() const { return pieces_ ? pieces_->size() : source_->size(); }
 
  private:
   void fill(std::size_t count);
-  void grow();
-  void move_to_free_memory();
+  bool take_piece();
+  bool read_more();
+  void move_to(SharedBytes memory, std::size_t size, std::size_t begin);
 
-  std::unique_ptr<ByteSource> source_;
-  SharedBytes buffer_;             // not zeroed: opening a small file should not cost its size
-  std::vector<SharedBytes> made_;  // of this size, `buffer_` among them: as many as were shared at the same time, and one
-  std::size_t size_;
+  std::unique_ptr<ByteSource> source_;  // or
+  std::shared_ptr<FilePieces> pieces_;
+  MemoryPool pool_{256U << 10U};  // for what a source reads
+  SharedBytes memory_;
+  std::size_t size_ = 0;  // of memory_; where the input is pieces, as far as it may be written
   std::size_t begin_ = 0, end_ = 0;
   std::uint64_t offset_ = 0;
   bool at_end_ = false;

@@ -50,7 +50,7 @@ class PcapReader final : public CaptureReader::Impl {
     const std::size_t header_bytes = variant_.record_header_bytes;
     const auto header = input_.peek(header_bytes);
     if (header.size() < header_bytes) [[unlikely]] {
-      if (header.empty() && !input_.source().failure()) return Kind::end;
+      if (header.empty() && !input_.failure()) return Kind::end;
       return cut("a packet's header", header.size(), header_bytes);
     }
     const std::uint64_t seconds = u32(header, 0), fraction = u32(header, 4);

@@ -57,7 +57,7 @@ class PcapngReader final : public CaptureReader::Impl {
   base::Result<std::optional<Block>> read_block_header() {
     mark_record();
     const auto header = input_.peek(pcapng::block_header_bytes);
-    if (header.empty() && !input_.source().failure()) [[unlikely]]
+    if (header.empty() && !input_.failure()) [[unlikely]]
       return std::nullopt;
     if (header.size() < pcapng::block_header_bytes)
       return cut("a block's header", header.size(), pcapng::block_header_bytes);

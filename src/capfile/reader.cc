@@ -21,7 +21,7 @@ std::unexpected<base::Error> unreadable(const std::string& name, std::string_vie
 }
 
 std::unexpected<base::Error> CaptureReader::Impl::damaged(std::string_view what) const {
-  const std::string compression = input_.source().compression();
+  const std::string compression = input_.compression();
   return unreadable(name_,
                     fmt::format("{} at byte {}{}", what, record_offset_,
                                 compression.empty() ? "" : fmt::format(" of what the {} data hold", compression)),
@@ -30,22 +30,22 @@ std::unexpected<base::Error> CaptureReader::Impl::damaged(std::string_view what)
 
 std::unexpected<base::Error> CaptureReader::Impl::cut(std::string_view what, std::uint64_t have,
                                                       std::uint64_t need) const {
-  if (const auto failure = input_.source().failure()) return damaged(fmt::format("{}: stopped in {}", *failure, what));
+  if (const auto failure = input_.failure()) return damaged(fmt::format("{}: stopped in {}", *failure, what));
   return damaged(fmt::format("cut in the middle of {} ({} of {} bytes)", what, have, need));
 }
 
 namespace {
 
-base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(std::unique_ptr<ByteSource> source,
-                                                                    const std::string& name) {
-  InputBuffer input(decompressed(std::move(source)));
+InputBuffer unpacked(std::unique_ptr<ByteSource> source) { return InputBuffer(decompressed(std::move(source))); }
+
+base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(InputBuffer input, const std::string& name) {
   if (auto pcap = make_pcap_reader(input, name)) return pcap;
   if (auto pcapng = make_pcapng_reader(input, name)) return pcapng;
   if (auto snoop = make_snoop_reader(input, name)) return snoop;
 
   const auto start = input.peek(512);
-  const std::string compression = input.source().compression();
-  if (const auto failure = input.source().failure()) return unreadable(name, *failure);
+  const std::string compression = input.compression();
+  if (const auto failure = input.failure()) return unreadable(name, *failure);
   if (start.empty())
     return compression.empty()
                ? unreadable(name, "the file is empty", "was the capture stopped before it wrote anything?")
@@ -61,7 +61,9 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(std::unique_
 
 base::Result<CaptureReader> CaptureReader::open(const std::string& path) {
   if (path == "-") {
-    auto impl = recognise_format(borrowed_fd_source(STDIN_FILENO), "standard input");
+    auto impl = recognise_format(FilePieces::can_read(STDIN_FILENO) ? InputBuffer(std::make_shared<FilePieces>(STDIN_FILENO))
+                                                               : unpacked(borrowed_fd_source(STDIN_FILENO)),
+                                  "standard input");
     if (!impl) return std::unexpected(std::move(impl.error()));
     return CaptureReader(std::move(*impl));
   }
@@ -74,13 +76,15 @@ base::Result<CaptureReader> CaptureReader::open(const std::string& path) {
 }
 
 base::Result<CaptureReader> CaptureReader::from_fd(base::UniqueFd fd, std::string name) {
-  auto impl = recognise_format(fd_source(std::move(fd)), name);
+  auto impl = recognise_format(FilePieces::can_read(fd.get()) ? InputBuffer(std::make_shared<FilePieces>(std::move(fd)))
+                                                         : unpacked(fd_source(std::move(fd))),
+                               name);
   if (!impl) return std::unexpected(std::move(impl.error()));
   return CaptureReader(std::move(*impl));
 }
 
 base::Result<CaptureReader> CaptureReader::from_memory(std::span<const std::uint8_t> bytes, std::string name) {
-  auto impl = recognise_format(memory_source(bytes), name);
+  auto impl = recognise_format(unpacked(memory_source(bytes)), name);
   if (!impl) return std::unexpected(std::move(impl.error()));
   return CaptureReader(std::move(*impl));
 }
@@ -92,11 +96,12 @@ CaptureReader::~CaptureReader() = default;
 
 base::Result<std::optional<Record>> CaptureReader::next() { return impl_->next(); }
 base::Result<const PacketRecord*> CaptureReader::next_packet() { return impl_->next_packet(); }
-const SharedBytes& CaptureReader::memory() const { return impl_->memory(); }
+const SharedBytes& CaptureReader::memory() const { return impl_->input().memory(); }
+std::shared_ptr<ReadAhead> CaptureReader::read_ahead() const { return impl_->input().read_ahead(); }
 std::span<const InterfaceInfo> CaptureReader::interfaces() const { return impl_->interfaces(); }
 const std::string& CaptureReader::name() const { return impl_->name(); }
-std::uint64_t CaptureReader::offset() const { return impl_->offset(); }
-std::uint64_t CaptureReader::input_position() const { return impl_->source().position(); }
-std::optional<std::uint64_t> CaptureReader::input_size() const { return impl_->source().size(); }
+std::uint64_t CaptureReader::offset() const { return impl_->input().offset(); }
+std::uint64_t CaptureReader::input_position() const { return impl_->input().position(); }
+std::optional<std::uint64_t> CaptureReader::input_size() const { return impl_->input().size(); }
 
 }  // namespace tcpwhy::capfile

@@ -66,6 +66,15 @@ struct PacketRecord {
 // Memory of the reader's own that others may share; see CaptureReader::memory().
 using SharedBytes = std::shared_ptr<std::uint8_t[]>;
 
+// For threads other than the one that calls next(): they read the next pieces of the input into memory, where next() finds them. May outlive
+// the reader.
+class ReadAhead {
+ public:
+  virtual ~ReadAhead() = default;
+  // Reads one more piece; false if enough are there or on their way, or the end has been seen. For any number of threads.
+  virtual bool load() = 0;
+};
+
 // A systemd Journal Export Block: one entry in Journal Export Format (systemd.io/JOURNAL_EXPORT_FORMATS), padding
 // removed.
 struct JournalRecord {
@@ -85,7 +94,7 @@ class CaptureReader {
   static base::Result<CaptureReader> from_memory(std::span<const std::uint8_t> bytes, std::string name);
 
   // The next record, or nothing at the end of the file. The first record is a SectionRecord. Spans and views inside
-  // it are valid until the next call; reading a packet allocates nothing once the buffer has grown to the largest one.
+  // it are valid until the next call; reading a packet allocates nothing, a piece of the input (a quarter of a megabyte) next to nothing.
   // An input that is cut or damaged gives every record before the damage, then an error with the offset (in the
   // uncompressed data) and what is wrong there; further calls repeat it.
   base::Result<std::optional<Record>> next();
@@ -94,9 +103,11 @@ class CaptureReader {
   // for who wants nothing but packets. Valid until the next call.
   base::Result<const PacketRecord*> next_packet();
 
-  // Where the bytes of the packet given last lie: who shares it keeps them valid. It is to be let go in the thread that reads, or
-  // otherwise before a later call of next().
+  // Where the bytes of the packet given last lie: who shares it keeps them valid.
   [[nodiscard]] const SharedBytes& memory() const;
+
+  // Null where it can't be: pipes, compressed files, memory.
+  [[nodiscard]] std::shared_ptr<ReadAhead> read_ahead() const;
 
   // The interfaces that the current section has described so far.
   [[nodiscard]] std::span<const InterfaceInfo> interfaces() const;

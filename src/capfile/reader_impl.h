@@ -43,9 +43,7 @@ class CaptureReader::Impl {
   }
   [[nodiscard]] const std::vector<InterfaceInfo>& interfaces() const { return interfaces_; }
   [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] std::uint64_t offset() const { return input_.offset(); }
-  [[nodiscard]] const SharedBytes& memory() const { return input_.memory(); }
-  [[nodiscard]] const ByteSource& source() const { return input_.source(); }
+  [[nodiscard]] const InputBuffer& input() const { return input_; }
 
  protected:
   // Fills the field that the returned kind names.

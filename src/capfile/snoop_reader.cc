@@ -46,7 +46,7 @@ class SnoopReader final : public CaptureReader::Impl {
     if (interfaces_.empty()) return read_file_header();
     const auto header = input_.peek(record_header_bytes);
     if (header.size() < record_header_bytes) {
-      if (header.empty() && !input_.source().failure()) return Kind::end;
+      if (header.empty() && !input_.failure()) return Kind::end;
       return cut("a packet's header", header.size(), record_header_bytes);
     }
     const std::uint32_t captured = u32(header, 4), record = u32(header, 8);

@@ -64,9 +64,10 @@ class FrameReader {
   base::Result<std::optional<Frame>> next();
 
   // next() in its three steps, for who dissects in several threads. read_raw() is for one thread at a time; what it read stays valid as
-  // long as `memory`, shared with others, is (see capfile::CaptureReader::memory()). dissect() is for any thread. Where it finds
+  // long as `memory`, shared with others, is (capfile::CaptureReader::memory()); read_ahead() is what other threads may help it with, as long as it reads on. dissect() is for any thread. Where it finds
   // `packet.fragmented`, reassemble() is still to be called: for one thread at a time, in the order of the frames.
   base::Result<bool> read_raw(RawFrame& frame, const capfile::SharedBytes*& memory);
+  [[nodiscard]] std::shared_ptr<capfile::ReadAhead> read_ahead() const { return packets_.read_ahead(); }
   void dissect(Frame& frame) const;
   void reassemble(Frame& frame);
 

@@ -118,6 +118,12 @@ base::Result<SourcedPacket> MergedPackets::next() {
   return give(*current_);
 }
 
+std::shared_ptr<capfile::ReadAhead> MergedPackets::read_ahead() const {
+  if (!current_ || !open_.empty()) return nullptr;
+  const Source& source = sources_[*current_];
+  return source.reader ? source.reader->read_ahead() : nullptr;
+}
+
 Progress MergedPackets::progress() const {
   Progress progress{.read = finished_bytes_, .size = 0};
   for (const Source& source : sources_) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,6 +41,8 @@ class MergedPackets {
   // all others have come to their ends the error is given, and repeated by further calls.
   base::Result<SourcedPacket> next();
   [[nodiscard]] Progress progress() const;
+  // Of the file whose turn it is, where no other is open; null: nobody can read ahead. Another one after each packet.
+  [[nodiscard]] std::shared_ptr<capfile::ReadAhead> read_ahead() const;
 
  private:
   struct Source {

@@ -60,7 +60,7 @@ void Shard::take(const Frame& frame) {
 }
 
 void Shard::take(const Sighting& sighting) {
-  if (sighting.error) {
+  if (sighting.error != nullptr) {
     table_.take_icmp(sighting.frame, sighting.segment, *sighting.error, sighting.around);
   } else {
     table_.take(sighting.frame, sighting.at_ns, sighting.segment, sighting.around);

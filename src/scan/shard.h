@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,17 +10,9 @@
 #include "scan/connection_table.h"
 #include "scan/frame_reader.h"
 #include "scan/record.h"
+#include "scan/sightings.h"
 
 namespace tcpwhy::scan {
-
-// What a connection table asks of a frame that has a flow.
-struct Sighting {
-  std::uint64_t frame = 0;
-  std::int64_t at_ns = 0;
-  wire::Encapsulation around;
-  wire::TcpSegment segment;              // its payload, which nobody asks for, may be gone
-  std::optional<wire::IcmpError> error;  // that quotes `segment`
-};
 
 inline bool has_flow(const Frame& frame) {
   return frame.packet.kind == wire::Dissection::tcp || frame.packet.kind == wire::Dissection::icmp_error;
