@@ -14,8 +14,7 @@
 namespace tcpwhy::capfile {
 namespace {
 
-// More would push out of the processors' caches what was read first.
-constexpr std::size_t most_ahead = 4;
+constexpr std::size_t most_ahead = 64;
 
 }  // namespace
 
@@ -36,12 +35,12 @@ std::optional<std::uint64_t> FilePieces::size() const {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
-void FilePieces::read_at(std::uint64_t offset, Loaded& loaded) {
+void FilePieces::read(Loaded& loaded) {
   Piece& piece = loaded.piece;
   piece.memory = pool_.take();
   while (piece.size < piece_bytes) {
     const ssize_t count = pread(fd_, piece.memory.get() + headroom + piece.size, piece_bytes - piece.size,
-                                static_cast<off_t>(offset + piece.size));
+                                static_cast<off_t>(loaded.offset + piece.size));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) loaded.error = errno;
     if (count <= 0) break;
@@ -49,18 +48,22 @@ void FilePieces::read_at(std::uint64_t offset, Loaded& loaded) {
   }
 }
 
-bool FilePieces::load() {
+std::optional<std::uint64_t> FilePieces::begin() {
+  const std::lock_guard lock(mutex_);
+  if (end_seen_ || ahead_.size() >= most_ahead) return std::nullopt;
+  ahead_.push_back({.offset = std::exchange(offset_, offset_ + piece_bytes), .piece = {}});
+  return first_ + ahead_.size() - 1;
+}
+
+void FilePieces::load(std::uint64_t piece) {
   std::unique_lock lock(mutex_);
-  if (end_seen_ || ahead_.size() >= most_ahead) return false;
-  Loaded& loaded = ahead_.emplace_back();  // stays where it is while others come and go
-  const std::uint64_t offset = std::exchange(offset_, offset_ + piece_bytes);
+  Loaded& loaded = ahead_[piece - first_];  // stays where it is while others come and go
   lock.unlock();
-  read_at(offset, loaded);
+  read(loaded);
   lock.lock();
   loaded.done = true;
   if (loaded.piece.size < piece_bytes) end_seen_ = true;
   done_.notify_all();
-  return true;
 }
 
 // A file that grows while it is read may have bytes behind a short piece by now: they are not read, there would be a hole before them.
@@ -69,12 +72,13 @@ FilePieces::Piece FilePieces::next() {
   std::unique_lock lock(mutex_);
   if (ahead_.empty()) {
     lock.unlock();
-    load();
+    if (const auto piece = begin()) load(*piece);
     lock.lock();
   }
   done_.wait(lock, [this] { return ahead_.front().done; });
   Loaded loaded = std::move(ahead_.front());
   ahead_.pop_front();
+  ++first_;
   position_ += loaded.piece.size;
   at_end_ = loaded.piece.size < piece_bytes;
   if (loaded.error != 0) failure_ = std::strerror(loaded.error);

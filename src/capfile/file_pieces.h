@@ -34,7 +34,9 @@ class FilePieces final : public ReadAhead {
 
   // In order; for one thread at a time. Reads where nobody has read ahead.
   Piece next();
-  bool load() override;
+  std::optional<std::uint64_t> begin() override;
+  void load(std::uint64_t piece) override;
+  [[nodiscard]] std::uint64_t taken() const override { return first_; }
 
   // As those of ByteSource, of what next() has given.
   [[nodiscard]] std::optional<std::string> failure() const { return failure_; }
@@ -43,12 +45,13 @@ class FilePieces final : public ReadAhead {
 
  private:
   struct Loaded {
+    std::uint64_t offset = 0;
     Piece piece;
     int error = 0;  // errno
     bool done = false;
   };
 
-  void read_at(std::uint64_t offset, Loaded& loaded);
+  void read(Loaded& loaded);
 
   base::UniqueFd owned_;
   int fd_;  // its or another's
@@ -57,6 +60,7 @@ class FilePieces final : public ReadAhead {
   std::mutex mutex_;  // of these
   std::condition_variable done_;
   std::deque<Loaded> ahead_;  // in order, those that are being read among them
+  std::uint64_t first_ = 0;   // the number of the first of them
   std::uint64_t offset_;      // of the first byte after them
   bool end_seen_ = false;     // one of them is short: the file ended there
 

@@ -56,8 +56,13 @@ TEST(FilePieces, come_in_order_whoever_reads_ahead) {
   std::vector<std::jthread> helpers;
   for (int i = 0; i < 3; ++i)
     helpers.emplace_back([&] {
-      while (!over)
-        if (!pieces.load()) std::this_thread::yield();
+      while (!over) {
+        if (const auto piece = pieces.begin()) {
+          pieces.load(*piece);
+        } else {
+          std::this_thread::yield();
+        }
+      }
     });
   std::string all;
   for (FilePieces::Piece piece = pieces.next(); piece.size > 0; piece = pieces.next()) all += text_of(piece);
@@ -74,9 +79,12 @@ TEST(FilePieces, begin_where_the_descriptor_stands_and_end_where_the_file_did) {
   lseek(file.fd(), 7, SEEK_SET);
   FilePieces pieces(file.fd());
   EXPECT_EQ(text_of(pieces.next()), whole.substr(7, FilePieces::piece_bytes));
-  EXPECT_TRUE(pieces.load());
-  file.append("what was written later, behind the piece that is short");
-  pieces.load();
+  const auto second = pieces.begin(), third = pieces.begin();
+  ASSERT_TRUE(second && third);
+  pieces.load(*second);
+  file.append("what was written later, behind the piece that is short" + whole);
+  pieces.load(*third);
+  EXPECT_FALSE(pieces.begin());
   EXPECT_EQ(text_of(pieces.next()), whole.substr(7 + FilePieces::piece_bytes));
   EXPECT_EQ(pieces.next().size, 0U);
 }

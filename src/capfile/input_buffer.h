@@ -33,6 +33,7 @@ class InputBuffer {
 
   // What the bytes peeked last lie in.
   [[nodiscard]] const SharedBytes& memory() const { return memory_; }
+  [[nodiscard]] std::size_t in_memory() const { return end_ - begin_; }  // bytes that peek() gives without reading
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   // Who reads ahead for it; null: nobody can.
   [[nodiscard]] std::shared_ptr<ReadAhead> read_ahead() const { return pieces_; }

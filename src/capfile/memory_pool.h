@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "capfile/reader.h"
@@ -15,7 +17,7 @@ class MemoryPool {
  public:
   explicit MemoryPool(std::size_t size) : size_(size), spare_(std::make_shared<Spare>()) {}
 
-  // What it holds is not defined. May outlive the pool.
+  // What it holds is not defined. May outlive the pool. One that this thread gave back, if there is one: it is in the cache of its processor.
   SharedBytes take();
   [[nodiscard]] std::size_t size() const { return size_; }  // of a piece, in bytes
 
@@ -23,7 +25,7 @@ class MemoryPool {
   using Piece = std::unique_ptr<std::uint8_t[]>;
   struct Spare {
     std::mutex mutex;
-    std::vector<Piece> pieces;
+    std::vector<std::pair<Piece, std::thread::id>> pieces;  // and who gave them back, the latest last
   };
 
   std::size_t size_;

@@ -71,8 +71,12 @@ using SharedBytes = std::shared_ptr<std::uint8_t[]>;
 class ReadAhead {
  public:
   virtual ~ReadAhead() = default;
-  // Reads one more piece; false if enough are there or on their way, or the end has been seen. For any number of threads.
-  virtual bool load() = 0;
+  // For any number of threads: begin() says which piece is the caller's to load(); none if enough are there or on their way, or the end
+  // has been seen.
+  virtual std::optional<std::uint64_t> begin() = 0;
+  virtual void load(std::uint64_t piece) = 0;
+  // For who calls next(): how many pieces it has come to.
+  [[nodiscard]] virtual std::uint64_t taken() const = 0;
 };
 
 // A systemd Journal Export Block: one entry in Journal Export Format (systemd.io/JOURNAL_EXPORT_FORMATS), padding
@@ -106,6 +110,8 @@ class CaptureReader {
   // Where the bytes of the packet given last lie: who shares it keeps them valid.
   [[nodiscard]] const SharedBytes& memory() const;
 
+  // Bytes that are in memory already: a record of no more comes without reading.
+  [[nodiscard]] std::size_t in_memory() const;
   // Null where it can't be: pipes, compressed files, memory.
   [[nodiscard]] std::shared_ptr<ReadAhead> read_ahead() const;
 

@@ -67,6 +67,7 @@ class FrameReader {
   // long as `memory`, shared with others, is (capfile::CaptureReader::memory()); read_ahead() is what other threads may help it with, as long as it reads on. dissect() is for any thread. Where it finds
   // `packet.fragmented`, reassemble() is still to be called: for one thread at a time, in the order of the frames.
   base::Result<bool> read_raw(RawFrame& frame, const capfile::SharedBytes*& memory);
+  [[nodiscard]] std::size_t in_memory() const { return packets_.in_memory(); }
   [[nodiscard]] std::shared_ptr<capfile::ReadAhead> read_ahead() const { return packets_.read_ahead(); }
   void dissect(Frame& frame) const;
   void reassemble(Frame& frame);

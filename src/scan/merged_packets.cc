@@ -118,10 +118,20 @@ base::Result<SourcedPacket> MergedPackets::next() {
   return give(*current_);
 }
 
-std::shared_ptr<capfile::ReadAhead> MergedPackets::read_ahead() const {
+const capfile::CaptureReader* MergedPackets::only_reader() const {
   if (!current_ || !open_.empty()) return nullptr;
   const Source& source = sources_[*current_];
-  return source.reader ? source.reader->read_ahead() : nullptr;
+  return source.reader ? &*source.reader : nullptr;
+}
+
+std::size_t MergedPackets::in_memory() const {
+  const capfile::CaptureReader* reader = only_reader();
+  return reader != nullptr ? reader->in_memory() : 0;
+}
+
+std::shared_ptr<capfile::ReadAhead> MergedPackets::read_ahead() const {
+  const capfile::CaptureReader* reader = only_reader();
+  return reader != nullptr ? reader->read_ahead() : nullptr;
 }
 
 Progress MergedPackets::progress() const {

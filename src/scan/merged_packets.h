@@ -41,10 +41,13 @@ class MergedPackets {
   // all others have come to their ends the error is given, and repeated by further calls.
   base::Result<SourcedPacket> next();
   [[nodiscard]] Progress progress() const;
-  // Of the file whose turn it is, where no other is open; null: nobody can read ahead. Another one after each packet.
+  // Of the file that the packet given last is of, where no other is open: capfile::CaptureReader::in_memory() and read_ahead(), else 0
+  // and null.
+  [[nodiscard]] std::size_t in_memory() const;
   [[nodiscard]] std::shared_ptr<capfile::ReadAhead> read_ahead() const;
 
  private:
+  [[nodiscard]] const capfile::CaptureReader* only_reader() const;
   struct Source {
     std::string path;
     std::optional<capfile::CaptureReader> reader;  // while it is open

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,10 +16,13 @@ namespace tcpwhy::scan {
 namespace {
 
 // What is on its way at a time: enough that no thread waits for another, and little enough to stay in the processors' caches.
-constexpr std::size_t frames_a_batch = 2048;
-constexpr std::size_t bytes_a_batch = 512U << 10U;
-constexpr std::size_t batches_a_thread = 4;
+constexpr std::size_t frames_a_batch = 4096;
+constexpr std::size_t bytes_a_batch = 1U << 20U;
+constexpr std::size_t batches_a_thread = 8;
+constexpr std::size_t backlog = 2;  // that a shard may have while its thread makes new batches
 constexpr std::size_t most_bytes = 16U << 20U;
+
+constexpr std::size_t header_bytes = 64;  // about what a record adds to its frame
 
 constexpr std::uint64_t frames_between_progress = 1U << 16U;
 
@@ -29,7 +33,16 @@ struct Reading {
   std::size_t bytes = 0;
 };
 
+// To make a batch: who has read a piece of the input ahead makes one of it, while its bytes are in the cache of his processor. Without a
+// piece it is anybody's.
+struct Turn {
+  std::uint64_t number = 0;
+  std::shared_ptr<capfile::ReadAhead> ahead;  // null: without
+  std::uint64_t piece = 0;
+};
+
 struct Batch {
+  std::size_t maker = 0;                // which thread
   std::unique_ptr<Reading> reading;     // until it is complete
   std::vector<Sightings> sightings;     // for each shard
   std::vector<std::size_t> fragmented;  // indices of the frames that wait for completion
@@ -41,15 +54,17 @@ struct Batch {
 class Pipeline {
  public:
   Pipeline(FrameReader& reader, std::deque<Shard>& shards, const AnalysisOptions& options)
-      : reader_(reader), shards_(shards), options_(options), tracked_(shards.size()) {}
+      : reader_(reader), shards_(shards), options_(options), spare_(shards.size()), tracked_(shards.size()) {}
 
   // Until nothing is left to do for this shard.
   void work(std::size_t shard) {
+    Turn turn;
     std::unique_lock lock(mutex_);
     while (true) {
-      if (may_begin() && read_ahead(lock)) continue;
-      if (may_begin() && !reading_) {
-        read(lock);
+      if (complete_ - tracked_[shard] > backlog) track(shard, lock);
+      if (may_begin() && !turn.ahead) turn = read_ahead(lock);
+      if (may_begin() && !reading_ && (turn.ahead ? turn.number == turn_ : turns_ == turn_)) {
+        read(shard, std::exchange(turn, {}), lock);
       } else if (tracked_[shard] < complete_) {
         track(shard, lock);
       } else if (at_end_ && tracked_[shard] == first_ + batches_.size()) {
@@ -94,23 +109,29 @@ class Pipeline {
     return taken;
   }
 
-  // Whether there was something to read ahead.
-  bool read_ahead(Lock& lock) {
-    if (!ahead_) return false;
+  // A piece of the input, and with it the turn to make a batch of it: its bytes are in this processor's cache. None: nothing is to be
+  // read ahead.
+  Turn read_ahead(Lock& lock) {
+    if (!ahead_) return {};
     const auto ahead = ahead_;
+    const auto piece = ahead->begin();
+    if (!piece) return {};
+    const Turn turn{turns_++, ahead, *piece};
     lock.unlock();
-    const bool loaded = ahead->load();
+    ahead->load(*piece);
     lock.lock();
-    return loaded;
+    return turn;
   }
 
   // Reads a batch and dissects it, and completes all that can be.
-  void read(Lock& lock) {
+  void read(std::size_t thread, const Turn& turn, Lock& lock) {
     reading_ = true;
-    Batch& batch = *batches_.emplace_back(take(spare_));
-    batch.reading = take(spare_readings_);
+    if (turn.ahead) ++turn_;
+    Batch& batch = *batches_.emplace_back(take(spare_[thread].batches));
+    batch.maker = thread;
+    batch.reading = take(spare_[thread].readings);
     lock.unlock();
-    const bool more = fill(*batch.reading);
+    const bool more = fill(*batch.reading, turn);
     lock.lock();
     reading_ = false;
     at_end_ = !more;
@@ -124,25 +145,35 @@ class Pipeline {
     complete(lock);
   }
 
-  // The memory of former frames is let go here, where nobody else reads.
-  bool fill(Reading& reading) {
+  // To the end of the turn's piece; false at the end of the input.
+  bool fill(Reading& reading, const Turn& turn) {
     reading.frames.clear();
     reading.memory.clear();
     reading.bytes = 0;
-    while (reading.frames.size() < frames_a_batch && reading.bytes < bytes_a_batch) {
+    do {
       const capfile::SharedBytes* memory = nullptr;
-      RawFrame& frame = reading.frames.emplace_back();
+      RawFrame frame;
       const auto more = reader_.read_raw(frame, memory);
       if (!more) outcome_.stopped_by = more.error();
-      if (!more || !*more) {
-        reading.frames.pop_back();
-        return false;
-      }
-      reading.bytes += frame.bytes.size();
-      if (reading.memory.empty() || reading.memory.back() != *memory) reading.memory.push_back(*memory);
+      if (!more || !*more) return false;
+      add(reading, frame, *memory);
+      longest_ = std::max(longest_, frame.bytes.size() + header_bytes);
       if (options_.on_progress && ++frames_read_ % frames_between_progress == 0) options_.on_progress(reader_.progress());
-    }
+    } while (reading.frames.size() < frames_a_batch && reading.bytes < bytes_a_batch &&
+             !is_done_with(turn));
     return true;
+  }
+
+  // Whether less than a record is left of it, as far as can be said.
+  [[nodiscard]] bool is_done_with(const Turn& turn) const {
+    if (reader_.in_memory() >= longest_) return false;
+    return turn.ahead ? turn.ahead->taken() > turn.piece : reader_.read_ahead() != nullptr;
+  }
+
+  static void add(Reading& reading, const RawFrame& frame, const capfile::SharedBytes& memory) {
+    reading.frames.push_back(frame);
+    reading.bytes += frame.bytes.size();
+    if (std::ranges::find(reading.memory, memory) == reading.memory.end()) reading.memory.push_back(memory);
   }
 
   void dissect(Batch& batch) const {
@@ -161,6 +192,8 @@ class Pipeline {
       count(batch.totals, frame);
       if (has_flow(frame)) sightings_of(batch, frame).add(frame);
     }
+    // For who reads next: it is in this processor's cache still.
+    if (batch.fragmented.empty()) batch.reading->memory.clear();
   }
 
   [[nodiscard]] Sightings& sightings_of(Batch& batch, const Frame& frame) const {
@@ -181,9 +214,9 @@ class Pipeline {
         reassemble(batch);
         lock.lock();
       }
-      add(outcome_.totals, batch.totals);
+      scan::add(outcome_.totals, batch.totals);
       bytes_ -= batch.reading->bytes;
-      spare_readings_.push_back(std::move(batch.reading));
+      spare_[batch.maker].readings.push_back(std::move(batch.reading));
       ++complete_;
     }
     completing_ = false;
@@ -213,11 +246,13 @@ class Pipeline {
   // Of the oldest batches those that every shard is done with.
   void let_go() {
     while (!batches_.empty() && batches_.front()->shards_done == shards_.size()) {
-      Batch& batch = *spare_.emplace_back(std::move(batches_.front()));
+      std::unique_ptr<Batch> batch = std::move(batches_.front());
       batches_.pop_front();
       ++first_;
-      batch.dissected = false;
-      batch.shards_done = 0;
+      batch->dissected = false;
+      batch->shards_done = 0;
+      auto& spare = spare_[batch->maker].batches;
+      spare.push_back(std::move(batch));
     }
     tell_change();
   }
@@ -225,15 +260,21 @@ class Pipeline {
   FrameReader& reader_;
   std::deque<Shard>& shards_;
   const AnalysisOptions& options_;
-  std::uint64_t frames_read_ = 0;  // the reading thread's
+  // The reading thread's:
+  std::uint64_t frames_read_ = 0;
+  std::size_t longest_ = 0;  // record so far
 
   std::mutex mutex_;  // of all that follows, but for what is inside a batch: that belongs to whose hands it is in
   std::condition_variable changed_;
   std::atomic<std::uint32_t> changes_ = 0;
   std::deque<std::unique_ptr<Batch>> batches_;  // on their way, in order; numbered from first_ on
-  std::vector<std::unique_ptr<Batch>> spare_;
-  std::vector<std::unique_ptr<Reading>> spare_readings_;
+  struct Spare {
+    std::vector<std::unique_ptr<Batch>> batches;
+    std::vector<std::unique_ptr<Reading>> readings;
+  };
+  std::vector<Spare> spare_;  // by the thread that made them, in whose processor's cache they are
   std::shared_ptr<capfile::ReadAhead> ahead_;  // what the reader has for who helps it
+  std::uint64_t turns_ = 0, turn_ = 0;         // how many have been given, whose it is
   std::size_t first_ = 0;
   std::size_t complete_ = 0;          // the number of the first batch that is not
   std::vector<std::size_t> tracked_;  // by shard: the number of the first batch that it has not taken
