@@ -61,11 +61,15 @@ class Pipeline {
     Turn turn;
     std::unique_lock lock(mutex_);
     while (true) {
-      if (complete_ - tracked_[shard] > backlog) track(shard, lock);
+      if (!turn.ahead && complete_ - tracked_[shard] > backlog) {
+        track(shard, lock);
+        continue;
+      }
       if (may_begin() && !turn.ahead) turn = read_ahead(lock);
-      if (may_begin() && !reading_ && (turn.ahead ? turn.number == turn_ : turns_ == turn_)) {
+      const bool is_next = turn.ahead ? turn.number == turn_ : turns_ == turn_;
+      if (may_begin() && is_next && !reading_) {
         read(shard, std::exchange(turn, {}), lock);
-      } else if (tracked_[shard] < complete_) {
+      } else if (tracked_[shard] < complete_ && !(is_next && turn.ahead && reading_)) {
         track(shard, lock);
       } else if (at_end_ && tracked_[shard] == first_ + batches_.size()) {
         break;
