@@ -154,13 +154,21 @@ class Pipeline {
     reading.frames.clear();
     reading.memory.clear();
     reading.bytes = 0;
+    const std::uint8_t* last = nullptr;
     do {
       const capfile::SharedBytes* memory = nullptr;
-      RawFrame frame;
+      RawFrame& frame = reading.frames.emplace_back();
       const auto more = reader_.read_raw(frame, memory);
       if (!more) outcome_.stopped_by = more.error();
-      if (!more || !*more) return false;
-      add(reading, frame, *memory);
+      if (!more || !*more) {
+        reading.frames.pop_back();
+        return false;
+      }
+      reading.bytes += frame.bytes.size();
+      if (memory->get() != last) {
+        last = memory->get();
+        if (std::ranges::find(reading.memory, *memory) == reading.memory.end()) reading.memory.push_back(*memory);
+      }
       longest_ = std::max(longest_, frame.bytes.size() + header_bytes);
       if (options_.on_progress && ++frames_read_ % frames_between_progress == 0) options_.on_progress(reader_.progress());
     } while (reading.frames.size() < frames_a_batch && reading.bytes < bytes_a_batch &&
@@ -172,12 +180,6 @@ class Pipeline {
   [[nodiscard]] bool is_done_with(const Turn& turn) const {
     if (reader_.in_memory() >= longest_) return false;
     return turn.ahead ? turn.ahead->taken() > turn.piece : reader_.read_ahead() != nullptr;
-  }
-
-  static void add(Reading& reading, const RawFrame& frame, const capfile::SharedBytes& memory) {
-    reading.frames.push_back(frame);
-    reading.bytes += frame.bytes.size();
-    if (std::ranges::find(reading.memory, memory) == reading.memory.end()) reading.memory.push_back(memory);
   }
 
   void dissect(Batch& batch) const {

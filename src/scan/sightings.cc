@@ -1,8 +1,11 @@
 #include "scan/sightings.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <utility>
+
+#include "scan/flow_key.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -33,13 +36,14 @@ void Sightings::add(const Frame& frame) {
     further = static_cast<std::uint16_t>(options_.size());
     options_.push_back(options);
   }
+  const AddressWords source(segment.source), destination(segment.destination);
   const wire::TcpTimestamps timestamps = options.timestamps.value_or(wire::TcpTimestamps{});
   packed_.push_back({
       .frame = frame.number,
       .at_ns = base::to_ns(frame.at),
       .around = frame.packet.encapsulation,
-      .source = segment.source.ip.bytes,
-      .destination = segment.destination.ip.bytes,
+      .source = {source.high, source.low},
+      .destination = {destination.high, destination.low},
       .seq = segment.seq.value,
       .ack = segment.ack.value,
       .payload_length = segment.payload_length,
@@ -78,8 +82,10 @@ void Sightings::unpack(const Packed& packed, Sighting& sighting) const {
   sighting.around = packed.around;
   sighting.error = packed.is_error ? &errors_[packed.further] : nullptr;
   wire::TcpSegment& segment = sighting.segment;
-  segment.source = {{packed.source_family, packed.source}, packed.source_port};
-  segment.destination = {{packed.destination_family, packed.destination}, packed.destination_port};
+  segment.source = {{packed.source_family, {}}, packed.source_port};
+  segment.destination = {{packed.destination_family, {}}, packed.destination_port};
+  std::memcpy(segment.source.ip.bytes.data(), packed.source, sizeof packed.source);
+  std::memcpy(segment.destination.ip.bytes.data(), packed.destination, sizeof packed.destination);
   segment.seq = {packed.seq};
   segment.ack = {packed.ack};
   segment.flags = {packed.flags};

@@ -45,7 +45,7 @@ class Sightings {
     std::uint64_t frame;
     std::int64_t at_ns;
     wire::Encapsulation around;
-    std::array<std::uint8_t, 16> source, destination;
+    std::uint64_t source[2], destination[2];
     std::uint32_t seq, ack, payload_length, timestamp, timestamp_echo;
     std::uint16_t source_port, destination_port, flags, window, urgent_pointer, ip_id, maximum_segment_size;
     std::uint16_t further;  // index into options_ of one that does not fit here, or into errors_ where is_error; or none
