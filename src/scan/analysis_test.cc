@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,8 +38,21 @@ class Capture {
     tcp.ack = ack;
     tcp.flags = flags;
     tcp.window = 60'000;
-    ByteString packet = wire::testing::ipv4({}, wire::testing::tcp(tcp, wire::testing::zeros(length)));
-    if (!from_client) std::swap_ranges(packet.begin() + 12, packet.begin() + 16, packet.begin() + 16);
+    const ByteString segment = wire::testing::tcp(tcp, wire::testing::zeros(length));
+    wire::testing::Ipv4Fields ip;
+    if (!from_client) std::swap(ip.source, ip.destination);
+    constexpr std::ptrdiff_t cut = 48;
+    if (!in_fragments_ || segment.size() <= cut) return add_packet(wire::testing::ipv4(ip, segment));
+    ip.id = static_cast<std::uint16_t>(count_);
+    ip.fragment = cut / 8;
+    const ByteString last = wire::testing::ipv4(ip, {segment.begin() + cut, segment.end()});
+    ip.fragment = 0x2000;  // more follow
+    const ByteString first = wire::testing::ipv4(ip, {segment.begin(), segment.begin() + cut});
+    add_packet(wire::testing::with_checksum(first)), add_packet(wire::testing::with_checksum(last));
+  }
+  // Of the segments from now on that have data.
+  void send_in_fragments(bool yes) { in_fragments_ = yes; }
+  void add_packet(const ByteString& packet) {
     std::string bytes(12, '\0');  // MAC addresses
     if (vid_ != 0) bytes += {'\x81', '\0', static_cast<char>(vid_ >> 8U), static_cast<char>(vid_ & 0xffU)};
     bytes += {'\x08', '\0'};
@@ -61,6 +76,7 @@ class Capture {
   CaptureBuilder file_;
   std::uint32_t count_ = 0;
   std::uint16_t vid_ = 0;
+  bool in_fragments_ = false;
 };
 
 struct Analysed {
@@ -68,9 +84,8 @@ struct Analysed {
   Outcome outcome;
 };
 
-Analysed analyse(const Capture& capture, const AnalysisOptions& options) {
+Analysed analyse(base::Result<FrameReader> reader, const AnalysisOptions& options) {
   Analysed result;
-  auto reader = FrameReader::from_memory(capture.bytes(), "made");
   EXPECT_TRUE(reader);
   if (!reader) return result;
   result.outcome = scan::analyse(std::move(*reader), options, [&](std::span<const ConnectionRecord> records) {
@@ -78,6 +93,10 @@ Analysed analyse(const Capture& capture, const AnalysisOptions& options) {
   });
   std::ranges::sort(result.records, {}, &ConnectionRecord::first_frame);
   return result;
+}
+
+Analysed analyse(const Capture& capture, const AnalysisOptions& options) {
+  return analyse(FrameReader::from_memory(capture.bytes(), "made"), options);
 }
 
 std::vector<const Field*> columns() {
@@ -102,6 +121,46 @@ TEST(Analysis, threads_and_the_seed_make_no_difference) {
                 ndjson_line({one.records[i], problems, {}}, columns()));
     }
   }
+}
+
+// A file of many pieces (capfile/file_pieces.h), memory and several files at a time: each goes another way to the threads.
+TEST(Analysis, large_captures_with_fragments_are_the_same_by_any_way) {
+  Capture capture;
+  for (std::uint16_t i = 0; i < 4800; ++i) {
+    capture.send_in_fragments(i % 10 == 0 || (i > 300 && i < 320));
+    capture.connection(static_cast<std::uint16_t>(20'000 + i), i % 3 * 500U, i % 7 == 0);
+  }
+  const auto lines_of = [](const Analysed& analysed) {
+    std::vector<std::string> lines;
+    for (const ConnectionRecord& record : analysed.records) {
+      const auto problems = problems_of(record);
+      lines.push_back(ndjson_line({record, problems, {}}, columns()));
+    }
+    return lines;
+  };
+  const std::string path = testing::TempDir() + "/analysis_test.large.pcap";
+  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(capture.bytes().data()),
+                                              static_cast<std::streamsize>(capture.bytes().size()));
+  ASSERT_GT(capture.bytes().size(), 4U << 20U);
+  const Analysed one = analyse(capture, {.threads = 1});
+  ASSERT_EQ(one.records.size(), 4800U);
+  ASSERT_GT(one.outcome.totals.fragments, 100U);
+  const auto expected = lines_of(one);
+  for (const unsigned threads : {1U, 2U, 3U, 8U}) {
+    SCOPED_TRACE(threads);
+    const AnalysisOptions options{.threads = threads, .limits = {}, .seed = threads, .on_progress = {}};
+    const Analysed of_file = analyse(FrameReader::open(path), options), of_memory = analyse(capture, options);
+    EXPECT_TRUE(lines_of(of_file) == expected);
+    EXPECT_TRUE(lines_of(of_memory) == expected);
+    EXPECT_EQ(of_file.outcome.totals.frames, one.outcome.totals.frames);
+    EXPECT_EQ(of_file.outcome.totals.fragments, one.outcome.totals.fragments);
+    EXPECT_EQ(of_file.outcome.totals.wire_bytes, one.outcome.totals.wire_bytes);
+    EXPECT_EQ(of_file.outcome.totals.last_ns, one.outcome.totals.last_ns);
+  }
+  const Analysed twice = analyse(FrameReader::open_all({path, path}), {.threads = 1});
+  const Analysed twice_by_two = analyse(FrameReader::open_all({path, path}), {.threads = 2});
+  EXPECT_TRUE(lines_of(twice_by_two) == lines_of(twice));
+  std::remove(path.c_str());
 }
 
 TEST(Analysis, directions_that_are_tagged_differently_are_one_connection) {
