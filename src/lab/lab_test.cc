@@ -152,9 +152,12 @@ TEST_F(Live, packets_of_a_call_lie_between_its_entry_and_its_return) {
     if (std::holds_alternative<CallReturned>(event.what)) returned = event.at;
     if (std::holds_alternative<recording::Packet>(event.what)) packets.push_back(event.at);
   }
-  ASSERT_EQ(packets.size(), 4U);  // the handshake and the FIN
-  EXPECT_LT(entered, packets.back());
-  EXPECT_LT(packets.back(), returned);
+  // The handshake and the FIN; on a busy machine the client's delayed ACK of the FIN (40 ms later) comes before the end.
+  ASSERT_GE(packets.size(), 4U);
+  ASSERT_LE(packets.size(), 5U);
+  EXPECT_LT(packets[2], entered);
+  EXPECT_LT(entered, packets[3]);
+  EXPECT_LT(packets[3], returned);
 }
 
 struct Failing {
