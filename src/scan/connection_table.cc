@@ -18,11 +18,6 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) 
   if (verdict.has(tcp::mark::needless | tcp::mark::proves_needless)) first(evidence.needless);
 }
 
-// Who sends. Both endpoints the same (a connection to itself): always 0.
-tcp::EndIndex side_of(const Connection& connection, const wire::TcpSegment& segment) {
-  return AddressWords(connection.ends[0]) == AddressWords(segment.source) ? 0 : 1;
-}
-
 FlowKey without_vlans(FlowKey key) {
   key.around.vlans = 0;
   return key;
@@ -64,9 +59,14 @@ ConnectionTable::Slot ConnectionTable::new_entry(const FlowKey& key) {
 }
 
 void ConnectionTable::start(Entry& entry, const wire::TcpSegment& segment) {
-  entry.connection = {};
   entry.connection.ends[0] = segment.source;
   entry.connection.ends[1] = segment.destination;
+  entry.is_first_low = AddressWords(segment.source).before(AddressWords(segment.destination));
+}
+
+void ConnectionTable::start_again(Entry& entry, const wire::TcpSegment& segment) {
+  entry.connection = {};
+  start(entry, segment);
 }
 
 void ConnectionTable::leave(Slot slot, Left why) {
@@ -74,7 +74,7 @@ void ConnectionTable::leave(Slot slot, Left why) {
   unlink(entry.is_over ? over_ : open_, slot);
   forget_keys(slot);
   on_end_(entry.connection, entry.is_over ? Left::over : why);
-  entry.connection = {};  // what it held on the heap
+  entry.connection = {};
   free_.push_back(slot);
 }
 
@@ -113,7 +113,15 @@ void ConnectionTable::forget_over(std::int64_t now_ns) {
     const bool too_many = over_.size > limits_.over;
     if (!too_many && now_ns - entries_[over_.oldest].connection.tracker.last_ns() < limits_.over_ns) break;
     leave(over_.oldest, Left::over);
+    // Nobody has looked at the next one for long; its turn comes with one of the next segments.
+    if (over_.size > 0) prefetch(over_.oldest);
   }
+}
+
+void ConnectionTable::prefetch(Slot slot) const {
+  constexpr std::size_t cache_line = 64;
+  const auto* bytes = reinterpret_cast<const char*>(&entries_[slot]);
+  for (std::size_t at = 0; at < sizeof(Entry); at += cache_line) __builtin_prefetch(bytes + at);
 }
 
 // For one more.
@@ -127,7 +135,8 @@ void ConnectionTable::make_room() {
 Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment,
                             wire::Encapsulation around) {
   forget_over(at_ns);
-  const FlowKey key = key_of(segment, around);
+  const AddressWords source(segment.source), destination(segment.destination);
+  const FlowKey key = key_of(source, destination, around);
   const auto found = connections_.find(key);
   bool is_new = found == connections_.end();
   Slot slot = is_new ? none : found->second;
@@ -148,23 +157,26 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
   Entry& entry = entries_[slot];
   Connection& connection = entry.connection;
   if (is_new) start(entry, segment);
-  tcp::EndIndex from = side_of(connection, segment);
+  // Both endpoints the same (a connection to itself): always 0.
+  const bool is_source_low = source.before(destination);
+  const auto side = [&] { return tcp::EndIndex(is_source_low == entry.is_first_low ? 0 : 1); };
+  tcp::EndIndex from = side();
   bool reused = false;
   if (!is_new && connection.tracker.begins_anew({at_ns, frame, from, segment})) {
     const auto* pending = connection.tracker.pending_syn();
     const std::uint32_t reuse = connection.reuse + 1;
     if (pending == nullptr) {
       on_end_(connection, Left::over);
-      start(entry, segment);
+      start_again(entry, segment);
     } else {
       const tcp::Tracker::PendingSyn syn = *pending;
       on_end_(connection, Left::over);
-      start(entry, syn.segment);
+      start_again(entry, syn.segment);
       connection.tracker.observe({syn.at_ns, syn.frame, 0, syn.segment});
     }
     connection.reuse = reuse;
     reused = true;
-    from = side_of(connection, segment);
+    from = side();
   }
   connection.last_frame = frame;
   Taken taken{&connection, from, connection.tracker.observe({at_ns, frame, from, segment})};

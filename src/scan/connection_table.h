@@ -81,9 +81,10 @@ class ConnectionTable {
   };
   struct Entry {
     Connection connection;
-    FlowKey key;
+    FlowKey key{AddressWords({}), AddressWords({}), {}};
     Slot older = none, newer = none;  // of the list it is in
     bool is_over = false;
+    bool is_first_low = false;  // whether end 0 is the key's lower one
   };
   // By the time of the last segment.
   struct List {
@@ -95,10 +96,13 @@ class ConnectionTable {
   // The connection whose SYN this SYN-ACK answers, though the SYN was seen in another VLAN, or in none; `none`: there is no such one.
   [[nodiscard]] Slot asked_in_another_vlan(const wire::TcpSegment& segment, const FlowKey& key) const;
   void forget_keys(Slot slot);
-  void start(Entry& entry, const wire::TcpSegment& segment);
+  // Of a connection that nothing is known of.
+  static void start(Entry& entry, const wire::TcpSegment& segment);
+  static void start_again(Entry& entry, const wire::TcpSegment& segment);
   void link(List& list, Slot slot);
   void unlink(List& list, Slot slot);
   void leave(Slot slot, Left why);
+  void prefetch(Slot slot) const;
   void forget_over(std::int64_t now_ns);
   void make_room();
 

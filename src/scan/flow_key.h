@@ -27,6 +27,13 @@ struct AddressWords {
     std::memcpy(&high, address.ip.bytes.data(), sizeof high);
     std::memcpy(&low, address.ip.bytes.data() + sizeof high, sizeof low);
   }
+  [[nodiscard]] wire::SocketAddress address() const {
+    wire::SocketAddress address{{static_cast<wire::IpFamily>(family_and_port >> 16U), {}},
+                                static_cast<std::uint16_t>(family_and_port)};
+    std::memcpy(address.ip.bytes.data(), &high, sizeof high);
+    std::memcpy(address.ip.bytes.data() + sizeof high, &low, sizeof low);
+    return address;
+  }
   // Some order, the same for both directions; not that of the numbers on the wire.
   [[nodiscard]] bool before(const AddressWords& other) const {
     if (high != other.high) return high < other.high;
@@ -38,19 +45,17 @@ struct AddressWords {
 
 // The two endpoints in a fixed order, so that both directions have the same key.
 struct FlowKey {
-  wire::SocketAddress low, high;
+  AddressWords low, high;
   wire::Encapsulation around;
 
-  bool operator==(const FlowKey& other) const {
-    return AddressWords(low) == AddressWords(other.low) && AddressWords(high) == AddressWords(other.high) &&
-           around == other.around;
-  }
+  bool operator==(const FlowKey&) const = default;
 };
 
+inline FlowKey key_of(const AddressWords& one, const AddressWords& other, wire::Encapsulation around) {
+  return one.before(other) ? FlowKey{one, other, around} : FlowKey{other, one, around};
+}
 inline FlowKey key_of(const wire::TcpSegment& segment, wire::Encapsulation around = {}) {
-  return AddressWords(segment.source).before(AddressWords(segment.destination))
-             ? FlowKey{segment.source, segment.destination, around}
-             : FlowKey{segment.destination, segment.source, around};
+  return key_of(AddressWords(segment.source), AddressWords(segment.destination), around);
 }
 
 // Spreads over all 64 bits; the upper ones choose the shard, the lower ones the place in a table. `seed` differs from run to run where
@@ -60,13 +65,9 @@ inline std::uint64_t hash_of(const FlowKey& key, std::uint64_t seed) {
     const auto product = static_cast<unsigned __int128>(a) * b;
     return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
   };
-  std::uint64_t words[4];
-  std::memcpy(&words[0], key.low.ip.bytes.data(), 16);
-  std::memcpy(&words[2], key.high.ip.bytes.data(), 16);
-  const std::uint64_t ports = std::uint64_t{key.low.port} << 32U | std::uint64_t{key.high.port} << 16U |
-                              static_cast<std::uint64_t>(key.low.ip.family);
-  std::uint64_t hash = mix(words[0] ^ 0x9e3779b97f4a7c15, words[2] ^ seed ^ 0xd6e8feb86659fd93);
-  if (key.low.ip.family == wire::IpFamily::v6) hash = mix(hash ^ words[1], words[3] ^ 0xa0761d6478bd642f);
+  const std::uint64_t ports = std::uint64_t{key.low.family_and_port} << 32U | key.high.family_and_port;
+  std::uint64_t hash = mix(key.low.high ^ 0x9e3779b97f4a7c15, key.high.high ^ seed ^ 0xd6e8feb86659fd93);
+  if ((key.low.low | key.high.low) != 0) hash = mix(hash ^ key.low.low, key.high.low ^ 0xa0761d6478bd642f);
   return mix(hash ^ ports, 0xe7037ed1a0b428db ^ seed ^ key.around.value());
 }
 

@@ -24,6 +24,9 @@ constexpr std::size_t most_bytes = 16U << 20U;
 
 constexpr std::size_t header_bytes = 64;  // about what a record adds to its frame
 
+// What one thread writes for each frame must not lie on a line that another reads or writes; processors fetch lines in pairs.
+constexpr std::size_t lines_apart = 128;
+
 constexpr std::uint64_t frames_between_progress = 1U << 16U;
 
 // Frames that were read and wait to be dissected.
@@ -54,7 +57,12 @@ struct Batch {
 class Pipeline {
  public:
   Pipeline(FrameReader& reader, std::deque<Shard>& shards, const AnalysisOptions& options)
-      : reader_(reader), shards_(shards), options_(options), spare_(shards.size()), tracked_(shards.size()) {}
+      : reader_(reader),
+        shards_(shards),
+        options_(options),
+        shard_count_(static_cast<unsigned>(shards.size())),
+        seed_(options.seed),
+        spare_(shards.size()), tracked_(shards.size()) {}
 
   // Until nothing is left to do for this shard.
   void work(std::size_t shard) {
@@ -155,6 +163,8 @@ class Pipeline {
     reading.memory.clear();
     reading.bytes = 0;
     const std::uint8_t* last = nullptr;
+    std::size_t longest = longest_;
+    bool more_to_come = true;
     do {
       const capfile::SharedBytes* memory = nullptr;
       RawFrame& frame = reading.frames.emplace_back();
@@ -162,23 +172,28 @@ class Pipeline {
       if (!more) outcome_.stopped_by = more.error();
       if (!more || !*more) {
         reading.frames.pop_back();
-        return false;
+        more_to_come = false;
+        break;
       }
       reading.bytes += frame.bytes.size();
       if (memory->get() != last) {
         last = memory->get();
         if (std::ranges::find(reading.memory, *memory) == reading.memory.end()) reading.memory.push_back(*memory);
       }
-      longest_ = std::max(longest_, frame.bytes.size() + header_bytes);
-      if (options_.on_progress && ++frames_read_ % frames_between_progress == 0) options_.on_progress(reader_.progress());
-    } while (reading.frames.size() < frames_a_batch && reading.bytes < bytes_a_batch &&
-             !is_done_with(turn));
-    return true;
+      longest = std::max(longest, frame.bytes.size() + header_bytes);
+    } while (reading.frames.size() < frames_a_batch && reading.bytes < bytes_a_batch && !is_done_with(turn, longest));
+    longest_ = longest;
+    frames_read_ += reading.frames.size();
+    if (options_.on_progress && frames_read_ / frames_between_progress != progress_told_) {
+      progress_told_ = frames_read_ / frames_between_progress;
+      options_.on_progress(reader_.progress());
+    }
+    return more_to_come;
   }
 
   // Whether less than a record is left of it, as far as can be said.
-  [[nodiscard]] bool is_done_with(const Turn& turn) const {
-    if (reader_.in_memory() >= longest_) return false;
+  [[nodiscard]] bool is_done_with(const Turn& turn, std::size_t longest) const {
+    if (reader_.in_memory() >= longest) return false;
     return turn.ahead ? turn.ahead->taken() > turn.piece : reader_.read_ahead() != nullptr;
   }
 
@@ -186,26 +201,27 @@ class Pipeline {
     batch.sightings.resize(shards_.size());
     for (Sightings& of_shard : batch.sightings) of_shard.clear();
     batch.fragmented.clear();
-    batch.totals = {};
+    const std::span<const RawFrame> frames = batch.reading->frames;
+    Totals totals;
     Frame frame;
-    for (std::size_t i = 0; i < batch.reading->frames.size(); ++i) {
-      static_cast<RawFrame&>(frame) = batch.reading->frames[i];
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      static_cast<RawFrame&>(frame) = frames[i];
       reader_.dissect(frame);
       if (frame.packet.fragmented) [[unlikely]] {
         batch.fragmented.push_back(i);
         continue;
       }
-      count(batch.totals, frame);
+      count(totals, frame);
       if (has_flow(frame)) sightings_of(batch, frame).add(frame);
     }
+    batch.totals = totals;
     // For who reads next: it is in this processor's cache still.
     if (batch.fragmented.empty()) batch.reading->memory.clear();
   }
 
   [[nodiscard]] Sightings& sightings_of(Batch& batch, const Frame& frame) const {
     const wire::TcpSegment& segment = frame.packet.segment;
-    const auto count = static_cast<unsigned>(shards_.size());
-    return batch.sightings[share_of(segment.source, segment.destination, count, options_.seed)];
+    return batch.sightings[share_of(segment.source, segment.destination, shard_count_, seed_)];
   }
 
   // The oldest batches that have been dissected, in order, by one thread at a time.
@@ -266,11 +282,14 @@ class Pipeline {
   FrameReader& reader_;
   std::deque<Shard>& shards_;
   const AnalysisOptions& options_;
+  const unsigned shard_count_;
+  const std::uint64_t seed_;
   // The reading thread's:
-  std::uint64_t frames_read_ = 0;
+  alignas(lines_apart) std::uint64_t frames_read_ = 0;
+  std::uint64_t progress_told_ = 0;
   std::size_t longest_ = 0;  // record so far
 
-  std::mutex mutex_;  // of all that follows, but for what is inside a batch: that belongs to whose hands it is in
+  alignas(lines_apart) std::mutex mutex_;  // of all that follows, but for what is inside a batch: that belongs to whose hands it is in
   std::condition_variable changed_;
   std::atomic<std::uint32_t> changes_ = 0;
   std::deque<std::unique_ptr<Batch>> batches_;  // on their way, in order; numbered from first_ on

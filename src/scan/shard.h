@@ -34,7 +34,8 @@ class Outlet {
   std::vector<ConnectionRecord> records_;
 };
 
-class Shard {
+// On cache lines of its own: another thread's shard lies beside it.
+class alignas(128) Shard {
  public:
   // Its parts know each other's places.
   Shard(const TableLimits& limits, std::uint64_t seed, const OnRecords& on_records, std::mutex& mutex)

@@ -28,12 +28,14 @@ FlowKey key_of(const Packet& packet) {
   // Ports are compared as a little-endian machine reads their bytes: that is how Zeek decides between equal addresses.
   const auto order = [](const wire::SocketAddress& end) { return std::pair(mapped(end.ip), std::byteswap(end.port)); };
   const bool in_order = order(packet.source) < order(packet.destination);
-  return in_order ? FlowKey{packet.source, packet.destination, {}} : FlowKey{packet.destination, packet.source, {}};
+  const AddressWords source(packet.source), destination(packet.destination);
+  return in_order ? FlowKey{source, destination, {}} : FlowKey{destination, source, {}};
 }
 
 // The order in which Zeek writes what is left at the end when its tests fix the seed of its hash.
 auto final_order(const FlowKey& key) {
-  return std::tuple(mapped(key.low.ip), mapped(key.high.ip), key.low.port, key.high.port);
+  const wire::SocketAddress low = key.low.address(), high = key.high.address();
+  return std::tuple(mapped(low.ip), mapped(high.ip), low.port, high.port);
 }
 
 }  // namespace
