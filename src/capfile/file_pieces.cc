@@ -66,7 +66,8 @@ void FilePieces::load(std::uint64_t piece) {
   done_.notify_all();
 }
 
-// A file that grows while it is read may have bytes behind a short piece by now: they are not read, there would be a hole before them.
+// A file that grows while it is read may have bytes behind a short piece by now: they are not read, there would be a
+// hole before them.
 FilePieces::Piece FilePieces::next() {
   if (at_end_) return {};
   std::unique_lock lock(mutex_);

@@ -1,4 +1,5 @@
-// A window over an input: contiguous bytes on demand. They lie in memory that others may share: it is not written again while they do.
+// A window over an input: contiguous bytes on demand. They lie in memory that others may share: it is not written again
+// while they do.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +21,8 @@ class InputBuffer {
   explicit InputBuffer(std::unique_ptr<ByteSource> source) : source_(std::move(source)) {}
   explicit InputBuffer(std::shared_ptr<FilePieces> pieces) : pieces_(std::move(pieces)) {}
 
-  // The next `count` bytes, or fewer at the end of the input. Valid until the next call of any member, or as long as memory() is shared.
-  // The buffer grows as bytes arrive, so a length that is a lie costs no memory.
+  // The next `count` bytes, or fewer at the end of the input. Valid until the next call of any member, or as long as
+  // memory() is shared. The buffer grows as bytes arrive, so a length that is a lie costs no memory.
   std::span<const std::uint8_t> peek(std::size_t count) {
     if (end_ - begin_ < count) fill(count);
     return {memory_.get() + begin_, end_ - begin_ < count ? end_ - begin_ : count};

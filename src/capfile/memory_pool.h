@@ -17,7 +17,8 @@ class MemoryPool {
  public:
   explicit MemoryPool(std::size_t size) : size_(size), spare_(std::make_shared<Spare>()) {}
 
-  // What it holds is not defined. May outlive the pool. One that this thread gave back, if there is one: it is in the cache of its processor.
+  // What it holds is not defined. May outlive the pool. One that this thread gave back, if there is one: it is in the
+  // cache of its processor.
   SharedBytes take();
   [[nodiscard]] std::size_t size() const { return size_; }  // of a piece, in bytes
 

@@ -40,8 +40,8 @@ inline constexpr base::WallTime latest_time{base::Duration((std::int64_t{1} << 6
 
 enum class Format : std::uint8_t { pcap, pcapng, snoop };
 
-// A pcapng Section Header Block, or the one header of a pcap or snoop file. Everything after it, up to the next one, belongs to
-// it; the interfaces are numbered anew.
+// A pcapng Section Header Block, or the one header of a pcap or snoop file. Everything after it, up to the next one,
+// belongs to it; the interfaces are numbered anew.
 struct SectionRecord {
   Format format = Format::pcap;
   std::string hardware, os, application;  // shb_hardware, shb_os, shb_userappl
@@ -66,13 +66,13 @@ struct PacketRecord {
 // Memory of the reader's own that others may share; see CaptureReader::memory().
 using SharedBytes = std::shared_ptr<std::uint8_t[]>;
 
-// For threads other than the one that calls next(): they read the next pieces of the input into memory, where next() finds them. May outlive
-// the reader.
+// For threads other than the one that calls next(): they read the next pieces of the input into memory, where next()
+// finds them. May outlive the reader.
 class ReadAhead {
  public:
   virtual ~ReadAhead() = default;
-  // For any number of threads: begin() says which piece is the caller's to load(); none if enough are there or on their way, or the end
-  // has been seen.
+  // For any number of threads: begin() says which piece is the caller's to load(); none if enough are there or on their
+  // way, or the end has been seen.
   virtual std::optional<std::uint64_t> begin() = 0;
   virtual void load(std::uint64_t piece) = 0;
   // For who calls next(): how many pieces it has come to.
@@ -98,13 +98,13 @@ class CaptureReader {
   static base::Result<CaptureReader> from_memory(std::span<const std::uint8_t> bytes, std::string name);
 
   // The next record, or nothing at the end of the file. The first record is a SectionRecord. Spans and views inside
-  // it are valid until the next call; reading a packet allocates nothing, a piece of the input (a quarter of a megabyte) next to nothing.
-  // An input that is cut or damaged gives every record before the damage, then an error with the offset (in the
-  // uncompressed data) and what is wrong there; further calls repeat it.
+  // it are valid until the next call; reading a packet allocates nothing, a piece of the input (a quarter of a
+  // megabyte) next to nothing. An input that is cut or damaged gives every record before the damage, then an error with
+  // the offset (in the uncompressed data) and what is wrong there; further calls repeat it.
   base::Result<std::optional<Record>> next();
 
-  // The next packet, or null at the end; other records are passed over. The same as next() in everything else, and much quicker
-  // for who wants nothing but packets. Valid until the next call.
+  // The next packet, or null at the end; other records are passed over. The same as next() in everything else, and much
+  // quicker for who wants nothing but packets. Valid until the next call.
   base::Result<const PacketRecord*> next_packet();
 
   // Where the bytes of the packet given last lie: who shares it keeps them valid.
@@ -119,8 +119,8 @@ class CaptureReader {
   [[nodiscard]] std::span<const InterfaceInfo> interfaces() const;
   [[nodiscard]] const std::string& name() const;  // the path, or "standard input"; not escaped
   [[nodiscard]] std::uint64_t offset() const;     // uncompressed bytes read so far
-  // How far the input itself has been read, in bytes of the file, compressed or not, and how long it is (nothing for a pipe): for
-  // progress. Reading goes on in large pieces.
+  // How far the input itself has been read, in bytes of the file, compressed or not, and how long it is (nothing for a
+  // pipe): for progress. Reading goes on in large pieces.
   [[nodiscard]] std::uint64_t input_position() const;
   [[nodiscard]] std::optional<std::uint64_t> input_size() const;
 

@@ -1,4 +1,5 @@
-// Reading a packet allocates nothing, a piece of the input next to nothing: counted by replacing operator new in this test program.
+// Reading a packet allocates nothing, a piece of the input next to nothing: counted by replacing operator new in this
+// test program.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

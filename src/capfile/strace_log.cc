@@ -84,9 +84,9 @@ const CallRow* row_of(std::string_view name) {
   return row == std::end(rows) ? nullptr : row;
 }
 
-// A line's time is that of strace's first look at the call. It then decodes the arguments (for -yy it asks the kernel for the addresses),
-// and only then lets the call go on, from where -T counts: half a millisecond later as a rule, more on a busy machine. Less than
-// the shortest delayed ACK (TCP_DELACK_MIN, 40 ms), which is no reader's.
+// A line's time is that of strace's first look at the call. It then decodes the arguments (for -yy it asks the kernel
+// for the addresses), and only then lets the call go on, from where -T counts: half a millisecond later as a rule, more
+// on a busy machine. Less than the shortest delayed ACK (TCP_DELACK_MIN, 40 ms), which is no reader's.
 constexpr base::Duration decoding_takes = 30ms;
 
 template <class Integer>

@@ -1,5 +1,6 @@
-// Which socket a descriptor in a line of strace's log is: from what -yy says of it, else from the calls that made it. A process's threads
-// and children are not known as such: a descriptor that is met in another thread is recognised by its addresses.
+// Which socket a descriptor in a line of strace's log is: from what -yy says of it, else from the calls that made it. A
+// process's threads and children are not known as such: a descriptor that is met in another thread is recognised by its
+// addresses.
 #pragma once
 
 #include <cstddef>

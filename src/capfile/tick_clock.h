@@ -26,8 +26,8 @@ class TickClock {
   using Wide = __int128;
   [[nodiscard]] base::WallTime at_any(std::uint64_t ticks) const;
 
-  // Up to so many ticks, of 10^-9 s or a multiple of it and without an offset, 64 bits are enough and no bound is reached: every
-  // real capture. 0 where nothing is that simple.
+  // Up to so many ticks, of 10^-9 s or a multiple of it and without an offset, 64 bits are enough and no bound is
+  // reached: every real capture. 0 where nothing is that simple.
   std::uint64_t largest_simple_ = 0, simple_multiplier_ = 1;
   bool binary_;
   std::uint8_t exponent_;

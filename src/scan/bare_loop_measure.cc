@@ -1,7 +1,7 @@
 // The least that any analysis of a capture does:  bare_loop_measure FILE
 //
-// Walks the records, parses the headers and touches a flow table: two counters per flow, no states, no classes. What tools/measure-read
-// compares the full analysis with. Prints packets, TCP segments and flows.
+// Walks the records, parses the headers and touches a flow table: two counters per flow, no states, no classes. What
+// tools/measure-read compares the full analysis with. Prints packets, TCP segments and flows.
 #include <fmt/format.h>
 
 #include <boost/unordered/unordered_flat_map.hpp>

@@ -90,8 +90,8 @@ void ConnectionTable::forget_keys(Slot slot) {
     if (asked->second == slot) asked_in_vlans_.erase(asked);
 }
 
-// Only a handshake shows that the two belong together: before and behind a router the same addresses are two connections, each of
-// which has its own SYN.
+// Only a handshake shows that the two belong together: before and behind a router the same addresses are two
+// connections, each of which has its own SYN.
 ConnectionTable::Slot ConnectionTable::asked_in_another_vlan(const wire::TcpSegment& segment,
                                                              const FlowKey& key) const {
   const FlowKey bare = without_vlans(key);

@@ -1,5 +1,5 @@
-// The connections of a capture while they live: each segment goes to the tracker of its connection. Memory is bounded: by the number
-// of connections that are open, and of those that are over but may still see a stray.
+// The connections of a capture while they live: each segment goes to the tracker of its connection. Memory is bounded:
+// by the number of connections that are open, and of those that are over but may still see a stray.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -93,7 +93,8 @@ class ConnectionTable {
   };
 
   Slot new_entry(const FlowKey& key);
-  // The connection whose SYN this SYN-ACK answers, though the SYN was seen in another VLAN, or in none; `none`: there is no such one.
+  // The connection whose SYN this SYN-ACK answers, though the SYN was seen in another VLAN, or in none; `none`: there
+  // is no such one.
   [[nodiscard]] Slot asked_in_another_vlan(const wire::TcpSegment& segment, const FlowKey& key) const;
   void forget_keys(Slot slot);
   // Of a connection that nothing is known of.

@@ -1,4 +1,5 @@
-// What can be said of a connection in one word or number: the columns of tables, CSV and NDJSON, the keys of --sort, the words of
+// What can be said of a connection in one word or number: the columns of tables, CSV and NDJSON, the keys of --sort,
+// the words of
 // --where. One row a field; docs/CAPTURES.md lists them, held by a test.
 #pragma once
 

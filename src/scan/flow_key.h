@@ -1,5 +1,5 @@
-// What tells the packets of one pair of endpoints from all others, whichever way they go. The same addresses in another VLAN or tunnel
-// are other endpoints.
+// What tells the packets of one pair of endpoints from all others, whichever way they go. The same addresses in another
+// VLAN or tunnel are other endpoints.
 #pragma once
 
 #include <cstdint>
@@ -58,8 +58,8 @@ inline FlowKey key_of(const wire::TcpSegment& segment, wire::Encapsulation aroun
   return key_of(AddressWords(segment.source), AddressWords(segment.destination), around);
 }
 
-// Spreads over all 64 bits; the upper ones choose the shard, the lower ones the place in a table. `seed` differs from run to run where
-// the input may have been made to collide.
+// Spreads over all 64 bits; the upper ones choose the shard, the lower ones the place in a table. `seed` differs from
+// run to run where the input may have been made to collide.
 inline std::uint64_t hash_of(const FlowKey& key, std::uint64_t seed) {
   const auto mix = [](std::uint64_t a, std::uint64_t b) {
     const auto product = static_cast<unsigned __int128>(a) * b;

@@ -1,5 +1,5 @@
-// The packets of a capture as frames: numbered as Wireshark numbers them, dissected down to the TCP segment where there is one, IP
-// fragments put together.
+// The packets of a capture as frames: numbered as Wireshark numbers them, dissected down to the TCP segment where there
+// is one, IP fragments put together.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ namespace tcpwhy::scan {
 
 // A packet as it stands in the capture.
 struct RawFrame {
-  // From 1 over all packets read, TCP or not, wanted or not: Wireshark's frame.number; of several files, that in what mergecap makes of
-  // them.
+  // From 1 over all packets read, TCP or not, wanted or not: Wireshark's frame.number; of several files, that in what
+  // mergecap makes of them.
   std::uint64_t number = 0;
   base::WallTime at;
   wire::LinkType link_type{};
@@ -31,8 +31,9 @@ struct RawFrame {
 };
 
 struct Frame : RawFrame {
-  // Its payload points into `bytes`, or, of a segment that came in fragments, into memory that is valid as long. Such a segment belongs to
-  // the frame that completed it, as tshark has it; the frames before are Dissection::fragment, or other where the fragments are a tunnel's.
+  // Its payload points into `bytes`, or, of a segment that came in fragments, into memory that is valid as long. Such a
+  // segment belongs to the frame that completed it, as tshark has it; the frames before are Dissection::fragment, or
+  // other where the fragments are a tunnel's.
   wire::DissectedPacket packet;
   // The IP packet that was put together, where `packet` was dissected from such a one. Valid until the next frame is read.
   std::span<const std::uint8_t> reassembled;
@@ -63,8 +64,9 @@ class FrameReader {
   // The same as a value: dearer.
   base::Result<std::optional<Frame>> next();
 
-  // next() in its three steps, for who dissects in several threads. read_raw() is for one thread at a time; what it read stays valid as
-  // long as `memory`, shared with others, is (capfile::CaptureReader::memory()); read_ahead() is what other threads may help it with, as long as it reads on. dissect() is for any thread. Where it finds
+  // next() in its three steps, for who dissects in several threads. read_raw() is for one thread at a time; what it
+  // read stays valid as long as `memory`, shared with others, is (capfile::CaptureReader::memory()); read_ahead() is
+  // what other threads may help it with, as long as it reads on. dissect() is for any thread. Where it finds
   // `packet.fragmented`, reassemble() is still to be called: for one thread at a time, in the order of the frames.
   base::Result<bool> read_raw(RawFrame& frame, const capfile::SharedBytes*& memory);
   [[nodiscard]] std::size_t in_memory() const { return packets_.in_memory(); }

@@ -1,8 +1,9 @@
 // The packets of one capture, or of several as one, in the order of their times.
 //
-// Rotated captures may be given in any order: each is opened when its first packet's turn has come, so a thousand of them need
-// no more memory than those that overlap. Packets of the same time stay in the order of their files, and the packets of one file
-// in theirs, whatever their times say. Nothing is read ahead of one packet a file, so pipes are read as they fill.
+// Rotated captures may be given in any order: each is opened when its first packet's turn has come, so a thousand of
+// them need no more memory than those that overlap. Packets of the same time stay in the order of their files, and the
+// packets of one file in theirs, whatever their times say. Nothing is read ahead of one packet a file, so pipes are
+// read as they fill.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ struct SourcedPacket {
   const capfile::SharedBytes* memory = nullptr;  // capfile::CaptureReader::memory()
 };
 
-// For a bar: bytes of the files, compressed or not, that have been read, of how many in all; unknown where one of them is a pipe.
+// For a bar: bytes of the files, compressed or not, that have been read, of how many in all; unknown where one of them
+// is a pipe.
 struct Progress {
   std::uint64_t read = 0;
   std::optional<std::uint64_t> size;
@@ -37,12 +39,12 @@ class MergedPackets {
   static base::Result<MergedPackets> open(std::vector<std::string> paths);
   static MergedPackets of(capfile::CaptureReader reader);
 
-  // The next packet, or one without a record at the end. Valid until the next call. An input that is damaged is left at the damage; when
-  // all others have come to their ends the error is given, and repeated by further calls.
+  // The next packet, or one without a record at the end. Valid until the next call. An input that is damaged is left at
+  // the damage; when all others have come to their ends the error is given, and repeated by further calls.
   base::Result<SourcedPacket> next();
   [[nodiscard]] Progress progress() const;
-  // Of the file that the packet given last is of, where no other is open: capfile::CaptureReader::in_memory() and read_ahead(), else 0
-  // and null.
+  // Of the file that the packet given last is of, where no other is open: capfile::CaptureReader::in_memory() and
+  // read_ahead(), else 0 and null.
   [[nodiscard]] std::size_t in_memory() const;
   [[nodiscard]] std::shared_ptr<capfile::ReadAhead> read_ahead() const;
 

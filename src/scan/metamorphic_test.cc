@@ -1,5 +1,5 @@
-// What must not change what is found: how many threads read, where sequence numbers begin, IPv6 instead of IPv4, a capture cut into two
-// files, another link type. On the captures of ../shared; where they are absent the tests skip.
+// What must not change what is found: how many threads read, where sequence numbers begin, IPv6 instead of IPv4, a
+// capture cut into two files, another link type. On the captures of ../shared; where they are absent the tests skip.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

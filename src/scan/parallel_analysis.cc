@@ -15,7 +15,8 @@
 namespace tcpwhy::scan {
 namespace {
 
-// What is on its way at a time: enough that no thread waits for another, and little enough to stay in the processors' caches.
+// What is on its way at a time: enough that no thread waits for another, and little enough to stay in the processors'
+// caches.
 constexpr std::size_t frames_a_batch = 4096;
 constexpr std::size_t bytes_a_batch = 1U << 20U;
 constexpr std::size_t batches_a_thread = 8;
@@ -24,7 +25,8 @@ constexpr std::size_t most_bytes = 16U << 20U;
 
 constexpr std::size_t header_bytes = 64;  // about what a record adds to its frame
 
-// What one thread writes for each frame must not lie on a line that another reads or writes; processors fetch lines in pairs.
+// What one thread writes for each frame must not lie on a line that another reads or writes; processors fetch lines in
+// pairs.
 constexpr std::size_t lines_apart = 128;
 
 constexpr std::uint64_t frames_between_progress = 1U << 16U;
@@ -36,8 +38,8 @@ struct Reading {
   std::size_t bytes = 0;
 };
 
-// To make a batch: who has read a piece of the input ahead makes one of it, while its bytes are in the cache of his processor. Without a
-// piece it is anybody's.
+// To make a batch: who has read a piece of the input ahead makes one of it, while its bytes are in the cache of his
+// processor. Without a piece it is anybody's.
 struct Turn {
   std::uint64_t number = 0;
   std::shared_ptr<capfile::ReadAhead> ahead;  // null: without
@@ -121,8 +123,8 @@ class Pipeline {
     return taken;
   }
 
-  // A piece of the input, and with it the turn to make a batch of it: its bytes are in this processor's cache. None: nothing is to be
-  // read ahead.
+  // A piece of the input, and with it the turn to make a batch of it: its bytes are in this processor's cache. None:
+  // nothing is to be read ahead.
   Turn read_ahead(Lock& lock) {
     if (!ahead_) return {};
     const auto ahead = ahead_;

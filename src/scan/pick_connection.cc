@@ -15,7 +15,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
-// A SYN that is taken for illegal may turn out to begin the next connection: its packet is kept until then, of so many at most.
+// A SYN that is taken for illegal may turn out to begin the next connection: its packet is kept until then, of so many
+// at most.
 constexpr std::size_t most_pending = 4096;
 
 class Pass {

@@ -1,4 +1,5 @@
-// The one connection that somebody wants to see, out of a whole capture: its segments with the tracker's verdicts, and its packets.
+// The one connection that somebody wants to see, out of a whole capture: its segments with the tracker's verdicts, and
+// its packets.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +39,8 @@ enum class KeepPackets : std::uint8_t { none, headers, all };
 
 struct PickOptions {
   KeepPackets packets = KeepPackets::none;
-  // About 300 bytes each, and the packets. Of a longer connection the first three quarters and the last quarter of this are kept.
+  // About 300 bytes each, and the packets. Of a longer connection the first three quarters and the last quarter of this
+  // are kept.
   std::size_t most_segments = 200'000;
   std::size_t most_candidates = 20;
   TableLimits table;
@@ -65,8 +67,8 @@ struct PickOutcome {
   std::optional<base::Error> stopped_by;  // damage: what came before it was looked at
 };
 
-// Opens the capture; a second time only in the rare case that a connection turns out, in the middle of the capture, to have begun before
-// others that were numbered already. An input that can't be opened twice then gives an error.
+// Opens the capture; a second time only in the rare case that a connection turns out, in the middle of the capture, to
+// have begun before others that were numbered already. An input that can't be opened twice then gives an error.
 using OpenCapture = std::function<base::Result<FrameReader>()>;
 base::Result<PickOutcome> pick_connection(const OpenCapture& open, const Choice& choice, const PickOptions& options);
 

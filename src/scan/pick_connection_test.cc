@@ -100,7 +100,8 @@ TEST(PickConnection, a_port_that_is_used_again_is_another_connection) {
   EXPECT_EQ(frames(outcome), (std::vector<std::uint64_t>{5, 6, 7}));
 }
 
-// The SYN into an open connection is illegal there; its answer shows that it began the next one, which so began before a third.
+// The SYN into an open connection is illegal there; its answer shows that it began the next one, which so began before
+// a third.
 TEST(PickConnection, a_syn_that_was_another_connections_counts_from_its_own_frame) {
   auto again = handshake(4000, 0x90000000);
   const auto file = capture_of(

@@ -1,4 +1,5 @@
-// The segments of one shard on their way to its thread: packed, because every byte of them goes from one processor's cache to another's.
+// The segments of one shard on their way to its thread: packed, because every byte of them goes from one processor's
+// cache to another's.
 #pragma once
 
 #include <array>

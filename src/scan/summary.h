@@ -1,4 +1,5 @@
-// All connections of a capture in a screenful, in memory that does not grow with their number: counts, and the worst of them.
+// All connections of a capture in a screenful, in memory that does not grow with their number: counts, and the worst of
+// them.
 #pragma once
 
 #include <array>

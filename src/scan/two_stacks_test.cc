@@ -1,4 +1,5 @@
-// Two real stacks over a link that kept the books (../shared/two-stacks): our classes, states and reset causes against the truth.
+// Two real stacks over a link that kept the books (../shared/two-stacks): our classes, states and reset causes against
+// the truth.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -134,8 +135,8 @@ TEST(TwoStacks, every_segment_is_classified_as_the_books_have_it) {
     const tcp::Verdict& ours = found->second.verdict;
     const std::string theirs = row[7].substr(0, row[7].find('('));
     ++compared;
-    // The books call every SYN-ACK of a kind a retransmission if any was; the first one in a capture is not, nor is that of a
-    // simultaneous open, though it takes up the SYN's number again (RFC 9293 3.5).
+    // The books call every SYN-ACK of a kind a retransmission if any was; the first one in a capture is not, nor is
+    // that of a simultaneous open, though it takes up the SYN's number again (RFC 9293 3.5).
     if (theirs == "retransmission" && ours.kind == tcp::Kind::syn_ack &&
         (syn_acks.insert(fmt::format("{} {} {}", capture, row[3], row[4])).second ||
          ours.has(tcp::mark::simultaneous_open))) {
@@ -183,7 +184,8 @@ std::map<std::string, std::vector<TrueWalk>> true_walks() {
   return all;
 }
 
-// An orphan's FIN-WAIT-2 and TIME-WAIT are CLOSE to the tracepoint, and CLOSE comes without anything on the wire when a timer gives up.
+// An orphan's FIN-WAIT-2 and TIME-WAIT are CLOSE to the tracepoint, and CLOSE comes without anything on the wire when a
+// timer gives up.
 void cut_silent_end(std::vector<std::string>& states) {
   while (!states.empty() &&
          (states.back() == "CLOSED" || states.back() == "TIME-WAIT" || states.back() == "FIN-WAIT-2"))

@@ -65,7 +65,8 @@ base::Result<std::vector<Token>> split(std::string_view text) {
   return tokens;
 }
 
-// "1.5s" in nanoseconds where the field is a time, "10MB" in bytes where it is a size; a plain number as it is, seconds for a time.
+// "1.5s" in nanoseconds where the field is a time, "10MB" in bytes where it is a size; a plain number as it is, seconds
+// for a time.
 std::optional<double> in_unit(std::string_view text, Unit unit) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

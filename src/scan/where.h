@@ -3,8 +3,8 @@
 //   expression := term { "or" term }        term := factor { "and" factor }        factor := "not" factor | "(" expression ")" | comparison
 //   comparison := FIELD [ ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~") VALUE ]
 //
-// A field alone holds where it is true, not zero and known. VALUE: a word, a "quoted text", a number with a unit (us ms s min h, B kB MB GB). ~: contains.
-// A comparison with something unknown does not hold, nor does its !=.
+// A field alone holds where it is true, not zero and known. VALUE: a word, a "quoted text", a number with a unit (us ms
+// s min h, B kB MB GB). ~: contains. A comparison with something unknown does not hold, nor does its !=.
 #pragma once
 
 #include <memory>

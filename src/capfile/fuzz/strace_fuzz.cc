@@ -1,4 +1,5 @@
-// Bytes that claim to be a log of strace: the calls that come out hold the rules of recording_io.h, and those of one connection too.
+// Bytes that claim to be a log of strace: the calls that come out hold the rules of recording_io.h, and those of one
+// connection too.
 #include <cstddef>
 #include <cstdint>
 #include <map>

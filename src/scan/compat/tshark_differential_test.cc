@@ -1,7 +1,7 @@
 // Our table of tshark's analysis against the installed tshark: the shared captures as they are, then made difficult.
 //
-// TCPWHY_TSHARK_ONE_BY_ONE=1 runs tshark on each capture by itself. TCPWHY_TSHARK_ROUNDS (how many times captures are made difficult; 1) and
-// TCPWHY_TSHARK_SEED (1) widen the search.
+// TCPWHY_TSHARK_ONE_BY_ONE=1 runs tshark on each capture by itself. TCPWHY_TSHARK_ROUNDS (how many times captures are
+// made difficult; 1) and TCPWHY_TSHARK_SEED (1) widen the search.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -121,8 +121,8 @@ Outcome compare_one_by_one() {
   return outcome;
 }
 
-// All captures of a link type as one: tshark starts a few times instead of a hundred, and connections of different captures meet on the
-// same ports.
+// All captures of a link type as one: tshark starts a few times instead of a hundred, and connections of different
+// captures meet on the same ports.
 Outcome compare_joined() {
   struct Joined {
     Sample sample;

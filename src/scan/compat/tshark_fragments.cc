@@ -11,7 +11,8 @@ constexpr std::size_t longest_packet = 65'535;
 
 }  // namespace
 
-// Nothing while there is a hole. Where parts overlap, the bytes of that which begins first stand, or of that which came first.
+// Nothing while there is a hole. Where parts overlap, the bytes of that which begins first stand, or of that which came
+// first.
 std::optional<std::vector<std::uint8_t>> FragmentTable::join(const Packet& packet) {
   if (!packet.length) return std::nullopt;
   std::vector<const Part*> in_order;

@@ -1,7 +1,8 @@
 // Data connections that an FTP control connection announces (RFC 959 PORT and 227, RFC 2428 229).
 //
-// Wireshark's FTP dissector makes the connection known before its first packet. The packet that then begins it is not new to the
-// TCP dissector, and a SYN counts for tcp.completeness only in a packet that is: such connections never have the bit of the SYN.
+// Wireshark's FTP dissector makes the connection known before its first packet. The packet that then begins it is not
+// new to the TCP dissector, and a SYN counts for tcp.completeness only in a packet that is: such connections never have
+// the bit of the SYN.
 #pragma once
 
 #include <cstdint>

@@ -181,8 +181,8 @@ void LayerFinder::follow_authentication(Stretch header, const Addresses& address
   follow_protocol(header.bytes.u8(0), header.from((header.bytes.u8(1) + 2U) * std::size_t{4}), addresses);
 }
 
-// RFC 792: destination unreachable, source quench, redirect, time exceeded and parameter problem quote the packet. Of what a
-// redirect quotes, Wireshark looks at no more than the first eight bytes behind the IP header.
+// RFC 792: destination unreachable, source quench, redirect, time exceeded and parameter problem quote the packet. Of
+// what a redirect quotes, Wireshark looks at no more than the first eight bytes behind the IP header.
 void LayerFinder::follow_icmp(Stretch message) {
   constexpr std::uint8_t unreachable = 3, source_quench = 4, redirect = 5, time_exceeded = 11, parameter_problem = 12;
   if (!message.bytes.has(0, 8)) return;
@@ -230,8 +230,8 @@ void LayerFinder::follow_ether_type(std::uint16_t type, Stretch payload) {
   }
 }
 
-// draft-foschiano-erspan: without a sequence number in GRE there is no header of its own; type II has 8 bytes, type III 12, and 8
-// more where its last bit says so.
+// draft-foschiano-erspan: without a sequence number in GRE there is no header of its own; type II has 8 bytes, type III
+// 12, and 8 more where its last bit says so.
 void LayerFinder::follow_erspan(bool type3, bool numbered, Stretch header) {
   std::size_t length = numbered ? 8 : 0;
   if (type3) {

@@ -1,5 +1,5 @@
-// Test support: captures made difficult. Packets are lost, doubled, swapped, cut, given other windows, numbers, flags and times, quoted
-// in ICMP errors, broken in fragments, all by a seed.
+// Test support: captures made difficult. Packets are lost, doubled, swapped, cut, given other windows, numbers, flags
+// and times, quoted in ICMP errors, broken in fragments, all by a seed.
 #pragma once
 
 #include <array>

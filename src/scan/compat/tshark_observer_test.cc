@@ -1,5 +1,5 @@
-// tshark's verdicts, rule by rule, on segments written down here: what must hold where no tshark is installed. That they are tshark's
-// says tshark_differential_test.cc.
+// tshark's verdicts, rule by rule, on segments written down here: what must hold where no tshark is installed. That
+// they are tshark's says tshark_differential_test.cc.
 #include "scan/compat/tshark_observer.h"
 
 #include <gtest/gtest.h>
@@ -17,8 +17,8 @@ using wire::testing::operator+;
 
 constexpr std::uint16_t syn = 0x02, syn_ack = 0x12, ack = 0x10, psh = 0x18, fin = 0x11, rst = 0x14;
 
-// A connection between a client (port 40000, numbers from 1000) and a server (port 9999, numbers from 5000), a millisecond between two
-// segments.
+// A connection between a client (port 40000, numbers from 1000) and a server (port 9999, numbers from 5000), a
+// millisecond between two segments.
 class Observed : public testing::Test {
  protected:
   struct Sent {

@@ -20,8 +20,8 @@ struct Options {
   bool given_up = false;
 };
 
-// `list`: what was captured of the options; `length`: how long they are by the header. `relative_ack`: the acknowledgment as
-// shown, from which a SACK block is known to be a D-SACK.
+// `list`: what was captured of the options; `length`: how long they are by the header. `relative_ack`: the
+// acknowledgment as shown, from which a SACK block is known to be a D-SACK.
 Options read_options(wire::Bytes list, std::size_t length, std::uint32_t relative_ack);
 
 }  // namespace tcpwhy::scan::tshark

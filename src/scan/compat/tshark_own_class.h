@@ -14,8 +14,8 @@ class OwnClass {
  public:
   OwnClass();
 
-  // Our words for the frame's segment, empty where tshark's verdicts say the same or where the frame has no segment for us. To be
-  // asked for each frame in its turn, for our tracker follows the connection.
+  // Our words for the frame's segment, empty where tshark's verdicts say the same or where the frame has no segment for
+  // us. To be asked for each frame in its turn, for our tracker follows the connection.
   std::string unlike(const Frame& frame, std::span<const Row> rows);
 
  private:

@@ -17,8 +17,9 @@ struct ConnLogCounts {
 // What Zeek looks into: `reader` is to be opened so.
 FrameOptions frame_options();
 
-// Hands the log to `write`, some lines at a time, until it returns false or the capture ends: the header, then the lines in the order in
-// which Zeek writes them. What could be read of a damaged capture is written before the error is returned. `seed`: of the hash.
+// Hands the log to `write`, some lines at a time, until it returns false or the capture ends: the header, then the
+// lines in the order in which Zeek writes them. What could be read of a damaged capture is written before the error is
+// returned. `seed`: of the hash.
 base::Result<ConnLogCounts> write_conn_log(FrameReader& reader, const std::function<bool(std::string_view)>& write,
                                            std::uint64_t seed = 0);
 

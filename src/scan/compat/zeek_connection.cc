@@ -380,7 +380,8 @@ void Connection::set_silence_allowed(std::int64_t microseconds) {
   start_timer(TimerKind::inactivity, end_of_silence_us());
 }
 
-// The ports whose users may think for long; where the beginning was missed, that of the other end if it alone is a server's.
+// The ports whose users may think for long; where the beginning was missed, that of the other end if it alone is a
+// server's.
 void Connection::allow_silence_of_interactive_services() {
   std::uint16_t port = responder().address.port;
   const std::uint16_t other_port = originator().address.port;

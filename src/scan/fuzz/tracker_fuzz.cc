@@ -1,5 +1,6 @@
-// Input: a story, a line a segment: "c S 0 0 0 1000 7": who sends (c or s), flags (S A F R P U), seq, ack, payload length, window, IP ID.
-// Told twice, with different initial sequence numbers: both tables must say the same, and keep what tracker.h promises.
+// Input: a story, a line a segment: "c S 0 0 0 1000 7": who sends (c or s), flags (S A F R P U), seq, ack, payload
+// length, window, IP ID. Told twice, with different initial sequence numbers: both tables must say the same, and keep
+// what tracker.h promises.
 #include <algorithm>
 #include <array>
 #include <charconv>

@@ -1,12 +1,14 @@
-// Real TCP traffic for a capture, one end of it:  traffic_program server|client many|bulky COUNT CLIENT_ADDRESS SERVER_ADDRESS
+// Real TCP traffic for a capture, one end of it: traffic_program server|client many|bulky COUNT CLIENT_ADDRESS
+// SERVER_ADDRESS
 //
-// many:  COUNT connections, 512 at a time, each two rounds of a request of 200 bytes and an answer of 4400. Of a hundred, by their number:
+// many: COUNT connections, 512 at a time, each two rounds of a request of 200 bytes and an answer of 4400. Of a
+// hundred, by their number:
 //        1 is refused, 1 aborted by the client (SO_LINGER 0), 1 aborted by the server with its answer unread, 1 closed by the server
 //        first, 1 left open half a round by a client that only shuts down its sending side; the others the client closes.
 // bulky: COUNT megabytes over 6 connections, from the server.
 //
-// Nothing is random, nothing waits for a clock: the client goes as fast as both ends can. The server ends when its standard input does.
-// tools/make-capture runs both ends, each in a network namespace of its own.
+// Nothing is random, nothing waits for a clock: the client goes as fast as both ends can. The server ends when its
+// standard input does. tools/make-capture runs both ends, each in a network namespace of its own.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
