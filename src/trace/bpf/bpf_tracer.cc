@@ -3,22 +3,20 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <new>
 #include <optional>
 #include <set>
 
 #include "base/unique_fd.h"
 #include "trace/bpf/event_maker.h"
+#include "trace/bpf/record_log.h"
 #include "trace/counter_sampler.h"
 #include "trace/gated_child.h"
 #include "trace/holders.h"
@@ -53,75 +51,6 @@ base::Result<base::UniqueFd> watch_both(int one, int other) {
   }
   return both;
 }
-
-// Memory in large pages where the kernel has them: to be handed page after small page costs more than what is written there.
-class Piece {
- public:
-  static constexpr std::size_t capacity = 4U << 20;
-  Piece() : bytes_(static_cast<std::byte*>(std::aligned_alloc(page, capacity))) {
-    if (bytes_ == nullptr) throw std::bad_alloc();
-    madvise(bytes_.get(), capacity, MADV_HUGEPAGE);
-  }
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] const std::byte* data() const { return bytes_.get(); }
-  void append(std::span<const std::byte> bytes) {
-    std::memcpy(bytes_.get() + size_, bytes.data(), bytes.size());
-    size_ += bytes.size();
-  }
-
- private:
-  static constexpr std::size_t page = 2U << 20;
-  struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<std::byte, Free> bytes_;
-  std::size_t size_ = 0;
-};
-
-// Records as they came; each batch with its clock.
-class RecordLog {
- public:
-  void begin_batch(base::Duration clock) { batches_.push_back({clock, count_}); }
-  void append(std::span<const std::byte> record) {
-    const auto length = static_cast<std::uint32_t>(record.size());
-    if (pieces_.empty() || pieces_.back()->size() + record.size() + sizeof length > Piece::capacity)
-      pieces_.push_back(std::make_unique<Piece>());
-    pieces_.back()->append(std::as_bytes(std::span(&length, 1)));
-    pieces_.back()->append(record);
-    ++count_;
-  }
-  // Calls f(clock, record) for each, in order, and forgets them.
-  template <class F>
-  void replay(F&& f) {
-    std::uint64_t number = 0;
-    std::size_t batch = 0;
-    std::vector<std::uint64_t> aligned;  // records are read as structs
-    for (auto& piece : pieces_) {
-      for (std::size_t at = 0; at < piece->size(); ++number) {
-        std::uint32_t length = 0;
-        std::memcpy(&length, piece->data() + at, sizeof length);
-        at += sizeof length;
-        aligned.resize((length + 7) / 8);
-        std::memcpy(aligned.data(), piece->data() + at, length);
-        at += length;
-        while (batch + 1 < batches_.size() && batches_[batch + 1].first <= number) ++batch;
-        f(batches_[batch].clock, std::as_bytes(std::span(aligned)).first(length));
-      }
-      piece.reset();
-    }
-    pieces_.clear(), batches_.clear();
-    count_ = 0;
-  }
-
- private:
-  struct Batch {
-    base::Duration clock;
-    std::uint64_t first;  // number of its first record
-  };
-  std::vector<std::unique_ptr<Piece>> pieces_;
-  std::vector<Batch> batches_;
-  std::uint64_t count_ = 0;
-};
 
 class BpfTracer final : public Tracer {
  public:

@@ -365,14 +365,8 @@ std::size_t Probe::consume(const OnRecord& on_record) {
 
 std::vector<probe_call> Probe::unfinished_calls() const {
   std::vector<probe_call> found;
-  const int map = bpf_map__fd(impl_->skeleton->maps.calls);
-  __u32 thread = 0, next = 0;
-  for (const __u32* at = nullptr; bpf_map_get_next_key(map, at, &next) == 0; at = &thread) {
-    thread = next;
-    call_state state{};
-    if (bpf_map_lookup_elem(map, &thread, &state) != 0 || state.number == PROBE_NO_CALL || state.told != 0 ||
-        state.held != 0)
-      continue;
+  const auto add = [&found](__u32 thread, const call_state& state) {
+    if (state.number == PROBE_NO_CALL || state.told != 0 || state.held != 0) return;
     probe_call call{};
     call.head.at_ns = call.call = state.id;
     call.head.kind = PROBE_CALL_ENTERED;
@@ -381,6 +375,15 @@ std::vector<probe_call> Probe::unfinished_calls() const {
     call.socket.pointer = state.socket;
     std::ranges::copy(state.arguments, call.arguments);
     found.push_back(call);
+  };
+  for (const call_place& place : impl_->skeleton->bss->places)
+    if (place.tid != 0) add(place.tid, place.state);
+  const int map = bpf_map__fd(impl_->skeleton->maps.calls);
+  __u32 thread = 0, next = 0;
+  for (const __u32* at = nullptr; bpf_map_get_next_key(map, at, &next) == 0; at = &thread) {
+    thread = next;
+    call_state state{};
+    if (bpf_map_lookup_elem(map, &thread, &state) == 0) add(thread, state);
   }
   return found;
 }

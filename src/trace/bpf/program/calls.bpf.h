@@ -7,7 +7,19 @@
 // Per system call, by number: from trace/calls/syscall_table.
 struct probe_syscall syscalls[PROBE_SYSCALLS] = {};
 
-// By thread: the call it is in. An entry stays and is written over: taking it out and putting it in costs more than all the rest.
+// By thread: the call it is in. Each traced thread has a place by the lower bits of its number, from its first call to its end: to look
+// there costs a tenth of a look-up in a hash, and most threads that look are not traced.
+struct call_place places[PROBE_CALL_PLACES] = {};
+
+// Whose place each is. Asked only where a thread takes or leaves one: of two that want the same place, one gets it.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, PROBE_CALL_PLACES);
+  __type(key, __u32);
+  __type(value, __u32);
+} place_owners SEC(".maps");
+
+// The threads whose place another has. An entry stays and is written over: taking it out and putting it in costs more than all the rest.
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 32768);
@@ -15,13 +27,12 @@ struct {
   __type(value, struct call_state);
 } calls SEC(".maps");
 
-// By the lower bits of a thread's number: whether `calls` has ever had an entry of such a thread. Most threads of a machine are not
-// traced; a byte tells so sooner than a look-up.
-enum { THREAD_BYTES = 8192 };
-__u8 threads_seen[THREAD_BYTES] = {};
+static __always_inline struct call_place* place_of_thread(__u32 tid) { return &places[tid & (PROBE_CALL_PLACES - 1)]; }
 
 static __always_inline struct call_state* state_of(__u32 tid) {
-  if (!threads_seen[tid & (THREAD_BYTES - 1)]) return 0;
+  struct call_place* place = place_of_thread(tid);
+  if (place->tid == tid) return &place->state;
+  if (!place->shared) return 0;
   return bpf_map_lookup_elem(&calls, &tid);
 }
 
@@ -233,8 +244,8 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
 // Everything about the socket, or, of one that has been told whole, its address alone.
 static __always_inline void tell_socket(struct probe_call* draft, struct sock* sk) {
   const __u64 pointer = (__u64)sk;
-  const __u8* known = bpf_map_lookup_elem(&sockets, &pointer);
-  if (known && *known == TOLD_WHOLE) {
+  const __u8* known = 0;
+  if (is_told_whole(pointer) || ((known = bpf_map_lookup_elem(&sockets, &pointer)) && *known == TOLD_WHOLE)) {
     draft->head.flags |= PROBE_BRIEF;
     draft->socket.pointer = pointer;
     return;
@@ -252,10 +263,28 @@ static __always_inline void take_arguments(__u64* arguments, const struct pt_reg
 
 // The state of a traced thread, to be filled in.
 static __always_inline struct call_state* make_state(__u32 tid) {
+  const __u32 index = tid & (PROBE_CALL_PLACES - 1);
+  struct call_place* place = place_of_thread(tid);
+  if (place->tid == 0 && bpf_map_update_elem(&place_owners, &index, &tid, BPF_NOEXIST) == 0) {
+    place->state.number = PROBE_NO_CALL;
+    place->tid = tid;
+    return &place->state;
+  }
   const struct call_state none = {.number = PROBE_NO_CALL};
   bpf_map_update_elem(&calls, &tid, &none, BPF_ANY);
-  threads_seen[tid & (THREAD_BYTES - 1)] = 1;
+  place->shared = 1;
   return bpf_map_lookup_elem(&calls, &tid);
+}
+
+static __always_inline void forget_state(__u32 tid) {
+  const __u32 index = tid & (PROBE_CALL_PLACES - 1);
+  struct call_place* place = place_of_thread(tid);
+  if (place->tid != tid) {
+    if (place->shared) bpf_map_delete_elem(&calls, &tid);
+    return;
+  }
+  place->tid = 0;
+  bpf_map_delete_elem(&place_owners, &index);
 }
 
 static __always_inline void begin_draft(struct probe_call* draft, __u8 kind, const struct call_state* state) {

@@ -104,7 +104,7 @@ int BPF_PROG(on_exit, struct task_struct* task) {
   record->reserved = 0;
   record->call = call_of_current();
   bpf_get_current_comm(record->comm, sizeof(record->comm));
-  bpf_map_delete_elem(&calls, &tid);
+  forget_state(tid);
   bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
   return 0;
 }

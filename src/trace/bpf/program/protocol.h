@@ -52,6 +52,7 @@ enum {
   PROBE_OPERATIONS = 64,
   PROBE_PIECES = 6,
   PROBE_PATH_BYTES = 1024,
+  PROBE_CALL_PLACES = 4096,
 };
 #define PROBE_NO_CALL (~0U)
 
@@ -122,7 +123,7 @@ struct probe_call {
   struct probe_snippet snippet[PROBE_SNIPPETS];
 };
 
-// The call that a thread is in: what map `calls` holds.
+// The call that a thread is in: what `places` and the map `calls` hold.
 struct call_state {
   __u64 id;  // time of entry
   __u64 socket;
@@ -133,6 +134,12 @@ struct call_state {
   __u16 told;  // its entry
   __u16 held;  // recvmsg: whether it matters (a TCP socket has been passed) is known at its return
   __u16 reserved;
+};
+
+struct call_place {
+  __u32 tid;     // whose it is; 0: nobody's
+  __u32 shared;  // whether other threads that it would be the place of have been in `calls`
+  struct call_state state;
 };
 
 struct probe_user_stack {

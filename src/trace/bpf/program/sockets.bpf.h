@@ -174,6 +174,7 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
 static __always_inline int is_told(struct sock* sk) {
   if (!only_interesting) return 0;
   const __u64 pointer = (__u64)sk;
+  if (is_told_whole(pointer)) return 1;
   const __u8* interest = bpf_map_lookup_elem(&sockets, &pointer);
   return interest && *interest == TOLD_WHOLE;
 }
@@ -293,6 +294,7 @@ int BPF_PROG(on_socket_error, struct sock* sk) {
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(on_destroyed, struct sock* sk) {
   const __u64 pointer = (__u64)sk;
+  forget_told_whole(pointer);
   if (short_ends) {
     if (only_interesting && bpf_map_delete_elem(&sockets, &pointer)) return 0;  // it wasn't there
     struct probe_gone* record = RESERVE(probe_gone, PROBE_GONE);

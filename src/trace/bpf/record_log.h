@@ -1,0 +1,88 @@
+// The probe's records, put aside while the traced program runs and decoded afterwards. Packed: a busy server makes a hundred megabytes
+// of them a second, and to be handed so much fresh memory costs the reader several times what all else does.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace tcpwhy::trace {
+
+// Each record is told by what differs from the one before of its kind and size: a bit for each word of four bytes, and the words that
+// are not the same, as XOR. Between two calls of a server on its sockets that is a few words of fifty.
+class RecordLog {
+ public:
+  // The clock (wall minus monotonic) of the records from here on.
+  void begin_batch(base::Duration clock) { batches_.push_back({clock, count_}); }
+  // Of any length below 256 KB; shorter ones than a probe_head may not be.
+  void append(std::span<const std::byte> record);
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }  // that it takes
+
+  // Calls f(clock, record) for each, in order, and forgets them. `record` is aligned for any type, and valid until f returns.
+  template <class F>
+  void replay(F&& f) {
+    Memory memory;
+    std::vector<std::uint64_t> record;
+    std::uint64_t number = 0;
+    std::size_t batch = 0;
+    for (Piece& piece : pieces_) {
+      for (const std::uint32_t* at = piece.words(); at != piece.end(); ++number) {
+        const std::size_t bytes = unpack(at, record, memory);
+        while (batch + 1 < batches_.size() && batches_[batch + 1].first <= number) ++batch;
+        f(batches_[batch].clock, std::as_bytes(std::span(record)).first(bytes));
+      }
+      piece = Piece(0);
+    }
+    *this = {};
+  }
+
+ private:
+  // Memory in large pages where the kernel has them: to be handed page after small page costs more than what is written there.
+  class Piece {
+   public:
+    explicit Piece(std::size_t capacity);  // in words
+    [[nodiscard]] std::uint32_t* words() const { return words_.get(); }
+    [[nodiscard]] std::uint32_t* end() const { return words_.get() + size_; }
+    [[nodiscard]] bool has_room_for(std::size_t words) const { return words <= capacity_ - size_; }
+    void set_end(const std::uint32_t* end) { size_ = static_cast<std::size_t>(end - words_.get()); }
+
+   private:
+    struct Free {
+      void operator()(std::uint32_t* memory) const { std::free(memory); }
+    };
+    std::unique_ptr<std::uint32_t, Free> words_;
+    std::size_t size_ = 0, capacity_;
+  };
+  // The record before, by kind and size; its first words only.
+  static constexpr std::size_t remembered_words = 192;
+  struct Before {
+    std::uint32_t words[remembered_words] = {};
+  };
+  class Memory {
+   public:
+    Before& of(std::uint32_t kind_and_flags, std::size_t bytes);
+
+   private:
+    static constexpr std::size_t places = 256;
+    std::vector<std::unique_ptr<Before>> before_ = std::vector<std::unique_ptr<Before>>(places);
+  };
+  struct Batch {
+    base::Duration clock;
+    std::uint64_t first;  // number of its first record
+  };
+
+  static std::size_t unpack(const std::uint32_t*& at, std::vector<std::uint64_t>& record, Memory& memory);
+
+  Memory memory_;
+  std::vector<Piece> pieces_;
+  std::vector<Batch> batches_;
+  std::uint64_t count_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace tcpwhy::trace
