@@ -240,7 +240,8 @@ static __always_inline void remember_flow(const struct probe_socket* s) {
   const __u8 one = 1;
   if (s->local_port == 0 || s->remote_port == 0) return;
   flow_key(&key, s);
-  bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
+  // Its other end may have been here; to update an entry costs as much as to make one.
+  if (!bpf_map_lookup_elem(&flows, &key)) bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
 }
 
 static __always_inline int port_is_wanted(__u64 netns, __u32 port) {
@@ -256,13 +257,13 @@ static __always_inline int is_interesting(const struct probe_socket* s) {
   if (s->pointer && is_told_whole(s->pointer)) return TOLD_WHOLE;
   const int connected = s->remote_port != 0 && s->local_port != 0;
   const __u8 now = s->cookie != 0 ? TOLD_WHOLE : FLOW_KNOWN;
-  const __u8* known = bpf_map_lookup_elem(&sockets, &s->pointer);
+  __u8* known = bpf_map_lookup_elem(&sockets, &s->pointer);
   if (known) {
     const __u8 before = *known;
     if (before == TOLD_WHOLE) note_told_whole(s->pointer);
     if (!connected || before >= now) return before;
     if (before == OF_INTEREST) remember_flow(s);
-    bpf_map_update_elem(&sockets, &s->pointer, &now, BPF_ANY);
+    *known = now;
     return before;
   }
   flow_key(&key, s);
