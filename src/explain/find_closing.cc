@@ -64,10 +64,10 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   // Another thread that is inside a call on the descriptor holds the socket too: close.under_recv speaks of that.
   for (const Call* reading : story.calls(side, CallFamily::receiving))
     if (reading->entered < close->entered && (!reading->returned || *reading->returned > *close->returned)) return;
-  const Sharing sharing = sharing_of(story, *close);
   const auto state = story.state(side, story.time(*close->returned));
   const bool lives = state == tcp::State::established || state == tcp::State::close_wait;
-  if (!lives && !sharing.observed) return;
+  if (!lives && !was_shared(story, *close)) return;
+  const Sharing sharing = sharing_of(story, *close);
   std::vector<EventId> evidence = {close->entered, *close->returned};
   evidence.insert(evidence.end(), sharing.evidence.begin(), sharing.evidence.end());
   auto& finding =

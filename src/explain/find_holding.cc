@@ -24,8 +24,8 @@ std::int32_t pid_of(const Story& story, const Call& call) {
   return call.actor.value < actors.size() ? actors[call.actor.value].pid : 0;
 }
 
-// The latest fork of the caller's process before that call: the child's start, or the call where that is all there is.
-std::optional<EventId> fork_before(const Story& story, const Call& before) {
+// The latest fork of the caller's process between that event and that call: the child's start, or the call where that is all there is.
+std::optional<EventId> fork_before(const Story& story, const Call& before, EventId since = EventId{0}) {
   const auto pid = pid_of(story, before);
   std::optional<EventId> forked;
   for (const EventId id : story.timeline.all<recording::ProcessStarted>()) {
@@ -33,10 +33,11 @@ std::optional<EventId> fork_before(const Story& story, const Call& before) {
     if (id < before.entered && started.parent && *started.parent == pid) forked = id;
   }
   if (forked) return forked;
-  for (const Call& call : story.timeline.calls)
-    if (call.entered < before.entered && pid_of(story, call) == pid && story.timeline.entered(call).name == "fork" &&
-        story.succeeded(call))
-      forked = call.entered;
+  const auto& calls = story.timeline.calls;  // in order
+  for (auto call = std::ranges::lower_bound(calls, since, {}, &Call::entered);
+       call != calls.end() && call->entered < before.entered; ++call)
+    if (pid_of(story, *call) == pid && story.timeline.entered(*call).name == "fork" && story.succeeded(*call))
+      forked = call->entered;
   return forked;
 }
 
@@ -186,7 +187,7 @@ void find_shutdown_of_shared(const Story& story, Side side, Findings& findings) 
   if (shutdown == nullptr || story.family(*shutdown) != CallFamily::shutting) return;
   // Forked while the connection stood.
   const auto stands = story.calls(side).front()->entered;
-  const auto forked = fork_before(story, *shutdown);
+  const auto forked = fork_before(story, *shutdown, stands);
   if (!forked || *forked < stands) return;
   findings.add("shutdown.despite_sharing", story, Grade::derived, {*forked, shutdown->entered, fin->departed}).slots = {
       {"who", story.caller(*shutdown)}, {"peer", story.name(other(side))}, {"call", story.line(*shutdown)}};
@@ -210,12 +211,17 @@ void find_error_taken(const Story& story, Side side, Findings& findings) {
 
 }  // namespace
 
+bool was_shared(const Story& story, const Call& close) {
+  const auto& references = story.timeline.entered(close).references;
+  return references && *references > 1;
+}
+
 // What else refers to the socket that close() did not close.
 Sharing sharing_of(const Story& story, const Call& close) {
   Sharing sharing;
   const auto& entered = story.timeline.entered(close);
   const auto pid = pid_of(story, close);
-  if (entered.references && *entered.references > 1) {
+  if (was_shared(story, close)) {
     sharing.observed = true;
     sharing.en = fmt::format("{} more", *entered.references - 1);
     sharing.zh = fmt::format("另有 {} 个", *entered.references - 1);

@@ -109,7 +109,8 @@ struct Sharing {
   std::string en, zh;
   std::vector<EventId> evidence;
 };
-Sharing sharing_of(const Story& story, const Call& close);
+Sharing sharing_of(const Story& story, const Call& close);  // looks through all calls before it
+bool was_shared(const Story& story, const Call& close);     // Sharing::observed
 
 // How a process ended, as what follows "the process": "was killed by SIGKILL", "ended".
 struct HowEnded {
