@@ -24,7 +24,8 @@ std::int32_t pid_of(const Story& story, const Call& call) {
   return call.actor.value < actors.size() ? actors[call.actor.value].pid : 0;
 }
 
-// The latest fork of the caller's process between that event and that call: the child's start, or the call where that is all there is.
+// The latest fork of the caller's process before that call: the child's start, or the call where that is all there is. Calls before
+// `since` are not looked at.
 std::optional<EventId> fork_before(const Story& story, const Call& before, EventId since = EventId{0}) {
   const auto pid = pid_of(story, before);
   std::optional<EventId> forked;

@@ -81,7 +81,7 @@ class ConnectionTable {
   };
   struct Entry {
     Connection connection;
-    FlowKey key{AddressWords({}), AddressWords({}), {}};
+    FlowKey key;
     Slot older = none, newer = none;  // of the list it is in
     bool is_over = false;
     bool is_first_low = false;  // whether end 0 is the key's lower one

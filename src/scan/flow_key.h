@@ -12,9 +12,10 @@ namespace tcpwhy::scan {
 
 // An address as numbers: the compiler's comparison of 16 bytes is a call of memcmp(), which this path can't afford.
 struct AddressWords {
-  std::uint64_t high, low;
-  std::uint32_t family_and_port;
+  std::uint64_t high = 0, low = 0;
+  std::uint32_t family_and_port = 0;
 
+  AddressWords() = default;
   explicit AddressWords(const wire::SocketAddress& address)
       : family_and_port(static_cast<std::uint32_t>(address.ip.family) << 16U | address.port) {
     if (address.ip.family == wire::IpFamily::v4) [[likely]] {

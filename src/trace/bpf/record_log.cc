@@ -3,8 +3,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstring>
 #include <new>
 
@@ -22,6 +20,7 @@ constexpr std::size_t bitmap_words(std::size_t words) { return (words + bits - 1
 
 // A packed record: its kind and flags << 18 | its length in bytes; the bitmap; the words that differ.
 constexpr unsigned length_bits = 18;
+static_assert(PROBE_PATH_SAMPLE < 32);
 constexpr std::uint32_t kind_and_flags(const probe_head& head) { return head.flags << 5U | (head.kind & 31U); }
 
 }  // namespace
