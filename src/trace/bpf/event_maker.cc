@@ -1,16 +1,11 @@
 #include "trace/bpf/event_maker.h"
 
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "trace/calls/decode.h"
 #include "trace/calls/flags.h"
-#include "trace/calls/operation_table.h"
-#include "trace/calls/syscall_table.h"
 #include "trace/holders.h"
 #include "trace/tcp_states.h"
 #include "wire/segment.h"
@@ -21,39 +16,6 @@ namespace {
 using namespace recording;
 
 constexpr std::size_t most_stacks = 65536;    // named once each; what comes beyond is named again and again
-constexpr std::size_t most_incomplete = 256;  // events of a socket that wait for its cookie
-
-// The memory that came along with the call.
-class Snippets final : public TraceeMemory {
- public:
-  explicit Snippets(const probe_call& call) : call_(call) {}
-  [[nodiscard]] std::vector<std::uint8_t> read(std::uint64_t address, std::size_t length) const override {
-    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(call_.snippets, PROBE_SNIPPETS); ++i) {
-      const probe_snippet& snippet = call_.snippet[i];
-      const std::uint32_t taken = std::min<std::uint32_t>(snippet.length, PROBE_SNIPPET_BYTES);
-      if (address < snippet.address || address - snippet.address >= taken) continue;
-      const auto skip = static_cast<std::size_t>(address - snippet.address);
-      const std::uint8_t* const begin = snippet.bytes + skip;
-      return {begin, begin + std::min(length, taken - skip)};
-    }
-    return {};
-  }
-
- private:
-  const probe_call& call_;
-};
-
-std::optional<wire::SocketAddress> address(std::uint16_t family, const __u8 (&bytes)[16], std::uint16_t port) {
-  if (port == 0 || (family != AF_INET && family != AF_INET6)) return std::nullopt;
-  const std::span<const std::uint8_t, 16> all(bytes);
-  const auto ip = family == AF_INET ? wire::IpAddress::v4(all.first<4>()) : wire::IpAddress::v6(all);
-  return wire::SocketAddress{ip.unmapped(), port};
-}
-
-// What a socket forgets when it is closed (its own address becomes any) is still known of it.
-bool says_less(const wire::SocketAddress& now, const std::optional<wire::SocketAddress>& before) {
-  return before && now.port == before->port && now.ip.is_unspecified() && !before->ip.is_unspecified();
-}
 
 std::string name_of(std::span<const std::string> names, std::uint32_t number) {
   if (number < names.size() && !names[number].empty()) return names[number];
@@ -87,13 +49,6 @@ void lengthen(std::span<const std::byte> brief, std::vector<std::byte>& whole) {
   std::memcpy(whole.data(), &head, sizeof head);
   const auto rest = brief.subspan(sizeof head);
   std::ranges::copy(rest, whole.end() - static_cast<std::ptrdiff_t>(rest.size()));
-}
-
-void set_call(Event& event, std::uint32_t number) {
-  const auto set = [number](auto& what) {
-    if constexpr (requires { what.call = std::optional(number); }) what.call = number;
-  };
-  std::visit(set, event.what);
 }
 
 // By enum probe_direct.
@@ -155,16 +110,16 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
     case PROBE_EXIT: return with(as<probe_process>(record), &EventMaker::add_process);
     case PROBE_MAPPING: return with(as<probe_mapping>(record), &EventMaker::add_mapping);
     case PROBE_DESTROYED:
-      if (const auto* state = as<probe_state>(record)) forget_socket(state->socket.pointer);
+      if (const auto* state = as<probe_state>(record)) sockets_.forget(state->socket.pointer);
       return;
     case PROBE_GONE:
-      if (const auto* gone = as<probe_gone>(record)) forget_socket(gone->socket);
+      if (const auto* gone = as<probe_gone>(record)) sockets_.forget(gone->socket);
       return;
     default: return;
   }
 }
 
-// --- Who, and which socket ------------------------------------------------------------------------------------------
+// --- Who ------------------------------------------------------------------------------------------------------------
 
 void EventMaker::start_process(std::int32_t pid, const std::string& command) {
   commands_[static_cast<std::uint32_t>(pid)] = command;
@@ -184,271 +139,10 @@ ActorId EventMaker::actor(std::uint32_t tid, std::uint32_t tgid, Recording& reco
   return id;
 }
 
-EventMaker::KnownSocket* EventMaker::learn(const probe_socket& socket, Recording& recording) {
-  if (socket.pointer == 0) return nullptr;
-  if (socket.family == 0) {  // told whole before
-    const auto before = sockets_.find(socket.pointer);
-    return before == sockets_.end() ? nullptr : &before->second;
-  }
-  KnownSocket& known = sockets_[socket.pointer];
-  // The address of a socket is used again as soon as it is free: another cookie is another socket.
-  if (known.cookie != 0 && socket.cookie != 0 && known.cookie != socket.cookie) known = {};
-  bool news = false;
-  const auto take = [&news](auto& place, const auto& value, bool is_there) {
-    if (!is_there || place == value) return;
-    place = value;
-    news = true;
-  };
-  take(known.cookie, socket.cookie, socket.cookie != 0);
-  // A listener's local address may be any: a port is enough.
-  const auto local = address(socket.family, socket.local, socket.local_port);
-  const auto remote = address(socket.family, socket.remote, socket.remote_port);
-  take(known.local, local, local.has_value() && !says_less(*local, known.local));
-  take(known.remote, remote, remote.has_value());
-  if (news && !known.incomplete.empty()) complete(known, recording);
-  return &known;
-}
-
-void EventMaker::complete(KnownSocket& known, Recording& recording) const {
-  const auto fill = [&known](auto& event) {
-    if constexpr (requires {
-                    event.socket;
-                    event.local;
-                    event.remote;
-                  }) {
-      if (event.socket == 0) event.socket = known.cookie;
-      if constexpr (std::is_same_v<decltype(event.local), std::optional<wire::SocketAddress>>) {
-        if (!event.local) event.local = known.local;
-      } else {
-        if (event.local.port == 0 && known.local) event.local = *known.local;
-        if (event.remote.port == 0 && known.remote) event.remote = *known.remote;
-      }
-    }
-  };
-  for (const std::uint32_t event : known.incomplete) std::visit(fill, recording.events[event].what);
-  if (known.cookie != 0 && known.local) known.incomplete.clear();
-}
-
-template <class Event>
-void EventMaker::tell_socket(Event& event, const probe_socket& socket, const KnownSocket* known) const {
-  const auto local = address(socket.family, socket.local, socket.local_port);
-  const auto remote = address(socket.family, socket.remote, socket.remote_port);
-  event.socket = known != nullptr && known->cookie != 0 ? known->cookie : socket.cookie;
-  const auto fill = [](auto& place, const std::optional<wire::SocketAddress>& value,
-                       const std::optional<wire::SocketAddress>& remembered) {
-    if (value && !says_less(*value, remembered))
-      place = *value;
-    else if (remembered)
-      place = *remembered;
-  };
-  fill(event.local, local, known != nullptr ? known->local : std::nullopt);
-  fill(event.remote, remote, known != nullptr ? known->remote : std::nullopt);
-}
-
-void EventMaker::remember(KnownSocket* known, std::uint32_t event) const {
-  if (known == nullptr || (known->cookie != 0 && known->local) || known->incomplete.size() >= most_incomplete) return;
-  known->incomplete.push_back(event);
-}
-
-void EventMaker::forget_socket(std::uint64_t pointer) { sockets_.erase(pointer); }
-
 std::uint32_t EventMaker::append(const probe_head& head, ActorId actor, What what, Recording& recording) {
   recording.events.push_back(
       {base::wall_from_ns(static_cast<std::int64_t>(head.at_ns) + clock_.count()), actor, std::move(what)});
   return static_cast<std::uint32_t>(recording.events.size() - 1);
-}
-
-void EventMaker::tell_call(std::uint32_t tid, std::uint64_t id, std::uint32_t event, Recording& recording) {
-  if (id == 0) return;
-  const auto found = calls_.find({tid, id});
-  if (found != calls_.end()) return set_call(recording.events[event], found->second.number);
-  if (const auto operation = operations_.find(id); operation != operations_.end())
-    return set_call(recording.events[event], operation->second.number);
-  waiting_for_call_[{tid, id}].push_back(event);
-}
-
-// --- Calls ----------------------------------------------------------------------------------------------------------
-
-void EventMaker::add_call_entered(const probe_call& call, Recording& recording) {
-  const SyscallRow* row = find_syscall(call.number);
-  const CallKey key{call.head.tid, call.call};
-  if (row == nullptr) return;
-  if (call.socket.pointer != 0) processes_with_sockets_.insert(call.head.tgid);
-  const bool other_socket = row->only_on_tcp && row->fd_argument < 0 &&
-                            !makes_tcp_socket(call.arguments[0], call.arguments[1], call.arguments[2]);
-  // What a process waits for matters once it has a connection.
-  const bool idle_wait = row->call_class == CallClass::waits && !processes_with_sockets_.contains(call.head.tgid);
-  auto waiting = waiting_for_call_.extract(key);
-  if (other_socket || idle_wait) {
-    ignored_calls_.insert(key);
-    return;
-  }
-  CallEntered entered;
-  entered.call = next_call_++;
-  SyscallArguments arguments;
-  std::ranges::copy(call.arguments, arguments.begin());
-  decode_entry(*row, arguments, Snippets(call), entered);
-  if (call.references != 0) entered.references = call.references;
-  KnownSocket* known = learn(call.socket, recording);
-  if (known != nullptr) tell_socket(entered, call.socket, known);
-  if (known != nullptr && row->call_class == CallClass::closes) known->closed_by.reset();
-  const std::uint64_t pointer = call.socket.pointer;
-  const std::uint32_t number = entered.call;
-  probe_head at_entry = call.head;
-  at_entry.at_ns = call.call;
-  const std::uint32_t event =
-      append(at_entry, actor(call.head.tid, call.head.tgid, recording), std::move(entered), recording);
-  remember(known, event);
-  calls_[key] = {number, event, pointer};
-  if (!waiting.empty())
-    for (const std::uint32_t earlier : waiting.mapped()) set_call(recording.events[earlier], number);
-}
-
-// recvmsg() waits before it has been passed a socket, which may not even exist then: only its return tells of it.
-void EventMaker::forget_what_came_later(const probe_call& call, Recording& recording) {
-  const auto open = calls_.find({call.head.tid, call.call});
-  if (call.number != SYS_recvmsg || open == calls_.end()) return;
-  if (passed_descriptors(Snippets(call), call.arguments[1]).empty()) return;
-  auto& entered = std::get<CallEntered>(recording.events[open->second.event].what);
-  entered.socket = 0;
-  entered.local.reset(), entered.remote.reset();
-}
-
-void EventMaker::add_call_returned(const probe_call& call, Recording& recording) {
-  const CallKey key{call.head.tid, call.call};
-  if (ignored_calls_.erase(key) != 0) return;
-  const auto open = calls_.find(key);
-  const SyscallRow* row = find_syscall(call.number);
-  if (open == calls_.end() || row == nullptr) return;  // its entry was lost, or stands before the beginning
-  CallReturned returned;
-  returned.call = open->second.number;
-  SyscallArguments arguments;
-  std::ranges::copy(call.arguments, arguments.begin());
-  decode_return(*row, arguments, call.result, Snippets(call), returned);
-  KnownSocket* known = learn(call.socket, recording);
-  if (known != nullptr) processes_with_sockets_.insert(call.head.tgid);
-  if (known == nullptr && open->second.socket != 0) {
-    // close(): the socket may be gone, but not what was known at entry.
-    const auto& entered = std::get<CallEntered>(recording.events[open->second.event].what);
-    returned.socket = entered.socket, returned.local = entered.local, returned.remote = entered.remote;
-  } else if (known != nullptr) {
-    tell_socket(returned, call.socket, known);
-  }
-  const std::uint32_t event =
-      append(call.head, actor(call.head.tid, call.head.tgid, recording), std::move(returned), recording);
-  remember(known, event);
-  calls_.erase(open);
-}
-
-// --- Operations of io_uring -----------------------------------------------------------------------------------------
-
-void EventMaker::add_operation_submitted(const probe_call& operation, Recording& recording) {
-  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
-  SyscallArguments fields;
-  std::ranges::copy(operation.arguments, fields.begin());
-  if (row == nullptr) return;
-  // socket(): what it makes stands in its arguments.
-  if (row->call.fd_argument < 0 && !makes_tcp_socket(fields[field_fd], fields[field_offset], fields[field_length]))
-    return;
-  CallEntered entered;
-  decode_operation_entry(*row, fields, Snippets(operation), entered);
-  if (operation.references != 0) entered.references = operation.references;
-  processes_with_sockets_.insert(operation.head.tgid);
-  KnownSocket* known = learn(operation.socket, recording);
-  if (known != nullptr) tell_socket(entered, operation.socket, known);
-  open_operation(operation, std::move(entered), known, recording);
-}
-
-void EventMaker::open_operation(const probe_call& operation, CallEntered entered, KnownSocket* known,
-                                Recording& recording) {
-  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
-  OpenOperation open{next_call_++, 0, operation.socket.pointer, row->call.call_class};
-  entered.call = open.number;
-  open.event =
-      append(operation.head, actor(operation.head.tid, operation.head.tgid, recording), std::move(entered), recording);
-  remember(known, open.event);
-  if (known != nullptr) known->operations.push_back(operation.call);
-  if (known != nullptr && open.call_class == CallClass::closes) known->closed_by = open.number;
-  operations_[operation.call] = open;
-}
-
-void EventMaker::add_operation_completed(const probe_call& operation, Recording& recording) {
-  const auto found = operations_.find(operation.call);
-  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
-  if (found == operations_.end() || row == nullptr) return;  // its submission was lost
-  const OpenOperation open = found->second;
-  operations_.erase(found);
-  const auto holder = sockets_.find(open.socket);
-  KnownSocket* const acted_on = open.socket == 0 || holder == sockets_.end() ? nullptr : &holder->second;
-  if (acted_on != nullptr) std::erase(acted_on->operations, operation.call);
-
-  CallReturned returned;
-  returned.call = open.number;
-  SyscallArguments fields;
-  std::ranges::copy(operation.arguments, fields.begin());
-  decode_operation_return(*row, fields, operation.result, Snippets(operation), returned);
-  const CallEntered entered = std::get<CallEntered>(recording.events[open.event].what);
-  KnownSocket* const known = learn(operation.socket, recording);
-  if (known != nullptr)
-    tell_socket(returned, operation.socket, known);
-  else
-    returned.socket = entered.socket, returned.local = entered.local, returned.remote = entered.remote;
-  const std::uint32_t event =
-      append(operation.head, actor(operation.head.tid, operation.head.tgid, recording), std::move(returned), recording);
-  remember(known, event);
-  // Armed again: the same question, until the next completion.
-  constexpr std::uint32_t more_to_come = 1U << 1;  // IORING_CQE_F_MORE
-  if ((operation.completion & more_to_come) == 0 || !is_multishot(*row, fields)) return;
-  probe_call again = operation;
-  again.socket.pointer = open.socket;
-  const auto still = sockets_.find(open.socket);  // learn() may have moved it
-  open_operation(again, entered, open.socket == 0 || still == sockets_.end() ? nullptr : &still->second, recording);
-}
-
-std::optional<std::uint32_t> EventMaker::operation_behind(const KnownSocket* known, const KernelCause& cause) const {
-  if (known == nullptr || cause.trigger != "call") return std::nullopt;
-  if (cause.name.starts_with("close")) return known->closed_by;
-  if (cause.through.empty()) return std::nullopt;
-  const CallClass wanted = cause.name == "recv"       ? CallClass::receives
-                           : cause.name == "shutdown" ? CallClass::shuts
-                           : cause.name == "connect"  ? CallClass::opens
-                                                      : CallClass::sends;
-  std::optional<std::uint32_t> chosen;
-  for (const std::uint64_t id : known->operations) {
-    const auto found = operations_.find(id);
-    if (found == operations_.end() || found->second.call_class != wanted) continue;
-    chosen = found->second.number;
-    // What waits is carried out in order; what has just been submitted, at once.
-    if (cause.through != "submission") break;
-  }
-  return chosen;
-}
-
-void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& recording) {
-  const auto call = calls_.find({stack.head.tid, stack.call});
-  const auto operation = operations_.find(stack.call);
-  if (options_.unwinder == nullptr || (call == calls_.end() && operation == operations_.end())) return;
-  const std::uint32_t event = call != calls_.end() ? call->second.event : operation->second.event;
-  // If its mappings were not told; it may live.
-  options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
-  Registers registers;
-  std::ranges::copy(stack.registers, registers.dwarf.begin());
-  const std::size_t length = std::min<std::size_t>(stack.length, PROBE_USER_STACK_BYTES);
-  const auto frames =
-      options_.unwinder->unwind(static_cast<pid_t>(stack.head.tgid), registers, {stack.bytes, length}, stack.address);
-  std::get<CallEntered>(recording.events[event].what).stack = text(frames);
-}
-
-void EventMaker::add_mapping(const probe_mapping& mapping, Recording&) {
-  if (options_.unwinder == nullptr) return;
-  Mapping told{.start = mapping.start,
-               .length = mapping.length,
-               .offset = mapping.offset,
-               .file_bytes = mapping.file_bytes,
-               .path = path_of({mapping.path, std::min<std::size_t>(mapping.path_bytes, PROBE_PATH_BYTES)}),
-               .is_program = mapping.is_program != 0,
-               .interpreter = mapping.interpreter};
-  options_.unwinder->told_mapping(static_cast<pid_t>(mapping.head.tgid), std::move(told));
 }
 
 // --- The kernel -----------------------------------------------------------------------------------------------------
@@ -472,7 +166,7 @@ std::span<const __u64> EventMaker::frames_of(const probe_segment& segment) const
 void EventMaker::add_segment(const probe_segment& segment, Recording& recording) {
   SegmentCause cause;
   // A request is not the socket that will come of it: only its addresses count.
-  KnownSocket* known = segment.socket.state == 12 ? nullptr : learn(segment.socket, recording);
+  KnownSocket* known = segment.socket.state == 12 ? nullptr : sockets_.learn(segment.socket, recording);
   tell_socket(cause, segment.socket, known);
   cause.flags = wire::to_string(wire::TcpFlags{segment.facts.flags});
   cause.seq = segment.facts.seq, cause.ack = segment.facts.ack, cause.length = segment.facts.length;
@@ -494,7 +188,7 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
 
 void EventMaker::add_state(const probe_state& state, Recording& recording) {
   SocketState changed;
-  KnownSocket* known = learn(state.socket, recording);
+  KnownSocket* known = sockets_.learn(state.socket, recording);
   tell_socket(changed, state.socket, known);
   changed.from = tcp_state_name(static_cast<std::uint8_t>(state.old_state));
   changed.to = tcp_state_name(static_cast<std::uint8_t>(state.new_state));
@@ -505,7 +199,7 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
   Reset told;
   told.sent = reset.head.kind == PROBE_RESET_SENT;
   told.active = told.sent && reset.active != 0;
-  KnownSocket* known = learn(reset.socket, recording);
+  KnownSocket* known = sockets_.learn(reset.socket, recording);
   tell_socket(told, reset.socket, known);
   if (reset.reason != ~0U) told.reason = name_of(options_.reset_reasons, reset.reason);
   // tell_call() knows better, where the probe names a call.
@@ -524,7 +218,7 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
 
 void EventMaker::add_error(const probe_error& error, Recording& recording) {
   SocketError told;
-  KnownSocket* known = learn(error.socket, recording);
+  KnownSocket* known = sockets_.learn(error.socket, recording);
   tell_socket(told, error.socket, known);
   told.error = error.error;
   remember(known, append(error.head, {}, std::move(told), recording));
@@ -534,8 +228,8 @@ void EventMaker::add_drop(const probe_drop& drop, Recording& recording) {
   SegmentDropped told;
   told.socket = drop.socket.cookie;
   // As read: `local` is the end that the segment was for.
-  told.from = address(drop.socket.family, drop.socket.remote, drop.socket.remote_port);
-  told.to = address(drop.socket.family, drop.socket.local, drop.socket.local_port);
+  told.from = address_of(drop.socket.family, drop.socket.remote, drop.socket.remote_port);
+  told.to = address_of(drop.socket.family, drop.socket.local, drop.socket.local_port);
   told.flags = wire::to_string(wire::TcpFlags{drop.facts.flags});
   told.seq = drop.facts.seq, told.ack = drop.facts.ack, told.length = drop.facts.length;
   told.reason = name_of(options_.drop_reasons, drop.reason);
@@ -597,6 +291,18 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
       return;
     }
   }
+}
+
+void EventMaker::add_mapping(const probe_mapping& mapping, Recording&) {
+  if (options_.unwinder == nullptr) return;
+  Mapping told{.start = mapping.start,
+               .length = mapping.length,
+               .offset = mapping.offset,
+               .file_bytes = mapping.file_bytes,
+               .path = path_of({mapping.path, std::min<std::size_t>(mapping.path_bytes, PROBE_PATH_BYTES)}),
+               .is_program = mapping.is_program != 0,
+               .interpreter = mapping.interpreter};
+  options_.unwinder->told_mapping(static_cast<pid_t>(mapping.head.tgid), std::move(told));
 }
 
 }  // namespace tcpwhy::trace

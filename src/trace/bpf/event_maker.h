@@ -1,7 +1,6 @@
 // The probe's records -> events of a recording.
 //
-// Pure but for two things it is handed: the kernel's symbols, and an unwinder, which looks at living processes. A socket is known
-// by its kernel address until it is destroyed; what is learnt of it later (its cookie, its port) is filled in where it was missing.
+// Pure but for two things it is handed: the kernel's symbols, and an unwinder, which looks at living processes.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +17,7 @@
 #include "recording/recording.h"
 #include "trace/bpf/kernel_causes.h"
 #include "trace/bpf/kernel_symbols.h"
+#include "trace/bpf/known_sockets.h"
 #include "trace/bpf/program/protocol.h"
 #include "trace/bpf/stack_paths.h"
 #include "trace/calls/syscall_table.h"
@@ -48,15 +48,6 @@ class EventMaker {
   void start_process(std::int32_t pid, const std::string& command);
 
  private:
-  struct KnownSocket {
-    std::uint64_t cookie = 0;
-    std::optional<wire::SocketAddress> local, remote;
-    std::vector<std::uint32_t> incomplete;    // events that lack the cookie or an address
-    std::optional<std::uint32_t> last_cause;  // position of its latest SegmentCause
-    std::vector<std::uint64_t> operations;    // of io_uring, not completed, in order of submission: keys of operations_
-    // The io_uring operation that closed it, by its number: its FIN may come after its completion.
-    std::optional<std::uint32_t> closed_by;
-  };
   struct OpenCall {
     std::uint32_t number;
     std::uint32_t event;  // position of its entry
@@ -82,18 +73,10 @@ class EventMaker {
   void add_signal(const probe_signal& signal, recording::Recording& recording);
   void add_process(const probe_process& process, recording::Recording& recording);
   void add_mapping(const probe_mapping& mapping, recording::Recording& recording);
-  void forget_socket(std::uint64_t pointer);
 
   std::uint32_t append(const probe_head& head, recording::ActorId actor, recording::What what,
                        recording::Recording& recording);
   recording::ActorId actor(std::uint32_t tid, std::uint32_t tgid, recording::Recording& recording);
-  // What is known of the socket, this record included; null for none.
-  KnownSocket* learn(const probe_socket& socket, recording::Recording& recording);
-  void complete(KnownSocket& known, recording::Recording& recording) const;
-  template <class Event>
-  void tell_socket(Event& event, const probe_socket& socket, const KnownSocket* known) const;
-  // Remembers the event if something of its socket is not known yet.
-  void remember(KnownSocket* known, std::uint32_t event) const;
   // Tells `event`, which has a member `call`, of the call during which it came: now, or when that call's record comes, which may be
   // at its return only.
   void tell_call(std::uint32_t tid, std::uint64_t id, std::uint32_t event, recording::Recording& recording);
@@ -110,7 +93,7 @@ class EventMaker {
   base::Duration clock_{};
   std::map<std::pair<std::uint32_t, std::uint32_t>, recording::ActorId> actors_;  // {thread, process}
   std::map<std::uint32_t, std::string> commands_;                                 // by process
-  std::unordered_map<std::uint64_t, KnownSocket> sockets_;
+  KnownSockets sockets_;
   std::map<CallKey, OpenCall> calls_;
   std::map<CallKey, std::vector<std::uint32_t>> waiting_for_call_;  // events that name a call not told yet
   std::set<CallKey> ignored_calls_;
