@@ -76,7 +76,7 @@ std::optional<FdBits> read_set(const CallView& call, std::size_t argument) {
   const std::size_t size = (count + 63) / 64 * 8;
   const auto bytes = size == 0 ? std::vector<std::uint8_t>() : call.memory.read(call[argument], size);
   if (bytes.size() < size) return std::nullopt;
-  std::memcpy(bits.data(), bytes.data(), size);
+  if (size > 0) std::memcpy(bits.data(), bytes.data(), size);
   for (std::size_t fd = count; fd < size * 8; ++fd) bits[fd / 64] &= ~(std::uint64_t{1} << fd % 64);
   return bits;
 }
