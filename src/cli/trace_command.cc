@@ -110,6 +110,8 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
       *trace, "--backend", session.backend,
       Choices<Backend>{{"auto", Backend::automatic}, {"bpf", Backend::bpf}, {"ptrace", Backend::ptrace}},
       "How: the kernel's tracepoints (bpf, for root), or ptrace, for one's own processes; the first that is to be had");
+  trace->add_flag("--stop-at-calls", session.stop_at_calls,
+                  "With ptrace: stop at each call, where a busy command's calls are recorded inside it otherwise");
   trace
       ->add_option("-w,--write", options->write_to, "Write the recording there, for Wireshark, tcpdump and tcpwhy read")
       ->option_text("FILE.pcapng");

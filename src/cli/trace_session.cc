@@ -27,8 +27,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Without the kernel's own events its states and counters are sampled: this often.
+// Without the kernel's own events its states and counters are sampled: this often, or, where there are so many sockets that looking at
+// them takes long, as seldom as it takes to have but a twentieth of a processor.
 constexpr auto sample_every = 20ms;
+constexpr int least_rest = 19;  // times as long as the look took
 constexpr std::uint32_t tap_ring_bytes = 4U << 20;
 
 std::set<std::string> interfaces_that_are_up() {
@@ -85,7 +87,7 @@ base::Status Session::open_tracer() {
     if (options_.backend == Backend::bpf || is_fatal) return std::unexpected(opened.error());
     outcome_.lacking.push_back(opened.error());
   }
-  auto opened = trace::open_ptrace(options_.target, {});
+  auto opened = trace::open_ptrace(options_.target, {.inside = !options_.stop_at_calls});
   if (!opened) return std::unexpected(opened.error());
   tracer_ = std::move(*opened);
   return {};
@@ -138,14 +140,16 @@ base::Status Session::watch() {
   for (const Tap& tap : taps_) waiting.push_back({.fd = tap.capture.fd(), .events = POLLIN, .revents = 0});
   using Clock = std::chrono::steady_clock;
   std::optional<Clock::time_point> ended;
-  Clock::time_point sampled{};
+  Clock::time_point due{};
   while (!stop_) {
     if (tracer_->finished() && !ended) ended = Clock::now();
     if (ended && Clock::now() - *ended >= options_.linger) break;
     poll(waiting.data(), waiting.size(), static_cast<int>(std::chrono::milliseconds(sample_every).count()));
-    const bool due = Clock::now() - sampled >= sample_every;
-    if (due) sampled = Clock::now();
-    if (auto looked = look(due); !looked) return looked;
+    const auto begin = Clock::now();
+    const bool sampling_too = begin >= due;
+    if (auto looked = look(sampling_too); !looked) return looked;
+    const auto took = Clock::now() - begin;
+    if (sampling_too) due = begin + took + std::max<Clock::duration>(sample_every - took, least_rest * took);
   }
   return {};
 }

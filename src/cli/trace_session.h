@@ -20,6 +20,7 @@ enum class Backend : std::uint8_t { automatic, bpf, ptrace };
 struct TraceSessionOptions {
   trace::Target target;
   Backend backend = Backend::automatic;
+  bool stop_at_calls = false;  // ptrace: no calls are recorded inside the process
   bool packets = true;
   std::string filter;               // pcap-filter(7), of the packets; empty: all of TCP
   std::uint32_t snap_length = 256;  // bytes kept of a packet

@@ -16,10 +16,10 @@
 
 #include "base/unique_fd.h"
 #include "trace/bpf/event_maker.h"
-#include "trace/bpf/record_log.h"
 #include "trace/counter_sampler.h"
 #include "trace/gated_child.h"
 #include "trace/holders.h"
+#include "trace/record_log.h"
 #include "trace/socket_sampler.h"
 
 namespace tcpwhy::trace {
@@ -173,9 +173,10 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
 void BpfTracer::take() {
   log_.begin_batch(wall_minus_monotonic());
   probe_.consume([&](std::span<const std::byte> record) {
-    if (reinterpret_cast<const probe_head*>(record.data())->kind == PROBE_PATH_SAMPLE)
+    const auto& head = *reinterpret_cast<const probe_head*>(record.data());
+    if (head.kind == PROBE_PATH_SAMPLE)
       return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));
-    log_.append(record);
+    log_.append(std::uint32_t{head.flags} << 8U | head.kind, record);
     look_at(record);
   });
   if (symbols_ && !paths_.full()) probe_.want_path_samples(samples_a_look);

@@ -130,6 +130,22 @@ const TcpSocket* Descriptors::find(pid_t pid, std::int32_t fd) {
   return &sockets_.insert_or_assign(fd, *socket).first->second;
 }
 
+const TcpSocket* Descriptors::known(std::int32_t fd) const {
+  if (fd < 0 || static_cast<std::size_t>(fd) >= kinds_.size()) return nullptr;
+  if (kinds_[static_cast<std::size_t>(fd)] != Kind::tcp) return nullptr;
+  const auto found = sockets_.find(fd);
+  return found == sockets_.end() ? nullptr : &found->second;
+}
+
+bool Descriptors::is_other(std::int32_t fd) const {
+  return fd >= 0 && static_cast<std::size_t>(fd) < kinds_.size() && kinds_[static_cast<std::size_t>(fd)] == Kind::other;
+}
+
+void Descriptors::learn(std::int32_t fd, const TcpSocket& socket) {
+  set(fd, Kind::tcp);
+  sockets_.insert_or_assign(fd, socket);
+}
+
 void Descriptors::refresh(pid_t pid, std::int32_t fd) {
   forget(fd);
   find(pid, fd);

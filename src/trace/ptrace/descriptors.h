@@ -26,6 +26,11 @@ class Descriptors {
  public:
   // Null: not a TCP socket, or not open.
   const TcpSocket* find(pid_t pid, std::int32_t fd);
+  // Without asking; null: not a TCP socket, or not known.
+  [[nodiscard]] const TcpSocket* known(std::int32_t fd) const;
+  [[nodiscard]] bool is_other(std::int32_t fd) const;
+  // It is this one now.
+  void learn(std::int32_t fd, const TcpSocket& socket);
   // Asks anew for its addresses.
   void refresh(pid_t pid, std::int32_t fd);
   void forget(std::int32_t fd);

@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <memory>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
 #include "trace/calls/syscall_table.h"
+#include "trace/ptrace/inside/protocol.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -30,8 +33,29 @@ base::Status add_rules(void* context) {
     if (error == 0) error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), static_cast<int>(row.number), 0);
   // What poll() and its like come back with after a signal.
   if (error == 0) error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), SCMP_SYS(restart_syscall), 0);
+  // A filter of the program's own may not know the calls that a recorder makes (inside/).
+  if (error == 0) error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), SCMP_SYS(seccomp), 0);
+  if (error == 0)
+    error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
   if (error != 0) return base::fail_errno("seccomp filter", -error);
   return {};
+}
+
+// Calls of the recorder's pass. libseccomp can't ask where a call is made from, so what would stop goes there to be asked; whatever passes
+// anyhow passes as fast as before.
+void let_recorder_pass(std::vector<sock_filter>& filter) {
+  constexpr std::uint32_t stops = SECCOMP_RET_TRACE;
+  const auto begin = static_cast<std::uint32_t>(filter.size());
+  for (std::uint32_t i = 0; i < begin; ++i)
+    if (filter[i].code == (BPF_RET | BPF_K) && filter[i].k == stops)
+      filter[i] = BPF_STMT(BPF_JMP | BPF_JA, begin - i - 1);
+  constexpr std::uint32_t address = offsetof(seccomp_data, instruction_pointer);
+  const sock_filter asked[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, address),      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, INSIDE_CALLED, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, address + 4),  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),     BPF_STMT(BPF_RET | BPF_K, stops),
+  };
+  filter.insert(filter.end(), std::begin(asked), std::end(asked));
 }
 
 int install(const std::vector<sock_filter>& filter) {
@@ -75,6 +99,7 @@ base::Result<std::vector<sock_filter>> make_filter() {
   const off_t size = ::lseek(file.get(), 0, SEEK_END);
   std::vector<sock_filter> filter(static_cast<std::size_t>(size) / sizeof(sock_filter));
   if (::pread(file.get(), filter.data(), static_cast<std::size_t>(size), 0) != size) return base::fail_errno("pread");
+  let_recorder_pass(filter);
   return filter;
 }
 

@@ -3,6 +3,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -15,6 +17,9 @@ namespace {
 // Whoever records is woken so long after the first event that waits, for a switch of tasks with each event would take the
 // traced program's time.
 constexpr long wait_for_more_ns = 5'000'000;
+// A call that is put aside takes some forty bytes, where its two events take a thousand.
+constexpr std::size_t packed_events = 16;
+constexpr std::size_t most_bytes_aside = std::size_t{1} << 30;
 
 }  // namespace
 
@@ -39,6 +44,24 @@ void Outbox::add(recording::Event event) {
   if (events_.size() == 1) be_ready_in(wait_for_more_ns);
 }
 
+void Outbox::put_aside(const InsideCall& call, std::span<const std::byte> snippets) {
+  const std::scoped_lock lock(mutex_);
+  if (aside_.bytes() >= most_bytes_aside || 2 * count_aside_ >= most_pending_ * packed_events) {
+    lost_ += 2;
+    return;
+  }
+  whole_.resize(sizeof call + snippets.size());
+  std::memcpy(whole_.data(), &call, sizeof call);
+  std::ranges::copy(snippets, whole_.begin() + sizeof call);
+  if (count_aside_++ == 0) aside_.begin_batch({});
+  aside_.append(call.record.number, whole_);
+}
+
+void Outbox::lose(std::uint64_t events) {
+  const std::scoped_lock lock(mutex_);
+  lost_ += events;
+}
+
 void Outbox::wake() { be_ready_in(1); }
 
 void Outbox::be_ready_in(long ns) {
@@ -46,8 +69,9 @@ void Outbox::be_ready_in(long ns) {
   ::timerfd_settime(ready_.get(), 0, &once, nullptr);
 }
 
-void Outbox::drain(recording::Recording& recording) {
+void Outbox::drain(recording::Recording& recording, bool at_end) {
   std::vector<recording::Event> events;
+  RecordLog aside;
   std::uint64_t lost = 0;
   {
     const std::scoped_lock lock(mutex_);
@@ -60,7 +84,13 @@ void Outbox::drain(recording::Recording& recording) {
     actors_.clear();
     events.swap(events_);
     lost = std::exchange(lost_, 0);
+    if (at_end) std::swap(aside, aside_), count_aside_ = 0;
   }
+  aside.replay([&](base::Duration, std::span<const std::byte> whole) {
+    InsideCall call;
+    std::memcpy(&call, whole.data(), sizeof call);
+    append_events(call, whole.subspan(sizeof call), events);
+  });
   for (recording::Event& event : events) {
     if (event.actor.valid()) event.actor = in_recording_.at(event.actor.value);
     recording.events.push_back(std::move(event));

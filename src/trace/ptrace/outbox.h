@@ -4,10 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "recording/recording.h"
+#include "trace/ptrace/inside/call_log.h"
+#include "trace/record_log.h"
 
 namespace tcpwhy::trace {
 
@@ -18,11 +21,15 @@ class Outbox {
   // By the tracing thread. An actor's number here is its own; drain() turns it into the recording's.
   recording::ActorId add_actor(recording::Actor actor);
   void add(recording::Event event);
+  // Put aside: its events are made at the end, for the processor that would make them now is the traced program's too.
+  void put_aside(const InsideCall& call, std::span<const std::byte> snippets);
+  void lose(std::uint64_t events);
   void wake();  // something else than an event has changed
 
   // By whoever records. The same recording each time.
   [[nodiscard]] int fd() const { return ready_.get(); }
-  void drain(recording::Recording& recording);
+  // `at_end`: with what was put aside.
+  void drain(recording::Recording& recording, bool at_end);
 
  private:
   void be_ready_in(long ns);
@@ -34,6 +41,9 @@ class Outbox {
   std::vector<recording::Event> events_;
   std::uint32_t actor_count_ = 0;
   std::uint64_t lost_ = 0;
+  RecordLog aside_;
+  std::size_t count_aside_ = 0;
+  std::vector<std::byte> whole_;  // a call and its snippets
   std::vector<recording::ActorId> in_recording_;  // by own number
 };
 

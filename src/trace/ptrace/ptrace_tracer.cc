@@ -46,7 +46,8 @@ class PtraceTracer : public Tracer {
 
   [[nodiscard]] int fd() const override { return outbox_.fd(); }
   base::Status drain(recording::Recording& recording) override {
-    outbox_.drain(recording);
+    const bool at_end = state_.finished;
+    outbox_.drain(recording, at_end);
     return {};
   }
   [[nodiscard]] bool finished() const override { return state_.finished; }
@@ -57,7 +58,7 @@ class PtraceTracer : public Tracer {
     state_.wish = LoopState::Wish::let_go;
     state_.bell.ring();
     state_.let_go.wait(false);
-    outbox_.drain(recording);
+    outbox_.drain(recording, true);
     return {};
   }
   [[nodiscard]] std::vector<std::string> observes() const override {

@@ -7,6 +7,8 @@
 //     unobserved, after stop(); when the Tracer is destroyed, or dies, those that still live are killed (PTRACE_O_EXITKILL), as
 //     strace --seccomp-bpf does. `filter = false`: they go on without us, but stop at every call until then.
 // Processes that run already (Target::pids) get no filter and stop at every call; they go on when the Tracer goes or dies.
+// A process that makes many such calls gets a recorder (inside/): mapped into its memory, it records the calls that libc makes on descriptors,
+// without a stop, and leaves them where we find them. `inside = false`: every call stops.
 // Attaching and detaching interrupt the call a thread is in; most are restarted unseen, but epoll_wait and some others return
 // EINTR, as after any stop signal (signal(7), "by stop signals").
 //
@@ -25,6 +27,8 @@ namespace tcpwhy::trace {
 struct PtraceOptions {
   bool stacks = true;  // the program's stack, for rows with wants_stack
   bool filter = true;  // a command stops only at the calls that matter
+  bool inside = true;  // of those that it makes often, most are recorded without a stop; needs the filter
+  int stops_before_inside = 64;  // a process that stops seldom is left as it is
   // Events that may wait for drain(); what comes beyond is not kept, counted, and told as a Loss.
   std::size_t most_pending = std::size_t{1} << 20;
 };

@@ -146,7 +146,12 @@ std::set<std::string> names_in_the_document() {
   return names;
 }
 
-TEST(StraceDifferentialTest, every_call_reads_as_strace_has_it) {
+// The same whether each call stops or is recorded inside the process.
+class StraceDifferentialTest : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Ptrace, StraceDifferentialTest, ::testing::Bool(),
+                         [](const auto& parameter) { return parameter.param ? "inside" : "stops"; });
+
+TEST_P(StraceDifferentialTest, every_call_reads_as_strace_has_it) {
   if (std::system("strace -V 2>/dev/null | grep -q 'version 6\\.1$'") != 0)
     GTEST_SKIP() << "the reference is strace 6.1, which is not installed";
   const std::string program = testing::program("every_call");
@@ -154,7 +159,7 @@ TEST(StraceDifferentialTest, every_call_reads_as_strace_has_it) {
   const Lines expected = lines_of_strace(program, tolerance);
   Lines actual;
   std::map<std::string, std::string> ports;
-  for (const auto& line : testing::lines_of(testing::trace_command({program}).recording))
+  for (const auto& line : testing::lines_of(testing::trace_command({program}, {.inside = GetParam(), .stops_before_inside = 0}).recording))
     actual.push_back(without_chance(line, ports));
   ASSERT_GT(expected.size(), 100U);
   for (std::size_t i = 0; i < std::min(expected.size(), actual.size()); ++i)

@@ -109,6 +109,7 @@ base::Result<Launched> TraceLoop::start(const std::vector<std::string>& command,
     auto filter = make_filter();
     if (!filter) return std::unexpected(filter.error());
     filter_ = std::move(*filter);
+    if (options_.inside) inside_ = InsideArea::open();
   }
   auto launched = launch(command, filter_, signal_mask);
   if (!launched) return launched;
@@ -195,6 +196,15 @@ bool TraceLoop::wait_and_act() {
     hear_wish();
     return true;
   }
+  hear(tid, status);
+  if (heard_elsewhere_) {
+    const auto [ended, its_status] = *std::exchange(heard_elsewhere_, std::nullopt);
+    hear(ended, its_status);
+  }
+  return true;
+}
+
+void TraceLoop::hear(pid_t tid, int status) {
   const Stop stop = classify(status);
   if (tid == command_ && (stop.kind == Kind::exited || stop.kind == Kind::killed)) {
     state_.command_status = status;
@@ -202,10 +212,11 @@ bool TraceLoop::wait_and_act() {
     command_ = -1;
   }
   act(tid, stop);
-  return true;
 }
 
 void TraceLoop::act(pid_t tid, Stop stop) {
+  // What was recorded before this happened.
+  take_inside();
   if (stop.kind == Kind::exited || stop.kind == Kind::killed) return on_ended(tid, stop);
   if (stop.kind == Kind::executed) return on_executed(tid);
   Thread& thread = thread_of(tid);
@@ -243,6 +254,7 @@ Process& TraceLoop::add_process(pid_t pid, Process* parent) {
     process->recorded = parent->recorded;
     *process->descriptors = *parent->descriptors;
   }
+  inherit_inside(*process, parent);
   return *process;
 }
 
@@ -271,7 +283,9 @@ void TraceLoop::remove_thread(pid_t tid) {
   if (thread == threads_.end()) return;
   Process* process = thread->second->process;
   threads_.erase(thread);
+  if (inside_) inside_->release_slot(tid);
   if (--process->threads > 0) return;
+  forget_inside(*process);
   unwinder_.forget(process->pid);
   processes_.erase(process->pid);
 }
@@ -299,6 +313,8 @@ void TraceLoop::on_executed(pid_t pid) {
   for (const auto& [tid, thread] : threads_)
     if (thread->process == &process && tid != pid) others.push_back(tid);
   for (const pid_t tid : others) remove_thread(tid);
+  if (inside_) inside_->release_slot(pid);
+  forget_inside(process);
 
   leader.actor = {};  // another program from here on
   process.name = command_of(pid);
@@ -313,8 +329,12 @@ void TraceLoop::on_executed(pid_t pid) {
 
 void TraceLoop::on_leaving(Thread& thread) {
   // The last chance: afterwards only the status is told.
-  if (!thread.in_flight || thread.in_flight->call == 0) return;
   Process& process = *thread.process;
+  if (const auto recorded = tell_early(thread)) {
+    if (!process.unfinished || (thread.tid == process.pid && !process.exits_itself)) process.unfinished = recorded;
+    return;
+  }
+  if (!thread.in_flight || thread.in_flight->call == 0) return;
   const bool exits = thread.in_flight->row->number == SYS_exit_group;
   if (process.exits_itself || (process.unfinished && thread.tid != process.pid && !exits)) return;
   process.unfinished = thread.in_flight->call;
@@ -340,6 +360,8 @@ void TraceLoop::on_ended(pid_t tid, Stop stop) {
 
 void TraceLoop::on_signal(Thread& thread, int signal) {
   using recording::SignalFate;
+  if (goes_on_inside(thread, signal)) return resume(thread);
+  const auto recorded = tell_early(thread);
   const bool inside = thread.in_flight && thread.in_flight->call != 0;
   const bool interrupts = thread.last_call && is_interruption(thread.last_error);
   const bool by_call = thread.last_call && signal == SIGPIPE && thread.last_error == EPIPE;
@@ -349,9 +371,11 @@ void TraceLoop::on_signal(Thread& thread, int signal) {
   else if (has_signal(thread.tid, "SigIgn", signal))
     fate = SignalFate::ignored;
   const bool deadly = fate == SignalFate::delivered && !is_harmless_by_default(signal);
-  if (signal == SIGPIPE || deadly || inside || interrupts) {
+  if (signal == SIGPIPE || deadly || inside || recorded || interrupts) {
     std::optional<std::uint32_t> call;
-    if (inside)
+    if (recorded)
+      call = recorded;
+    else if (inside)
       call = thread.in_flight->call;
     else if (interrupts || by_call)
       call = thread.last_call;
@@ -374,6 +398,9 @@ void TraceLoop::hear_wish() {
         if (process->filtered) ::kill(pid, SIGKILL);
       [[fallthrough]];
     case LoopState::Wish::let_go:
+      take_inside();
+      for (const auto& [tid, thread] : threads_) tell_early(*thread);
+      if (inside_) inside_->stop_observing();
       recording_ = false;
       let_all_go();
       state_.let_go = true;
@@ -411,15 +438,20 @@ void TraceLoop::let_all_go() {
   }
 }
 
+recording::ActorId TraceLoop::actor_of(Thread& thread) {
+  const Process& process = *thread.process;
+  if (!thread.actor.valid())
+    thread.actor = outbox_.add_actor(
+        {.name = process.name, .pid = process.pid, .tid = thread.tid, .command = command_of(thread.tid)});
+  return thread.actor;
+}
+
 void TraceLoop::emit(Thread& thread, recording::What what) { emit_at(base::wall_now(), thread, std::move(what)); }
 
 void TraceLoop::emit_at(base::WallTime at, Thread& thread, recording::What what) {
   const Process& process = *thread.process;
   if (!recording_ || !process.recorded) return;
-  if (!thread.actor.valid())
-    thread.actor = outbox_.add_actor(
-        {.name = process.name, .pid = process.pid, .tid = thread.tid, .command = command_of(thread.tid)});
-  outbox_.add({at, thread.actor, std::move(what)});
+  outbox_.add({at, actor_of(thread), std::move(what)});
 }
 
 }  // namespace tcpwhy::trace

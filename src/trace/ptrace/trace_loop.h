@@ -1,12 +1,18 @@
 // The one thread that may make ptrace(2) requests of its tracees: waits for their stops, and acts on each.
 #pragma once
 
+#include <sys/user.h>
+
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
+#include <utility>
 
 #include "trace/ptrace/bell.h"
+#include "trace/ptrace/inside/area.h"
 #include "trace/ptrace/launch.h"
 #include "trace/ptrace/outbox.h"
 #include "trace/ptrace/process_memory.h"
@@ -42,6 +48,7 @@ class TraceLoop {
   using Kind = Stop::Kind;
 
   bool wait_and_act();
+  void hear(pid_t tid, int status);
   void act(pid_t tid, Stop stop);
   void hear_wish();
   void let_all_go();
@@ -73,12 +80,27 @@ class TraceLoop {
   void record_held(Thread& thread, CallInFlight& call, std::int64_t result);
   void forget_before(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
   void learn_after(Process& process, const CallInFlight& call, std::int64_t result, recording::CallReturned* returned);
+  // trace_loop_inside.cc: recorders in the processes' own memory
+  void take_inside();
+  void on_recorded(const inside_record& record, std::span<const std::byte> snippets);
+  bool make_inside(Thread& thread, const SyscallRow* row, std::uint64_t address);
+  void inherit_inside(Process& process, const Process* parent);
+  void leave_inside(Process& process);
+  void forget_inside(Process& process);
+  void give_back_table(Process& process);
+  void publish(Process& process, std::int32_t fd);
+  std::optional<std::uint32_t> tell_early(Thread& thread);
+  void tell_return(Thread& thread, const inside_slot& slot, std::int64_t result);
+  void surface(Thread& thread, const user_regs_struct& registers);
+  bool goes_on_inside(Thread& thread, int signal);
+
   struct StackCopy {
     Registers registers;
     std::vector<std::uint8_t> bytes;
   };
   std::optional<StackCopy> copy_stack(const Thread& thread);
 
+  recording::ActorId actor_of(Thread& thread);
   void emit(Thread& thread, recording::What what);
   void emit_at(base::WallTime at, Thread& thread, recording::What what);
   void emit_start(Thread& thread, std::optional<std::int32_t> parent);
@@ -92,6 +114,9 @@ class TraceLoop {
   bool recording_ = true;
   bool has_bell_ = true;  // hung before run()
   std::uint32_t call_count_ = 0;
+  std::unique_ptr<InsideArea> inside_;  // null: every call stops
+  std::array<inside_row, INSIDE_CALLS> inside_rows_ = make_inside_rows();
+  std::optional<std::pair<pid_t, int>> heard_elsewhere_;  // a thread's end, that a wait for it alone has met
   std::unordered_map<pid_t, std::unique_ptr<Process>> processes_;
   std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
 };

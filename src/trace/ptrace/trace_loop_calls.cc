@@ -48,10 +48,12 @@ void TraceLoop::on_call_stop(Thread& thread, bool filtered) {
     on_exit(thread, info.exit.rval);
     return resume(thread);
   }
+  const std::uint64_t number = filtered ? info.seccomp.nr : info.entry.nr;
+  if (filtered && make_inside(thread, find_syscall(static_cast<long>(number)), info.instruction_pointer)) return;
   const auto& entry = filtered ? info.seccomp.args : info.entry.args;
   SyscallArguments arguments;
   std::copy(std::begin(entry), std::end(entry), arguments.begin());
-  on_entry(thread, filtered ? info.seccomp.nr : info.entry.nr, arguments);
+  on_entry(thread, number, arguments);
 }
 
 void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArguments& arguments) {
@@ -70,6 +72,7 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
     call.arguments = arguments;
   }
   thread.to_restart.reset();
+  if (number == SYS_seccomp || number == SYS_prctl || number == SYS_io_uring_setup) leave_inside(process);
   if (row == nullptr || !recording_) return resume(thread);
 
   const Decision decision = decide(process, *row, call.arguments);
@@ -110,7 +113,10 @@ TraceLoop::Decision TraceLoop::decide(Process& process, const SyscallRow& row, c
   Descriptors& descriptors = *process.descriptors;
   const auto descriptor = [&](std::int8_t argument) -> const TcpSocket* {
     if (argument < 0) return nullptr;
-    return descriptors.find(process.pid, static_cast<std::int32_t>(arguments[static_cast<std::size_t>(argument)]));
+    const auto fd = static_cast<std::int32_t>(arguments[static_cast<std::size_t>(argument)]);
+    const TcpSocket* found = descriptors.find(process.pid, fd);
+    publish(process, fd);
+    return found;
   };
   // What moves descriptors about is followed to its end even where it isn't recorded.
   const bool moves = row.number == SYS_dup || row.number == SYS_dup2 || row.number == SYS_dup3 ||
@@ -162,14 +168,20 @@ void TraceLoop::forget_before(Process& process, const SyscallRow& row, const Sys
   Descriptors& descriptors = *process.descriptors;
   const auto fd = [&](std::size_t i) { return static_cast<std::int32_t>(arguments[i]); };
   switch (row.number) {
-    case SYS_close: return descriptors.forget(fd(0));
+    case SYS_close:
+      if (process.table) inside_->forget(*process.table, fd(0));
+      return descriptors.forget(fd(0));
     case SYS_close_range:
+      if (process.table)
+        for (std::uint64_t n = arguments[0]; n <= std::min<std::uint64_t>(arguments[1], INSIDE_DESCRIPTORS); ++n)
+          inside_->forget(*process.table, static_cast<std::int32_t>(n));
       return descriptors.forget_range(static_cast<std::uint32_t>(arguments[0]),
                                       static_cast<std::uint32_t>(arguments[1]));
     case SYS_dup2:
     case SYS_dup3:
-      if (fd(0) != fd(1)) descriptors.forget(fd(1));
-      return;
+      if (fd(0) == fd(1)) return;
+      if (process.table) inside_->forget(*process.table, fd(1));
+      return descriptors.forget(fd(1));
     // Rings open and close descriptors without a call.
     case SYS_io_uring_enter: return descriptors.forget_all_but_tcp();
     default: return;
@@ -221,6 +233,7 @@ void TraceLoop::learn_after(Process& process, const CallInFlight& call, std::int
       const auto made = static_cast<std::int32_t>(result);
       descriptors.refresh(process.pid, made);
       socket = descriptors.find(process.pid, made);
+      publish(process, made);
       break;
     }
     default: break;
@@ -237,6 +250,7 @@ std::optional<TraceLoop::StackCopy> TraceLoop::copy_stack(const Thread& thread) 
   StackCopy copy;
   copy.registers.dwarf = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8,
                           r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip};
+  copy.registers.dwarf[16] = thread.process->inside.own_address(r.rip);
   copy.bytes = ProcessMemory(thread.tid).read(r.rsp, stack_bytes);
   return copy;
 }

@@ -15,6 +15,7 @@
 #include "trace/calls/decode.h"
 #include "trace/calls/syscall_table.h"
 #include "trace/ptrace/descriptors.h"
+#include "trace/ptrace/inside/code.h"
 
 namespace tcpwhy::trace {
 
@@ -28,6 +29,19 @@ struct Process {
   // The call that it never came back from: exit_group(), or else the first thread's, or else any other's.
   std::optional<std::uint32_t> unfinished;
   bool exits_itself = false;  // `unfinished` is exit_group()
+
+  // The recorder in its memory, if it is there.
+  InsideCode inside;
+  bool shares_memory = false;          // with the one that has made it (vfork): then the recorder isn't its own
+  std::optional<std::uint32_t> table;  // InsideArea's; absent: all its calls stop
+  bool stays_outside = false;          // it can't have a recorder
+  int stops = 0;                       // at calls, so far
+};
+
+// A recorded call that was told of before its record came, because something else had to be told with it.
+struct ToldEarly {
+  std::uint64_t id = 0;  // inside_slot's; 0: none
+  std::uint32_t call = 0;
 };
 
 struct CallInFlight {
@@ -49,6 +63,7 @@ struct Thread {
   std::optional<std::uint32_t> last_call;
   int last_error = 0;
   std::optional<CallInFlight> to_restart;  // restart_syscall() goes on with this one
+  ToldEarly told_early;
 };
 
 }  // namespace tcpwhy::trace

@@ -1,12 +1,10 @@
-#include "trace/bpf/record_log.h"
+#include "trace/record_log.h"
 
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
 #include <new>
-
-#include "trace/bpf/program/protocol.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -18,10 +16,8 @@ constexpr std::size_t bits = 32;  // of a word
 constexpr std::size_t words_of(std::size_t bytes) { return (bytes + 3) / 4; }
 constexpr std::size_t bitmap_words(std::size_t words) { return (words + bits - 1) / bits; }
 
-// A packed record: its kind and flags << 18 | its length in bytes; the bitmap; the words that differ.
+// A packed record: its kind << 18 | its length in bytes; the bitmap; the words that differ.
 constexpr unsigned length_bits = 18;
-static_assert(PROBE_PATH_SAMPLE < 32);
-constexpr std::uint32_t kind_and_flags(const probe_head& head) { return head.flags << 5U | (head.kind & 31U); }
 
 }  // namespace
 
@@ -33,24 +29,23 @@ RecordLog::Piece::Piece(std::size_t capacity) : capacity_(capacity) {
   madvise(words_.get(), bytes, MADV_HUGEPAGE);
 }
 
-RecordLog::Before& RecordLog::Memory::of(std::uint32_t kind_and_flags, std::size_t bytes) {
-  const auto hash = static_cast<std::uint32_t>(bytes / 8 * 32 + kind_and_flags) * 0x9e37'79b1U;
+RecordLog::Before& RecordLog::Memory::of(std::uint32_t kind, std::size_t bytes) {
+  const auto hash = static_cast<std::uint32_t>(bytes / 8 * 32 + kind) * 0x9e37'79b1U;
   auto& before = before_[(hash >> 16U) % places];
   if (!before) before = std::make_unique<Before>();
   return *before;
 }
 
-void RecordLog::append(std::span<const std::byte> record) {
+void RecordLog::append(std::uint32_t kind, std::span<const std::byte> record) {
   const std::size_t words = words_of(record.size()), bitmap = bitmap_words(words);
   if (pieces_.empty() || !pieces_.back().has_room_for(1 + bitmap + words)) pieces_.emplace_back(piece_words);
   Piece& piece = pieces_.back();
-  const auto& head = *reinterpret_cast<const probe_head*>(record.data());
   std::uint32_t* const begin = piece.end();
   std::uint32_t* out = begin;
-  *out++ = kind_and_flags(head) << length_bits | static_cast<std::uint32_t>(record.size());
+  *out++ = kind << length_bits | static_cast<std::uint32_t>(record.size());
   std::uint32_t* marks = out;
   out += bitmap;
-  Before& before = memory_.of(kind_and_flags(head), record.size());
+  Before& before = memory_.of(kind, record.size());
   const std::byte* at = record.data();
   for (std::size_t first = 0; first < words; first += bits, ++marks) {
     const std::size_t count = std::min(bits, words - first);

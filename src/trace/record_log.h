@@ -1,4 +1,4 @@
-// The probe's records, put aside while the traced program runs and decoded afterwards. Packed: a busy server makes a hundred megabytes
+// Records of calls and segments, put aside while the traced program runs and decoded afterwards. Packed: a busy server makes a hundred megabytes
 // of them a second, and to be handed so much fresh memory costs the reader several times what all else does.
 #pragma once
 
@@ -19,8 +19,8 @@ class RecordLog {
  public:
   // The clock (wall minus monotonic) of the records from here on.
   void begin_batch(base::Duration clock) { batches_.push_back({clock, count_}); }
-  // Of any length below 256 KB; shorter ones than a probe_head may not be.
-  void append(std::span<const std::byte> record);
+  // Of any length below 256 KB. `kind`, below 2^14: those of one kind and length are much alike.
+  void append(std::uint32_t kind, std::span<const std::byte> record);
   [[nodiscard]] std::size_t bytes() const { return bytes_; }  // that it takes
 
   // Calls f(clock, record) for each, in order, and forgets them. `record` is aligned for any type, and valid until f returns.
@@ -65,7 +65,7 @@ class RecordLog {
   };
   class Memory {
    public:
-    Before& of(std::uint32_t kind_and_flags, std::size_t bytes);
+    Before& of(std::uint32_t kind, std::size_t bytes);
 
    private:
     static constexpr std::size_t places = 256;

@@ -1,4 +1,4 @@
-#include "trace/bpf/record_log.h"
+#include "trace/record_log.h"
 
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ TEST(RecordLog, gives_back_what_was_put_in_with_its_clock) {
   for (int round = 0; round < 2; ++round) {  // it can be used again
     for (std::size_t i = 0; i < records.size(); ++i) {
       if (i % 100 == 0) log.begin_batch(std::chrono::nanoseconds(i));
-      log.append(records[i]);
+      log.append(static_cast<std::uint32_t>(i % 7), records[i]);
     }
     std::size_t i = 0;
     log.replay([&](base::Duration clock, std::span<const std::byte> record) {
@@ -60,7 +60,7 @@ TEST(RecordLog, takes_little_for_what_comes_again) {
   RecordLog log;
   log.begin_batch(0ns);
   constexpr int many = 100'000;
-  for (int i = 0; i < many; ++i) log.append(record_of(PROBE_CALL_MADE, 0, 200, 1'000'000'000'000 + 7'000ULL * i));
+  for (int i = 0; i < many; ++i) log.append(PROBE_CALL_MADE, record_of(PROBE_CALL_MADE, 0, 200, 1'000'000'000'000 + 7'000ULL * i));
   EXPECT_LT(log.bytes(), many * 200U / 8);
   int back = 0;
   log.replay([&](base::Duration, std::span<const std::byte> record) {

@@ -1,0 +1,241 @@
+#include "trace/ptrace/inside/area.h"
+
+#include <linux/kcmp.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <string_view>
+
+#include "base/clock.h"
+#include "trace/calls/syscall_table.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+constexpr std::uint64_t most_age_ns = 20'000'000;
+constexpr std::uint64_t given_up_after_ns = 1'000'000'000;
+constexpr std::uint32_t stacks_a_second = 200;
+
+template <class T>
+std::atomic_ref<T> shared_with_them(T& value) {
+  return std::atomic_ref<T>(value);
+}
+
+std::uint64_t now() { return static_cast<std::uint64_t>(base::wall_now().time_since_epoch().count()); }
+
+constexpr std::uint64_t aligned(std::uint64_t bytes) { return (bytes + 7) & ~std::uint64_t{7}; }
+
+// What a piece takes at most, with the heads of its snippets.
+std::uint64_t room_of(const Piece& piece) {
+  constexpr std::uint64_t head = sizeof(inside_snippet), address = 128, message = 56;
+  const std::uint64_t vectors =
+      head + INSIDE_VECTORS * 16 + INSIDE_VECTORS_FILLED * (head + aligned(piece.constant));
+  switch (piece.shape) {
+    case Piece::Shape::io_vectors: return vectors;
+    case Piece::Shape::message_header: return head + message + head + address + vectors;
+    case Piece::Shape::value_length: return head + 8 + head + aligned(piece.constant);
+    case Piece::Shape::bytes: break;
+  }
+  return head + aligned(piece.constant);
+}
+
+inside_policy policy_of(const SyscallRow& row) {
+  // What makes or moves descriptors about, or passes them on, is left to the tracer; so is what is rare.
+  constexpr std::string_view on_socket[] = {
+      "bind",    "listen",     "accept",     "accept4",     "connect",     "sendto", "sendmsg",
+      "write",   "writev",     "sendfile",   "recvfrom",    "recvmsg",     "read",   "readv",
+      "close",   "shutdown",   "fcntl",      "setsockopt",  "getsockopt",  "ioctl",  "epoll_ctl",
+      "getsockname", "getpeername"};
+  constexpr std::string_view waits[] = {"poll",    "ppoll",      "select",      "pselect6",
+                                        "epoll_wait", "epoll_pwait", "epoll_pwait2"};
+  if (row.name == "socket") return INSIDE_MAKES;
+  if (std::ranges::find(on_socket, row.name) != std::end(on_socket)) return INSIDE_ON_SOCKET;
+  if (std::ranges::find(waits, row.name) != std::end(waits)) return INSIDE_WAITS;
+  return INSIDE_STOPS;
+}
+
+inside_row row_of(const SyscallRow& row) {
+  inside_row made{};
+  made.policy = static_cast<__u8>(policy_of(row));
+  made.fd_argument = row.fd_argument;
+  made.second_fd_argument = row.second_fd_argument;
+  made.wants_stack = row.wants_stack;
+  made.closes = row.name == "close";
+  made.result_is_fd = row.name == "socket" || row.name == "accept" || row.name == "accept4";
+  made.asks_socket = row.call_class == CallClass::opens;
+  made.passes = row.name == "sendmsg" || row.name == "recvmsg";
+  made.duplicates = row.name == "fcntl";
+  constexpr std::string_view changes_what_it_is_given[] = {"ppoll", "select", "pselect6", "sendfile", "ioctl"};
+  made.keeps = std::ranges::find(changes_what_it_is_given, row.name) != std::end(changes_what_it_is_given);
+  made.piece_count = std::min<__u8>(row.piece_count, INSIDE_PIECES);
+  std::uint64_t room = 0;
+  for (std::size_t i = 0; i < made.piece_count; ++i) {
+    const Piece& piece = row.pieces.at(i);
+    made.piece[i] = {.at_exit = piece.when == Piece::When::exit,
+                     .shape = static_cast<__u8>(piece.shape),
+                     .pointer_argument = piece.pointer_argument,
+                     .length_argument = piece.length_argument,
+                     .most = piece.constant,
+                     .element = piece.element,
+                     .reserved = 0};
+    room += room_of(piece);
+  }
+  made.room = static_cast<__u16>(std::min<std::uint64_t>(room, INSIDE_MOST_SNIPPET_BYTES));
+  return made;
+}
+
+}  // namespace
+
+std::array<inside_row, INSIDE_CALLS> make_inside_rows() {
+  std::array<inside_row, INSIDE_CALLS> rows{};
+  for (const SyscallRow& row : syscall_table())
+    if (row.number >= 0 && row.number < INSIDE_CALLS) rows.at(static_cast<std::size_t>(row.number)) = row_of(row);
+  return rows;
+}
+
+std::unique_ptr<InsideArea> InsideArea::open() {
+  // Whether two processes share their memory must be known: a fork needs a table of its own.
+  if (::syscall(SYS_kcmp, ::getpid(), ::getpid(), KCMP_VM, 0, 0) != 0) return nullptr;
+  std::unique_ptr<InsideArea> made(new InsideArea);
+  made->memory_ = base::UniqueFd(::memfd_create("tcpwhy", MFD_CLOEXEC));
+  if (!made->memory_.valid() || ::ftruncate(made->memory_.get(), sizeof(inside_shared)) != 0) return nullptr;
+  void* const memory =
+      ::mmap(nullptr, sizeof(inside_shared), PROT_READ | PROT_WRITE, MAP_SHARED, made->memory_.get(), 0);
+  if (memory == MAP_FAILED) return nullptr;
+  made->shared_ = static_cast<inside_shared*>(memory);
+  made->shared_->observing = 1;
+  made->shared_->most_age = most_age_ns;
+  made->shared_->stacks_a_second = stacks_a_second;
+  return made;
+}
+
+InsideArea::~InsideArea() {
+  if (shared_ != nullptr) ::munmap(shared_, sizeof(inside_shared));
+}
+
+void InsideArea::stop_observing() { shared_with_them(shared_->observing) = 0; }
+
+void InsideArea::advance(std::uint64_t tail, std::uint64_t length) {
+  std::memset(shared_->ring + tail % INSIDE_RING_BYTES, 0, length);
+  shared_with_them(shared_->tail).store(tail + length, std::memory_order_release);
+  stuck_since_ = 0;
+}
+
+void InsideArea::take(const Taker& f) {
+  shared_with_them(shared_->taken_at).store(now(), std::memory_order_relaxed);
+  std::array<std::uint64_t, (sizeof(inside_record) + INSIDE_MOST_SNIPPET_BYTES) / 8> copy;
+  for (;;) {
+    const std::uint64_t tail = shared_->tail, head = shared_with_them(shared_->head).load(std::memory_order_acquire);
+    if (tail == head) return;
+    std::uint8_t* const at = shared_->ring + tail % INSIDE_RING_BYTES;
+    const std::uint64_t word =
+        shared_with_them(*reinterpret_cast<std::uint64_t*>(at)).load(std::memory_order_acquire);
+    const std::uint64_t length = word & 0xffff'ffff, state = word >> 32U;
+    if (state != INSIDE_DONE && state != INSIDE_PADDING) {
+      if (!skip_what_is_stuck(tail, head)) return;
+      continue;
+    }
+    const bool fits = length >= 8 && length % 8 == 0 && length <= head - tail && head - tail <= INSIDE_RING_BYTES &&
+                      length <= INSIDE_RING_BYTES - tail % INSIDE_RING_BYTES;
+    if (!fits) {
+      // Somebody has written there: nothing can be found any more.
+      ++lost_;
+      stop_observing();
+      return;
+    }
+    inside_record record;
+    if (state == INSIDE_DONE && length >= 8 + sizeof record && length - 8 <= sizeof copy) {
+      std::memcpy(copy.data(), at + 8, length - 8);
+      std::memcpy(&record, copy.data(), sizeof record);
+      const auto rest = std::as_bytes(std::span(copy)).subspan(sizeof record, length - 8 - sizeof record);
+      if (record.snippet_bytes <= rest.size())
+        f(record, rest.first(record.snippet_bytes));
+      else
+        ++lost_;
+    } else if (state == INSIDE_DONE) {
+      ++lost_;
+    }
+    advance(tail, length);
+  }
+}
+
+// Who was killed between taking its room and saying so leaves a hole: nobody waits for it for longer than a second. The next record is
+// where memory isn't clear any more.
+bool InsideArea::skip_what_is_stuck(std::uint64_t tail, std::uint64_t head) {
+  if (stuck_since_ == 0 || stuck_at_ != tail) {
+    stuck_at_ = tail, stuck_since_ = now();
+    return false;
+  }
+  if (now() - stuck_since_ < given_up_after_ns || head - tail > INSIDE_RING_BYTES) return false;
+  const auto word_at = [&](std::uint64_t position) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, shared_->ring + position % INSIDE_RING_BYTES, sizeof word);
+    return word;
+  };
+  const std::uint64_t to_end = std::min(head - tail, INSIDE_RING_BYTES - tail % INSIDE_RING_BYTES);
+  std::uint64_t length = word_at(tail) & 0xffff'ffff;
+  if (length == 0 || length % 8 != 0 || length > to_end)
+    for (length = 8; length < to_end && word_at(tail + length) == 0;) length += 8;
+  ++lost_;
+  advance(tail, length);
+  return true;
+}
+
+std::uint64_t InsideArea::take_lost() {
+  return std::exchange(lost_, 0) + shared_with_them(shared_->lost).exchange(0, std::memory_order_relaxed);
+}
+
+std::optional<std::uint32_t> InsideArea::take_table() {
+  const auto free = std::ranges::find(in_use_, false);
+  if (free == in_use_.end()) return std::nullopt;
+  *free = true;
+  const auto table = static_cast<std::uint32_t>(free - in_use_.begin());
+  std::memset(&shared_->tables[table], 0, sizeof(inside_table));
+  return table;
+}
+
+void InsideArea::give_back_table(std::uint32_t table) { in_use_.at(table) = false; }
+
+void InsideArea::set_has_tcp(std::uint32_t table, bool has) {
+  shared_with_them(shared_->tables[table].has_tcp).store(has ? 1 : 0, std::memory_order_relaxed);
+}
+
+void InsideArea::forget(std::uint32_t table, std::int32_t fd) {
+  if (fd >= 0 && fd < INSIDE_DESCRIPTORS) shared_with_them(shared_->tables[table].kind[fd]) = INSIDE_UNKNOWN;
+}
+
+void InsideArea::learn(std::uint32_t table, std::int32_t fd, inside_kind kind) {
+  if (fd < 0 || fd >= INSIDE_DESCRIPTORS) return;
+  std::uint8_t expected = INSIDE_UNKNOWN;
+  shared_with_them(shared_->tables[table].kind[fd]).compare_exchange_strong(expected, static_cast<__u8>(kind));
+}
+
+std::optional<inside_slot> InsideArea::call_of(pid_t tid) const {
+  inside_slot& slot = shared_->slots[static_cast<std::uint32_t>(tid) % INSIDE_SLOTS];
+  const inside_slot copy = slot;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  // The thread may run on meanwhile.
+  if (copy.tid != static_cast<std::uint32_t>(tid) || copy.number == INSIDE_NO_CALL || copy.id == 0 ||
+      shared_with_them(slot.id) != copy.id)
+    return std::nullopt;
+  return copy;
+}
+
+void InsideArea::end_call(pid_t tid) {
+  inside_slot& slot = shared_->slots[static_cast<std::uint32_t>(tid) % INSIDE_SLOTS];
+  if (shared_with_them(slot.tid) != static_cast<std::uint32_t>(tid)) return;
+  shared_with_them(slot.number) = INSIDE_NO_CALL;
+  shared_with_them(slot.id) = 0;
+}
+
+void InsideArea::release_slot(pid_t tid) {
+  end_call(tid);
+  std::uint32_t owner = static_cast<std::uint32_t>(tid);
+  shared_with_them(shared_->slots[owner % INSIDE_SLOTS].tid).compare_exchange_strong(owner, 0);
+}
+
+}  // namespace tcpwhy::trace

@@ -1,0 +1,137 @@
+// Programs with a recorder inside from their first call on: they do what they do alone, and each of their calls is told, once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "trace/ptrace/inside/area.h"
+#include "trace/ptrace/traced_run_testing.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+using recording::CallEntered;
+using recording::CallReturned;
+using testing::all_of;
+using testing::program;
+using testing::trace_command;
+using testing::TracedRun;
+
+constexpr PtraceOptions inside_at_once{.stops_before_inside = 0};
+
+TracedRun run(const std::string& mode, int count = 0, const PtraceOptions& options = inside_at_once) {
+  auto made = trace_command({program("inside"), mode, std::to_string(count)}, options);
+  EXPECT_TRUE(WIFEXITED(made.status)) << mode << ": killed by signal " << WTERMSIG(made.status);
+  EXPECT_EQ(WEXITSTATUS(made.status), 0) << mode;
+  EXPECT_TRUE(all_of<recording::Loss>(made.recording).empty());
+  return made;
+}
+
+// How often each was entered, and came back; each number is used once.
+std::map<std::string, std::pair<int, int>> count_calls(const recording::Recording& recording) {
+  std::map<std::string, std::pair<int, int>> counts;
+  std::map<std::uint32_t, std::string> names;
+  std::map<std::uint32_t, base::WallTime> entered_at;
+  for (const auto& event : recording.events) {
+    if (const auto* entered = std::get_if<CallEntered>(&event.what)) {
+      EXPECT_TRUE(names.emplace(entered->call, entered->name).second) << "call " << entered->call << " twice";
+      entered_at[entered->call] = event.at;
+      ++counts[entered->name].first;
+    }
+    if (const auto* returned = std::get_if<CallReturned>(&event.what)) {
+      EXPECT_TRUE(names.contains(returned->call));
+      EXPECT_LE(entered_at[returned->call], event.at);
+      ++counts[names[returned->call]].second;
+    }
+  }
+  return counts;
+}
+
+const CallEntered* nth(const recording::Recording& recording, std::string_view name, int n) {
+  for (const auto& event : recording.events)
+    if (const auto* entered = std::get_if<CallEntered>(&event.what); entered != nullptr && entered->name == name)
+      if (n-- == 0) return entered;
+  return nullptr;
+}
+
+TEST(InsideTest, every_call_is_told_once) {
+  const auto made = run("many", 20'000);
+  auto counts = count_calls(made.recording);
+  EXPECT_EQ(counts["sendto"], std::pair(20'000, 20'000));
+  EXPECT_EQ(counts["recvfrom"], std::pair(20'000, 20'000));
+  EXPECT_EQ(counts["accept"], std::pair(1, 1));
+  const CallEntered* send = nth(made.recording, "sendto", 19'999);
+  ASSERT_NE(send, nullptr);
+  EXPECT_THAT(send->arguments, ::testing::HasSubstr("\"word 19999\", 10"));
+  EXPECT_EQ(send->byte_count, 10U);
+  ASSERT_TRUE(send->local && send->remote && send->socket != 0);
+  const CallEntered* recv = nth(made.recording, "recvfrom", 19'999);
+  ASSERT_NE(recv, nullptr);
+  EXPECT_EQ(recv->local, send->remote);
+  EXPECT_EQ(recv->remote, send->local);
+}
+
+// As it is for everybody: the first calls stop, the others don't.
+TEST(InsideTest, the_change_to_it_loses_no_call) {
+  const auto made = run("many", 1'000, {});
+  auto counts = count_calls(made.recording);
+  EXPECT_EQ(counts["sendto"], std::pair(1'000, 1'000));
+  EXPECT_EQ(counts["recvfrom"], std::pair(1'000, 1'000));
+}
+
+TEST(InsideTest, code_is_changed_under_threads_that_run_there) {
+  for (int round = 0; round < 5; ++round) {
+    const auto made = run("threads", 500);
+    auto counts = count_calls(made.recording);
+    EXPECT_EQ(counts["sendto"], std::pair(2'504, 2'504));
+    EXPECT_EQ(counts["recvfrom"], std::pair(2'504, 2'504));
+  }
+}
+
+TEST(InsideTest, a_child_has_its_own_descriptors) {
+  const auto made = run("forks", 300);
+  auto counts = count_calls(made.recording);
+  EXPECT_EQ(counts["sendto"], std::pair(1'200, 1'200));
+  EXPECT_EQ(counts["recvfrom"], std::pair(1'200, 1'200));
+  EXPECT_EQ(counts["read"], std::pair(0, 0)) << "of a file that has a connection's number";
+}
+
+TEST(InsideTest, memory_that_cannot_be_read_harms_nobody) {
+  const auto made = run("bad-pointer");
+  const auto lines = testing::lines_of(made.recording);
+  EXPECT_THAT(lines, ::testing::Contains("sendto(3, 0x1000, 100, 0, NULL, 0) = -1 EPIPE (Broken pipe)").Times(0));
+  EXPECT_EQ(count_calls(made.recording)["sendto"], std::pair(3, 3));
+  EXPECT_TRUE(all_of<recording::Signal>(made.recording).empty() ||
+              all_of<recording::Signal>(made.recording)[0].name == "SIGPIPE");
+}
+
+TEST(InsideTest, a_filter_of_the_programs_own_is_respected) {
+  const auto made = run("own-filter", 200);
+  EXPECT_EQ(count_calls(made.recording)["sendto"], std::pair(400, 400));
+}
+
+// Signals find a thread behind its own call, whoever makes it for it: the same calls come back in the same way.
+void expect_same_as_with_stops(const std::string& mode, int count) {
+  const auto stops = run(mode, count, {.inside = false}), inside = run(mode, count);
+  EXPECT_EQ(count_calls(inside.recording), count_calls(stops.recording));
+  const auto name = [](const recording::Signal& signal) { return signal.name + (signal.call ? " in a call" : ""); };
+  std::vector<std::string> expected, actual;
+  for (const auto& signal : all_of<recording::Signal>(stops.recording)) expected.push_back(name(signal));
+  for (const auto& signal : all_of<recording::Signal>(inside.recording)) actual.push_back(name(signal));
+  EXPECT_EQ(actual, expected);
+}
+
+TEST(InsideTest, a_thread_can_be_cancelled_in_a_call) { expect_same_as_with_stops("cancelled", 0); }
+TEST(InsideTest, a_handler_may_leave_a_call_by_a_jump) { expect_same_as_with_stops("jumps-out", 0); }
+TEST(InsideTest, a_handler_makes_calls_while_another_waits) { expect_same_as_with_stops("handler", 5); }
+
+TEST(InsideTest, little_stack_is_enough) {
+  EXPECT_EQ(count_calls(run("small-stack", 500).recording)["ppoll"], std::pair(500, 500));
+}
+
+}  // namespace
+}  // namespace tcpwhy::trace

@@ -1,0 +1,234 @@
+// Of TraceLoop: the recorders inside the processes. A process that stops often gets one; what it has recorded is taken at each stop of anybody's,
+// so that whatever is learnt there comes after it.
+#include <linux/kcmp.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "base/clock.h"
+#include "trace/ptrace/inside/call_log.h"
+#include "trace/ptrace/inside/remote_calls.h"
+#include "trace/ptrace/process_memory.h"
+#include "trace/ptrace/trace_loop.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+bool is_of_a_signal_for_us(int signal) { return signal == SIGTRAP || signal == SIGSEGV || signal == SIGBUS; }
+
+}  // namespace
+
+void TraceLoop::take_inside() {
+  if (!inside_) return;
+  inside_->take([this](const inside_record& record, std::span<const std::byte> snippets) {
+    on_recorded(record, snippets);
+  });
+  if (const std::uint64_t lost = inside_->take_lost(); lost != 0) outbox_.lose(2 * lost);
+}
+
+void TraceLoop::on_recorded(const inside_record& record, std::span<const std::byte> snippets) {
+  const auto known = threads_.find(static_cast<pid_t>(record.tid));
+  const SyscallRow* row = find_syscall(record.number);
+  if (known == threads_.end() || row == nullptr) return;
+  Thread& thread = *known->second;
+  Process& process = *thread.process;
+  Descriptors& descriptors = *process.descriptors;
+  const auto fd = [&](std::int8_t argument) {
+    return static_cast<std::int32_t>(record.arguments[static_cast<std::size_t>(argument)]);
+  };
+  const bool failed = record.result < 0 && record.result >= -4095;
+
+  InsideCall call;
+  call.record = record;
+  if (row->fd_argument >= 0 && row->only_on_tcp) {
+    const TcpSocket* socket = descriptors.known(fd(row->fd_argument));
+    if (socket == nullptr && row->call_class != CallClass::closes)
+      socket = descriptors.find(process.pid, fd(row->fd_argument));
+    if (socket == nullptr) {
+      // Another one by now; the next call on it asks.
+      if (process.table) inside_->forget(*process.table, fd(row->fd_argument));
+      return;
+    }
+    call.at_entry = packed(*socket);
+  }
+  if (row->call_class == CallClass::closes) descriptors.forget(fd(0), call.at_entry.cookie);
+  if (record.socket.cookie != 0) {
+    const bool makes = row->number == SYS_socket || row->number == SYS_accept || row->number == SYS_accept4;
+    if (!makes || !failed) {
+      call.at_return = record.socket;
+      descriptors.learn(makes ? static_cast<std::int32_t>(record.result) : fd(row->fd_argument), unpacked(record.socket));
+    }
+  }
+  if (!recording_ || !process.recorded) return;
+  const bool was_told = thread.told_early.id == record.id;
+  call.call = was_told ? thread.told_early.call : ++call_count_;
+  call.entry_is_told = was_told ? 1 : 0;
+  thread.last_call = call.call;
+  thread.last_error = failed ? static_cast<int>(-record.result) : 0;
+  if (was_told) thread.told_early = {};
+  call.actor = actor_of(thread).value;
+  outbox_.put_aside(call, snippets);
+}
+
+// Gives the process its recorder, or has it called from one more place. True: the thread runs again, and makes its call from the beginning.
+bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t address) {
+  Process& process = *thread.process;
+  if (!inside_ || !recording_ || !process.recorded || process.stays_outside || process.shares_memory) return false;
+  const base::WallTime now = base::wall_now();
+  process.inside.go_on(process.pid, now);
+  if (row == nullptr || ++process.stops < options_.stops_before_inside) return false;
+  if (inside_rows_.at(static_cast<std::size_t>(row->number)).policy == INSIDE_STOPS) return false;
+  if (process.inside.own_address(address) != address || !process.inside.is_site(process.pid, address)) return false;
+
+  auto calls = RemoteCalls::begin(thread.tid);
+  if (!calls) return false;
+  if (!process.inside.is_mapped()) {
+    process.table = inside_->take_table();
+    if (!process.table || !process.inside.map(process.pid, *calls, *inside_, address) ||
+        !InsideCode::enable(process.pid, process.table))
+      leave_inside(process);
+  }
+  if (process.table) {
+    inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
+    process.inside.redirect(process.pid, address, process.threads == 1, now);
+  }
+  if (calls->ended()) {
+    heard_elsewhere_ = {thread.tid, *calls->ended()};
+    return true;
+  }
+  calls->end();
+  resume(thread);
+  return true;
+}
+
+// A process that has just been forked, and hasn't run yet.
+void TraceLoop::inherit_inside(Process& process, const Process* parent) {
+  if (!inside_) return;
+  if (parent == nullptr) {
+    // Whoever made it is gone already; it uses that one's table.
+    if (InsideCode::is_in(process.pid)) InsideCode::enable(process.pid, std::nullopt);
+    return;
+  }
+  process.stays_outside = parent->stays_outside;
+  process.inside = parent->inside;
+  if (!parent->table && !parent->shares_memory) return;
+  process.shares_memory = parent->shares_memory || ::syscall(SYS_kcmp, parent->pid, process.pid, KCMP_VM, 0, 0) == 0;
+  if (process.shares_memory) return;
+  process.table = inside_->take_table();
+  if (process.table) inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
+  if (!process.table || !InsideCode::enable(process.pid, process.table)) leave_inside(process);
+}
+
+// All its calls stop from now on. Where its code has been changed it stays so: the stubs make the calls.
+void TraceLoop::leave_inside(Process& process) {
+  process.stays_outside = true;
+  if (process.table) InsideCode::enable(process.pid, std::nullopt);
+  give_back_table(process);
+}
+
+// Its memory is gone, and the recorder with it.
+void TraceLoop::forget_inside(Process& process) {
+  process.inside = {};
+  process.stays_outside = process.shares_memory = false;
+  process.stops = 0;
+  give_back_table(process);
+}
+
+void TraceLoop::give_back_table(Process& process) {
+  if (process.table) inside_->give_back_table(*process.table);
+  process.table.reset();
+}
+
+void TraceLoop::publish(Process& process, std::int32_t fd) {
+  if (!process.table) return;
+  const bool is_tcp = process.descriptors->known(fd) != nullptr;
+  if (is_tcp || process.descriptors->is_other(fd)) inside_->learn(*process.table, fd, is_tcp ? INSIDE_TCP : INSIDE_OTHER);
+  inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
+}
+
+// The recorded call that the thread is in, told of at once. Absent: it is in none.
+std::optional<std::uint32_t> TraceLoop::tell_early(Thread& thread) {
+  if (!inside_) return std::nullopt;
+  const auto slot = inside_->call_of(thread.tid);
+  if (!slot) return std::nullopt;
+  const SyscallRow* row = find_syscall(slot->number);
+  if (row == nullptr || !recording_ || !thread.process->recorded) return std::nullopt;
+  if (thread.told_early.id == slot->id) return thread.told_early.call;
+  const TcpSocket* socket = nullptr;
+  if (row->fd_argument >= 0 && row->only_on_tcp)
+    socket = thread.process->descriptors->known(
+        static_cast<std::int32_t>(slot->arguments[static_cast<std::size_t>(row->fd_argument)]));
+  thread.told_early = {.id = slot->id, .call = ++call_count_};
+  emit_at(base::wall_from_ns(static_cast<std::int64_t>(slot->id)), thread,
+          entry_of(*slot, thread.tid, thread.told_early.call, socket));
+  return thread.told_early.call;
+}
+
+// A signal that the recorder's own doing has raised: int3 where a place has been changed, or memory that can't be read. The program never
+// learns of it. True: there was no other reason for it.
+bool TraceLoop::goes_on_inside(Thread& thread, int signal) {
+  if (!inside_ || !thread.process->inside.is_mapped()) return false;
+  user_regs_struct r{};
+  if (::ptrace(PTRACE_GETREGS, thread.tid, 0, &r) != 0) return false;
+  if (is_of_a_signal_for_us(signal)) {
+    if (const auto next = thread.process->inside.after_trap(r.rip)) {
+      r.rip = *next;
+      return ::ptrace(PTRACE_SETREGS, thread.tid, 0, &r) == 0;
+    }
+  }
+  surface(thread, r);
+  return false;
+}
+
+// Of a thread that a signal has found in a call of its own that the recorder makes for it: puts it back to where it would be if it had made
+// the call itself, just behind it. So the signal's handler, a jump out of it, or the unwinding of a thread that is cancelled find what
+// they would find; if it comes back, int3 stands there and leads to the stub, and if the call is made again, the jump does. The recorder
+// won't come to record it: that is done here.
+void TraceLoop::surface(Thread& thread, const user_regs_struct& registers) {
+  const auto slot = inside_->call_of(thread.tid);
+  // The recorder makes calls of its own, too.
+  if (!slot || registers.rip != INSIDE_CALLED || registers.orig_rax != slot->number) return;
+  struct {
+    inside_frame own;
+    std::uint64_t stub;
+  } stack;
+  const auto bytes = ProcessMemory(thread.tid).read(slot->frame, sizeof stack);
+  if (bytes.size() != sizeof stack) return;
+  std::memcpy(&stack, bytes.data(), sizeof stack);
+  const std::uint64_t own_address = thread.process->inside.own_address(stack.stub);
+  if (own_address == stack.stub) return;
+  constexpr std::uint64_t red_zone = 128;
+  const inside_frame& own = stack.own;
+  user_regs_struct r = registers;
+  r.r15 = own.r15, r.r14 = own.r14, r.r13 = own.r13, r.r12 = own.r12, r.rbx = own.rbx, r.rbp = own.rbp;
+  r.r9 = own.r9, r.r8 = own.r8, r.r10 = own.r10, r.rdx = own.rdx, r.rsi = own.rsi, r.rdi = own.rdi;
+  r.rsp = slot->frame + sizeof stack + red_zone;
+  r.rip = r.rcx = own_address;
+  if (::ptrace(PTRACE_SETREGS, thread.tid, 0, &r) != 0) return;
+  tell_return(thread, *slot, static_cast<std::int64_t>(registers.rax));
+  inside_->end_call(thread.tid);
+}
+
+void TraceLoop::tell_return(Thread& thread, const inside_slot& slot, std::int64_t result) {
+  const auto number = tell_early(thread);
+  thread.told_early = {};
+  CallInFlight call;
+  call.row = find_syscall(slot.number);
+  if (!number || call.row == nullptr) return;
+  call.call = *number;
+  std::ranges::copy(slot.arguments, call.arguments.begin());
+  if (call.row->fd_argument >= 0 && call.row->only_on_tcp)
+    if (const TcpSocket* socket = thread.process->descriptors->known(
+            static_cast<std::int32_t>(call.arguments[static_cast<std::size_t>(call.row->fd_argument)])))
+      call.cookie = socket->cookie;
+  thread.in_flight = call;
+  on_exit(thread, result);
+}
+
+}  // namespace tcpwhy::trace
