@@ -1,5 +1,6 @@
 // Of TraceLoop: the recorders inside the processes. A process that stops often gets one; what it has recorded is taken at each stop of anybody's,
 // so that whatever is learnt there comes after it.
+#include <fmt/format.h>
 #include <linux/kcmp.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -9,6 +10,8 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <utility>
 
 #include "base/clock.h"
@@ -19,6 +22,15 @@
 
 namespace tcpwhy::trace {
 namespace {
+
+// Of what surface() leaves out the processor would miss the returns (arch/x86/shstk.rst).
+bool has_shadow_stack(pid_t tid) {
+  std::ifstream file(fmt::format("/proc/{}/status", tid));
+  std::string line;
+  while (std::getline(file, line))
+    if (line.starts_with("x86_Thread_features:")) return line.find("shstk") != std::string::npos;
+  return false;
+}
 
 bool is_of_a_signal_for_us(int signal) { return signal == SIGTRAP || signal == SIGSEGV || signal == SIGBUS; }
 
@@ -90,11 +102,12 @@ bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t
   if (!calls) return false;
   if (!process.inside.is_mapped()) {
     process.table = inside_->take_table();
-    if (!process.table || !process.inside.map(process.pid, *calls, *inside_, address) ||
-        !InsideCode::enable(process.pid, process.table))
+    if (!process.table || has_shadow_stack(thread.tid) ||
+        !process.inside.map(process.pid, *calls, *inside_, address) ||
+        !InsideCode::use_table(process.pid, process.table))
       leave_inside(process);
   }
-  if (process.table) {
+  if (!process.stays_outside) {
     inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
     process.inside.redirect(process.pid, address, process.threads == 1, now);
   }
@@ -112,24 +125,29 @@ void TraceLoop::inherit_inside(Process& process, const Process* parent) {
   if (!inside_) return;
   if (parent == nullptr) {
     // Whoever made it is gone already; it uses that one's table.
-    if (InsideCode::is_in(process.pid)) InsideCode::enable(process.pid, std::nullopt);
+    if (InsideCode::is_in(process.pid)) InsideCode::use_table(process.pid, std::nullopt);
     return;
   }
   process.stays_outside = parent->stays_outside;
   process.inside = parent->inside;
-  if (!parent->table && !parent->shares_memory) return;
+  if (!parent->inside.is_mapped()) return;
   process.shares_memory = parent->shares_memory || ::syscall(SYS_kcmp, parent->pid, process.pid, KCMP_VM, 0, 0) == 0;
   if (process.shares_memory) return;
-  process.table = inside_->take_table();
+  if (!process.stays_outside) process.table = inside_->take_table();
   if (process.table) inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
-  if (!process.table || !InsideCode::enable(process.pid, process.table)) leave_inside(process);
+  if (!InsideCode::use_table(process.pid, process.table)) {
+    // It goes on with the parent's, which then says nothing of either's descriptors.
+    leave_inside(process);
+    if (parent->table) inside_->disable(*parent->table);
+  } else if (!process.table) {
+    process.stays_outside = true;
+  }
 }
 
 // All its calls stop from now on. Where its code has been changed it stays so: the stubs make the calls.
 void TraceLoop::leave_inside(Process& process) {
   process.stays_outside = true;
-  if (process.table) InsideCode::enable(process.pid, std::nullopt);
-  give_back_table(process);
+  if (process.table) inside_->disable(*process.table);
 }
 
 // Its memory is gone, and the recorder with it.

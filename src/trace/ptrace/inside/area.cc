@@ -195,10 +195,16 @@ std::optional<std::uint32_t> InsideArea::take_table() {
   *free = true;
   const auto table = static_cast<std::uint32_t>(free - in_use_.begin());
   std::memset(&shared_->tables[table], 0, sizeof(inside_table));
+  shared_with_them(shared_->tables[table].enabled) = 1;
   return table;
 }
 
-void InsideArea::give_back_table(std::uint32_t table) { in_use_.at(table) = false; }
+void InsideArea::disable(std::uint32_t table) { shared_with_them(shared_->tables[table].enabled) = 0; }
+
+void InsideArea::give_back_table(std::uint32_t table) {
+  disable(table);
+  in_use_.at(table) = false;
+}
 
 void InsideArea::set_has_tcp(std::uint32_t table, bool has) {
   shared_with_them(shared_->tables[table].has_tcp).store(has ? 1 : 0, std::memory_order_relaxed);

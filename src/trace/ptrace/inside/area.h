@@ -38,6 +38,8 @@ class InsideArea {
 
   // Which descriptors of a process are TCP sockets; absent: all tables are in use.
   std::optional<std::uint32_t> take_table();
+  // Whoever uses it makes all calls where they stop.
+  void disable(std::uint32_t table);
   void give_back_table(std::uint32_t table);
   void set_has_tcp(std::uint32_t table, bool has);
   void forget(std::uint32_t table, std::int32_t fd);

@@ -267,11 +267,10 @@ std::optional<std::uint64_t> InsideCode::after_trap(std::uint64_t address) const
   return std::nullopt;
 }
 
-bool InsideCode::enable(pid_t pid, std::optional<std::uint32_t> table) {
+bool InsideCode::use_table(pid_t pid, std::optional<std::uint32_t> table) {
   inside_private page{};
-  page.enabled = table ? 1 : 0;
-  page.table = table.value_or(0);
-  page.clock = table ? clock_of(pid) : 0;
+  page.table = table.value_or(INSIDE_NO_TABLE);
+  page.clock = clock_of(pid);
   return write_memory(pid, INSIDE_PRIVATE, bytes_of(page));
 }
 

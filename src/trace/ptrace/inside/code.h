@@ -41,8 +41,8 @@ class InsideCode {
 
   // Whether a process that nothing is known of has a recorder.
   static bool is_in(pid_t pid);
-  // `table`: absent, nothing is recorded from now on.
-  static bool enable(pid_t pid, std::optional<std::uint32_t> table);
+  // Tells a recorder which table is its; absent: none. False: it can't be told.
+  static bool use_table(pid_t pid, std::optional<std::uint32_t> table);
 
  private:
   enum class Stage : std::uint8_t { int3, body, done };

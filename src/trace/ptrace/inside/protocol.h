@@ -29,7 +29,7 @@ enum {
   INSIDE_KEPT_BYTES = 384,
   INSIDE_SLOTS = 4096,
   INSIDE_TABLES = 64,
-  INSIDE_DESCRIPTORS = 4096,
+  INSIDE_DESCRIPTORS = 65536,
   INSIDE_RING_BYTES = 4 << 20,
 };
 #define INSIDE_NO_CALL (~0U)
@@ -66,10 +66,11 @@ struct inside_row {
 };
 
 struct inside_private {
-  __u64 clock;    // the vDSO's clock_gettime(); 0: the system call
-  __u32 enabled;  // 0: every call that the filter names stops
-  __u32 table;    // which of inside_shared's is its
+  __u64 clock;  // the vDSO's clock_gettime(); 0: the system call
+  __u32 table;  // which of inside_shared's is its; INSIDE_NO_TABLE: none, every call that the filter names stops
+  __u32 reserved;
 };
+#define INSIDE_NO_TABLE (~0U)
 
 // By thread: the call it is in. A thread's place is its number's lower bits; where another has it, its calls stop.
 struct inside_slot {
@@ -90,8 +91,9 @@ enum inside_kind { INSIDE_UNKNOWN, INSIDE_OTHER, INSIDE_TCP };
 // What is known of a process's descriptors, by number. Who doesn't know asks the tracer by a stop.
 struct inside_table {
   __u8 kind[INSIDE_DESCRIPTORS];
+  __u32 enabled;  // 0: as if there were no table
   __u32 has_tcp;
-  __u32 reserved[15];
+  __u32 reserved[14];
 };
 
 enum inside_state { INSIDE_BUSY = 1, INSIDE_DONE, INSIDE_PADDING };

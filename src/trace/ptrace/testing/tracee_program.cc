@@ -102,7 +102,7 @@ int is_interrupted() {
   action.sa_handler = handler;
   sigaction(SIGALRM, &action, nullptr);
   const Pair pair = connected();
-  ualarm(1000, 0);
+  ualarm(50'000, 900'000);  // once more if it wasn't waiting yet
   char byte;
   return recv(pair.client, &byte, 1, 0) < 0 ? 6 : 95;
 }

@@ -302,13 +302,15 @@ static __attribute__((noinline)) __s64 keep_make_and_record(const struct inside_
 
 // 1: the call has been made, and its result is in the frame; 0: it is to be made by the stub.
 __u64 inside_handle(struct inside_frame* frame) {
-  if (frame->rax >= INSIDE_CALLS || !MINE->enabled) return 0;
+  const __u32 number = MINE->table;
+  if (frame->rax >= INSIDE_CALLS || number >= INSIDE_TABLES) return 0;
+  struct inside_table* const table = &SHARED->tables[number];
+  if (!*(volatile __u32*)&table->enabled) return 0;
   const struct inside_row* const row = &ROWS[frame->rax];
   if (row->policy == INSIDE_STOPS) return 0;
   struct inside_slot call = {.number = (__u32)frame->rax,
                              .frame = (__u64)frame,
                              .arguments = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9}};
-  struct inside_table* const table = &SHARED->tables[MINE->table % INSIDE_TABLES];
   const enum decision decision = SHARED->observing ? decide(row, call.arguments, table) : PASS;
   if (decision == STOP) return 0;
 
