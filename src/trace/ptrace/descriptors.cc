@@ -12,6 +12,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "base/unique_fd.h"
 
@@ -104,6 +105,22 @@ std::optional<TcpSocket> look_at_descriptor(pid_t pid, std::int32_t fd) {
     if (copy.valid()) return describe(copy.get());
   }
   return find_by_inode(inode);
+}
+
+void SocketsByCookie::learn(const TcpSocket& socket) {
+  if (socket.cookie == 0) return;
+  constexpr std::size_t most_young = 65536;
+  if (young_.size() >= most_young) old_ = std::exchange(young_, {});
+  young_.insert_or_assign(socket.cookie, socket);
+}
+
+TcpSocket SocketsByCookie::of(std::uint64_t cookie) {
+  if (const auto known = young_.find(cookie); known != young_.end()) return known->second;
+  const auto known = old_.find(cookie);
+  if (known == old_.end()) return {.cookie = cookie, .local = {}, .remote = {}};
+  const TcpSocket socket = known->second;
+  learn(socket);
+  return socket;
 }
 
 void Descriptors::set(std::int32_t fd, Kind kind) {

@@ -53,6 +53,17 @@ class Descriptors {
   std::size_t tcp_count_ = 0;
 };
 
+// Sockets by their cookies, whoever holds them: at least the last 65536 that were learnt or asked for.
+class SocketsByCookie {
+ public:
+  void learn(const TcpSocket& socket);
+  // With the cookie alone, if nothing is known of it any more.
+  TcpSocket of(std::uint64_t cookie);
+
+ private:
+  std::unordered_map<std::uint64_t, TcpSocket> young_, old_;
+};
+
 // The socket behind another process's descriptor: by a copy of it (pidfd_getfd(2), Linux 5.6), which for some microseconds is one
 // more reference to it; where that isn't allowed, by its inode and sock_diag(7) in our own network namespace. Absent: no TCP
 // socket.

@@ -177,6 +177,7 @@ void TraceLoop::run() {
       hear_wish();
     }
   }
+  take_inside(true);
   state_.finished = true;
   state_.let_go = true;
   state_.let_go.notify_all();
@@ -246,7 +247,7 @@ Thread& TraceLoop::thread_of(pid_t tid) {
 
 Process& TraceLoop::add_process(pid_t pid, Process* parent) {
   auto& process = processes_[pid];
-  process = std::make_unique<Process>();
+  process = std::make_shared<Process>();
   process->pid = pid;
   process->name = command_of(pid);
   if (parent != nullptr) {
@@ -282,8 +283,12 @@ void TraceLoop::remove_thread(pid_t tid) {
   const auto thread = threads_.find(tid);
   if (thread == threads_.end()) return;
   Process* process = thread->second->process;
+  if (inside_) {
+    inside_->release_slot(tid);
+    if (inside_->head() != inside_->tail())
+      late_[tid] = {std::move(thread->second), processes_[process->pid], inside_->head()};
+  }
   threads_.erase(thread);
-  if (inside_) inside_->release_slot(tid);
   if (--process->threads > 0) return;
   forget_inside(*process);
   unwinder_.forget(process->pid);

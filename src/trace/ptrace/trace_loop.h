@@ -81,14 +81,15 @@ class TraceLoop {
   void forget_before(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
   void learn_after(Process& process, const CallInFlight& call, std::int64_t result, recording::CallReturned* returned);
   // trace_loop_inside.cc: recorders in the processes' own memory
-  void take_inside();
+  void take_inside(bool nobody_lives = false);
+  Thread* whose(const inside_record& record);
   void on_recorded(const inside_record& record, std::span<const std::byte> snippets);
   bool make_inside(Thread& thread, const SyscallRow* row, std::uint64_t address);
   void inherit_inside(Process& process, const Process* parent);
   void leave_inside(Process& process);
   void forget_inside(Process& process);
   void give_back_table(Process& process);
-  void publish(Process& process, std::int32_t fd);
+  const TcpSocket* look_up(Process& process, std::int32_t fd);
   std::optional<std::uint32_t> tell_early(Thread& thread);
   void tell_return(Thread& thread, const inside_slot& slot, std::int64_t result);
   void surface(Thread& thread, const user_regs_struct& registers);
@@ -114,10 +115,18 @@ class TraceLoop {
   bool recording_ = true;
   bool has_bell_ = true;  // hung before run()
   std::uint32_t call_count_ = 0;
+  SocketsByCookie sockets_;  // those that recorders may name
   std::unique_ptr<InsideArea> inside_;  // null: every call stops
   std::array<inside_row, INSIDE_CALLS> inside_rows_ = make_inside_rows();
+  // Threads that have ended, as long as records of theirs may stand behind one that isn't complete yet.
+  struct LateThread {
+    std::unique_ptr<Thread> thread;
+    std::shared_ptr<Process> process;
+    std::uint64_t until = 0;  // position in the ring
+  };
+  std::unordered_map<pid_t, LateThread> late_;
   std::optional<std::pair<pid_t, int>> heard_elsewhere_;  // a thread's end, that a wait for it alone has met
-  std::unordered_map<pid_t, std::unique_ptr<Process>> processes_;
+  std::unordered_map<pid_t, std::shared_ptr<Process>> processes_;
   std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
 };
 

@@ -113,10 +113,7 @@ TraceLoop::Decision TraceLoop::decide(Process& process, const SyscallRow& row, c
   Descriptors& descriptors = *process.descriptors;
   const auto descriptor = [&](std::int8_t argument) -> const TcpSocket* {
     if (argument < 0) return nullptr;
-    const auto fd = static_cast<std::int32_t>(arguments[static_cast<std::size_t>(argument)]);
-    const TcpSocket* found = descriptors.find(process.pid, fd);
-    publish(process, fd);
-    return found;
+    return look_up(process, static_cast<std::int32_t>(arguments[static_cast<std::size_t>(argument)]));
   };
   // What moves descriptors about is followed to its end even where it isn't recorded.
   const bool moves = row.number == SYS_dup || row.number == SYS_dup2 || row.number == SYS_dup3 ||
@@ -137,7 +134,8 @@ TraceLoop::Decision TraceLoop::decide(Process& process, const SyscallRow& row, c
   } else {
     const bool needs_tcp = row.call_class == CallClass::waits || row.call_class == CallClass::rings ||
                            row.call_class == CallClass::duplicates;
-    decision.record = !needs_tcp || descriptors.has_tcp() || row.number == SYS_pidfd_getfd;
+    const bool has_tcp = descriptors.has_tcp() || (process.table && inside_->has_tcp(*process.table));
+    decision.record = !needs_tcp || has_tcp || row.number == SYS_pidfd_getfd;
   }
   decision.record = decision.record && process.recorded;
   decision.wait_for_exit = decision.record || decision.hold || (moves && descriptors.has_tcp());
@@ -149,7 +147,7 @@ const TcpSocket* TraceLoop::find_passed(Process& process, std::uint64_t header, 
   const TcpSocket* socket = nullptr;
   for (const std::int32_t fd : passed_descriptors(ProcessMemory(process.pid), header)) {
     if (received) process.descriptors->forget(fd);
-    if (socket == nullptr) socket = process.descriptors->find(process.pid, fd);
+    if (socket == nullptr) socket = look_up(process, fd);
   }
   return socket;
 }
@@ -218,7 +216,7 @@ void TraceLoop::learn_after(Process& process, const CallInFlight& call, std::int
     case SYS_listen:
     case SYS_connect:
       descriptors.refresh(process.pid, fd(0));
-      socket = descriptors.find(process.pid, fd(0));
+      socket = look_up(process, fd(0));
       break;
     case SYS_socket:
     case SYS_accept:
@@ -232,8 +230,7 @@ void TraceLoop::learn_after(Process& process, const CallInFlight& call, std::int
       if (failed(result) || !makes) break;
       const auto made = static_cast<std::int32_t>(result);
       descriptors.refresh(process.pid, made);
-      socket = descriptors.find(process.pid, made);
-      publish(process, made);
+      socket = look_up(process, made);
       break;
     }
     default: break;

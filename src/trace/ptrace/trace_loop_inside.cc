@@ -36,19 +36,27 @@ bool is_of_a_signal_for_us(int signal) { return signal == SIGTRAP || signal == S
 
 }  // namespace
 
-void TraceLoop::take_inside() {
+void TraceLoop::take_inside(bool nobody_lives) {
   if (!inside_) return;
-  inside_->take([this](const inside_record& record, std::span<const std::byte> snippets) {
-    on_recorded(record, snippets);
-  });
+  inside_->take([this](const inside_record& record, std::span<const std::byte> snippets) { on_recorded(record, snippets); },
+                nobody_lives);
+  if (!late_.empty())
+    std::erase_if(late_, [this](const auto& late) { return late.second.until <= inside_->tail(); });
   if (const std::uint64_t lost = inside_->take_lost(); lost != 0) outbox_.lose(2 * lost);
 }
 
+Thread* TraceLoop::whose(const inside_record& record) {
+  const auto tid = static_cast<pid_t>(record.tid);
+  if (const auto known = threads_.find(tid); known != threads_.end()) return known->second.get();
+  const auto late = late_.find(tid);
+  return late == late_.end() ? nullptr : late->second.thread.get();
+}
+
 void TraceLoop::on_recorded(const inside_record& record, std::span<const std::byte> snippets) {
-  const auto known = threads_.find(static_cast<pid_t>(record.tid));
+  Thread* const found = whose(record);
   const SyscallRow* row = find_syscall(record.number);
-  if (known == threads_.end() || row == nullptr) return;
-  Thread& thread = *known->second;
+  if (found == nullptr || row == nullptr) return outbox_.lose(2);
+  Thread& thread = *found;
   Process& process = *thread.process;
   Descriptors& descriptors = *process.descriptors;
   const auto fd = [&](std::int8_t argument) {
@@ -56,26 +64,17 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
   };
   const bool failed = record.result < 0 && record.result >= -4095;
 
+  // By the cookie, for the number may be another's by now.
   InsideCall call;
   call.record = record;
-  if (row->fd_argument >= 0 && row->only_on_tcp) {
-    const TcpSocket* socket = descriptors.known(fd(row->fd_argument));
-    if (socket == nullptr && row->call_class != CallClass::closes)
-      socket = descriptors.find(process.pid, fd(row->fd_argument));
-    if (socket == nullptr) {
-      // Another one by now; the next call on it asks.
-      if (process.table) inside_->forget(*process.table, fd(row->fd_argument));
-      return;
-    }
-    call.at_entry = packed(*socket);
-  }
-  if (row->call_class == CallClass::closes) descriptors.forget(fd(0), call.at_entry.cookie);
+  if (record.cookie != 0) call.at_entry = packed(sockets_.of(record.cookie));
+  if (row->call_class == CallClass::closes) descriptors.forget(fd(0), record.cookie);
   if (record.socket.cookie != 0) {
+    call.at_return = record.socket;
+    const TcpSocket socket = unpacked(record.socket);
+    sockets_.learn(socket);
     const bool makes = row->number == SYS_socket || row->number == SYS_accept || row->number == SYS_accept4;
-    if (!makes || !failed) {
-      call.at_return = record.socket;
-      descriptors.learn(makes ? static_cast<std::int32_t>(record.result) : fd(row->fd_argument), unpacked(record.socket));
-    }
+    descriptors.learn(makes ? static_cast<std::int32_t>(record.result) : fd(row->fd_argument), socket);
   }
   if (!recording_ || !process.recorded) return;
   const bool was_told = thread.told_early.id == record.id;
@@ -163,11 +162,24 @@ void TraceLoop::give_back_table(Process& process) {
   process.table.reset();
 }
 
-void TraceLoop::publish(Process& process, std::int32_t fd) {
-  if (!process.table) return;
-  const bool is_tcp = process.descriptors->known(fd) != nullptr;
-  if (is_tcp || process.descriptors->is_other(fd)) inside_->learn(*process.table, fd, is_tcp ? INSIDE_TCP : INSIDE_OTHER);
-  inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
+// What the descriptor is now, of a process that has stopped. Where there is a recorder, its table tells: what the process has done
+// to its descriptors since may not have been taken yet.
+const TcpSocket* TraceLoop::look_up(Process& process, std::int32_t fd) {
+  Descriptors& descriptors = *process.descriptors;
+  if (process.table) {
+    const std::uint64_t told = inside_->socket_of(*process.table, fd);
+    const TcpSocket* known = descriptors.known(fd);
+    const bool is_right = told == INSIDE_OTHER ? descriptors.is_other(fd) : known != nullptr && known->cookie == told;
+    if (!is_right) descriptors.refresh(process.pid, fd);
+  }
+  const TcpSocket* found = descriptors.find(process.pid, fd);
+  if (found != nullptr) sockets_.learn(*found);
+  if (process.table) {
+    if (found != nullptr && found->cookie != 0) inside_->learn(*process.table, fd, found->cookie);
+    if (found == nullptr && descriptors.is_other(fd)) inside_->learn(*process.table, fd, INSIDE_OTHER);
+    inside_->set_has_tcp(*process.table, descriptors.has_tcp());
+  }
+  return found;
 }
 
 // The recorded call that the thread is in, told of at once. Absent: it is in none.
@@ -178,10 +190,7 @@ std::optional<std::uint32_t> TraceLoop::tell_early(Thread& thread) {
   const SyscallRow* row = find_syscall(slot->number);
   if (row == nullptr || !recording_ || !thread.process->recorded) return std::nullopt;
   if (thread.told_early.id == slot->id) return thread.told_early.call;
-  const TcpSocket* socket = nullptr;
-  if (row->fd_argument >= 0 && row->only_on_tcp)
-    socket = thread.process->descriptors->known(
-        static_cast<std::int32_t>(slot->arguments[static_cast<std::size_t>(row->fd_argument)]));
+  const TcpSocket socket = slot->cookie == 0 ? TcpSocket{} : sockets_.of(slot->cookie);
   thread.told_early = {.id = slot->id, .call = ++call_count_};
   emit_at(base::wall_from_ns(static_cast<std::int64_t>(slot->id)), thread,
           entry_of(*slot, thread.tid, thread.told_early.call, socket));
@@ -241,10 +250,7 @@ void TraceLoop::tell_return(Thread& thread, const inside_slot& slot, std::int64_
   if (!number || call.row == nullptr) return;
   call.call = *number;
   std::ranges::copy(slot.arguments, call.arguments.begin());
-  if (call.row->fd_argument >= 0 && call.row->only_on_tcp)
-    if (const TcpSocket* socket = thread.process->descriptors->known(
-            static_cast<std::int32_t>(call.arguments[static_cast<std::size_t>(call.row->fd_argument)])))
-      call.cookie = socket->cookie;
+  call.cookie = slot.cookie;
   thread.in_flight = call;
   on_exit(thread, result);
 }

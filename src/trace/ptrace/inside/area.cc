@@ -125,18 +125,20 @@ void InsideArea::advance(std::uint64_t tail, std::uint64_t length) {
   stuck_since_ = 0;
 }
 
-void InsideArea::take(const Taker& f) {
+std::uint64_t InsideArea::head() const { return shared_with_them(shared_->head).load(std::memory_order_acquire); }
+
+void InsideArea::take(const Taker& f, bool nobody_lives) {
   shared_with_them(shared_->taken_at).store(now(), std::memory_order_relaxed);
   std::array<std::uint64_t, (sizeof(inside_record) + INSIDE_MOST_SNIPPET_BYTES) / 8> copy;
   for (;;) {
-    const std::uint64_t tail = shared_->tail, head = shared_with_them(shared_->head).load(std::memory_order_acquire);
+    const std::uint64_t tail = shared_->tail, head = this->head();
     if (tail == head) return;
     std::uint8_t* const at = shared_->ring + tail % INSIDE_RING_BYTES;
     const std::uint64_t word =
         shared_with_them(*reinterpret_cast<std::uint64_t*>(at)).load(std::memory_order_acquire);
     const std::uint64_t length = word & 0xffff'ffff, state = word >> 32U;
     if (state != INSIDE_DONE && state != INSIDE_PADDING) {
-      if (!skip_what_is_stuck(tail, head)) return;
+      if (!skip_what_is_stuck(tail, head, nobody_lives)) return;
       continue;
     }
     const bool fits = length >= 8 && length % 8 == 0 && length <= head - tail && head - tail <= INSIDE_RING_BYTES &&
@@ -165,12 +167,14 @@ void InsideArea::take(const Taker& f) {
 
 // Who was killed between taking its room and saying so leaves a hole: nobody waits for it for longer than a second. The next record is
 // where memory isn't clear any more.
-bool InsideArea::skip_what_is_stuck(std::uint64_t tail, std::uint64_t head) {
+bool InsideArea::skip_what_is_stuck(std::uint64_t tail, std::uint64_t head, bool at_once) {
+  if (head - tail > INSIDE_RING_BYTES) return false;
+  if (at_once) stuck_at_ = tail, stuck_since_ = 1;
   if (stuck_since_ == 0 || stuck_at_ != tail) {
     stuck_at_ = tail, stuck_since_ = now();
     return false;
   }
-  if (now() - stuck_since_ < given_up_after_ns || head - tail > INSIDE_RING_BYTES) return false;
+  if (now() - stuck_since_ < given_up_after_ns) return false;
   const auto word_at = [&](std::uint64_t position) {
     std::uint64_t word = 0;
     std::memcpy(&word, shared_->ring + position % INSIDE_RING_BYTES, sizeof word);
@@ -206,18 +210,27 @@ void InsideArea::give_back_table(std::uint32_t table) {
   in_use_.at(table) = false;
 }
 
+bool InsideArea::has_tcp(std::uint32_t table) const { return shared_with_them(shared_->tables[table].has_tcp) != 0; }
+
 void InsideArea::set_has_tcp(std::uint32_t table, bool has) {
+  // The process may have learnt otherwise, and its record not be taken yet.
+  if (!has && head() != tail()) return;
   shared_with_them(shared_->tables[table].has_tcp).store(has ? 1 : 0, std::memory_order_relaxed);
 }
 
-void InsideArea::forget(std::uint32_t table, std::int32_t fd) {
-  if (fd >= 0 && fd < INSIDE_DESCRIPTORS) shared_with_them(shared_->tables[table].kind[fd]) = INSIDE_UNKNOWN;
+std::uint64_t InsideArea::socket_of(std::uint32_t table, std::int32_t fd) const {
+  if (fd < 0 || fd >= INSIDE_DESCRIPTORS) return INSIDE_UNKNOWN;
+  return shared_with_them(shared_->tables[table].socket[fd]);
 }
 
-void InsideArea::learn(std::uint32_t table, std::int32_t fd, inside_kind kind) {
+void InsideArea::forget(std::uint32_t table, std::int32_t fd) {
+  if (fd >= 0 && fd < INSIDE_DESCRIPTORS) shared_with_them(shared_->tables[table].socket[fd]) = INSIDE_UNKNOWN;
+}
+
+void InsideArea::learn(std::uint32_t table, std::int32_t fd, std::uint64_t socket) {
   if (fd < 0 || fd >= INSIDE_DESCRIPTORS) return;
-  std::uint8_t expected = INSIDE_UNKNOWN;
-  shared_with_them(shared_->tables[table].kind[fd]).compare_exchange_strong(expected, static_cast<__u8>(kind));
+  __u64 expected = INSIDE_UNKNOWN;
+  shared_with_them(shared_->tables[table].socket[fd]).compare_exchange_strong(expected, socket);
 }
 
 std::optional<inside_slot> InsideArea::call_of(pid_t tid) const {

@@ -32,19 +32,26 @@ class InsideArea {
 
   // Calls f(record, snippets) for each record that is complete, in the order in which they were begun, and gives back their room.
   using Taker = std::function<void(const inside_record&, std::span<const std::byte>)>;
-  void take(const Taker& f);
+  // One whose thread is in the middle of it holds up those behind it; `nobody_lives`: not any more.
+  void take(const Taker& f, bool nobody_lives = false);
+  // Positions: what has been begun, and what has been taken.
+  [[nodiscard]] std::uint64_t head() const;
+  [[nodiscard]] std::uint64_t tail() const { return shared_->tail; }
   // Calls that were not kept since it was asked last: there was no room, or what stood there was no record.
   std::uint64_t take_lost();
 
-  // Which descriptors of a process are TCP sockets; absent: all tables are in use.
+  // What a process's descriptors are; absent: all tables are in use.
   std::optional<std::uint32_t> take_table();
   // Whoever uses it makes all calls where they stop.
   void disable(std::uint32_t table);
   void give_back_table(std::uint32_t table);
+  [[nodiscard]] bool has_tcp(std::uint32_t table) const;
   void set_has_tcp(std::uint32_t table, bool has);
+  // SO_COOKIE, INSIDE_OTHER or INSIDE_UNKNOWN.
+  [[nodiscard]] std::uint64_t socket_of(std::uint32_t table, std::int32_t fd) const;
   void forget(std::uint32_t table, std::int32_t fd);
   // Unless the process itself has learnt something meanwhile: it knows better.
-  void learn(std::uint32_t table, std::int32_t fd, inside_kind kind);
+  void learn(std::uint32_t table, std::int32_t fd, std::uint64_t socket);
 
   // The call that the thread is in, if it is being recorded.
   [[nodiscard]] std::optional<inside_slot> call_of(pid_t tid) const;
@@ -55,7 +62,7 @@ class InsideArea {
 
  private:
   InsideArea() = default;
-  bool skip_what_is_stuck(std::uint64_t tail, std::uint64_t head);
+  bool skip_what_is_stuck(std::uint64_t tail, std::uint64_t head, bool at_once);
   void advance(std::uint64_t tail, std::uint64_t length);
 
   base::UniqueFd memory_;

@@ -59,12 +59,12 @@ SyscallArguments arguments_of(const __u64 (&arguments)[6]) {
 base::WallTime time_of(std::uint64_t ns) { return base::WallTime(std::chrono::nanoseconds(ns)); }
 
 void tell_entry(const SyscallRow& row, const SyscallArguments& arguments, const TraceeMemory& memory,
-                const TcpSocket* socket, recording::CallEntered& entered) {
+                const TcpSocket& socket, recording::CallEntered& entered) {
   decode_entry(row, arguments, memory, entered);
-  if (socket == nullptr) return;
-  entered.socket = socket->cookie;
-  entered.local = socket->local;
-  if (socket->remote) entered.remote = socket->remote;
+  if (socket.cookie == 0) return;
+  entered.socket = socket.cookie;
+  entered.local = socket.local;
+  if (socket.remote) entered.remote = socket.remote;
 }
 
 }  // namespace
@@ -107,7 +107,7 @@ void append_events(const InsideCall& call, std::span<const std::byte> snippets, 
   if (call.entry_is_told == 0) {
     recording::CallEntered entered;
     entered.call = call.call;
-    tell_entry(*row, arguments, memory, at_entry.cookie == 0 ? nullptr : &at_entry, entered);
+    tell_entry(*row, arguments, memory, at_entry, entered);
     events.push_back({time_of(call.record.id), actor, std::move(entered)});
   }
   recording::CallReturned returned;
@@ -119,7 +119,7 @@ void append_events(const InsideCall& call, std::span<const std::byte> snippets, 
   events.push_back({time_of(call.record.returned_at), actor, std::move(returned)});
 }
 
-recording::CallEntered entry_of(const inside_slot& call, pid_t tid, std::uint32_t number, const TcpSocket* socket) {
+recording::CallEntered entry_of(const inside_slot& call, pid_t tid, std::uint32_t number, const TcpSocket& socket) {
   recording::CallEntered entered;
   entered.call = number;
   if (const SyscallRow* row = find_syscall(call.number); row != nullptr)

@@ -28,6 +28,6 @@ TcpSocket unpacked(const inside_socket& socket);
 // `snippets` as inside_record has them.
 void append_events(const InsideCall& call, std::span<const std::byte> snippets, std::vector<recording::Event>& events);
 // The entry of one that is still under way, by a live process's memory.
-recording::CallEntered entry_of(const inside_slot& call, pid_t tid, std::uint32_t number, const TcpSocket* socket);
+recording::CallEntered entry_of(const inside_slot& call, pid_t tid, std::uint32_t number, const TcpSocket& socket);
 
 }  // namespace tcpwhy::trace

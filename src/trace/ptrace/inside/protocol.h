@@ -78,7 +78,8 @@ struct inside_slot {
   __u32 number;  // INSIDE_NO_CALL: in none that is recorded
   __u64 id;      // when it was entered; 0: in none yet
   __u64 arguments[6];
-  __u64 frame;  // where the thread's registers are: struct inside_frame
+  __u64 cookie;  // of the socket it acts on; 0: on none
+  __u64 frame;   // where the thread's registers are: struct inside_frame
 } __attribute__((aligned(64)));
 
 // A thread's registers, as its own code had them; behind it the address in the stub to which the recorder returns, and the red zone.
@@ -86,11 +87,11 @@ struct inside_frame {
   __u64 r15, r14, r13, r12, rbx, rbp, r9, r8, r10, rdx, rsi, rdi, rax;
 };
 
-enum inside_kind { INSIDE_UNKNOWN, INSIDE_OTHER, INSIDE_TCP };
-
-// What is known of a process's descriptors, by number. Who doesn't know asks the tracer by a stop.
+// What a process's descriptors are, by number: SO_COOKIE of a TCP socket, or one of these. Who doesn't know asks the tracer by a stop.
+#define INSIDE_UNKNOWN 0
+#define INSIDE_OTHER (~0ULL)
 struct inside_table {
-  __u8 kind[INSIDE_DESCRIPTORS];
+  __u64 socket[INSIDE_DESCRIPTORS];
   __u32 enabled;  // 0: as if there were no table
   __u32 has_tcp;
   __u32 reserved[14];
@@ -136,8 +137,9 @@ struct inside_record {
   __u64 returned_at;
   __u64 arguments[6];
   __s64 result;
+  __u64 cookie;  // of the socket it acted on; 0: on none
   __u32 number, tid;
-  struct inside_socket socket;
+  struct inside_socket socket;  // that it has made, or changed the addresses of
   __u32 snippet_bytes;  // of struct inside_snippet and their bytes, that follow
   __u32 entry_bytes;    // so many of them are of what it was given, the rest of what it has handed back
 };

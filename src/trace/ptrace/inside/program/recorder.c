@@ -42,23 +42,25 @@ static __u64 read_word(__u64 address) {
 
 // --- What is to be done ---------------------------------------------------------------------------------------------
 
-static volatile __u8* kind_of(struct inside_table* table, __u64 fd) {
-  return (__u32)fd < INSIDE_DESCRIPTORS ? &table->kind[(__u32)fd] : 0;
+static volatile __u64* socket_of(struct inside_table* table, __u64 fd) {
+  return (__u32)fd < INSIDE_DESCRIPTORS ? &table->socket[(__u32)fd] : 0;
 }
 
 enum decision { STOP, PASS, RECORD };
 
-static enum decision decide_on_socket(const struct inside_row* row, const __u64* arguments,
-                                      struct inside_table* table) {
-  volatile __u8* const kind = kind_of(table, arguments[row->fd_argument]);
-  if (!kind || *kind == INSIDE_UNKNOWN) return STOP;
+static enum decision decide_on_socket(const struct inside_row* row, struct inside_slot* call, struct inside_table* table) {
+  const __u64* const arguments = call->arguments;
+  const volatile __u64* const known = socket_of(table, arguments[row->fd_argument]);
+  const __u64 socket = known ? *known : INSIDE_UNKNOWN;
+  if (socket == INSIDE_UNKNOWN) return STOP;
   if (row->passes && read_word(arguments[1] + 40) != 0) return STOP;  // msg_controllen
-  if (*kind == INSIDE_TCP) {
+  if (socket != INSIDE_OTHER) {
+    call->cookie = socket;
     const __u32 command = (__u32)arguments[1];
     return row->duplicates && (command == F_DUPFD || command == F_DUPFD_CLOEXEC) ? STOP : RECORD;
   }
   if (row->second_fd_argument >= 0) {
-    const volatile __u8* const second = kind_of(table, arguments[row->second_fd_argument]);
+    const volatile __u64* const second = socket_of(table, arguments[row->second_fd_argument]);
     if (!second || *second != INSIDE_OTHER) return STOP;
   }
   return PASS;
@@ -78,10 +80,11 @@ static int has_too_many_vectors(const struct inside_row* row, const __u64* argum
   return 0;
 }
 
-static enum decision decide(const struct inside_row* row, const __u64* arguments, struct inside_table* table) {
+static enum decision decide(const struct inside_row* row, struct inside_slot* call, struct inside_table* table) {
+  const __u64* const arguments = call->arguments;
   enum decision decision = STOP;
   switch (row->policy) {
-    case INSIDE_ON_SOCKET: decision = decide_on_socket(row, arguments, table); break;
+    case INSIDE_ON_SOCKET: decision = decide_on_socket(row, call, table); break;
     case INSIDE_MAKES: decision = makes_tcp_socket(arguments) ? RECORD : PASS; break;
     case INSIDE_WAITS: decision = table->has_tcp ? RECORD : PASS; break;
   }
@@ -110,7 +113,9 @@ static __u64* reserve(__u64 length) {
   for (;;) {
     const __u64 at = head % INSIDE_RING_BYTES;
     const __u64 padding = at + length > INSIDE_RING_BYTES ? INSIDE_RING_BYTES - at : 0;
-    if (head + padding + length - __atomic_load_n(&shared->tail, __ATOMIC_ACQUIRE) > INSIDE_RING_BYTES) return 0;
+    // Negative if what was read of the head is old: then it can't be taken.
+    const __s64 used = (__s64)(head - __atomic_load_n(&shared->tail, __ATOMIC_ACQUIRE));
+    if (used + (__s64)(padding + length) > INSIDE_RING_BYTES) return 0;
     if (!__atomic_compare_exchange_n(&shared->head, &head, head + padding + length, 1, __ATOMIC_RELAXED,
                                      __ATOMIC_RELAXED))
       continue;
@@ -220,6 +225,14 @@ static void ask_socket(struct inside_socket* socket, __u64 fd) {
 // `kept`: what was taken at entry, or null: then it is there still.
 static void record_call(const struct inside_row* row, const struct inside_slot* call, struct inside_table* table,
                         __s64 result, __u64 at, const struct draft* kept) {
+  const int failed = result < 0 && result >= -ERROR_MOST;
+  struct inside_socket socket = {0};
+  if (row->asks_socket && !(row->result_is_fd && failed))
+    ask_socket(&socket, row->result_is_fd ? (__u64)result : call->arguments[row->fd_argument]);
+  volatile __u64* const made = row->result_is_fd && !failed ? socket_of(table, (__u64)result) : 0;
+  if (made) *made = socket.cookie;
+  if (row->result_is_fd && !failed) table->has_tcp = 1;
+
   const __u64 length = sizeof(__u64) + sizeof(struct inside_record) + row->room;
   __u64* const word = reserve(length);
   if (!word) {
@@ -230,17 +243,11 @@ static void record_call(const struct inside_row* row, const struct inside_slot* 
   record->id = call->id;
   record->returned_at = at;
   record->result = result;
+  record->cookie = call->cookie;
   record->number = call->number;
   record->tid = call->tid;
   for (int i = 0; i < 6; ++i) record->arguments[i] = call->arguments[i];
-  const int failed = result < 0 && result >= -ERROR_MOST;
-  if (row->result_is_fd && !failed) {
-    volatile __u8* const kind = kind_of(table, (__u64)result);
-    if (kind) *kind = INSIDE_TCP;
-    table->has_tcp = 1;
-  }
-  if (row->asks_socket && !(row->result_is_fd && failed))
-    ask_socket(&record->socket, row->result_is_fd ? (__u64)result : call->arguments[row->fd_argument]);
+  record->socket = socket;
   struct draft draft = {(__u8*)(record + 1), 0, row->room, call->arguments, result};
   if (kept) {
     inside_copy(draft.to, kept->to, kept->used);
@@ -272,13 +279,14 @@ static void enter(struct inside_slot* slot, const struct inside_slot* call) {
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   slot->id = call->id;
   slot->frame = call->frame;
+  slot->cookie = call->cookie;
   for (int i = 0; i < 6; ++i) slot->arguments[i] = call->arguments[i];
   __atomic_store_n(&slot->number, call->number, __ATOMIC_RELEASE);
 }
 
 static __s64 make(const struct inside_slot* call, const struct inside_row* row, struct inside_table* table) {
   // Before it happens: another thread may be given the same number at once.
-  volatile __u8* const closed = row->closes ? kind_of(table, call->arguments[0]) : 0;
+  volatile __u64* const closed = row->closes ? socket_of(table, call->arguments[0]) : 0;
   if (closed) *closed = INSIDE_UNKNOWN;
   return inside_call(call->number, call->arguments);
 }
@@ -311,7 +319,7 @@ __u64 inside_handle(struct inside_frame* frame) {
   struct inside_slot call = {.number = (__u32)frame->rax,
                              .frame = (__u64)frame,
                              .arguments = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9}};
-  const enum decision decision = SHARED->observing ? decide(row, call.arguments, table) : PASS;
+  const enum decision decision = SHARED->observing ? decide(row, &call, table) : PASS;
   if (decision == STOP) return 0;
 
   if (decision == PASS) {
