@@ -157,6 +157,11 @@ std::string escape_controls(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
+    // Most of most texts stands for itself.
+    const auto* const special = std::ranges::find_if_not(text, [](char c) { return c >= ' ' && c <= '~'; });
+    out.append(text.begin(), special);
+    text.remove_prefix(static_cast<std::size_t>(special - text.begin()));
+    if (text.empty()) break;
     const auto character = decode_first(text);
     const std::size_t size = character ? character->size : 1;
     if (character) {

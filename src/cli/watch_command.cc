@@ -50,11 +50,15 @@ std::string name_of(const SocketLife& life) {
                               : fmt::format("{}[{}]", base::escape_controls(life.holder.command), life.holder.pid);
 }
 
+// In tenths: numbers with a point cost several times what whole ones do, and a busy machine has ten thousand lines a second.
 std::string lasted(base::Duration duration) {
-  const double ms = base::to_ms(duration);
-  if (ms < 1000) return fmt::format("{:.1f} ms", ms);
-  if (ms < 120'000) return fmt::format("{:.1f} s", ms / 1e3);
-  return fmt::format("{:.0f} min", ms / 6e4);
+  const auto tenths = [duration](base::Duration of) { return (duration + of / 2) / of; };
+  const auto with_point = [](std::int64_t count, std::string_view unit) {
+    return fmt::format("{}.{} {}", count / 10, count % 10, unit);
+  };
+  if (const auto ms = tenths(100us); ms < 10'000) return with_point(ms, "ms");
+  if (duration < 2min) return with_point(tenths(100ms), "s");
+  return fmt::format("{} min", tenths(1min));
 }
 
 std::string bytes(std::uint64_t count) {
@@ -63,15 +67,28 @@ std::string bytes(std::uint64_t count) {
   return fmt::format("{} MB", count / 1'000'000);
 }
 
-std::string clock_time(base::WallTime at) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(at);
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(at - seconds).count();
-  return fmt::format("{:%H:%M:%S}.{:03}", fmt::localtime(seconds.time_since_epoch().count()), ms);
-}
+// The time of day. What the clock shows in a second is asked of the C library once.
+class ClockTime {
+ public:
+  std::string operator()(base::WallTime at) {
+    const auto second = std::chrono::floor<std::chrono::seconds>(at);
+    if (second != second_) {
+      second_ = second;
+      text_ = fmt::format("{:%H:%M:%S}", fmt::localtime(second.time_since_epoch().count()));
+    }
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(at - second).count();
+    return fmt::format("{}.{:03}", text_, ms);
+  }
+
+ private:
+  std::chrono::sys_seconds second_ = std::chrono::sys_seconds::min();
+  std::string text_;
+};
 
 class Watch {
  public:
-  Watch(const WatchOptions& options, Context& context) : options_(options), context_(context) {}
+  Watch(const WatchOptions& options, Context& context)
+      : options_(options), context_(context), language_(context.language()) {}
   int run();
 
  private:
@@ -90,6 +107,7 @@ class Watch {
 
   const WatchOptions& options_;
   Context& context_;
+  Language language_;
   std::optional<capture::EndpointFilter> filter_;
   std::optional<InterfaceAddresses> interface_;
   std::optional<trace::Probe> probe_;
@@ -97,6 +115,7 @@ class Watch {
   std::optional<trace::LifeRecorder> recorder_;
   base::UniqueFd file_;
   recording::Provenance provenance_;
+  ClockTime clock_time_;
   std::vector<recording::Recording> recordings_;  // to be written with the lines
   std::string lines_;                             // written together: a write for each would cost more than the rest
   std::map<std::string, std::uint64_t> counts_;   // by the verdict's id
@@ -181,7 +200,7 @@ void Watch::tell_opened(const SocketLife& life) {
     lines_ += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
     return;
   }
-  lines_ += (fmt::format("{}  {} {} {} {}  opened\n", clock_time(life.opened), who.empty() ? "?" : who,
+  lines_ += (fmt::format("{}  {} {} {} {}  opened\n", clock_time_(life.opened), who.empty() ? "?" : who,
                          wire::to_string(life.local), life.opener ? "→" : "←", wire::to_string(life.remote)));
 }
 
@@ -198,7 +217,7 @@ void Watch::tell_ended(const trace::EndedLife& ended) {
   const std::string local = wire::to_string(life.local), remote = wire::to_string(life.remote);
   const std::string why = explain::words(
       verdict, life.holder.pid != 0 ? life.holder.command : local,
-      ended.peer && ended.peer->holder.pid != 0 ? ended.peer->holder.command : remote, context_.language());
+      ended.peer && ended.peer->holder.pid != 0 ? ended.peer->holder.command : remote, language_);
   if (recorder_) record(std::move(kept), ended, why);
   if (options_.stats) return;
   if (options_.form == WatchForm::ndjson) {
@@ -227,11 +246,29 @@ void Watch::tell_ended(const trace::EndedLife& ended) {
     lines_ += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
     return;
   }
-  lines_ += (fmt::format(
-      "{}  {} {} {} {}{}  {}{}, ↑{} ↓{}{}  {}\n", clock_time(life.ended), who.empty() ? "?" : who, local,
-      life.opener ? "→" : "←", remote, peer.empty() ? "" : " " + peer, life.began_before_watching ? "> " : "",
-      lasted(life.ended - life.opened), bytes(life.bytes_sent), bytes(life.bytes_received),
-      life.retransmissions == 0 ? "" : fmt::format(", {} retransmitted", life.retransmissions), why));
+  const std::string at = clock_time_(life.ended), how_long = lasted(life.ended - life.opened);
+  const std::string sent = bytes(life.bytes_sent), received = bytes(life.bytes_received);
+  const std::string_view parts[] = {at,
+                                    "  ",
+                                    who.empty() ? std::string_view("?") : who,
+                                    " ",
+                                    local,
+                                    life.opener ? " → " : " ← ",
+                                    remote,
+                                    peer.empty() ? "" : " ",
+                                    peer,
+                                    "  ",
+                                    life.began_before_watching ? "> " : "",
+                                    how_long,
+                                    ", ↑",
+                                    sent,
+                                    " ↓",
+                                    received};
+  for (const std::string_view part : parts) lines_ += part;
+  if (life.retransmissions != 0) lines_ += fmt::format(", {} retransmitted", life.retransmissions);
+  lines_ += "  ";
+  lines_ += why;
+  lines_ += '\n';
 }
 
 void Watch::tell_losses() {

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include <array>
+#include <charconv>
+
 namespace tcpwhy::wire {
 namespace {
 
@@ -39,16 +42,44 @@ bool IpAddress::is_unspecified() const {
   return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
 }
 
+namespace {
+
+void append_number(std::string& text, unsigned number) {
+  std::array<char, 10> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  text.append(digits.data(), end);
+}
+
+void append(std::string& text, const IpAddress& address) {
+  if (address.family == IpFamily::v4) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (i != 0) text += '.';
+      append_number(text, address.bytes[i]);
+    }
+  } else if (address.family == IpFamily::v6) {
+    std::array<char, INET6_ADDRSTRLEN> words{};
+    inet_ntop(AF_INET6, address.bytes.data(), words.data(), words.size());
+    text += words.data();
+  } else {
+    text += "none";
+  }
+}
+
+}  // namespace
+
 std::string to_string(const IpAddress& address) {
-  if (address.family == IpFamily::none) return "none";
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(address_family(address.family), address.bytes.data(), text.data(), text.size());
-  return text.data();
+  std::string text;
+  append(text, address);
+  return text;
 }
 
 std::string to_string(const SocketAddress& address) {
-  const auto pattern = address.ip.family == IpFamily::v6 ? "[{}]:{}" : "{}:{}";
-  return fmt::format(fmt::runtime(pattern), to_string(address.ip), address.port);
+  const bool is_v6 = address.ip.family == IpFamily::v6;
+  std::string text = is_v6 ? "[" : "";
+  append(text, address.ip);
+  text += is_v6 ? "]:" : ":";
+  append_number(text, address.port);
+  return text;
 }
 
 }  // namespace tcpwhy::wire

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "trace/tcp_states.h"
@@ -75,6 +76,18 @@ void LifeTracker::begin(const SocketSample& sample, const SocketHolders& holders
   }
 }
 
+// Local and remote, addresses and ports, as they lie there.
+constexpr std::size_t ends_begin = offsetof(probe_socket, local), ends_end = offsetof(probe_socket, family);
+static_assert(ends_end - ends_begin == sizeof(LifeTracker::RawEnds));
+
+bool LifeTracker::Alive::has_ends_of(const probe_socket& socket) const {
+  return std::memcmp(ends.data(), reinterpret_cast<const std::byte*>(&socket) + ends_begin, ends.size()) == 0;
+}
+
+void LifeTracker::Alive::keep_ends_of(const probe_socket& socket) {
+  std::memcpy(ends.data(), reinterpret_cast<const std::byte*>(&socket) + ends_begin, ends.size());
+}
+
 LifeTracker::Alive* LifeTracker::find(const probe_socket& socket, base::WallTime at) {
   if (socket.pointer == 0 || (socket.family != AF_INET && socket.family != AF_INET6)) return nullptr;
   auto [place, made] = alive_.try_emplace(socket.pointer);
@@ -97,12 +110,13 @@ LifeTracker::Alive* LifeTracker::find(const probe_socket& socket, base::WallTime
   SocketLife& life = alive.life;
   if (socket.cookie != 0) life.socket = socket.cookie;
   const bool whole = socket.local_port != 0 && socket.remote_port != 0;
-  if (!whole) return &alive;
+  if (!whole || alive.has_ends_of(socket)) return &alive;
   const auto local = address(socket.family, socket.local, socket.local_port);
   const auto remote = address(socket.family, socket.remote, socket.remote_port);
   if (!local.ip.is_unspecified() && (life.local != local || life.remote != remote)) {
     life.local = local, life.remote = remote;
     by_ends_[{local, remote}] = socket.pointer;
+    alive.keep_ends_of(socket);
   }
   return &alive;
 }

@@ -2,6 +2,7 @@
 // live, and bounded; what is given up for it is counted.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -43,6 +44,8 @@ class LifeTracker {
   // Ended ones whose other end lives on are told after a while. To be called now and then; `all`: now.
   void tell_waiting(base::WallTime now, const OnEnded& on_ended, bool all = false);
 
+  using RawEnds = std::array<std::byte, 36>;
+
   [[nodiscard]] std::size_t alive() const { return alive_.size(); }
   [[nodiscard]] std::uint64_t given_up() const { return given_up_; }
 
@@ -55,6 +58,9 @@ class LifeTracker {
     recording::SocketLife life;
     std::uint64_t pointer = 0;
     bool told = false;  // its end; only its destruction is awaited
+    RawEnds ends{};     // those of `life`, as the probe has them: to be compared at each record
+    [[nodiscard]] bool has_ends_of(const probe_socket& socket) const;
+    void keep_ends_of(const probe_socket& socket);
   };
   Alive* find(const probe_socket& socket, base::WallTime at);
   void on_state(const probe_state& state, base::WallTime at, const OnOpened& on_opened, const OnEnded& on_ended);
