@@ -65,7 +65,9 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   for (const Call* reading : story.calls(side, CallFamily::receiving))
     if (reading->entered < close->entered && (!reading->returned || *reading->returned > *close->returned)) return;
   const auto state = story.state(side, story.time(*close->returned));
-  const bool lives = state == tcp::State::established || state == tcp::State::close_wait;
+  // Where no packets were captured, nothing tells what it sent; states that are sampled now and then don't either.
+  const bool lives = !story.connection.without_packets() &&
+                     (state == tcp::State::established || state == tcp::State::close_wait);
   if (!lives && !was_shared(story, *close)) return;
   const Sharing sharing = sharing_of(story, *close);
   std::vector<EventId> evidence = {close->entered, *close->returned};

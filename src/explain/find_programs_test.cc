@@ -399,6 +399,17 @@ TEST(Closing, of_a_descriptor_that_others_share_is_observed_by_its_references) {
   EXPECT_NE(told.text("close.nothing_sent").find("(1 more)"), std::string::npos);
 }
 
+TEST(Closing, without_packets_nobody_knows_what_it_sent) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  auto recording = story.take();
+  EXPECT_TRUE(Told(recording).has("close.nothing_sent"));
+  std::erase_if(recording.events,
+                [](const auto& event) { return std::holds_alternative<recording::Packet>(event.what); });
+  EXPECT_FALSE(Told(recording).has("close.nothing_sent"));
+}
+
 TEST(Closing, of_a_descriptor_that_a_fork_shares_names_the_child) {
   StoryRecorder story;
   story.open();
