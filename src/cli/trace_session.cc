@@ -27,8 +27,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Without the kernel's own events its states and counters are sampled: this often, or, where there are so many sockets that looking at
-// them takes long, as seldom as it takes to have but a twentieth of a processor.
+// Without the kernel's own events its states and counters are sampled: this often, or, where there are so many
+// sockets that looking at them takes long, as seldom as it takes to have but a twentieth of a processor.
 constexpr auto sample_every = 20ms;
 constexpr int least_rest = 19;  // times as long as the look took
 constexpr std::uint32_t tap_ring_bytes = 4U << 20;
@@ -93,7 +93,8 @@ base::Status Session::open_tracer() {
   return {};
 }
 
-// One tap an interface. A filter that does not compile is the user's mistake; a missing privilege is said, and the rest goes on.
+// One tap an interface. A filter that does not compile is the user's mistake; a missing privilege is said, and the
+// rest goes on.
 base::Status Session::open_taps() {
   if (!options_.packets) return {};
   const std::string filter = options_.filter.empty() ? "tcp" : "tcp and (" + options_.filter + ")";
@@ -242,8 +243,9 @@ class Ours {
   std::set<wire::SocketAddress> listening_;
 };
 
-// The taps and the samples see the whole machine; the recording is about one program. No event refers to another yet. Of the samples
-// only what the program did, or what passed on the wire meanwhile: entries in TIME-WAIT may be from before.
+// The taps and the samples see the whole machine; the recording is about one program. No event refers to another yet.
+// Of the samples only what the program did, or what passed on the wire meanwhile: entries in TIME-WAIT may be from
+// before.
 void keep_what_is_ours(recording::Recording& recording) {
   Ours ours(recording);
   std::erase_if(recording.events, [&](const recording::Event& event) {

@@ -1,4 +1,5 @@
-// tcpwhy watch: the whole machine, one line for each TCP connection when it ends: who, with whom, how long, who closed first, why.
+// tcpwhy watch: the whole machine, one line for each TCP connection when it ends: who, with whom, how long, who
+// closed first, why.
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -50,7 +51,8 @@ std::string name_of(const SocketLife& life) {
                               : fmt::format("{}[{}]", base::escape_controls(life.holder.command), life.holder.pid);
 }
 
-// In tenths: numbers with a point cost several times what whole ones do, and a busy machine has ten thousand lines a second.
+// In tenths: numbers with a point cost several times what whole ones do, and a busy machine has ten thousand lines a
+// second.
 std::string lasted(base::Duration duration) {
   const auto tenths = [duration](base::Duration of) { return (duration + of / 2) / of; };
   const auto with_point = [](std::int64_t count, std::string_view unit) {

@@ -1,5 +1,6 @@
-// Records of calls and segments, put aside while the traced program runs and decoded afterwards. Packed: a busy server makes a hundred megabytes
-// of them a second, and to be handed so much fresh memory costs the reader several times what all else does.
+// Records of calls and segments, put aside while the traced program runs and decoded afterwards. Packed: a busy
+// server makes a hundred megabytes of them a second, and to be handed so much fresh memory costs the reader several
+// times what all else does.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +14,9 @@
 
 namespace tcpwhy::trace {
 
-// Each record is told by what differs from the one before of its kind and size: a bit for each word of four bytes, and the words that
-// are not the same, as XOR. Between two calls of a server on its sockets that is a few words of fifty.
+// Each record is told by what differs from the one before of its kind and size: a bit for each word of four bytes,
+// and the words that are not the same, as XOR. Between two calls of a server on its sockets that is a few words of
+// fifty.
 class RecordLog {
  public:
   // The clock (wall minus monotonic) of the records from here on.
@@ -23,7 +25,8 @@ class RecordLog {
   void append(std::uint32_t kind, std::span<const std::byte> record);
   [[nodiscard]] std::size_t bytes() const { return bytes_; }  // that it takes
 
-  // Calls f(clock, record) for each, in order, and forgets them. `record` is aligned for any type, and valid until f returns.
+  // Calls f(clock, record) for each, in order, and forgets them. `record` is aligned for any type, and valid until f
+  // returns.
   template <class F>
   void replay(F&& f) {
     Memory memory;
@@ -42,7 +45,8 @@ class RecordLog {
   }
 
  private:
-  // Memory in large pages where the kernel has them: to be handed page after small page costs more than what is written there.
+  // Memory in large pages where the kernel has them: to be handed page after small page costs more than what is
+  // written there.
   class Piece {
    public:
     explicit Piece(std::size_t capacity);  // in words

@@ -41,8 +41,8 @@ base::Status add_rules(void* context) {
   return {};
 }
 
-// Calls of the recorder's pass. libseccomp can't ask where a call is made from, so what would stop goes there to be asked; whatever passes
-// anyhow passes as fast as before.
+// Calls of the recorder's pass. libseccomp can't ask where a call is made from, so what would stop goes there to be
+// asked; whatever passes anyhow passes as fast as before.
 void let_recorder_pass(std::vector<sock_filter>& filter) {
   constexpr std::uint32_t stops = SECCOMP_RET_TRACE;
   const auto begin = static_cast<std::uint32_t>(filter.size());

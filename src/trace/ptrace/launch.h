@@ -13,8 +13,8 @@
 
 namespace tcpwhy::trace {
 
-// SECCOMP_RET_TRACE for the calls of the table and for filters of the program's own; SECCOMP_RET_ALLOW for those of a recorder (inside/),
-// for all others, and for other architectures' calls.
+// SECCOMP_RET_TRACE for the calls of the table and for filters of the program's own; SECCOMP_RET_ALLOW for those of a
+// recorder (inside/), for all others, and for other architectures' calls.
 base::Result<std::vector<sock_filter>> make_filter();
 
 struct Launched {
@@ -23,8 +23,8 @@ struct Launched {
   base::UniqueFd failed;  // an errno is read from it if it can't; nothing (end of file) once it has executed
 };
 
-// Forks. The child waits for `go`, so that it can be seized first. An empty filter: none. `signal_mask` is what the command gets;
-// SIGPIPE has its default action again.
+// Forks. The child waits for `go`, so that it can be seized first. An empty filter: none. `signal_mask` is what the
+// command gets; SIGPIPE has its default action again.
 base::Result<Launched> launch(const std::vector<std::string>& command, const std::vector<sock_filter>& filter,
                               const sigset_t& signal_mask);
 

@@ -14,8 +14,8 @@
 namespace tcpwhy::trace {
 namespace {
 
-// Whoever records is woken so long after the first event that waits, for a switch of tasks with each event would take the
-// traced program's time.
+// Whoever records is woken so long after the first event that waits, for a switch of tasks with each event would take
+// the traced program's time.
 constexpr long wait_for_more_ns = 5'000'000;
 // A call that is put aside takes some forty bytes, where its two events take a thousand.
 constexpr std::size_t packed_events = 16;

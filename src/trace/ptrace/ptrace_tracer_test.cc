@@ -37,7 +37,8 @@ using testing::program;
 using ::testing::StartsWith;
 using testing::trace_command;
 
-// How calls are seen: each stops, those that the filter names stop, or they are recorded inside the process from its first one on.
+// How calls are seen: each stops, those that the filter names stop, or they are recorded inside the process from its
+// first one on.
 enum class Way : std::uint8_t { every_call, filter, inside };
 PtraceOptions options_of(Way way) {
   return {.filter = way != Way::every_call, .inside = way == Way::inside, .stops_before_inside = 0};

@@ -159,7 +159,8 @@ TEST_P(StraceDifferentialTest, every_call_reads_as_strace_has_it) {
   const Lines expected = lines_of_strace(program, tolerance);
   Lines actual;
   std::map<std::string, std::string> ports;
-  for (const auto& line : testing::lines_of(testing::trace_command({program}, {.inside = GetParam(), .stops_before_inside = 0}).recording))
+  const auto run = testing::trace_command({program}, {.inside = GetParam(), .stops_before_inside = 0});
+  for (const auto& line : testing::lines_of(run.recording))
     actual.push_back(without_chance(line, ports));
   ASSERT_GT(expected.size(), 100U);
   for (std::size_t i = 0; i < std::min(expected.size(), actual.size()); ++i)

@@ -1,5 +1,5 @@
-// Of TraceLoop: the recorders inside the processes. A process that stops often gets one; what it has recorded is taken at each stop of anybody's,
-// so that whatever is learnt there comes after it.
+// Of TraceLoop: the recorders inside the processes. A process that stops often gets one; what it has recorded is
+// taken at each stop of anybody's, so that whatever is learnt there comes after it.
 #include <fmt/format.h>
 #include <linux/kcmp.h>
 #include <sys/ptrace.h>
@@ -38,8 +38,10 @@ bool is_of_a_signal_for_us(int signal) { return signal == SIGTRAP || signal == S
 
 void TraceLoop::take_inside(bool nobody_lives) {
   if (!inside_) return;
-  inside_->take([this](const inside_record& record, std::span<const std::byte> snippets) { on_recorded(record, snippets); },
-                nobody_lives);
+  const auto taker = [this](const inside_record& record, std::span<const std::byte> snippets) {
+    on_recorded(record, snippets);
+  };
+  inside_->take(taker, nobody_lives);
   if (!late_.empty())
     std::erase_if(late_, [this](const auto& late) { return late.second.until <= inside_->tail(); });
   if (const std::uint64_t lost = inside_->take_lost(); lost != 0) outbox_.lose(2 * lost);
@@ -87,7 +89,8 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
   outbox_.put_aside(call, snippets);
 }
 
-// Gives the process its recorder, or has it called from one more place. True: the thread runs again, and makes its call from the beginning.
+// Gives the process its recorder, or has it called from one more place. True: the thread runs again, and makes its
+// call from the beginning.
 bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t address) {
   Process& process = *thread.process;
   if (!inside_ || !recording_ || !process.recorded || process.stays_outside || process.shares_memory) return false;
@@ -162,8 +165,8 @@ void TraceLoop::give_back_table(Process& process) {
   process.table.reset();
 }
 
-// What the descriptor is now, of a process that has stopped. Where there is a recorder, its table tells: what the process has done
-// to its descriptors since may not have been taken yet.
+// What the descriptor is now, of a process that has stopped. Where there is a recorder, its table tells: what the
+// process has done to its descriptors since may not have been taken yet.
 const TcpSocket* TraceLoop::look_up(Process& process, std::int32_t fd) {
   Descriptors& descriptors = *process.descriptors;
   if (process.table) {
@@ -197,8 +200,8 @@ std::optional<std::uint32_t> TraceLoop::tell_early(Thread& thread) {
   return thread.told_early.call;
 }
 
-// A signal that the recorder's own doing has raised: int3 where a place has been changed, or memory that can't be read. The program never
-// learns of it. True: there was no other reason for it.
+// A signal that the recorder's own doing has raised: int3 where a place has been changed, or memory that can't be
+// read. The program never learns of it. True: there was no other reason for it.
 bool TraceLoop::goes_on_inside(Thread& thread, int signal) {
   if (!inside_ || !thread.process->inside.is_mapped()) return false;
   user_regs_struct r{};
@@ -213,10 +216,10 @@ bool TraceLoop::goes_on_inside(Thread& thread, int signal) {
   return false;
 }
 
-// Of a thread that a signal has found in a call of its own that the recorder makes for it: puts it back to where it would be if it had made
-// the call itself, just behind it. So the signal's handler, a jump out of it, or the unwinding of a thread that is cancelled find what
-// they would find; if it comes back, int3 stands there and leads to the stub, and if the call is made again, the jump does. The recorder
-// won't come to record it: that is done here.
+// Of a thread that a signal has found in a call of its own that the recorder makes for it: puts it back to where it
+// would be if it had made the call itself, just behind it. So the signal's handler, a jump out of it, or the
+// unwinding of a thread that is cancelled find what they would find; if it comes back, int3 stands there and leads to
+// the stub, and if the call is made again, the jump does. The recorder won't come to record it: that is done here.
 void TraceLoop::surface(Thread& thread, const user_regs_struct& registers) {
   const auto slot = inside_->call_of(thread.tid);
   // The recorder makes calls of its own, too.

@@ -165,8 +165,8 @@ void InsideArea::take(const Taker& f, bool nobody_lives) {
   }
 }
 
-// Who was killed between taking its room and saying so leaves a hole: nobody waits for it for longer than a second. The next record is
-// where memory isn't clear any more.
+// Who was killed between taking its room and saying so leaves a hole: nobody waits for it for longer than a second.
+// The next record is where memory isn't clear any more.
 bool InsideArea::skip_what_is_stuck(std::uint64_t tail, std::uint64_t head, bool at_once) {
   if (head - tail > INSIDE_RING_BYTES) return false;
   if (at_once) stuck_at_ = tail, stuck_since_ = 1;

@@ -1,6 +1,8 @@
-// The memory that recorders and tracer share: where records of calls are left, who is in which call, which descriptors matter.
+// The memory that recorders and tracer share: where records of calls are left, who is in which call, which
+// descriptors matter.
 //
-// The traced programs can write there: whatever stands in it is checked before it is used, and copied before it is checked.
+// The traced programs can write there: whatever stands in it is checked before it is used, and copied before it is
+// checked.
 #pragma once
 
 #include <array>
@@ -30,7 +32,8 @@ class InsideArea {
   // From now on calls are made, but not recorded.
   void stop_observing();
 
-  // Calls f(record, snippets) for each record that is complete, in the order in which they were begun, and gives back their room.
+  // Calls f(record, snippets) for each record that is complete, in the order in which they were begun, and gives back
+  // their room.
   using Taker = std::function<void(const inside_record&, std::span<const std::byte>)>;
   // One whose thread is in the middle of it holds up those behind it; `nobody_lives`: not any more.
   void take(const Taker& f, bool nobody_lives = false);

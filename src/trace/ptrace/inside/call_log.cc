@@ -74,7 +74,8 @@ inside_socket packed(const TcpSocket& socket) {
   inside_socket made{};
   made.cookie = socket.cookie;
   using enum wire::IpFamily;
-  const bool is_v6 = (socket.local && socket.local->ip.family == v6) || (socket.remote && socket.remote->ip.family == v6);
+  const auto has_v6 = [](const auto& address) { return address && address->ip.family == v6; };
+  const bool is_v6 = has_v6(socket.local) || has_v6(socket.remote);
   made.family = is_v6 ? AF_INET6 : AF_INET;
   const auto put = [is_v6](const std::optional<wire::SocketAddress>& from, __u8* address, __u16& port) {
     if (!from) return;

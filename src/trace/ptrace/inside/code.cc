@@ -65,16 +65,19 @@ std::vector<Range> mappings_of(pid_t pid) {
   return ranges;
 }
 
-// libc.so.6, libc-2.31.so, libpthread.so.0: they leave room on the stack at their calls, which not every language's runtime does.
+// libc.so.6, libc-2.31.so, libpthread.so.0: they leave room on the stack at their calls, which not every language's
+// runtime does.
 bool is_c_library(const std::string& path) {
   const std::string name = path.substr(path.rfind('/') + 1);
   return name.starts_with("libc.so") || name.starts_with("libc-") || name.starts_with("libpthread");
 }
 
 bool compares_result(std::span<const std::uint8_t> code) {
-  constexpr std::array<std::uint8_t, 3> comparison = {0x48, 0x3d, 0x00};  // cmp $imm32, %rax
-  return code.size() == call_bytes + comparison_bytes && code[0] == 0x0f && code[1] == 0x05 && code[2] == comparison[0] &&
-         code[3] == comparison[1] && code[4] <= 1 && code[5] == 0xf0 && code[6] == 0xff && code[7] == 0xff;
+  if (code.size() != call_bytes + comparison_bytes) return false;
+  const bool calls = code[0] == 0x0f && code[1] == 0x05;  // syscall
+  // cmp $0xfffff000 or $0xfffff001, %rax
+  return calls && code[2] == 0x48 && code[3] == 0x3d && code[4] <= 1 && code[5] == 0xf0 && code[6] == 0xff &&
+         code[7] == 0xff;
 }
 
 // Room below `address`, not too far away.

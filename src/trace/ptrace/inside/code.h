@@ -1,8 +1,9 @@
 // The recorder in one process's memory: mapped there, and called from the places where libc makes system calls.
 //
-// Such a place is `syscall` and, of six bytes, `cmp $-4096, %rax` (or -4095); its first five bytes become a jump to a stub near by, which
-// calls the recorder, compares, and goes on behind them. Other threads may be anywhere in those bytes:
-//   * one that waits in the call comes back to the second instruction. So the jump's third byte, which is there then, is always int3
+// Such a place is `syscall` and, of six bytes, `cmp $-4096, %rax` (or -4095); its first five bytes become a jump to a
+// stub near by, which calls the recorder, compares, and goes on behind them. Other threads may be anywhere in those
+// bytes:
+//   * one that waits in the call comes back to the second instruction. So the jump's third byte, there then, is always int3
 //     (stubs lie where it comes out so), and who meets it goes on in the stub, by the tracer's hand;
 //   * one that is about to make the call meets int3 as first byte until the rest of the jump has stood there for a while.
 #pragma once
@@ -23,13 +24,14 @@ namespace tcpwhy::trace {
 
 class InsideCode {
  public:
-  // Whether calls made from there (behind a `syscall`) can be recorded: libc's, which are followed by a comparison, and were not tried in
-  // vain.
+  // Whether calls made from there (behind a `syscall`) can be recorded: libc's, which are followed by a comparison,
+  // and were not tried in vain.
   [[nodiscard]] bool is_site(pid_t pid, std::uint64_t address);
   // Maps the recorder, for calls made from `address` and not too far from it. False: it can't be, and nothing is.
   bool map(pid_t pid, RemoteCalls& calls, const InsideArea& area, std::uint64_t address);
   [[nodiscard]] bool is_mapped() const { return stubs_ != 0; }
-  // Turns the place whose call comes back to `address` into a jump. `alone`: no other thread runs in this memory. False: it can't be.
+  // Turns the place whose call comes back to `address` into a jump. `alone`: no other thread runs in this memory.
+  // False: it can't be.
   bool redirect(pid_t pid, std::uint64_t address, bool alone, base::WallTime now);
   // Goes on with those that had to wait.
   void go_on(pid_t pid, base::WallTime now);

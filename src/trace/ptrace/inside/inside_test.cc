@@ -1,4 +1,5 @@
-// Programs with a recorder inside from their first call on: they do what they do alone, and each of their calls is told, once.
+// Programs with a recorder inside from their first call on: they do what they do alone, and each of their calls is
+// told, once.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>

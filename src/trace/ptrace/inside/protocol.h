@@ -1,11 +1,11 @@
-// What the recorder inside a traced process and the tracer have in common: where things lie, and what a record is. Plain C for both;
-// program/recorder.S takes the addresses from here too.
+// What the recorder inside a traced process and the tracer have in common: where things lie, and what a record is.
+// Plain C for both; program/recorder.S takes the addresses from here too.
 //
 // Times are CLOCK_REALTIME in nanoseconds. Addresses of sockets in network order, ports in host order.
 #pragma once
 
-// The recorder is mapped at the same place in every process, for the seccomp filter, which is older than any of them, lets calls
-// pass that are made from INSIDE_CALLED.
+// The recorder is mapped at the same place in every process, for the seccomp filter, which is older than any of them,
+// lets calls pass that are made from INSIDE_CALLED.
 #define INSIDE_BASE 0x70000000
 #define INSIDE_ENTRY INSIDE_BASE                // from a stub: rax and the arguments as for a system call
 #define INSIDE_CALLED (INSIDE_BASE + 0x102)     // behind its one `syscall` instruction
@@ -82,12 +82,14 @@ struct inside_slot {
   __u64 frame;   // where the thread's registers are: struct inside_frame
 } __attribute__((aligned(64)));
 
-// A thread's registers, as its own code had them; behind it the address in the stub to which the recorder returns, and the red zone.
+// A thread's registers, as its own code had them; behind it the address in the stub to which the recorder returns,
+// and the red zone.
 struct inside_frame {
   __u64 r15, r14, r13, r12, rbx, rbp, r9, r8, r10, rdx, rsi, rdi, rax;
 };
 
-// What a process's descriptors are, by number: SO_COOKIE of a TCP socket, or one of these. Who doesn't know asks the tracer by a stop.
+// What a process's descriptors are, by number: SO_COOKIE of a TCP socket, or one of these. Who doesn't know asks the
+// tracer by a stop.
 #define INSIDE_UNKNOWN 0
 #define INSIDE_OTHER (~0ULL)
 struct inside_table {
@@ -99,8 +101,8 @@ struct inside_table {
 
 enum inside_state { INSIDE_BUSY = 1, INSIDE_DONE, INSIDE_PADDING };
 
-// Positions in the ring only grow. Each record begins with a word of eight bytes: its reserved length, with that word, and << 32
-// enum inside_state. What has been taken is cleared.
+// Positions in the ring only grow. Each record begins with a word of eight bytes: its reserved length, with that
+// word, and << 32 enum inside_state. What has been taken is cleared.
 struct inside_shared {
   __u64 head __attribute__((aligned(128)));  // where the next record is to be
   __u64 stack_second;
@@ -109,7 +111,7 @@ struct inside_shared {
   __u64 lost;
   __u64 tail __attribute__((aligned(128)));  // up to where it has been taken
   __u64 taken_at;
-  __u64 most_age;  // nanoseconds after `taken_at` that a call tells the tracer by a stop that there is something to take
+  __u64 most_age;   // nanoseconds after `taken_at` that a call stops, so that what is there is taken
   __u32 observing;  // 0: calls are made, and not recorded
   __u32 stacks_a_second;
   struct inside_slot slots[INSIDE_SLOTS] __attribute__((aligned(128)));

@@ -10,8 +10,8 @@
 
 namespace tcpwhy::trace {
 
-// Of a thread that the seccomp filter has stopped at the entry of a call: it makes others instead, with its signals blocked. Then, resumed,
-// it makes its own from the beginning, the instruction included.
+// Of a thread that the seccomp filter has stopped at the entry of a call: it makes others instead, with its signals
+// blocked. Then, resumed, it makes its own from the beginning, the instruction included.
 class RemoteCalls {
  public:
   static std::optional<RemoteCalls> begin(pid_t tid);

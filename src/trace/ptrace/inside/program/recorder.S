@@ -2,8 +2,8 @@
 #include "../protocol.h"
 
     .section .first, "ax"
-// From a stub, which has left the red zone alone. As after a system call, all registers are as before but rcx, r11 and rax; rax is the
-// result if r11 is not 0, and unchanged if the call is still to be made.
+// From a stub, which has left the red zone alone. As after a system call, all registers are as before but rcx, r11
+// and rax; rax is the result if r11 is not 0, and unchanged if the call is still to be made.
 entry:
     push    %rax
     push    %rdi

@@ -1,7 +1,8 @@
-// Runs inside the traced process, in place of a system call of its: makes the call, and records it in memory that the tracer reads.
+// Runs inside the traced process, in place of a system call of its: makes the call, and records it in memory that the
+// tracer reads.
 //
-// It stands on the program's own stack, in whatever the program was doing: no libc, no vector registers, little stack, no lock. What it can't
-// decide it leaves to the tracer, by making the call where the seccomp filter stops it.
+// It stands on the program's own stack, in whatever the program was doing: no libc, no vector registers, little
+// stack, no lock. What it can't decide it leaves to the tracer, by making the call where the seccomp filter stops it.
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/in.h>
@@ -48,7 +49,8 @@ static volatile __u64* socket_of(struct inside_table* table, __u64 fd) {
 
 enum decision { STOP, PASS, RECORD };
 
-static enum decision decide_on_socket(const struct inside_row* row, struct inside_slot* call, struct inside_table* table) {
+static enum decision decide_on_socket(const struct inside_row* row, struct inside_slot* call,
+                                      struct inside_table* table) {
   const __u64* const arguments = call->arguments;
   const volatile __u64* const known = socket_of(table, arguments[row->fd_argument]);
   const __u64 socket = known ? *known : INSIDE_UNKNOWN;
@@ -298,8 +300,8 @@ static __s64 make_and_record(const struct inside_slot* call, const struct inside
 }
 
 // What it is given is written over by what it hands back.
-static __attribute__((noinline)) __s64 keep_make_and_record(const struct inside_slot* call, const struct inside_row* row,
-                                                            struct inside_table* table) {
+static __attribute__((noinline)) __s64 keep_make_and_record(const struct inside_slot* call,
+                                                            const struct inside_row* row, struct inside_table* table) {
   __u64 memory[INSIDE_KEPT_BYTES / 8];
   struct draft kept = {(__u8*)memory, 0, sizeof(memory), call->arguments, 0};
   take_pieces(&kept, row, 0);
