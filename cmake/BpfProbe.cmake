@@ -26,10 +26,10 @@ function(tcpwhy_build_bpf_probe room_target)
   add_custom_command(
     OUTPUT ${skeleton}
     COMMAND ${CLANG} -O2 -g -target bpf -mcpu=v3 -D__bpf__ -D__TARGET_ARCH_${bpf_target_arch} -Wall -Werror
-            -c ${sources}/probe.bpf.c -o ${object}
+            -I ${CMAKE_CURRENT_SOURCE_DIR}/src             -c ${sources}/probe.bpf.c -o ${object}
     ${strip_command}
     COMMAND ${BPFTOOL} gen skeleton ${object} name probe >${skeleton}
-    DEPENDS ${sources}/probe.bpf.c ${headers}
+    DEPENDS ${sources}/probe.bpf.c ${headers} ${CMAKE_CURRENT_SOURCE_DIR}/src/trace/calls/taken_piece.h
     COMMENT "Compiling the BPF probe")
   add_custom_target(tcpwhy_bpf_probe DEPENDS ${skeleton})
   target_include_directories(${room_target} SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated-system)

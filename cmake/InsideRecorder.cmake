@@ -35,14 +35,14 @@ function(tcpwhy_build_inside_recorder room_target)
   add_custom_command(
     OUTPUT ${folder}/recorder_code.h
     COMMAND ${CLANG} -O2 -ffreestanding -fno-pic -mcmodel=small -mgeneral-regs-only -fno-stack-protector -fno-jump-tables
-            -fno-asynchronous-unwind-tables -fcf-protection=none -Wall -Wextra -Werror
+            -fno-asynchronous-unwind-tables -fcf-protection=none -I ${CMAKE_CURRENT_SOURCE_DIR}/src -Wall -Wextra -Werror
             -c ${sources}/program/recorder.c -o ${object}_c.o
     COMMAND ${CLANG} -c ${sources}/program/recorder.S -o ${object}_s.o
     COMMAND ${LINKER} -T ${sources}/program/recorder.ld ${object}_s.o ${object}_c.o -o ${object}.elf
     COMMAND ${OBJCOPY} -O binary ${object}.elf ${object}.bin
     COMMAND ${CMAKE_COMMAND} -D CODE=${object}.bin -D OUTPUT=${folder}/recorder_code.h -P ${recorder_script}
     DEPENDS ${sources}/program/recorder.c ${sources}/program/recorder.S ${sources}/program/recorder.ld ${sources}/protocol.h
-            ${recorder_script}
+            ${CMAKE_CURRENT_SOURCE_DIR}/src/trace/calls/taken_piece.h             ${recorder_script}
     COMMENT "Compiling the recorder that runs inside a traced process")
   add_custom_target(tcpwhy_inside_recorder DEPENDS ${folder}/recorder_code.h)
   target_include_directories(${room_target} SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated-system)

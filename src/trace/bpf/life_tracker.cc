@@ -116,8 +116,8 @@ LifeTracker::Alive* LifeTracker::find(const probe_socket& socket, base::WallTime
   if (!local.ip.is_unspecified() && (life.local != local || life.remote != remote)) {
     life.local = local, life.remote = remote;
     by_ends_[{local, remote}] = socket.pointer;
-    alive.keep_ends_of(socket);
   }
+  alive.keep_ends_of(socket);
   return &alive;
 }
 

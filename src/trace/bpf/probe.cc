@@ -138,15 +138,7 @@ probe_syscall settings_of(const SyscallRow& row) {
   made.told_at_return = is_one_of(row.name, told_at_return);
   made.passes = row.number == SYS_sendmsg, made.is_passed = row.number == SYS_recvmsg;
   made.piece_count = std::min<std::uint8_t>(row.piece_count, PROBE_PIECES);
-  for (std::size_t i = 0; i < made.piece_count; ++i) {
-    const Piece& piece = row.pieces[i];
-    made.piece[i] = {.at_exit = piece.when == Piece::When::exit,
-                     .shape = static_cast<__u8>(piece.shape),
-                     .pointer_argument = piece.pointer_argument,
-                     .length_argument = piece.length_argument,
-                     .constant = piece.constant,
-                     .element = piece.element};
-  }
+  for (std::size_t i = 0; i < made.piece_count; ++i) made.piece[i] = layout_of(row.pieces.at(i));
   return made;
 }
 

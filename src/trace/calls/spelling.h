@@ -30,7 +30,7 @@ struct CallView {
   // The kernel takes descriptors, flags and most counts as ints: the registers' upper halves say nothing.
   [[nodiscard]] std::int32_t integer(std::size_t i) const { return static_cast<std::int32_t>(arguments[i]); }
   [[nodiscard]] std::uint32_t flags(std::size_t i) const { return static_cast<std::uint32_t>(arguments[i]); }
-  [[nodiscard]] bool failed() const { return result < 0 && result >= -4095; }
+  [[nodiscard]] bool failed() const { return is_error(result); }
 };
 
 template <class T>

@@ -193,6 +193,16 @@ const SyscallRow* find_syscall(long number) {
   return index < 0 ? nullptr : &rows[static_cast<std::size_t>(index)];
 }
 
+taken_piece layout_of(const Piece& piece) {
+  return {.at_exit = piece.when == Piece::When::exit,
+          .shape = static_cast<__u8>(piece.shape),
+          .pointer_argument = piece.pointer_argument,
+          .length_argument = piece.length_argument,
+          .constant = piece.constant,
+          .element = piece.element,
+          .reserved = 0};
+}
+
 bool makes_tcp_socket(std::uint64_t family, std::uint64_t type, std::uint64_t protocol) {
   // The kernel takes ints: the upper halves of the registers may hold anything.
   const auto kind = static_cast<std::uint32_t>(type) & ~static_cast<std::uint32_t>(SOCK_NONBLOCK | SOCK_CLOEXEC);

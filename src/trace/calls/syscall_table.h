@@ -8,6 +8,8 @@
 #include <span>
 #include <string_view>
 
+#include "trace/calls/taken_piece.h"
+
 namespace tcpwhy::trace {
 
 // What a call does to a connection.
@@ -65,6 +67,10 @@ struct SyscallRow {
 std::span<const SyscallRow> syscall_table();
 // The row of a call; null: not in the table. Constant time.
 const SyscallRow* find_syscall(long number);
+// Whether a call has failed: its result, as the kernel gives it, is -errno (include/linux/err.h, MAX_ERRNO).
+constexpr bool is_error(std::int64_t result) { return result < 0 && result >= -4095; }
+// For those that can't include this.
+taken_piece layout_of(const Piece& piece);
 // socket(family, type, protocol): AF_INET or AF_INET6, SOCK_STREAM whatever its flags, protocol 0 or IPPROTO_TCP.
 bool makes_tcp_socket(std::uint64_t family, std::uint64_t type, std::uint64_t protocol);
 

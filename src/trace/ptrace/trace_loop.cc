@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "trace/calls/flags.h"
 #include "trace/holders.h"
+#include "trace/ptrace/process_status.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -30,30 +31,6 @@ constexpr long wanted_events = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRA
 // With a filter of ours. A process may have one of its own, whose wish for a tracer isn't for us to grant.
 constexpr long filter_events = PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL;
 constexpr std::size_t most_command_text = 256;
-
-// A line of /proc/TID/status: what stands after "Tgid:\t".
-std::string status_field(pid_t tid, std::string_view name) {
-  std::ifstream file(fmt::format("/proc/{}/status", tid));
-  std::string line;
-  while (std::getline(file, line))
-    if (line.starts_with(name) && line.size() > name.size() + 1 && line[name.size()] == ':')
-      return line.substr(line.find_first_not_of(" \t", name.size() + 1));
-  return {};
-}
-
-pid_t pid_field(pid_t tid, std::string_view name) {
-  const std::string text = status_field(tid, name);
-  pid_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-bool has_signal(pid_t tid, std::string_view set, int signal) {
-  const std::string text = status_field(tid, set);
-  std::uint64_t bits = 0;
-  std::from_chars(text.data(), text.data() + text.size(), bits, 16);
-  return (bits >> (signal - 1) & 1) != 0;
-}
 
 // The words of the command, as they would be typed.
 std::string command_line_of(pid_t pid, const std::string& otherwise) {
@@ -285,7 +262,7 @@ void TraceLoop::remove_thread(pid_t tid) {
   Process* process = thread->second->process;
   if (inside_) {
     inside_->release_slot(tid);
-    if (inside_->head() != inside_->tail())
+    if (!inside_->is_empty())
       late_[tid] = {std::move(thread->second), processes_[process->pid], inside_->head()};
   }
   threads_.erase(thread);

@@ -3,7 +3,6 @@
 
 #include <sys/user.h>
 
-#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -115,9 +114,8 @@ class TraceLoop {
   bool recording_ = true;
   bool has_bell_ = true;  // hung before run()
   std::uint32_t call_count_ = 0;
-  SocketsByCookie sockets_;  // those that recorders may name
+  SocketsByCookie sockets_;             // those that recorders may name
   std::unique_ptr<InsideArea> inside_;  // null: every call stops
-  std::array<inside_row, INSIDE_CALLS> inside_rows_ = make_inside_rows();
   // Threads that have ended, as long as records of theirs may stand behind one that isn't complete yet.
   struct LateThread {
     std::unique_ptr<Thread> thread;

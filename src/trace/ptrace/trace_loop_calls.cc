@@ -24,8 +24,6 @@ constexpr std::uint32_t native_architecture = AUDIT_ARCH_X86_64;
 constexpr std::size_t stack_bytes = 16U * 1024;
 constexpr std::int64_t restart_block = -516;  // ERESTART_RESTARTBLOCK, linux/errno.h
 
-bool failed(std::int64_t result) { return result < 0 && result >= -4095; }
-
 // Whether the struct msghdr there has room for control data: msg_controllen, bits/socket.h.
 bool has_control_room(const TraceeMemory& memory, std::uint64_t header) {
   const auto bytes = memory.read(header + 40, sizeof(std::uint64_t));
@@ -153,7 +151,7 @@ const TcpSocket* TraceLoop::find_passed(Process& process, std::uint64_t header, 
 }
 
 void TraceLoop::record_held(Thread& thread, CallInFlight& call, std::int64_t result) {
-  if (failed(result)) return;
+  if (is_error(result)) return;
   const TcpSocket* socket = find_passed(*thread.process, call.arguments[1], true);
   if (socket == nullptr) return;
   call.held->call = call.call = ++call_count_;
@@ -227,7 +225,7 @@ void TraceLoop::learn_after(Process& process, const CallInFlight& call, std::int
     case SYS_fcntl:
     case SYS_pidfd_getfd: {
       const bool makes = call.row->number != SYS_fcntl || duplicates_by_fcntl(*call.row, call.arguments);
-      if (failed(result) || !makes) break;
+      if (is_error(result) || !makes) break;
       const auto made = static_cast<std::int32_t>(result);
       descriptors.refresh(process.pid, made);
       socket = look_up(process, made);

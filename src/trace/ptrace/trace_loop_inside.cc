@@ -1,6 +1,5 @@
 // Of TraceLoop: the recorders inside the processes. A process that stops often gets one; what it has recorded is
 // taken at each stop of anybody's, so that whatever is learnt there comes after it.
-#include <fmt/format.h>
 #include <linux/kcmp.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -10,7 +9,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <string>
 #include <utility>
 
@@ -18,6 +16,7 @@
 #include "trace/ptrace/inside/call_log.h"
 #include "trace/ptrace/inside/remote_calls.h"
 #include "trace/ptrace/process_memory.h"
+#include "trace/ptrace/process_status.h"
 #include "trace/ptrace/trace_loop.h"
 
 namespace tcpwhy::trace {
@@ -25,11 +24,7 @@ namespace {
 
 // Of what surface() leaves out the processor would miss the returns (arch/x86/shstk.rst).
 bool has_shadow_stack(pid_t tid) {
-  std::ifstream file(fmt::format("/proc/{}/status", tid));
-  std::string line;
-  while (std::getline(file, line))
-    if (line.starts_with("x86_Thread_features:")) return line.find("shstk") != std::string::npos;
-  return false;
+  return status_field(tid, "x86_Thread_features").find("shstk") != std::string::npos;
 }
 
 bool is_of_a_signal_for_us(int signal) { return signal == SIGTRAP || signal == SIGSEGV || signal == SIGBUS; }
@@ -64,7 +59,6 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
   const auto fd = [&](std::int8_t argument) {
     return static_cast<std::int32_t>(record.arguments[static_cast<std::size_t>(argument)]);
   };
-  const bool failed = record.result < 0 && record.result >= -4095;
 
   // By the cookie, for the number may be another's by now.
   InsideCall call;
@@ -75,7 +69,7 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
     call.at_return = record.socket;
     const TcpSocket socket = unpacked(record.socket);
     sockets_.learn(socket);
-    const bool makes = row->number == SYS_socket || row->number == SYS_accept || row->number == SYS_accept4;
+    const bool makes = inside_rows().at(record.number).result_is_fd != 0;
     descriptors.learn(makes ? static_cast<std::int32_t>(record.result) : fd(row->fd_argument), socket);
   }
   if (!recording_ || !process.recorded) return;
@@ -83,7 +77,7 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
   call.call = was_told ? thread.told_early.call : ++call_count_;
   call.entry_is_told = was_told ? 1 : 0;
   thread.last_call = call.call;
-  thread.last_error = failed ? static_cast<int>(-record.result) : 0;
+  thread.last_error = is_error(record.result) ? static_cast<int>(-record.result) : 0;
   if (was_told) thread.told_early = {};
   call.actor = actor_of(thread).value;
   outbox_.put_aside(call, snippets);
@@ -97,7 +91,7 @@ bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t
   const base::WallTime now = base::wall_now();
   process.inside.go_on(process.pid, now);
   if (row == nullptr || ++process.stops < options_.stops_before_inside) return false;
-  if (inside_rows_.at(static_cast<std::size_t>(row->number)).policy == INSIDE_STOPS) return false;
+  if (inside_rows().at(static_cast<std::size_t>(row->number)).policy == INSIDE_STOPS) return false;
   if (process.inside.own_address(address) != address || !process.inside.is_site(process.pid, address)) return false;
 
   auto calls = RemoteCalls::begin(thread.tid);
@@ -111,7 +105,9 @@ bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t
   }
   if (!process.stays_outside) {
     inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
-    process.inside.redirect(process.pid, address, process.threads == 1, now);
+    const bool alone = process.threads == 1 &&
+                       std::ranges::none_of(processes_, [](const auto& other) { return other.second->shares_memory; });
+    process.inside.redirect(process.pid, address, alone, now);
   }
   if (calls->ended()) {
     heard_elsewhere_ = {thread.tid, *calls->ended()};

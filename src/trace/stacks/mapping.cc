@@ -8,20 +8,30 @@
 
 namespace tcpwhy::trace {
 
-std::vector<Mapping> code_mappings(pid_t pid) {
-  std::vector<Mapping> mappings;
+std::vector<MemoryRange> memory_ranges(pid_t pid) {
+  std::vector<MemoryRange> ranges;
   std::ifstream file(fmt::format("/proc/{}/maps", pid));
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
-    std::uint64_t start = 0, end = 0, offset = 0;
+    MemoryRange range;
     char dash = 0;
-    std::string permissions, device, inode, path;
-    words >> std::hex >> start >> dash >> end >> permissions >> offset >> device >> inode >> std::ws;
-    std::getline(words, path);
-    if (permissions.size() < 3 || permissions[2] != 'x' || !path.starts_with('/')) continue;
-    Mapping mapping{.start = start, .length = end - start, .offset = offset, .path = path};
+    std::string permissions, device, inode;
+    words >> std::hex >> range.begin >> dash >> range.end >> permissions >> range.offset >> device >> inode >> std::ws;
+    std::getline(words, range.path);
+    range.is_code = permissions.size() >= 3 && permissions[2] == 'x';
+    ranges.push_back(std::move(range));
+  }
+  return ranges;
+}
+
+std::vector<Mapping> code_mappings(pid_t pid) {
+  std::vector<Mapping> mappings;
+  for (const MemoryRange& range : memory_ranges(pid)) {
+    if (!range.is_code || !range.path.starts_with('/')) continue;
+    Mapping mapping{
+        .start = range.begin, .length = range.end - range.begin, .offset = range.offset, .path = range.path};
     struct stat status{};
-    if (stat(fmt::format("/proc/{}/map_files/{:x}-{:x}", pid, start, end).c_str(), &status) == 0)
+    if (stat(fmt::format("/proc/{}/map_files/{:x}-{:x}", pid, range.begin, range.end).c_str(), &status) == 0)
       mapping.file_bytes = static_cast<std::uint64_t>(status.st_size);
     mappings.push_back(std::move(mapping));
   }

@@ -22,6 +22,15 @@ struct Mapping {
   auto operator<=>(const Mapping&) const = default;
 };
 
+// Whatever is mapped in a living process, in the order of the addresses: a line of /proc/PID/maps each.
+struct MemoryRange {
+  std::uint64_t begin = 0, end = 0;
+  std::uint64_t offset = 0;
+  bool is_code = false;
+  std::string path;  // or [heap], or nothing
+};
+std::vector<MemoryRange> memory_ranges(pid_t pid);
+
 // What is mapped as code in a living process. Empty: gone, or not ours to see.
 std::vector<Mapping> code_mappings(pid_t pid);
 

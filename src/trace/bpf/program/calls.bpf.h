@@ -132,8 +132,6 @@ static __always_inline void take_message(struct probe_call* draft, __u64 address
   take(draft, header[4], header[5] < PROBE_SNIPPET_BYTES ? (__u32)header[5] : PROBE_SNIPPET_BYTES);
 }
 
-enum { SHAPE_BYTES, SHAPE_MESSAGE, SHAPE_VECTORS, SHAPE_VALUE_LENGTH };  // trace::Piece::Shape
-
 static __always_inline __u64 argument(const __u64* arguments, __s32 n) {
   switch (n) {
     case 0: return arguments[0];
@@ -145,7 +143,7 @@ static __always_inline __u64 argument(const __u64* arguments, __s32 n) {
   }
 }
 
-static __noinline int take_piece(struct probe_call* draft, const struct probe_piece* piece, __s64 result) {
+static __noinline int take_piece(struct probe_call* draft, const struct taken_piece* piece, __s64 result) {
   const __u64 address = argument(draft->arguments, piece->pointer_argument);
   __u64 length = piece->constant;
   if (piece->length_argument == -2) {

@@ -5,6 +5,7 @@
 #ifndef __bpf__
 #include <linux/types.h>
 #endif
+#include "trace/calls/taken_piece.h"
 
 enum probe_kind {
   PROBE_CALL_ENTERED = 1,
@@ -257,13 +258,6 @@ struct probe_mapping {
 };
 
 // Settings of a system call, from trace/calls/syscall_table.
-struct probe_piece {
-  __u8 at_exit, shape, pointer_argument;
-  __s8 length_argument;
-  __u16 constant;
-  __u8 element;
-  __u8 reserved;
-};
 struct probe_syscall {
   __u8 wanted, only_on_tcp, wants_stack, closes;
   __s8 fd_argument, second_fd_argument;
@@ -272,7 +266,7 @@ struct probe_syscall {
   __u8 told_at_return;  // entry and return in one record
   __u8 passes;          // sendmsg: a descriptor of a TCP socket may stand in its control data
   __u8 is_passed;       // recvmsg: ... may have come in its control data
-  struct probe_piece piece[PROBE_PIECES];
+  struct taken_piece piece[PROBE_PIECES];
 };
 
 struct probe_flow_key {

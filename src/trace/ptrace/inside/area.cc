@@ -75,13 +75,7 @@ inside_row row_of(const SyscallRow& row) {
   std::uint64_t room = 0;
   for (std::size_t i = 0; i < made.piece_count; ++i) {
     const Piece& piece = row.pieces.at(i);
-    made.piece[i] = {.at_exit = piece.when == Piece::When::exit,
-                     .shape = static_cast<__u8>(piece.shape),
-                     .pointer_argument = piece.pointer_argument,
-                     .length_argument = piece.length_argument,
-                     .most = piece.constant,
-                     .element = piece.element,
-                     .reserved = 0};
+    made.piece[i] = layout_of(piece);
     room += room_of(piece);
   }
   made.room = static_cast<__u16>(std::min<std::uint64_t>(room, INSIDE_MOST_SNIPPET_BYTES));
@@ -90,10 +84,13 @@ inside_row row_of(const SyscallRow& row) {
 
 }  // namespace
 
-std::array<inside_row, INSIDE_CALLS> make_inside_rows() {
-  std::array<inside_row, INSIDE_CALLS> rows{};
-  for (const SyscallRow& row : syscall_table())
-    if (row.number >= 0 && row.number < INSIDE_CALLS) rows.at(static_cast<std::size_t>(row.number)) = row_of(row);
+const InsideRows& inside_rows() {
+  static const InsideRows rows = [] {
+    InsideRows made{};
+    for (const SyscallRow& row : syscall_table())
+      if (row.number >= 0 && row.number < INSIDE_CALLS) made.at(static_cast<std::size_t>(row.number)) = row_of(row);
+    return made;
+  }();
   return rows;
 }
 
@@ -125,14 +122,16 @@ void InsideArea::advance(std::uint64_t tail, std::uint64_t length) {
   stuck_since_ = 0;
 }
 
+bool InsideArea::is_empty() const { return is_broken_ || head() == shared_->tail; }
+
 std::uint64_t InsideArea::head() const { return shared_with_them(shared_->head).load(std::memory_order_acquire); }
 
 void InsideArea::take(const Taker& f, bool nobody_lives) {
   shared_with_them(shared_->taken_at).store(now(), std::memory_order_relaxed);
   std::array<std::uint64_t, (sizeof(inside_record) + INSIDE_MOST_SNIPPET_BYTES) / 8> copy;
-  for (;;) {
+  while (!is_empty()) {
     const std::uint64_t tail = shared_->tail, head = this->head();
-    if (tail == head) return;
+    if (head - tail > INSIDE_RING_BYTES) return give_up();
     std::uint8_t* const at = shared_->ring + tail % INSIDE_RING_BYTES;
     const std::uint64_t word =
         shared_with_them(*reinterpret_cast<std::uint64_t*>(at)).load(std::memory_order_acquire);
@@ -141,14 +140,9 @@ void InsideArea::take(const Taker& f, bool nobody_lives) {
       if (!skip_what_is_stuck(tail, head, nobody_lives)) return;
       continue;
     }
-    const bool fits = length >= 8 && length % 8 == 0 && length <= head - tail && head - tail <= INSIDE_RING_BYTES &&
+    const bool fits = length >= 8 && length % 8 == 0 && length <= head - tail &&
                       length <= INSIDE_RING_BYTES - tail % INSIDE_RING_BYTES;
-    if (!fits) {
-      // Somebody has written there: nothing can be found any more.
-      ++lost_;
-      stop_observing();
-      return;
-    }
+    if (!fits) return give_up();
     inside_record record;
     if (state == INSIDE_DONE && length >= 8 + sizeof record && length - 8 <= sizeof copy) {
       std::memcpy(copy.data(), at + 8, length - 8);
@@ -165,10 +159,16 @@ void InsideArea::take(const Taker& f, bool nobody_lives) {
   }
 }
 
+// A program has written where it shouldn't: nothing can be found any more.
+void InsideArea::give_up() {
+  ++lost_;
+  is_broken_ = true;
+  for (std::uint32_t table = 0; table < INSIDE_TABLES; ++table) disable(table);
+}
+
 // Who was killed between taking its room and saying so leaves a hole: nobody waits for it for longer than a second.
 // The next record is where memory isn't clear any more.
 bool InsideArea::skip_what_is_stuck(std::uint64_t tail, std::uint64_t head, bool at_once) {
-  if (head - tail > INSIDE_RING_BYTES) return false;
   if (at_once) stuck_at_ = tail, stuck_since_ = 1;
   if (stuck_since_ == 0 || stuck_at_ != tail) {
     stuck_at_ = tail, stuck_since_ = now();
@@ -199,7 +199,7 @@ std::optional<std::uint32_t> InsideArea::take_table() {
   *free = true;
   const auto table = static_cast<std::uint32_t>(free - in_use_.begin());
   std::memset(&shared_->tables[table], 0, sizeof(inside_table));
-  shared_with_them(shared_->tables[table].enabled) = 1;
+  shared_with_them(shared_->tables[table].enabled) = is_broken_ ? 0 : 1;
   return table;
 }
 
@@ -214,7 +214,7 @@ bool InsideArea::has_tcp(std::uint32_t table) const { return shared_with_them(sh
 
 void InsideArea::set_has_tcp(std::uint32_t table, bool has) {
   // The process may have learnt otherwise, and its record not be taken yet.
-  if (!has && head() != tail()) return;
+  if (!has && !is_empty()) return;
   shared_with_them(shared_->tables[table].has_tcp).store(has ? 1 : 0, std::memory_order_relaxed);
 }
 

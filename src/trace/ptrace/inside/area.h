@@ -37,6 +37,8 @@ class InsideArea {
   using Taker = std::function<void(const inside_record&, std::span<const std::byte>)>;
   // One whose thread is in the middle of it holds up those behind it; `nobody_lives`: not any more.
   void take(const Taker& f, bool nobody_lives = false);
+  // Nothing is there that has not been taken.
+  [[nodiscard]] bool is_empty() const;
   // Positions: what has been begun, and what has been taken.
   [[nodiscard]] std::uint64_t head() const;
   [[nodiscard]] std::uint64_t tail() const { return shared_->tail; }
@@ -65,6 +67,7 @@ class InsideArea {
 
  private:
   InsideArea() = default;
+  void give_up();
   bool skip_what_is_stuck(std::uint64_t tail, std::uint64_t head, bool at_once);
   void advance(std::uint64_t tail, std::uint64_t length);
 
@@ -73,9 +76,11 @@ class InsideArea {
   std::array<bool, INSIDE_TABLES> in_use_{};
   std::uint64_t stuck_at_ = 0, stuck_since_ = 0;  // position; CLOCK_REALTIME, 0: it isn't
   std::uint64_t lost_ = 0;
+  bool is_broken_ = false;
 };
 
 // What the recorder is to do at each call, from trace/calls/syscall_table.
-std::array<inside_row, INSIDE_CALLS> make_inside_rows();
+using InsideRows = std::array<inside_row, INSIDE_CALLS>;
+const InsideRows& inside_rows();
 
 }  // namespace tcpwhy::trace

@@ -11,15 +11,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <fstream>
 #include <span>
-#include <sstream>
 #include <string>
 
 #include "base/unique_fd.h"
+#include "trace/calls/syscall_table.h"
 #include "trace/ptrace/inside/recorder_code.h"
 #include "trace/ptrace/process_memory.h"
+#include "trace/stacks/mapping.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -44,27 +46,6 @@ std::span<const std::uint8_t> bytes_of(const T& value) {
   return {reinterpret_cast<const std::uint8_t*>(&value), sizeof value};
 }
 
-struct Range {
-  std::uint64_t begin = 0, end = 0;
-  std::string path;
-};
-
-std::vector<Range> mappings_of(pid_t pid) {
-  std::vector<Range> ranges;
-  std::ifstream file(fmt::format("/proc/{}/maps", pid));
-  std::string line;
-  while (std::getline(file, line)) {
-    std::istringstream words(line);
-    Range range;
-    char dash = 0;
-    std::string permissions, offset, device, inode;
-    words >> std::hex >> range.begin >> dash >> range.end >> permissions >> offset >> device >> inode;
-    std::getline(words >> std::ws, range.path);
-    ranges.push_back(std::move(range));
-  }
-  return ranges;
-}
-
 // libc.so.6, libc-2.31.so, libpthread.so.0: they leave room on the stack at their calls, which not every language's
 // runtime does.
 bool is_c_library(const std::string& path) {
@@ -82,7 +63,7 @@ bool compares_result(std::span<const std::uint8_t> code) {
 
 // Room below `address`, not too far away.
 std::uint64_t find_gap(pid_t pid, std::uint64_t address) {
-  const auto ranges = mappings_of(pid);
+  const auto ranges = memory_ranges(pid);
   for (std::size_t i = ranges.size(); i-- > 1;) {
     if (ranges[i].begin > address) continue;
     if (address - ranges[i].begin > furthest) break;
@@ -106,7 +87,7 @@ std::uint64_t clock_of(pid_t pid) {
   return 0;
 }
 
-bool succeeded(std::optional<std::int64_t> result) { return result && !(*result < 0 && *result >= -4095); }
+bool succeeded(std::optional<std::int64_t> result) { return result && !is_error(*result); }
 
 bool map_recorder(pid_t pid, RemoteCalls& calls, const InsideArea& area) {
   const std::string path = fmt::format("/proc/{}/fd/{}", ::getpid(), area.fd());
@@ -134,9 +115,11 @@ bool map_recorder(pid_t pid, RemoteCalls& calls, const InsideArea& area) {
   }
   calls.call(SYS_close, static_cast<std::uint64_t>(*fd));
   if (!all) return false;
-  const auto rows = make_inside_rows();
-  static_assert(sizeof rows <= INSIDE_MAPPED_BYTES - INSIDE_CODE_BYTES && sizeof recorder_code <= INSIDE_CODE_BYTES);
-  return write_memory(pid, INSIDE_BASE, recorder_code) && write_memory(pid, INSIDE_ROWS, bytes_of(rows));
+  const InsideRows& rows = inside_rows();
+  const inside_private page{.clock = clock_of(pid), .table = INSIDE_NO_TABLE, .reserved = 0};
+  static_assert(sizeof(InsideRows) <= INSIDE_MAPPED_BYTES - INSIDE_CODE_BYTES && sizeof recorder_code <= INSIDE_CODE_BYTES);
+  return write_memory(pid, INSIDE_BASE, recorder_code) && write_memory(pid, INSIDE_ROWS, bytes_of(rows)) &&
+         write_memory(pid, INSIDE_PRIVATE, bytes_of(page));
 }
 
 }  // namespace
@@ -158,7 +141,7 @@ bool InsideCode::map(pid_t pid, RemoteCalls& calls, const InsideArea& area, std:
 }
 
 bool InsideCode::is_in(pid_t pid) {
-  return std::ranges::any_of(mappings_of(pid), [](const Range& range) {
+  return std::ranges::any_of(memory_ranges(pid), [](const MemoryRange& range) {
     return range.begin == INSIDE_SHARED && range.path.starts_with("/memfd:tcpwhy");
   });
 }
@@ -169,7 +152,7 @@ bool InsideCode::is_site(pid_t pid, std::uint64_t address) {
     if (site.address == begin) return site.times < most_times;
   if (std::ranges::find(refused_, begin) != refused_.end()) return false;
   const bool is_one = compares_result(ProcessMemory(pid).read(begin, call_bytes + comparison_bytes)) &&
-                      std::ranges::any_of(mappings_of(pid), [begin](const Range& range) {
+                      std::ranges::any_of(memory_ranges(pid), [begin](const MemoryRange& range) {
                         return range.begin <= begin && begin < range.end && is_c_library(range.path);
                       });
   constexpr std::size_t most_refused = 256;
@@ -271,10 +254,8 @@ std::optional<std::uint64_t> InsideCode::after_trap(std::uint64_t address) const
 }
 
 bool InsideCode::use_table(pid_t pid, std::optional<std::uint32_t> table) {
-  inside_private page{};
-  page.table = table.value_or(INSIDE_NO_TABLE);
-  page.clock = clock_of(pid);
-  return write_memory(pid, INSIDE_PRIVATE, bytes_of(page));
+  const __u32 number = table.value_or(INSIDE_NO_TABLE);
+  return write_memory(pid, INSIDE_PRIVATE + offsetof(inside_private, table), bytes_of(number));
 }
 
 }  // namespace tcpwhy::trace

@@ -103,11 +103,11 @@ TEST(InsideTest, a_child_has_its_own_descriptors) {
 
 TEST(InsideTest, memory_that_cannot_be_read_harms_nobody) {
   const auto made = run("bad-pointer");
-  const auto lines = testing::lines_of(made.recording);
-  EXPECT_THAT(lines, ::testing::Contains("sendto(3, 0x1000, 100, 0, NULL, 0) = -1 EPIPE (Broken pipe)").Times(0));
-  EXPECT_EQ(count_calls(made.recording)["sendto"], std::pair(3, 3));
-  EXPECT_TRUE(all_of<recording::Signal>(made.recording).empty() ||
-              all_of<recording::Signal>(made.recording)[0].name == "SIGPIPE");
+  int told = 0;
+  for (const std::string& line : testing::lines_of(made.recording))
+    told += line.starts_with("sendto(") && line.ends_with(", 0x1000, 100, 0, NULL, 0) = -1 EPIPE (Broken pipe)");
+  EXPECT_EQ(told, 3);
+  for (const auto& signal : all_of<recording::Signal>(made.recording)) EXPECT_EQ(signal.name, "SIGPIPE");
 }
 
 TEST(InsideTest, a_filter_of_the_programs_own_is_respected) {

@@ -21,6 +21,8 @@
 #ifndef __ASSEMBLER__
 #include <linux/types.h>
 
+#include "trace/calls/taken_piece.h"
+
 enum {
   INSIDE_CALLS = 512,
   INSIDE_PIECES = 6,
@@ -33,14 +35,6 @@ enum {
   INSIDE_RING_BYTES = 4 << 20,
 };
 #define INSIDE_NO_CALL (~0U)
-
-// trace::Piece, see trace/calls/syscall_table.h.
-struct inside_piece {
-  __u8 at_exit, shape, pointer_argument;
-  __s8 length_argument;
-  __u16 most;
-  __u8 element, reserved;
-};
 
 // What is to be done at a system call.
 enum inside_policy {
@@ -62,7 +56,7 @@ struct inside_row {
   __u8 piece_count;
   __u16 room;         // bytes that its snippets take at most
   __u8 reserved[2];
-  struct inside_piece piece[INSIDE_PIECES];
+  struct taken_piece piece[INSIDE_PIECES];
 };
 
 struct inside_private {

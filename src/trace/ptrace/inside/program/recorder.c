@@ -15,7 +15,6 @@
 // asm-generic/socket.h, bits/socket.h
 enum { SOCKET_LEVEL = 1, COOKIE_OPTION = 57, FAMILY_V4 = 2, FAMILY_V6 = 10, STREAM = 1, STREAM_FLAGS = 02004000 };
 enum { ERROR_MOST = 4095, ERROR_FAULT = 14 };
-enum { SHAPE_BYTES, SHAPE_MESSAGE, SHAPE_VECTORS, SHAPE_VALUE_LENGTH };  // trace::Piece::Shape
 
 long inside_call(long number, const __u64 arguments[6]);
 __u64 inside_copy(void* to, const void* from, __u64 count);
@@ -131,7 +130,8 @@ static __u64* reserve(__u64 length) {
   }
 }
 
-// Where the pieces of a call's memory are put.
+// Where the pieces of a call's memory are put. What is taken is what the BPF program takes (calls.bpf.h), but as long as it is: there is
+// no verifier to be shown a bound.
 struct draft {
   __u8* to;
   __u32 used, room;
@@ -170,9 +170,9 @@ static void take_message(struct draft* draft, __u64 address, __u64 most) {
   take_vectors(draft, header[2], header[3], most);
 }
 
-static void take_piece(struct draft* draft, const struct inside_piece* piece) {
+static void take_piece(struct draft* draft, const struct taken_piece* piece) {
   const __u64 address = draft->arguments[piece->pointer_argument];
-  __u64 length = piece->most;
+  __u64 length = piece->constant;
   if (piece->length_argument == -2) {
     if (draft->result <= 0) return;
     length = (__u64)draft->result * piece->element;
@@ -181,14 +181,14 @@ static void take_piece(struct draft* draft, const struct inside_piece* piece) {
     if (piece->shape == SHAPE_BYTES) length = (__u64)(__u32)length * piece->element;
   }
   if (address == 0) return;
-  if (piece->shape == SHAPE_MESSAGE) return take_message(draft, address, piece->most);
-  if (piece->shape == SHAPE_VECTORS) return take_vectors(draft, address, length, piece->most);
+  if (piece->shape == SHAPE_MESSAGE) return take_message(draft, address, piece->constant);
+  if (piece->shape == SHAPE_VECTORS) return take_vectors(draft, address, length, piece->constant);
   if (piece->shape == SHAPE_VALUE_LENGTH) {
     if (length == 0) return;
     take(draft, length, sizeof(__u32));
     length = (__u32)read_word(length);
   }
-  take(draft, address, piece->most != 0 && length > piece->most ? piece->most : length);
+  take(draft, address, piece->constant != 0 && length > piece->constant ? piece->constant : length);
 }
 
 static void take_pieces(struct draft* draft, const struct inside_row* row, int at_exit) {

@@ -1,0 +1,36 @@
+#include "trace/ptrace/process_status.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdint>
+#include <fstream>
+
+namespace tcpwhy::trace {
+
+std::string status_field(pid_t tid, std::string_view name) {
+  std::ifstream file(fmt::format("/proc/{}/status", tid));
+  std::string line;
+  while (std::getline(file, line))
+    if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ':') {
+      const std::size_t value = line.find_first_not_of(" \t", name.size() + 1);
+      return value == std::string::npos ? std::string() : line.substr(value);
+    }
+  return {};
+}
+
+pid_t pid_field(pid_t tid, std::string_view name) {
+  const std::string text = status_field(tid, name);
+  pid_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+bool has_signal(pid_t tid, std::string_view set, int signal) {
+  const std::string text = status_field(tid, set);
+  std::uint64_t bits = 0;
+  std::from_chars(text.data(), text.data() + text.size(), bits, 16);
+  return (bits >> (signal - 1) & 1) != 0;
+}
+
+}  // namespace tcpwhy::trace
