@@ -1,5 +1,5 @@
-// trace::Piece (syscall_table.h) as those know it who take the caller's memory along: the BPF program and the recorder inside a
-// process. Plain C for them.
+// trace::Piece (syscall_table.h) as those know it who take the caller's memory along: the BPF program and the recorder
+// inside a process. Plain C for them.
 #pragma once
 
 #ifndef __bpf__

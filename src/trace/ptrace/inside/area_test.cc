@@ -1,4 +1,5 @@
-// The memory that traced programs can write to: whatever they leave there, the tracer goes on, and says what it has lost.
+// The memory that traced programs can write to: whatever they leave there, the tracer goes on, and says what it has
+// lost.
 #include "trace/ptrace/inside/area.h"
 
 #include <gtest/gtest.h>

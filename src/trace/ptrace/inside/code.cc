@@ -117,7 +117,8 @@ bool map_recorder(pid_t pid, RemoteCalls& calls, const InsideArea& area) {
   if (!all) return false;
   const InsideRows& rows = inside_rows();
   const inside_private page{.clock = clock_of(pid), .table = INSIDE_NO_TABLE, .reserved = 0};
-  static_assert(sizeof(InsideRows) <= INSIDE_MAPPED_BYTES - INSIDE_CODE_BYTES && sizeof recorder_code <= INSIDE_CODE_BYTES);
+  static_assert(sizeof(InsideRows) <= INSIDE_MAPPED_BYTES - INSIDE_CODE_BYTES);
+  static_assert(sizeof recorder_code <= INSIDE_CODE_BYTES);
   return write_memory(pid, INSIDE_BASE, recorder_code) && write_memory(pid, INSIDE_ROWS, bytes_of(rows)) &&
          write_memory(pid, INSIDE_PRIVATE, bytes_of(page));
 }

@@ -130,8 +130,8 @@ static __u64* reserve(__u64 length) {
   }
 }
 
-// Where the pieces of a call's memory are put. What is taken is what the BPF program takes (calls.bpf.h), but as long as it is: there is
-// no verifier to be shown a bound.
+// Where the pieces of a call's memory are put. What is taken is what the BPF program takes (calls.bpf.h), but as long
+// as it is: there is no verifier to be shown a bound.
 struct draft {
   __u8* to;
   __u32 used, room;
