@@ -112,11 +112,13 @@ void find_lingering(const Story& story, Side side, Findings& findings) {
   const bool waits =
       arguments.find("l_onoff=1") != std::string::npos && arguments.find("l_linger=0") == std::string::npos;
   const auto took = story.time(*close->returned) - story.time(close->entered);
-  // It waited for the ACK of its FIN, be it the next tick, or until its time was over.
+  // It waited for the ACK of its FIN or until its time was over. An ACK that a timer sent was waited for however soon it came: the
+  // next tick may be a few microseconds away. One that the FIN itself called for is back, on loopback, before close() could sleep.
   const Segment* fin = story.fin_of(side);
   const Segment* ack = fin == nullptr ? nullptr : story.acknowledgment_of(*fin);
   const bool acked = ack != nullptr && ack->arrived && *ack->arrived < *close->returned;
-  if (!waits || took < (acked ? noticed : lingered)) return;
+  const bool by_timer = acked && ack->cause.timer != Timer::none;
+  if (!waits || (!by_timer && took < (acked ? noticed : lingered))) return;
   findings.add("close.lingered", story, Grade::derived, {option->entered, close->entered, *close->returned}).slots = {
       {"who", story.name(side)}, {"peer", story.name(other(side))}, {"after", took}};
 }

@@ -522,6 +522,21 @@ TEST(Closing, that_waits_by_linger) {
   EXPECT_FALSE(Told(zero).has("close.lingered"));
 }
 
+TEST(Closing, that_waits_by_linger_waited_for_the_ack_of_a_timer_however_soon_the_tick_came) {
+  StoryRecorder by_timer, by_fin;
+  for (auto* s : {&by_timer, &by_fin}) {
+    s->open();
+    s->call("server", 500, 510, "setsockopt", "4, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=5}, 8");
+    s->call("server", 1000, 1400, "close", "4");
+    s->segment(1050, "server", F | A, 1, 1);
+  }
+  by_timer.segment(1390, "client", A, 1, 2);
+  by_fin.call("client", 1060, 1080, "close", "3");
+  by_fin.segment(1070, "client", F | A, 1, 2);
+  EXPECT_TRUE(Told(by_timer).has("close.lingered"));
+  EXPECT_FALSE(Told(by_fin).has("close.lingered"));
+}
+
 TEST(Closing, goes_on_in_the_kernel_after_close_has_returned) {
   StoryRecorder story;
   story.open();

@@ -5,8 +5,6 @@
 #include <iterator>
 #include <utility>
 
-#include "scan/flow_key.h"
-
 namespace tcpwhy::scan {
 namespace {
 
@@ -16,10 +14,29 @@ bool are_common(const wire::TcpOptions& options) {
          !options.malformed && !options.cut;
 }
 
+std::uint32_t octets_of(const wire::IpAddress& address) {
+  std::uint32_t octets = 0;
+  std::memcpy(&octets, address.bytes.data(), sizeof octets);
+  return octets;
+}
+
+wire::IpAddress address_of(std::uint32_t octets) {
+  wire::IpAddress address{wire::IpFamily::v4, {}};
+  std::memcpy(address.bytes.data(), &octets, sizeof octets);
+  return address;
+}
+
+// Moves the last one to where it is the `place`th.
+template <class T>
+void move_last_to(std::vector<T>& all, std::size_t place) {
+  std::rotate(all.begin() + static_cast<std::ptrdiff_t>(place), std::prev(all.end()), all.end());
+}
+
 }  // namespace
 
 void Sightings::clear() {
   packed_.clear();
+  ends_.clear();
   options_.clear();
   errors_.clear();
 }
@@ -27,23 +44,22 @@ void Sightings::clear() {
 void Sightings::add(const Frame& frame) {
   const wire::TcpSegment& segment = frame.packet.segment;
   const wire::TcpOptions& options = segment.options;
+  const wire::Encapsulation around = frame.packet.encapsulation;
+  const wire::IpAddress &source = segment.source.ip, &destination = segment.destination.ip;
   const bool is_error = frame.packet.kind == wire::Dissection::icmp_error;
-  std::uint16_t further = none;
-  if (is_error) [[unlikely]] {
-    further = static_cast<std::uint16_t>(errors_.size());
+  const bool is_v4 = source.family == wire::IpFamily::v4 && destination.family == wire::IpFamily::v4;
+  const bool is_plain = is_v4 && around.value() == 0;
+  const bool has_options = !are_common(options);
+  if (!is_plain) ends_.push_back({around, source, destination});
+  if (has_options) options_.push_back(options);
+  if (is_error) [[unlikely]]
     errors_.push_back(frame.packet.icmp);
-  } else if (!are_common(options)) {
-    further = static_cast<std::uint16_t>(options_.size());
-    options_.push_back(options);
-  }
-  const AddressWords source(segment.source), destination(segment.destination);
   const wire::TcpTimestamps timestamps = options.timestamps.value_or(wire::TcpTimestamps{});
   packed_.push_back({
       .frame = frame.number,
       .at_ns = base::to_ns(frame.at),
-      .around = frame.packet.encapsulation,
-      .source = {source.high, source.low},
-      .destination = {destination.high, destination.low},
+      .source = octets_of(source),
+      .destination = octets_of(destination),
       .seq = segment.seq.value,
       .ack = segment.ack.value,
       .payload_length = segment.payload_length,
@@ -56,9 +72,6 @@ void Sightings::add(const Frame& frame) {
       .urgent_pointer = segment.urgent_pointer,
       .ip_id = segment.ip_id,
       .maximum_segment_size = options.maximum_segment_size.value_or(0),
-      .further = further,
-      .source_family = segment.source.ip.family,
-      .destination_family = segment.destination.ip.family,
       .ttl = segment.ttl,
       .window_scale = options.window_scale.value_or(0),
       .ecn = static_cast<std::uint8_t>(segment.ecn & 3U),
@@ -66,26 +79,44 @@ void Sightings::add(const Frame& frame) {
       .has_maximum_segment_size = options.maximum_segment_size.has_value(),
       .has_window_scale = options.window_scale.has_value(),
       .sack_permitted = options.sack_permitted,
+      .has_ends = !is_plain,
+      .has_options = has_options,
       .is_error = is_error,
   });
 }
 
 void Sightings::insert(const Frame& frame) {
   add(frame);
+  const Packed added = packed_.back();
   const auto last = std::prev(packed_.end());
-  std::rotate(std::ranges::upper_bound(packed_.begin(), last, frame.number, {}, &Packed::frame), last, packed_.end());
+  const auto place = std::ranges::upper_bound(packed_.begin(), last, frame.number, {}, &Packed::frame);
+  Rest before;
+  for (auto packed = packed_.begin(); packed != place; ++packed) {
+    before.ends += packed->has_ends;
+    before.options += packed->has_options;
+    before.errors += packed->is_error;
+  }
+  std::rotate(place, last, packed_.end());
+  if (added.has_ends) move_last_to(ends_, before.ends);
+  if (added.has_options) move_last_to(options_, before.options);
+  if (added.is_error) move_last_to(errors_, before.errors);
 }
 
-void Sightings::unpack(const Packed& packed, Sighting& sighting) const {
+void Sightings::unpack(const Packed& packed, Rest& next, Sighting& sighting) const {
   sighting.frame = packed.frame;
   sighting.at_ns = packed.at_ns;
-  sighting.around = packed.around;
-  sighting.error = packed.is_error ? &errors_[packed.further] : nullptr;
+  sighting.error = packed.is_error ? &errors_[next.errors++] : nullptr;
   wire::TcpSegment& segment = sighting.segment;
-  segment.source = {{packed.source_family, {}}, packed.source_port};
-  segment.destination = {{packed.destination_family, {}}, packed.destination_port};
-  std::memcpy(segment.source.ip.bytes.data(), packed.source, sizeof packed.source);
-  std::memcpy(segment.destination.ip.bytes.data(), packed.destination, sizeof packed.destination);
+  if (packed.has_ends) {
+    const Ends& ends = ends_[next.ends++];
+    sighting.around = ends.around;
+    segment.source.ip = ends.source, segment.destination.ip = ends.destination;
+  } else {
+    sighting.around = {};
+    segment.source.ip = address_of(packed.source), segment.destination.ip = address_of(packed.destination);
+  }
+  segment.source.port = packed.source_port;
+  segment.destination.port = packed.destination_port;
   segment.seq = {packed.seq};
   segment.ack = {packed.ack};
   segment.flags = {packed.flags};
@@ -95,15 +126,22 @@ void Sightings::unpack(const Packed& packed, Sighting& sighting) const {
   segment.ip_id = packed.ip_id;
   segment.ttl = packed.ttl;
   segment.ecn = packed.ecn;
-  if (!packed.is_error && packed.further != none) {
-    segment.options = options_[packed.further];
+  wire::TcpOptions& options = segment.options;
+  if (packed.has_options) {
+    options = options_[next.options++];
     return;
   }
-  wire::TcpOptions& options = segment.options;
-  options = {};
-  if (packed.has_maximum_segment_size) options.maximum_segment_size = packed.maximum_segment_size;
-  if (packed.has_window_scale) options.window_scale = packed.window_scale;
-  if (packed.has_timestamps) options.timestamps = {packed.timestamp, packed.timestamp_echo};
+  // All that is not written below is as in TcpOptions{}, unless the one before was of those above.
+  if (!are_common(options)) options = {};
+  const auto set = [](auto& option, bool is_there, auto value) {
+    if (is_there)
+      option = value;
+    else
+      option.reset();
+  };
+  set(options.maximum_segment_size, packed.has_maximum_segment_size, packed.maximum_segment_size);
+  set(options.window_scale, packed.has_window_scale, packed.window_scale);
+  set(options.timestamps, packed.has_timestamps, wire::TcpTimestamps{packed.timestamp, packed.timestamp_echo});
   options.sack_permitted = packed.sack_permitted;
 }
 

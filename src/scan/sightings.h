@@ -34,32 +34,39 @@ class Sightings {
   template <class F>
   void for_each(F&& f) const {
     Sighting sighting;
+    Rest next;
     for (const Packed& packed : packed_) {
-      unpack(packed, sighting);
+      unpack(packed, next, sighting);
       f(std::as_const(sighting));
     }
   }
 
  private:
-  static constexpr std::uint16_t none = UINT16_MAX;
-  struct Packed {
+  // What nearly every segment has; IPv4 without tags and tunnels whole. One line of the cache.
+  struct alignas(64) Packed {
     std::uint64_t frame;
     std::int64_t at_ns;
-    wire::Encapsulation around;
-    std::uint64_t source[2], destination[2];
+    std::uint32_t source, destination;  // IPv4, as its octets lie; else in ends_
     std::uint32_t seq, ack, payload_length, timestamp, timestamp_echo;
     std::uint16_t source_port, destination_port, flags, window, urgent_pointer, ip_id, maximum_segment_size;
-    std::uint16_t further;  // index into options_ of one that does not fit here, or into errors_ where is_error; or none
-    wire::IpFamily source_family, destination_family;
     std::uint8_t ttl, window_scale;
-    std::uint8_t ecn : 2, has_timestamps : 1, has_maximum_segment_size : 1, has_window_scale : 1, sack_permitted : 1,
-        is_error : 1;
+    std::uint8_t ecn : 2, has_timestamps : 1, has_maximum_segment_size : 1, has_window_scale : 1, sack_permitted : 1;
+    std::uint8_t has_ends : 1, has_options : 1, is_error : 1;
   };
-  static_assert(sizeof(Packed) <= 104);
+  static_assert(sizeof(Packed) == 64);
+  struct Ends {
+    wire::Encapsulation around;
+    wire::IpAddress source, destination;
+  };
+  // How many of each belong to the packed ones before: theirs come in the same order.
+  struct Rest {
+    std::size_t ends = 0, options = 0, errors = 0;
+  };
 
-  void unpack(const Packed& packed, Sighting& sighting) const;
+  void unpack(const Packed& packed, Rest& next, Sighting& sighting) const;
 
   std::vector<Packed> packed_;
+  std::vector<Ends> ends_;
   std::vector<wire::TcpOptions> options_;
   std::vector<wire::IcmpError> errors_;
 };

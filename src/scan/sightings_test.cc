@@ -3,17 +3,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
 #include <vector>
 
 namespace tcpwhy::scan {
 namespace {
 
-Frame frame_of(std::uint64_t number, const wire::TcpSegment& segment) {
+Frame frame_of(std::uint64_t number, const wire::TcpSegment& segment,
+               wire::Encapsulation around = {.vlans = 7, .tunnels = 0x8000'0001}) {
   Frame frame;
   frame.number = number;
   frame.at = base::wall_from_ns(static_cast<std::int64_t>(1'700'000'000'000'000'000 + number));
   frame.packet.kind = wire::Dissection::tcp;
-  frame.packet.encapsulation = {.vlans = 7, .tunnels = 0x8000'0001};
+  frame.packet.encapsulation = around;
   frame.packet.segment = segment;
   return frame;
 }
@@ -66,22 +69,31 @@ std::vector<wire::TcpSegment> segments() {
   return all;
 }
 
-TEST(Sightings, are_the_segments_that_were_put_in) {
-  const auto expected = segments();
+void expect_to_come_out(std::span<const Frame> frames) {
   Sightings sightings;
-  for (std::size_t i = 0; i < expected.size(); ++i) sightings.add(frame_of(i + 1, expected[i]));
+  for (const Frame& frame : frames) sightings.add(frame);
   std::size_t i = 0;
   sightings.for_each([&](const Sighting& sighting) {
     SCOPED_TRACE(i);
-    const Frame frame = frame_of(i + 1, expected[i]);
+    const Frame& frame = frames[i++];
     EXPECT_EQ(sighting.frame, frame.number);
     EXPECT_EQ(sighting.at_ns, base::to_ns(frame.at));
     EXPECT_EQ(sighting.around, frame.packet.encapsulation);
     EXPECT_EQ(sighting.error, nullptr);
-    expect_same(sighting.segment, expected[i]);
-    ++i;
+    expect_same(sighting.segment, frame.packet.segment);
   });
-  EXPECT_EQ(i, expected.size());
+  EXPECT_EQ(i, frames.size());
+}
+
+TEST(Sightings, are_the_segments_that_were_put_in) {
+  // With and without what is around them, so that each has the other before and behind it.
+  std::vector<Frame> frames;
+  for (const wire::TcpSegment& segment : segments())
+    for (const wire::Encapsulation around : {wire::Encapsulation{}, {.vlans = 7}, {}, {.tunnels = 0x8000'0001}})
+      frames.push_back(frame_of(frames.size() + 1, segment, around));
+  expect_to_come_out(frames);
+  std::ranges::reverse(frames);
+  expect_to_come_out(frames);
 }
 
 TEST(Sightings, tell_an_icmp_error_from_what_it_quotes) {
@@ -112,6 +124,33 @@ TEST(Sightings, what_comes_late_takes_its_place_by_its_frame) {
     expect_same(sighting.segment, all[sighting.frame % 2 == 0 ? 6 : 5]);
   });
   EXPECT_EQ(frames, (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6}));
+}
+
+TEST(Sightings, what_comes_late_brings_along_what_is_its_own) {
+  const auto all = segments();
+  std::vector<Frame> frames;
+  for (std::uint64_t i = 0; i < all.size(); ++i)
+    frames.push_back(frame_of(i + 1, all[i], {.vlans = static_cast<std::uint32_t>(i % 3)}));
+  for (const std::size_t i : {2U, 5U, 9U}) {
+    frames[i].packet.kind = wire::Dissection::icmp_error;
+    frames[i].packet.icmp.type = static_cast<std::uint8_t>(i);
+  }
+  Sightings sightings;
+  for (std::size_t i = 0; i < frames.size(); i += 2) sightings.add(frames[i]);
+  for (std::size_t i = 1; i < frames.size(); i += 2) sightings.insert(frames[i]);
+  std::size_t i = 0;
+  sightings.for_each([&](const Sighting& sighting) {
+    SCOPED_TRACE(i);
+    const Frame& frame = frames[i++];
+    EXPECT_EQ(sighting.around, frame.packet.encapsulation);
+    expect_same(sighting.segment, frame.packet.segment);
+    const bool is_error = frame.packet.kind == wire::Dissection::icmp_error;
+    ASSERT_EQ(sighting.error != nullptr, is_error);
+    if (is_error) {
+      EXPECT_EQ(*sighting.error, frame.packet.icmp);
+    }
+  });
+  EXPECT_EQ(i, frames.size());
 }
 
 }  // namespace
