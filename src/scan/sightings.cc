@@ -20,10 +20,11 @@ std::uint32_t octets_of(const wire::IpAddress& address) {
   return octets;
 }
 
-wire::IpAddress address_of(std::uint32_t octets) {
-  wire::IpAddress address{wire::IpFamily::v4, {}};
+// In place, and of one that was IPv4 before: an address that is put together elsewhere is waited for where it is copied.
+void set_octets(wire::IpAddress& address, std::uint32_t octets) {
+  if (address.family != wire::IpFamily::v4) [[unlikely]]
+    address = {wire::IpFamily::v4, {}};
   std::memcpy(address.bytes.data(), &octets, sizeof octets);
-  return address;
 }
 
 // Moves the last one to where it is the `place`th.
@@ -113,7 +114,8 @@ void Sightings::unpack(const Packed& packed, Rest& next, Sighting& sighting) con
     segment.source.ip = ends.source, segment.destination.ip = ends.destination;
   } else {
     sighting.around = {};
-    segment.source.ip = address_of(packed.source), segment.destination.ip = address_of(packed.destination);
+    set_octets(segment.source.ip, packed.source);
+    set_octets(segment.destination.ip, packed.destination);
   }
   segment.source.port = packed.source_port;
   segment.destination.port = packed.destination_port;
