@@ -120,7 +120,7 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
                    "Write what is found there instead of to standard error (with -p: output)")
       ->option_text("FILE");
   trace->add_option("--snaplen", session.snap_length, "Bytes kept of a packet")->capture_default_str();
-  trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffer, a power of two")
+  trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
       ->capture_default_str();
   trace->add_flag("-q,--quiet", options->quiet, "Don't say what could not be watched");
   trace->add_flag("--all", options->all, "The timeline of every connection, not only of those with something to say");

@@ -78,7 +78,9 @@ class Session {
 
 base::Status Session::open_tracer() {
   if (options_.backend != Backend::ptrace) {
-    auto opened = trace::open_bpf(options_.target, {.ring_bytes = options_.ring_bytes});
+    // A reader of packets is not to be late: their buffer is small, and what does not fit is lost.
+    auto opened =
+        trace::open_bpf(options_.target, {.ring_bytes = options_.ring_bytes, .gives_way = !options_.packets});
     if (opened) {
       tracer_ = std::move(*opened);
       return {};

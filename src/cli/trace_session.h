@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "recording/recording.h"
+#include "trace/bpf/probe.h"
 #include "trace/tracer.h"
 
 namespace tcpwhy::cli {
@@ -24,7 +25,7 @@ struct TraceSessionOptions {
   bool packets = true;
   std::string filter;               // pcap-filter(7), of the packets; empty: all of TCP
   std::uint32_t snap_length = 256;  // bytes kept of a packet
-  std::uint32_t ring_bytes = 16U << 20;
+  std::uint32_t ring_bytes = trace::default_ring_bytes;
   std::chrono::milliseconds linger{
       200};  // how long the kernel's own doings are watched after the last process has ended
 };

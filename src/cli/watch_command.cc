@@ -26,6 +26,7 @@
 #include "trace/bpf/life_recorder.h"
 #include "trace/bpf/life_tracker.h"
 #include "trace/bpf/probe.h"
+#include "trace/give_way.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -307,12 +308,15 @@ int Watch::run() {
   };
   auto told_stats = begin;
   base::Status written;
+  trace::GiveWay way;
   const auto consume = [&](bool last) {
     const auto clock = trace::wall_minus_monotonic();
-    probe_->consume([&](std::span<const std::byte> record) {
+    const auto add = [&](std::span<const std::byte> record) {
       if (recorder_) recorder_->add(record, clock);
       tracker_->add(record, clock, on_opened, on_ended);
-    });
+    };
+    probe_->consume(add, trace::usual_hold_back);
+    way.found(probe_->fullness());
     tracker_->tell_waiting(base::wall_now(), on_ended, last);
     written = flush();
   };
@@ -352,7 +356,7 @@ void add_watch_command(CLI::App& app, Settings& settings, Command& chosen) {
   watch->add_option("-w,--write", options->write_to,
                     "Write what the kernel said of each connection that ends to this file, a pcapng section each");
   watch->add_option("--seconds", options->seconds, "Stop after so many; else with Ctrl-C");
-  watch->add_option("--ring", options->ring_bytes, "Bytes of the probe's ring buffer, a power of two")
+  watch->add_option("--ring", options->ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
       ->capture_default_str();
   add_choice(*watch, "-o,--output", options->form,
              Choices<WatchForm>{{"text", WatchForm::text}, {"ndjson", WatchForm::ndjson}},

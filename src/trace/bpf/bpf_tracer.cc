@@ -18,6 +18,7 @@
 #include "trace/bpf/event_maker.h"
 #include "trace/counter_sampler.h"
 #include "trace/gated_child.h"
+#include "trace/give_way.h"
 #include "trace/holders.h"
 #include "trace/record_log.h"
 #include "trace/socket_sampler.h"
@@ -87,6 +88,7 @@ class BpfTracer final : public Tracer {
   base::UniqueFd timer_, both_;
   std::vector<recording::Event> sockets_at_start_;
   RecordLog log_;
+  std::optional<GiveWay> way_;
   std::set<pid_t> living_;
 };
 
@@ -137,6 +139,7 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   if (auto followed = made->follow_sockets_of(target); !followed) return std::unexpected(followed.error());
   if (made->child_)
     if (auto gone = made->child_->let_go(); !gone) return std::unexpected(gone.error());
+  if (options.gives_way) made->way_.emplace();
   return made;
 }
 
@@ -172,13 +175,15 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
 // is looked at at once.
 void BpfTracer::take() {
   log_.begin_batch(wall_minus_monotonic());
-  probe_.consume([&](std::span<const std::byte> record) {
+  const auto put_aside = [&](std::span<const std::byte> record) {
     const auto& head = *reinterpret_cast<const probe_head*>(record.data());
     if (head.kind == PROBE_PATH_SAMPLE)
       return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));
     log_.append(std::uint32_t{head.flags} << 8U | head.kind, record);
     look_at(record);
-  });
+  };
+  probe_.consume(put_aside, usual_hold_back);
+  if (way_) way_->found(probe_.fullness());
   if (symbols_ && !paths_.full()) probe_.want_path_samples(samples_a_look);
 }
 
@@ -220,6 +225,7 @@ base::Status BpfTracer::stop(recording::Recording& recording) {
   compare_with_counters(recording);
   probe_.detach();
   take();
+  way_.reset();
   log_.replay([&](base::Duration clock, std::span<const std::byte> record) {
     maker_->set_clock(clock);
     maker_->add(record, recording);

@@ -8,15 +8,18 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <optional>
 
 #include "base/unique_fd.h"
+#include "trace/bpf/event_rings.h"
 #include "trace/bpf/probe.skel.h"
 #include "trace/calls/operation_table.h"
 #include "trace/calls/syscall_table.h"
@@ -107,14 +110,31 @@ bool is_asked_for(std::string_view program, const ProbeOptions& options) {
   return true;
 }
 
-std::string* libbpf_words = nullptr;  // of the attempt under way; libbpf's printer takes no context
-int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
-  if (level == LIBBPF_DEBUG || libbpf_words == nullptr) return 0;
-  char line[512];
-  const int length = vsnprintf(line, sizeof line, format, arguments);
-  if (libbpf_words->size() < 16384) *libbpf_words += line;
-  return length;
-}
+// What libbpf says while one of these lives; its printer takes no context.
+class LibbpfWords {
+ public:
+  LibbpfWords() {
+    listening_ = &text_;
+    libbpf_set_print(keep);
+  }
+  LibbpfWords(const LibbpfWords&) = delete;
+  LibbpfWords& operator=(const LibbpfWords&) = delete;
+  ~LibbpfWords() { listening_ = nullptr; }
+
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  static int keep(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG || listening_ == nullptr) return 0;
+    char line[512];
+    const int length = vsnprintf(line, sizeof line, format, arguments);
+    if (listening_->size() < 16384) *listening_ += line;
+    return length;
+  }
+
+  static inline std::string* listening_ = nullptr;
+  std::string text_;
+};
 
 probe_syscall settings_of(const SyscallRow& row) {
   probe_syscall made{};
@@ -152,20 +172,27 @@ std::optional<__u32> reason_number(const std::string& name) {
 struct SkeletonDeleter {
   void operator()(::probe* skeleton) const { probe__destroy(skeleton); }
 };
-struct RingDeleter {
-  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
-};
 using Skeleton = std::unique_ptr<::probe, SkeletonDeleter>;
-using OnRecord = std::function<void(std::span<const std::byte>)>;
+
+// How many rings, a power of two, and the bytes of each.
+struct RingSizes {
+  std::uint32_t count, bytes;
+};
+RingSizes ring_sizes(std::uint32_t bytes_together) {
+  constexpr std::uint32_t least_bytes = 1U << 20;
+  const auto processors = static_cast<std::uint32_t>(std::max(sysconf(_SC_NPROCESSORS_ONLN), 1L));
+  const std::uint32_t count = std::min(std::bit_ceil(processors), std::uint32_t{PROBE_RINGS});
+  return {count, std::max(bytes_together / count, std::min(bytes_together, least_bytes))};
+}
 
 }  // namespace
 
 struct Probe::Impl {
   Skeleton skeleton;
-  std::unique_ptr<ring_buffer, RingDeleter> ring;
+  std::optional<EventRings> rings;
   std::vector<MissingHook> missing;
-  const OnRecord* on_record = nullptr;
   bool reset_reasons = false;
+  bool detached = false;
   std::uint64_t skipped_at_detach = 0;
 
   [[nodiscard]] std::uint64_t skipped() const;
@@ -226,7 +253,7 @@ std::string first_line(const std::string& words) {
   return words.substr(begin, words.find('\n', begin) - begin);
 }
 
-base::Error cannot_load(int error, const std::string& words) {
+base::Error cannot_load(int error, const LibbpfWords& words) {
   if (error == EPERM || error == EACCES)
     return {
         base::ErrorKind::privilege, "the kernel does not let this user load BPF programs",
@@ -235,65 +262,92 @@ base::Error cannot_load(int error, const std::string& words) {
     return {base::ErrorKind::privilege, "this kernel tells nothing of its types (/sys/kernel/btf/vmlinux is not there)",
             "it must be built with CONFIG_DEBUG_INFO_BTF; without it programs are watched by ptrace"};
   return {base::ErrorKind::privilege, fmt::format("the BPF probe cannot be loaded: {}", strerror(error)),
-          first_line(words)};
+          first_line(words.text())};
+}
+
+}  // namespace
+
+namespace {
+
+base::Result<std::vector<base::UniqueFd>> make_rings(const RingSizes& sizes, const LibbpfWords& words) {
+  std::vector<base::UniqueFd> rings;
+  for (std::uint32_t i = 0; i < sizes.count; ++i) {
+    rings.emplace_back(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "event_ring", 0, 0, sizes.bytes, nullptr));
+    if (rings.back().valid()) continue;
+    if (errno == EPERM) return std::unexpected(cannot_load(errno, words));
+    return base::fail_errno("the probe's ring buffers");
+  }
+  return rings;
+}
+
+// The programs find theirs by their processor.
+base::Status hand_over(std::span<const base::UniqueFd> rings, const ::probe& skeleton) {
+  for (__u32 i = 0; i < rings.size(); ++i) {
+    const int fd = rings[i].get();
+    if (bpf_map__update_elem(skeleton.maps.rings, &i, sizeof i, &fd, sizeof fd, BPF_ANY) != 0)
+      return base::fail_errno("the probe's ring buffers");
+  }
+  return {};
+}
+
+// What the programs find when they are loaded.
+void set_up(::probe& skeleton, const ProbeOptions& options, const RingSizes& rings) {
+  auto& settings = *skeleton.rodata;
+  settings.only_interesting = options.only_interesting;
+  settings.excluded_netns = options.excluded_netns;
+  settings.deep_stacks = !options.terse;
+  settings.short_ends = options.terse;
+  settings.counted_netns = options.counted_netns;
+  settings.user_stacks_a_second = options.user_stacks_a_second;
+  settings.last_ring = rings.count - 1;
+  settings.wake_above = rings.bytes / 4;
+  if (const auto number = reason_number("DROP_REASON_NOT_SPECIFIED")) settings.reason_not_specified = *number;
+  if (const auto number = reason_number("CONSUMED")) settings.reason_consumed = *number;
+  if (const auto number = reason_number("DROP_REASON_QUEUE_PURGE")) settings.reason_queue_purge = *number;
+  if (!options.calls) return;
+  for (const SyscallRow& row : syscall_table())
+    if (row.number >= 0 && row.number < PROBE_SYSCALLS) skeleton.bss->syscalls[row.number] = settings_of(row);
+  for (const OperationRow& row : operation_table())
+    if (row.opcode < PROBE_OPERATIONS) skeleton.bss->operation_rows[row.opcode] = settings_of(row.call);
 }
 
 }  // namespace
 
 base::Result<Probe> Probe::open(const ProbeOptions& options) {
-  std::string words;
-  libbpf_words = &words;
-  libbpf_set_print(keep_words);
+  if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE)))
+    return base::fail(base::ErrorKind::usage, fmt::format("ring buffers of {} bytes: it must be a power of two, and a page "
+                                                          "({} bytes) at least",
+                                                          options.ring_bytes, sysconf(_SC_PAGESIZE)));
+  const LibbpfWords words;
   auto impl = std::make_unique<Impl>();
   impl->skeleton.reset(probe__open());
-  if (!impl->skeleton) {
-    libbpf_words = nullptr;
-    return std::unexpected(cannot_load(errno, words));
-  }
+  if (!impl->skeleton) return std::unexpected(cannot_load(errno, words));
   auto& skeleton = *impl->skeleton;
   choose_programs(skeleton.obj, options, impl->missing, impl->reset_reasons);
-  skeleton.rodata->only_interesting = options.only_interesting;
-  skeleton.rodata->excluded_netns = options.excluded_netns;
-  skeleton.rodata->deep_stacks = !options.terse;
-  skeleton.rodata->short_ends = options.terse;
-  skeleton.rodata->counted_netns = options.counted_netns;
-  skeleton.rodata->user_stacks_a_second = options.user_stacks_a_second;
-  skeleton.rodata->wake_above = std::min<__u64>(1U << 20, options.ring_bytes / 4);
-  if (const auto number = reason_number("DROP_REASON_NOT_SPECIFIED")) skeleton.rodata->reason_not_specified = *number;
-  if (const auto number = reason_number("CONSUMED")) skeleton.rodata->reason_consumed = *number;
-  if (const auto number = reason_number("DROP_REASON_QUEUE_PURGE")) skeleton.rodata->reason_queue_purge = *number;
-  bpf_map__set_max_entries(skeleton.maps.events, options.ring_bytes);
-  if (options.calls) {
-    for (const SyscallRow& row : syscall_table())
-      if (row.number >= 0 && row.number < PROBE_SYSCALLS) skeleton.bss->syscalls[row.number] = settings_of(row);
-    for (const OperationRow& row : operation_table())
-      if (row.opcode < PROBE_OPERATIONS) skeleton.bss->operation_rows[row.opcode] = settings_of(row.call);
-  }
-  const int status = probe__load(&skeleton);
-  libbpf_words = nullptr;
-  if (status != 0) return std::unexpected(cannot_load(-status, words));
-  const auto take = [](void* context, void* data, std::size_t size) {
-    const auto& self = *static_cast<Impl*>(context);
-    (*self.on_record)({static_cast<const std::byte*>(data), size});
-    return 0;
-  };
-  impl->ring.reset(ring_buffer__new(bpf_map__fd(skeleton.maps.events), take, impl.get(), nullptr));
-  if (!impl->ring) return base::fail_errno("the probe's ring buffer");
+  const RingSizes sizes = ring_sizes(options.ring_bytes);
+  set_up(skeleton, options, sizes);
+  auto rings = make_rings(sizes, words);
+  if (!rings) return std::unexpected(rings.error());
+  bpf_map__set_inner_map_fd(skeleton.maps.rings, rings->front().get());
+  if (const int status = probe__load(&skeleton); status != 0) return std::unexpected(cannot_load(-status, words));
+  if (auto handed = hand_over(*rings, skeleton); !handed) return std::unexpected(handed.error());
+  auto reader = EventRings::open(std::move(*rings), sizes.bytes);
+  if (!reader) return std::unexpected(reader.error());
+  impl->rings.emplace(std::move(*reader));
   return Probe(std::move(impl));
 }
 
 base::Status Probe::attach() {
-  std::string words;
-  libbpf_words = &words;
-  const int status = probe__attach(impl_->skeleton.get());
-  libbpf_words = nullptr;
-  if (status != 0) return std::unexpected(cannot_load(-status, words));
+  const LibbpfWords words;
+  if (const int status = probe__attach(impl_->skeleton.get()); status != 0)
+    return std::unexpected(cannot_load(-status, words));
   return {};
 }
 
 void Probe::detach() {
   impl_->skipped_at_detach = impl_->skipped();
   probe__detach(impl_->skeleton.get());
+  impl_->detached = true;
 }
 
 void Probe::want_path_samples(std::uint32_t count) { impl_->skeleton->bss->samples_wanted = static_cast<__s32>(count); }
@@ -346,13 +400,15 @@ base::Status Probe::follow_flow(const wire::SocketAddress& local, const wire::So
   return {};
 }
 
-int Probe::fd() const { return ring_buffer__epoll_fd(impl_->ring.get()); }
+int Probe::fd() const { return impl_->rings->fd(); }
+double Probe::fullness() const { return impl_->rings->fullness(); }
 
-std::size_t Probe::consume(const OnRecord& on_record) {
-  impl_->on_record = &on_record;
-  const int count = ring_buffer__consume(impl_->ring.get());
-  impl_->on_record = nullptr;
-  return count > 0 ? static_cast<std::size_t>(count) : 0;
+std::size_t Probe::consume(const std::function<void(std::span<const std::byte>)>& on_record, base::Duration hold_back) {
+  if (impl_->detached) return impl_->rings->consume(EventRings::no_end, on_record);
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);  // as bpf_ktime_get_ns()
+  const auto now_ns = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+  return impl_->rings->consume(now_ns - static_cast<std::uint64_t>(hold_back.count()), on_record);
 }
 
 std::vector<probe_call> Probe::unfinished_calls() const {

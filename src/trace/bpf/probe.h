@@ -5,6 +5,7 @@
 // Nothing stays behind: programs and maps live as long as this process holds their descriptors.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -22,6 +23,13 @@
 
 namespace tcpwhy::trace {
 
+// Each processor has a ring of its own, of a megabyte at least where no less is asked for in all.
+constexpr std::uint32_t default_ring_bytes = 16U << 20;
+
+// For Probe::consume(): no program is interrupted for as long between taking a record's time and writing it, but where the whole
+// machine stands still.
+constexpr base::Duration usual_hold_back = std::chrono::milliseconds(2);
+
 struct ProbeOptions {
   bool calls = true;             // system calls, signals, starts and ends of the processes that follow() names
   bool only_interesting = true;  // only sockets of those processes, their peers, and the ports named
@@ -33,7 +41,7 @@ struct ProbeOptions {
   std::vector<std::string> without;  // programs of the probe that are left out: as on a kernel that lacks their hooks
   std::uint64_t counted_netns = 0;   // SO_NETNS_COOKIE of the network namespace that counted() is about; 0: none
   std::uint64_t excluded_netns = 0;  // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
-  std::uint32_t ring_bytes = 16U << 20;  // a power of two, at least a page
+  std::uint32_t ring_bytes = default_ring_bytes;  // of all rings together, a power of two, at least a page
   std::uint32_t user_stacks_a_second = 200;
 };
 
@@ -72,16 +80,19 @@ class Probe {
   base::Status follow_port(std::uint64_t netns, std::uint16_t port);
   base::Status follow_flow(const wire::SocketAddress& local, const wire::SocketAddress& remote);
 
-  // Readable when the ring is filling up or something should be looked at soon; besides, consume() should be called some ten
-  // times a second.
+  // Readable when a ring is filling up; besides, consume() should be called some ten times a second.
   [[nodiscard]] int fd() const;
-  // Calls `on_record` with each record that waits (they begin with probe_head). Returns how many.
-  std::size_t consume(const std::function<void(std::span<const std::byte>)>& on_record);
+  // Calls `on_record` with each record that waits (they begin with probe_head), in the order of their times. Returns how many. What
+  // is younger than `hold_back` waits for the next time, unless the hooks have been detached: a program that was interrupted
+  // between taking the time and writing its record would else be told after what came later on another processor.
+  std::size_t consume(const std::function<void(std::span<const std::byte>)>& on_record, base::Duration hold_back = {});
+  // How full the fullest ring was at the latest consume(), 0 to 1.
+  [[nodiscard]] double fullness() const;
 
   // Calls whose entry has been put off until their return, which is yet to come; after detach().
   [[nodiscard]] std::vector<probe_call> unfinished_calls() const;
 
-  // Since open(): records for which the ring had no room; runs of programs that the kernel skipped because the same program was
+  // Since open(): records for which their ring had no room; runs of programs that the kernel skipped because the same program was
   // running already on that processor (bpf_prog_info.recursion_misses).
   [[nodiscard]] std::uint64_t lost_records() const;
   [[nodiscard]] std::uint64_t skipped_runs() const;

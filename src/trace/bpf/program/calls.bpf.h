@@ -189,19 +189,16 @@ static __always_inline void send_draft(struct probe_call* draft) {
     size +=
         last * sizeof(struct probe_snippet) + __builtin_offsetof(struct probe_snippet, bytes) + ((length + 7) & ~7ULL);
   }
-  const __u64 wake = wake_flags(draft->head.at_ns);
-  long failed = 0;
   if (draft->head.flags & PROBE_BRIEF) {
     size -= PROBE_BRIEF_SAVES;
     FORGET(size);
     if (size > sizeof(*draft) - PROBE_BRIEF_SAVES) return;
-    failed = bpf_ringbuf_output(&events, shorten(draft), size, wake);
+    put(shorten(draft), size, draft->head.at_ns);
   } else {
     FORGET(size);
     if (size > sizeof(*draft)) return;
-    failed = bpf_ringbuf_output(&events, draft, size, wake);
+    put(draft, size, draft->head.at_ns);
   }
-  if (failed) __sync_fetch_and_add(&counters.lost_events, 1);
 }
 
 static __always_inline int may_take_stack(__u64 now) {
@@ -236,7 +233,7 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
     stack->length = 2048;
   else if (!bpf_probe_read_user(stack->bytes, 1024, (const void*)regs->sp))
     stack->length = 1024;
-  bpf_ringbuf_submit(stack, wake_flags(stack->head.at_ns));
+  SUBMIT(stack);
 }
 
 // Everything about the socket, or, of one that has been told whole, its address alone.

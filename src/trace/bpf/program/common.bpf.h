@@ -37,21 +37,30 @@ const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COO
 const volatile __u8 deep_stacks = 0;        // 1: PROBE_STACK_FRAMES of every segment without exception
 const volatile __u8 short_ends = 0;         // 1: PROBE_GONE instead of PROBE_DESTROYED
 const volatile __u64 counted_netns = 0;     // SO_NETNS_COOKIE: where runs are counted that the kernel's MIB counts too
-const volatile __u64 wake_above = 1 << 20;  // bytes in the ring from which on the reader is woken
+const volatile __u64 wake_above = 1 << 20;  // bytes in a ring from which on the reader is woken
+const volatile __u32 last_ring = 0;         // there are as many and one, a power of two
 const volatile __u32 user_stacks_a_second = 200;
 const volatile __u32 reason_not_specified = 2;  // skb_drop_reason
 const volatile __u32 reason_consumed = 1;
 const volatile __u32 reason_queue_purge = 0;  // 0: this kernel has none
 
 struct probe_counters counters = {};
-__u64 woken_at = 0;  // position in the ring when the reader was woken last
+__u64 woken_at[PROBE_RINGS] = {};  // position in each ring when the reader was woken last
 __u64 stack_second = 0;
 __u32 stacks_this_second = 0;
 
-struct {
+// A ring a processor, or for some: in one for all of them each record would wait for the ring's lock and for the memory that another
+// processor has just written. The reader puts their records in order.
+struct event_ring {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 16 * 1024 * 1024);
-} events SEC(".maps");
+  __uint(max_entries, 4096);
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, PROBE_RINGS);
+  __type(key, __u32);
+  __array(values, struct event_ring);
+} rings SEC(".maps");
 
 // Processes (tgid) that are traced.
 struct {
@@ -122,16 +131,27 @@ struct {
   __type(value, __u8);
 } ports SEC(".maps");
 
-// The reader looks by the clock. It is woken when the ring fills up, and then once for each so many bytes: a wake-up is an interrupt,
+static __always_inline __u32 own_ring(void) { return bpf_get_smp_processor_id() & last_ring; }
+
+// The reader looks by the clock. It is woken when a ring fills up, and then once for each so many bytes: a wake-up is an interrupt,
 // which costs more than all the rest, and a reader that has fallen behind isn't helped by one with each record. To look how full the
 // ring is costs too: one record in sixteen does, by the clock's middle bits.
-static __always_inline __u64 wake_flags(__u64 at_ns) {
+static __always_inline __u64 wake_flags(void* ring, __u32 number, __u64 at_ns) {
   if ((at_ns >> 6) & 15) return BPF_RB_NO_WAKEUP;
-  if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_above) return BPF_RB_NO_WAKEUP;
-  const __u64 position = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
-  if (position - woken_at < wake_above) return BPF_RB_NO_WAKEUP;
-  woken_at = position;
+  if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) < wake_above) return BPF_RB_NO_WAKEUP;
+  __u64* woken = &woken_at[number & (PROBE_RINGS - 1)];
+  const __u64 position = bpf_ringbuf_query(ring, BPF_RB_PROD_POS);
+  if (position - *woken < wake_above) return BPF_RB_NO_WAKEUP;
+  *woken = position;
   return BPF_RB_FORCE_WAKEUP;
+}
+
+// A record into the ring; what does not fit is counted.
+static __always_inline void put(const void* record, __u64 bytes, __u64 at_ns) {
+  const __u32 number = own_ring();
+  void* ring = bpf_map_lookup_elem(&rings, &number);
+  if (!ring || bpf_ringbuf_output(ring, (void*)record, bytes, wake_flags(ring, number, at_ns)))
+    __sync_fetch_and_add(&counters.lost_events, 1);
 }
 
 static __always_inline void fill_head(struct probe_head* head, __u8 kind) {
@@ -145,15 +165,30 @@ static __always_inline void fill_head(struct probe_head* head, __u8 kind) {
   head->reserved2 = 0;
 }
 
-// A record in the ring; what does not fit is counted. The caller submits it.
-#define RESERVE(type, kind_)                                                \
-  ({                                                                        \
-    struct type* record = bpf_ringbuf_reserve(&events, sizeof(*record), 0); \
-    if (record)                                                             \
-      fill_head(&record->head, kind_);                                      \
-    else                                                                    \
-      __sync_fetch_and_add(&counters.lost_events, 1);                       \
-    record;                                                                 \
+// A record in the ring, to be filled in and handed to SUBMIT; 0: it does not fit.
+#define RESERVE_QUIETLY(type)                                              \
+  ({                                                                       \
+    const __u32 number = own_ring();                                       \
+    void* ring = bpf_map_lookup_elem(&rings, &number);                     \
+    ring ? bpf_ringbuf_reserve(ring, sizeof(struct type), 0) : (void*)0;   \
+  })
+// The same with its head; what does not fit is counted.
+#define RESERVE(type, kind_)                            \
+  ({                                                    \
+    struct type* record = RESERVE_QUIETLY(type);        \
+    if (record)                                         \
+      fill_head(&record->head, kind_);                  \
+    else                                                \
+      __sync_fetch_and_add(&counters.lost_events, 1);   \
+    record;                                             \
+  })
+// Programs stay on their processor, so this is the ring that it was reserved in.
+#define SUBMIT(record_)                                                                          \
+  ({                                                                                             \
+    const __u32 number = own_ring();                                                             \
+    void* ring = bpf_map_lookup_elem(&rings, &number);                                           \
+    const __u64 wake = ring ? wake_flags(ring, number, (record_)->head.at_ns) : BPF_RB_NO_WAKEUP; \
+    bpf_ringbuf_submit(record_, wake);                                                           \
   })
 
 // Since 6.2: a pointer that was found in memory is taken for one to such a type. Loads through it are plain ones, and a wrong one

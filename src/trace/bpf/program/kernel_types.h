@@ -21,6 +21,7 @@ enum bpf_map_type_used {
   BPF_MAP_TYPE_ARRAY = 2,
   BPF_MAP_TYPE_PERCPU_ARRAY = 6,
   BPF_MAP_TYPE_LRU_HASH = 9,
+  BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
   BPF_MAP_TYPE_RINGBUF = 27,
 };
 // Helpers that came later than 5.8 (the values are looked up in the running kernel's own enum).

@@ -58,7 +58,7 @@ static __always_inline void tell_mapped_by_call(const struct pt_regs* regs, __s6
   record->interpreter = 0;
   record->is_program = 0;
   tell_path(record, file);
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
 }
 
 static __always_inline void tell_mapped_by_exec(struct task_struct* task) {
@@ -78,5 +78,5 @@ static __always_inline void tell_mapped_by_exec(struct task_struct* task) {
     if (pair[0] == AT_BASE) record->interpreter = pair[1];
   }
   tell_path(record, file);
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
 }

@@ -52,7 +52,7 @@ static __always_inline __u8 known_path(__u64 place) {
 static __always_inline void send_path_sample(__u64 place, const __u64* stack, __u64 bytes) {
   if (!bpf_rdonly_cast || samples_wanted <= 0 || place == 0 || bytes > PROBE_SHALLOW_FRAMES * sizeof(__u64)) return;
   __sync_fetch_and_add(&samples_wanted, -1);
-  struct probe_path_sample* sample = bpf_ringbuf_reserve(&events, sizeof(*sample), 0);
+  struct probe_path_sample* sample = RESERVE_QUIETLY(probe_path_sample);
   if (!sample) return;  // nothing is lost
   fill_head(&sample->head, PROBE_PATH_SAMPLE);
   __builtin_memcpy(sample->stack, stack, sizeof(sample->stack));
@@ -64,5 +64,5 @@ static __always_inline void send_path_sample(__u64 place, const __u64* stack, __
     sample->words = words;
     break;
   }
-  bpf_ringbuf_submit(sample, wake_flags(sample->head.at_ns));
+  SUBMIT(sample);
 }

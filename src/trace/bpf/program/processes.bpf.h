@@ -30,7 +30,7 @@ int BPF_PROG(on_signal_generated, int signal, struct kernel_siginfo* info, struc
   if ((__u64)info > 1) record->code = BPF_CORE_READ(info, si_code);
   record->handler = 0;
   record->call = record->head.tid == record->to_tid ? call_of_current() : 0;
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   return 0;
 }
 
@@ -48,7 +48,7 @@ int BPF_PROG(on_signal_delivered, int signal, struct kernel_siginfo* info, struc
   record->code = 0;
   record->handler = (__u64)BPF_CORE_READ(action, sa.sa_handler);
   record->call = call_of_current();
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   return 0;
 }
 
@@ -67,7 +67,7 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
   record->call = 0;
   record->threads = record->reserved = 0;
   bpf_get_current_comm(record->comm, sizeof(record->comm));
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   return 0;
 }
 
@@ -84,7 +84,7 @@ int BPF_PROG(on_exec, struct task_struct* task) {
   record->call = 0;
   record->threads = record->reserved = 0;
   bpf_get_current_comm(record->comm, sizeof(record->comm));
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   tell_mapped_by_exec(task);
   return 0;
 }

@@ -1,4 +1,4 @@
-// What the kernel's half of the probe hands to the program through the ring buffer: one struct a kind, plain C for both.
+// What the kernel's half of the probe hands to the program through the ring buffers: one struct a kind, plain C for both.
 // Times are CLOCK_MONOTONIC in nanoseconds (bpf_ktime_get_ns()). Addresses in network order, ports in host order.
 #pragma once
 
@@ -54,6 +54,7 @@ enum {
   PROBE_PIECES = 6,
   PROBE_PATH_BYTES = 1024,
   PROBE_CALL_PLACES = 4096,
+  PROBE_RINGS = 32,  // at most; a power of two
 };
 #define PROBE_NO_CALL (~0U)
 
@@ -282,7 +283,7 @@ struct probe_port_key {
 
 // What the probe counts itself; one of each, in the .bss.
 struct probe_counters {
-  __u64 lost_events;  // the ring was full
+  __u64 lost_events;  // a ring was full
   __u64 skipped_stacks;
   // In one network namespace, whoever's they are: held against the kernel's own counters, they tell what the hooks missed.
   __u64 resets_sent;        // Tcp.OutRsts

@@ -115,20 +115,17 @@ static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct
     if (bytes > sizeof(draft->stack)) return;
     if (!deep) send_path_sample(place, draft->stack, bytes);
   }
-  const __u64 wake = wake_flags(draft->head.at_ns);
   bytes += __builtin_offsetof(struct probe_segment, stack);
-  long failed = 0;
   if (brief) {
     bytes -= PROBE_BRIEF_SAVES;
     FORGET(bytes);
     if (bytes > sizeof(*draft) - PROBE_BRIEF_SAVES) return;
-    failed = bpf_ringbuf_output(&events, shorten(draft), bytes, wake);
+    put(shorten(draft), bytes, draft->head.at_ns);
   } else {
     FORGET(bytes);
     if (bytes > sizeof(*draft)) return;
-    failed = bpf_ringbuf_output(&events, draft, bytes, wake);
+    put(draft, bytes, draft->head.at_ns);
   }
-  if (failed) __sync_fetch_and_add(&counters.lost_events, 1);
 }
 
 // Whether the segment came to this device without passing another (a tunnel, a bridge), as far as that is known.
@@ -217,11 +214,10 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
     bpf_get_current_comm(record.comm, sizeof(record.comm));
   else
     clear(record.comm, sizeof(record.comm));
-  const __u64 wake = wake_flags(record.head.at_ns);
-  const long failed = brief
-                          ? bpf_ringbuf_output(&events, shorten(&record), sizeof(record) - PROBE_BRIEF_SAVES, wake)
-                          : bpf_ringbuf_output(&events, &record, sizeof(record), wake);
-  if (failed) __sync_fetch_and_add(&counters.lost_events, 1);
+  if (brief)
+    put(shorten(&record), sizeof(record) - PROBE_BRIEF_SAVES, record.head.at_ns);
+  else
+    put(&record, sizeof(record), record.head.at_ns);
   return 0;
 }
 
@@ -246,7 +242,7 @@ static __always_inline int send_reset_record(struct sock* sk, struct sk_buff* sk
   record->call = sk ? call_on(sk) : 0;
   record->reason = reason;
   record->active = skb == 0;
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   return 0;
 }
 
@@ -272,7 +268,7 @@ int BPF_PROG(on_reset_received, struct sock* sk) {
   record->call = call_on(sk);
   record->reason = ~0U;
   record->active = 0;
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   return 0;
 }
 
@@ -287,7 +283,7 @@ int BPF_PROG(on_socket_error, struct sock* sk) {
   record->socket = socket;
   record->error = sk->sk_err;
   record->reserved = 0;
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   return 0;
 }
 
@@ -300,7 +296,7 @@ int BPF_PROG(on_destroyed, struct sock* sk) {
     struct probe_gone* record = RESERVE(probe_gone, PROBE_GONE);
     if (!record) return 0;
     record->socket = pointer;
-    bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+    SUBMIT(record);
     return 0;
   }
   struct probe_socket socket;
@@ -312,7 +308,7 @@ int BPF_PROG(on_destroyed, struct sock* sk) {
   record->old_state = record->new_state = socket.state;
   fill_totals(record, sk);
   bpf_get_current_comm(record->comm, sizeof(record->comm));
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   return 0;
 }
 
@@ -339,7 +335,7 @@ static __always_inline int send_drop(struct sk_buff* skb, __u64 location, __u32 
   record->location = location;
   record->reason = reason;
   record->reserved = 0;
-  bpf_ringbuf_submit(record, wake_flags(record->head.at_ns));
+  SUBMIT(record);
   return 0;
 }
 

@@ -1,0 +1,47 @@
+#include "trace/give_way.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace tcpwhy::trace {
+namespace {
+
+// On a processor that somebody else wants all the time it still runs every few tens of milliseconds (a tenth of it, by the scheduler's
+// weights; sched_prio_to_weight[]), in which half a buffer does not fill up.
+constexpr int politely = 10;
+constexpr int highest = 19;
+constexpr double behind = 0.5;
+constexpr double keeps_up = 0.25;
+constexpr int calm_enough = 25;
+
+}  // namespace
+
+GiveWay::GiveWay() : thread_(static_cast<pid_t>(syscall(SYS_gettid))) {
+  errno = 0;
+  own_nice_ = nice_ = getpriority(PRIO_PROCESS, static_cast<id_t>(thread_));
+  if (errno != 0) return;
+  // Whoever may go below what he has may go back to it.
+  may_ = setpriority(PRIO_PROCESS, static_cast<id_t>(thread_), own_nice_ - 1) == 0;
+  if (may_) set(std::min(own_nice_ + politely, highest));
+}
+
+GiveWay::~GiveWay() {
+  if (may_) set(own_nice_);
+}
+
+void GiveWay::set(int nice) {
+  if (setpriority(PRIO_PROCESS, static_cast<id_t>(thread_), nice) == 0) nice_ = nice;
+}
+
+void GiveWay::found(double fullness) {
+  if (!may_) return;
+  calm_looks_ = fullness <= keeps_up ? calm_looks_ + 1 : 0;
+  if (fullness > behind && nice_ != own_nice_) set(own_nice_);
+  if (calm_looks_ == calm_enough && nice_ == own_nice_) set(std::min(own_nice_ + politely, highest));
+}
+
+}  // namespace tcpwhy::trace
