@@ -72,7 +72,7 @@ class RecordLog {
     Before& of(std::uint32_t kind, std::size_t bytes);
 
    private:
-    static constexpr std::size_t places = 256;
+    static constexpr std::size_t places = 1024;
     std::vector<std::unique_ptr<Before>> before_ = std::vector<std::unique_ptr<Before>>(places);
   };
   struct Batch {

@@ -53,6 +53,32 @@ base::Result<base::UniqueFd> watch_both(int one, int other) {
   return both;
 }
 
+// Of records that are much alike the same, for RecordLog: those of one call, one change of state, one kind of segment.
+std::uint32_t likeness(std::span<const std::byte> record) {
+  const auto& head = *reinterpret_cast<const probe_head*>(record.data());
+  const std::size_t left_out = (head.flags & PROBE_BRIEF) != 0 ? PROBE_BRIEF_SAVES : 0;
+  const auto byte_at = [&](std::size_t offset) { return std::to_integer<std::uint32_t>(record[offset - left_out]); };
+  std::uint32_t which = 0;
+  switch (head.kind) {
+    case PROBE_CALL_ENTERED:
+    case PROBE_CALL_RETURNED:
+    case PROBE_CALL_MADE:
+      which = byte_at(offsetof(probe_call, number)) | byte_at(offsetof(probe_call, number) + 1) << 8U;
+      break;
+    case PROBE_STATE:
+      which = byte_at(offsetof(probe_state, old_state)) << 4U | byte_at(offsetof(probe_state, new_state));
+      break;
+    case PROBE_SEGMENT:
+      which = byte_at(offsetof(probe_segment, facts.flags)) << 5U ^ byte_at(offsetof(probe_segment, direct)) << 8U ^
+              byte_at(offsetof(probe_segment, path));
+      break;
+    default: break;
+  }
+  constexpr std::uint32_t kinds = 32, flags = 4;
+  const std::uint32_t seven_bits = which * 0x9e37'79b1U >> 25U;
+  return (seven_bits * flags + head.flags) * kinds + head.kind;
+}
+
 class BpfTracer final : public Tracer {
  public:
   static base::Result<std::unique_ptr<Tracer>> open(const Target& target, const BpfOptions& options);
@@ -179,7 +205,7 @@ void BpfTracer::take() {
     const auto& head = *reinterpret_cast<const probe_head*>(record.data());
     if (head.kind == PROBE_PATH_SAMPLE)
       return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));
-    log_.append(std::uint32_t{head.flags} << 8U | head.kind, record);
+    log_.append(likeness(record), record);
     look_at(record);
   };
   probe_.consume(put_aside, usual_hold_back);
