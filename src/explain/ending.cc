@@ -36,6 +36,19 @@ std::optional<std::pair<Side, int>> first_error(const Story& story, std::initial
   return std::nullopt;
 }
 
+// When a side's FIN left, by what the kernels say of either side's state (RFC 9293, figure 5); a program that is not traced has no call
+// that says it. The change of state that shows it; null: none does.
+const timeline::SideChange* fin_by_states(const Story& story, Side side) {
+  using enum tcp::State;
+  for (const auto& change : story.connection.changes) {
+    const bool sends = change.side == side && (change.to == fin_wait_1 || change.to == last_ack);
+    const bool receives = change.side == other(side) &&
+                          (change.to == close_wait || change.to == closing || change.to == time_wait);
+    if (sends || receives) return &change;
+  }
+  return nullptr;
+}
+
 // Without packets: who was reset, by what its kernel and its calls say.
 void end_without_packets(const Story& story, Ending& ending) {
   for (const auto& kernel : story.connection.kernel) {
@@ -50,18 +63,20 @@ void end_without_packets(const Story& story, Ending& ending) {
     ending.first = other(error->first);
     return;
   }
-  const Call* first = nullptr;
+  std::optional<base::WallTime> first;
   int closed = 0;
   for (const Side side : {opener, listener}) {
     const Call* call = story.closing_call(side);
-    if (call == nullptr) continue;
+    const auto* fin = fin_by_states(story, side);
+    if (call == nullptr && fin == nullptr) continue;
     ++closed;
-    if (first == nullptr || call->entered < first->entered) first = call;
+    const auto at = story.time(call != nullptr ? call->entered : fin->event);
+    if (first && *first <= at) continue;
+    first = at;
+    ending.first = side;
+    ending.call = call != nullptr ? story.timeline.entered(*call).name : "";
   }
-  if (first == nullptr) return;
-  ending.first = first->side;
-  ending.call = story.timeline.entered(*first).name;
-  ending.kind = closed == 2 ? EndKind::in_order : EndKind::half;
+  if (first) ending.kind = closed == 2 ? EndKind::in_order : EndKind::half;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -26,15 +27,23 @@ using timeline::Trigger;
 
 class RowMaker {
  public:
-  RowMaker(const Timeline& timeline, Language language, std::optional<ConnectionIndex> only)
-      : timeline_(timeline), language_(language), only_(only) {}
+  RowMaker(const Timeline& timeline, const EntriesByConnection& index, Language language,
+           std::optional<ConnectionIndex> only)
+      : timeline_(timeline), index_(index), language_(language), only_(only) {}
 
   Rows make() {
     choose_ends();
-    for (const Segment& segment : timeline_.segments)
-      if (!only_ || segment.connection == *only_) told_.insert(segment.kernel.begin(), segment.kernel.end());
-    for (const Entry& entry : timeline_.entries)
+    const auto tell = [this](const Segment& segment) { told_.insert(segment.kernel.begin(), segment.kernel.end()); };
+    const auto show = [this](const Entry& entry) {
       if (is_shown(entry)) entries_.push_back(&entry);
+    };
+    if (only_) {
+      for (const auto segment : timeline_.connections[*only_].segments) tell(timeline_.segments[segment]);
+      for (const Entry* entry : index_.of(*only_)) show(*entry);
+    } else {
+      std::ranges::for_each(timeline_.segments, tell);
+      std::ranges::for_each(timeline_.entries, show);
+    }
     if (!entries_.empty())
       origin_ = only_ ? timeline_.time_of(entries_.front()->event) : timeline_.recording->events.front().at;
     for (std::size_t i = 0; i < entries_.size(); ++i) add(i);
@@ -155,17 +164,10 @@ class RowMaker {
       else if (name == rows_.ends[opener])
         side = opener;
       else
-        side = listener_like(actor) ? listener : opener;
+        side = index_.is_listener_like(actor) ? listener : opener;
     }
     row.side = side;
     if (name != rows_.ends[*side]) row.actor = base::escape_controls(explain::end_name(name, language_));
-  }
-
-  // An actor without a connection (yet): where its calls say it stands.
-  [[nodiscard]] bool listener_like(timeline::ActorId actor) const {
-    return std::ranges::any_of(timeline_.calls, [&](const Call& call) {
-      return call.actor == actor && (timeline_.entered(call).name == "listen" || call.side == listener);
-    });
   }
 
   void add_call(std::size_t index) {
@@ -291,11 +293,7 @@ class RowMaker {
     unseen.from = side.value_or(opener);
     unseen.cause.trigger = timeline::trigger_named(kernel.trigger);
     unseen.cause.timer = timeline::timer_of_kernel_cause(kernel.name);
-    if (entry_of_call_.empty())
-      for (const Call& call : timeline_.calls) entry_of_call_[call.number] = call.entered;
-    if (kernel.call)
-      if (const auto call = entry_of_call_.find(*kernel.call); call != entry_of_call_.end())
-        unseen.cause.by = call->second;
+    if (kernel.call) unseen.cause.by = index_.entry_of_call(*kernel.call);
     std::string text = trigger_words(unseen);
     if (const auto more = kernel_cause_words(kernel.name, language_);
         more && !more->empty() && kernel.name != "unknown")
@@ -441,13 +439,13 @@ class RowMaker {
   }
 
   const Timeline& timeline_;
+  const EntriesByConnection& index_;
   Language language_;
   std::optional<ConnectionIndex> only_;
   std::vector<const Entry*> entries_;
   base::WallTime origin_;
   std::set<EventId> told_;  // kernel events that their segment's row tells
   mutable std::set<std::uint32_t> calls_of_it_;
-  mutable std::map<std::uint32_t, EventId> entry_of_call_;
   Rows rows_;
   std::array<int, 2> open_calls_{};
   std::set<timeline::CallIndex> merged_;
@@ -478,10 +476,58 @@ std::string Rows::rows_of(const std::vector<EventId>& events) const {
   return text;
 }
 
-Rows make_rows(const Timeline& timeline, Language language) { return RowMaker(timeline, language, {}).make(); }
+EntriesByConnection::EntriesByConnection(const Timeline& timeline)
+    : timeline_(timeline), own_(timeline.connections.size()) {
+  std::unordered_map<std::uint32_t, std::optional<ConnectionIndex>> connection_of;
+  for (const Call& call : timeline.calls) {
+    calls_[call.number] = call.entered;
+    connection_of[call.number] = call.connection;
+    if (timeline.entered(call).name == "listen" || call.side == listener) listener_like_.insert(call.actor.value);
+  }
+  // A listen() is the story of each connection of its port; signals outside of calls, ends of processes and losses that of all that
+  // stood meanwhile.
+  const auto is_shared = [&](const Entry& entry) {
+    if (entry.kind == EntryKind::call_entered || entry.kind == EntryKind::call_returned)
+      return timeline.entered(timeline.calls[entry.index]).name == "listen";
+    if (entry.kind != EntryKind::other) return false;
+    const auto& what = timeline.event(entry.event).what;
+    const auto* signal = std::get_if<recording::Signal>(&what);
+    return (signal != nullptr && !signal->call) || std::holds_alternative<recording::ProcessEnded>(what) ||
+           std::holds_alternative<recording::Loss>(what);
+  };
+  for (std::uint32_t i = 0; i < timeline.entries.size(); ++i) {
+    const Entry& entry = timeline.entries[i];
+    std::optional<ConnectionIndex> owner = entry.connection;
+    if (const auto* signal = std::get_if<recording::Signal>(&timeline.event(entry.event).what))
+      if (signal->call)
+        if (const auto call = connection_of.find(*signal->call); call != connection_of.end()) owner = call->second;
+    if (is_shared(entry))
+      shared_.push_back(i);
+    else if (owner)
+      own_[*owner].push_back(i);
+  }
+}
 
-Rows make_rows_of(const Timeline& timeline, ConnectionIndex connection, Language language) {
-  return RowMaker(timeline, language, connection).make();
+std::vector<const Entry*> EntriesByConnection::of(ConnectionIndex connection) const {
+  std::vector<std::uint32_t> all;
+  std::ranges::merge(own_[connection], shared_, std::back_inserter(all));
+  std::vector<const Entry*> entries;
+  for (const auto i : all) entries.push_back(&timeline_.entries[i]);
+  return entries;
+}
+
+std::optional<EventId> EntriesByConnection::entry_of_call(std::uint32_t number) const {
+  const auto found = calls_.find(number);
+  return found == calls_.end() ? std::nullopt : std::optional(found->second);
+}
+
+Rows make_rows(const Timeline& timeline, Language language) {
+  return RowMaker(timeline, EntriesByConnection(timeline), language, {}).make();
+}
+
+Rows make_rows_of(const Timeline& timeline, const EntriesByConnection& entries, ConnectionIndex connection,
+                  Language language) {
+  return RowMaker(timeline, entries, language, connection).make();
 }
 
 }  // namespace tcpwhy::render

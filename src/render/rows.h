@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "explain/finding.h"
@@ -76,7 +78,29 @@ struct Rows {
 };
 
 Rows make_rows(const timeline::Timeline& timeline, explain::Language language);
+
+// Where the rows of each connection come from: made once for all of them, so that what one costs doesn't grow with the others.
+// The timeline must outlive it.
+class EntriesByConnection {
+ public:
+  explicit EntriesByConnection(const timeline::Timeline& timeline);
+
+  // In the timeline's order: its own, and those that may belong to its story though they are not of it.
+  [[nodiscard]] std::vector<const timeline::Entry*> of(ConnectionIndex connection) const;
+  // By the call's number; none: there is no such call.
+  [[nodiscard]] std::optional<EventId> entry_of_call(std::uint32_t number) const;
+  // Whether an actor's calls say that it stands on the listening side.
+  [[nodiscard]] bool is_listener_like(timeline::ActorId actor) const { return listener_like_.contains(actor.value); }
+
+ private:
+  const timeline::Timeline& timeline_;
+  std::vector<std::vector<std::uint32_t>> own_;  // indices into the timeline's entries
+  std::vector<std::uint32_t> shared_;
+  std::unordered_map<std::uint32_t, EventId> calls_;
+  std::set<std::uint32_t> listener_like_;
+};
 // Those of one connection, with times since its own beginning.
-Rows make_rows_of(const timeline::Timeline& timeline, ConnectionIndex connection, explain::Language language);
+Rows make_rows_of(const timeline::Timeline& timeline, const EntriesByConnection& entries, ConnectionIndex connection,
+                  explain::Language language);
 
 }  // namespace tcpwhy::render

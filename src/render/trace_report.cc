@@ -71,7 +71,7 @@ std::string ending_words(const Ending& ending, const std::string& who, Language 
 class Report {
  public:
   Report(const Explained& explained, const TraceOptions& options)
-      : explained_(explained), timeline_(explained.timeline), options_(options) {
+      : explained_(explained), timeline_(explained.timeline), entries_(explained.timeline), options_(options) {
     for (const Finding& finding : explained.findings)
       if (finding.connection) findings_[*finding.connection].push_back(finding);
   }
@@ -160,7 +160,7 @@ class Report {
     out_ += paint(Style::heading, columns > width() ? wrap(ends, 0, 2, width()) : ends + rule) + "\n";
     const auto bad = worst(index) == Severity::error ? Style::bad : Style::plain;
     out_ += paint(bad, wrap(summary_words(timeline_, index, language()), 3, 3, width())) + "\n";
-    const auto rows = make_rows_of(timeline_, index, language());
+    const auto rows = make_rows_of(timeline_, entries_, index, language());
     out_ += timeline_text(timeline_, rows, options_.text);
     out_ += findings_text(told(index), rows, options_.text) + "\n";
   }
@@ -193,6 +193,7 @@ class Report {
 
   const Explained& explained_;
   const timeline::Timeline& timeline_;
+  EntriesByConnection entries_;
   const TraceOptions& options_;
   std::map<ConnectionIndex, std::vector<Finding>> findings_;
   std::string out_;
