@@ -51,7 +51,8 @@ class ConnectionIndexByEnds {
   };
   explicit ConnectionIndexByEnds(const Timeline& timeline);
   void add(ConnectionIndex index);
-  // The latest that had begun by then (connections without packets count as begun); else nothing.
+  // The latest that had begun by then. Of a connection without packets more may be told from before what is known to be its
+  // beginning: where none had begun, the first of those. Else nothing.
   [[nodiscard]] std::optional<Found> latest(const wire::SocketAddress& local, const wire::SocketAddress& remote,
                                             base::WallTime by) const;
   // The first that began at or after that.

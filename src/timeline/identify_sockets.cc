@@ -233,11 +233,13 @@ std::optional<ConnectionIndexByEnds::Found> ConnectionIndexByEnds::latest(const 
                                                                           const SocketAddress& remote,
                                                                           base::WallTime by) const {
   const auto& list = between(local, remote);
+  std::optional<Found> first_without_packets;
   for (auto it = list.rbegin(); it != list.rend(); ++it) {
     const auto& connection = timeline_.connections[*it];
-    if (connection.without_packets() || connection.began <= by) return Found{*it, side_of(*it, local)};
+    if (connection.began <= by) return Found{*it, side_of(*it, local)};
+    if (connection.without_packets()) first_without_packets = Found{*it, side_of(*it, local)};
   }
-  return std::nullopt;
+  return first_without_packets;
 }
 
 std::optional<ConnectionIndexByEnds::Found> ConnectionIndexByEnds::first_since(const SocketAddress& local,

@@ -40,7 +40,9 @@ class Tier {
   // Where a tap has seen the connection, its segments tell their causes; where none has, the causes are all that is known of them.
   void tie(const recording::SegmentCause& cause, EventId id) {
     if (cause.packet.valid()) return;
-    const auto at = place(cause.socket, id, cause.local, cause.remote);
+    // A SYN-ACK leaves before there is a socket that it could name: it belongs to what begins then.
+    const bool opens = cause.flags.find('S') != std::string::npos;
+    const auto at = place(cause.socket, id, cause.local, cause.remote, opens ? near : base::Duration{});
     if (at && timeline_.connections[at->connection].without_packets()) add(at, id);
   }
 
@@ -71,11 +73,11 @@ class Tier {
 
   [[nodiscard]] std::optional<ConnectionIndexByEnds::Found> place(
       std::uint64_t socket, EventId id, const std::optional<wire::SocketAddress>& local,
-      const std::optional<wire::SocketAddress>& remote) const {
+      const std::optional<wire::SocketAddress>& remote, base::Duration ahead = {}) const {
     if (const auto* end = timeline_.socket_end(socket, timeline_.time_of(id)))
       return ConnectionIndexByEnds::Found{end->connection, end->side};
     if (!local || !remote || remote->port == 0) return std::nullopt;
-    return by_ends_.latest(*local, *remote, timeline_.time_of(id));
+    return by_ends_.latest(*local, *remote, timeline_.time_of(id) + ahead);
   }
 
   bool add(const std::optional<ConnectionIndexByEnds::Found>& at, EventId id) {

@@ -537,6 +537,30 @@ TEST(WithoutPackets, the_cookie_tells_one_use_of_a_pair_of_addresses_from_the_ne
   EXPECT_EQ(timeline.connections.size(), 2U);
 }
 
+// The kernel's word on a SYN-ACK and on what leaves in TIME-WAIT names no socket: the time says whose it is.
+TEST(WithoutPackets, what_names_no_socket_belongs_to_the_use_of_the_addresses_that_was_then) {
+  StoryRecorder story;
+  for (const std::int64_t begin : {0, 1'000'000}) {
+    story.cause(begin + 20, "server", "S.", 0, 1, 0, {"segment", "syn_received"});
+    story.state(begin + 30, "server", "LISTEN", "SYN-RECEIVED");
+    story.state(begin + 40, "server", "SYN-RECEIVED", "ESTABLISHED");
+    story.state(begin + 500, "server", "ESTABLISHED", "FIN-WAIT-1");
+    story.cause(begin + 700, "server", ".", 2, 2, 0, {"segment", "time_wait_answer"});
+  }
+  auto recording = story.take();
+  const auto half = recording.events.front().at + std::chrono::milliseconds(500);
+  for (auto& event : recording.events) {
+    if (auto* cause = std::get_if<recording::SegmentCause>(&event.what)) cause->socket = 0;
+    if (auto* state = std::get_if<recording::SocketState>(&event.what)) state->socket = event.at < half ? 22 : 23;
+  }
+  const auto timeline = build(recording);
+  ASSERT_EQ(timeline.connections.size(), 2U);
+  for (const Connection& connection : timeline.connections) {
+    EXPECT_EQ(connection.kernel.size(), 5U);
+    EXPECT_LT(connection.ended - connection.began, std::chrono::milliseconds(1));
+  }
+}
+
 TEST(WithoutPackets, a_request_that_was_sampled_after_its_connection_was_made_is_none_of_its_own) {
   StoryRecorder story;
   story.call("client", 10, 90, "connect", "3, {sa_family=AF_INET, ...}, 16");
