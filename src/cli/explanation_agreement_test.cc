@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -153,6 +154,21 @@ void expect_same_reset(const TableRow& row, const explain::Explained& explained)
   EXPECT_TRUE(said) << "the kernel's reason was " << reason;
 }
 
+bool same_segments(const TableRow& row, const lab::Outcome& outcome) {
+  return !outcome.error &&
+         one_begins_the_other(segments_of_row(row), segments_of(explain::explain(outcome.recording).timeline));
+}
+
+// An experiment that says that it has several attempts is about milliseconds, which a busy machine may not keep: it is made again. The
+// lab's own attempts see only its lines.
+lab::Outcome again_until_same(const TableRow& row, lab::Outcome outcome) {
+  for (unsigned attempt = 1; attempt < outcome.scenario.attempts && !same_segments(row, outcome); ++attempt) {
+    std::cout << outcome.scenario.name << " is made again\n";
+    outcome = lab::run(std::vector{outcome.scenario}, {}, [](const lab::Outcome&) {}).front();
+  }
+  return outcome;
+}
+
 TEST(ExplanationAgreement, same_experiments_same_segments_states_counters_and_reasons) {
   const auto table = read_table();
   if (table.empty()) GTEST_SKIP() << kernel_experiments::table_path() << " is not there";
@@ -165,11 +181,12 @@ TEST(ExplanationAgreement, same_experiments_same_segments_states_counters_and_re
   }
   const auto outcomes = lab::run(chosen, {}, [](const lab::Outcome&) {});
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    const auto& outcome = outcomes[i];
-    SCOPED_TRACE(outcome.scenario.name + " and " + std::string(same_experiments[i].row));
-    if (outcome.error && outcome.error->kind == base::ErrorKind::privilege) GTEST_SKIP() << outcome.error->message;
-    ASSERT_FALSE(outcome.error) << outcome.error->message;
     const auto& row = table.at(std::string(same_experiments[i].row));
+    if (outcomes[i].error && outcomes[i].error->kind == base::ErrorKind::privilege)
+      GTEST_SKIP() << outcomes[i].error->message;
+    const auto outcome = again_until_same(row, outcomes[i]);
+    SCOPED_TRACE(outcome.scenario.name + " and " + std::string(same_experiments[i].row));
+    ASSERT_FALSE(outcome.error) << outcome.error->message;
     const auto explained = explain::explain(outcome.recording);
     ASSERT_FALSE(explained.timeline.connections.empty());
     const auto theirs = segments_of_row(row), ours = segments_of(explained.timeline);
