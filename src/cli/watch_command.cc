@@ -311,12 +311,14 @@ int Watch::run() {
   trace::GiveWay way;
   const auto consume = [&](bool last) {
     const auto clock = trace::wall_minus_monotonic();
+    way.found(probe_->fullness());
+    std::size_t count = 0;
     const auto add = [&](std::span<const std::byte> record) {
+      if (++count % trace::GiveWay::events_between == 0) way.found(probe_->fullness());
       if (recorder_) recorder_->add(record, clock);
       tracker_->add(record, clock, on_opened, on_ended);
     };
     probe_->consume(add, trace::usual_hold_back);
-    way.found(probe_->fullness());
     tracker_->tell_waiting(base::wall_now(), on_ended, last);
     written = flush();
   };

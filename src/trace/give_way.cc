@@ -11,12 +11,12 @@ namespace tcpwhy::trace {
 namespace {
 
 // On a processor that somebody else wants all the time it still runs every few tens of milliseconds (a tenth of it, by the scheduler's
-// weights; sched_prio_to_weight[]), in which half a buffer does not fill up.
+// weights; sched_prio_to_weight[]), in which the rest of a buffer that is a quarter full does not fill up.
 constexpr int politely = 10;
 constexpr int highest = 19;
-constexpr double behind = 0.5;
-constexpr double keeps_up = 0.25;
-constexpr int calm_enough = 25;
+constexpr double behind = 0.25;
+constexpr double keeps_up = 0.125;
+constexpr auto calm_enough = std::chrono::milliseconds(500);
 
 }  // namespace
 
@@ -37,11 +37,15 @@ void GiveWay::set(int nice) {
   if (setpriority(PRIO_PROCESS, static_cast<id_t>(thread_), nice) == 0) nice_ = nice;
 }
 
-void GiveWay::found(double fullness) {
+void GiveWay::found(double fullness, Clock::time_point now) {
   if (!may_) return;
-  calm_looks_ = fullness <= keeps_up ? calm_looks_ + 1 : 0;
+  if (fullness > keeps_up)
+    calm_since_.reset();
+  else if (!calm_since_)
+    calm_since_ = now;
   if (fullness > behind && nice_ != own_nice_) set(own_nice_);
-  if (calm_looks_ == calm_enough && nice_ == own_nice_) set(std::min(own_nice_ + politely, highest));
+  if (nice_ == own_nice_ && calm_since_ && now - *calm_since_ >= calm_enough)
+    set(std::min(own_nice_ + politely, highest));
 }
 
 }  // namespace tcpwhy::trace

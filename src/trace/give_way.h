@@ -3,19 +3,27 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <cstddef>
+#include <optional>
+
 namespace tcpwhy::trace {
 
 // Of the thread that makes it: its nice value is raised while it keeps up, and as it was while it does not. Where it may not be lowered
 // again (no CAP_SYS_NICE, and RLIMIT_NICE below) it is left alone. Children and threads that begin meanwhile have what it has then.
 class GiveWay {
  public:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::size_t events_between = 256;
+
   GiveWay();
   GiveWay(const GiveWay&) = delete;
   GiveWay& operator=(const GiveWay&) = delete;
   ~GiveWay();  // as it was
 
-  // After each look: how full the buffer was that it empties, 0 to 1.
-  void found(double fullness);
+  // How full the buffer is that it empties, 0 to 1. To be said at each look, and, so that it doesn't fall behind while it works, every
+  // `events_between` events.
+  void found(double fullness, Clock::time_point now = Clock::now());
 
  private:
   void set(int nice);
@@ -24,7 +32,7 @@ class GiveWay {
   int own_nice_;
   int nice_;
   bool may_ = false;
-  int calm_looks_ = 0;
+  std::optional<Clock::time_point> calm_since_;
 };
 
 }  // namespace tcpwhy::trace

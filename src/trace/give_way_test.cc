@@ -18,16 +18,19 @@ TEST(GiveWay, gives_way_until_it_falls_behind_and_again_when_it_keeps_up) {
   {
     GiveWay way;
     const int polite = nice_of_this_thread();
+    const auto begin = GiveWay::Clock::now();
+    const auto found_at = [&](int ms, double fullness) { way.found(fullness, begin + std::chrono::milliseconds(ms)); };
     EXPECT_GT(polite, own);
-    way.found(0.4);
+    found_at(0, 0.2);
     EXPECT_EQ(nice_of_this_thread(), polite);
-    way.found(0.6);
+    found_at(10, 0.3);
     EXPECT_EQ(nice_of_this_thread(), own);
-    for (int i = 0; i < 24; ++i) way.found(0.2);
-    way.found(0.3);
-    for (int i = 0; i < 24; ++i) way.found(0.2);
+    found_at(20, 0.1);
+    found_at(400, 0.2);  // calm no more
+    found_at(500, 0.1);
+    found_at(999, 0.1);
     EXPECT_EQ(nice_of_this_thread(), own);
-    way.found(0.2);
+    found_at(1000, 0.1);
     EXPECT_EQ(nice_of_this_thread(), polite);
   }
   EXPECT_EQ(nice_of_this_thread(), own);

@@ -201,7 +201,13 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
 // is looked at at once.
 void BpfTracer::take() {
   log_.begin_batch(wall_minus_monotonic());
+  const auto give_way = [this] {
+    if (way_) way_->found(probe_.fullness());
+  };
+  give_way();
+  std::size_t count = 0;
   const auto put_aside = [&](std::span<const std::byte> record) {
+    if (++count % GiveWay::events_between == 0) give_way();
     const auto& head = *reinterpret_cast<const probe_head*>(record.data());
     if (head.kind == PROBE_PATH_SAMPLE)
       return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));
@@ -209,7 +215,6 @@ void BpfTracer::take() {
     look_at(record);
   };
   probe_.consume(put_aside, usual_hold_back);
-  if (way_) way_->found(probe_.fullness());
   if (symbols_ && !paths_.full()) probe_.want_path_samples(samples_a_look);
 }
 

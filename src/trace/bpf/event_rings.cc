@@ -39,7 +39,7 @@ void EventRing::look() {
 }
 
 double EventRing::fullness() const {
-  return static_cast<double>(limit_ - given_back_) / static_cast<double>(data_.size());
+  return static_cast<double>(acquire(*producer_) - given_back_) / static_cast<double>(data_.size());
 }
 
 void EventRing::find_next() {
@@ -78,6 +78,7 @@ void EventRing::give_back() {
 
 std::size_t consume_in_order(std::span<EventRing> rings, std::uint64_t until, const EventRings::OnRecord& on_record) {
   std::size_t count = 0;
+  for (EventRing& ring : rings) ring.look();
   while (true) {
     EventRing* earliest = nullptr;
     std::uint64_t go_on_until = until;  // as long as no other ring's turn has come
@@ -138,12 +139,13 @@ base::Status EventRings::add(int map, std::size_t bytes) {
 std::size_t EventRings::consume(std::uint64_t until, const OnRecord& on_record) {
   std::array<epoll_event, 32> woken{};
   epoll_wait(wake_ups_.get(), woken.data(), static_cast<int>(woken.size()), 0);
-  fullness_ = 0;
-  for (EventRing& ring : rings_) {
-    ring.look();
-    fullness_ = std::max(fullness_, ring.fullness());
-  }
   return consume_in_order(rings_, until, on_record);
+}
+
+double EventRings::fullness() const {
+  double fullest = 0;
+  for (const EventRing& ring : rings_) fullest = std::max(fullest, ring.fullness());
+  return fullest;
 }
 
 }  // namespace tcpwhy::trace

@@ -32,7 +32,7 @@ class EventRing {
   void pop();
   // The room of what has been popped is the programs' again.
   void give_back();
-  [[nodiscard]] double fullness() const;  // when look() was called; 0 to 1
+  [[nodiscard]] double fullness() const;  // now; 0 to 1
 
  private:
   void find_next();
@@ -60,8 +60,8 @@ class EventRings {
   // Calls `on_record` with each record that waits and is not of later than `until` (CLOCK_MONOTONIC, ns), the earliest first. What a
   // program that was interrupted has not written yet, and what comes after it, is left for the next time. Returns how many.
   std::size_t consume(std::uint64_t until, const OnRecord& on_record);
-  // Of the ring that was the fullest at the latest consume(); 0 to 1.
-  [[nodiscard]] double fullness() const { return fullness_; }
+  // Of the ring that is the fullest; 0 to 1.
+  [[nodiscard]] double fullness() const;
 
  private:
   class Mapping {
@@ -82,10 +82,9 @@ class EventRings {
   std::vector<Mapping> mappings_;
   std::vector<EventRing> rings_;
   base::UniqueFd wake_ups_;
-  double fullness_ = 0;
 };
 
-// Of rings that have been looked at: as EventRings::consume(), for who has rings of his own.
+// As EventRings::consume(), for who has rings of his own.
 std::size_t consume_in_order(std::span<EventRing> rings, std::uint64_t until, const EventRings::OnRecord& on_record);
 
 }  // namespace tcpwhy::trace

@@ -86,7 +86,7 @@ class Probe {
   // is younger than `hold_back` waits for the next time, unless the hooks have been detached: a program that was interrupted
   // between taking the time and writing its record would else be told after what came later on another processor.
   std::size_t consume(const std::function<void(std::span<const std::byte>)>& on_record, base::Duration hold_back = {});
-  // How full the fullest ring was at the latest consume(), 0 to 1.
+  // How full the fullest ring is, 0 to 1.
   [[nodiscard]] double fullness() const;
 
   // Calls whose entry has been put off until their return, which is yet to come; after detach().
