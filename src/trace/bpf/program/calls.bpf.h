@@ -240,7 +240,9 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
 static __always_inline void tell_socket(struct probe_call* draft, struct sock* sk) {
   const __u64 pointer = (__u64)sk;
   const __u8* known = 0;
-  if (is_told_whole(pointer) || ((known = bpf_map_lookup_elem(&sockets, &pointer)) && *known == TOLD_WHOLE)) {
+  const int noted = is_told_whole(pointer);
+  if (noted || ((known = bpf_map_lookup_elem(&sockets, &pointer)) && *known == TOLD_WHOLE)) {
+    if (!noted) note_told_whole(pointer);
     draft->head.flags |= PROBE_BRIEF;
     draft->socket.pointer = pointer;
     return;
@@ -305,7 +307,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   const __u64 who = bpf_get_current_pid_tgid();
   const __u32 tgid = who >> 32, tid = (__u32)who, zero = 0;
   struct call_state* state = state_of(tid);
-  if (!state && !bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  if (!state && !is_traced(tgid)) return 0;
 
   __u64 arguments[6];
   take_arguments(arguments, regs);

@@ -70,6 +70,25 @@ struct {
   __type(value, __u8);
 } traced SEC(".maps");
 
+// Processes that were found not to be: most calls are theirs, and to look here costs a tenth of a look-up in a hash. A process is
+// traced from its start, or from before the programs are attached.
+enum { UNTRACED_PLACES = 1024 };
+__u32 untraced[UNTRACED_PLACES] = {};
+
+static __always_inline int is_traced(__u32 tgid) {
+  __u32* place = &untraced[tgid & (UNTRACED_PLACES - 1)];
+  if (*place == tgid) return 0;
+  if (bpf_map_lookup_elem(&traced, &tgid)) return 1;
+  *place = tgid;
+  return 0;
+}
+static __always_inline void trace_process(__u32 tgid) {
+  const __u8 one = 1;
+  bpf_map_update_elem(&traced, &tgid, &one, BPF_ANY);
+  __u32* place = &untraced[tgid & (UNTRACED_PLACES - 1)];
+  if (*place == tgid) *place = 0;
+}
+
 // Sockets (address of struct sock) that a traced process has touched.
 enum socket_interest {
   OF_INTEREST = 1,
@@ -270,18 +289,23 @@ static __always_inline void flow_key(struct probe_flow_key* key, const struct pr
   key->high_port = local_low ? s->remote_port : s->local_port;
 }
 
+static __always_inline int port_is_wanted(__u64 netns, __u32 port) {
+  const struct probe_port_key key = {.netns = netns, .port = port};
+  return port != 0 && bpf_map_lookup_elem(&ports, &key) != 0;
+}
+// A client's port is seldom one that is listened on: the remote one first.
+static __always_inline int a_port_is_wanted(const struct probe_socket* s) {
+  return port_is_wanted(s->netns, s->remote_port) || port_is_wanted(s->netns, s->local_port);
+}
+
 static __always_inline void remember_flow(const struct probe_socket* s) {
   struct probe_flow_key key;
   const __u8 one = 1;
-  if (s->local_port == 0 || s->remote_port == 0) return;
+  // What a port tells need not be remembered.
+  if (s->local_port == 0 || s->remote_port == 0 || a_port_is_wanted(s)) return;
   flow_key(&key, s);
   // Its other end may have been here; to update an entry costs as much as to make one.
   if (!bpf_map_lookup_elem(&flows, &key)) bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
-}
-
-static __always_inline int port_is_wanted(__u64 netns, __u32 port) {
-  const struct probe_port_key key = {.netns = netns, .port = port};
-  return bpf_map_lookup_elem(&ports, &key) != 0;
 }
 
 // 0: no; else enum socket_interest. Whoever asks tells the socket whole, unless it has been.
@@ -295,23 +319,26 @@ static __always_inline int is_interesting(const struct probe_socket* s) {
   __u8* known = bpf_map_lookup_elem(&sockets, &s->pointer);
   if (known) {
     const __u8 before = *known;
-    if (before == TOLD_WHOLE) note_told_whole(s->pointer);
-    if (!connected || before >= now) return before;
-    if (before == OF_INTEREST) remember_flow(s);
-    *known = now;
+    if (connected && before < now && s->state != 0) {  // without a state it is a drop's: told as the segment has them
+      if (before == OF_INTEREST) remember_flow(s);
+      *known = now;
+    }
+    if (*known == TOLD_WHOLE) note_told_whole(s->pointer);
     return before;
   }
-  flow_key(&key, s);
-  const int by_flow = s->remote_port != 0 && bpf_map_lookup_elem(&flows, &key);
-  if (!by_flow && !port_is_wanted(s->netns, s->local_port) &&
-      !(s->remote_port != 0 && port_is_wanted(s->netns, s->remote_port)))
-    return 0;
+  int by_flow = 0;
+  if (!a_port_is_wanted(s)) {
+    flow_key(&key, s);
+    by_flow = s->remote_port != 0 && bpf_map_lookup_elem(&flows, &key);
+    if (!by_flow) return 0;
+  }
   // From now on by its address, until it is destroyed, which entries and requests are without a word.
   if (s->pointer && s->state != 0 && s->state != TCP_TIME_WAIT && s->state != TCP_NEW_SYN_RECV) {
-    const __u8 value = by_flow && connected ? now : OF_INTEREST;
+    const __u8 value = connected ? now : OF_INTEREST;
     bpf_map_update_elem(&sockets, &s->pointer, &value, BPF_ANY);
+    if (value == TOLD_WHOLE) note_told_whole(s->pointer);
   }
-  return 1;
+  return OF_INTEREST;
 }
 
 // Where a packet lies.

@@ -46,7 +46,7 @@ static __always_inline void tell_path(struct probe_mapping* record, struct file*
 static __always_inline void tell_mapped_by_call(const struct pt_regs* regs, __s64 result) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
   if (!(regs->dx & PROT_EXEC) || (regs->r10 & MAP_ANONYMOUS)) return;
-  if ((__u64)result >= -4095UL || !bpf_map_lookup_elem(&traced, &tgid)) return;
+  if ((__u64)result >= -4095UL || !is_traced(tgid)) return;
   struct file* const file = file_of((__s32)regs->r8);
   if (!file) return;
   struct probe_mapping* record = RESERVE(probe_mapping, PROBE_MAPPING);

@@ -17,7 +17,7 @@ SEC("tp_btf/signal_generate")
 int BPF_PROG(on_signal_generated, int signal, struct kernel_siginfo* info, struct task_struct* task, int group,
              int result) {
   const __u32 tgid = task->tgid;
-  if (signal == SIGCHLD || !bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  if (signal == SIGCHLD || !is_traced(tgid)) return 0;
   struct probe_signal* record = RESERVE(probe_signal, PROBE_SIGNAL);
   if (!record) return 0;
   record->signal = signal;
@@ -37,7 +37,7 @@ int BPF_PROG(on_signal_generated, int signal, struct kernel_siginfo* info, struc
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal_delivered, int signal, struct kernel_siginfo* info, struct k_sigaction* action) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-  if (signal == SIGCHLD || !bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  if (signal == SIGCHLD || !is_traced(tgid)) return 0;
   struct probe_signal* record = RESERVE(probe_signal, PROBE_SIGNAL);
   if (!record) return 0;
   record->signal = signal;
@@ -55,9 +55,8 @@ int BPF_PROG(on_signal_delivered, int signal, struct kernel_siginfo* info, struc
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
   const __u32 parent_tgid = parent->tgid, child_tgid = child->tgid;
-  if (!bpf_map_lookup_elem(&traced, &parent_tgid)) return 0;
-  const __u8 one = 1;
-  if (child_tgid != parent_tgid) bpf_map_update_elem(&traced, &child_tgid, &one, BPF_ANY);
+  if (!is_traced(parent_tgid)) return 0;
+  if (child_tgid != parent_tgid) trace_process(child_tgid);
   struct probe_process* record = RESERVE(probe_process, PROBE_FORK);
   if (!record) return 0;
   record->child_tid = child->pid;
@@ -74,7 +73,7 @@ int BPF_PROG(on_fork, struct task_struct* parent, struct task_struct* child) {
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct* task) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-  if (!bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  if (!is_traced(tgid)) return 0;
   struct probe_process* record = RESERVE(probe_process, PROBE_EXEC);
   if (!record) return 0;
   record->child_tid = record->head.tid;
@@ -92,7 +91,7 @@ int BPF_PROG(on_exec, struct task_struct* task) {
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct* task) {
   const __u32 tgid = task->tgid, tid = task->pid;
-  if (!bpf_map_lookup_elem(&traced, &tgid)) return 0;
+  if (!is_traced(tgid)) return 0;
   tell_unfinished_call(tid);
   struct probe_process* record = RESERVE(probe_process, PROBE_EXIT);
   if (!record) return 0;

@@ -169,11 +169,7 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
 
 // Of a socket that has been told whole the rest need not be read.
 static __always_inline int is_told(struct sock* sk) {
-  if (!only_interesting) return 0;
-  const __u64 pointer = (__u64)sk;
-  if (is_told_whole(pointer)) return 1;
-  const __u8* interest = bpf_map_lookup_elem(&sockets, &pointer);
-  return interest && *interest == TOLD_WHOLE;
+  return only_interesting && is_told_whole((__u64)sk);
 }
 
 static __always_inline void count_end(const struct sock* sk, int old_state, int new_state) {
@@ -195,7 +191,7 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
     fill_trusted(&record.socket, sk);
     // A listener of a traced process: whoever knocks there is of interest.
     const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-    if (only_interesting && new_state == TCP_LISTEN && bpf_map_lookup_elem(&traced, &tgid)) {
+    if (only_interesting && new_state == TCP_LISTEN && is_traced(tgid)) {
       const struct probe_port_key key = {.netns = record.socket.netns, .port = record.socket.local_port};
       const __u8 one = 1;
       bpf_map_update_elem(&ports, &key, &one, BPF_ANY);

@@ -168,15 +168,15 @@ static __noinline int submit(struct io_kiocb* request, const struct ring_entry* 
   return row->wants_stack && operation.tid == (__u32)bpf_get_current_pid_tgid() && may_take_stack(operation.id);
 }
 
-static __always_inline int is_traced(void) {
+static __always_inline int caller_is_traced(void) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-  return bpf_map_lookup_elem(&traced, &tgid) != 0;
+  return is_traced(tgid);
 }
 
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(on_operation_submitted, struct io_kiocb* request) {
   struct ring_entry entry = {};
-  if (!is_traced() || !read_newest_entry(BPF_CORE_READ(request, ctx), &entry)) return 0;
+  if (!caller_is_traced() || !read_newest_entry(BPF_CORE_READ(request, ctx), &entry)) return 0;
   if (submit(request, &entry)) {
     const __u64 key = (__u64)request;
     const struct operation* operation = bpf_map_lookup_elem(&operations, &key);
@@ -190,7 +190,7 @@ int BPF_PROG(on_operation_submitted, struct io_kiocb* request) {
 SEC("tp_btf/io_uring_req_failed")
 int BPF_PROG(on_operation_refused, const struct io_uring_sqe* refused, struct io_kiocb* request) {
   struct ring_entry entry = {};
-  if (!is_traced() || bpf_probe_read_kernel(&entry, sizeof(entry), refused)) return 0;
+  if (!caller_is_traced() || bpf_probe_read_kernel(&entry, sizeof(entry), refused)) return 0;
   submit(request, &entry);
   return 0;
 }
