@@ -10,9 +10,9 @@
 namespace tcpwhy::trace {
 namespace {
 
-// On a processor that somebody else wants all the time it still runs every few tens of milliseconds (a tenth of it, by the scheduler's
+// On a processor that somebody else wants all the time it still runs every hundred milliseconds or so (a thirtieth of it, by the scheduler's
 // weights; sched_prio_to_weight[]), in which the rest of a buffer that is a quarter full does not fill up.
-constexpr int politely = 10;
+constexpr int politely = 15;
 constexpr int highest = 19;
 constexpr double behind = 0.25;
 constexpr double keeps_up = 0.125;
