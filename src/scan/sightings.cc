@@ -36,7 +36,7 @@ void move_last_to(std::vector<T>& all, std::size_t place) {
 }  // namespace
 
 void Sightings::clear() {
-  packed_.clear();
+  count_ = 0;
   ends_.clear();
   options_.clear();
   errors_.clear();
@@ -50,65 +50,62 @@ void Sightings::add(const Frame& frame) {
   const bool is_error = frame.packet.kind == wire::Dissection::icmp_error;
   const bool is_v4 = source.family == wire::IpFamily::v4 && destination.family == wire::IpFamily::v4;
   const bool is_plain = is_v4 && around.value() == 0;
-  const bool has_options = !are_common(options);
+  const bool is_common = are_common(options);
   if (!is_plain) ends_.push_back({around, source, destination});
-  if (has_options) options_.push_back(options);
+  if (!is_common) options_.push_back(options);
   if (is_error) [[unlikely]]
     errors_.push_back(frame.packet.icmp);
+  if (count_ == packed_.size()) packed_.resize(std::max<std::size_t>(1024, 2 * count_));
+  Packed& packed = packed_[count_++];
+  packed.frame = frame.number;
+  packed.at_ns = base::to_ns(frame.at);
+  packed.source = octets_of(source);
+  packed.destination = octets_of(destination);
+  packed.seq = segment.seq.value;
+  packed.ack = segment.ack.value;
+  packed.payload_length = segment.payload_length;
   const wire::TcpTimestamps timestamps = options.timestamps.value_or(wire::TcpTimestamps{});
-  packed_.push_back({
-      .frame = frame.number,
-      .at_ns = base::to_ns(frame.at),
-      .source = octets_of(source),
-      .destination = octets_of(destination),
-      .seq = segment.seq.value,
-      .ack = segment.ack.value,
-      .payload_length = segment.payload_length,
-      .timestamp = timestamps.value,
-      .timestamp_echo = timestamps.echo_reply,
-      .source_port = segment.source.port,
-      .destination_port = segment.destination.port,
-      .flags = segment.flags.bits,
-      .window = segment.window,
-      .urgent_pointer = segment.urgent_pointer,
-      .ip_id = segment.ip_id,
-      .maximum_segment_size = options.maximum_segment_size.value_or(0),
-      .ttl = segment.ttl,
-      .window_scale = options.window_scale.value_or(0),
-      .ecn = static_cast<std::uint8_t>(segment.ecn & 3U),
-      .has_timestamps = options.timestamps.has_value(),
-      .has_maximum_segment_size = options.maximum_segment_size.has_value(),
-      .has_window_scale = options.window_scale.has_value(),
-      .sack_permitted = options.sack_permitted,
-      .has_ends = !is_plain,
-      .has_options = has_options,
-      .is_error = is_error,
-  });
+  packed.timestamp = timestamps.value;
+  packed.timestamp_echo = timestamps.echo_reply;
+  packed.source_port = segment.source.port;
+  packed.destination_port = segment.destination.port;
+  packed.flags = segment.flags.bits;
+  packed.window = segment.window;
+  packed.urgent_pointer = segment.urgent_pointer;
+  packed.ip_id = segment.ip_id;
+  packed.maximum_segment_size = options.maximum_segment_size.value_or(0);
+  packed.ttl = segment.ttl;
+  packed.window_scale = options.window_scale.value_or(0);
+  packed.ecn = segment.ecn;
+  packed.marks = static_cast<std::uint8_t>(
+      (options.timestamps ? has_timestamps : 0) | (options.maximum_segment_size ? has_maximum_segment_size : 0) |
+      (options.window_scale ? has_window_scale : 0) | (options.sack_permitted ? has_sack_permitted : 0) |
+      (is_plain ? 0 : has_ends) | (is_common ? 0 : has_options) | (is_error ? has_error : 0));
 }
 
 void Sightings::insert(const Frame& frame) {
   add(frame);
-  const Packed added = packed_.back();
-  const auto last = std::prev(packed_.end());
+  const auto end = packed_.begin() + static_cast<std::ptrdiff_t>(count_), last = std::prev(end);
+  const std::uint8_t marks = last->marks;
   const auto place = std::ranges::upper_bound(packed_.begin(), last, frame.number, {}, &Packed::frame);
   Rest before;
   for (auto packed = packed_.begin(); packed != place; ++packed) {
-    before.ends += packed->has_ends;
-    before.options += packed->has_options;
-    before.errors += packed->is_error;
+    before.ends += (packed->marks & has_ends) != 0;
+    before.options += (packed->marks & has_options) != 0;
+    before.errors += (packed->marks & has_error) != 0;
   }
-  std::rotate(place, last, packed_.end());
-  if (added.has_ends) move_last_to(ends_, before.ends);
-  if (added.has_options) move_last_to(options_, before.options);
-  if (added.is_error) move_last_to(errors_, before.errors);
+  std::rotate(place, last, end);
+  if ((marks & has_ends) != 0) move_last_to(ends_, before.ends);
+  if ((marks & has_options) != 0) move_last_to(options_, before.options);
+  if ((marks & has_error) != 0) move_last_to(errors_, before.errors);
 }
 
 void Sightings::unpack(const Packed& packed, Rest& next, Sighting& sighting) const {
   sighting.frame = packed.frame;
   sighting.at_ns = packed.at_ns;
-  sighting.error = packed.is_error ? &errors_[next.errors++] : nullptr;
+  sighting.error = (packed.marks & has_error) != 0 ? &errors_[next.errors++] : nullptr;
   wire::TcpSegment& segment = sighting.segment;
-  if (packed.has_ends) {
+  if ((packed.marks & has_ends) != 0) [[unlikely]] {
     const Ends& ends = ends_[next.ends++];
     sighting.around = ends.around;
     segment.source.ip = ends.source, segment.destination.ip = ends.destination;
@@ -129,22 +126,22 @@ void Sightings::unpack(const Packed& packed, Rest& next, Sighting& sighting) con
   segment.ttl = packed.ttl;
   segment.ecn = packed.ecn;
   wire::TcpOptions& options = segment.options;
-  if (packed.has_options) {
+  if ((packed.marks & has_options) != 0) [[unlikely]] {
     options = options_[next.options++];
     return;
   }
   // All that is not written below is as in TcpOptions{}, unless the one before was of those above.
   if (!are_common(options)) options = {};
-  const auto set = [](auto& option, bool is_there, auto value) {
-    if (is_there)
+  const auto set = [&packed](auto& option, std::uint8_t mark, auto value) {
+    if ((packed.marks & mark) != 0)
       option = value;
     else
       option.reset();
   };
-  set(options.maximum_segment_size, packed.has_maximum_segment_size, packed.maximum_segment_size);
-  set(options.window_scale, packed.has_window_scale, packed.window_scale);
-  set(options.timestamps, packed.has_timestamps, wire::TcpTimestamps{packed.timestamp, packed.timestamp_echo});
-  options.sack_permitted = packed.sack_permitted;
+  set(options.maximum_segment_size, has_maximum_segment_size, packed.maximum_segment_size);
+  set(options.window_scale, has_window_scale, packed.window_scale);
+  set(options.timestamps, has_timestamps, wire::TcpTimestamps{packed.timestamp, packed.timestamp_echo});
+  options.sack_permitted = (packed.marks & has_sack_permitted) != 0;
 }
 
 }  // namespace tcpwhy::scan

@@ -2,7 +2,7 @@
 // cache to another's.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -35,8 +35,8 @@ class Sightings {
   void for_each(F&& f) const {
     Sighting sighting;
     Rest next;
-    for (const Packed& packed : packed_) {
-      unpack(packed, next, sighting);
+    for (std::size_t i = 0; i < count_; ++i) {
+      unpack(packed_[i], next, sighting);
       f(std::as_const(sighting));
     }
   }
@@ -50,9 +50,12 @@ class Sightings {
     std::uint32_t seq, ack, payload_length, timestamp, timestamp_echo;
     std::uint16_t source_port, destination_port, flags, window, urgent_pointer, ip_id, maximum_segment_size;
     std::uint8_t ttl, window_scale;
-    std::uint8_t ecn : 2, has_timestamps : 1, has_maximum_segment_size : 1, has_window_scale : 1, sack_permitted : 1;
-    std::uint8_t has_ends : 1, has_options : 1, is_error : 1;
+    std::uint8_t ecn;
+    std::uint8_t marks;  // has_*
   };
+  // Which of its members mean something, and what else there is of it.
+  static constexpr std::uint8_t has_timestamps = 1, has_maximum_segment_size = 2, has_window_scale = 4,
+                                has_sack_permitted = 8, has_ends = 16, has_options = 32, has_error = 64;
   static_assert(sizeof(Packed) == 64);
   struct Ends {
     wire::Encapsulation around;
@@ -65,7 +68,9 @@ class Sightings {
 
   void unpack(const Packed& packed, Rest& next, Sighting& sighting) const;
 
+  // Written over in place: what is to be cleared first, or put together elsewhere and copied, costs half as much again.
   std::vector<Packed> packed_;
+  std::size_t count_ = 0;  // of packed_ that are there
   std::vector<Ends> ends_;
   std::vector<wire::TcpOptions> options_;
   std::vector<wire::IcmpError> errors_;
