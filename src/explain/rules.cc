@@ -113,7 +113,8 @@ constexpr Rule table[] = {
     {"shutdown.peer_keeps_open", note,
      "a side that had called shutdown(SHUT_WR) was in FIN-WAIT-2 for a second or more when the recording ended",
      "RFC 9293 3.6, half-close; tcp_fin_timeout is for orphans only", ""},
-    {"close.lingered", note, "close() with SO_LINGER on and a time returned after an ACK of its FIN that a timer had sent or that took 0.5 ms, "
+    {"close.lingered", note,
+     "close() with SO_LINGER on and a time returned after an ACK of its FIN that a timer had sent or that took 0.5 ms, "
      "or without one after 5 ms",
      "socket(7) SO_LINGER; inet_release(), sk_stream_wait_close()", ""},
     {"close.simultaneous", chat, "both sides went through CLOSING", "RFC 9293 3.6, figure 13", ""},

@@ -314,10 +314,11 @@ void set_up(::probe& skeleton, const ProbeOptions& options, const RingSizes& rin
 }  // namespace
 
 base::Result<Probe> Probe::open(const ProbeOptions& options) {
-  if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE)))
-    return base::fail(base::ErrorKind::usage, fmt::format("ring buffers of {} bytes: it must be a power of two, and a page "
-                                                          "({} bytes) at least",
-                                                          options.ring_bytes, sysconf(_SC_PAGESIZE)));
+  const auto page = static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE));
+  if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < page)
+    return base::fail(base::ErrorKind::usage,
+                      fmt::format("ring buffers of {} bytes: it must be a power of two, and a page ({} bytes) at least",
+                                  options.ring_bytes, page));
   const LibbpfWords words;
   auto impl = std::make_unique<Impl>();
   impl->skeleton.reset(probe__open());
