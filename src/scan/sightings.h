@@ -68,7 +68,7 @@ class Sightings {
 
   void unpack(const Packed& packed, Rest& next, Sighting& sighting) const;
 
-  // Written over in place: what is to be cleared first, or put together elsewhere and copied, costs half as much again.
+  // Written over in place; only grows.
   std::vector<Packed> packed_;
   std::size_t count_ = 0;  // of packed_ that are there
   std::vector<Ends> ends_;
