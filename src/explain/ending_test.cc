@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string_view>
+#include <utility>
+
 #include "recording/testing/story_recorder.h"
 #include "timeline/timeline.h"
 
@@ -12,12 +15,16 @@ using recording::testing::StoryRecorder;
 using timeline::listener;
 using timeline::opener;
 
-Ending ending_of_only(StoryRecorder& story) {
+// Of the only connection.
+void expect_ending(StoryRecorder story, EndKind kind, timeline::Side first, std::string_view call) {
   const auto recording = story.take();
   const auto timeline = timeline::build(recording);
-  EXPECT_EQ(timeline.connections.size(), 1U);
-  EXPECT_TRUE(timeline.connections.at(0).without_packets());
-  return ending_of(timeline, 0);
+  ASSERT_EQ(timeline.connections.size(), 1U);
+  EXPECT_TRUE(timeline.connections.front().without_packets());
+  const Ending ending = ending_of(timeline, 0);
+  EXPECT_EQ(ending.kind, kind);
+  EXPECT_EQ(ending.first, first);
+  EXPECT_EQ(ending.call, call);
 }
 
 // The server is traced, its client is not; both live on this machine.
@@ -36,21 +43,14 @@ StoryRecorder server_traced() {
 }
 
 TEST(EndingWithoutPackets, is_half_where_no_kernel_says_that_the_other_side_closed) {
-  StoryRecorder story = server_traced();
-  const Ending ending = ending_of_only(story);
-  EXPECT_EQ(ending.kind, EndKind::half);
-  EXPECT_EQ(ending.first, listener);
-  EXPECT_EQ(ending.call, "close");
+  expect_ending(server_traced(), EndKind::half, listener, "close");
 }
 
 TEST(EndingWithoutPackets, is_in_order_where_the_kernel_saw_the_program_close_that_is_not_traced) {
   StoryRecorder story = server_traced();
   story.state(2000, "client", "CLOSE-WAIT", "LAST-ACK");
   story.state(2010, "client", "LAST-ACK", "CLOSED");
-  const Ending ending = ending_of_only(story);
-  EXPECT_EQ(ending.kind, EndKind::in_order);
-  EXPECT_EQ(ending.first, listener);
-  EXPECT_EQ(ending.call, "close");
+  expect_ending(std::move(story), EndKind::in_order, listener, "close");
 }
 
 TEST(EndingWithoutPackets, names_the_side_that_closed_first_by_the_state_of_the_side_that_is_seen) {
@@ -62,10 +62,7 @@ TEST(EndingWithoutPackets, names_the_side_that_closed_first_by_the_state_of_the_
   story.call("server", 2000, 2100, "close", "4");
   story.state(2010, "server", "CLOSE-WAIT", "LAST-ACK");
   story.state(2020, "server", "LAST-ACK", "CLOSED");
-  const Ending ending = ending_of_only(story);
-  EXPECT_EQ(ending.kind, EndKind::in_order);
-  EXPECT_EQ(ending.first, opener);
-  EXPECT_EQ(ending.call, "");
+  expect_ending(std::move(story), EndKind::in_order, opener, "");
 }
 
 }  // namespace

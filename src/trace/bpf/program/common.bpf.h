@@ -301,8 +301,7 @@ static __always_inline int a_port_is_wanted(const struct probe_socket* s) {
 static __always_inline void remember_flow(const struct probe_socket* s) {
   struct probe_flow_key key;
   const __u8 one = 1;
-  // What a port tells need not be remembered.
-  if (s->local_port == 0 || s->remote_port == 0 || a_port_is_wanted(s)) return;
+  if (s->local_port == 0 || s->remote_port == 0) return;
   flow_key(&key, s);
   // Its other end may have been here; to update an entry costs as much as to make one.
   if (!bpf_map_lookup_elem(&flows, &key)) bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
@@ -326,11 +325,11 @@ static __always_inline int is_interesting(const struct probe_socket* s) {
     if (*known == TOLD_WHOLE) note_told_whole(s->pointer);
     return before;
   }
-  int by_flow = 0;
-  if (!a_port_is_wanted(s)) {
+  if (a_port_is_wanted(s)) {
+    remember_flow(s);  // the other end may be in another network namespace, where the port says nothing
+  } else {
     flow_key(&key, s);
-    by_flow = s->remote_port != 0 && bpf_map_lookup_elem(&flows, &key);
-    if (!by_flow) return 0;
+    if (s->remote_port == 0 || !bpf_map_lookup_elem(&flows, &key)) return 0;
   }
   // From now on by its address, until it is destroyed, which entries and requests are without a word.
   if (s->pointer && s->state != 0 && s->state != TCP_TIME_WAIT && s->state != TCP_NEW_SYN_RECV) {
