@@ -42,6 +42,7 @@ tcpwhy_add_live_test(uring_echo)
 tcpwhy_add_live_test(uring_operations)
 tcpwhy_add_live_test(pass_descriptor)
 tcpwhy_add_live_test(watch_recording)
+tcpwhy_add_live_test(other_namespace)
 
 # In namespaces of its own: needs not be alone.
 add_test(NAME live.strace_calls COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tests/live/strace_calls.py
