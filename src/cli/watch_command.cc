@@ -144,6 +144,7 @@ base::Status Watch::open() {
                                    .only_interesting = false,
                                    .segments = false,
                                    .drops = false,
+                                   .lives = true,
                                    .ring_bytes = options_.ring_bytes});
   if (!probe) return std::unexpected(probe.error());
   probe_.emplace(std::move(*probe));

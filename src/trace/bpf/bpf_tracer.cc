@@ -74,9 +74,9 @@ std::uint32_t likeness(std::span<const std::byte> record) {
       break;
     default: break;
   }
-  constexpr std::uint32_t kinds = 32, flags = 4;
+  constexpr std::uint32_t kinds = 32, flags = PROBE_EXITING | PROBE_BRIEF;
   const std::uint32_t seven_bits = which * 0x9e37'79b1U >> 25U;
-  return (seven_bits * flags + head.flags) * kinds + head.kind;
+  return (seven_bits * (flags + 1) + (head.flags & flags)) * kinds + head.kind;
 }
 
 class BpfTracer final : public Tracer {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "trace/bpf/whole_records.h"
 #include "trace/calls/flags.h"
 #include "trace/holders.h"
 #include "trace/tcp_states.h"
@@ -99,7 +100,9 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
       segment.frames = std::min(segment.frames, static_cast<__s32>(record.size() - offsetof(probe_segment, stack)));
       return add_segment(segment, recording);
     }
-    case PROBE_STATE: return with(as<probe_state>(record), &EventMaker::add_state);
+    case PROBE_STATE:
+      if (const auto state = whole_state(record)) add_state(*state, recording);
+      return;
     case PROBE_RESET_SENT:
     case PROBE_RESET_RECEIVED: return with(as<probe_reset>(record), &EventMaker::add_reset);
     case PROBE_SOCKET_ERROR: return with(as<probe_error>(record), &EventMaker::add_error);
@@ -110,7 +113,7 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
     case PROBE_EXIT: return with(as<probe_process>(record), &EventMaker::add_process);
     case PROBE_MAPPING: return with(as<probe_mapping>(record), &EventMaker::add_mapping);
     case PROBE_DESTROYED:
-      if (const auto* state = as<probe_state>(record)) sockets_.forget(state->socket.pointer);
+      if (const auto* destroyed = as<probe_destroyed>(record)) sockets_.forget(destroyed->socket.pointer);
       return;
     case PROBE_GONE:
       if (const auto* gone = as<probe_gone>(record)) sockets_.forget(gone->socket);

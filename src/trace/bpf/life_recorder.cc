@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "trace/bpf/whole_records.h"
 #include "trace/tcp_states.h"
 
 namespace tcpwhy::trace {
@@ -39,7 +40,7 @@ void LifeRecorder::add(std::span<const std::byte> record, base::Duration clock) 
   const base::WallTime at = base::wall_from_ns(static_cast<std::int64_t>(head->at_ns) + clock.count());
   switch (head->kind) {
     case PROBE_STATE:
-      if (const auto* state = as<probe_state>(record)) {
+      if (const auto state = whole_state(record)) {
         const auto from = tcp_state_name(static_cast<std::uint8_t>(state->old_state));
         const auto to = tcp_state_name(static_cast<std::uint8_t>(state->new_state));
         if (from == "LISTEN" || to == "LISTEN") return;

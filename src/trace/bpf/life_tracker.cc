@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "trace/bpf/whole_records.h"
 #include "trace/tcp_states.h"
 
 namespace tcpwhy::trace {
@@ -89,7 +90,12 @@ void LifeTracker::Alive::keep_ends_of(const probe_socket& socket) {
 }
 
 LifeTracker::Alive* LifeTracker::find(const probe_socket& socket, base::WallTime at) {
-  if (socket.pointer == 0 || (socket.family != AF_INET && socket.family != AF_INET6)) return nullptr;
+  if (socket.pointer == 0) return nullptr;
+  if (socket.family == 0) {  // told whole before
+    const auto known = alive_.find(socket.pointer);
+    return known == alive_.end() ? nullptr : &known->second;
+  }
+  if (socket.family != AF_INET && socket.family != AF_INET6) return nullptr;
   auto [place, made] = alive_.try_emplace(socket.pointer);
   Alive& alive = place->second;
   // The kernel uses an address again as soon as it is free.
@@ -129,8 +135,7 @@ void LifeTracker::add(std::span<const std::byte> record, base::Duration clock, c
   const auto big_enough = [&](std::size_t size) { return record.size() >= size; };
   switch (head.kind) {
     case PROBE_STATE:
-      if (big_enough(sizeof(probe_state)))
-        on_state(*reinterpret_cast<const probe_state*>(record.data()), at, on_opened, on_ended);
+      if (const auto state = whole_state(record)) on_state(*state, at, on_opened, on_ended);
       return;
     case PROBE_RESET_SENT:
     case PROBE_RESET_RECEIVED:
@@ -139,28 +144,36 @@ void LifeTracker::add(std::span<const std::byte> record, base::Duration clock, c
     case PROBE_SOCKET_ERROR:
       if (big_enough(sizeof(probe_error))) on_error(*reinterpret_cast<const probe_error*>(record.data()), at);
       return;
-    case PROBE_GONE: {
-      if (!big_enough(sizeof(probe_gone))) return;
-      const std::uint64_t pointer = reinterpret_cast<const probe_gone*>(record.data())->socket;
-      const auto found = alive_.find(pointer);
-      if (found == alive_.end()) return;
-      end(found->second, at, on_ended);
-      const SocketLife& life = found->second.life;
-      if (const auto ends = by_ends_.find({life.local, life.remote}); ends != by_ends_.end() && ends->second == pointer)
-        by_ends_.erase(ends);
-      alive_.erase(found);
+    case PROBE_GONE:
+      if (big_enough(sizeof(probe_gone)))
+        on_destroyed(reinterpret_cast<const probe_gone*>(record.data())->socket, at, on_ended);
       return;
-    }
+    case PROBE_DESTROYED:
+      if (big_enough(sizeof(probe_destroyed)))
+        on_destroyed(reinterpret_cast<const probe_destroyed*>(record.data())->socket.pointer, at, on_ended);
+      return;
     default: return;
   }
 }
 
+void LifeTracker::on_destroyed(std::uint64_t pointer, base::WallTime at, const OnEnded& on_ended) {
+  const auto found = alive_.find(pointer);
+  if (found == alive_.end()) return;
+  end(found->second, at, on_ended);
+  const SocketLife& life = found->second.life;
+  if (const auto ends = by_ends_.find({life.local, life.remote}); ends != by_ends_.end() && ends->second == pointer)
+    by_ends_.erase(ends);
+  alive_.erase(found);
+}
+
 void LifeTracker::on_state(const probe_state& state, base::WallTime at, const OnOpened& on_opened,
                            const OnEnded& on_ended) {
-  const recording::Holder runs{static_cast<std::int32_t>(state.head.tgid),
-                               std::string(state.comm, strnlen(state.comm, sizeof state.comm))};
+  const auto runs = [&state] {
+    return recording::Holder{static_cast<std::int32_t>(state.head.tgid),
+                             std::string(state.comm, strnlen(state.comm, sizeof state.comm))};
+  };
   if (state.new_state == state_listen) {
-    listeners_[state.socket.local_port] = runs;
+    listeners_[state.socket.local_port] = runs();
     return;
   }
   if (state.old_state == state_listen) return;  // a listener that is closed is no connection
@@ -168,8 +181,8 @@ void LifeTracker::on_state(const probe_state& state, base::WallTime at, const On
   if (alive == nullptr) return;
   SocketLife& life = alive->life;
   // Only a call on the socket itself tells who holds it; a segment is taken in by whoever happens to run.
-  const bool in_call = state.socket.owned != 0 || state.new_state == state_syn_sent;
-  if (in_call) life.holder = runs;
+  const bool in_call = (state.head.flags & PROBE_IN_CALL) != 0;
+  if (in_call) life.holder = runs();
   if (life.holder.pid == 0 && !life.opener)
     if (const auto listener = listeners_.find(state.socket.local_port); listener != listeners_.end())
       life.holder = listener->second;

@@ -27,7 +27,8 @@ class Lives : public testing::Test {
     probe_state record{};
     record.head.kind = PROBE_STATE, record.head.at_ns = ++now_ * 1000, record.head.tgid = client ? 10 : 20;
     record.head.flags = flags;
-    record.socket = end(client), record.socket.owned = owned;
+    record.socket = end(client);
+    if (owned) record.head.flags |= PROBE_IN_CALL;
     record.old_state = from, record.new_state = to;
     std::strcpy(record.comm, client ? "curl" : "nginx");
     add(record);

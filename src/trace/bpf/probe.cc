@@ -295,8 +295,8 @@ void set_up(::probe& skeleton, const ProbeOptions& options, const RingSizes& rin
   auto& settings = *skeleton.rodata;
   settings.only_interesting = options.only_interesting;
   settings.excluded_netns = options.excluded_netns;
-  settings.deep_stacks = !options.terse;
-  settings.short_ends = options.terse;
+  settings.terse = options.terse;
+  settings.lives = options.lives;
   settings.counted_netns = options.counted_netns;
   settings.user_stacks_a_second = options.user_stacks_a_second;
   settings.last_ring = rings.count - 1;

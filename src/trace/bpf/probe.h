@@ -35,9 +35,10 @@ struct ProbeOptions {
   bool only_interesting = true;  // only sockets of those processes, their peers, and the ports named
   bool segments = true;          // each segment that leaves, with the kernel's stack
   bool drops = true;
-  // For programs at full speed: as few of the kernel's frames as tell a cause, and PROBE_GONE for PROBE_DESTROYED. Else each record
-  // that is no call's or process's begins with its socket.
+  // For programs at full speed: as few of the kernel's frames as tell a cause, PROBE_GONE for PROBE_DESTROYED, and PROBE_BRIEF
+  // records where only those of interest are told. Else each record that is no call's or process's begins with its socket.
   bool terse = true;
+  bool lives = false;  // changes of state with what LifeTracker needs: who made them, and in the end what the socket has carried
   std::vector<std::string> without;  // programs of the probe that are left out: as on a kernel that lacks their hooks
   std::uint64_t counted_netns = 0;   // SO_NETNS_COOKIE of the network namespace that counted() is about; 0: none
   std::uint64_t excluded_netns = 0;  // SO_NETNS_COOKIE of a network namespace to leave out; 0: none

@@ -95,9 +95,6 @@ static __always_inline __u32 references_of(struct file* file) {
 #include "rights.bpf.h"
 // clang-format on
 
-// Hides a value's history from the compiler, which else drops a bound that the verifier wants to see.
-#define FORGET(value) asm volatile("" : "+r"(value))
-
 static __always_inline void take(struct probe_call* draft, __u64 address, __u64 length) {
   __u64 n = draft->snippets;
   FORGET(n);
@@ -239,17 +236,14 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
 // Everything about the socket, or, of one that has been told whole, its address alone.
 static __always_inline void tell_socket(struct probe_call* draft, struct sock* sk) {
   const __u64 pointer = (__u64)sk;
-  const __u8* known = 0;
-  const int noted = is_told_whole(pointer);
-  if (noted || ((known = bpf_map_lookup_elem(&sockets, &pointer)) && *known == TOLD_WHOLE)) {
-    if (!noted) note_told_whole(pointer);
+  const __u8 known = interest_in(pointer);
+  if (known == TOLD_WHOLE) {
     draft->head.flags |= PROBE_BRIEF;
     draft->socket.pointer = pointer;
     return;
   }
   fill_socket(&draft->socket, sk);
-  const __u8 of_interest = OF_INTEREST;
-  if (!known) bpf_map_update_elem(&sockets, &pointer, &of_interest, BPF_ANY);
+  if (!known) hash_interest(pointer, OF_INTEREST);
   is_interesting(&draft->socket);  // learns its flow
 }
 

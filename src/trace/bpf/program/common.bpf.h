@@ -24,6 +24,7 @@
 enum {
   TCP_ESTABLISHED = 1,
   TCP_SYN_SENT = 2,
+  TCP_SYN_RECV = 3,
   TCP_TIME_WAIT = 6,
   TCP_CLOSE = 7,
   TCP_CLOSE_WAIT = 8,
@@ -34,8 +35,8 @@ enum {
 // Settings, fixed when the probe is loaded.
 const volatile __u32 only_interesting = 0;  // 1: only what the maps below name; 0: everything
 const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COOKIE) that is left out
-const volatile __u8 deep_stacks = 0;        // 1: PROBE_STACK_FRAMES of every segment without exception
-const volatile __u8 short_ends = 0;         // 1: PROBE_GONE instead of PROBE_DESTROYED
+const volatile __u8 terse = 0;  // 1: PROBE_BRIEF records, PROBE_GONE for PROBE_DESTROYED; 0: PROBE_STACK_FRAMES of every segment too
+const volatile __u8 lives = 0;  // 1: PROBE_STATE with what a life is told of (struct probe_state)
 const volatile __u64 counted_netns = 0;     // SO_NETNS_COOKIE: where runs are counted that the kernel's MIB counts too
 const volatile __u64 wake_above = 1 << 20;  // bytes in a ring from which on the reader is woken
 const volatile __u32 last_ring = 0;         // there are as many and one, a power of two
@@ -89,12 +90,21 @@ static __always_inline void trace_process(__u32 tgid) {
   if (*place == tgid) *place = 0;
 }
 
-// Sockets (address of struct sock) that a traced process has touched.
+// Sockets (address of struct sock) that are of interest.
 enum socket_interest {
   OF_INTEREST = 1,
-  FLOW_KNOWN,  // in `flows`
-  TOLD_WHOLE   // and the reader knows its cookie and addresses
+  FLOW_KNOWN,  // and the flow is in `flows`, or need not be
+  TOLD_WHOLE,  // and the reader knows its cookie and addresses
+  INTERESTS
 };
+
+// Each has one place where it may stand, as its address, a multiple of 8, plus its interest: to look there costs a tenth of a look-up in
+// a hash, and to take a place a twentieth of what an entry of a hash costs. Two processors may take the same one at once, and one of
+// them loses it: so here stand only those that would be found again.
+enum { SOCKET_PLACES_BITS = 13 };
+struct socket_place socket_places[1 << SOCKET_PLACES_BITS] = {};
+
+// What nothing but the call of a traced process tells, and what found its place taken.
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 65536);
@@ -102,12 +112,7 @@ struct {
   __type(value, __u8);
 } sockets SEC(".maps");
 
-// Some of those that are TOLD_WHOLE, each in the one place where it can be: for a connection that stays, all that is asked.
-enum { TOLD_PLACES_BITS = 12 };
-__u64 told_whole[1 << TOLD_PLACES_BITS] = {};
-
-// The verifier lets nobody reckon with what it knows for a pointer; what was in a map is a number again. A hook that comes in between
-// leaves another number here: then a place is looked at where the socket isn't.
+// The verifier lets nobody reckon with what it knows for a pointer; what was in a map is a number again.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
@@ -115,24 +120,59 @@ struct {
   __type(value, __u64);
 } numbers SEC(".maps");
 
-static __always_inline __u64* told_place(__u64 socket) {
+// Hides a value's history from the compiler, which else drops a bound that the verifier wants to see, or takes a number for the pointer
+// that it equals.
+#define FORGET(value) asm volatile("" : "+r"(value))
+
+static __always_inline __u64 number_of(__u64 socket) {
   const __u32 zero = 0;
   volatile __u64* number = bpf_map_lookup_elem(&numbers, &zero);
   if (!number) return 0;
-  *number = socket;
-  return &told_whole[*number * 0x9e3779b97f4a7c15ULL >> (64 - TOLD_PLACES_BITS)];
+  // A hook that comes in between leaves its own.
+  for (int tries = 0; tries < 2; ++tries) {
+    *number = socket;
+    const __u64 read = *number;
+    __u64 found = read;
+    FORGET(found);
+    if (read == socket) return found;
+  }
+  return 0;
 }
-static __always_inline int is_told_whole(__u64 socket) {
-  const __u64* place = told_place(socket);
-  return place && *place == socket;
+static __always_inline struct socket_place* place_of_number(__u64 number) {
+  return &socket_places[number * 0x9e3779b97f4a7c15ULL >> (64 - SOCKET_PLACES_BITS)];
 }
-static __always_inline void note_told_whole(__u64 socket) {
-  __u64* place = told_place(socket);
-  if (place) *place = socket;
+
+// enum socket_interest; 0: none is known.
+static __always_inline __u8 interest_in(__u64 socket) {
+  const __u64 number = number_of(socket);
+  const struct socket_place* place = place_of_number(number);
+  const __u64 interest = place->taken_by - number;
+  if (number != 0 && interest < INTERESTS) return interest;
+  if (!place->others_hashed) return 0;
+  const __u8* known = bpf_map_lookup_elem(&sockets, &socket);
+  return known ? *known : 0;
 }
-static __always_inline void forget_told_whole(__u64 socket) {
-  __u64* place = told_place(socket);
-  if (place && *place == socket) *place = 0;
+// 0: its place is another's.
+static __always_inline int take_place(__u64 socket, __u8 interest) {
+  const __u64 number = number_of(socket);
+  struct socket_place* place = place_of_number(number);
+  const __u64 found = place->taken_by;
+  if (number == 0 || (found != 0 && found - number >= INTERESTS)) return 0;
+  place->taken_by = number + interest;
+  return 1;
+}
+static __always_inline void hash_interest(__u64 socket, __u8 interest) {
+  place_of_number(number_of(socket))->others_hashed = 1;
+  bpf_map_update_elem(&sockets, &socket, &interest, BPF_ANY);
+}
+// Whether it was known.
+static __always_inline int forget_interest(__u64 socket) {
+  const __u64 number = number_of(socket);
+  struct socket_place* place = place_of_number(number);
+  int known = 0;
+  if (number != 0 && place->taken_by - number < INTERESTS) place->taken_by = 0, known = 1;
+  if (place->others_hashed && bpf_map_delete_elem(&sockets, &socket) == 0) known = 1;
+  return known;
 }
 
 struct {
@@ -298,46 +338,45 @@ static __always_inline int a_port_is_wanted(const struct probe_socket* s) {
   return port_is_wanted(s->netns, s->remote_port) || port_is_wanted(s->netns, s->local_port);
 }
 
+// So that the socket of the other end is found.
 static __always_inline void remember_flow(const struct probe_socket* s) {
   struct probe_flow_key key;
   const __u8 one = 1;
   if (s->local_port == 0 || s->remote_port == 0) return;
   flow_key(&key, s);
-  // Its other end may have been here; to update an entry costs as much as to make one.
+  // The other end may have been here; to update an entry costs as much as to make one.
   if (!bpf_map_lookup_elem(&flows, &key)) bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
+}
+
+// Whether the other end is in the same network namespace, where a port that is wanted is wanted of both.
+static __always_inline int stays_in_namespace(const struct probe_socket* s) {
+  enum { LOOPBACK_NET = 127 };
+  if (s->family == AF_INET && (s->local[0] == LOOPBACK_NET || s->remote[0] == LOOPBACK_NET)) return 1;
+  const __u64 *local = (const __u64*)s->local, *remote = (const __u64*)s->remote;
+  return local[0] == remote[0] && local[1] == remote[1];
 }
 
 // 0: no; else enum socket_interest. Whoever asks tells the socket whole, unless it has been.
 static __always_inline int is_interesting(const struct probe_socket* s) {
-  struct probe_flow_key key;
   if (excluded_netns && s->netns == excluded_netns) return 0;
   if (!only_interesting) return OF_INTEREST;
-  if (s->pointer && is_told_whole(s->pointer)) return TOLD_WHOLE;
   const int connected = s->remote_port != 0 && s->local_port != 0;
-  const __u8 now = s->cookie != 0 ? TOLD_WHOLE : FLOW_KNOWN;
-  __u8* known = bpf_map_lookup_elem(&sockets, &s->pointer);
-  if (known) {
-    const __u8 before = *known;
-    if (connected && before < now && s->state != 0) {  // without a state it is a drop's: told as the segment has them
-      if (before == OF_INTEREST) remember_flow(s);
-      *known = now;
-    }
-    if (*known == TOLD_WHOLE) note_told_whole(s->pointer);
-    return before;
-  }
-  if (a_port_is_wanted(s)) {
-    remember_flow(s);  // the other end may be in another network namespace, where the port says nothing
-  } else {
+  const __u8 now = !connected ? OF_INTEREST : s->cookie == 0 ? FLOW_KNOWN : TOLD_WHOLE;
+  const __u8 before = s->pointer ? interest_in(s->pointer) : 0;
+  // Without a state it is a drop's: told as the segment has them.
+  if (before == TOLD_WHOLE || (before && (before >= now || s->state == 0))) return before;
+  const int port_is_wanted = before <= OF_INTEREST && a_port_is_wanted(s);
+  if (before == OF_INTEREST || port_is_wanted) {
+    if (connected && !(port_is_wanted && stays_in_namespace(s))) remember_flow(s);
+  } else if (before == 0) {
+    struct probe_flow_key key;
     flow_key(&key, s);
     if (s->remote_port == 0 || !bpf_map_lookup_elem(&flows, &key)) return 0;
   }
-  // From now on by its address, until it is destroyed, which entries and requests are without a word.
-  if (s->pointer && s->state != 0 && s->state != TCP_TIME_WAIT && s->state != TCP_NEW_SYN_RECV) {
-    const __u8 value = connected ? now : OF_INTEREST;
-    bpf_map_update_elem(&sockets, &s->pointer, &value, BPF_ANY);
-    if (value == TOLD_WHOLE) note_told_whole(s->pointer);
-  }
-  return OF_INTEREST;
+  // Entries and requests are destroyed without a word.
+  if (s->pointer && s->state != 0 && s->state != TCP_TIME_WAIT && s->state != TCP_NEW_SYN_RECV)
+    if (!take_place(s->pointer, now)) hash_interest(s->pointer, now);
+  return before ? before : OF_INTEREST;
 }
 
 // Where a packet lies.
@@ -360,6 +399,25 @@ static __always_inline struct packet_place place_of(const struct sk_buff* skb) {
                                .length = BPF_CORE_READ(skb, len),
                                .transport = BPF_CORE_READ(skb, transport_header),
                                .network = BPF_CORE_READ(skb, network_header)};
+}
+
+static __always_inline void fill_facts(struct probe_segment_facts* facts, const struct packet_place* at, const __u8* tcp) {
+  facts->seq = (__u32)tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7];
+  facts->ack = (__u32)tcp[8] << 24 | tcp[9] << 16 | tcp[10] << 8 | tcp[11];
+  facts->flags = tcp[13];
+  facts->reserved[0] = facts->reserved[1] = facts->reserved[2] = 0;
+  const __s64 headers = (at->head + at->transport) - at->data + (tcp[12] >> 4) * 4;
+  const __s64 length = (__s64)at->length - headers;
+  facts->length = length > 0 ? length : 0;
+}
+
+// Of a packet that is known to be TCP's. 0: it has no header yet.
+static __always_inline int read_facts(const struct packet_place* at, struct probe_segment_facts* facts) {
+  __u8 tcp[16];
+  if (at->transport == 0xffff || at->transport <= at->network) return 0;
+  if (bpf_probe_read_kernel(tcp, sizeof(tcp), at->head + at->transport)) return 0;
+  fill_facts(facts, at, tcp);
+  return 1;
 }
 
 // The TCP header of a packet, and its addresses as the socket that sends it (or, `arriving`, takes it in) would have them.
@@ -389,13 +447,7 @@ static __always_inline int read_packet(const struct packet_place* at, int arrivi
   const __u16 source = tcp[0] << 8 | tcp[1], destination = tcp[2] << 8 | tcp[3];
   s->local_port = arriving ? destination : source;
   s->remote_port = arriving ? source : destination;
-  facts->seq = (__u32)tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7];
-  facts->ack = (__u32)tcp[8] << 24 | tcp[9] << 16 | tcp[10] << 8 | tcp[11];
-  facts->flags = tcp[13];
-  facts->reserved[0] = facts->reserved[1] = facts->reserved[2] = 0;
-  const __s64 headers = (at->head + at->transport) - at->data + (tcp[12] >> 4) * 4;
-  const __s64 length = (__s64)at->length - headers;
-  facts->length = length > 0 ? length : 0;
+  fill_facts(facts, at, tcp);
   return 1;
 }
 

@@ -69,7 +69,8 @@ enum probe_direct {
 
 // probe_head.flags.
 enum {
-  PROBE_EXITING = 1,  // PROBE_STATE, PROBE_DESTROYED, PROBE_SEGMENT: the running process is ending (PF_EXITING)
+  PROBE_EXITING = 1,  // PROBE_STATE (for who watches lives), PROBE_SEGMENT: the running process is ending (PF_EXITING)
+  PROBE_IN_CALL = 4,  // PROBE_STATE (for who watches lives): the running process is in a call on the socket
   PROBE_BRIEF = 2,    // calls, PROBE_STATE, PROBE_SEGMENT: of its socket, which has been told whole, only `pointer` is there
 };
 
@@ -144,6 +145,12 @@ struct call_place {
   struct call_state state;
 };
 
+// Where a socket of interest stands, by its address.
+struct socket_place {
+  __u64 taken_by;       // its address plus enum socket_interest; 0: nobody
+  __u64 others_hashed;  // sockets whose place this is too have been in the map `sockets`
+};
+
 struct probe_user_stack {
   struct probe_head head;
   __u64 call;
@@ -185,14 +192,21 @@ struct probe_path {
   __u64 address[PROBE_PATH_SLOTS];
 };
 
+// Sent as far as there is something to tell: up to `comm` always, `comm` where the running process is in a call on the socket, the rest
+// at the socket's end; those two for who watches lives only.
 struct probe_state {
   struct probe_head head;
   struct probe_socket socket;
-  __u64 bytes_sent, bytes_received;  // acknowledged by the peer; taken in order
   __u32 old_state, new_state;
+  char comm[16];
+  __u64 bytes_sent, bytes_received;  // acknowledged by the peer; taken in order
   __u32 retransmissions;
   __u32 srtt_us;
-  char comm[16];  // of whoever was running; left out (empty) where the socket is not owned
+};
+
+struct probe_destroyed {
+  struct probe_head head;
+  struct probe_socket socket;
 };
 
 struct probe_gone {

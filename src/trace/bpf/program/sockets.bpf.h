@@ -28,22 +28,17 @@ static __always_inline void fill_trusted(struct probe_socket* out, struct sock* 
   out->owned = sk->sk_lock.owned != 0;
 }
 
-// What a socket has carried; of interest at its end only.
-static __always_inline void fill_totals(struct probe_state* record, struct sock* sk) {
-  record->bytes_sent = READ_TCP(sk, bytes_acked);
-  record->bytes_received = READ_TCP(sk, bytes_received);
-  record->retransmissions = READ_TCP(sk, total_retrans);
-  record->srtt_us = READ_TCP(sk, srtt_us) >> 3;
-}
-
 static __always_inline int is_tcp(const struct sock* sk) {
   const __u16 family = sk->__sk_common.skc_family;
   return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
 }
 
 static __always_inline __u8 exiting(void) {
+  enum { PF_EXITING = 4 };
+  if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+    return (bpf_get_current_task_btf()->flags & PF_EXITING) ? PROBE_EXITING : 0;
   const struct task_struct* task = (void*)bpf_get_current_task();
-  return (BPF_CORE_READ(task, flags) & 4) ? PROBE_EXITING : 0;
+  return (BPF_CORE_READ(task, flags) & PF_EXITING) ? PROBE_EXITING : 0;
 }
 
 // The number of the system call that the running thread is in, whoever it is; ~0: not told (before Linux 5.15), or in none.
@@ -79,6 +74,19 @@ static __always_inline __u8 directly_sent_by(struct sock* sk, const struct probe
   return newest && direct == PROBE_DIRECT_SEND ? direct : PROBE_NOT_DIRECT;
 }
 
+// Of a socket that has been told whole the rest need not be read. Where all are of interest it isn't asked: the answer would have to be
+// fetched from the processor of the socket's other end, and costs more than to tell the socket.
+static __always_inline int is_told(const struct sock* sk) {
+  return only_interesting && terse && interest_in((__u64)sk) == TOLD_WHOLE;
+}
+
+// Whether the segment came to this device without passing another (a tunnel, a bridge), as far as that is known.
+static __always_inline int is_sockets_device(struct sk_buff* skb, struct sock* sk) {
+  enum { LOOPBACK = 8 };
+  if (skb->dev->flags & LOOPBACK) return 1;
+  return sk && BPF_CORE_READ(sk, sk_dst_cache, dev) == skb->dev;
+}
+
 // Segments with a stack are put together here: only as many frames as there are go into the ring. Only on_segment() uses it, which
 // can't interrupt itself.
 struct {
@@ -88,35 +96,40 @@ struct {
   __type(value, struct probe_segment);
 } segment_drafts SEC(".maps");
 
-static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct, int deep, int brief,
+// `sk`: the full socket that sends it; 0: a request, an entry or nobody.
+static __always_inline void send_segment(void* ctx, struct sk_buff* skb, struct sock* sk, int told,
                                          const struct probe_socket* socket, const struct probe_segment_facts* facts) {
   const __u32 zero = 0;
   struct probe_segment* draft = bpf_map_lookup_elem(&segment_drafts, &zero);
   if (!draft) return;
   fill_head(&draft->head, PROBE_SEGMENT);
-  draft->socket = *socket;
+  if (told)
+    draft->socket.pointer = (__u64)sk;
+  else
+    draft->socket = *socket;
   draft->facts = *facts;
-  draft->call = sk && socket->owned ? call_on(sk) : 0;
-  draft->direct = direct;
+  draft->call = sk && sk->sk_lock.owned != 0 ? call_on(sk) : 0;
+  draft->direct = sk ? directly_sent_by(sk, facts) : PROBE_NOT_DIRECT;
   draft->path = 0;
   draft->frames = 0;
-  __u64 bytes = 0, place = 0;
-  if (direct == PROBE_NOT_DIRECT) {
+  __u64 bytes = 0;
+  if (draft->direct == PROBE_NOT_DIRECT) {
     draft->head.flags = exiting();
-    place = place_of_stack(ctx);
+    const __u64 place = place_of_stack(ctx);
     draft->path = known_path(place);
-  }
-  if (direct == PROBE_NOT_DIRECT && draft->path == 0) {
-    // Each frame costs, also of those that are only walked past.
-    const long taken =
-        bpf_get_stack(ctx, draft->stack, deep ? sizeof(draft->stack) : PROBE_SHALLOW_FRAMES * sizeof(__u64), 0);
-    if (taken > 0) bytes = draft->frames = taken;
-    FORGET(bytes);
-    if (bytes > sizeof(draft->stack)) return;
-    if (!deep) send_path_sample(place, draft->stack, bytes);
+    if (draft->path == 0) {
+      // Who carries an io_uring operation out stands far out in the stack. Each frame costs, also of those that are only walked past.
+      const int deep = !terse || rings_are_used || !is_sockets_device(skb, sk);
+      const long taken =
+          bpf_get_stack(ctx, draft->stack, deep ? sizeof(draft->stack) : PROBE_SHALLOW_FRAMES * sizeof(__u64), 0);
+      if (taken > 0) bytes = draft->frames = taken;
+      FORGET(bytes);
+      if (bytes > sizeof(draft->stack)) return;
+      if (!deep) send_path_sample(place, draft->stack, bytes);
+    }
   }
   bytes += __builtin_offsetof(struct probe_segment, stack);
-  if (brief) {
+  if (told) {
     bytes -= PROBE_BRIEF_SAVES;
     FORGET(bytes);
     if (bytes > sizeof(*draft) - PROBE_BRIEF_SAVES) return;
@@ -126,13 +139,6 @@ static __always_inline void send_segment(void* ctx, struct sock* sk, __u8 direct
     if (bytes > sizeof(*draft)) return;
     put(draft, bytes, draft->head.at_ns);
   }
-}
-
-// Whether the segment came to this device without passing another (a tunnel, a bridge), as far as that is known.
-static __always_inline int is_sockets_device(struct sk_buff* skb, struct sock* sk) {
-  enum { LOOPBACK = 8 };
-  if (skb->dev->flags & LOOPBACK) return 1;
-  return sk && BPF_CORE_READ(sk, sk_dst_cache, dev) == skb->dev;
 }
 
 SEC("tp_btf/net_dev_queue")
@@ -146,10 +152,15 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   const int nobody =
       full && sk->sk_type == SOCK_RAW;  // the kernel's own, for answers without a socket (inet_ctl_sock_create())
   if (full && !nobody && sk->sk_protocol != IPPROTO_TCP) return 0;
-  struct probe_socket socket;
+  struct sock* const sender = full && !nobody ? sk : 0;
   struct probe_segment_facts facts;
-  clear(&socket, sizeof(socket));
   const struct packet_place place = place_of_trusted(skb);
+  if (sender && is_told(sender)) {
+    if (read_facts(&place, &facts)) send_segment(ctx, skb, sender, 1, 0, &facts);
+    return 0;
+  }
+  struct probe_socket socket;
+  clear(&socket, sizeof(socket));
   if (!read_packet(&place, 0, &socket, &facts)) return 0;
   socket.netns = sk->__sk_common.skc_net.net->net_cookie;
   socket.state = state;
@@ -158,18 +169,8 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
     socket.cookie = sk->__sk_common.skc_cookie.counter;  // on_state() has had it generated
     if (full) socket.owned = sk->sk_lock.owned != 0;
   }
-  const int interest = is_interesting(&socket);
-  if (!interest) return 0;
-  const __u8 direct = full && !nobody ? directly_sent_by(sk, &facts) : PROBE_NOT_DIRECT;
-  // Who carries an io_uring operation out stands far out in the stack.
-  const int deep = deep_stacks || rings_are_used || !is_sockets_device(skb, full && !nobody ? sk : 0);
-  send_segment(ctx, nobody ? 0 : sk, direct, deep, full && interest == TOLD_WHOLE, &socket, &facts);
+  if (is_interesting(&socket)) send_segment(ctx, skb, sender, 0, &socket, &facts);
   return 0;
-}
-
-// Of a socket that has been told whole the rest need not be read.
-static __always_inline int is_told(struct sock* sk) {
-  return only_interesting && is_told_whole((__u64)sk);
 }
 
 static __always_inline void count_end(const struct sock* sk, int old_state, int new_state) {
@@ -178,15 +179,34 @@ static __always_inline void count_end(const struct sock* sk, int old_state, int 
     __sync_fetch_and_add(&counters.established_ended, 1);
 }
 
+// As far as `end`, a member of struct probe_state.
+#define PUT_STATE(record, brief, end)                                                                     \
+  ({                                                                                                      \
+    const __u64 bytes = end;                                                                              \
+    if (brief)                                                                                            \
+      put(shorten(&(record)), bytes - PROBE_BRIEF_SAVES, (record).head.at_ns);                            \
+    else                                                                                                  \
+      put(&(record), bytes, (record).head.at_ns);                                                         \
+  })
+
+// Of one that begins, or begins anew (connect() again after connect(AF_UNSPEC)), nothing is known: nor of one that has the address of
+// another whose end was missed.
+static __always_inline void begins(struct sock* sk) {
+  const __u64 pointer = (__u64)sk;
+  if (interest_in(pointer) <= OF_INTEREST) return;
+  forget_interest(pointer);
+  hash_interest(pointer, OF_INTEREST);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   if (!is_tcp(sk)) return 0;
   count_end(sk, old_state, new_state);
+  if (only_interesting && (new_state == TCP_SYN_SENT || new_state == TCP_SYN_RECV)) begins(sk);
   struct probe_state record;
   const int brief = new_state != TCP_LISTEN && is_told(sk);
   if (brief) {
     record.socket.pointer = (__u64)sk;
-    record.socket.owned = sk->sk_lock.owned != 0;
   } else {
     fill_trusted(&record.socket, sk);
     // A listener of a traced process: whoever knocks there is of interest.
@@ -199,21 +219,31 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
     if (!is_interesting(&record.socket)) return 0;
   }
   fill_head(&record.head, PROBE_STATE);
-  record.head.flags = record.socket.owned ? exiting() : 0;
   record.old_state = old_state;
   record.new_state = new_state;
-  record.bytes_sent = record.bytes_received = 0;
-  record.retransmissions = record.srtt_us = 0;
-  if (new_state == TCP_CLOSE) fill_totals(&record, sk);
+  if (!lives) {
+    PUT_STATE(record, brief, __builtin_offsetof(struct probe_state, comm));
+    return 0;
+  }
   // A socket that is not owned is being served by whoever happens to run.
-  if (record.socket.owned || new_state == TCP_SYN_SENT || new_state == TCP_LISTEN)
+  const int in_call = sk->sk_lock.owned != 0 || new_state == TCP_SYN_SENT || new_state == TCP_LISTEN;
+  if (in_call) {
+    record.head.flags = PROBE_IN_CALL | exiting();
     bpf_get_current_comm(record.comm, sizeof(record.comm));
-  else
+  } else if (new_state == TCP_CLOSE) {
     clear(record.comm, sizeof(record.comm));
-  if (brief)
-    put(shorten(&record), sizeof(record) - PROBE_BRIEF_SAVES, record.head.at_ns);
-  else
-    put(&record, sizeof(record), record.head.at_ns);
+  }
+  if (new_state == TCP_CLOSE) {
+    record.bytes_sent = READ_TCP(sk, bytes_acked);
+    record.bytes_received = READ_TCP(sk, bytes_received);
+    record.retransmissions = READ_TCP(sk, total_retrans);
+    record.srtt_us = READ_TCP(sk, srtt_us) >> 3;
+    PUT_STATE(record, brief, sizeof(record));
+  } else if (in_call) {
+    PUT_STATE(record, brief, __builtin_offsetof(struct probe_state, bytes_sent));
+  } else {
+    PUT_STATE(record, brief, __builtin_offsetof(struct probe_state, comm));
+  }
   return 0;
 }
 
@@ -285,10 +315,9 @@ int BPF_PROG(on_socket_error, struct sock* sk) {
 
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(on_destroyed, struct sock* sk) {
-  const __u64 pointer = (__u64)sk;
-  forget_told_whole(pointer);
-  if (short_ends) {
-    if (only_interesting && bpf_map_delete_elem(&sockets, &pointer)) return 0;  // it wasn't there
+  if (terse) {
+    const __u64 pointer = (__u64)sk;
+    if (only_interesting && !forget_interest(pointer)) return 0;
     struct probe_gone* record = RESERVE(probe_gone, PROBE_GONE);
     if (!record) return 0;
     record->socket = pointer;
@@ -298,12 +327,9 @@ int BPF_PROG(on_destroyed, struct sock* sk) {
   struct probe_socket socket;
   fill_trusted(&socket, sk);
   if (!is_interesting(&socket)) return 0;
-  struct probe_state* record = RESERVE(probe_state, PROBE_DESTROYED);
+  struct probe_destroyed* record = RESERVE(probe_destroyed, PROBE_DESTROYED);
   if (!record) return 0;
   record->socket = socket;
-  record->old_state = record->new_state = socket.state;
-  fill_totals(record, sk);
-  bpf_get_current_comm(record->comm, sizeof(record->comm));
   SUBMIT(record);
   return 0;
 }
