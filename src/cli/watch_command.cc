@@ -309,13 +309,11 @@ int Watch::run() {
   };
   auto told_stats = begin;
   base::Status written;
-  trace::GiveWay way;
+  trace::GiveWay way([this] { return probe_->fullness(); });
   const auto consume = [&](bool last) {
     const auto clock = trace::wall_minus_monotonic();
-    way.found(probe_->fullness());
-    std::size_t count = 0;
+    way.looked();
     const auto add = [&](std::span<const std::byte> record) {
-      if (++count % trace::GiveWay::events_between == 0) way.found(probe_->fullness());
       if (recorder_) recorder_->add(record, clock);
       tracker_->add(record, clock, on_opened, on_ended);
     };

@@ -1,51 +1,82 @@
 #include "trace/give_way.h"
 
+#include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <system_error>
+#include <utility>
 
 namespace tcpwhy::trace {
 namespace {
 
-// On a processor that somebody else wants all the time it still runs every hundred milliseconds or so (a thirtieth of it, by the scheduler's
-// weights; sched_prio_to_weight[]), in which the rest of a buffer that is a quarter full does not fill up.
-constexpr int politely = 15;
-constexpr int highest = 19;
-constexpr double behind = 0.25;
-constexpr double keeps_up = 0.125;
-constexpr auto calm_enough = std::chrono::milliseconds(500);
+using namespace std::chrono_literals;
+
+constexpr double behind = 0.5;  // the other half lasts several times `ask_every`
+constexpr double keeps_up = 0.3;
+constexpr auto kept_from_looking = 200ms;  // four times what a reader sleeps between two looks
+constexpr auto calm_enough = 500ms;
+
+// Whoever may go below the nice value he has may come back from SCHED_IDLE to it (kernel/sched/syscalls.c, can_nice()).
+bool may_come_back(pid_t thread) {
+  if (sched_getscheduler(thread) != SCHED_OTHER) return false;
+  const auto who = static_cast<id_t>(thread);
+  errno = 0;
+  const int own = getpriority(PRIO_PROCESS, who);
+  if (errno != 0 || setpriority(PRIO_PROCESS, who, own - 1) != 0) return false;
+  return setpriority(PRIO_PROCESS, who, own) == 0;
+}
 
 }  // namespace
 
-GiveWay::GiveWay() : thread_(static_cast<pid_t>(syscall(SYS_gettid))) {
-  errno = 0;
-  own_nice_ = nice_ = getpriority(PRIO_PROCESS, static_cast<id_t>(thread_));
-  if (errno != 0) return;
-  // Whoever may go below what he has may go back to it.
-  may_ = setpriority(PRIO_PROCESS, static_cast<id_t>(thread_), own_nice_ - 1) == 0;
-  if (may_) set(std::min(own_nice_ + politely, highest));
-}
-
-GiveWay::~GiveWay() {
-  if (may_) set(own_nice_);
-}
-
-void GiveWay::set(int nice) {
-  if (setpriority(PRIO_PROCESS, static_cast<id_t>(thread_), nice) == 0) nice_ = nice;
-}
-
-void GiveWay::found(double fullness, Clock::time_point now) {
-  if (!may_) return;
-  if (fullness > keeps_up)
+bool Courtesy::gives_way(double fullness, std::uint64_t looks, Clock::time_point now) {
+  if (looks != looks_) looks_ = looks, looked_ = now;
+  const bool kept_out = now - looked_ >= kept_from_looking;
+  if (fullness > keeps_up || kept_out)
     calm_since_.reset();
   else if (!calm_since_)
     calm_since_ = now;
-  if (fullness > behind && nice_ != own_nice_) set(own_nice_);
-  if (nice_ == own_nice_ && calm_since_ && now - *calm_since_ >= calm_enough)
-    set(std::min(own_nice_ + politely, highest));
+  if (fullness > behind || kept_out) gives_way_ = false;
+  if (calm_since_ && now - *calm_since_ >= calm_enough) gives_way_ = true;
+  return gives_way_;
+}
+
+GiveWay::GiveWay(std::function<double()> fullness)
+    : fullness_(std::move(fullness)), thread_(static_cast<pid_t>(syscall(SYS_gettid))), policy_(SCHED_OTHER) {
+  if (!may_come_back(thread_)) return;
+  // Signals are the other threads'.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    guard_ = std::jthread([this](std::stop_token stop) { watch_over(std::move(stop)); });
+  } catch (const std::system_error&) {  // no more threads: the reader stays as it is
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+GiveWay::~GiveWay() {
+  if (!guard_.joinable()) return;
+  guard_.request_stop();
+  guard_.join();
+  set(SCHED_OTHER);
+}
+
+void GiveWay::watch_over(std::stop_token stop) {
+  Courtesy courtesy(Courtesy::Clock::now());
+  set(SCHED_IDLE);
+  std::unique_lock lock(mutex_);
+  while (!ends_.wait_for(lock, stop, Courtesy::ask_every, [&stop] { return stop.stop_requested(); }))
+    set(courtesy.gives_way(fullness_(), looks_.load(std::memory_order_relaxed), Courtesy::Clock::now()) ? SCHED_IDLE
+                                                                                                       : SCHED_OTHER);
+}
+
+void GiveWay::set(int policy) {
+  constexpr sched_param none{};
+  if (policy != policy_ && sched_setscheduler(thread_, policy, &none) == 0) policy_ = policy;
 }
 
 }  // namespace tcpwhy::trace

@@ -165,7 +165,7 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   if (auto followed = made->follow_sockets_of(target); !followed) return std::unexpected(followed.error());
   if (made->child_)
     if (auto gone = made->child_->let_go(); !gone) return std::unexpected(gone.error());
-  if (options.gives_way) made->way_.emplace();
+  if (options.gives_way) made->way_.emplace([&probe = made->probe_] { return probe.fullness(); });
   return made;
 }
 
@@ -201,13 +201,8 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
 // is looked at at once.
 void BpfTracer::take() {
   log_.begin_batch(wall_minus_monotonic());
-  const auto give_way = [this] {
-    if (way_) way_->found(probe_.fullness());
-  };
-  give_way();
-  std::size_t count = 0;
+  if (way_) way_->looked();
   const auto put_aside = [&](std::span<const std::byte> record) {
-    if (++count % GiveWay::events_between == 0) give_way();
     const auto& head = *reinterpret_cast<const probe_head*>(record.data());
     if (head.kind == PROBE_PATH_SAMPLE)
       return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));

@@ -39,7 +39,8 @@ void EventRing::look() {
 }
 
 double EventRing::fullness() const {
-  return static_cast<double>(acquire(*producer_) - given_back_) / static_cast<double>(data_.size());
+  const std::uint64_t read_until = acquire(*consumer_);  // before the programs' position, which does not fall behind it
+  return static_cast<double>(acquire(*producer_) - read_until) / static_cast<double>(data_.size());
 }
 
 void EventRing::find_next() {

@@ -32,7 +32,7 @@ class EventRing {
   void pop();
   // The room of what has been popped is the programs' again.
   void give_back();
-  [[nodiscard]] double fullness() const;  // now; 0 to 1
+  [[nodiscard]] double fullness() const;  // now; 0 to 1; any thread may ask
 
  private:
   void find_next();
@@ -60,7 +60,7 @@ class EventRings {
   // Calls `on_record` with each record that waits and is not of later than `until` (CLOCK_MONOTONIC, ns), the earliest first. What a
   // program that was interrupted has not written yet, and what comes after it, is left for the next time. Returns how many.
   std::size_t consume(std::uint64_t until, const OnRecord& on_record);
-  // Of the ring that is the fullest; 0 to 1.
+  // Of the ring that is the fullest; 0 to 1. Any thread may ask.
   [[nodiscard]] double fullness() const;
 
  private:
