@@ -242,6 +242,9 @@ base::Status BpfTracer::drain(recording::Recording& recording) {
   sockets_at_start_.clear();
   take();
   if (child_) status_ = child_->poll_end();
+  // What was lost may have been an end.
+  if (probe_.lost_records() > 0)
+    std::erase_if(living_, [](pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; });
   return {};
 }
 

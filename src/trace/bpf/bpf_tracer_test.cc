@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -29,6 +30,7 @@ base::Result<Recording> trace_command(const std::vector<std::string>& command, c
     poll(&waiting, 1, 1000);
     if (auto drained = (*tracer)->drain(recording); !drained) return std::unexpected(drained.error());
   }
+  if (!(*tracer)->finished()) return base::fail(base::ErrorKind::system, "the trace goes on after its command's end");
   if (auto stopped = (*tracer)->stop(recording); !stopped) return std::unexpected(stopped.error());
   if (status != nullptr) *status = (*tracer)->command_status().value_or(-1);
   return recording;
@@ -145,6 +147,81 @@ TEST(BpfTracer, counts_what_does_not_fit_into_a_tiny_ring) {
       losses, [](const Loss* loss) { return loss->why.find("ring buffer was full") != std::string::npos; });
   ASSERT_NE(full, losses.end());
   EXPECT_GT((*full)->count, 0U);
+}
+
+// More than have places of their own, so that some are known by the hash: each keeps its own addresses and its own end.
+TEST(BpfTracer, tells_many_connections_at_a_time_apart) {
+  constexpr std::size_t connections = 400;
+  const std::string many = R"(
+import socket
+l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen(8)
+pairs = []
+for i in range(400):
+    c = socket.create_connection(l.getsockname())
+    pairs.append((c, l.accept()[0]))
+for c, s in pairs: s.send(b"x"); c.recv(1)
+for c, s in pairs: s.close(); c.close()
+)";
+  const auto traced = trace_command({"python3", "-c", many}, {});
+  NEEDS_BPF(traced);
+  ASSERT_TRUE(traced) << traced.error().message;
+  EXPECT_TRUE(all<Loss>(*traced).empty() || all<Loss>(*traced).front()->what == "stacks");
+  struct Told {
+    std::set<std::pair<std::uint16_t, std::uint16_t>> ports;
+    std::multiset<std::string> states;
+    std::size_t segments = 0;
+  };
+  std::map<std::uint64_t, Told> sockets;
+  for (const SocketState* state : all<SocketState>(*traced)) {
+    Told& told = sockets[state->socket];
+    told.states.insert(state->to);
+    if (state->to == "ESTABLISHED" || state->to.starts_with("FIN-WAIT")) told.ports.emplace(state->local.port, state->remote.port);
+  }
+  for (const SegmentCause* cause : all<SegmentCause>(*traced)) {
+    if (cause->flags == "S.") continue;  // a request's
+    Told& told = sockets[cause->socket];
+    ++told.segments;
+    if (cause->local && cause->remote) told.ports.emplace(cause->local->port, cause->remote->port);
+  }
+  std::size_t opened = 0, closed_first = 0;
+  for (const auto& [socket, told] : sockets) {
+    if (!told.states.contains("ESTABLISHED")) continue;
+    ++opened;
+    EXPECT_EQ(told.ports.size(), 1U) << socket;
+    EXPECT_EQ(told.states.count("ESTABLISHED"), 1U) << socket;
+    EXPECT_GE(told.segments, 2U) << socket;
+    closed_first += told.states.contains("FIN-WAIT-1");
+  }
+  EXPECT_EQ(opened, 2 * connections);
+  EXPECT_EQ(closed_first, connections);
+}
+
+TEST(BpfTracer, tells_a_socket_that_connects_anew_with_its_new_addresses) {
+  const std::string anew = R"(
+import ctypes, socket
+a = socket.socket(); a.bind(("127.0.0.1", 0)); a.listen(4)
+b = socket.socket(); b.bind(("127.0.0.2", 0)); b.listen(4)
+c = socket.socket(); c.connect(a.getsockname())
+s, _ = a.accept(); s.send(b"x"); c.recv(1)
+assert ctypes.CDLL(None).connect(c.fileno(), bytes(16), 16) == 0
+c.connect(b.getsockname())
+t, _ = b.accept(); t.send(b"y"); c.recv(1); c.send(b"z")
+)";
+  const auto traced = trace_command({"python3", "-c", anew}, {});
+  NEEDS_BPF(traced);
+  ASSERT_TRUE(traced) << traced.error().message;
+  const auto calls = all<CallEntered>(*traced);
+  const auto connect = std::ranges::find_if(calls, [](const CallEntered* call) { return call->name == "connect"; });
+  ASSERT_NE(connect, calls.end());
+  std::vector<std::string> there;
+  for (const SocketState* state : all<SocketState>(*traced))
+    if (state->socket == (*connect)->socket && state->to == "ESTABLISHED")
+      there.push_back(wire::to_string(state->remote.ip));
+  EXPECT_EQ(there, (std::vector<std::string>{"127.0.0.1", "127.0.0.2"}));
+  std::string last;
+  for (const SegmentCause* cause : all<SegmentCause>(*traced))
+    if (cause->socket == (*connect)->socket && cause->length == 1) last = cause->remote ? wire::to_string(cause->remote->ip) : "?";
+  EXPECT_EQ(last, "127.0.0.2");
 }
 
 // Resets of the whole namespace are counted, by the kernel and by the probe: other programs' make no difference.
