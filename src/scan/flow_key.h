@@ -52,8 +52,20 @@ struct FlowKey {
   bool operator==(const FlowKey&) const = default;
 };
 
+// Without a branch, which would be guessed wrong every other time; and member by member, since a copy of the whole would have to wait
+// for what was written a moment ago.
 inline FlowKey key_of(const AddressWords& one, const AddressWords& other, wire::Encapsulation around) {
-  return one.before(other) ? FlowKey{one, other, around} : FlowKey{other, one, around};
+  const std::uint64_t swapped = one.before(other) ? 0 : ~std::uint64_t{0};
+  const auto order = [swapped](auto a, auto b, auto& low, auto& high) {
+    const auto change = static_cast<decltype(a)>((a ^ b) & static_cast<decltype(a)>(swapped));
+    low = a ^ change, high = b ^ change;
+  };
+  FlowKey key;
+  order(one.high, other.high, key.low.high, key.high.high);
+  order(one.low, other.low, key.low.low, key.high.low);
+  order(one.family_and_port, other.family_and_port, key.low.family_and_port, key.high.family_and_port);
+  key.around = around;
+  return key;
 }
 inline FlowKey key_of(const wire::TcpSegment& segment, wire::Encapsulation around = {}) {
   return key_of(AddressWords(segment.source), AddressWords(segment.destination), around);
