@@ -26,33 +26,32 @@ FlowKey without_vlans(FlowKey key) {
 }  // namespace
 
 void ConnectionTable::link(List& list, Slot slot) {
-  Entry& entry = entries_[slot];
-  entry.older = list.newest;
-  entry.newer = none;
-  (list.newest == none ? list.oldest : entries_[list.newest].newer) = slot;
+  links_[slot] = {.older = list.newest, .newer = none};
+  (list.newest == none ? list.oldest : links_[list.newest].newer) = slot;
   list.newest = slot;
   ++list.size;
 }
 
 void ConnectionTable::unlink(List& list, Slot slot) {
-  const Entry& entry = entries_[slot];
-  (entry.older == none ? list.oldest : entries_[entry.older].newer) = entry.newer;
-  (entry.newer == none ? list.newest : entries_[entry.newer].older) = entry.older;
+  const Links links = links_[slot];
+  (links.older == none ? list.oldest : links_[links.older].newer) = links.newer;
+  (links.newer == none ? list.newest : links_[links.newer].older) = links.older;
   --list.size;
 }
 
 ConnectionTable::Slot ConnectionTable::new_entry(const FlowKey& key) {
   Slot slot = 0;
   if (free_.empty()) {
-    slot = static_cast<Slot>(entries_.size());
-    entries_.emplace_back();
+    slot = static_cast<Slot>(links_.size());
+    if (slot % entries_a_piece == 0) entries_.push_back(std::make_unique<Entry[]>(entries_a_piece));
+    links_.emplace_back();
   } else {
     slot = free_.back();
     free_.pop_back();
   }
-  Entry& entry = entries_[slot];
-  entry.key = key;
-  entry.is_over = false;
+  Entry& made = entry(slot);
+  made.key = key;
+  made.is_over = false;
   connections_.emplace(key, slot);
   link(open_, slot);
   return slot;
@@ -70,16 +69,16 @@ void ConnectionTable::start_again(Entry& entry, const wire::TcpSegment& segment)
 }
 
 void ConnectionTable::leave(Slot slot, Left why) {
-  Entry& entry = entries_[slot];
-  unlink(entry.is_over ? over_ : open_, slot);
+  Entry& gone = entry(slot);
+  unlink(gone.is_over ? over_ : open_, slot);
   forget_keys(slot);
-  on_end_(entry.connection, entry.is_over ? Left::over : why);
-  entry.connection = {};
+  on_end_(gone.connection, gone.is_over ? Left::over : why);
+  gone.connection = {};
   free_.push_back(slot);
 }
 
 void ConnectionTable::forget_keys(Slot slot) {
-  const FlowKey& key = entries_[slot].key;
+  const FlowKey& key = entry(slot).key;
   connections_.erase(key);
   if (const auto other = other_keys_.find(slot); other != other_keys_.end()) {
     connections_.erase(other->second);
@@ -96,9 +95,9 @@ ConnectionTable::Slot ConnectionTable::asked_in_another_vlan(const wire::TcpSegm
                                                              const FlowKey& key) const {
   const FlowKey bare = without_vlans(key);
   const auto fits = [&](Slot slot) {
-    const Entry& entry = entries_[slot];
-    const tcp::Tracker& tracker = entry.connection.tracker;
-    return !entry.is_over && AddressWords(entry.connection.ends[0]) == AddressWords(segment.destination) &&
+    const Entry& asked = entry(slot);
+    const tcp::Tracker& tracker = asked.connection.tracker;
+    return !asked.is_over && AddressWords(asked.connection.ends[0]) == AddressWords(segment.destination) &&
            tracker.end(0).syn_seen && tracker.end(1).segments == 0 && segment.ack.value == tracker.end(0).isn + 1;
   };
   if (key.around.vlans != 0)
@@ -111,7 +110,7 @@ ConnectionTable::Slot ConnectionTable::asked_in_another_vlan(const wire::TcpSegm
 void ConnectionTable::forget_over(std::int64_t now_ns) {
   while (over_.size > 0) {
     const bool too_many = over_.size > limits_.over;
-    if (!too_many && now_ns - entries_[over_.oldest].connection.tracker.last_ns() < limits_.over_ns) break;
+    if (!too_many && now_ns - entry(over_.oldest).connection.tracker.last_ns() < limits_.over_ns) break;
     leave(over_.oldest, Left::over);
     // Nobody has looked at the next one for long; its turn comes with one of the next segments.
     if (over_.size > 0) prefetch(over_.oldest);
@@ -120,7 +119,7 @@ void ConnectionTable::forget_over(std::int64_t now_ns) {
 
 void ConnectionTable::prefetch(Slot slot) const {
   constexpr std::size_t cache_line = 64;
-  const auto* bytes = reinterpret_cast<const char*>(&entries_[slot]);
+  const auto* bytes = reinterpret_cast<const char*>(&entry(slot));
   for (std::size_t at = 0; at < sizeof(Entry); at += cache_line) __builtin_prefetch(bytes + at);
 }
 
@@ -154,7 +153,7 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
     if (key.around.vlans != 0 && segment.flags.syn() && !segment.flags.ack())
       asked_in_vlans_.insert_or_assign(without_vlans(key), slot);
   }
-  Entry& entry = entries_[slot];
+  Entry& entry = this->entry(slot);
   Connection& connection = entry.connection;
   if (is_new) start(entry, segment);
   // Both endpoints the same (a connection to itself): always 0.
@@ -197,7 +196,7 @@ void ConnectionTable::take_icmp(std::uint64_t frame, const wire::TcpSegment& seg
                                 wire::Encapsulation around) {
   const auto found = connections_.find(key_of(segment, around));
   if (found == connections_.end()) return;
-  IcmpSeen& seen = entries_[found->second].connection.icmp;
+  IcmpSeen& seen = entry(found->second).connection.icmp;
   if (seen.frame == 0) seen = {frame, error};
 }
 

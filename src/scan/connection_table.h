@@ -5,8 +5,8 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "scan/flow_key.h"
@@ -82,9 +82,12 @@ class ConnectionTable {
   struct Entry {
     Connection connection;
     FlowKey key;
-    Slot older = none, newer = none;  // of the list it is in
     bool is_over = false;
     bool is_first_low = false;  // whether end 0 is the key's lower one
+  };
+  // In the list it is in. Apart from the entries: with each segment those of two others change, whose entries nobody needs then.
+  struct Links {
+    Slot older = none, newer = none;
   };
   // By the time of the last segment.
   struct List {
@@ -92,6 +95,8 @@ class ConnectionTable {
     std::size_t size = 0;
   };
 
+  [[nodiscard]] Entry& entry(Slot slot) { return entries_[slot / entries_a_piece][slot % entries_a_piece]; }
+  [[nodiscard]] const Entry& entry(Slot slot) const { return entries_[slot / entries_a_piece][slot % entries_a_piece]; }
   Slot new_entry(const FlowKey& key);
   // The connection whose SYN this SYN-ACK answers, though the SYN was seen in another VLAN, or in none; `none`: there
   // is no such one.
@@ -113,7 +118,10 @@ class ConnectionTable {
   boost::unordered_flat_map<Slot, FlowKey> other_keys_;
   // Connections that began with a SYN in a VLAN, by their keys without it.
   boost::unordered_flat_map<FlowKey, Slot, Hash> asked_in_vlans_;
-  std::deque<Entry> entries_;  // grows without moving
+  // Grow without moving.
+  static constexpr std::size_t entries_a_piece = 64;
+  std::vector<std::unique_ptr<Entry[]>> entries_;
+  std::vector<Links> links_;  // one for each slot there has been
   std::vector<Slot> free_;
   List open_, over_;
   OnEnd on_end_;
