@@ -17,8 +17,8 @@ class MemoryPool {
  public:
   explicit MemoryPool(std::size_t size) : size_(size), spare_(std::make_shared<Spare>()) {}
 
-  // What it holds is not defined. May outlive the pool. One that this thread gave back, if there is one: it is in the
-  // cache of its processor.
+  // What it holds is not defined. May outlive the pool. One that this thread has taken before, if there is one: it is
+  // in the cache of its processor, whoever let it go.
   SharedBytes take();
   [[nodiscard]] std::size_t size() const { return size_; }  // of a piece, in bytes
 
@@ -26,7 +26,7 @@ class MemoryPool {
   using Piece = std::unique_ptr<std::uint8_t[]>;
   struct Spare {
     std::mutex mutex;
-    std::vector<std::pair<Piece, std::thread::id>> pieces;  // and who gave them back, the latest last
+    std::vector<std::pair<Piece, std::thread::id>> pieces;  // and who had taken them; the latest given back last
   };
 
   std::size_t size_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "scan/flow_key.h"
+#include "scan/shares.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -50,6 +51,7 @@ struct Batch {
   std::size_t maker = 0;                // which thread
   std::unique_ptr<Reading> reading;     // until it is complete
   std::vector<Sightings> sightings;     // for each shard
+  std::vector<std::size_t> segments;    // in them
   std::vector<std::size_t> fragmented;  // indices of the frames that wait for completion
   Totals totals;
   bool dissected = false;
@@ -62,8 +64,8 @@ class Pipeline {
       : reader_(reader),
         shards_(shards),
         options_(options),
-        shard_count_(static_cast<unsigned>(shards.size())),
         seed_(options.seed),
+        shares_(shards.size()),
         spare_(shards.size()), tracked_(shards.size()) {}
 
   // Until nothing is left to do for this shard.
@@ -199,8 +201,9 @@ class Pipeline {
     return turn.ahead ? turn.ahead->taken() > turn.piece : reader_.read_ahead() != nullptr;
   }
 
-  void dissect(Batch& batch) const {
+  void dissect(Batch& batch) {
     batch.sightings.resize(shards_.size());
+    batch.segments.assign(shards_.size(), 0);
     for (Sightings& of_shard : batch.sightings) of_shard.clear();
     batch.fragmented.clear();
     const std::span<const RawFrame> frames = batch.reading->frames;
@@ -217,13 +220,16 @@ class Pipeline {
       if (has_flow(frame)) sightings_of(batch, frame).add(frame);
     }
     batch.totals = totals;
+    for (unsigned shard = 0; shard < batch.sightings.size(); ++shard) shares_.done(shard, batch.segments[shard]);
     // For who reads next: it is in this processor's cache still.
     if (batch.fragmented.empty()) batch.reading->memory.clear();
   }
 
-  [[nodiscard]] Sightings& sightings_of(Batch& batch, const Frame& frame) const {
+  [[nodiscard]] Sightings& sightings_of(Batch& batch, const Frame& frame) {
     const wire::TcpSegment& segment = frame.packet.segment;
-    return batch.sightings[share_of(segment.source, segment.destination, shard_count_, seed_)];
+    const unsigned shard = shares_.of(hash_of_ends(segment.source, segment.destination, seed_), batch.segments);
+    ++batch.segments[shard];
+    return batch.sightings[shard];
   }
 
   // The oldest batches that have been dissected, in order, by one thread at a time.
@@ -284,8 +290,8 @@ class Pipeline {
   FrameReader& reader_;
   std::deque<Shard>& shards_;
   const AnalysisOptions& options_;
-  const unsigned shard_count_;
   const std::uint64_t seed_;
+  Shares shares_;
   // The reading thread's:
   alignas(lines_apart) std::uint64_t frames_read_ = 0;
   std::uint64_t progress_told_ = 0;

@@ -1,0 +1,40 @@
+// Which shard a flow belongs to. Private to the analysis.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace tcpwhy::scan {
+
+// Flows are dealt out by their hash, some thousand hands of them; each hand goes to the shard that has the least to do when the first
+// of its flows is seen: a capture of a few bulky connections would else leave shards idle. Any thread may ask and tell.
+class Shares {
+ public:
+  explicit Shares(std::size_t shards) : done_(shards) {}
+
+  // `hash`: hash_of_ends(). `undone`: what each shard will be told of by done() later.
+  unsigned of(std::uint32_t hash, std::span<const std::size_t> undone) {
+    std::atomic<std::uint8_t>& hand = hands_[hash >> (32U - hand_bits)];
+    const std::uint8_t owner = hand.load(std::memory_order_relaxed);
+    return owner != nobody ? owner - 1U : deal(hand, undone);
+  }
+  // So many segments more.
+  void done(unsigned shard, std::size_t segments) { done_[shard].fetch_add(segments, std::memory_order_relaxed); }
+
+  static constexpr std::size_t most_shards = 255;
+
+ private:
+  static constexpr unsigned hand_bits = 12;
+  static constexpr std::uint8_t nobody = 0;  // else the shard's number and 1
+
+  unsigned deal(std::atomic<std::uint8_t>& hand, std::span<const std::size_t> undone);
+
+  std::array<std::atomic<std::uint8_t>, std::size_t{1} << hand_bits> hands_{};
+  std::vector<std::atomic<std::size_t>> done_;
+};
+
+}  // namespace tcpwhy::scan
