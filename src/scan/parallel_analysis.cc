@@ -34,7 +34,8 @@ constexpr std::uint64_t frames_between_progress = 1U << 16U;
 
 // Frames that were read and wait to be dissected.
 struct Reading {
-  std::vector<RawFrame> frames;
+  std::vector<RawFrame> frames = std::vector<RawFrame>(frames_a_batch);  // written over in place
+  std::size_t count = 0;                     // of them that are there
   std::vector<capfile::SharedBytes> memory;  // where they lie
   std::size_t bytes = 0;
 };
@@ -163,31 +164,35 @@ class Pipeline {
 
   // To the end of the turn's piece; false at the end of the input.
   bool fill(Reading& reading, const Turn& turn) {
-    reading.frames.clear();
+    reading.count = 0;
     reading.memory.clear();
     reading.bytes = 0;
     const std::uint8_t* last = nullptr;
-    std::size_t longest = longest_;
+    std::size_t longest = longest_, in_memory = 0;  // at least
     bool more_to_come = true;
     do {
       const capfile::SharedBytes* memory = nullptr;
-      RawFrame& frame = reading.frames.emplace_back();
+      RawFrame& frame = reading.frames[reading.count];
       const auto more = reader_.read_raw(frame, memory);
       if (!more) outcome_.stopped_by = more.error();
       if (!more || !*more) {
-        reading.frames.pop_back();
         more_to_come = false;
         break;
       }
+      ++reading.count;
       reading.bytes += frame.bytes.size();
       if (memory->get() != last) {
         last = memory->get();
         if (std::ranges::find(reading.memory, *memory) == reading.memory.end()) reading.memory.push_back(*memory);
       }
-      longest = std::max(longest, frame.bytes.size() + header_bytes);
-    } while (reading.frames.size() < frames_a_batch && reading.bytes < bytes_a_batch && !is_done_with(turn, longest));
+      const std::size_t length = frame.bytes.size() + header_bytes;
+      longest = std::max(longest, length);
+      in_memory -= std::min(in_memory, length);
+      if (in_memory < longest) in_memory = reader_.in_memory();
+    } while (reading.count < frames_a_batch && reading.bytes < bytes_a_batch &&
+             (in_memory >= longest || !is_done_with(turn)));
     longest_ = longest;
-    frames_read_ += reading.frames.size();
+    frames_read_ += reading.count;
     if (options_.on_progress && frames_read_ / frames_between_progress != progress_told_) {
       progress_told_ = frames_read_ / frames_between_progress;
       options_.on_progress(reader_.progress());
@@ -195,9 +200,8 @@ class Pipeline {
     return more_to_come;
   }
 
-  // Whether less than a record is left of it, as far as can be said.
-  [[nodiscard]] bool is_done_with(const Turn& turn, std::size_t longest) const {
-    if (reader_.in_memory() >= longest) return false;
+  // Where less than a record is left in memory, as far as can be said: whether that is the rest of the turn's piece.
+  [[nodiscard]] bool is_done_with(const Turn& turn) const {
     return turn.ahead ? turn.ahead->taken() > turn.piece : reader_.read_ahead() != nullptr;
   }
 
@@ -206,7 +210,7 @@ class Pipeline {
     batch.segments.assign(shards_.size(), 0);
     for (Sightings& of_shard : batch.sightings) of_shard.clear();
     batch.fragmented.clear();
-    const std::span<const RawFrame> frames = batch.reading->frames;
+    const auto frames = std::span<const RawFrame>(batch.reading->frames).first(batch.reading->count);
     Totals totals;
     Frame frame;
     for (std::size_t i = 0; i < frames.size(); ++i) {
