@@ -2,7 +2,7 @@
 # rooms and outside libraries that its line names. Beside the code stand *_test.cc, which become test_<room>,
 # *_benchmark.cc, which become bench_<room>, *_measure.cc, each a program of its name that a script of tools/ runs,
 # fuzz/NAME_fuzz.cc (cmake/Fuzzers.cmake), and testing/NAME_program.cc: a program by itself that the room's tests start
-# (NAME_program in the folder TCPWHY_TEST_PROGRAMS). src/cli/main.cc is the program.
+# (NAME_program in the folder TCPWHY_TEST_PROGRAMS; NAME_library becomes NAME_library.so there). src/cli/main.cc is the program.
 find_package(fmt REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(ZLIB REQUIRED)
@@ -65,7 +65,9 @@ function(tcpwhy_add_room room uses outside)
   list(FILTER measures INCLUDE REGEX "_measure\\.cc$")
   set(programs ${sources})
   list(FILTER programs INCLUDE REGEX "/testing/[a-z0-9_]+_program\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark|_measure|_program|/cli/main)\\.cc$")
+  set(libraries ${sources})
+  list(FILTER libraries INCLUDE REGEX "/testing/[a-z0-9_]+_library\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_benchmark|_measure|_program|/testing/[a-z0-9_]+_library|/cli/main)\\.cc$")
   set(target tcpwhy_${room})
   if(sources)
     add_library(${target} STATIC ${sources})
@@ -109,6 +111,12 @@ function(tcpwhy_add_room room uses outside)
       set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/programs)
       target_compile_options(${name} PRIVATE -O2 -g -fomit-frame-pointer)
       target_link_libraries(${name} PRIVATE pthread)
+      add_dependencies(test_${room} ${name})
+    endforeach()
+    foreach(library IN LISTS libraries)
+      get_filename_component(name ${library} NAME_WE)
+      add_library(${name} MODULE ${library})
+      set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/programs PREFIX "")
       add_dependencies(test_${room} ${name})
     endforeach()
     target_compile_definitions(test_${room} PRIVATE TCPWHY_TEST_PROGRAMS="${CMAKE_BINARY_DIR}/programs")

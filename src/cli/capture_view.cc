@@ -20,6 +20,7 @@
 #include "capfile/reader.h"
 #include "capture/packet_filter.h"
 #include "cli/choice.h"
+#include "cli/parquet_table.h"
 #include "scan/analysis.h"
 #include "scan/summary_text.h"
 #include "scan/where.h"
@@ -124,7 +125,7 @@ class CaptureView {
       if (!where) return std::unexpected(where.error());
       where_.emplace(std::move(*where));
     }
-    const bool streams = form_ == Form::csv || form_ == Form::ndjson;
+    const bool streams = is_of_records(form_);
     if (!options_.columns.empty()) {
       auto columns = parse_columns(options_.columns);
       if (!columns) return std::unexpected(columns.error());
@@ -143,7 +144,7 @@ class CaptureView {
       above = [](const scan::Kept& a, const scan::Kept& b) { return a.record.first_frame < b.record.first_frame; };
     }
     kept_ = scan::Greatest(streams ? 0 : options_.top, std::move(above));
-    return {};
+    return form_ == Form::parquet ? begin_parquet() : base::Status();
   }
 
   int run(const std::vector<std::string>& paths) {
@@ -162,12 +163,25 @@ class CaptureView {
     flush();
     streams_.sort();
     show(paths, outcome.totals);
+    if (const auto written = finish_parquet(); !written) return report(written.error());
     if (outcome.stopped_by) return report(*outcome.stopped_by);
     const bool fails = fail_on_ && worst_ && *worst_ >= *fail_on_;
     return fails ? base::exit_status(base::ErrorKind::expectation) : 0;
   }
 
  private:
+  base::Status begin_parquet() {
+    if (isatty(STDOUT_FILENO) == 1)
+      return base::fail(base::ErrorKind::usage, "a Parquet file is nothing for a terminal", "tcpwhy read FILE -o parquet > FILE.parquet");
+    auto table = ParquetTable::open(columns_);
+    if (!table) return std::unexpected(table.error());
+    parquet_ = std::move(*table);
+    return {};
+  }
+  base::Status finish_parquet() {
+    if (!parquet_) return {};
+    return put_aside_ ? parquet_->write_to(context_.out) : put_aside_;
+  }
   [[nodiscard]] unsigned threads() const {
     return options_.threads > 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency());
   }
@@ -178,16 +192,20 @@ class CaptureView {
     if (where_ && !where_->holds(row)) return;
     if (!problems.empty()) worst_ = std::max(worst_.value_or(explain::Severity::chat), problems.front().rule->severity);
     summary_.add(record, problems);
-    if (form_ == Form::csv) lines_ += scan::csv_line(row, columns_);
+    if (form_ == Form::csv || form_ == Form::parquet) lines_ += scan::csv_line(row, columns_);
     if (form_ == Form::ndjson) lines_ += scan::ndjson_line(row, columns_);
     kept_.put(record, problems);
   }
   void flush() {
-    if (!lines_.empty()) context_.out.write(lines_);
+    if (parquet_) {
+      if (put_aside_) put_aside_ = parquet_->add(lines_);
+    } else if (!lines_.empty()) {
+      context_.out.write(lines_);
+    }
     lines_.clear();
   }
   void show(const std::vector<std::string>& paths, const scan::Totals& totals) {
-    if (form_ == Form::csv || form_ == Form::ndjson) return;
+    if (is_of_records(form_)) return;
     const scan::TextOptions text{.language = context_.language(), .width = context_.width()};
     const auto kept = kept_.in_order();
     if (options_.table || !options_.sort.empty() || !options_.columns.empty()) {
@@ -209,6 +227,8 @@ class CaptureView {
   scan::Summary summary_;
   scan::StreamNumbers streams_;
   std::string lines_;
+  std::unique_ptr<ParquetTable> parquet_;
+  base::Status put_aside_;
   std::optional<explain::Severity> worst_;
   ProgressBar progress_;
 };

@@ -116,12 +116,12 @@ int read_files(const ReadOptions& options, Context& context) {
   if (options.compatible == Compatible::zeek) return print_conn_log(options, context);
   if (options.connection.given()) return show_one(options, context);
   if (form == Form::tcpdump) return print_packets(options, context);
-  const bool tables = form == Form::ndjson || form == Form::csv;
+  const bool tables = is_of_records(form);
   const bool several = options.files.size() > 1 || !options.capture.filter.empty();
   if (tables || (form == Form::text && (several || !is_recording(options.files.front()))))
     return show_capture(options.files, options.capture, form, options.fail_on, context);
   if (several)
-    return report({base::ErrorKind::usage, "read: -o json takes one file, and no filter", "-o ndjson, -o csv"});
+    return report({base::ErrorKind::usage, "read: -o json takes one file, and no filter", "-o ndjson, -o csv, -o parquet"});
   return print_recordings(options, context);
 }
 

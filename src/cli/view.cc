@@ -33,8 +33,8 @@ void add_view(CLI::App& app, View& view, bool tables) {
   std::string help =
       "What to show: the timeline and what it means (text, the default), tcpdump's lines, or a JSON document";
   if (tables) {
-    forms.insert(forms.end(), {{"ndjson", Form::ndjson}, {"csv", Form::csv}});
-    help += "; of a capture a record for each connection (ndjson, csv)";
+    forms.insert(forms.end(), {{"ndjson", Form::ndjson}, {"csv", Form::csv}, {"parquet", Form::parquet}});
+    help += "; of a capture a record for each connection (ndjson, csv; parquet, if DuckDB's library is there)";
   }
   add_choice(app, "-o,--output", view.form, forms, help);
   app.add_flag("-S", view.absolute_sequence_numbers, "With -o tcpdump: absolute sequence numbers");

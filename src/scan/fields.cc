@@ -38,40 +38,40 @@ constexpr Field table[] = {
     {"duration", "from the first segment to the last", Unit::nanoseconds,
      [](const Row& row) -> FieldValue { return row.record.duration_ns(); }},
     {"client", "who opened it, or was seen first (client.known)", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); }},
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); }, Type::text},
     {"server", "the other end", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener]); }},
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener]); }, Type::text},
     {"client.ip", "", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener].ip); }},
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener].ip); }, Type::text},
     {"client.port", "", Unit::none,
      [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[opener].port}; }},
     {"server.ip", "", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener].ip); }},
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener].ip); }, Type::text},
     {"server.port", "", Unit::none,
      [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[listener].port}; }},
     {"client.known", "a SYN or SYN-ACK told who opened", Unit::none,
-     [](const Row& row) -> FieldValue { return row.record.opener_known; }},
+     [](const Row& row) -> FieldValue { return row.record.opener_known; }, Type::boolean},
     {"opening", "handshake, before-capture, unanswered, refused, incomplete", Unit::none,
-     [](const Row& row) -> FieldValue { return text(name(row.record.opening)); }},
+     [](const Row& row) -> FieldValue { return text(name(row.record.opening)); }, Type::text},
     {"ending", "open, half-closed, closed, closing, reset, never-opened", Unit::none,
-     [](const Row& row) -> FieldValue { return text(name(row.record.ending)); }},
+     [](const Row& row) -> FieldValue { return text(name(row.record.ending)); }, Type::text},
     {"closed.by", "who closed first, by FIN or reset: client, server", Unit::none,
-     [](const Row& row) { return end_word(row.record.closed_by); }},
+     [](const Row& row) { return end_word(row.record.closed_by); }, Type::text},
     {"reset", "a reset that its receiver took", Unit::none,
-     [](const Row& row) -> FieldValue { return row.record.reset_cause != tcp::ResetCause::none; }},
+     [](const Row& row) -> FieldValue { return row.record.reset_cause != tcp::ResetCause::none; }, Type::boolean},
     {"reset.cause", "why (docs/CAPTURES.md)", Unit::none,
      [](const Row& row) -> FieldValue {
        return row.record.reset_cause == tcp::ResetCause::none ? FieldValue()
                                                               : FieldValue(text(name(row.record.reset_cause)));
-     }},
-    {"reset.by", "client, server", Unit::none, [](const Row& row) { return end_word(row.record.reset_by); }},
+     }, Type::text},
+    {"reset.by", "client, server", Unit::none, [](const Row& row) { return end_word(row.record.reset_by); }, Type::text},
     {"reset.frame", "", Unit::none, [](const Row& row) { return frame(row.record.reset_frame); }},
     {"reset.assumed", "another cause looks alike", Unit::none,
-     [](const Row& row) -> FieldValue { return row.record.reset_assumed; }},
+     [](const Row& row) -> FieldValue { return row.record.reset_assumed; }, Type::boolean},
     {"client.state", "RFC 9293's, as the wire shows it at the end", Unit::none,
-     [](const Row& row) -> FieldValue { return text(name(row.record.ends[opener].state)); }},
+     [](const Row& row) -> FieldValue { return text(name(row.record.ends[opener].state)); }, Type::text},
     {"server.state", "", Unit::none,
-     [](const Row& row) -> FieldValue { return text(name(row.record.ends[listener].state)); }},
+     [](const Row& row) -> FieldValue { return text(name(row.record.ends[listener].state)); }, Type::text},
     {"segments", "of both", Unit::none, OF_BOTH(segments)},
     {"client.segments", "", Unit::none, OF_END(opener, segments)},
     {"server.segments", "", Unit::none, OF_END(listener, segments)},
@@ -107,7 +107,7 @@ constexpr Field table[] = {
      [](const Row& row) -> FieldValue {
        return row.record.icmp.frame == 0 ? FieldValue()
                                          : FieldValue(std::string(wire::words_for(row.record.icmp.error)));
-     }},
+     }, Type::text},
     {"reuse", "how many connections came before it between the same addresses", Unit::none,
      [](const Row& row) -> FieldValue { return number(row.record.reuse); }},
     {"problems", "ids of what is wrong, worst first", Unit::none,
@@ -115,14 +115,14 @@ constexpr Field table[] = {
        std::vector<std::string_view> ids;
        for (const Problem& problem : row.problems) ids.push_back(problem.rule->id);
        return ids;
-     }},
+     }, Type::list},
     {"severity", "of the worst problem: chat, note, warning, error", Unit::none,
      [](const Row& row) -> FieldValue {
        return row.problems.empty() ? FieldValue()
                                    : FieldValue(text(explain::name(row.problems.front().rule->severity)));
-     }},
+     }, Type::text},
     {"community.id", "Community ID, version 1", Unit::none,
-     [](const Row& row) -> FieldValue { return community_id(row.record); }},
+     [](const Row& row) -> FieldValue { return community_id(row.record); }, Type::text},
 };
 
 #undef OF_BOTH
@@ -166,12 +166,6 @@ std::string json_text(std::string_view text) {
     }
   }
   return out + '"';
-}
-
-std::string column_name(const Field& field) {
-  std::string name(field.name);
-  std::ranges::replace(name, '.', '_');
-  return name;
 }
 
 template <class... Ts>
@@ -242,6 +236,12 @@ std::string to_json(const FieldValue& value) {
                         },
                     },
                     value);
+}
+
+std::string column_name(const Field& field) {
+  std::string name(field.name);
+  std::ranges::replace(name, '.', '_');
+  return name;
 }
 
 std::string csv_header(std::span<const Field* const> columns) {

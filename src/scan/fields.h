@@ -20,6 +20,8 @@ namespace tcpwhy::scan {
 using FieldValue = std::variant<std::monostate, bool, std::int64_t, std::string, std::vector<std::string_view>>;
 
 enum class Unit : std::uint8_t { none, bytes, nanoseconds, wall_time };
+// What a field's value is, where it is known.
+enum class Type : std::uint8_t { integer, boolean, text, list };
 
 // A connection as the tables see it.
 struct Row {
@@ -33,6 +35,7 @@ struct Field {
   std::string_view what;  // for the docs
   Unit unit;
   FieldValue (*value)(const Row& row);
+  Type type = Type::integer;
 };
 std::span<const Field> fields();
 const Field* find_field(std::string_view name);  // takes . and _ alike
@@ -43,6 +46,7 @@ std::string to_cell(const FieldValue& value, Unit unit);
 std::string to_csv(const FieldValue& value);
 std::string to_json(const FieldValue& value);
 
+std::string column_name(const Field& field);  // in CSV, NDJSON and Parquet: with _ for .
 std::string csv_header(std::span<const Field* const> columns);
 std::string csv_line(const Row& row, std::span<const Field* const> columns);
 std::string ndjson_line(const Row& row, std::span<const Field* const> columns);

@@ -1,0 +1,30 @@
+// A table of connections as a Parquet file, made by DuckDB's library, which is looked for when it is asked for.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "cli/output.h"
+#include "scan/fields.h"
+
+namespace tcpwhy::cli {
+
+class ParquetTable {
+ public:
+  // `library`: as dlopen(3) takes it. Errors: ErrorKind::system where there is none, or it is another. The rows are put aside in a
+  // file without a name below $TMPDIR.
+  static base::Result<std::unique_ptr<ParquetTable>> open(std::span<const scan::Field* const> columns,
+                                                          const std::string& library = "libduckdb.so");
+  ParquetTable() = default;
+  ParquetTable(const ParquetTable&) = delete;
+  ParquetTable& operator=(const ParquetTable&) = delete;
+  virtual ~ParquetTable() = default;
+
+  virtual base::Status add(std::string_view csv_lines) = 0;  // scan::csv_line() of the columns
+  virtual base::Status write_to(Output& out) = 0;            // once, when all rows are there
+};
+
+}  // namespace tcpwhy::cli
