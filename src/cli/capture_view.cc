@@ -172,7 +172,8 @@ class CaptureView {
  private:
   base::Status begin_parquet() {
     if (isatty(STDOUT_FILENO) == 1)
-      return base::fail(base::ErrorKind::usage, "a Parquet file is nothing for a terminal", "tcpwhy read FILE -o parquet > FILE.parquet");
+      return base::fail(base::ErrorKind::usage, "a Parquet file is nothing for a terminal",
+                        "tcpwhy read FILE -o parquet > FILE.parquet");
     auto table = ParquetTable::open(columns_);
     if (!table) return std::unexpected(table.error());
     parquet_ = std::move(*table);

@@ -38,7 +38,8 @@ class DuckLibrary {
     DuckLibrary library;
     library.handle_.reset(dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE));
     if (!library.handle_)
-      return base::fail(base::ErrorKind::system, fmt::format("-o parquet needs DuckDB's library, and {} is not there", name),
+      return base::fail(base::ErrorKind::system,
+                        fmt::format("-o parquet needs DuckDB's library, and {} is not there", name),
                         "put libduckdb.so (duckdb.org) where the dynamic linker looks, or use -o csv");
     const auto find = [&](auto& function, const char* symbol) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library.handle_.get(), symbol));
@@ -101,7 +102,8 @@ class Duck {
 base::Result<base::UniqueFd> make_file() {
   std::error_code error;
   const std::string below = fs::temp_directory_path(error).string();
-  if (error) return base::fail(base::ErrorKind::system, fmt::format("no folder for temporary files: {}", error.message()));
+  if (error)
+    return base::fail(base::ErrorKind::system, fmt::format("no folder for temporary files: {}", error.message()));
   base::UniqueFd file(::open(below.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file.valid()) return file;
   std::string name = below + "/tcpwhy-XXXXXX";  // where the file system has no O_TMPFILE

@@ -49,7 +49,8 @@ TEST(ParquetTable, does_not_take_another_library_for_it) {
 TEST(ParquetTable, asks_for_each_column_with_its_type) {
   const std::string made =
       made_of(columns({"client", "bytes", "reset", "problems"}), "10.0.0.1:5,100,true,a b\n", stand_in);
-  EXPECT_NE(made.find("SELECT client, bytes, reset, coalesce(string_split(problems, ' '), []::VARCHAR[]) AS problems FROM read_csv("),
+  EXPECT_NE(made.find("SELECT client, bytes, reset, coalesce(string_split(problems, ' '), []::VARCHAR[]) AS problems "
+                      "FROM read_csv("),
             std::string::npos)
       << made;
   EXPECT_NE(made.find("columns = {'client': 'VARCHAR', 'bytes': 'BIGINT', 'reset': 'BOOLEAN', 'problems': 'VARCHAR'}"),

@@ -121,7 +121,8 @@ int read_files(const ReadOptions& options, Context& context) {
   if (tables || (form == Form::text && (several || !is_recording(options.files.front()))))
     return show_capture(options.files, options.capture, form, options.fail_on, context);
   if (several)
-    return report({base::ErrorKind::usage, "read: -o json takes one file, and no filter", "-o ndjson, -o csv, -o parquet"});
+    return report(
+        {base::ErrorKind::usage, "read: -o json takes one file, and no filter", "-o ndjson, -o csv, -o parquet"});
   return print_recordings(options, context);
 }
 

@@ -35,8 +35,8 @@ constexpr std::uint64_t frames_between_progress = 1U << 16U;
 // Frames that were read and wait to be dissected.
 struct Reading {
   std::vector<RawFrame> frames = std::vector<RawFrame>(frames_a_batch);  // written over in place
-  std::size_t count = 0;                     // of them that are there
-  std::vector<capfile::SharedBytes> memory;  // where they lie
+  std::size_t count = 0;                                                 // of them that are there
+  std::vector<capfile::SharedBytes> memory;                              // where they lie
   std::size_t bytes = 0;
 };
 
@@ -67,7 +67,8 @@ class Pipeline {
         options_(options),
         seed_(options.seed),
         shares_(shards.size()),
-        spare_(shards.size()), tracked_(shards.size()) {}
+        spare_(shards.size()),
+        tracked_(shards.size()) {}
 
   // Until nothing is left to do for this shard.
   void work(std::size_t shard) {

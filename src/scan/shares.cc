@@ -13,7 +13,8 @@ unsigned Shares::deal(std::atomic<std::uint8_t>& hand, std::span<const std::size
   std::uint8_t owner = nobody;
   const auto mine = static_cast<std::uint8_t>(best + 1);
   // Another thread may have dealt it out meanwhile.
-  return hand.compare_exchange_strong(owner, mine, std::memory_order_relaxed) ? static_cast<unsigned>(best) : owner - 1U;
+  if (!hand.compare_exchange_strong(owner, mine, std::memory_order_relaxed)) return owner - 1U;
+  return static_cast<unsigned>(best);
 }
 
 }  // namespace tcpwhy::scan

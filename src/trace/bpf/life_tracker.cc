@@ -90,12 +90,7 @@ void LifeTracker::Alive::keep_ends_of(const probe_socket& socket) {
 }
 
 LifeTracker::Alive* LifeTracker::find(const probe_socket& socket, base::WallTime at) {
-  if (socket.pointer == 0) return nullptr;
-  if (socket.family == 0) {  // told whole before
-    const auto known = alive_.find(socket.pointer);
-    return known == alive_.end() ? nullptr : &known->second;
-  }
-  if (socket.family != AF_INET && socket.family != AF_INET6) return nullptr;
+  if (socket.pointer == 0 || (socket.family != AF_INET && socket.family != AF_INET6)) return nullptr;
   auto [place, made] = alive_.try_emplace(socket.pointer);
   Alive& alive = place->second;
   // The kernel uses an address again as soon as it is free.
@@ -146,17 +141,13 @@ void LifeTracker::add(std::span<const std::byte> record, base::Duration clock, c
       return;
     case PROBE_GONE:
       if (big_enough(sizeof(probe_gone)))
-        on_destroyed(reinterpret_cast<const probe_gone*>(record.data())->socket, at, on_ended);
-      return;
-    case PROBE_DESTROYED:
-      if (big_enough(sizeof(probe_destroyed)))
-        on_destroyed(reinterpret_cast<const probe_destroyed*>(record.data())->socket.pointer, at, on_ended);
+        on_gone(reinterpret_cast<const probe_gone*>(record.data())->socket, at, on_ended);
       return;
     default: return;
   }
 }
 
-void LifeTracker::on_destroyed(std::uint64_t pointer, base::WallTime at, const OnEnded& on_ended) {
+void LifeTracker::on_gone(std::uint64_t pointer, base::WallTime at, const OnEnded& on_ended) {
   const auto found = alive_.find(pointer);
   if (found == alive_.end()) return;
   end(found->second, at, on_ended);

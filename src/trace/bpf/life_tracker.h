@@ -64,7 +64,7 @@ class LifeTracker {
   };
   Alive* find(const probe_socket& socket, base::WallTime at);
   void on_state(const probe_state& state, base::WallTime at, const OnOpened& on_opened, const OnEnded& on_ended);
-  void on_destroyed(std::uint64_t pointer, base::WallTime at, const OnEnded& on_ended);
+  void on_gone(std::uint64_t pointer, base::WallTime at, const OnEnded& on_ended);
   void on_reset(const probe_reset& reset, base::WallTime at, const OnEnded& on_ended);
   void on_error(const probe_error& error, base::WallTime at);
   void end(Alive& alive, base::WallTime at, const OnEnded& on_ended);

@@ -401,7 +401,8 @@ static __always_inline struct packet_place place_of(const struct sk_buff* skb) {
                                .network = BPF_CORE_READ(skb, network_header)};
 }
 
-static __always_inline void fill_facts(struct probe_segment_facts* facts, const struct packet_place* at, const __u8* tcp) {
+static __always_inline void fill_facts(struct probe_segment_facts* facts, const struct packet_place* at,
+                                       const __u8* tcp) {
   facts->seq = (__u32)tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7];
   facts->ack = (__u32)tcp[8] << 24 | tcp[9] << 16 | tcp[10] << 8 | tcp[11];
   facts->flags = tcp[13];

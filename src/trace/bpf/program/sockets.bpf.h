@@ -189,20 +189,20 @@ static __always_inline void count_end(const struct sock* sk, int old_state, int 
       put(&(record), bytes, (record).head.at_ns);                                                         \
   })
 
-// Of one that begins, or begins anew (connect() again after connect(AF_UNSPEC)), nothing is known: nor of one that has the address of
-// another whose end was missed.
-static __always_inline void begins(struct sock* sk) {
+// What is known of one that begins is another's that had its address, and whose end was missed; of one that connects anew (after
+// connect(AF_UNSPEC)), that it is of interest.
+static __always_inline void begins(struct sock* sk, int new_state) {
   const __u64 pointer = (__u64)sk;
   if (interest_in(pointer) <= OF_INTEREST) return;
   forget_interest(pointer);
-  hash_interest(pointer, OF_INTEREST);
+  if (new_state == TCP_SYN_SENT) hash_interest(pointer, OF_INTEREST);
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   if (!is_tcp(sk)) return 0;
   count_end(sk, old_state, new_state);
-  if (only_interesting && (new_state == TCP_SYN_SENT || new_state == TCP_SYN_RECV)) begins(sk);
+  if (only_interesting && (new_state == TCP_SYN_SENT || new_state == TCP_SYN_RECV)) begins(sk, new_state);
   struct probe_state record;
   const int brief = new_state != TCP_LISTEN && is_told(sk);
   if (brief) {
