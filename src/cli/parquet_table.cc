@@ -142,13 +142,9 @@ class DuckTable final : public ParquetTable {
       : library_(std::move(library)), rows_(std::move(rows)), columns_(std::move(columns)) {}
 
   base::Status add(std::string_view csv_lines) override {
-    while (!csv_lines.empty()) {
-      const ssize_t count = ::write(rows_.get(), csv_lines.data(), csv_lines.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return base::fail_errno("cannot put the rows aside");
-      csv_lines.remove_prefix(static_cast<std::size_t>(count));
-    }
-    return {};
+    Output aside(rows_.get());
+    aside.write(csv_lines);
+    return aside.status();
   }
 
   base::Status write_to(Output& out) override {

@@ -52,7 +52,6 @@ struct Batch {
   std::size_t maker = 0;                // which thread
   std::unique_ptr<Reading> reading;     // until it is complete
   std::vector<Sightings> sightings;     // for each shard
-  std::vector<std::size_t> segments;    // in them
   std::vector<std::size_t> fragmented;  // indices of the frames that wait for completion
   Totals totals;
   bool dissected = false;
@@ -208,7 +207,6 @@ class Pipeline {
 
   void dissect(Batch& batch) {
     batch.sightings.resize(shards_.size());
-    batch.segments.assign(shards_.size(), 0);
     for (Sightings& of_shard : batch.sightings) of_shard.clear();
     batch.fragmented.clear();
     const auto frames = std::span<const RawFrame>(batch.reading->frames).first(batch.reading->count);
@@ -225,16 +223,15 @@ class Pipeline {
       if (has_flow(frame)) sightings_of(batch, frame).add(frame);
     }
     batch.totals = totals;
-    for (unsigned shard = 0; shard < batch.sightings.size(); ++shard) shares_.done(shard, batch.segments[shard]);
+    for (unsigned shard = 0; shard < batch.sightings.size(); ++shard) shares_.done(shard, batch.sightings[shard].size());
     // For who reads next: it is in this processor's cache still.
     if (batch.fragmented.empty()) batch.reading->memory.clear();
   }
 
   [[nodiscard]] Sightings& sightings_of(Batch& batch, const Frame& frame) {
     const wire::TcpSegment& segment = frame.packet.segment;
-    const unsigned shard = shares_.of(hash_of_ends(segment.source, segment.destination, seed_), batch.segments);
-    ++batch.segments[shard];
-    return batch.sightings[shard];
+    const auto undone = [&batch](std::size_t shard) { return batch.sightings[shard].size(); };
+    return batch.sightings[shares_.of(hash_of_ends(segment.source, segment.destination, seed_), undone)];
   }
 
   // The oldest batches that have been dissected, in order, by one thread at a time.

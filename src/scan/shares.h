@@ -16,11 +16,16 @@ class Shares {
  public:
   explicit Shares(std::size_t shards) : done_(shards) {}
 
-  // `hash`: hash_of_ends(). `undone`: what each shard will be told of by done() later.
-  unsigned of(std::uint32_t hash, std::span<const std::size_t> undone) {
+  // `hash`: hash_of_ends(). `undone(shard)`: how many segments done() will be told of later; asked where the first of a hand is seen.
+  template <class F>
+  unsigned of(std::uint32_t hash, F&& undone) {
     std::atomic<std::uint8_t>& hand = hands_[hash >> (32U - hand_bits)];
     const std::uint8_t owner = hand.load(std::memory_order_relaxed);
-    return owner != nobody ? owner - 1U : deal(hand, undone);
+    if (owner != nobody) return owner - 1U;
+    std::vector<std::size_t> loads(done_.size());
+    for (std::size_t shard = 0; shard < loads.size(); ++shard)
+      loads[shard] = done_[shard].load(std::memory_order_relaxed) + undone(shard);
+    return deal(hand, loads);
   }
   // So many segments more.
   void done(unsigned shard, std::size_t segments) { done_[shard].fetch_add(segments, std::memory_order_relaxed); }
@@ -31,7 +36,7 @@ class Shares {
   static constexpr unsigned hand_bits = 12;
   static constexpr std::uint8_t nobody = 0;  // else the shard's number and 1
 
-  unsigned deal(std::atomic<std::uint8_t>& hand, std::span<const std::size_t> undone);
+  static unsigned deal(std::atomic<std::uint8_t>& hand, std::span<const std::size_t> loads);
 
   std::array<std::atomic<std::uint8_t>, std::size_t{1} << hand_bits> hands_{};
   std::vector<std::atomic<std::size_t>> done_;

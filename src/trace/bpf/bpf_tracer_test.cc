@@ -61,6 +61,13 @@ std::vector<const Kind*> all(const Recording& recording) {
   return found;
 }
 
+// Null: there is none.
+const CallEntered* first_call(const Recording& recording, std::string_view name) {
+  const auto calls = all<CallEntered>(recording);
+  const auto found = std::ranges::find(calls, name, &CallEntered::name);
+  return found == calls.end() ? nullptr : *found;
+}
+
 TEST(BpfTracer, tells_the_cause_of_each_segment_and_why_the_reset_was_sent) {
   int status = 0;
   const auto traced = trace_command({"python3", "-c", two_ends}, {}, &status);
@@ -86,13 +93,12 @@ TEST(BpfTracer, ties_segments_resets_and_calls_to_one_socket_by_its_cookie) {
   const auto traced = trace_command({"python3", "-c", two_ends}, {});
   NEEDS_BPF(traced);
   ASSERT_TRUE(traced) << traced.error().message;
-  const auto calls = all<CallEntered>(*traced);
-  const auto connect = std::ranges::find_if(calls, [](const CallEntered* call) { return call->name == "connect"; });
-  ASSERT_NE(connect, calls.end());
-  EXPECT_NE((*connect)->socket, 0U);
+  const CallEntered* const connect = first_call(*traced, "connect");
+  ASSERT_NE(connect, nullptr);
+  EXPECT_NE(connect->socket, 0U);
   for (const SegmentCause* cause : all<SegmentCause>(*traced)) {
     if (cause->name != "connect" && cause->name != "close.unread_data") continue;
-    EXPECT_EQ(cause->socket, (*connect)->socket) << cause->name;
+    EXPECT_EQ(cause->socket, connect->socket) << cause->name;
     EXPECT_TRUE(cause->call.has_value()) << cause->name;
   }
 }
@@ -101,11 +107,10 @@ TEST(BpfTracer, names_the_program_s_own_functions_after_it_has_ended) {
   const auto traced = trace_command({"python3", "-c", two_ends}, {});
   NEEDS_BPF(traced);
   ASSERT_TRUE(traced) << traced.error().message;
-  const auto calls = all<CallEntered>(*traced);
-  const auto connect = std::ranges::find_if(calls, [](const CallEntered* call) { return call->name == "connect"; });
-  ASSERT_NE(connect, calls.end());
-  EXPECT_EQ((*connect)->stack.rfind("0x", 0), std::string::npos) << (*connect)->stack;  // no bare address
-  EXPECT_FALSE((*connect)->stack.empty());
+  const CallEntered* const connect = first_call(*traced, "connect");
+  ASSERT_NE(connect, nullptr);
+  EXPECT_EQ(connect->stack.rfind("0x", 0), std::string::npos) << connect->stack;  // no bare address
+  EXPECT_FALSE(connect->stack.empty());
 }
 
 // recv() is told at its return. One that does not return is told all the same: at the process's end, or at the trace's.
@@ -211,17 +216,16 @@ t, _ = b.accept(); t.send(b"y"); c.recv(1); c.send(b"z")
   const auto traced = trace_command({"python3", "-c", anew}, {});
   NEEDS_BPF(traced);
   ASSERT_TRUE(traced) << traced.error().message;
-  const auto calls = all<CallEntered>(*traced);
-  const auto connect = std::ranges::find_if(calls, [](const CallEntered* call) { return call->name == "connect"; });
-  ASSERT_NE(connect, calls.end());
+  const CallEntered* const connect = first_call(*traced, "connect");
+  ASSERT_NE(connect, nullptr);
   std::vector<std::string> there;
   for (const SocketState* state : all<SocketState>(*traced))
-    if (state->socket == (*connect)->socket && state->to == "ESTABLISHED")
+    if (state->socket == connect->socket && state->to == "ESTABLISHED")
       there.push_back(wire::to_string(state->remote.ip));
   EXPECT_EQ(there, (std::vector<std::string>{"127.0.0.1", "127.0.0.2"}));
   std::string last;
   for (const SegmentCause* cause : all<SegmentCause>(*traced))
-    if (cause->socket == (*connect)->socket && cause->length == 1 && cause->remote)
+    if (cause->socket == connect->socket && cause->length == 1 && cause->remote)
       last = wire::to_string(cause->remote->ip);
   EXPECT_EQ(last, "127.0.0.2");
 }

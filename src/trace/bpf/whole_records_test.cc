@@ -2,9 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdint>
 #include <string_view>
-#include <vector>
 
 namespace tcpwhy::trace {
 namespace {
@@ -20,47 +18,31 @@ probe_state state_of_every_byte() {
 }
 
 // As on_state() sends it.
-std::vector<std::byte> sent(probe_state state, bool brief, std::size_t end) {
-  if (brief) state.head.flags |= PROBE_BRIEF;
-  const std::size_t rest = sizeof(probe_head) + (brief ? PROBE_BRIEF_SAVES : 0);
-  std::vector<std::byte> out(sizeof(probe_head) + end - rest);
-  std::memcpy(out.data(), &state, sizeof(probe_head));
-  std::memcpy(out.data() + sizeof(probe_head), reinterpret_cast<const std::byte*>(&state) + rest, end - rest);
-  return out;
+std::span<const std::byte> sent(const probe_state& state, std::size_t end) {
+  return std::as_bytes(std::span(&state, 1)).first(end);
 }
 
 TEST(WholeState, has_what_was_sent_and_nothing_for_the_rest) {
   const probe_state all = state_of_every_byte();
-  const auto whole = whole_state(sent(all, false, sizeof all));
+  const auto whole = whole_state(sent(all, sizeof all));
   ASSERT_TRUE(whole);
   EXPECT_EQ(std::memcmp(&*whole, &all, sizeof all), 0);
 
-  const auto who = whole_state(sent(all, false, offsetof(probe_state, bytes_sent)));
+  const auto who = whole_state(sent(all, offsetof(probe_state, bytes_sent)));
   ASSERT_TRUE(who);
   EXPECT_EQ(std::string_view(who->comm), "nginx");
   EXPECT_EQ(who->bytes_received, 0U);
 
-  const auto least = whole_state(sent(all, false, offsetof(probe_state, comm)));
+  const auto least = whole_state(sent(all, offsetof(probe_state, comm)));
   ASSERT_TRUE(least);
   EXPECT_EQ(least->new_state, 4U);
   EXPECT_EQ(least->comm[0], 0);
 }
 
-TEST(WholeState, of_a_brief_record_knows_its_socket_by_address_alone) {
-  const probe_state all = state_of_every_byte();
-  const auto brief = whole_state(sent(all, true, offsetof(probe_state, comm)));
-  ASSERT_TRUE(brief);
-  EXPECT_EQ(brief->socket.pointer, all.socket.pointer);
-  EXPECT_EQ(brief->socket.cookie, 0U);
-  EXPECT_EQ(brief->socket.local_port, 0U);
-  EXPECT_EQ(brief->old_state, 1U);
-  EXPECT_EQ(brief->head.at_ns, 77U);
-}
-
 TEST(WholeState, is_none_of_a_cut_record) {
-  const auto record = sent(state_of_every_byte(), true, offsetof(probe_state, comm));
-  for (std::size_t length = 0; length < record.size(); ++length)
-    EXPECT_FALSE(whole_state(std::span(record).first(length))) << length;
+  const probe_state all = state_of_every_byte();
+  for (std::size_t length = 0; length < offsetof(probe_state, comm); ++length)
+    EXPECT_FALSE(whole_state(sent(all, length))) << length;
 }
 
 }  // namespace
