@@ -6,14 +6,12 @@
 #include <utility>
 
 #include "scan/parallel_analysis.h"
-#include "scan/shares.h"
 #include "scan/shard.h"
 
 namespace tcpwhy::scan {
 namespace {
 
 constexpr unsigned most_threads = 64;
-static_assert(most_threads <= Shares::most_shards);
 
 // Reads to the end, or to the damage.
 Outcome analyse_alone(FrameReader& reader, Shard& shard, const AnalysisOptions& options) {

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "scan/flow_key.h"
-#include "scan/shares.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -64,8 +63,8 @@ class Pipeline {
       : reader_(reader),
         shards_(shards),
         options_(options),
+        shard_count_(static_cast<unsigned>(shards.size())),
         seed_(options.seed),
-        shares_(shards.size()),
         spare_(shards.size()),
         tracked_(shards.size()) {}
 
@@ -205,7 +204,7 @@ class Pipeline {
     return turn.ahead ? turn.ahead->taken() > turn.piece : reader_.read_ahead() != nullptr;
   }
 
-  void dissect(Batch& batch) {
+  void dissect(Batch& batch) const {
     batch.sightings.resize(shards_.size());
     for (Sightings& of_shard : batch.sightings) of_shard.clear();
     batch.fragmented.clear();
@@ -223,15 +222,13 @@ class Pipeline {
       if (has_flow(frame)) sightings_of(batch, frame).add(frame);
     }
     batch.totals = totals;
-    for (unsigned shard = 0; shard < batch.sightings.size(); ++shard) shares_.done(shard, batch.sightings[shard].size());
     // For who reads next: it is in this processor's cache still.
     if (batch.fragmented.empty()) batch.reading->memory.clear();
   }
 
-  [[nodiscard]] Sightings& sightings_of(Batch& batch, const Frame& frame) {
+  [[nodiscard]] Sightings& sightings_of(Batch& batch, const Frame& frame) const {
     const wire::TcpSegment& segment = frame.packet.segment;
-    const auto undone = [&batch](std::size_t shard) { return batch.sightings[shard].size(); };
-    return batch.sightings[shares_.of(hash_of_ends(segment.source, segment.destination, seed_), undone)];
+    return batch.sightings[share_of(segment.source, segment.destination, shard_count_, seed_)];
   }
 
   // The oldest batches that have been dissected, in order, by one thread at a time.
@@ -292,8 +289,8 @@ class Pipeline {
   FrameReader& reader_;
   std::deque<Shard>& shards_;
   const AnalysisOptions& options_;
+  const unsigned shard_count_;
   const std::uint64_t seed_;
-  Shares shares_;
   // The reading thread's:
   alignas(lines_apart) std::uint64_t frames_read_ = 0;
   std::uint64_t progress_told_ = 0;

@@ -25,7 +25,6 @@ struct Sighting {
 class Sightings {
  public:
   void clear();
-  [[nodiscard]] std::size_t size() const { return count_; }
   // In the order of the frames. `frame` is TCP, or an ICMP error.
   void add(const Frame& frame);
   // The same for one that belongs before some that were added already: a segment whose fragments were put together later.

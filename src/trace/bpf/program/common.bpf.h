@@ -71,8 +71,8 @@ struct {
   __type(value, __u8);
 } traced SEC(".maps");
 
-// Processes that were found not to be: most calls are theirs, and to look here costs a tenth of a look-up in a hash. A process is
-// traced from its start, or from before the programs are attached.
+// Processes that were found not to be: most calls are theirs, and to look here is cheaper than in a hash. A process is traced from its
+// start, or from before the programs are attached.
 enum { UNTRACED_PLACES = 1024 };
 __u32 untraced[UNTRACED_PLACES] = {};
 
@@ -98,9 +98,9 @@ enum socket_interest {
   INTERESTS
 };
 
-// Each has one place where it may stand, as its address, a multiple of 8, plus its interest: to look there costs a tenth of a look-up in
-// a hash, and to take a place a twentieth of what an entry of a hash costs. Two processors may take the same one at once, and one of
-// them loses it: so here stand only those that would be found again.
+// Each has one place where it may stand, as its address, a multiple of 8, plus its interest: cheaper than an entry of a hash, to look up
+// and to make (docs/ARCHITECTURE.md, "What watching costs"). Two processors may take the same one at once, and one of them loses it: so
+// here stand only those that would be found again.
 enum { SOCKET_PLACES_BITS = 13 };
 struct socket_place socket_places[1 << SOCKET_PLACES_BITS] = {};
 
