@@ -9,6 +9,12 @@ target_compile_options(tcpwhy_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(tcpwhy_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow)
 endif()
+# GCC 12 empties and copies what is longer than some registers by "rep stos" and "rep movs": on every segment's way there
+# are some of a few hundred bytes, and before the first byte each of them takes as long as a loop for all of them.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|i[3-6]86)$")
+  target_compile_options(tcpwhy_flags INTERFACE -mmemset-strategy=vector_loop:512:noalign,libcall:-1:noalign
+                                                -mmemcpy-strategy=vector_loop:512:noalign,libcall:-1:noalign)
+endif()
 # Clang complains of libstdc++ 12's own std::stable_sort, which still uses get_temporary_buffer().
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(tcpwhy_flags INTERFACE -Wno-deprecated-declarations)

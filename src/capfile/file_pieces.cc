@@ -12,12 +12,6 @@
 #include "capfile/byte_source.h"
 
 namespace tcpwhy::capfile {
-namespace {
-
-constexpr std::size_t most_ahead = 64;
-
-}  // namespace
-
 bool FilePieces::can_read(int fd) {
   struct stat info{};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return false;
@@ -27,7 +21,7 @@ bool FilePieces::can_read(int fd) {
 }
 
 FilePieces::FilePieces(int borrowed)
-    : fd_(borrowed), offset_(static_cast<std::uint64_t>(lseek(borrowed, 0, SEEK_CUR))), position_(offset_) {}
+    : fd_(borrowed), start_(static_cast<std::uint64_t>(lseek(borrowed, 0, SEEK_CUR))), position_(start_) {}
 
 std::optional<std::uint64_t> FilePieces::size() const {
   struct stat info{};
@@ -35,55 +29,57 @@ std::optional<std::uint64_t> FilePieces::size() const {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
-void FilePieces::read(Loaded& loaded) {
-  Piece& piece = loaded.piece;
+void FilePieces::read(Slot& slot, std::uint64_t number) {
+  Piece& piece = slot.piece;
   piece.memory = pool_.take();
+  piece.size = 0;
+  slot.error = 0;
   while (piece.size < piece_bytes) {
     const ssize_t count = pread(fd_, piece.memory.get() + headroom + piece.size, piece_bytes - piece.size,
-                                static_cast<off_t>(loaded.offset + piece.size));
+                                static_cast<off_t>(start_ + number * piece_bytes + piece.size));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) loaded.error = errno;
+    if (count < 0) slot.error = errno;
     if (count <= 0) break;
     piece.size += static_cast<std::size_t>(count);
   }
 }
 
+// Each of the threads writes where no other reads or writes but to take turns: a lock that they shared cost them more
+// than the rest of it.
 std::optional<std::uint64_t> FilePieces::begin() {
-  const std::lock_guard lock(mutex_);
-  if (end_seen_ || ahead_.size() >= most_ahead) return std::nullopt;
-  ahead_.push_back({.offset = std::exchange(offset_, offset_ + piece_bytes), .piece = {}});
-  return first_ + ahead_.size() - 1;
+  std::uint64_t piece = begun_.load(std::memory_order_relaxed);
+  do {
+    if (end_seen_.load(std::memory_order_relaxed)) return std::nullopt;
+    // What next() did with the piece before in that slot is over.
+    if (piece - first_.load(std::memory_order_acquire) >= most_ahead) return std::nullopt;
+  } while (!begun_.compare_exchange_weak(piece, piece + 1, std::memory_order_relaxed));
+  return piece;
 }
 
 void FilePieces::load(std::uint64_t piece) {
-  std::unique_lock lock(mutex_);
-  Loaded& loaded = ahead_[piece - first_];  // stays where it is while others come and go
-  lock.unlock();
-  read(loaded);
-  lock.lock();
-  loaded.done = true;
-  if (loaded.piece.size < piece_bytes) end_seen_ = true;
-  done_.notify_all();
+  Slot& slot = slots_[piece % most_ahead];
+  read(slot, piece);
+  if (slot.piece.size < piece_bytes) end_seen_.store(true, std::memory_order_relaxed);
+  slot.loaded.store(1, std::memory_order_release);
+  slot.loaded.notify_one();
 }
 
 // A file that grows while it is read may have bytes behind a short piece by now: they are not read, there would be a
 // hole before them.
 FilePieces::Piece FilePieces::next() {
   if (at_end_) return {};
-  std::unique_lock lock(mutex_);
-  if (ahead_.empty()) {
-    lock.unlock();
+  const std::uint64_t number = taken();
+  if (number == begun_.load(std::memory_order_relaxed))
     if (const auto piece = begin()) load(*piece);
-    lock.lock();
-  }
-  done_.wait(lock, [this] { return ahead_.front().done; });
-  Loaded loaded = std::move(ahead_.front());
-  ahead_.pop_front();
-  ++first_;
-  position_ += loaded.piece.size;
-  at_end_ = loaded.piece.size < piece_bytes;
-  if (loaded.error != 0) failure_ = std::strerror(loaded.error);
-  return std::move(loaded.piece);
+  Slot& slot = slots_[number % most_ahead];
+  slot.loaded.wait(0, std::memory_order_acquire);
+  slot.loaded.store(0, std::memory_order_relaxed);
+  position_ += slot.piece.size;
+  at_end_ = slot.piece.size < piece_bytes;
+  if (slot.error != 0) failure_ = std::strerror(slot.error);
+  Piece piece = std::move(slot.piece);
+  first_.store(number + 1, std::memory_order_release);
+  return piece;
 }
 
 }  // namespace tcpwhy::capfile

@@ -1,12 +1,11 @@
 // A regular file in pieces, which several threads may read ahead of the one that takes them.
 #pragma once
 
-#include <condition_variable>
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,7 +35,7 @@ class FilePieces final : public ReadAhead {
   Piece next();
   std::optional<std::uint64_t> begin() override;
   void load(std::uint64_t piece) override;
-  [[nodiscard]] std::uint64_t taken() const override { return first_; }
+  [[nodiscard]] std::uint64_t taken() const override { return first_.load(std::memory_order_relaxed); }
 
   // As those of ByteSource, of what next() has given.
   [[nodiscard]] std::optional<std::string> failure() const { return failure_; }
@@ -44,25 +43,26 @@ class FilePieces final : public ReadAhead {
   [[nodiscard]] std::optional<std::uint64_t> size() const;
 
  private:
-  struct Loaded {
-    std::uint64_t offset = 0;
+  // Of the pieces that are on their way each has one of these; nobody else writes near it.
+  static constexpr std::size_t lines_apart = 128;
+  struct alignas(lines_apart) Slot {
     Piece piece;
     int error = 0;  // errno
-    bool done = false;
+    std::atomic<std::uint32_t> loaded = 0;
   };
+  static constexpr std::size_t most_ahead = 64;
 
-  void read(Loaded& loaded);
+  void read(Slot& slot, std::uint64_t piece);
 
   base::UniqueFd owned_;
   int fd_;  // its or another's
+  const std::uint64_t start_;
   MemoryPool pool_{headroom + piece_bytes};
+  std::array<Slot, most_ahead> slots_;  // by the number of the piece
 
-  std::mutex mutex_;  // of these
-  std::condition_variable done_;
-  std::deque<Loaded> ahead_;  // in order, those that are being read among them
-  std::uint64_t first_ = 0;   // the number of the first of them
-  std::uint64_t offset_;      // of the first byte after them
-  bool end_seen_ = false;     // one of them is short: the file ended there
+  alignas(lines_apart) std::atomic<std::uint64_t> begun_ = 0;  // how many pieces are somebody's, or were
+  std::atomic<bool> end_seen_ = false;                         // one of them is short: the file ended there
+  alignas(lines_apart) std::atomic<std::uint64_t> first_ = 0;  // how many next() has given
 
   std::uint64_t position_;
   bool at_end_ = false;  // next() has given the last

@@ -41,13 +41,13 @@ bool InputBuffer::take_piece() {
 
 // Behind what is there already while there is room: a pipe that fills by and by should not take new memory for each packet.
 bool InputBuffer::read_more() {
-  const std::size_t worth_reading = pool_.size() / 4;
+  const std::size_t worth_reading = pool_->size() / 4;
   if (size_ - end_ < worth_reading) {
     const std::size_t rest = end_ - begin_;
-    if (rest <= pool_.size() - worth_reading) {
-      move_to(pool_.take(), pool_.size(), 0);
+    if (rest <= pool_->size() - worth_reading) {
+      move_to(pool_->take(), pool_->size(), 0);
     } else {
-      const std::size_t size = 2 * std::max(rest, pool_.size());
+      const std::size_t size = 2 * std::max(rest, pool_->size());
       move_to(std::make_shared_for_overwrite<std::uint8_t[]>(size), size, 0);
     }
   }

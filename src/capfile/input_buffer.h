@@ -19,7 +19,7 @@ namespace tcpwhy::capfile {
 class InputBuffer {
  public:
   explicit InputBuffer(std::unique_ptr<ByteSource> source) : source_(std::move(source)) {}
-  explicit InputBuffer(std::shared_ptr<FilePieces> pieces) : pieces_(std::move(pieces)) {}
+  explicit InputBuffer(std::shared_ptr<FilePieces> pieces) : pieces_(std::move(pieces)), read_ahead_(pieces_) {}
 
   // The next `count` bytes, or fewer at the end of the input. Valid until the next call of any member, or as long as
   // memory() is shared. The buffer grows as bytes arrive, so a length that is a lie costs no memory.
@@ -37,7 +37,7 @@ class InputBuffer {
   [[nodiscard]] std::size_t in_memory() const { return end_ - begin_; }  // bytes that peek() gives without reading
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   // Who reads ahead for it; null: nobody can.
-  [[nodiscard]] std::shared_ptr<ReadAhead> read_ahead() const { return pieces_; }
+  [[nodiscard]] const std::shared_ptr<ReadAhead>& read_ahead() const { return read_ahead_; }
 
   // As those of ByteSource.
   [[nodiscard]] std::optional<std::string> failure() const { return pieces_ ? pieces_->failure() : source_->failure(); }
@@ -53,7 +53,8 @@ class InputBuffer {
 
   std::unique_ptr<ByteSource> source_;  // or
   std::shared_ptr<FilePieces> pieces_;
-  MemoryPool pool_{256U << 10U};  // for what a source reads
+  std::shared_ptr<ReadAhead> read_ahead_;  // the same
+  std::unique_ptr<MemoryPool> pool_ = std::make_unique<MemoryPool>(256U << 10U);  // for what a source reads
   SharedBytes memory_;
   std::size_t size_ = 0;  // of memory_; where the input is pieces, as far as it may be written
   std::size_t begin_ = 0, end_ = 0;

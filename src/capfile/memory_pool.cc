@@ -1,28 +1,27 @@
 #include "capfile/memory_pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
-#include <utility>
+#include <memory>
 
 namespace tcpwhy::capfile {
 
+MemoryPool::Taken& MemoryPool::taken_by_this_thread() {
+  const auto me = std::this_thread::get_id();
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find(taken_, me, &Taken::by);
+  return found != taken_.end() ? *found : taken_.emplace_back(me);
+}
+
 SharedBytes MemoryPool::take() {
-  Piece piece;
-  {
-    const std::lock_guard lock(spare_->mutex);
-    if (!spare_->pieces.empty()) {
-      const auto ours = std::ranges::find(spare_->pieces.rbegin(), spare_->pieces.rend(), std::this_thread::get_id(),
-                                          [](const auto& piece_and_taker) { return piece_and_taker.second; });
-      const auto chosen = std::prev(ours == spare_->pieces.rend() ? spare_->pieces.end() : ours.base());
-      piece = std::move(chosen->first);
-      spare_->pieces.erase(chosen);
-    }
-  }
-  if (!piece) piece = std::make_unique_for_overwrite<std::uint8_t[]>(size_);
-  return {piece.release(), [spare = spare_, taker = std::this_thread::get_id()](std::uint8_t* bytes) {
-            const std::lock_guard lock(spare->mutex);
-            spare->pieces.emplace_back(bytes, taker);
-          }};
+  auto& pieces = taken_by_this_thread().pieces;
+  const auto latest = std::ranges::find(pieces.rbegin(), pieces.rend(), 1, &SharedBytes::use_count);
+  if (latest == pieces.rend()) return pieces.emplace_back(std::make_shared_for_overwrite<std::uint8_t[]>(size_));
+  // What others did with it is over: they let it go with a release.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  std::rotate(std::prev(latest.base()), latest.base(), pieces.end());
+  return pieces.back();
 }
 
 }  // namespace tcpwhy::capfile

@@ -2,11 +2,9 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <memory>
+#include <deque>
 #include <mutex>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "capfile/reader.h"
@@ -15,22 +13,23 @@ namespace tcpwhy::capfile {
 
 class MemoryPool {
  public:
-  explicit MemoryPool(std::size_t size) : size_(size), spare_(std::make_shared<Spare>()) {}
+  explicit MemoryPool(std::size_t size) : size_(size) {}
 
-  // What it holds is not defined. May outlive the pool. One that this thread has taken before, if there is one: it is
-  // in the cache of its processor, whoever let it go.
+  // What it holds is not defined. May outlive the pool. One that this thread has taken before, if there is one that is
+  // free: it is in the cache of its processor, whoever let it go.
   SharedBytes take();
   [[nodiscard]] std::size_t size() const { return size_; }  // of a piece, in bytes
 
  private:
-  using Piece = std::unique_ptr<std::uint8_t[]>;
-  struct Spare {
-    std::mutex mutex;
-    std::vector<std::pair<Piece, std::thread::id>> pieces;  // and who had taken them; the latest given back last
+  struct Taken {
+    std::thread::id by;
+    std::vector<SharedBytes> pieces;  // the one taken last comes last
   };
+  Taken& taken_by_this_thread();
 
   std::size_t size_;
-  std::shared_ptr<Spare> spare_;
+  std::mutex mutex_;         // of the list; what one thread has taken is for it alone
+  std::deque<Taken> taken_;  // stay where they are
 };
 
 }  // namespace tcpwhy::capfile

@@ -98,7 +98,7 @@ base::Result<std::optional<Record>> CaptureReader::next() { return impl_->next()
 base::Result<const PacketRecord*> CaptureReader::next_packet() { return impl_->next_packet(); }
 const SharedBytes& CaptureReader::memory() const { return impl_->input().memory(); }
 std::size_t CaptureReader::in_memory() const { return impl_->input().in_memory(); }
-std::shared_ptr<ReadAhead> CaptureReader::read_ahead() const { return impl_->input().read_ahead(); }
+const std::shared_ptr<ReadAhead>& CaptureReader::read_ahead() const { return impl_->input().read_ahead(); }
 std::span<const InterfaceInfo> CaptureReader::interfaces() const { return impl_->interfaces(); }
 const std::string& CaptureReader::name() const { return impl_->name(); }
 std::uint64_t CaptureReader::offset() const { return impl_->input().offset(); }

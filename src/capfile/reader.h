@@ -113,7 +113,7 @@ class CaptureReader {
   // Bytes that are in memory already: a record of no more comes without reading.
   [[nodiscard]] std::size_t in_memory() const;
   // Null where it can't be: pipes, compressed files, memory.
-  [[nodiscard]] std::shared_ptr<ReadAhead> read_ahead() const;
+  [[nodiscard]] const std::shared_ptr<ReadAhead>& read_ahead() const;
 
   // The interfaces that the current section has described so far.
   [[nodiscard]] std::span<const InterfaceInfo> interfaces() const;

@@ -77,7 +77,16 @@ void ConnectionTable::leave(Slot slot, Left why) {
   free_.push_back(slot);
 }
 
+ConnectionTable::Slot ConnectionTable::find(const FlowKey& key) {
+  if (latest_ != none && latest_key_ == key) return latest_;
+  const auto found = connections_.find(key);
+  if (found == connections_.end()) return none;
+  latest_key_ = key;
+  return latest_ = found->second;
+}
+
 void ConnectionTable::forget_keys(Slot slot) {
+  if (slot == latest_) latest_ = none;
   const FlowKey& key = entry(slot).key;
   connections_.erase(key);
   if (const auto other = other_keys_.find(slot); other != other_keys_.end()) {
@@ -136,9 +145,8 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
   forget_over(at_ns);
   const AddressWords source(segment.source), destination(segment.destination);
   const FlowKey key = key_of(source, destination, around);
-  const auto found = connections_.find(key);
-  bool is_new = found == connections_.end();
-  Slot slot = is_new ? none : found->second;
+  Slot slot = find(key);
+  bool is_new = slot == none;
   if (is_new && segment.flags.syn()) [[unlikely]] {
     if (segment.flags.ack()) slot = asked_in_another_vlan(segment, key);
     if (slot != none) {

@@ -101,6 +101,7 @@ class ConnectionTable {
   // The connection whose SYN this SYN-ACK answers, though the SYN was seen in another VLAN, or in none; `none`: there
   // is no such one.
   [[nodiscard]] Slot asked_in_another_vlan(const wire::TcpSegment& segment, const FlowKey& key) const;
+  [[nodiscard]] Slot find(const FlowKey& key);  // or none
   void forget_keys(Slot slot);
   // Of a connection that nothing is known of.
   static void start(Entry& entry, const wire::TcpSegment& segment);
@@ -113,6 +114,9 @@ class ConnectionTable {
   void make_room();
 
   TableLimits limits_;
+  // What was found last: packets of one connection come in a row more often than not.
+  FlowKey latest_key_;
+  Slot latest_ = none;
   boost::unordered_flat_map<FlowKey, Slot, Hash> connections_;
   // Where the two directions are tagged differently (wire/encapsulation.h): the other direction's key.
   boost::unordered_flat_map<Slot, FlowKey> other_keys_;

@@ -70,7 +70,7 @@ class FrameReader {
   // `packet.fragmented`, reassemble() is still to be called: for one thread at a time, in the order of the frames.
   base::Result<bool> read_raw(RawFrame& frame, const capfile::SharedBytes*& memory);
   [[nodiscard]] std::size_t in_memory() const { return packets_.in_memory(); }
-  [[nodiscard]] std::shared_ptr<capfile::ReadAhead> read_ahead() const { return packets_.read_ahead(); }
+  [[nodiscard]] const std::shared_ptr<capfile::ReadAhead>& read_ahead() const { return packets_.read_ahead(); }
   void dissect(Frame& frame) const;
   void reassemble(Frame& frame);
 

@@ -129,9 +129,10 @@ std::size_t MergedPackets::in_memory() const {
   return reader != nullptr ? reader->in_memory() : 0;
 }
 
-std::shared_ptr<capfile::ReadAhead> MergedPackets::read_ahead() const {
+const std::shared_ptr<capfile::ReadAhead>& MergedPackets::read_ahead() const {
+  static const std::shared_ptr<capfile::ReadAhead> nobody;
   const capfile::CaptureReader* reader = only_reader();
-  return reader != nullptr ? reader->read_ahead() : nullptr;
+  return reader != nullptr ? reader->read_ahead() : nobody;
 }
 
 Progress MergedPackets::progress() const {

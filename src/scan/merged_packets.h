@@ -46,7 +46,7 @@ class MergedPackets {
   // Of the file that the packet given last is of, where no other is open: capfile::CaptureReader::in_memory() and
   // read_ahead(), else 0 and null.
   [[nodiscard]] std::size_t in_memory() const;
-  [[nodiscard]] std::shared_ptr<capfile::ReadAhead> read_ahead() const;
+  [[nodiscard]] const std::shared_ptr<capfile::ReadAhead>& read_ahead() const;
 
  private:
   [[nodiscard]] const capfile::CaptureReader* only_reader() const;

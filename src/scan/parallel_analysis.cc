@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,13 +19,13 @@ namespace {
 constexpr std::size_t frames_a_batch = 4096;
 constexpr std::size_t bytes_a_batch = 1U << 20U;
 constexpr std::size_t batches_a_thread = 8;
-constexpr std::size_t backlog = 2;  // that a shard may have while its thread makes new batches
-constexpr std::size_t most_bytes = 16U << 20U;
+constexpr std::uint64_t backlog = 2;             // that a shard may have while its thread makes new batches
+constexpr std::size_t most_bytes = 16U << 20U;  // that wait for fragments to be put together
 
 constexpr std::size_t header_bytes = 64;  // about what a record adds to its frame
 
-// What one thread writes for each frame must not lie on a line that another reads or writes; processors fetch lines in
-// pairs.
+// What one thread writes for each batch must not lie on a line that another reads or writes for other reasons;
+// processors fetch lines in pairs.
 constexpr std::size_t lines_apart = 128;
 
 constexpr std::uint64_t frames_between_progress = 1U << 16U;
@@ -39,130 +38,169 @@ struct Reading {
   std::size_t bytes = 0;
 };
 
-// To make a batch: who has read a piece of the input ahead makes one of it, while its bytes are in the cache of his
-// processor. Without a piece it is anybody's.
+// To read the batch of that number. Who has read a piece of the input ahead makes one of it, while its bytes are in
+// the cache of his processor.
 struct Turn {
   std::uint64_t number = 0;
-  std::shared_ptr<capfile::ReadAhead> ahead;  // null: without
-  std::uint64_t piece = 0;
+  std::optional<std::uint64_t> piece;  // of Worker::ahead
 };
 
-struct Batch {
-  std::size_t maker = 0;                // which thread
-  std::unique_ptr<Reading> reading;     // until it is complete
-  std::vector<Sightings> sightings;     // for each shard
-  std::vector<std::size_t> fragmented;  // indices of the frames that wait for completion
+struct alignas(lines_apart) Batch {
+  enum class State : std::uint8_t {
+    read,        // is being dissected
+    fragmented,  // waits for its fragments to be put together
+    completing,  // somebody does that
+    complete,    // is for the shards to track
+  };
+  std::atomic<State> state = State::read;
+  std::uint64_t number = 0;
+  std::vector<Sightings> sightings;  // for each shard
+  std::vector<RawFrame> fragments;   // frames that are some
+  std::vector<capfile::SharedBytes> memory;  // where those lie
+  std::size_t bytes = 0;                     // there
+};
+
+// What belongs to one thread.
+struct alignas(lines_apart) Worker {
+  Worker(std::size_t own, Shard& its_shard) : index(own), shard(its_shard) {}
+
+  const std::size_t index;
+  Shard& shard;
+  std::optional<Turn> turn;
+  std::shared_ptr<capfile::ReadAhead> ahead;  // that its turn's piece is of; the latest such
+  Reading reading;
+  std::vector<std::unique_ptr<Batch>> batches;  // that it made, in no order
   Totals totals;
-  bool dissected = false;
-  std::size_t shards_done = 0;
+  alignas(lines_apart) std::atomic<std::uint64_t> tracked = 0;  // batches; the others read it
 };
 
+// All orders of memory are the strongest: what a thread has seen before it sleeps depends on them (see sleep()), and
+// on x86 only stores cost more by that, of which there are a handful a batch.
 class Pipeline {
  public:
   Pipeline(FrameReader& reader, std::deque<Shard>& shards, const AnalysisOptions& options)
       : reader_(reader),
-        shards_(shards),
         options_(options),
         shard_count_(static_cast<unsigned>(shards.size())),
         seed_(options.seed),
-        spare_(shards.size()),
-        tracked_(shards.size()) {}
+        ring_(batches_a_thread * shards.size()) {
+    for (Shard& shard : shards) workers_.emplace_back(workers_.size(), shard);
+  }
 
   // Until nothing is left to do for this shard.
   void work(std::size_t shard) {
-    Turn turn;
-    std::unique_lock lock(mutex_);
-    while (true) {
-      if (!turn.ahead && complete_ - tracked_[shard] > backlog) {
-        track(shard, lock);
-        continue;
-      }
-      if (may_begin() && !turn.ahead) turn = read_ahead(lock);
-      const bool is_next = turn.ahead ? turn.number == turn_ : turns_ == turn_;
-      if (may_begin() && is_next && !reading_) {
-        read(shard, std::exchange(turn, {}), lock);
-      } else if (tracked_[shard] < complete_ && !(is_next && turn.ahead && reading_)) {
-        track(shard, lock);
-      } else if (at_end_ && tracked_[shard] == first_ + batches_.size()) {
-        break;
+    constexpr int looks = 8000;  // the others' steps are short: to look again is quicker than to be woken
+    Worker& worker = workers_[shard];
+    int idle = 0;
+    while (!is_done(worker)) {
+      if (step(worker)) {
+        idle = 0;
+      } else if (++idle < looks) {
+        __builtin_ia32_pause();
       } else {
-        wait(lock);
+        sleep(worker);
+        idle = 0;
       }
     }
-    lock.unlock();
-    shards_[shard].finish();
+    worker.shard.finish();
   }
   // When all have come back.
-  Outcome outcome() { return std::move(outcome_); }
+  Outcome outcome() {
+    for (const Worker& worker : workers_) scan::add(outcome_.totals, worker.totals);
+    return std::move(outcome_);
+  }
 
  private:
-  using Lock = std::unique_lock<std::mutex>;
+  using State = Batch::State;
 
-  // The others' steps are short: for most of them it is quicker to look again a few times than to sleep and be woken.
-  void wait(Lock& lock) {
-    constexpr int looks = 2000;
-    const std::uint32_t seen = changes_.load(std::memory_order_relaxed);
-    lock.unlock();
-    for (int i = 0; i < looks && changes_.load(std::memory_order_relaxed) == seen; ++i) __builtin_ia32_pause();
-    lock.lock();
-    if (changes_.load(std::memory_order_relaxed) == seen) changed_.wait(lock);
+  [[nodiscard]] bool is_done(const Worker& worker) const { return worker.tracked == end_; }
+
+  // What is to be done next; false: nothing, now.
+  bool step(Worker& worker) {
+    if (!worker.turn && worker.tracked + backlog < read_ && track(worker)) return true;
+    if (!worker.turn) worker.turn = begin_turn(worker);
+    if (worker.turn) {
+      if (read_ == end_) {
+        worker.turn.reset();
+        return true;
+      }
+      if (worker.turn->number == read_) {
+        read(worker);
+        return true;
+      }
+      // Whose turn comes when another has read his batch does not begin with something longer.
+      if (worker.turn->number == begun_) return false;
+    }
+    return track(worker);
   }
-  // With the lock held.
+
+  // Until another has got on. A change that comes before the last look is seen there; who makes one after it sees that
+  // somebody sleeps.
+  void sleep(Worker& worker) {
+    ++sleepers_;
+    const std::uint32_t seen = changes_;
+    if (!step(worker) && !is_done(worker)) changes_.wait(seen);
+    --sleepers_;
+  }
   void tell_change() {
-    changes_.fetch_add(1, std::memory_order_relaxed);
-    changed_.notify_all();
+    if (sleepers_ == 0) return;
+    ++changes_;
+    changes_.notify_all();
   }
 
-  [[nodiscard]] bool may_begin() const {
-    return !at_end_ && batches_.size() < batches_a_thread * shards_.size() && bytes_ < most_bytes;
+  // How many batches all shards are done with.
+  [[nodiscard]] std::uint64_t tracked_by_all() const {
+    std::uint64_t least = UINT64_MAX;
+    for (const Worker& worker : workers_) least = std::min(least, worker.tracked.load());
+    return least;
   }
 
-  template <class T>
-  static std::unique_ptr<T> take(std::vector<std::unique_ptr<T>>& spare) {
-    if (spare.empty()) return std::make_unique<T>();
-    auto taken = std::move(spare.back());
-    spare.pop_back();
-    return taken;
-  }
-
-  // A piece of the input, and with it the turn to make a batch of it: its bytes are in this processor's cache. None:
-  // nothing is to be read ahead.
-  Turn read_ahead(Lock& lock) {
-    if (!ahead_) return {};
-    const auto ahead = ahead_;
-    const auto piece = ahead->begin();
-    if (!piece) return {};
-    const Turn turn{turns_++, ahead, *piece};
-    lock.unlock();
-    ahead->load(*piece);
-    lock.lock();
+  std::optional<Turn> begin_turn(Worker& worker) {
+    Turn turn;
+    {
+      const std::lock_guard lock(turns_mutex_);
+      turn.number = turns_;
+      if (turns_ >= end_ || turns_ >= tracked_by_all() + ring_.size() || fragment_bytes_ >= most_bytes)
+        return std::nullopt;
+      if (ahead_) turn.piece = ahead_->begin();
+      if (!turn.piece && turns_ != read_) return std::nullopt;  // another is to read first
+      ++turns_;
+      if (turn.piece && worker.ahead != ahead_) worker.ahead = ahead_;
+    }
+    if (turn.piece) worker.ahead->load(*turn.piece);
     return turn;
   }
 
-  // Reads a batch and dissects it, and completes all that can be.
-  void read(std::size_t thread, const Turn& turn, Lock& lock) {
-    reading_ = true;
-    if (turn.ahead) ++turn_;
-    Batch& batch = *batches_.emplace_back(take(spare_[thread].batches));
-    batch.maker = thread;
-    batch.reading = take(spare_[thread].readings);
-    lock.unlock();
-    const bool more = fill(*batch.reading, turn);
-    lock.lock();
-    reading_ = false;
-    at_end_ = !more;
-    ahead_ = more ? reader_.read_ahead() : nullptr;
-    bytes_ += batch.reading->bytes;
+  // One that all shards are done with; of those the latest, which is still in this processor's cache.
+  static Batch& new_batch(Worker& worker, std::uint64_t tracked_by_all) {
+    Batch* found = nullptr;
+    for (const auto& batch : worker.batches)
+      if (batch->number < tracked_by_all && (found == nullptr || batch->number > found->number)) found = batch.get();
+    return found != nullptr ? *found : *worker.batches.emplace_back(std::make_unique<Batch>());
+  }
+
+  // Reads a batch and dissects it.
+  void read(Worker& worker) {
+    const Turn turn = *std::exchange(worker.turn, std::nullopt);
+    begun_ = turn.number + 1;
+    Batch& batch = new_batch(worker, tracked_by_all());
+    batch.number = turn.number;
+    batch.state = State::read;
+    ring_[turn.number % ring_.size()] = &batch;
+    if (!fill(worker, turn)) end_ = turn.number + 1;
+    if (reader_.read_ahead() != known_ahead_) {
+      known_ahead_ = reader_.read_ahead();
+      const std::lock_guard lock(turns_mutex_);
+      ahead_ = known_ahead_;
+    }
+    read_ = turn.number + 1;
     tell_change();
-    lock.unlock();
-    dissect(batch);
-    lock.lock();
-    batch.dissected = true;
-    complete(lock);
+    dissect(worker, batch);
   }
 
   // To the end of the turn's piece; false at the end of the input.
-  bool fill(Reading& reading, const Turn& turn) {
+  bool fill(Worker& worker, const Turn& turn) {
+    Reading& reading = worker.reading;
     reading.count = 0;
     reading.memory.clear();
     reading.bytes = 0;
@@ -189,7 +227,7 @@ class Pipeline {
       in_memory -= std::min(in_memory, length);
       if (in_memory < longest) in_memory = reader_.in_memory();
     } while (reading.count < frames_a_batch && reading.bytes < bytes_a_batch &&
-             (in_memory >= longest || !is_done_with(turn)));
+             (in_memory >= longest || !is_done_with(worker, turn)));
     longest_ = longest;
     frames_read_ += reading.count;
     if (options_.on_progress && frames_read_ / frames_between_progress != progress_told_) {
@@ -200,119 +238,101 @@ class Pipeline {
   }
 
   // Where less than a record is left in memory, as far as can be said: whether that is the rest of the turn's piece.
-  [[nodiscard]] bool is_done_with(const Turn& turn) const {
-    return turn.ahead ? turn.ahead->taken() > turn.piece : reader_.read_ahead() != nullptr;
+  [[nodiscard]] bool is_done_with(const Worker& worker, const Turn& turn) const {
+    return turn.piece ? worker.ahead->taken() > *turn.piece : reader_.read_ahead() != nullptr;
   }
 
-  void dissect(Batch& batch) const {
-    batch.sightings.resize(shards_.size());
+  void dissect(Worker& worker, Batch& batch) {
+    batch.sightings.resize(shard_count_);
     for (Sightings& of_shard : batch.sightings) of_shard.clear();
-    batch.fragmented.clear();
-    const auto frames = std::span<const RawFrame>(batch.reading->frames).first(batch.reading->count);
+    batch.fragments.clear();
     Totals totals;
     Frame frame;
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-      static_cast<RawFrame&>(frame) = frames[i];
+    for (const RawFrame& raw : std::span(worker.reading.frames).first(worker.reading.count)) {
+      static_cast<RawFrame&>(frame) = raw;
       reader_.dissect(frame);
       if (frame.packet.fragmented) [[unlikely]] {
-        batch.fragmented.push_back(i);
+        batch.fragments.push_back(raw);
         continue;
       }
       count(totals, frame);
-      if (has_flow(frame)) sightings_of(batch, frame).add(frame);
+      if (has_flow(frame)) batch.sightings[shard_of(frame)].add(frame);
     }
-    batch.totals = totals;
-    // For who reads next: it is in this processor's cache still.
-    if (batch.fragmented.empty()) batch.reading->memory.clear();
-  }
-
-  [[nodiscard]] Sightings& sightings_of(Batch& batch, const Frame& frame) const {
-    const wire::TcpSegment& segment = frame.packet.segment;
-    return batch.sightings[share_of(segment.source, segment.destination, shard_count_, seed_)];
-  }
-
-  // The oldest batches that have been dissected, in order, by one thread at a time.
-  void complete(Lock& lock) {
-    if (completing_) return;
-    completing_ = true;
-    const std::size_t before = complete_;
-    while (complete_ < first_ + batches_.size() && batches_[complete_ - first_]->dissected) {
-      Batch& batch = *batches_[complete_ - first_];
-      if (!batch.fragmented.empty()) {
-        lock.unlock();
-        reassemble(batch);
-        lock.lock();
-      }
-      scan::add(outcome_.totals, batch.totals);
-      bytes_ -= batch.reading->bytes;
-      spare_[batch.maker].readings.push_back(std::move(batch.reading));
-      ++complete_;
-    }
-    completing_ = false;
-    if (complete_ != before) tell_change();
-  }
-
-  void reassemble(Batch& batch) {
-    Frame frame;
-    for (const std::size_t index : batch.fragmented) {
-      static_cast<RawFrame&>(frame) = batch.reading->frames[index];
-      reader_.dissect(frame);
-      reader_.reassemble(frame);
-      count(batch.totals, frame);
-      if (has_flow(frame)) sightings_of(batch, frame).insert(frame);
-    }
-  }
-
-  void track(std::size_t shard, Lock& lock) {
-    Batch& batch = *batches_[tracked_[shard] - first_];
-    lock.unlock();
-    batch.sightings[shard].for_each([&to = shards_[shard]](const Sighting& sighting) { to.take(sighting); });
-    lock.lock();
-    ++tracked_[shard];
-    if (++batch.shards_done == shards_.size()) let_go();
-  }
-
-  // Of the oldest batches those that every shard is done with.
-  void let_go() {
-    while (!batches_.empty() && batches_.front()->shards_done == shards_.size()) {
-      std::unique_ptr<Batch> batch = std::move(batches_.front());
-      batches_.pop_front();
-      ++first_;
-      batch->dissected = false;
-      batch->shards_done = 0;
-      auto& spare = spare_[batch->maker].batches;
-      spare.push_back(std::move(batch));
+    scan::add(worker.totals, totals);
+    if (batch.fragments.empty()) {
+      // For who reads next: it is in this processor's cache still.
+      worker.reading.memory.clear();
+      batch.state = State::complete;
+    } else {
+      batch.memory = std::exchange(worker.reading.memory, {});
+      batch.bytes = worker.reading.bytes;
+      fragment_bytes_ += batch.bytes;
+      batch.state = State::fragmented;
     }
     tell_change();
   }
 
+  [[nodiscard]] unsigned shard_of(const Frame& frame) const {
+    const wire::TcpSegment& segment = frame.packet.segment;
+    return share_of(segment.source, segment.destination, shard_count_, seed_);
+  }
+
+  // Whoever tracks comes to a batch when those before are complete.
+  void complete(Worker& worker, Batch& batch) {
+    Frame frame;
+    for (const RawFrame& raw : batch.fragments) {
+      static_cast<RawFrame&>(frame) = raw;
+      reader_.dissect(frame);
+      reader_.reassemble(frame);
+      count(worker.totals, frame);
+      if (has_flow(frame)) batch.sightings[shard_of(frame)].insert(frame);
+    }
+    batch.memory.clear();
+    fragment_bytes_ -= batch.bytes;
+    batch.state = State::complete;
+    tell_change();
+  }
+
+  // The next batch, as far as it is there.
+  bool track(Worker& worker) {
+    const std::uint64_t number = worker.tracked;
+    if (number >= read_) return false;
+    Batch& batch = *ring_[number % ring_.size()];
+    if (auto fragmented = State::fragmented; batch.state.compare_exchange_strong(fragmented, State::completing)) [[unlikely]]
+      complete(worker, batch);
+    if (batch.state != State::complete) return false;
+    batch.sightings[worker.index].for_each([&shard = worker.shard](const Sighting& sighting) { shard.take(sighting); });
+    worker.tracked = number + 1;
+    tell_change();
+    return true;
+  }
+
   FrameReader& reader_;
-  std::deque<Shard>& shards_;
   const AnalysisOptions& options_;
   const unsigned shard_count_;
   const std::uint64_t seed_;
-  // The reading thread's:
+  std::deque<Worker> workers_;  // one for each shard
+  // Batches by their numbers, from tracked_by_all() to read_ - 1.
+  std::vector<Batch*> ring_;
+
+  // Of who reads; it goes with the turn.
   alignas(lines_apart) std::uint64_t frames_read_ = 0;
   std::uint64_t progress_told_ = 0;
   std::size_t longest_ = 0;  // record so far
-
-  alignas(lines_apart) std::mutex mutex_;  // of all that follows, but for what is inside a batch: that belongs to whose hands it is in
-  std::condition_variable changed_;
-  std::atomic<std::uint32_t> changes_ = 0;
-  std::deque<std::unique_ptr<Batch>> batches_;  // on their way, in order; numbered from first_ on
-  struct Spare {
-    std::vector<std::unique_ptr<Batch>> batches;
-    std::vector<std::unique_ptr<Reading>> readings;
-  };
-  std::vector<Spare> spare_;  // by the thread that made them, in whose processor's cache they are
-  std::shared_ptr<capfile::ReadAhead> ahead_;  // what the reader has for who helps it
-  std::uint64_t turns_ = 0, turn_ = 0;         // how many have been given, whose it is
-  std::size_t first_ = 0;
-  std::size_t complete_ = 0;          // the number of the first batch that is not
-  std::vector<std::size_t> tracked_;  // by shard: the number of the first batch that it has not taken
-  std::size_t bytes_ = 0;             // of the frames of batches that are not complete
-  bool reading_ = false, completing_ = false, at_end_ = false;
+  std::shared_ptr<capfile::ReadAhead> known_ahead_;
   Outcome outcome_;
+
+  alignas(lines_apart) std::atomic<std::uint64_t> begun_ = 0;  // batches whose reading has begun
+  std::atomic<std::uint64_t> read_ = 0;                        // and ended: the number of the next
+  std::atomic<std::uint64_t> end_ = UINT64_MAX;                // how many there are; known at the end
+
+  alignas(lines_apart) std::mutex turns_mutex_;  // of these two:
+  std::uint64_t turns_ = 0;                      // that have been given
+  std::shared_ptr<capfile::ReadAhead> ahead_;    // what the reader has for who helps it
+
+  alignas(lines_apart) std::atomic<std::uint32_t> sleepers_ = 0;
+  std::atomic<std::uint32_t> changes_ = 0;  // while there are some
+  std::atomic<std::size_t> fragment_bytes_ = 0;
 };
 
 }  // namespace

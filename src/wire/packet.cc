@@ -1,6 +1,8 @@
 #include "wire/packet.h"
 
 #include <algorithm>
+#include <memory>
+#include <type_traits>
 
 #include "wire/bytes.h"
 #include "wire/ether_type.h"
@@ -125,7 +127,9 @@ bool dissect_plain_ethernet(Bytes frame, DissectedPacket& packet) {
 
 void dissect_into(DissectedPacket& packet, LinkType link_type, std::span<const std::uint8_t> captured,
                   std::size_t original_length, const DissectOptions& options) {
-  packet = DissectedPacket{};
+  // In place: what is put together elsewhere is waited for where it is copied.
+  static_assert(std::is_trivially_destructible_v<DissectedPacket>);
+  std::construct_at(&packet);
   const Bytes frame(captured);
   if (link_type == LinkType::ethernet && options.outer == Encapsulation{} && dissect_plain_ethernet(frame, packet))
     return;
