@@ -20,6 +20,7 @@ constexpr std::size_t frames_a_batch = 4096;
 constexpr std::size_t bytes_a_batch = 1U << 20U;
 constexpr std::size_t batches_a_thread = 8;
 constexpr std::uint64_t backlog = 2;             // that a shard may have while its thread makes new batches
+constexpr std::size_t turns_a_thread = 2;        // while one has not come, a piece for the next is read
 constexpr std::size_t most_bytes = 16U << 20U;  // that wait for fragments to be put together
 
 constexpr std::size_t header_bytes = 64;  // about what a record adds to its frame
@@ -42,7 +43,8 @@ struct Reading {
 // the cache of his processor.
 struct Turn {
   std::uint64_t number = 0;
-  std::optional<std::uint64_t> piece;  // of Worker::ahead
+  std::shared_ptr<capfile::ReadAhead> ahead;  // whose piece; null: none
+  std::uint64_t piece = 0;
 };
 
 struct alignas(lines_apart) Batch {
@@ -66,8 +68,7 @@ struct alignas(lines_apart) Worker {
 
   const std::size_t index;
   Shard& shard;
-  std::optional<Turn> turn;
-  std::shared_ptr<capfile::ReadAhead> ahead;  // that its turn's piece is of; the latest such
+  std::deque<Turn> turns;  // that it has, the next first
   Reading reading;
   std::vector<std::unique_ptr<Batch>> batches;  // that it made, in no order
   Totals totals;
@@ -117,21 +118,21 @@ class Pipeline {
 
   // What is to be done next; false: nothing, now.
   bool step(Worker& worker) {
-    if (!worker.turn && worker.tracked + backlog < read_ && track(worker)) return true;
-    if (!worker.turn) worker.turn = begin_turn(worker);
-    if (worker.turn) {
-      if (read_ == end_) {
-        worker.turn.reset();
-        return true;
-      }
-      if (worker.turn->number == read_) {
-        read(worker);
-        return true;
-      }
-      // Whose turn comes when another has read his batch does not begin with something longer.
-      if (worker.turn->number == begun_) return false;
+    auto& turns = worker.turns;
+    if (turns.empty()) {
+      if (worker.tracked + backlog < read_ && track(worker)) return true;
+      if (begin_turn(worker)) return true;
+    } else if (read_ == end_) {
+      turns.clear();
+    } else if (turns.front().number == read_) {
+      const Turn turn = std::move(turns.front());
+      turns.pop_front();
+      read(worker, turn);
+      return true;
+    } else if (turns.front().number == begun_) {
+      return false;  // that is over soon: nothing longer is begun
     }
-    return track(worker);
+    return track(worker) || (!turns.empty() && turns.size() < turns_a_thread && begin_turn(worker));
   }
 
   // Until another has got on. A change that comes before the last look is seen there; who makes one after it sees that
@@ -155,20 +156,29 @@ class Pipeline {
     return least;
   }
 
-  std::optional<Turn> begin_turn(Worker& worker) {
+  [[nodiscard]] bool may_begin() const {
+    return turns_ < end_ && turns_ < tracked_by_all() + ring_.size() && fragment_bytes_ < most_bytes;
+  }
+
+  // Gives it the turn to read the batch that nobody has yet, with a piece of the input where there are some.
+  bool begin_turn(Worker& worker) {
+    if (!may_begin()) return false;  // without the lock: who waits asks often
     Turn turn;
     {
       const std::lock_guard lock(turns_mutex_);
+      if (!may_begin()) return false;
       turn.number = turns_;
-      if (turns_ >= end_ || turns_ >= tracked_by_all() + ring_.size() || fragment_bytes_ >= most_bytes)
-        return std::nullopt;
-      if (ahead_) turn.piece = ahead_->begin();
-      if (!turn.piece && turns_ != read_) return std::nullopt;  // another is to read first
+      if (const auto piece = ahead_ ? ahead_->begin() : std::nullopt) {
+        turn.ahead = ahead_;
+        turn.piece = *piece;
+      } else if (turns_ != read_) {
+        return false;  // another is to read first
+      }
       ++turns_;
-      if (turn.piece && worker.ahead != ahead_) worker.ahead = ahead_;
     }
-    if (turn.piece) worker.ahead->load(*turn.piece);
-    return turn;
+    if (turn.ahead) turn.ahead->load(turn.piece);
+    worker.turns.push_back(std::move(turn));
+    return true;
   }
 
   // One that all shards are done with; of those the latest, which is still in this processor's cache.
@@ -180,8 +190,7 @@ class Pipeline {
   }
 
   // Reads a batch and dissects it.
-  void read(Worker& worker) {
-    const Turn turn = *std::exchange(worker.turn, std::nullopt);
+  void read(Worker& worker, const Turn& turn) {
     begun_ = turn.number + 1;
     Batch& batch = new_batch(worker, tracked_by_all());
     batch.number = turn.number;
@@ -227,7 +236,7 @@ class Pipeline {
       in_memory -= std::min(in_memory, length);
       if (in_memory < longest) in_memory = reader_.in_memory();
     } while (reading.count < frames_a_batch && reading.bytes < bytes_a_batch &&
-             (in_memory >= longest || !is_done_with(worker, turn)));
+             (in_memory >= longest || !is_done_with(turn)));
     longest_ = longest;
     frames_read_ += reading.count;
     if (options_.on_progress && frames_read_ / frames_between_progress != progress_told_) {
@@ -238,8 +247,8 @@ class Pipeline {
   }
 
   // Where less than a record is left in memory, as far as can be said: whether that is the rest of the turn's piece.
-  [[nodiscard]] bool is_done_with(const Worker& worker, const Turn& turn) const {
-    return turn.piece ? worker.ahead->taken() > *turn.piece : reader_.read_ahead() != nullptr;
+  [[nodiscard]] bool is_done_with(const Turn& turn) const {
+    return turn.ahead ? turn.ahead->taken() > turn.piece : reader_.read_ahead() != nullptr;
   }
 
   void dissect(Worker& worker, Batch& batch) {
@@ -298,9 +307,12 @@ class Pipeline {
     const std::uint64_t number = worker.tracked;
     if (number >= read_) return false;
     Batch& batch = *ring_[number % ring_.size()];
-    if (auto fragmented = State::fragmented; batch.state.compare_exchange_strong(fragmented, State::completing)) [[unlikely]]
+    State state = batch.state;
+    if (state == State::fragmented && batch.state.compare_exchange_strong(state, State::completing)) {
       complete(worker, batch);
-    if (batch.state != State::complete) return false;
+      state = State::complete;
+    }
+    if (state != State::complete) return false;
     batch.sightings[worker.index].for_each([&shard = worker.shard](const Sighting& sighting) { shard.take(sighting); });
     worker.tracked = number + 1;
     tell_change();
@@ -326,8 +338,8 @@ class Pipeline {
   std::atomic<std::uint64_t> read_ = 0;                        // and ended: the number of the next
   std::atomic<std::uint64_t> end_ = UINT64_MAX;                // how many there are; known at the end
 
-  alignas(lines_apart) std::mutex turns_mutex_;  // of these two:
-  std::uint64_t turns_ = 0;                      // that have been given
+  alignas(lines_apart) std::mutex turns_mutex_;  // of who writes these two, or reads the second:
+  std::atomic<std::uint64_t> turns_ = 0;         // that have been given
   std::shared_ptr<capfile::ReadAhead> ahead_;    // what the reader has for who helps it
 
   alignas(lines_apart) std::atomic<std::uint32_t> sleepers_ = 0;
