@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <ranges>
 #include <string>
 #include <thread>
 #include <vector>
@@ -49,7 +50,7 @@ std::string text_of(const FilePieces::Piece& piece) {
 }
 
 TEST(FilePieces, come_in_order_whoever_reads_ahead) {
-  const std::string whole = pattern(9 * FilePieces::piece_bytes + 1234);
+  const std::string whole = pattern(75 * FilePieces::piece_bytes + 1234);
   const File file(whole);
   FilePieces pieces(file.fd());
   std::atomic<bool> over = false;
@@ -89,6 +90,29 @@ TEST(FilePieces, begin_where_the_descriptor_stands_and_end_where_the_file_did) {
   EXPECT_EQ(pieces.next().size, 0U);
 }
 
+TEST(FilePieces, are_begun_as_far_ahead_as_there_is_room) {
+  const std::string whole = pattern(70 * FilePieces::piece_bytes);
+  const File file(whole);
+  FilePieces pieces(file.fd());
+  std::vector<std::uint64_t> begun;
+  for (auto piece = pieces.begin(); piece; piece = pieces.begin()) {
+    ASSERT_EQ(*piece, begun.size());
+    begun.push_back(*piece);
+  }
+  ASSERT_LT(begun.size(), 70U);
+  for (const std::uint64_t piece : begun | std::views::reverse) pieces.load(piece);
+  EXPECT_EQ(pieces.taken(), 0U);
+  EXPECT_TRUE(text_of(pieces.next()) == whole.substr(0, FilePieces::piece_bytes));
+  EXPECT_EQ(pieces.taken(), 1U);
+  const auto next = pieces.begin();
+  ASSERT_EQ(next, begun.size());
+  EXPECT_FALSE(pieces.begin());
+  pieces.load(*next);
+  std::string rest;
+  for (FilePieces::Piece piece = pieces.next(); piece.size > 0; piece = pieces.next()) rest += text_of(piece);
+  EXPECT_TRUE(rest == whole.substr(FilePieces::piece_bytes));
+}
+
 TEST(FilePieces, neither_pipes_nor_compressed_files) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
@@ -118,6 +142,20 @@ void expect_contiguous(InputBuffer input, const std::string& whole, std::size_t 
     ASSERT_EQ(std::memcmp(bytes.data(), whole.data() + at, bytes.size()), 0) << "shared, and changed: " << at;
     at += bytes.size();
   }
+}
+
+TEST(MemoryPool, gives_memory_again_to_who_took_it_when_nobody_shares_it) {
+  MemoryPool pool(100);
+  SharedBytes first = pool.take();
+  const auto* const place = first.get();
+  SharedBytes shared = first;
+  first.reset();
+  const SharedBytes second = pool.take();
+  EXPECT_NE(second.get(), place);
+  std::jthread([&] { EXPECT_NE(pool.take().get(), place); }).join();
+  shared.reset();
+  std::jthread([&] { EXPECT_NE(pool.take().get(), place); }).join();
+  EXPECT_EQ(pool.take().get(), place);
 }
 
 TEST(InputBuffer, bytes_are_contiguous_and_stay_while_they_are_shared) {
