@@ -14,13 +14,13 @@
 namespace tcpwhy::scan {
 namespace {
 
-// What is on its way at a time: enough that no thread waits for another, and little enough to stay in the processors'
-// caches.
+// What is on its way at a time: enough that no thread waits for another, even where that one's processor is taken away
+// from it for a while, and little enough that what comes next lies in the processors' caches still.
 constexpr std::size_t frames_a_batch = 4096;
 constexpr std::size_t bytes_a_batch = 1U << 20U;
-constexpr std::size_t batches_a_thread = 8;
-constexpr std::uint64_t backlog = 2;             // that a shard may have while its thread makes new batches
-constexpr std::size_t turns_a_thread = 2;        // while one has not come, a piece for the next is read
+constexpr std::size_t batches_a_thread = 16;
+constexpr std::size_t turns_a_thread = 8;       // while one has not come, the pieces for the next are read
+constexpr std::uint64_t backlog = 2;            // that a shard may have while its thread makes new batches
 constexpr std::size_t most_bytes = 16U << 20U;  // that wait for fragments to be put together
 
 constexpr std::size_t header_bytes = 64;  // about what a record adds to its frame
