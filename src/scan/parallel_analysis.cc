@@ -129,8 +129,6 @@ class Pipeline {
       turns.pop_front();
       read(worker, turn);
       return true;
-    } else if (turns.front().number == begun_) {
-      return false;  // that is over soon: nothing longer is begun
     }
     return track(worker) || (!turns.empty() && turns.size() < turns_a_thread && begin_turn(worker));
   }
@@ -191,7 +189,6 @@ class Pipeline {
 
   // Reads a batch and dissects it.
   void read(Worker& worker, const Turn& turn) {
-    begun_ = turn.number + 1;
     Batch& batch = new_batch(worker, tracked_by_all());
     batch.number = turn.number;
     batch.state = State::read;
@@ -334,9 +331,8 @@ class Pipeline {
   std::shared_ptr<capfile::ReadAhead> known_ahead_;
   Outcome outcome_;
 
-  alignas(lines_apart) std::atomic<std::uint64_t> begun_ = 0;  // batches whose reading has begun
-  std::atomic<std::uint64_t> read_ = 0;                        // and ended: the number of the next
-  std::atomic<std::uint64_t> end_ = UINT64_MAX;                // how many there are; known at the end
+  alignas(lines_apart) std::atomic<std::uint64_t> read_ = 0;  // batches; the number of the next
+  std::atomic<std::uint64_t> end_ = UINT64_MAX;               // how many there are; known at the end
 
   alignas(lines_apart) std::mutex turns_mutex_;  // of who writes these two, or reads the second:
   std::atomic<std::uint64_t> turns_ = 0;         // that have been given
