@@ -18,6 +18,8 @@ namespace tcpwhy::capfile {
 
 class FilePieces final : public ReadAhead {
  public:
+  // Where it begins matters: the kernel copies to what begins with a cache line a fifth slower than to any other place
+  // (1.6 GB in 0.31 s, else in 0.26), and what is made shared begins 16 bytes behind one.
   struct Piece {
     SharedBytes memory;    // room for `headroom` bytes, then its bytes
     std::size_t size = 0;  // 0: the end, or a failure
