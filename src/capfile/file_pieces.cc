@@ -44,8 +44,7 @@ void FilePieces::read(Slot& slot, std::uint64_t number) {
   }
 }
 
-// Each of the threads writes where no other reads or writes but to take turns: a lock that they shared cost them more
-// than the rest of it.
+// Without a lock: all threads come here and to load() for each piece.
 std::optional<std::uint64_t> FilePieces::begin() {
   std::uint64_t piece = begun_.load(std::memory_order_relaxed);
   do {

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/cache_lines.h"
 #include "base/unique_fd.h"
 #include "capfile/memory_pool.h"
 #include "capfile/reader.h"
@@ -46,8 +47,7 @@ class FilePieces final : public ReadAhead {
 
  private:
   // Of the pieces that are on their way each has one of these; nobody else writes near it.
-  static constexpr std::size_t lines_apart = 128;
-  struct alignas(lines_apart) Slot {
+  struct alignas(base::lines_apart) Slot {
     Piece piece;
     int error = 0;  // errno
     std::atomic<std::uint32_t> loaded = 0;
@@ -62,9 +62,9 @@ class FilePieces final : public ReadAhead {
   MemoryPool pool_{headroom + piece_bytes};
   std::array<Slot, most_ahead> slots_;  // by the number of the piece
 
-  alignas(lines_apart) std::atomic<std::uint64_t> begun_ = 0;  // how many pieces are somebody's, or were
+  alignas(base::lines_apart) std::atomic<std::uint64_t> begun_ = 0;  // how many pieces are somebody's, or were
   std::atomic<bool> end_seen_ = false;                         // one of them is short: the file ended there
-  alignas(lines_apart) std::atomic<std::uint64_t> first_ = 0;  // how many next() has given
+  alignas(base::lines_apart) std::atomic<std::uint64_t> first_ = 0;  // how many next() has given
 
   std::uint64_t position_;
   bool at_end_ = false;  // next() has given the last

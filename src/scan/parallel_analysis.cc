@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/cache_lines.h"
 #include "scan/flow_key.h"
 
 namespace tcpwhy::scan {
@@ -24,10 +25,6 @@ constexpr std::uint64_t backlog = 2;            // that a shard may have while i
 constexpr std::size_t most_bytes = 16U << 20U;  // that wait for fragments to be put together
 
 constexpr std::size_t header_bytes = 64;  // about what a record adds to its frame
-
-// What one thread writes for each batch must not lie on a line that another reads or writes for other reasons;
-// processors fetch lines in pairs.
-constexpr std::size_t lines_apart = 128;
 
 constexpr std::uint64_t frames_between_progress = 1U << 16U;
 
@@ -47,7 +44,7 @@ struct Turn {
   std::uint64_t piece = 0;
 };
 
-struct alignas(lines_apart) Batch {
+struct alignas(base::lines_apart) Batch {
   enum class State : std::uint8_t {
     read,        // is being dissected
     fragmented,  // waits for its fragments to be put together
@@ -63,7 +60,7 @@ struct alignas(lines_apart) Batch {
 };
 
 // What belongs to one thread.
-struct alignas(lines_apart) Worker {
+struct alignas(base::lines_apart) Worker {
   Worker(std::size_t own, Shard& its_shard) : index(own), shard(its_shard) {}
 
   const std::size_t index;
@@ -72,7 +69,7 @@ struct alignas(lines_apart) Worker {
   Reading reading;
   std::vector<std::unique_ptr<Batch>> batches;  // that it made, in no order
   Totals totals;
-  alignas(lines_apart) std::atomic<std::uint64_t> tracked = 0;  // batches; the others read it
+  alignas(base::lines_apart) std::atomic<std::uint64_t> tracked = 0;  // batches; the others read it
 };
 
 // All orders of memory are the strongest: what a thread has seen before it sleeps depends on them (see sleep()), and
@@ -194,10 +191,9 @@ class Pipeline {
     batch.state = State::read;
     ring_[turn.number % ring_.size()] = &batch;
     if (!fill(worker, turn)) end_ = turn.number + 1;
-    if (reader_.read_ahead() != known_ahead_) {
-      known_ahead_ = reader_.read_ahead();
+    if (reader_.read_ahead() != ahead_) {  // nobody else writes it
       const std::lock_guard lock(turns_mutex_);
-      ahead_ = known_ahead_;
+      ahead_ = reader_.read_ahead();
     }
     read_ = turn.number + 1;
     tell_change();
@@ -325,20 +321,19 @@ class Pipeline {
   std::vector<Batch*> ring_;
 
   // Of who reads; it goes with the turn.
-  alignas(lines_apart) std::uint64_t frames_read_ = 0;
+  alignas(base::lines_apart) std::uint64_t frames_read_ = 0;
   std::uint64_t progress_told_ = 0;
   std::size_t longest_ = 0;  // record so far
-  std::shared_ptr<capfile::ReadAhead> known_ahead_;
   Outcome outcome_;
 
-  alignas(lines_apart) std::atomic<std::uint64_t> read_ = 0;  // batches; the number of the next
+  alignas(base::lines_apart) std::atomic<std::uint64_t> read_ = 0;  // batches; the number of the next
   std::atomic<std::uint64_t> end_ = UINT64_MAX;               // how many there are; known at the end
 
-  alignas(lines_apart) std::mutex turns_mutex_;  // of who writes these two, or reads the second:
+  alignas(base::lines_apart) std::mutex turns_mutex_;  // of who gives turns, or writes one of these:
   std::atomic<std::uint64_t> turns_ = 0;         // that have been given
   std::shared_ptr<capfile::ReadAhead> ahead_;    // what the reader has for who helps it
 
-  alignas(lines_apart) std::atomic<std::uint32_t> sleepers_ = 0;
+  alignas(base::lines_apart) std::atomic<std::uint32_t> sleepers_ = 0;
   std::atomic<std::uint32_t> changes_ = 0;  // while there are some
   std::atomic<std::size_t> fragment_bytes_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/cache_lines.h"
 #include "scan/analysis.h"
 #include "scan/connection_table.h"
 #include "scan/frame_reader.h"
@@ -35,7 +36,7 @@ class Outlet {
 };
 
 // On cache lines of its own: another thread's shard lies beside it.
-class alignas(128) Shard {
+class alignas(base::lines_apart) Shard {
  public:
   // Its parts know each other's places.
   Shard(const TableLimits& limits, std::uint64_t seed, const OnRecords& on_records, std::mutex& mutex)
