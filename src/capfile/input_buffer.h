@@ -53,7 +53,8 @@ class InputBuffer {
 
   std::unique_ptr<ByteSource> source_;  // or
   std::shared_ptr<FilePieces> pieces_;
-  std::shared_ptr<ReadAhead> read_ahead_;  // the same
+  // The same, given by reference: it is asked for with each batch, and all threads write where its sharers are counted.
+  std::shared_ptr<ReadAhead> read_ahead_;
   std::unique_ptr<MemoryPool> pool_ = std::make_unique<MemoryPool>(256U << 10U);  // for what a source reads
   SharedBytes memory_;
   std::size_t size_ = 0;  // of memory_; where the input is pieces, as far as it may be written
