@@ -300,8 +300,8 @@ base::Result<TraceOutcome> Session::run() {
   if (auto opened = open_taps(); !opened) return std::unexpected(opened.error());
   if (auto opened = open_sampling(); !opened) return std::unexpected(opened.error());
   if (auto opened = open_tracer(); !opened) return std::unexpected(opened.error());
-  for (std::string& lacking : tracer_->lacks())
-    outcome_.lacking.push_back({base::ErrorKind::privilege, std::move(lacking), ""});
+  for (trace::Lack& lack : tracer_->lacks())
+    outcome_.lacking.push_back({base::ErrorKind::privilege, std::move(lack.sentence), std::move(lack.words)});
   const auto seen = tracer_->observes();
   if (std::ranges::find(seen, "states.kernel") != seen.end()) sampling_.reset();  // the kernel tells them itself
   auto watched = watch();

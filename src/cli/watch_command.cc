@@ -25,6 +25,7 @@
 #include "explain/life.h"
 #include "trace/bpf/life_recorder.h"
 #include "trace/bpf/life_tracker.h"
+#include "trace/bpf/kernel_types.h"
 #include "trace/bpf/probe.h"
 #include "trace/give_way.h"
 
@@ -140,16 +141,15 @@ base::Status Watch::open() {
   }
   if (!options_.write_to.empty())
     if (auto opened = open_file(); !opened) return opened;
-  auto probe = trace::Probe::open({.calls = false,
-                                   .only_interesting = false,
-                                   .segments = false,
-                                   .drops = false,
-                                   .lives = true,
-                                   .ring_bytes = options_.ring_bytes});
+  trace::ProbeOptions asked = trace::probe_of_watch();
+  asked.ring_bytes = options_.ring_bytes;
+  auto probe = trace::Probe::open(asked);
   if (!probe) return std::unexpected(probe.error());
   probe_.emplace(std::move(*probe));
   tracker_.emplace(trace::LifeTrackerOptions{.reset_reasons = trace::kernel_enum("sk_rst_reason", "SK_RST_REASON_")});
   if (auto attached = probe_->attach(); !attached) return attached;
+  for (const trace::Lack& lack : probe_->lacks()) warn(lack.sentence);
+  provenance_.observed = probe_->observes();
   auto sampler = trace::SocketSampler::open();
   if (!sampler) return std::unexpected(sampler.error());
   const auto sample = sampler->sample();
@@ -167,7 +167,6 @@ base::Status Watch::open_file() {
   utsname name{};
   if (uname(&name) == 0)
     provenance_.host = name.nodename, provenance_.kernel = std::string(name.sysname) + " " + name.release;
-  provenance_.observed = {"states.kernel", "socket_errors", "resets.reason"};
   return {};
 }
 

@@ -20,6 +20,12 @@ struct Target {
   std::vector<pid_t> pids;           // processes that run already: all their threads, and what they fork from now on
 };
 
+// What a system lacks for more to be seen.
+struct Lack {
+  std::string sentence;
+  std::string words;  // whose fault it is, in its own words: a verifier's last lines; may be empty
+};
+
 class Tracer {
  public:
   virtual ~Tracer() = default;
@@ -37,8 +43,7 @@ class Tracer {
   virtual base::Status stop(recording::Recording& recording) = 0;
   // What it sees, for Provenance::observed: "calls.ptrace", "calls.bpf", "causes.kernel", "resets.reason", ...
   [[nodiscard]] virtual std::vector<std::string> observes() const = 0;
-  // What this system lacks to see more, in a sentence each.
-  [[nodiscard]] virtual std::vector<std::string> lacks() const { return {}; }
+  [[nodiscard]] virtual std::vector<Lack> lacks() const { return {}; }
 };
 
 }  // namespace tcpwhy::trace

@@ -16,6 +16,7 @@
 
 #include "base/unique_fd.h"
 #include "trace/bpf/event_maker.h"
+#include "trace/bpf/kernel_types.h"
 #include "trace/counter_sampler.h"
 #include "trace/gated_child.h"
 #include "trace/give_way.h"
@@ -90,7 +91,7 @@ class BpfTracer final : public Tracer {
   [[nodiscard]] std::optional<int> command_status() const override { return status_; }
   base::Status stop(recording::Recording& recording) override;
   [[nodiscard]] std::vector<std::string> observes() const override;
-  [[nodiscard]] std::vector<std::string> lacks() const override;
+  [[nodiscard]] std::vector<Lack> lacks() const override { return probe_.lacks(); }
 
  private:
   BpfTracer(Probe probe, std::optional<KernelSymbols> symbols)
@@ -122,10 +123,11 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   for (const pid_t pid : target.pids)
     if (kill(pid, 0) != 0 && errno == ESRCH)
       return base::fail(base::ErrorKind::usage, fmt::format("there is no process {}", pid));
-  auto probe = Probe::open({.without = options.without,
-                            .counted_netns = current_netns_cookie(),
-                            .ring_bytes = options.ring_bytes,
-                            .user_stacks_a_second = options.user_stacks ? 200U : 0U});
+  ProbeOptions asked = probe_of_trace();
+  asked.without = options.without, asked.refused = options.refused;
+  asked.ring_bytes = options.ring_bytes;
+  if (!options.user_stacks) asked.user_stacks_a_second = 0;
+  auto probe = Probe::open(asked);
   if (!probe) return std::unexpected(probe.error());
   auto symbols = KernelSymbols::load();
   std::unique_ptr<BpfTracer> made(
@@ -243,7 +245,7 @@ base::Status BpfTracer::drain(recording::Recording& recording) {
   take();
   if (child_) status_ = child_->poll_end();
   // What was lost may have been an end.
-  if (probe_.lost_records() > 0)
+  if (probe_.lost_records() > 0 || !probe_.has("on_exit"))
     std::erase_if(living_, [](pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; });
   return {};
 }
@@ -303,18 +305,9 @@ void BpfTracer::compare_with_counters(recording::Recording& recording) {
 }
 
 std::vector<std::string> BpfTracer::observes() const {
-  std::vector<std::string> seen{"calls.bpf", "states.kernel", "socket_errors", "drops"};
-  if (symbols_) seen.emplace_back("causes.kernel");
-  if (probe_.tells_reset_reasons()) seen.emplace_back("resets.reason");
+  std::vector<std::string> seen = probe_.observes();
+  if (symbols_ && probe_.has("on_segment")) seen.emplace_back("causes.kernel");
   return seen;
-}
-
-std::vector<std::string> BpfTracer::lacks() const {
-  std::vector<std::string> sentences;
-  for (const MissingHook& hook : probe_.missing())
-    sentences.push_back(
-        fmt::format("this kernel's tracepoint {} is not as the probe needs it; not known: {}", hook.name, hook.loses));
-  return sentences;
 }
 
 }  // namespace

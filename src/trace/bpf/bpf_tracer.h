@@ -13,7 +13,7 @@ struct BpfOptions {
   std::uint32_t ring_bytes = default_ring_bytes;  // ProbeOptions::ring_bytes
   bool user_stacks = true;
   bool gives_way = false;  // the thread that opens and drains it: trace/give_way.h
-  std::vector<std::string> without;  // ProbeOptions::without
+  std::vector<std::string> without, refused;  // ProbeOptions
 };
 
 // Loads the probe, follows the target's processes and their sockets, and lets the command go. Errors: privilege, where BPF is not to

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "trace/bpf/kernel_types.h"
+
 namespace tcpwhy::trace {
 namespace {
 
@@ -13,11 +15,7 @@ constexpr std::size_t most_events = 1U << 20;
 }  // namespace
 
 base::Result<NamespaceWatch> NamespaceWatch::open() {
-  auto probe = Probe::open({.calls = false,
-                            .only_interesting = false,
-                            .terse = false,
-                            .excluded_netns = current_netns_cookie(),
-                            .ring_bytes = 8U << 20});
+  auto probe = Probe::open(probe_of_lab());
   if (!probe) return std::unexpected(probe.error());
   auto symbols = KernelSymbols::load();
   auto state = std::make_unique<State>(State{std::move(*probe), std::nullopt, {}, {}});
@@ -59,9 +57,8 @@ void NamespaceWatch::give(std::span<const std::uint64_t> namespaces, recording::
       if (event.at <= end) recording.events.push_back(std::move(event));
   }
   auto& observed = recording.provenance.observed;
-  for (const char* what : {"states.kernel", "socket_errors", "drops"}) observed.emplace_back(what);
-  if (state_->symbols) observed.emplace_back("causes.kernel");
-  if (state_->probe.tells_reset_reasons()) observed.emplace_back("resets.reason");
+  for (std::string& what : state_->probe.observes()) observed.push_back(std::move(what));
+  if (state_->symbols && state_->probe.has("on_segment")) observed.emplace_back("causes.kernel");
   const auto note = [&](std::uint64_t now, std::uint64_t& told, const char* why) {
     if (now > told) recording.events.push_back({end, {}, recording::Loss{"events", now - told, why}});
     told = now;

@@ -2,7 +2,6 @@
 #include "trace/bpf/probe.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -15,12 +14,17 @@
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <map>
 #include <optional>
 
 #include "base/unique_fd.h"
 #include "trace/bpf/event_rings.h"
+#include "trace/bpf/hooks.h"
+#include "trace/bpf/kernel_types.h"
 #include "trace/bpf/probe.skel.h"
+#include "trace/bpf/program_loader.h"
 #include "trace/calls/operation_table.h"
 #include "trace/calls/syscall_table.h"
 
@@ -31,82 +35,31 @@
 namespace tcpwhy::trace {
 namespace {
 
-struct BtfDeleter {
-  void operator()(btf* types) const { btf__free(types); }
-};
-using Btf = std::unique_ptr<btf, BtfDeleter>;
-
-const Btf& kernel_types() {
-  static const Btf types(btf__load_vmlinux_btf());
-  return types;
-}
-
-// How many arguments the kernel's tracepoint hands over; -1: it has no such tracepoint.
-int tracepoint_arguments(const std::string& name) {
-  const btf* types = kernel_types().get();
-  if (types == nullptr) return -1;
-  const int id = btf__find_by_name_kind(types, ("btf_trace_" + name).c_str(), BTF_KIND_TYPEDEF);
-  if (id < 0) return -1;
-  const btf_type* type = btf__type_by_id(types, btf__type_by_id(types, static_cast<__u32>(id))->type);  // the pointer
-  if (type == nullptr || btf_kind(type) != BTF_KIND_PTR) return -1;
-  type = btf__type_by_id(types, type->type);
-  if (type == nullptr || btf_kind(type) != BTF_KIND_FUNC_PROTO) return -1;
-  return btf_vlen(type) - 1;  // the first is the tracepoint's own data
-}
-
-// One row a program: the tracepoint it needs, and with how many arguments.
-struct Hook {
-  std::string_view program, tracepoint;
-  int least_arguments;
-  std::string_view loses;      // what is not known without it; "": another program stands in
-  std::string_view stands_in;  // attached instead
-  int most_arguments = 12;     // more: the stand-in reads them
-};
-constexpr auto hooks = std::to_array<Hook>({
-    {"on_sys_enter", "sys_enter", 2, "system calls", ""},
-    {"on_sys_exit", "sys_exit", 2, "results of system calls", ""},
-    {"on_segment", "net_dev_queue", 1, "causes of segments", ""},
-    {"on_state", "inet_sock_set_state", 3, "changes of state", ""},
-    {"on_reset_sent", "tcp_send_reset", 3, "reasons of resets (Linux 6.10)", "on_reset_sent_without_reason"},
-    {"on_reset_received", "tcp_receive_reset", 1, "resets received", ""},
-    {"on_socket_error", "inet_sk_error_report", 1, "errors put on sockets (Linux 5.14)", ""},
-    {"on_destroyed", "tcp_destroy_sock", 1, "ends of sockets", ""},
-    {"on_drop", "kfree_skb", 4, "the socket of a drop (Linux 6.11)", "on_drop_without_socket"},
-    {"on_signal_generated", "signal_generate", 5, "signals generated", ""},
-    {"on_signal_delivered", "signal_deliver", 3, "signals delivered", ""},
-    {"on_fork", "sched_process_fork", 2, "forks", ""},
-    {"on_exec", "sched_process_exec", 1, "programs started", ""},
-    {"on_exit", "sched_process_exit", 1, "ends of processes", ""},
-    {"on_operation_submitted", "io_uring_submit_req", 1, "io_uring operations (Linux 6.3)", ""},
-    {"on_operation_refused", "io_uring_req_failed", 3, "io_uring operations that are refused at once", ""},
-    {"on_operation_begins", "io_uring_file_get", 2, "which of several io_uring operations sent a segment", ""},
-    {"on_operation_completed", "io_uring_complete", 3, "results of io_uring operations",
-     "on_operation_completed_by_value", 3},
-    {"on_completion_waits", "io_uring_cqe_overflow", 5, "results of io_uring operations that find no room", ""},
-});
-constexpr std::string_view hooks_of_calls[] = {"on_sys_enter",
-                                               "on_sys_exit",
-                                               "on_signal_generated",
-                                               "on_signal_delivered",
-                                               "on_fork",
-                                               "on_exec",
-                                               "on_exit",
-                                               "on_operation_submitted",
-                                               "on_operation_refused",
-                                               "on_operation_begins",
-                                               "on_operation_completed",
-                                               "on_operation_completed_by_value",
-                                               "on_completion_waits"};
-constexpr std::string_view hooks_of_drops[] = {"on_drop", "on_drop_without_socket"};
-
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
 }
 
-bool is_asked_for(std::string_view program, const ProbeOptions& options) {
-  if (is_one_of(program, hooks_of_calls)) return options.calls;
-  if (is_one_of(program, hooks_of_drops)) return options.drops;
-  if (program == "on_segment") return options.segments;
+// Tests have a build of the program of which some tracing programs are such as every kernel refuses: those that this variable names.
+bool is_spoilt_here([[maybe_unused]] std::string_view program) {
+#ifdef TCPWHY_SPOILT_HOOKS
+  const char* names = getenv("TCPWHY_SPOILT_HOOKS");
+  return names != nullptr && (" " + std::string(names) + " ").contains(" " + std::string(program) + " ");
+#else
+  return false;
+#endif
+}
+
+bool is_named(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+bool is_asked_for(const Hook& hook, const ProbeOptions& options) {
+  switch (hook.use) {
+    case HookUse::calls: return options.calls;
+    case HookUse::segments: return options.segments;
+    case HookUse::drops: return options.drops;
+    case HookUse::always: break;
+  }
   return true;
 }
 
@@ -189,9 +142,10 @@ RingSizes ring_sizes(std::uint32_t bytes_together) {
 
 struct Probe::Impl {
   Skeleton skeleton;
+  LoadedPrograms programs;
+  std::vector<base::UniqueFd> attached;
   std::optional<EventRings> rings;
   std::vector<MissingHook> missing;
-  bool reset_reasons = false;
   bool detached = false;
   std::uint64_t skipped_at_detach = 0;
 
@@ -200,13 +154,11 @@ struct Probe::Impl {
 
 std::uint64_t Probe::Impl::skipped() const {
   std::uint64_t sum = 0;
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton->obj) {
-    const int fd = bpf_program__fd(program);
-    if (fd < 0) continue;
+  for (const auto& [name, program] : programs) {
     bpf_prog_info info{};
     __u32 length = sizeof info;
-    if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) sum += info.recursion_misses;
+    if (program.fd.valid() && bpf_obj_get_info_by_fd(program.fd.get(), &info, &length) == 0)
+      sum += info.recursion_misses;
   }
   return sum;
 }
@@ -218,34 +170,52 @@ Probe::~Probe() = default;
 
 namespace {
 
-void choose_programs(bpf_object* object, const ProbeOptions& options, std::vector<MissingHook>& missing,
-                     bool& reset_reasons) {
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
-  const auto load = [object](std::string_view name) {
-    bpf_program__set_autoload(bpf_object__find_program_by_name(object, std::string(name).c_str()), true);
-  };
-  for (const Hook& hook : hooks) {
-    if (!is_asked_for(hook.program, options)) continue;
-    if (std::ranges::find(options.without, hook.program) != options.without.end()) {
-      missing.push_back({std::string(hook.tracepoint), std::string(hook.loses)});
-      continue;
-    }
-    const int arguments = tracepoint_arguments(std::string(hook.tracepoint));
-    if (arguments > hook.most_arguments && !hook.stands_in.empty()) {
-      load(hook.stands_in);
-      continue;
-    }
-    if (arguments >= hook.least_arguments) {
-      load(hook.program);
-      if (hook.program == "on_reset_sent") reset_reasons = true;
-      continue;
-    }
-    missing.push_back({std::string(hook.tracepoint), std::string(hook.loses)});
-    // kfree_skb without a reason (before 5.17) tells nothing.
-    const int enough = hook.tracepoint == "kfree_skb" ? 3 : 1;
-    if (arguments >= enough && !hook.stands_in.empty()) load(hook.stands_in);
+// Whether the kernel has what the program hangs on, as it needs it.
+bool fits(const HookProgram& program, const ProbeOptions& options) {
+  if (is_named(options.without, program.name)) return false;
+  const int arguments = tracepoint_arguments(program.tracepoint);
+  return program.least_arguments <= arguments && arguments <= program.most_arguments;
+}
+
+// In the row of its hook, the programs before it being as `loaded` says.
+bool is_wanted(std::string_view name, const ProbeOptions& options, const LoadedPrograms& loaded) {
+  const HookPlace place = find_hook(name);
+  if (place.hook == nullptr || !is_asked_for(*place.hook, options)) return false;
+  for (const HookProgram& better : place.hook->programs.first(place.program))
+    if (const auto found = loaded.find(better.name); found != loaded.end() && found->second.fd.valid()) return false;
+  return fits(place.hook->programs[place.program], options);
+}
+
+// errno of a refusal; 0: some are loaded.
+int why_none_is_loaded(const LoadedPrograms& loaded) {
+  int error = ENOENT;
+  for (const auto& [name, program] : loaded) {
+    if (program.fd.valid()) return 0;
+    error = program.error;
   }
+  return error;
+}
+
+// What the loading has left unknown.
+std::vector<MissingHook> find_missing(const ProbeOptions& options, const LoadedPrograms& loaded) {
+  std::vector<MissingHook> missing;
+  for (const Hook& hook : hooks()) {
+    if (!is_asked_for(hook, options)) continue;
+    MissingHook lack{.name = std::string(hook.programs.front().tracepoint), .loses = std::string(hook.tells)};
+    bool is_known = false;
+    for (const HookProgram& program : hook.programs) {
+      const auto found = loaded.find(program.name);
+      if (found == loaded.end()) continue;
+      is_known = found->second.fd.valid();
+      if (is_known) {
+        lack.loses = program.lacks;
+        break;
+      }
+      lack.name = program.tracepoint, lack.refused = found->second.error, lack.words = found->second.words;
+    }
+    if (!lack.loses.empty()) missing.push_back(std::move(lack));
+  }
+  return missing;
 }
 
 std::string first_line(const std::string& words) {
@@ -254,7 +224,7 @@ std::string first_line(const std::string& words) {
 }
 
 base::Error cannot_load(int error, const LibbpfWords& words) {
-  if (error == EPERM || error == EACCES)
+  if (error == EPERM)
     return {
         base::ErrorKind::privilege, "the kernel does not let this user load BPF programs",
         "run as root, or give the program the capabilities BPF and PERFMON: setcap cap_bpf,cap_perfmon,cap_net_raw+ep"};
@@ -264,10 +234,6 @@ base::Error cannot_load(int error, const LibbpfWords& words) {
   return {base::ErrorKind::privilege, fmt::format("the BPF probe cannot be loaded: {}", strerror(error)),
           first_line(words.text())};
 }
-
-}  // namespace
-
-namespace {
 
 base::Result<std::vector<base::UniqueFd>> make_rings(const RingSizes& sizes, const LibbpfWords& words) {
   std::vector<base::UniqueFd> rings;
@@ -313,6 +279,18 @@ void set_up(::probe& skeleton, const ProbeOptions& options, const RingSizes& rin
 
 }  // namespace
 
+ProbeOptions probe_of_trace() { return {.counted_netns = current_netns_cookie()}; }
+ProbeOptions probe_of_watch() {
+  return {.calls = false, .only_interesting = false, .segments = false, .drops = false, .lives = true};
+}
+ProbeOptions probe_of_lab() {
+  return {.calls = false,
+          .only_interesting = false,
+          .terse = false,
+          .excluded_netns = current_netns_cookie(),
+          .ring_bytes = 8U << 20};
+}
+
 base::Result<Probe> Probe::open(const ProbeOptions& options) {
   const auto page = static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE));
   if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < page)
@@ -321,16 +299,23 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
                                   options.ring_bytes, page));
   const LibbpfWords words;
   auto impl = std::make_unique<Impl>();
+  ProgramLoader loader([&](std::string_view program) { return is_wanted(program, options, loader.outcome()); },
+                       [&](std::string_view program) { return is_named(options.refused, program) || is_spoilt_here(program); });
   impl->skeleton.reset(probe__open());
   if (!impl->skeleton) return std::unexpected(cannot_load(errno, words));
   auto& skeleton = *impl->skeleton;
-  choose_programs(skeleton.obj, options, impl->missing, impl->reset_reasons);
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton.obj)
+      bpf_program__set_autoload(program, is_wanted(bpf_program__name(program), options, {}));
   const RingSizes sizes = ring_sizes(options.ring_bytes);
   set_up(skeleton, options, sizes);
   auto rings = make_rings(sizes, words);
   if (!rings) return std::unexpected(rings.error());
   bpf_map__set_inner_map_fd(skeleton.maps.rings, rings->front().get());
   if (const int status = probe__load(&skeleton); status != 0) return std::unexpected(cannot_load(-status, words));
+  impl->programs = loader.take();
+  impl->missing = find_missing(options, impl->programs);
+  if (const int error = why_none_is_loaded(impl->programs); error != 0) return std::unexpected(cannot_load(error, words));
   if (auto handed = hand_over(*rings, skeleton); !handed) return std::unexpected(handed.error());
   auto reader = EventRings::open(std::move(*rings), sizes.bytes);
   if (!reader) return std::unexpected(reader.error());
@@ -340,14 +325,27 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
 
 base::Status Probe::attach() {
   const LibbpfWords words;
-  if (const int status = probe__attach(impl_->skeleton.get()); status != 0)
-    return std::unexpected(cannot_load(-status, words));
+  for (auto& [name, program] : impl_->programs) {
+    if (!program.fd.valid()) continue;
+    auto link = attach_program(program.fd.get());
+    if (link) {
+      impl_->attached.push_back(std::move(*link));
+      continue;
+    }
+    const HookPlace place = find_hook(name);
+    impl_->missing.push_back({.name = std::string(place.hook->programs[place.program].tracepoint),
+                              .loses = std::string(place.hook->tells),
+                              .refused = errno,
+                              .words = link.error().message});
+    program.fd.reset();
+  }
+  if (impl_->attached.empty()) return base::fail(base::ErrorKind::privilege, "none of the probe's programs can be attached", first_line(words.text()));
   return {};
 }
 
 void Probe::detach() {
   impl_->skipped_at_detach = impl_->skipped();
-  probe__detach(impl_->skeleton.get());
+  impl_->attached.clear();
   impl_->detached = true;
 }
 
@@ -445,24 +443,32 @@ ProbeCounts Probe::counted() const {
 }
 std::uint64_t Probe::skipped_runs() const { return std::max(impl_->skipped_at_detach, impl_->skipped()); }
 const std::vector<MissingHook>& Probe::missing() const { return impl_->missing; }
-bool Probe::tells_reset_reasons() const { return impl_->reset_reasons; }
-
-std::vector<std::string> kernel_enum(const std::string& name, const std::string& prefix) {
-  std::vector<std::string> names;
-  const btf* types = kernel_types().get();
-  if (types == nullptr) return names;
-  const int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_ENUM);
-  if (id < 0) return names;
-  const btf_type* type = btf__type_by_id(types, static_cast<__u32>(id));
-  const struct btf_enum* row = ::btf_enum(type);
-  for (int i = 0; i < btf_vlen(type); ++i, ++row) {
-    if (row->val < 0 || row->val > 0xffff) continue;  // reasons of subsystems stand far away
-    std::string_view text = btf__name_by_offset(types, row->name_off);
-    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
-    if (names.size() <= static_cast<std::size_t>(row->val)) names.resize(static_cast<std::size_t>(row->val) + 1);
-    names[static_cast<std::size_t>(row->val)] = text;
+std::vector<std::string> Probe::observes() const {
+  std::vector<std::string> seen;
+  if (has("on_sys_enter") && has("on_sys_exit")) seen.emplace_back("calls.bpf");
+  if (has("on_state")) seen.emplace_back("states.kernel");
+  if (has("on_socket_error")) seen.emplace_back("socket_errors");
+  if (has("on_drop") || has("on_drop_without_socket")) seen.emplace_back("drops");
+  if (has("on_reset_sent")) seen.emplace_back("resets.reason");
+  return seen;
+}
+std::vector<Lack> Probe::lacks() const {
+  std::vector<Lack> lacks;
+  std::string not_told;
+  for (const MissingHook& hook : impl_->missing) {
+    if (hook.refused == 0)
+      not_told += (not_told.empty() ? "" : ", ") + hook.loses;
+    else
+      lacks.push_back({fmt::format("the kernel refuses the probe's program on tracepoint {} ({}); not known: {}", hook.name,
+                                   strerror(hook.refused), hook.loses),
+                       hook.words});
   }
-  return names;
+  if (!not_told.empty()) lacks.push_back({"this kernel does not tell: " + not_told, {}});
+  return lacks;
+}
+bool Probe::has(std::string_view program) const {
+  const auto found = impl_->programs.find(program);
+  return found != impl_->programs.end() && found->second.fd.valid();
 }
 
 base::Duration wall_minus_monotonic() {

@@ -1,6 +1,6 @@
 // The probe: BPF programs on the running kernel's tracepoints (trace/bpf/program), loaded by libbpf and adapted to the kernel as
-// it is (CO-RE). Needs CAP_BPF and CAP_PERFMON, or root, and Linux 5.8. Which of its hooks this kernel has is found out when it is
-// opened; what is missing is said, not fatal.
+// it is (CO-RE). Needs CAP_BPF and CAP_PERFMON, or root, and Linux 5.8. Each program stands alone: what the kernel lacks or refuses
+// costs that hook, is said, and is not fatal.
 //
 // Nothing stays behind: programs and maps live as long as this process holds their descriptors.
 #pragma once
@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -19,6 +20,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "trace/bpf/program/protocol.h"
+#include "trace/tracer.h"
 #include "wire/address.h"
 
 namespace tcpwhy::trace {
@@ -40,15 +42,24 @@ struct ProbeOptions {
   bool terse = true;
   bool lives = false;  // changes of state with what LifeTracker needs: who made them, and in the end what the socket has carried
   std::vector<std::string> without;  // programs of the probe that are left out: as on a kernel that lacks their hooks
+  std::vector<std::string> refused;  // programs that are made such as every kernel refuses: as on one whose verifier does
   std::uint64_t counted_netns = 0;   // SO_NETNS_COOKIE of the network namespace that counted() is about; 0: none
   std::uint64_t excluded_netns = 0;  // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
   std::uint32_t ring_bytes = default_ring_bytes;  // of all rings together, a power of two, at least a page
   std::uint32_t user_stacks_a_second = 200;
 };
 
-// A hook that the running kernel lacks, and what is not known for want of it.
+// As the commands ask for it, but for what depends on the target.
+ProbeOptions probe_of_trace();
+ProbeOptions probe_of_watch();
+ProbeOptions probe_of_lab();
+
+// A hook that the running kernel lacks or refuses, and what is not known for want of it.
 struct MissingHook {
-  std::string name, loses;
+  std::string name;   // the tracepoint
+  std::string loses;
+  int refused = 0;    // errno of the refusal; 0: the kernel has no such tracepoint, or another one of that name
+  std::string words;  // refused: the verifier's last lines
 };
 
 // What the kernel's MIB counts too, as the probe saw it: of one network namespace, whoever's it was.
@@ -99,17 +110,20 @@ class Probe {
   [[nodiscard]] std::uint64_t skipped_runs() const;
   [[nodiscard]] std::uint64_t skipped_stacks() const;
   [[nodiscard]] ProbeCounts counted() const;
+  // What can be had from it, for Provenance::observed, but the causes of segments, which need the kernel's symbols too.
+  [[nodiscard]] std::vector<std::string> observes() const;
+  // What can't.
   [[nodiscard]] const std::vector<MissingHook>& missing() const;
-  [[nodiscard]] bool tells_reset_reasons() const;
+  // The same in sentences: one for all that the kernel lacks, one for each program that it refuses.
+  [[nodiscard]] std::vector<Lack> lacks() const;
+  // Whether that program of the probe (trace/bpf/hooks.h) runs.
+  [[nodiscard]] bool has(std::string_view program) const;
 
  private:
   struct Impl;
   explicit Probe(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// The enumerators of one of the running kernel's enums, by value, without `prefix`; from its BTF. Empty where there is none.
-std::vector<std::string> kernel_enum(const std::string& name, const std::string& prefix);
 
 // CLOCK_REALTIME minus CLOCK_MONOTONIC, now. It moves by nanoseconds while nobody sets the clock.
 base::Duration wall_minus_monotonic();

@@ -36,13 +36,25 @@ static __always_inline struct call_state* state_of(__u32 tid) {
   return bpf_map_lookup_elem(&calls, &tid);
 }
 
-// A call's record under construction. Only the programs of sys_enter and sys_exit use it, which can't interrupt each other.
+// A system call, or an io_uring operation (uring.bpf.h), which is submitted inside one.
+enum call_kind { SYSTEM_CALL, RING_OPERATION, CALL_KINDS };
+
+// Per operation, by opcode: from trace/calls/operation_table.
+struct probe_syscall operation_rows[PROBE_OPERATIONS] = {};
+
+// A call's record under construction, one a kind: programs of the same kind can't interrupt each other.
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
+  __uint(max_entries, CALL_KINDS);
   __type(key, __u32);
   __type(value, struct probe_call);
 } drafts SEC(".maps");
+
+static __always_inline struct probe_call* draft_of(__u32 kind) { return bpf_map_lookup_elem(&drafts, &kind); }
+static __always_inline const struct probe_syscall* row_of(__u32 kind, __u32 number) {
+  return kind == SYSTEM_CALL ? &syscalls[number & (PROBE_SYSCALLS - 1)]
+                             : &operation_rows[(number - PROBE_SYSCALLS) & (PROBE_OPERATIONS - 1)];
+}
 
 // By thread: the io_uring operation that it carries out (uring.bpf.h).
 struct operation_at_work {
@@ -140,12 +152,17 @@ static __always_inline __u64 argument(const __u64* arguments, __s32 n) {
   }
 }
 
-static __noinline int take_piece(struct probe_call* draft, const struct taken_piece* piece, __s64 result) {
+// Piece `index` of what the draft of that kind calls for. Global, so that it is verified once and not for each place that calls it and
+// all that may be known there; and told by numbers alone, as kernels before 5.12 take no pointers in a global function.
+__noinline int take_piece(__u32 kind, __u32 index) {
+  struct probe_call* draft = draft_of(kind);
+  if (!draft || index >= PROBE_PIECES) return 0;
+  const struct taken_piece* piece = &row_of(kind, draft->number)->piece[index];
   const __u64 address = argument(draft->arguments, piece->pointer_argument);
   __u64 length = piece->constant;
   if (piece->length_argument == -2) {
-    if (result <= 0) return 0;
-    length = (__u64)result * piece->element;
+    if (draft->result <= 0) return 0;
+    length = (__u64)draft->result * piece->element;
   } else if (piece->length_argument >= 0) {
     length = argument(draft->arguments, piece->length_argument);
     if (piece->shape == SHAPE_BYTES) length *= piece->element;
@@ -168,10 +185,9 @@ static __noinline int take_piece(struct probe_call* draft, const struct taken_pi
   return 0;
 }
 
-static __always_inline void take_pieces(struct probe_call* draft, const struct probe_syscall* row, __u8 at_exit,
-                                        __s64 result) {
+static __always_inline void take_pieces(__u32 kind, const struct probe_syscall* row, __u8 at_exit) {
   for (__u32 i = 0; i < PROBE_PIECES; ++i)
-    if (i < row->piece_count && row->piece[i].at_exit == at_exit) take_piece(draft, &row->piece[i], result);
+    if (i < row->piece_count && row->piece[i].at_exit == at_exit) take_piece(kind, i);
 }
 
 static __always_inline void send_draft(struct probe_call* draft) {
@@ -299,7 +315,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   const struct probe_syscall* row = &syscalls[number & (PROBE_SYSCALLS - 1)];
   if (!row->wanted) return 0;
   const __u64 who = bpf_get_current_pid_tgid();
-  const __u32 tgid = who >> 32, tid = (__u32)who, zero = 0;
+  const __u32 tgid = who >> 32, tid = (__u32)who;
   struct call_state* state = state_of(tid);
   if (!state && !is_traced(tgid)) return 0;
 
@@ -332,13 +348,13 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   __builtin_memcpy(state->arguments, arguments, sizeof(arguments));
   if (row->told_at_return) return 0;
 
-  struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
+  struct probe_call* draft = draft_of(SYSTEM_CALL);
   if (!draft) return 0;
   begin_draft(draft, PROBE_CALL_ENTERED, state);
   draft->head.at_ns = state->id;
   if (row->closes && file) draft->references = references_of(file);
   tell_socket_or_none(draft, sk);
-  take_pieces(draft, row, 0, 0);
+  take_pieces(SYSTEM_CALL, row, 0);
   const int stack = row->wants_stack && sk && may_take_stack(draft->call);
   send_draft(draft);
   if (stack) send_user_stack(regs, draft->call);
@@ -354,10 +370,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
     if (number == SYS_mmap) tell_mapped_by_call(regs, result);
     return 0;
   }
-  const __u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
+  const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   struct call_state* state = state_of(tid);
   if (!state || state->number != number) return 0;
-  struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
+  struct probe_call* draft = draft_of(SYSTEM_CALL);
   if (!draft) return 0;
   begin_draft(draft, state->told ? PROBE_CALL_RETURNED : PROBE_CALL_MADE, state);
   draft->result = result;
@@ -371,8 +387,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   }
   if (row->result_is_fd && result >= 0) sk = tcp_socket_of(file_of(result));
   tell_socket_or_none(draft, sk);
-  if (!state->told) take_pieces(draft, row, 0, 0);
-  if (result > -4096) take_pieces(draft, row, 1, result);
+  if (!state->told) take_pieces(SYSTEM_CALL, row, 0);
+  if (result > -4096) take_pieces(SYSTEM_CALL, row, 1);
   state->number = PROBE_NO_CALL;
   send_draft(draft);
   return 0;
@@ -380,9 +396,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
 
 // A call that its thread won't come back from.
 static __always_inline void tell_unfinished_call(__u32 tid) {
-  const __u32 zero = 0;
   struct call_state* state = state_of(tid);
-  struct probe_call* draft = bpf_map_lookup_elem(&drafts, &zero);
+  struct probe_call* draft = draft_of(SYSTEM_CALL);
   if (!state || !draft || state->number == PROBE_NO_CALL || state->told || state->held) return;
   begin_draft(draft, PROBE_CALL_ENTERED, state);
   draft->head.at_ns = state->id;

@@ -236,8 +236,12 @@ struct io_rsrc_data {
   unsigned int nr;
   struct io_rsrc_node** nodes;
 };
+struct io_fixed_file {
+  unsigned long file_ptr;
+};
 struct io_file_table {
-  struct io_rsrc_data data;  // since 6.13
+  struct io_rsrc_data data;     // since 6.13
+  struct io_fixed_file* files;  // before
 };
 struct io_uring_sqe;
 struct io_ring_ctx {
@@ -247,6 +251,7 @@ struct io_ring_ctx {
   unsigned int cached_sq_head;
   unsigned int sq_entries;
   struct io_file_table file_table;
+  unsigned int nr_user_files;  // before 6.13
 };
 struct io_kiocb {
   struct file* file;

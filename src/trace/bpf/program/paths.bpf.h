@@ -16,9 +16,9 @@ struct {
   __type(value, __u64);
 } stack_places SEC(".maps");
 
-// Verified once for all paths, since it is global.
+// Verified once for all paths, since it is global; and by itself, so that it asks for what it needs, whoever calls it.
 __noinline int path_is(__u64 place, __u32 number) {
-  if (number >= PROBE_PATHS) return 0;
+  if (!bpf_rdonly_cast || number >= PROBE_PATHS) return 0;
   const struct probe_path* path = &paths[number];
   const __u32 slots = path->slots;
   if (slots == 0) return 0;

@@ -23,7 +23,8 @@ static __always_inline int has_control_room(__u64 address) {
 }
 
 // The first TCP socket among the descriptors that the message at `address` carries, in the numbering of the running process.
-static __noinline __u64 passed_socket(__u64 address) {
+// Global: verified once.
+__noinline __u64 passed_socket(__u64 address) {
   struct user_message message = {};
   struct user_control control = {};
   if (bpf_probe_read_user(&message, sizeof(message), (const void*)address)) return 0;
@@ -36,7 +37,7 @@ static __noinline __u64 passed_socket(__u64 address) {
     if (at + sizeof(fd) > control.length) return 0;
     if (bpf_probe_read_user(&fd, sizeof(fd), (const void*)(message.control + at))) return 0;
     const struct sock* sk = tcp_socket_of(file_of(fd));
-    if (sk) return (__u64)sk;
+    if (sk) return number_of((__u64)sk);  // a global function returns numbers only
   }
   return 0;
 }

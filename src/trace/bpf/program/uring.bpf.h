@@ -1,7 +1,7 @@
 // io_uring operations on the sockets of traced processes: a call each, entered when it is submitted, back when it is completed.
 //
 // What is asked stands in the submission queue entry, whose layout is the kernel's interface; where that entry is, and which file is
-// meant, in structures of the kernel's own. Since Linux 6.3 (io_uring_submit_req).
+// meant, in structures of the kernel's own.
 #pragma once
 
 #include "calls.bpf.h"
@@ -32,9 +32,6 @@ struct ring_entry {
   __u32 file_index;
 };
 
-// By opcode: from trace/calls/operation_table.
-struct probe_syscall operation_rows[PROBE_OPERATIONS] = {};
-
 struct operation {
   __u64 id;  // time of submission
   __u64 socket, ring, user_data;
@@ -62,13 +59,29 @@ struct {
   __type(value, __u64);
 } requests_by_data SEC(".maps");
 
-// Not the drafts of system calls: an operation is submitted inside one.
+// What is being submitted, and completed, on each processor: what submit() and complete() are about. They are global functions, so that
+// each is verified once, and those take numbers only: a pointer that was put here is a number again.
+struct submission {
+  __u64 request;  // address of struct io_kiocb
+  struct ring_entry entry;
+};
+struct completion {
+  __u64 ring, request, user_data;
+  __s32 result;
+  __u32 flags;
+};
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, struct probe_call);
-} operation_drafts SEC(".maps");
+  __type(value, struct submission);
+} submissions SEC(".maps");
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct completion);
+} completions SEC(".maps");
 
 // The entry that was taken off the ring just now: as io_get_sqe() finds it.
 static __always_inline int read_newest_entry(struct io_ring_ctx* ring, struct ring_entry* entry) {
@@ -82,7 +95,12 @@ static __always_inline int read_newest_entry(struct io_ring_ctx* ring, struct ri
 }
 
 static __always_inline struct file* fixed_file(struct io_ring_ctx* ring, __u32 slot) {
-  if (!bpf_core_field_exists(ring->file_table.data)) return 0;
+  if (!bpf_core_field_exists(ring->file_table.data)) {
+    struct io_fixed_file fixed = {}, *files = BPF_CORE_READ(ring, file_table.files);
+    if (!files || slot >= BPF_CORE_READ(ring, nr_user_files)) return 0;
+    if (bpf_probe_read_kernel(&fixed, sizeof(fixed), files + slot)) return 0;
+    return (struct file*)(fixed.file_ptr & ~7UL);
+  }
   struct io_rsrc_node *node = 0, **nodes = BPF_CORE_READ(ring, file_table.data.nodes);
   if (!nodes || slot >= BPF_CORE_READ(ring, file_table.data.nr)) return 0;
   if (bpf_probe_read_kernel(&node, sizeof(node), nodes + slot) || !node) return 0;
@@ -115,10 +133,14 @@ static __always_inline void tell_socket_of_operation(struct probe_call* draft,
     clear(&draft->socket, sizeof(draft->socket));
 }
 
-static __noinline int submit(struct io_kiocb* request, const struct ring_entry* entry) {
-  const __u64 key = (__u64)request;
+// What stands in `submissions`. Returns whether the caller's stack is wanted.
+__noinline int submit(void) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
-  if (!entry) return 0;
+  const struct submission* submission = bpf_map_lookup_elem(&submissions, &zero);
+  if (!submission) return 0;
+  const __u64 key = submission->request;
+  struct io_kiocb* const request = (struct io_kiocb*)key;
+  const struct ring_entry* entry = &submission->entry;
   // The address may have been another request's, whose completion nobody was to be told.
   bpf_map_delete_elem(&operations, &key);
   const struct probe_syscall* row = &operation_rows[entry->opcode & (PROBE_OPERATIONS - 1)];
@@ -157,13 +179,13 @@ static __noinline int submit(struct io_kiocb* request, const struct ring_entry* 
   rings_are_used = 1;
   if (!operation.told) return 0;
 
-  struct probe_call* draft = bpf_map_lookup_elem(&operation_drafts, &zero);
+  struct probe_call* draft = draft_of(RING_OPERATION);
   if (!draft) return 0;
   fill_operation(draft, &operation, PROBE_OPERATION_SUBMITTED);
   draft->head.at_ns = operation.id;
   if (row->closes && file) draft->references = references_of(file);
   tell_socket_of_operation(draft, sk);
-  take_pieces(draft, row, 0, 0);
+  take_pieces(RING_OPERATION, row, 0);
   send_draft(draft);
   return row->wants_stack && operation.tid == (__u32)bpf_get_current_pid_tgid() && may_take_stack(operation.id);
 }
@@ -173,25 +195,35 @@ static __always_inline int caller_is_traced(void) {
   return is_traced(tgid);
 }
 
-SEC("tp_btf/io_uring_submit_req")
-int BPF_PROG(on_operation_submitted, struct io_kiocb* request) {
-  struct ring_entry entry = {};
-  if (!caller_is_traced() || !read_newest_entry(BPF_CORE_READ(request, ctx), &entry)) return 0;
-  if (submit(request, &entry)) {
-    const __u64 key = (__u64)request;
-    const struct operation* operation = bpf_map_lookup_elem(&operations, &key);
-    struct pt_regs* regs = (struct pt_regs*)bpf_task_pt_regs(bpf_get_current_task_btf());
-    if (operation) send_user_stack(regs, operation->id);
-  }
+static __always_inline int tell_submission(struct io_kiocb* request) {
+  const __u32 zero = 0;
+  struct submission* submission = bpf_map_lookup_elem(&submissions, &zero);
+  if (!submission || !caller_is_traced() || !read_newest_entry(BPF_CORE_READ(request, ctx), &submission->entry)) return 0;
+  const __u64 key = (__u64)request;
+  submission->request = key;
+  if (!submit() || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) return 0;
+  const struct operation* operation = bpf_map_lookup_elem(&operations, &key);
+  struct pt_regs* regs = (struct pt_regs*)bpf_task_pt_regs(bpf_get_current_task_btf());
+  if (operation) send_user_stack(regs, operation->id);
   return 0;
 }
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(on_operation_submitted, struct io_kiocb* request) { return tell_submission(request); }
+
+// Its name before 6.3.
+SEC("tp_btf/io_uring_submit_sqe")
+int BPF_PROG(on_entry_submitted, struct io_kiocb* request) { return tell_submission(request); }
 
 // What is refused before it is a request: it has a completion too.
 SEC("tp_btf/io_uring_req_failed")
 int BPF_PROG(on_operation_refused, const struct io_uring_sqe* refused, struct io_kiocb* request) {
-  struct ring_entry entry = {};
-  if (!caller_is_traced() || bpf_probe_read_kernel(&entry, sizeof(entry), refused)) return 0;
-  submit(request, &entry);
+  const __u32 zero = 0;
+  struct submission* submission = bpf_map_lookup_elem(&submissions, &zero);
+  if (!submission || !caller_is_traced()) return 0;
+  if (bpf_probe_read_kernel(&submission->entry, sizeof(submission->entry), refused)) return 0;
+  submission->request = (__u64)request;
+  submit();
   return 0;
 }
 
@@ -223,8 +255,15 @@ static __always_inline __u64 chosen_buffer(struct io_kiocb* request) {
   return (__u64)BPF_CORE_READ(message, msg.msg_iter.ubuf);
 }
 
-static __noinline int complete(__u64 ring, __u64 request, __u64 user_data, __s32 result, __u32 flags) {
+// What stands in `completions`.
+__noinline int complete(void) {
   const __u32 zero = 0;
+  const struct completion* completion = bpf_map_lookup_elem(&completions, &zero);
+  if (!completion) return 0;
+  const __u64 ring = completion->ring, user_data = completion->user_data;
+  const __s32 result = completion->result;
+  const __u32 flags = completion->flags;
+  __u64 request = completion->request;
   if (!request) {
     const struct ring_and_data data = {.ring = ring, .user_data = user_data};
     const __u64* found = bpf_map_lookup_elem(&requests_by_data, &data);
@@ -234,7 +273,7 @@ static __noinline int complete(__u64 ring, __u64 request, __u64 user_data, __s32
   struct operation* operation = bpf_map_lookup_elem(&operations, &request);
   if (!operation || operation->ring != ring || operation->user_data != user_data) return 0;
   const struct probe_syscall* row = &operation_rows[operation->opcode & (PROBE_OPERATIONS - 1)];
-  struct probe_call* draft = bpf_map_lookup_elem(&operation_drafts, &zero);
+  struct probe_call* draft = draft_of(RING_OPERATION);
   if (!draft) return 0;
   const int makes = row->result_is_fd;
   struct sock* sk = (struct sock*)operation->socket;
@@ -244,7 +283,7 @@ static __noinline int complete(__u64 ring, __u64 request, __u64 user_data, __s32
       fill_operation(draft, operation, PROBE_OPERATION_SUBMITTED);
       draft->head.at_ns = operation->id;
       tell_socket_of_operation(draft, sk);
-      take_pieces(draft, row, 0, 0);
+      take_pieces(RING_OPERATION, row, 0);
       send_draft(draft);
       operation->told = 1;
       operation->socket = (__u64)sk;
@@ -261,7 +300,7 @@ static __noinline int complete(__u64 ring, __u64 request, __u64 user_data, __s32
     else if (row->closes)
       sk = 0;
     tell_socket_of_operation(draft, sk);
-    take_pieces(draft, row, 1, result);
+    take_pieces(RING_OPERATION, row, 1);
     send_draft(draft);
   }
   // More to come: of a multishot operation; or word that a zero-copy send no longer needs its buffer, which is not of interest.
@@ -269,20 +308,31 @@ static __noinline int complete(__u64 ring, __u64 request, __u64 user_data, __s32
   return 0;
 }
 
+static __always_inline int tell_completion(__u64 ring, __u64 request, __u64 user_data, __s32 result, __u32 flags) {
+  const __u32 zero = 0;
+  struct completion* completion = bpf_map_lookup_elem(&completions, &zero);
+  if (!completion) return 0;
+  completion->ring = ring, completion->request = request, completion->user_data = user_data;
+  completion->result = result, completion->flags = flags;
+  return complete();
+}
+
 // Since 6.12 with the entry of the completion queue. The request may be null, which is why it is read as a number.
 SEC("tp_btf/io_uring_complete")
 int on_operation_completed(__u64* ctx) {
   struct io_uring_cqe* entry = (struct io_uring_cqe*)ctx[2];
-  return complete(ctx[0], ctx[1], BPF_CORE_READ(entry, user_data), BPF_CORE_READ(entry, res),
-                  BPF_CORE_READ(entry, flags));
+  return tell_completion(ctx[0], ctx[1], BPF_CORE_READ(entry, user_data), BPF_CORE_READ(entry, res),
+                         BPF_CORE_READ(entry, flags));
 }
 
 // Before: ctx, req, user_data, res, flags.
 SEC("tp_btf/io_uring_complete")
 int on_operation_completed_by_value(__u64* ctx) {
-  return complete(ctx[0], ctx[1], ctx[2], (__s32)ctx[3], (__u32)ctx[4]);
+  return tell_completion(ctx[0], ctx[1], ctx[2], (__s32)ctx[3], (__u32)ctx[4]);
 }
 
 // The completion queue was full: the kernel keeps it until there is room.
 SEC("tp_btf/io_uring_cqe_overflow")
-int on_completion_waits(__u64* ctx) { return complete(ctx[0], 0, ctx[1], (__s32)ctx[2], (__u32)ctx[3]); }
+int on_completion_waits(__u64* ctx) {
+  return tell_completion(ctx[0], 0, ctx[1], (__s32)ctx[2], (__u32)ctx[3]);
+}
