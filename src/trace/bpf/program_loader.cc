@@ -75,8 +75,9 @@ LoadedProgram load_one(const bpf_program* program, std::span<const bpf_insn> ins
 }  // namespace
 
 struct ProgramLoader::Handler {
-  static int prepare(bpf_program* program, bpf_prog_load_opts* options, long cookie) {
-    ProgramLoader& loader = *reinterpret_cast<ProgramLoader*>(cookie);
+  static int prepare(bpf_program* program, bpf_prog_load_opts* options, long) {
+    TCPWHY_CHECK(living_ != nullptr);
+    ProgramLoader& loader = *living_;
     const std::string name = bpf_program__name(program);
     if (loader.is_wanted_(name)) {
       bpf_prog_load_opts own = *options;
@@ -95,14 +96,17 @@ struct ProgramLoader::Handler {
 
 ProgramLoader::ProgramLoader(Question is_wanted, Question is_spoilt)
     : is_wanted_(std::move(is_wanted)), is_spoilt_(std::move(is_spoilt)) {
-  LIBBPF_OPTS(libbpf_prog_handler_opts, options, .cookie = reinterpret_cast<long>(this),
-              .prog_prepare_load_fn = Handler::prepare);
-  // What libbpf loads itself is empty, and of the kind that asks for least.
-  handler_ = libbpf_register_prog_handler("tp_btf+", BPF_PROG_TYPE_SOCKET_FILTER, bpf_attach_type{}, &options);
-  TCPWHY_CHECK(handler_ >= 0);
+  // For ever: libbpf 1.1 frees its table with the last handler that is taken back, and then goes on using it.
+  static const int handler = [] {
+    LIBBPF_OPTS(libbpf_prog_handler_opts, options, .prog_prepare_load_fn = Handler::prepare);
+    // What libbpf loads itself is empty, and of the kind that asks for least.
+    return libbpf_register_prog_handler("tp_btf+", BPF_PROG_TYPE_SOCKET_FILTER, bpf_attach_type{}, &options);
+  }();
+  TCPWHY_CHECK(handler >= 0 && living_ == nullptr);
+  living_ = this;
 }
 
-ProgramLoader::~ProgramLoader() { libbpf_unregister_prog_handler(handler_); }
+ProgramLoader::~ProgramLoader() { living_ = nullptr; }
 
 base::Result<base::UniqueFd> attach_program(int program) {
   base::UniqueFd link(bpf_raw_tracepoint_open(nullptr, program));

@@ -24,7 +24,7 @@ struct LoadedProgram {
 
 using LoadedPrograms = std::map<std::string, LoadedProgram, std::less<>>;  // by name
 
-// An object that is opened and loaded in the life of one of these is loaded so. One at a time.
+// An object that is opened and loaded in the life of one of these is loaded so. One at a time, and no object with such sections without one.
 class ProgramLoader {
  public:
   // The object's programs are all at tracepoints: sections "tp_btf/NAME". `is_wanted` is asked of each, in the order in which they stand
@@ -43,7 +43,7 @@ class ProgramLoader {
   struct Handler;  // what libbpf calls
   Question is_wanted_, is_spoilt_;
   LoadedPrograms outcome_;
-  int handler_ = -1;
+  static inline ProgramLoader* living_ = nullptr;
 };
 
 // Attaches a loaded program to the tracepoint that it was loaded for; it hangs there as long as the descriptor is open.
