@@ -95,6 +95,12 @@ class EventMaker {
   std::map<std::uint32_t, std::string> commands_;                                 // by process
   KnownSockets sockets_;
   std::map<CallKey, OpenCall> calls_;
+  struct ClosingCall {
+    std::uint64_t id;
+    std::uint32_t number;
+    std::uint32_t returned;  // position of its return
+  };
+  std::unordered_map<std::uint32_t, ClosingCall> closed_;  // by thread: its last call that closed something
   std::map<CallKey, std::vector<std::uint32_t>> waiting_for_call_;  // events that name a call not told yet
   std::set<CallKey> ignored_calls_;
   struct OpenOperation {

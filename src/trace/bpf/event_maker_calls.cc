@@ -46,6 +46,12 @@ void EventMaker::tell_call(std::uint32_t tid, std::uint64_t id, std::uint32_t ev
   if (id == 0) return;
   const auto found = calls_.find({tid, id});
   if (found != calls_.end()) return set_call(recording.events[event], found->second.number);
+  if (const auto closed = closed_.find(tid); closed != closed_.end() && closed->second.id == id) {
+    // The program has its descriptor closed no sooner than what that did: the hook of the return comes before the thread is back.
+    Event& returned = recording.events[closed->second.returned];
+    returned.at = std::max(returned.at, recording.events[event].at + base::Duration(1));
+    return set_call(recording.events[event], closed->second.number);
+  }
   if (const auto operation = operations_.find(id); operation != operations_.end())
     return set_call(recording.events[event], operation->second.number);
   waiting_for_call_[{tid, id}].push_back(event);
@@ -121,6 +127,7 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
   const std::uint32_t event =
       append(call.head, actor(call.head.tid, call.head.tgid, recording), std::move(returned), recording);
   remember(known, event);
+  if (row->call_class == CallClass::closes) closed_[call.head.tid] = {call.call, open->second.number, event};
   calls_.erase(open);
 }
 

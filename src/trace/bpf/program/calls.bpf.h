@@ -68,11 +68,24 @@ struct {
 } at_work SEC(".maps");
 __u32 rings_are_used = 0;
 
+// The number of the system call that the running thread is in, whoever it is; ~0: not told (before Linux 5.15), or in none.
+static __always_inline __u64 running_call(void) {
+  if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) return ~0ULL;
+  const struct pt_regs* regs = (const struct pt_regs*)bpf_task_pt_regs(bpf_get_current_task_btf());
+  return regs ? regs->orig_ax : ~0ULL;
+}
+
 // The call that the running thread is making on `sk`, or its io_uring operation; 0: none.
+//
+// Before Linux 6.6 close() leaves the socket's end to task work (fput()), which the thread does on its way back to the program, when the
+// hook of the return has been passed already.
 static __always_inline __u64 call_on(const void* sk) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   const struct call_state* call = state_of(tid);
-  if (call && call->number != PROBE_NO_CALL && call->socket == (__u64)sk) return call->id;
+  if (call && call->socket == (__u64)sk) {
+    if (call->number != PROBE_NO_CALL) return call->id;
+    if (call->closed_by != 0 && running_call() + 1 == call->closed_by) return call->id;
+  }
   if (!rings_are_used) return 0;
   const struct operation_at_work* operation = bpf_map_lookup_elem(&at_work, &tid);
   return operation && operation->socket == (__u64)sk ? operation->id : 0;
@@ -343,6 +356,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   state->number = (__u32)number;
   state->tgid = tgid;
   state->closes = row->closes;
+  state->closed_by = 0;
   state->told = !row->told_at_return;
   state->held = held;
   __builtin_memcpy(state->arguments, arguments, sizeof(arguments));
@@ -390,6 +404,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   if (!state->told) take_pieces(SYSTEM_CALL, row, 0);
   if (result > -4096) take_pieces(SYSTEM_CALL, row, 1);
   state->number = PROBE_NO_CALL;
+  if (state->closes && result == 0) state->closed_by = number + 1;
   send_draft(draft);
   return 0;
 }

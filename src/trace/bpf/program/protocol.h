@@ -136,7 +136,7 @@ struct call_state {
   __u16 closes;
   __u16 told;  // its entry
   __u16 held;  // recvmsg: whether it matters (a TCP socket has been passed) is known at its return
-  __u16 reserved;
+  __u16 closed_by;  // 1 + the number of a call that has closed the descriptor and returned; what it set going may yet come
 };
 
 struct call_place {

@@ -41,13 +41,6 @@ static __always_inline __u8 exiting(void) {
   return (BPF_CORE_READ(task, flags) & PF_EXITING) ? PROBE_EXITING : 0;
 }
 
-// The number of the system call that the running thread is in, whoever it is; ~0: not told (before Linux 5.15), or in none.
-static __always_inline __u64 running_call(void) {
-  if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) return ~0ULL;
-  const struct pt_regs* regs = (const struct pt_regs*)bpf_task_pt_regs(bpf_get_current_task_btf());
-  return regs ? regs->orig_ax : ~0ULL;
-}
-
 // Whether context alone tells what makes the segment leave, so that the stack, which costs microseconds, need not be asked: enum
 // probe_direct. A socket is owned (sk_lock.owned) by a thread inside a call on it; whoever else finds it so (softirq, timers) leaves
 // segments and work to that thread. So a segment of an owned socket is sent by the running thread. If it has not been sent before
