@@ -26,6 +26,7 @@
 #include "trace/bpf/life_recorder.h"
 #include "trace/bpf/life_tracker.h"
 #include "trace/bpf/kernel_types.h"
+#include "trace/bpf/kernel_symbols.h"
 #include "trace/bpf/probe.h"
 #include "trace/give_way.h"
 
@@ -115,6 +116,7 @@ class Watch {
   std::optional<capture::EndpointFilter> filter_;
   std::optional<InterfaceAddresses> interface_;
   std::optional<trace::Probe> probe_;
+  std::optional<trace::KernelSymbols> symbols_;
   std::optional<trace::LifeTracker> tracker_;
   std::optional<trace::LifeRecorder> recorder_;
   base::UniqueFd file_;
@@ -146,7 +148,9 @@ base::Status Watch::open() {
   auto probe = trace::Probe::open(asked);
   if (!probe) return std::unexpected(probe.error());
   probe_.emplace(std::move(*probe));
-  tracker_.emplace(trace::LifeTrackerOptions{.reset_reasons = trace::kernel_enum("sk_rst_reason", "SK_RST_REASON_")});
+  if (auto symbols = trace::KernelSymbols::load()) symbols_.emplace(std::move(*symbols));
+  tracker_.emplace(trace::LifeTrackerOptions{.reset_reasons = trace::kernel_enum("sk_rst_reason", "SK_RST_REASON_"),
+                                             .symbols = symbols_ ? &*symbols_ : nullptr});
   if (auto attached = probe_->attach(); !attached) return attached;
   for (const trace::Lack& lack : probe_->lacks()) warn(lack.sentence);
   provenance_.observed = probe_->observes();
@@ -243,6 +247,7 @@ void Watch::tell_ended(const trace::EndedLife& ended) {
                                 {"why", verdict.row->id},
                                 {"abnormal", verdict.row->abnormal},
                                 {"reset_reason", verdict.reason},
+                                {"reset_cause", verdict.cause},
                                 {"error", life.error},
                                 {"words", why}};
     if (ended.peer) line["peer"] = {{"pid", ended.peer->holder.pid}, {"command", ended.peer->holder.command}};

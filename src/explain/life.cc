@@ -28,6 +28,13 @@ constexpr auto rows = std::to_array<LifeRow>({
      "被 {resetter} 复位：进程结束时仍有未读数据"},
     {"reset.aborted", true, "reset by {resetter}: aborted (SO_LINGER 0, ss -K, or a listener closed with a queue)",
      "被 {resetter} 复位：主动中止（SO_LINGER 0、ss -K 或监听套接字带队列关闭）"},
+    {"reset.linger_zero", true, "reset by {resetter}: closed with SO_LINGER on and 0 seconds",
+     "被 {resetter} 复位：关闭时 SO_LINGER 打开且为 0 秒"},
+    {"reset.listener_closed", true, "reset by {resetter}: its listener was closed before anybody had accepted",
+     "被 {resetter} 复位：监听套接字已关闭，连接尚未被 accept"},
+    {"reset.disconnected", true, "reset by {resetter}: connect(AF_UNSPEC)", "被 {resetter} 复位：connect(AF_UNSPEC)"},
+    {"reset.destroyed", true, "reset by {resetter}'s kernel: somebody destroyed the socket (ss -K)",
+     "被 {resetter} 的内核复位：套接字被外部销毁 (ss -K)"},
     {"reset.linger_2", true, "reset by {resetter}: closed with TCP_LINGER2 below 0",
      "被 {resetter} 复位：TCP_LINGER2 小于 0"},
     {"reset.keep_alive", true, "reset by {resetter}: no keep-alive probe was answered",
@@ -56,7 +63,27 @@ const LifeRow* row(std::string_view id) {
 
 bool is_unreachable(int error) { return error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN; }
 
+// By the kernel's stack, which tells more than its reason: several causes share one. "": it tells nothing.
+std::string_view by_stack(const SocketLife& life) {
+  const auto& cause = life.reset_cause;
+  if (cause == "close.unread_data")
+    return life.closed_by_exit ? "reset.unread_data_at_exit" : "reset.unread_data_at_close";
+  if (cause == "close.linger_zero") return "reset.linger_zero";
+  if (cause == "close.linger2") return "reset.linger_2";
+  if (cause == "close.listener_queue") return "reset.listener_closed";
+  if (cause == "disconnect") return "reset.disconnected";
+  if (cause == "abort.sock_diag") return "reset.destroyed";
+  if (cause == "keep_alive_gave_up") return "reset.keep_alive";
+  if (cause == "out_of_memory") return "reset.out_of_memory";
+  if (cause == "segment.accept_queue_full") return "reset.queue_full";
+  // It had closed: a segment that came then was not for anybody.
+  const bool closed = life.was_in("FIN-WAIT-1") || life.was_in("LAST-ACK");
+  if (closed && (cause == "segment.refused" || cause == "segment.no_socket")) return "reset.after_close";
+  return {};
+}
+
 std::string_view sent_reset(const SocketLife& life) {
+  if (const std::string_view id = by_stack(life); !id.empty()) return id;
   const auto& reason = life.reset_reason;
   if (reason == "TCP_ABORT_ON_CLOSE")
     return life.closed_by_exit ? "reset.unread_data_at_exit" : "reset.unread_data_at_close";
@@ -93,11 +120,12 @@ LifeVerdict judge(const SocketLife& life, const SocketLife* peer) {
   if (!life.established && life.opener) return judge_opening(life);
   const Closer fin = first_fin(life);
   if (life.reset_sent)
-    return {row(sent_reset(life)), fin == Closer::nobody ? Closer::local : fin, false, life.reset_reason};
+    return {row(sent_reset(life)), fin == Closer::nobody ? Closer::local : fin, false, life.reset_reason, life.reset_cause};
   if (life.reset_received) {
     const Closer first = fin == Closer::nobody ? Closer::remote : fin;
-    if (peer != nullptr && peer->reset_sent) return {row(sent_reset(*peer)), first, true, peer->reset_reason};
-    return {row(fin == Closer::remote ? "reset.by_peer_after_fin" : "reset.by_peer"), first, true, {}};
+    if (peer != nullptr && peer->reset_sent)
+      return {row(sent_reset(*peer)), first, true, peer->reset_reason, peer->reset_cause};
+    return {row(fin == Closer::remote ? "reset.by_peer_after_fin" : "reset.by_peer"), first, true, {}, {}};
   }
   if (life.error == ETIMEDOUT) return {row("gave_up.retransmissions"), fin};
   if (is_unreachable(life.error)) return {row("gave_up.unreachable"), fin};

@@ -27,6 +27,7 @@ struct LifeVerdict {
   Closer first = Closer::nobody;  // who sent the first FIN or RST
   bool reset_by_peer = false;
   std::string reason;  // the kernel's, of the reset; may be empty
+  std::string cause;   // of the reset, by the kernel's stack (SocketLife::reset_cause); may be empty
 };
 
 // `peer`: the other end's life; null where it is not on this machine or not known.

@@ -104,7 +104,9 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
       if (const auto state = whole_state(record)) add_state(*state, recording);
       return;
     case PROBE_RESET_SENT:
-    case PROBE_RESET_RECEIVED: return with(as<probe_reset>(record), &EventMaker::add_reset);
+    case PROBE_RESET_RECEIVED:
+      if (const auto reset = whole_reset(record)) add_reset(*reset, recording);
+      return;
     case PROBE_SOCKET_ERROR: return with(as<probe_error>(record), &EventMaker::add_error);
     case PROBE_DROP: return with(as<probe_drop>(record), &EventMaker::add_drop);
     case PROBE_SIGNAL: return with(as<probe_signal>(record), &EventMaker::add_signal);
@@ -211,8 +213,11 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
   if (told.active && known != nullptr && known->last_cause) {
     auto& cause = std::get<SegmentCause>(recording.events[*known->last_cause].what);
     const bool of_close = cause.name == "close.unread_data" && cause.flags.find('R') != std::string::npos;
-    if (of_close && told.reason == "TCP_ABORT_ON_LINGER") cause.name = "close.linger2";
-    if (of_close && told.reason == "TCP_ABORT_ON_MEMORY") cause.name = "out_of_memory";
+    // A kernel that gives no reason has closed so because nothing else was left.
+    const bool nothing_unread = told.reason.empty() && reset.unread == 0;
+    const bool linger2 = reset.linger2_below_zero != 0;
+    if (of_close && (told.reason == "TCP_ABORT_ON_LINGER" || (nothing_unread && linger2))) cause.name = "close.linger2";
+    if (of_close && (told.reason == "TCP_ABORT_ON_MEMORY" || (nothing_unread && !linger2))) cause.name = "out_of_memory";
   }
   const std::uint32_t event = append(reset.head, {}, std::move(told), recording);
   remember(known, event);

@@ -51,7 +51,7 @@ void LifeRecorder::add(std::span<const std::byte> record, base::Duration clock) 
       return;
     case PROBE_RESET_SENT:
     case PROBE_RESET_RECEIVED:
-      if (const auto* reset = as<probe_reset>(record)) {
+      if (const auto reset = whole_reset(record)) {
         auto told = about<Reset>(reset->socket);
         told.sent = head->kind == PROBE_RESET_SENT;
         told.active = told.sent && reset->active != 0;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "trace/bpf/kernel_causes.h"
 #include "trace/bpf/whole_records.h"
 #include "trace/tcp_states.h"
 
@@ -134,7 +135,7 @@ void LifeTracker::add(std::span<const std::byte> record, base::Duration clock, c
       return;
     case PROBE_RESET_SENT:
     case PROBE_RESET_RECEIVED:
-      if (big_enough(sizeof(probe_reset))) on_reset(*reinterpret_cast<const probe_reset*>(record.data()), at, on_ended);
+      if (const auto reset = whole_reset(record)) on_reset(*reset, at, on_ended);
       return;
     case PROBE_SOCKET_ERROR:
       if (big_enough(sizeof(probe_error))) on_error(*reinterpret_cast<const probe_error*>(record.data()), at);
@@ -203,6 +204,7 @@ void LifeTracker::on_reset(const probe_reset& reset, base::WallTime at, const On
       return;
     }
     life.reset_sent = true, life.reset_active = reset.active != 0;
+    life.reset_cause = cause_of(reset);
     if (reset.reason < options_.reset_reasons.size()) life.reset_reason = options_.reset_reasons[reset.reason];
   };
   const Ends ends{address(reset.socket.family, reset.socket.local, reset.socket.local_port),
@@ -217,6 +219,18 @@ void LifeTracker::on_reset(const probe_reset& reset, base::WallTime at, const On
   if (reset.socket.cookie == 0) return;  // of no socket: a refused SYN; the other end tells
   if (Alive* alive = find(reset.socket, at)) fill(alive->life);
   make_room(on_ended);
+}
+
+// By the kernel's stack; "": not known.
+std::string LifeTracker::cause_of(const probe_reset& reset) const {
+  if (options_.symbols == nullptr || reset.frames <= 0) return {};
+  std::vector<std::string_view> frames;
+  for (const __u64 frame : std::span(reset.stack).first(static_cast<std::size_t>(reset.frames) / sizeof(__u64)))
+    frames.push_back(options_.symbols->name(frame));
+  const std::string_view name = classify(frames).name;
+  if (name == "unknown") return {};
+  if (name != "close.unread_data" || reset.unread != 0) return std::string(name);
+  return reset.linger2_below_zero != 0 ? "close.linger2" : "out_of_memory";
 }
 
 void LifeTracker::on_error(const probe_error& error, base::WallTime at) {

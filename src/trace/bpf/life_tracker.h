@@ -17,6 +17,7 @@
 #include "recording/socket_life.h"
 #include "trace/bpf/program/protocol.h"
 #include "trace/holders.h"
+#include "trace/bpf/kernel_symbols.h"
 #include "trace/socket_sampler.h"
 
 namespace tcpwhy::trace {
@@ -28,6 +29,7 @@ struct EndedLife {
 
 struct LifeTrackerOptions {
   std::vector<std::string> reset_reasons;  // by number
+  const KernelSymbols* symbols = nullptr;  // null: the kernel's stacks tell nothing
   std::size_t most_sockets = 65536;        // alive at a time; beyond, some are given up, and counted
 };
 
@@ -67,6 +69,7 @@ class LifeTracker {
   void on_gone(std::uint64_t pointer, base::WallTime at, const OnEnded& on_ended);
   void on_reset(const probe_reset& reset, base::WallTime at, const OnEnded& on_ended);
   void on_error(const probe_error& error, base::WallTime at);
+  [[nodiscard]] std::string cause_of(const probe_reset& reset) const;
   void end(Alive& alive, base::WallTime at, const OnEnded& on_ended);
   void make_room(const OnEnded& on_ended);
 

@@ -66,6 +66,7 @@ struct sock_common {
   unsigned short skc_family;
   volatile unsigned char skc_state;
   possible_net_t skc_net;
+  unsigned long skc_flags;
   struct in6_addr skc_v6_daddr;
   struct in6_addr skc_v6_rcv_saddr;
   atomic64_t skc_cookie;
@@ -113,6 +114,9 @@ struct tcp_sock {
   __u64 bytes_received;
   __u32 total_retrans;
   __u32 srtt_us;
+  __u32 rcv_nxt;
+  __u32 copied_seq;
+  int linger2;
 };
 
 struct request_sock {

@@ -214,12 +214,19 @@ struct probe_gone {
   __u64 socket;  // its address
 };
 
+// Sent with as much of the stack as `frames` says.
 struct probe_reset {
   struct probe_head head;
   struct probe_socket socket;
   __u64 call;
   __u32 reason;  // ~0: this kernel does not say
   __u32 active;
+  __u32 unread;  // active: bytes that were received in order and never read
+  __u8 linger2_below_zero;  // active: TCP_LINGER2
+  __u8 reserved[3];
+  __s32 frames;  // bytes of `stack`: for who watches lives, of a reset that is sent; else 0
+  __u32 reserved2;
+  __u64 stack[PROBE_SHALLOW_FRAMES];
 };
 
 struct probe_error {

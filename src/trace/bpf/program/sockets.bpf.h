@@ -240,7 +240,24 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   return 0;
 }
 
-static __always_inline int send_reset_record(struct sock* sk, struct sk_buff* skb, __u32 reason) {
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct probe_reset);
+} reset_drafts SEC(".maps");
+
+// What tells closes apart that reset, where the kernel gives no reason. close() empties the receive queue without counting it as read.
+static __always_inline void read_why(struct probe_reset* record, struct sock* sk) {
+  enum { SOCK_DONE = 1 };  // enum sock_flags: the peer's FIN has come, which is counted as a byte
+  const struct tcp_sock* tcp = (const struct tcp_sock*)sk;
+  const __u32 fin = BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;
+  const __u32 unread = BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq);
+  record->unread = unread > fin ? unread - fin : 0;
+  record->linger2_below_zero = BPF_CORE_READ(tcp, linger2) < 0;
+}
+
+static __always_inline int send_reset_record(void* ctx, struct sock* sk, struct sk_buff* skb, __u32 reason) {
   struct probe_socket socket;
   struct probe_segment_facts facts;
   clear(&socket, sizeof(socket));
@@ -255,25 +272,37 @@ static __always_inline int send_reset_record(struct sock* sk, struct sk_buff* sk
   }
   if (socket.netns == counted_netns) __sync_fetch_and_add(&counters.resets_sent, 1);
   if (!is_interesting(&socket)) return 0;
-  struct probe_reset* record = RESERVE(probe_reset, PROBE_RESET_SENT);
+  const __u32 zero = 0;
+  struct probe_reset* record = bpf_map_lookup_elem(&reset_drafts, &zero);
   if (!record) return 0;
+  fill_head(&record->head, PROBE_RESET_SENT);
   record->socket = socket;
   record->call = sk ? call_on(sk) : 0;
   record->reason = reason;
   record->active = skb == 0;
-  SUBMIT(record);
+  record->unread = 0, record->linger2_below_zero = 0;
+  if (record->active && sk) read_why(record, sk);
+  __u64 bytes = 0;
+  record->frames = 0;
+  if (lives) {
+    const long taken = bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0);
+    if (taken > 0) bytes = record->frames = taken;
+    FORGET(bytes);
+    if (bytes > sizeof(record->stack)) return 0;
+  }
+  put(record, __builtin_offsetof(struct probe_reset, stack) + bytes, record->head.at_ns);
   return 0;
 }
 
 // Since 6.10 with a reason. The pointers may be null, which older verifiers don't know: they are read as numbers.
 SEC("tp_btf/tcp_send_reset")
 int on_reset_sent(__u64* ctx) {
-  return send_reset_record((struct sock*)ctx[0], (struct sk_buff*)ctx[1], (__u32)ctx[2]);
+  return send_reset_record(ctx, (struct sock*)ctx[0], (struct sk_buff*)ctx[1], (__u32)ctx[2]);
 }
 
 SEC("tp_btf/tcp_send_reset")
 int on_reset_sent_without_reason(__u64* ctx) {
-  return send_reset_record((struct sock*)ctx[0], (struct sk_buff*)ctx[1], ~0U);
+  return send_reset_record(ctx, (struct sock*)ctx[0], (struct sk_buff*)ctx[1], ~0U);
 }
 
 SEC("tp_btf/tcp_receive_reset")
@@ -281,13 +310,17 @@ int BPF_PROG(on_reset_received, struct sock* sk) {
   struct probe_socket socket;
   fill_trusted(&socket, sk);
   if (!is_interesting(&socket)) return 0;
-  struct probe_reset* record = RESERVE(probe_reset, PROBE_RESET_RECEIVED);
+  const __u32 zero = 0;
+  struct probe_reset* record = bpf_map_lookup_elem(&reset_drafts, &zero);
   if (!record) return 0;
+  fill_head(&record->head, PROBE_RESET_RECEIVED);
   record->socket = socket;
   record->call = call_on(sk);
   record->reason = ~0U;
   record->active = 0;
-  SUBMIT(record);
+  record->unread = 0, record->linger2_below_zero = 0;
+  record->frames = 0;
+  put(record, __builtin_offsetof(struct probe_reset, stack), record->head.at_ns);
   return 0;
 }
 
