@@ -7,6 +7,13 @@ pkg_check_modules(LIBURING IMPORTED_TARGET liburing)
 
 set(tcpwhy_live_programs ${CMAKE_BINARY_DIR}/live-programs)
 
+# The program, but that it spoils the probe's programs which an environment variable names: those the kernel refuses.
+add_executable(tcpwhy_spoilt src/cli/main.cc src/trace/bpf/probe.cc)
+target_compile_definitions(tcpwhy_spoilt PRIVATE TCPWHY_SPOILT_HOOKS)
+target_include_directories(tcpwhy_spoilt SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated-system)
+target_link_libraries(tcpwhy_spoilt PRIVATE tcpwhy_flags tcpwhy_cli)
+add_dependencies(tcpwhy_spoilt tcpwhy_bpf_probe)
+
 function(tcpwhy_add_live_program name)
   add_executable(live_${name} ${CMAKE_SOURCE_DIR}/tests/live/programs/${name}.c)
   target_compile_options(live_${name} PRIVATE -O2 -g -Wall -Wextra)
@@ -43,6 +50,10 @@ tcpwhy_add_live_test(uring_operations)
 tcpwhy_add_live_test(pass_descriptor)
 tcpwhy_add_live_test(watch_recording)
 tcpwhy_add_live_test(other_namespace)
+tcpwhy_add_live_test(unread_data)
+tcpwhy_add_live_test(refused_hooks)
+tcpwhy_add_live_test(watch_reasons)
+tcpwhy_add_live_test(ps_shows)
 
 # In namespaces of its own: needs not be alone.
 add_test(NAME live.strace_calls COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tests/live/strace_calls.py

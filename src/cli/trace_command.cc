@@ -29,7 +29,7 @@ struct TraceOptions {
   std::string write_to, report_to;
   View view;
   FailOn fail_on;
-  bool quiet = false, all = false;
+  bool quiet = false, verbose = false, all = false;
 };
 
 // --host, --port and the filter, in tcpdump's language.
@@ -67,7 +67,8 @@ int run_trace(const TraceOptions& options, Context& context) {
   auto outcome = run_trace_session(session, StopOnSignals::requested());
   if (!outcome) return report(outcome.error());
   if (!options.quiet)
-    for (const base::Error& lacking : outcome->lacking) warn(lacking.message);
+    for (const base::Error& lacking : outcome->lacking)
+      warn(options.verbose && !lacking.hint.empty() ? lacking.message + "\n" + lacking.hint : lacking.message);
 
   // The command has standard output for itself.
   const bool beside_command = !session.target.command.empty();
@@ -123,6 +124,8 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
   trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
       ->capture_default_str();
   trace->add_flag("-q,--quiet", options->quiet, "Don't say what could not be watched");
+  trace->add_flag("-v,--verbose", options->verbose,
+                  "Say why something could not be watched in the kernel's own words: the verifier's last lines");
   trace->add_flag("--all", options->all, "The timeline of every connection, not only of those with something to say");
   add_view(*trace, options->view);
   add_fail_on(*trace, options->fail_on);
