@@ -52,6 +52,7 @@ tcpwhy_add_live_test(watch_recording)
 tcpwhy_add_live_test(other_namespace)
 tcpwhy_add_live_test(unread_data)
 tcpwhy_add_live_test(refused_hooks)
+set_tests_properties(live.refused_hooks.bpf PROPERTIES TIMEOUT 300)
 tcpwhy_add_live_test(watch_reasons)
 tcpwhy_add_live_test(ps_shows)
 

@@ -28,7 +28,8 @@ except ConnectionResetError:
 
 
 def story_of(*arguments):
-    story = case.trace(sys.executable, "-c", PROGRAM, *arguments).story(calls_are_seen=not calls_are_lost)
+    story = case.trace(sys.executable, "-c", PROGRAM, *arguments).story(calls_are_seen=not calls_are_lost,
+                                                                             causes_are_seen="on_segment" not in without)
     connections = [c for c in story.connections if c["opener"]["address"]]
     assert len(connections) == 1, connections
     return story, connections[0]

@@ -30,7 +30,8 @@ constexpr HookProgram operations[] = {{"on_operation_submitted", "io_uring_submi
                                       {"on_entry_submitted", "io_uring_submit_sqe", 2, 2}};
 constexpr HookProgram refused_operations[] = {{"on_operation_refused", "io_uring_req_failed", 3}};
 constexpr HookProgram operations_at_work[] = {{"on_operation_begins", "io_uring_file_get", 2, 2}};
-constexpr HookProgram operations_completed[] = {{"on_operation_completed", "io_uring_complete", 3, 3},
+// As many arguments, and others, has io_uring_complete before 5.15.
+constexpr HookProgram operations_completed[] = {{"on_operation_completed", "io_uring_complete", 3, 3, "", "io_uring_submit_req"},
                                                 {"on_operation_completed_by_value", "io_uring_complete", 5}};
 constexpr HookProgram completions_that_wait[] = {{"on_completion_waits", "io_uring_cqe_overflow", 5}};
 

@@ -14,6 +14,7 @@ struct HookProgram {
   std::string_view tracepoint;
   int least_arguments = 1, most_arguments = 12;  // that the tracepoint hands over, for this program to fit
   std::string_view lacks;                        // what it does not tell, and the programs before it do; "": nothing
+  std::string_view beside;                       // it fits only kernels that have this tracepoint too; "": any
 };
 
 // Who asks for it.

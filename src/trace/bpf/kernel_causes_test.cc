@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -148,6 +149,28 @@ TEST(KernelCauses, are_settled_by_the_decisive_frames_whatever_comes_further_out
   EXPECT_EQ(settled(std::string("tcp_write_xmit < tcp_sendmsg_locked < tcp_sendmsg") + in_client_send), 0U)
       << "who carries a call out stands further out";
   EXPECT_EQ(settled("some_function < another"), 0U);
+}
+
+// Kernels inline and rename functions: of the rows of each cause one at least must be one whose functions the running kernel has.
+TEST(KernelCauses, have_a_row_for_the_functions_of_this_kernel) {
+  std::ifstream file("/proc/kallsyms");  // the names are there for everybody
+  std::set<std::string, std::less<>> functions;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string address, kind, name;
+    words >> address >> kind >> name;
+    functions.insert(name.substr(0, name.find('.')));
+  }
+  if (!functions.contains("tcp_sendmsg")) GTEST_SKIP() << "/proc/kallsyms does not name the kernel's functions";
+  const auto has = [&](std::string_view name) { return name.empty() || functions.contains(name); };
+  for (const KernelCauseName& cause : kernel_cause_names()) {
+    const auto can_match = [&](const KernelCauseRow& row) {
+      return row.name == cause.name && has(row.frame) && has(row.inside) && has(row.outside);
+    };
+    const auto is_of_it = [&](const KernelCauseRow& row) { return row.name == cause.name; };
+    if (std::ranges::any_of(kernel_cause_rows(), is_of_it))
+      EXPECT_TRUE(std::ranges::any_of(kernel_cause_rows(), can_match)) << cause.name;
+  }
 }
 
 }  // namespace

@@ -173,6 +173,7 @@ namespace {
 // Whether the kernel has what the program hangs on, as it needs it.
 bool fits(const HookProgram& program, const ProbeOptions& options) {
   if (is_named(options.without, program.name)) return false;
+  if (!program.beside.empty() && tracepoint_arguments(program.beside) < 0) return false;
   const int arguments = tracepoint_arguments(program.tracepoint);
   return program.least_arguments <= arguments && arguments <= program.most_arguments;
 }
@@ -264,6 +265,8 @@ void set_up(::probe& skeleton, const ProbeOptions& options, const RingSizes& rin
   settings.terse = options.terse;
   settings.lives = options.lives;
   settings.counted_netns = options.counted_netns;
+  // tcp_v4_send_reset() traces all resets since it has a reason for them (6.10).
+  settings.resets_by_segment = tracepoint_arguments("tcp_send_reset") < 3;
   settings.user_stacks_a_second = options.user_stacks_a_second;
   settings.last_ring = rings.count - 1;
   settings.wake_above = rings.bytes / 4;
@@ -439,7 +442,10 @@ std::uint64_t Probe::lost_records() const { return impl_->skeleton->bss->counter
 std::uint64_t Probe::skipped_stacks() const { return impl_->skeleton->bss->counters.skipped_stacks; }
 ProbeCounts Probe::counted() const {
   const auto& counters = impl_->skeleton->bss->counters;
-  return {counters.resets_sent, counters.established_ended};
+  ProbeCounts counts;
+  if (has(impl_->skeleton->rodata->resets_by_segment ? "on_segment" : "on_reset_sent")) counts.resets_sent = counters.resets_sent;
+  if (has("on_state")) counts.established_ended = counters.established_ended;
+  return counts;
 }
 std::uint64_t Probe::skipped_runs() const { return std::max(impl_->skipped_at_detach, impl_->skipped()); }
 const std::vector<MissingHook>& Probe::missing() const { return impl_->missing; }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,10 +63,10 @@ struct MissingHook {
   std::string words;  // refused: the verifier's last lines
 };
 
-// What the kernel's MIB counts too, as the probe saw it: of one network namespace, whoever's it was.
+// What the kernel's MIB counts too, as the probe saw it: of one network namespace, whoever's it was. Nothing: what counts it does not run.
 struct ProbeCounts {
-  std::uint64_t resets_sent = 0;        // Tcp.OutRsts
-  std::uint64_t established_ended = 0;  // Tcp.EstabResets
+  std::optional<std::uint64_t> resets_sent;        // Tcp.OutRsts
+  std::optional<std::uint64_t> established_ended;  // Tcp.EstabResets
 };
 
 class Probe {

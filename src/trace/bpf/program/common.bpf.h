@@ -38,6 +38,7 @@ const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COO
 const volatile __u8 terse = 0;  // 1: PROBE_BRIEF records, PROBE_GONE for PROBE_DESTROYED; 0: PROBE_STACK_FRAMES of every segment too
 const volatile __u8 lives = 0;  // 1: PROBE_STATE with what a life is told of (struct probe_state)
 const volatile __u64 counted_netns = 0;     // SO_NETNS_COOKIE: where runs are counted that the kernel's MIB counts too
+const volatile __u8 resets_by_segment = 0;  // 1: the kernel tells of resets by full sockets only; they are counted as they leave
 const volatile __u64 wake_above = 1 << 20;  // bytes in a ring from which on the reader is woken
 const volatile __u32 last_ring = 0;         // there are as many and one, a power of two
 const volatile __u32 user_stacks_a_second = 200;

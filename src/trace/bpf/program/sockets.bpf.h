@@ -134,6 +134,12 @@ static __always_inline void send_segment(void* ctx, struct sk_buff* skb, struct 
   }
 }
 
+static __always_inline void count_reset(const struct probe_segment_facts* facts, __u64 netns) {
+  enum { RST = 4 };
+  if (resets_by_segment && (facts->flags & RST) && netns == counted_netns)
+    __sync_fetch_and_add(&counters.resets_sent, 1);
+}
+
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(on_segment, struct sk_buff* skb) {
   struct sock* sk = skb->sk;
@@ -149,13 +155,16 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   struct probe_segment_facts facts;
   const struct packet_place place = place_of_trusted(skb);
   if (sender && is_told(sender)) {
-    if (read_facts(&place, &facts)) send_segment(ctx, skb, sender, 1, 0, &facts);
+    if (!read_facts(&place, &facts)) return 0;
+    count_reset(&facts, sk->__sk_common.skc_net.net->net_cookie);
+    send_segment(ctx, skb, sender, 1, 0, &facts);
     return 0;
   }
   struct probe_socket socket;
   clear(&socket, sizeof(socket));
   if (!read_packet(&place, 0, &socket, &facts)) return 0;
   socket.netns = sk->__sk_common.skc_net.net->net_cookie;
+  count_reset(&facts, socket.netns);
   socket.state = state;
   if (!nobody) {
     socket.pointer = (__u64)sk;
@@ -270,7 +279,7 @@ static __always_inline int send_reset_record(void* ctx, struct sock* sk, struct 
   } else {
     return 0;
   }
-  if (socket.netns == counted_netns) __sync_fetch_and_add(&counters.resets_sent, 1);
+  if (!resets_by_segment && socket.netns == counted_netns) __sync_fetch_and_add(&counters.resets_sent, 1);
   if (!is_interesting(&socket)) return 0;
   const __u32 zero = 0;
   struct probe_reset* record = bpf_map_lookup_elem(&reset_drafts, &zero);
