@@ -287,7 +287,7 @@ void BpfTracer::compare_with_counters(recording::Recording& recording) {
   const ProbeCounts seen = probe_.counted();
   const struct {
     std::string_view counter, what;
-    std::optional<std::uint64_t> seen;
+    std::uint64_t seen;
   } rows[] = {{"Tcp.OutRsts", "resets sent", seen.resets_sent},
               {"Tcp.EstabResets", "ends of established connections without a FIN's answer", seen.established_ended}};
   for (const auto& row : rows) {
@@ -295,12 +295,12 @@ void BpfTracer::compare_with_counters(recording::Recording& recording) {
     for (const recording::Event& event : moved)
       if (const auto& counter = std::get<recording::CounterMoved>(event.what); counter.name == row.counter)
         counted = static_cast<std::uint64_t>(std::max<std::int64_t>(counter.delta, 0));
-    if (!row.seen || counted <= *row.seen) continue;
+    if (counted <= row.seen) continue;
     auto why = fmt::format(
         "that many at most: the kernel counted {} in this network namespace ({}), the probe saw {}; whose the missing ones are is not known",
-        counted, row.counter, *row.seen);
+        counted, row.counter, row.seen);
     recording.events.push_back(
-        {base::wall_now(), {}, recording::Loss{std::string(row.what), counted - *row.seen, std::move(why)}});
+        {base::wall_now(), {}, recording::Loss{std::string(row.what), counted - row.seen, std::move(why)}});
   }
 }
 

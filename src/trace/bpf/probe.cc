@@ -442,10 +442,7 @@ std::uint64_t Probe::lost_records() const { return impl_->skeleton->bss->counter
 std::uint64_t Probe::skipped_stacks() const { return impl_->skeleton->bss->counters.skipped_stacks; }
 ProbeCounts Probe::counted() const {
   const auto& counters = impl_->skeleton->bss->counters;
-  ProbeCounts counts;
-  if (has(impl_->skeleton->rodata->resets_by_segment ? "on_segment" : "on_reset_sent")) counts.resets_sent = counters.resets_sent;
-  if (has("on_state")) counts.established_ended = counters.established_ended;
-  return counts;
+  return {counters.resets_sent, counters.established_ended};
 }
 std::uint64_t Probe::skipped_runs() const { return std::max(impl_->skipped_at_detach, impl_->skipped()); }
 const std::vector<MissingHook>& Probe::missing() const { return impl_->missing; }

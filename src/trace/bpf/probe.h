@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,10 +62,10 @@ struct MissingHook {
   std::string words;  // refused: the verifier's last lines
 };
 
-// What the kernel's MIB counts too, as the probe saw it: of one network namespace, whoever's it was. Nothing: what counts it does not run.
+// What the kernel's MIB counts too, as the probe saw it: of one network namespace, whoever's it was.
 struct ProbeCounts {
-  std::optional<std::uint64_t> resets_sent;        // Tcp.OutRsts
-  std::optional<std::uint64_t> established_ended;  // Tcp.EstabResets
+  std::uint64_t resets_sent = 0;        // Tcp.OutRsts
+  std::uint64_t established_ended = 0;  // Tcp.EstabResets
 };
 
 class Probe {

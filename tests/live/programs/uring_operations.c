@@ -187,10 +187,10 @@ int main(int count, char** arguments) {
   done("splice", PLAIN);
   line("splice(%d, -1, %d, -1, 64, 0) = 7", server[0], pipes[1]);
 
-  // One recv, two completions, each in a buffer that the kernel chooses.
-  static char room_for_two[2][16];
+  // One recv, two completions, each in a buffer that the kernel chooses. A third: Linux 6.1 ends a recv that has none left.
+  static char rooms[3][16];
   sqe = entry();
-  io_uring_prep_provide_buffers(sqe, room_for_two, sizeof *room_for_two, 2, 7, 0);
+  io_uring_prep_provide_buffers(sqe, rooms, sizeof *rooms, sizeof rooms / sizeof *rooms, 7, 0);
   ask(sqe, PLAIN, 0);
   done("provide_buffers", PLAIN);
   sqe = entry();
