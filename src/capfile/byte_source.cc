@@ -39,18 +39,18 @@ class MemorySource final : public ByteSource {
 
 class FdSource final : public ByteSource {
  public:
-  explicit FdSource(base::UniqueFd owned) : owned_(std::move(owned)), fd_(owned_.get()) {}
-  explicit FdSource(int borrowed) : fd_(borrowed) {}
+  explicit FdSource(Input input) : input_(std::move(input)) {}
 
   std::size_t read(std::span<std::uint8_t> room) override {
     while (!failure_) {
-      const ssize_t count = ::read(fd_, room.data(), room.size());
+      const ssize_t count = input_.is_regular() ? ::pread(input_.fd(), room.data(), room.size(), at())
+                                                : ::read(input_.fd(), room.data(), room.size());
       if (count >= 0) {
         position_ += static_cast<std::uint64_t>(count);
         return static_cast<std::size_t>(count);
       }
       if (errno == EAGAIN) {
-        pollfd waiting{.fd = fd_, .events = POLLIN, .revents = 0};
+        pollfd waiting{.fd = input_.fd(), .events = POLLIN, .revents = 0};
         ::poll(&waiting, 1, -1);
       } else if (errno != EINTR) {
         failure_ = std::strerror(errno);
@@ -62,14 +62,14 @@ class FdSource final : public ByteSource {
   std::uint64_t position() const override { return position_; }
   std::optional<std::uint64_t> size() const override {
     struct stat status{};
-    if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+    if (fstat(input_.fd(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
     return static_cast<std::uint64_t>(status.st_size);
   }
 
  private:
-  base::UniqueFd owned_;
+  [[nodiscard]] off_t at() const { return static_cast<off_t>(input_.start() + position_); }
+  Input input_;
   std::uint64_t position_ = 0;
-  int fd_;
   std::optional<std::string> failure_;
 };
 
@@ -238,8 +238,7 @@ bool is_compressed(std::span<const std::uint8_t> start) { return is_gzip(start) 
 std::unique_ptr<ByteSource> memory_source(std::span<const std::uint8_t> bytes) {
   return std::make_unique<MemorySource>(bytes);
 }
-std::unique_ptr<ByteSource> fd_source(base::UniqueFd fd) { return std::make_unique<FdSource>(std::move(fd)); }
-std::unique_ptr<ByteSource> borrowed_fd_source(int fd) { return std::make_unique<FdSource>(fd); }
+std::unique_ptr<ByteSource> input_source(const Input& input) { return std::make_unique<FdSource>(input); }
 
 std::unique_ptr<ByteSource> decompressed(std::unique_ptr<ByteSource> source) {
   std::vector<std::uint8_t> start(4);

@@ -1,4 +1,4 @@
-// Where bytes come from: memory, a descriptor, or the decompressed content of another source.
+// Where bytes come from: memory, an open file, or the decompressed content of another source.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-#include "base/unique_fd.h"
+#include "capfile/input.h"
 
 namespace tcpwhy::capfile {
 
@@ -27,8 +27,7 @@ class ByteSource {
 };
 
 std::unique_ptr<ByteSource> memory_source(std::span<const std::uint8_t> bytes);  // `bytes` must outlive it
-std::unique_ptr<ByteSource> fd_source(base::UniqueFd fd);
-std::unique_ptr<ByteSource> borrowed_fd_source(int fd);
+std::unique_ptr<ByteSource> input_source(const Input& input);
 
 // `source` itself, or its decompressed content if its first bytes are those of gzip (RFC 1952) or zstd (RFC 8878).
 // Members and frames may be concatenated; what follows a gzip member and is none itself is ignored, as gzip(1) does.

@@ -12,20 +12,16 @@
 #include "capfile/byte_source.h"
 
 namespace tcpwhy::capfile {
-bool FilePieces::can_read(int fd) {
-  struct stat info{};
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+bool FilePieces::can_read(const Input& input) {
+  if (!input.is_regular()) return false;
   std::array<std::uint8_t, 4> start{};
-  const ssize_t count = pread(fd, start.data(), start.size(), lseek(fd, 0, SEEK_CUR));
+  const ssize_t count = pread(input.fd(), start.data(), start.size(), static_cast<off_t>(input.start()));
   return count >= 0 && !is_compressed(std::span(start).first(static_cast<std::size_t>(count)));
 }
 
-FilePieces::FilePieces(int borrowed)
-    : fd_(borrowed), start_(static_cast<std::uint64_t>(lseek(borrowed, 0, SEEK_CUR))), position_(start_) {}
-
 std::optional<std::uint64_t> FilePieces::size() const {
   struct stat info{};
-  if (fstat(fd_, &info) != 0) return std::nullopt;
+  if (fstat(input_.fd(), &info) != 0) return std::nullopt;
   return static_cast<std::uint64_t>(info.st_size);
 }
 
@@ -35,8 +31,8 @@ void FilePieces::read(Slot& slot, std::uint64_t number) {
   piece.size = 0;
   slot.error = 0;
   while (piece.size < piece_bytes) {
-    const ssize_t count = pread(fd_, piece.memory.get() + headroom + piece.size, piece_bytes - piece.size,
-                                static_cast<off_t>(start_ + number * piece_bytes + piece.size));
+    const ssize_t count = pread(input_.fd(), piece.memory.get() + headroom + piece.size, piece_bytes - piece.size,
+                                static_cast<off_t>(input_.start() + number * piece_bytes + piece.size));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) slot.error = errno;
     if (count <= 0) break;

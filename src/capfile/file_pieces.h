@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/cache_lines.h"
-#include "base/unique_fd.h"
+#include "capfile/input.h"
 #include "capfile/memory_pool.h"
 #include "capfile/reader.h"
 
@@ -29,10 +29,8 @@ class FilePieces final : public ReadAhead {
   static constexpr std::size_t piece_bytes = 256U << 10U;
 
   // Whether it is a regular file whose bytes are what they are: not compressed.
-  static bool can_read(int fd);
-  // From where the descriptor stands.
-  explicit FilePieces(base::UniqueFd fd) : FilePieces(fd.get()) { owned_ = std::move(fd); }
-  explicit FilePieces(int borrowed);
+  static bool can_read(const Input& input);
+  explicit FilePieces(Input input) : input_(std::move(input)), position_(input_.start()) {}
 
   // In order; for one thread at a time. Reads where nobody has read ahead.
   Piece next();
@@ -56,9 +54,7 @@ class FilePieces final : public ReadAhead {
 
   void read(Slot& slot, std::uint64_t piece);
 
-  base::UniqueFd owned_;
-  int fd_;  // its or another's
-  const std::uint64_t start_;
+  const Input input_;
   MemoryPool pool_{headroom + piece_bytes};
   std::array<Slot, most_ahead> slots_;  // by the number of the piece
 

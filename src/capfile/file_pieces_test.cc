@@ -32,6 +32,7 @@ class File {
     size_ += content.size();
   }
   [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] Input input() const { return {base::UniqueFd(dup(fd_.get())), "test"}; }
 
  private:
   base::UniqueFd fd_;
@@ -52,7 +53,7 @@ std::string text_of(const FilePieces::Piece& piece) {
 TEST(FilePieces, come_in_order_whoever_reads_ahead) {
   const std::string whole = pattern(75 * FilePieces::piece_bytes + 1234);
   const File file(whole);
-  FilePieces pieces(file.fd());
+  FilePieces pieces(file.input());
   std::atomic<bool> over = false;
   std::vector<std::jthread> helpers;
   for (int i = 0; i < 3; ++i)
@@ -78,7 +79,7 @@ TEST(FilePieces, begin_where_the_descriptor_stands_and_end_where_the_file_did) {
   const std::string whole = pattern(FilePieces::piece_bytes + 10);
   File file(whole);
   lseek(file.fd(), 7, SEEK_SET);
-  FilePieces pieces(file.fd());
+  FilePieces pieces(file.input());
   EXPECT_EQ(text_of(pieces.next()), whole.substr(7, FilePieces::piece_bytes));
   const auto second = pieces.begin(), third = pieces.begin();
   ASSERT_TRUE(second && third);
@@ -93,7 +94,7 @@ TEST(FilePieces, begin_where_the_descriptor_stands_and_end_where_the_file_did) {
 TEST(FilePieces, are_begun_as_far_ahead_as_there_is_room) {
   const std::string whole = pattern(70 * FilePieces::piece_bytes);
   const File file(whole);
-  FilePieces pieces(file.fd());
+  FilePieces pieces(file.input());
   std::vector<std::uint64_t> begun;
   for (auto piece = pieces.begin(); piece; piece = pieces.begin()) {
     ASSERT_EQ(*piece, begun.size());
@@ -117,10 +118,10 @@ TEST(FilePieces, neither_pipes_nor_compressed_files) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   const base::UniqueFd from(ends[0]), to(ends[1]);
-  EXPECT_FALSE(FilePieces::can_read(from.get()));
-  EXPECT_FALSE(FilePieces::can_read(File("\x1f\x8b and so on").fd()));
-  EXPECT_TRUE(FilePieces::can_read(File("").fd()));
-  EXPECT_TRUE(FilePieces::can_read(File("anything").fd()));
+  EXPECT_FALSE(FilePieces::can_read(Input(base::UniqueFd(dup(from.get())), "pipe")));
+  EXPECT_FALSE(FilePieces::can_read(File("\x1f\x8b and so on").input()));
+  EXPECT_TRUE(FilePieces::can_read(File("").input()));
+  EXPECT_TRUE(FilePieces::can_read(File("anything").input()));
 }
 
 // Reads all in strides that end nowhere near a piece's end, each half as long as it may be and then whole.
@@ -163,7 +164,7 @@ TEST(InputBuffer, bytes_are_contiguous_and_stay_while_they_are_shared) {
   const File file(whole);
   for (const std::size_t stride : {std::size_t{1000}, std::size_t{65'536}, std::size_t{70'001},
                                    FilePieces::piece_bytes + 5, 3 * FilePieces::piece_bytes}) {
-    expect_contiguous(InputBuffer(std::make_shared<FilePieces>(file.fd())), whole, stride);
+    expect_contiguous(InputBuffer(std::make_shared<FilePieces>(file.input())), whole, stride);
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(whole.data());
     expect_contiguous(InputBuffer(memory_source({bytes, whole.size()})), whole, stride);
   }

@@ -1,11 +1,7 @@
 #include "capfile/reader.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/text.h"
@@ -60,25 +56,15 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(InputBuffer 
 }  // namespace
 
 base::Result<CaptureReader> CaptureReader::open(const std::string& path) {
-  if (path == "-") {
-    auto impl = recognise_format(FilePieces::can_read(STDIN_FILENO) ? InputBuffer(std::make_shared<FilePieces>(STDIN_FILENO))
-                                                               : unpacked(borrowed_fd_source(STDIN_FILENO)),
-                                  "standard input");
-    if (!impl) return std::unexpected(std::move(impl.error()));
-    return CaptureReader(std::move(*impl));
-  }
-  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd.valid()) {
-    const int error = errno;
-    return unreadable(path, std::strerror(error), error == ENOENT ? "check the path; - reads standard input" : "");
-  }
-  return from_fd(std::move(fd), path);
+  const auto input = Input::open(path);
+  if (!input) return std::unexpected(input.error());
+  return open(*input);
 }
 
-base::Result<CaptureReader> CaptureReader::from_fd(base::UniqueFd fd, std::string name) {
-  auto impl = recognise_format(FilePieces::can_read(fd.get()) ? InputBuffer(std::make_shared<FilePieces>(std::move(fd)))
-                                                         : unpacked(fd_source(std::move(fd))),
-                               name);
+base::Result<CaptureReader> CaptureReader::open(const Input& input) {
+  auto impl = recognise_format(FilePieces::can_read(input) ? InputBuffer(std::make_shared<FilePieces>(input))
+                                                           : unpacked(input_source(input)),
+                               input.name());
   if (!impl) return std::unexpected(std::move(impl.error()));
   return CaptureReader(std::move(*impl));
 }

@@ -23,7 +23,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "capfile/input.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::capfile {
@@ -92,9 +92,9 @@ class CaptureReader {
   // "-" is standard input. Every error is ErrorKind::unreadable with a line that names the input and what is wrong:
   // missing, empty, not a capture (and what it looks like instead), cut inside its header.
   static base::Result<CaptureReader> open(const std::string& path);
-  // The same over a descriptor (read from where it stands) or over bytes that outlive the reader; `name` is for
-  // messages.
-  static base::Result<CaptureReader> from_fd(base::UniqueFd fd, std::string name);
+  // The same of a file that is open (of a regular one, from its start() on, whoever else reads it), or over bytes that outlive
+  // the reader; `name` is for messages.
+  static base::Result<CaptureReader> open(const Input& input);
   static base::Result<CaptureReader> from_memory(std::span<const std::uint8_t> bytes, std::string name);
 
   // The next record, or nothing at the end of the file. The first record is a SectionRecord. Spans and views inside

@@ -452,7 +452,7 @@ TEST(Descriptor, a_pipe_is_read_to_its_end) {
   const Bytes bytes = small_pcap();
   ASSERT_EQ(::write(out.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
   out.reset();
-  EXPECT_EQ(read_all(CaptureReader::from_fd(base::UniqueFd(ends[0]), "pipe")).packets.size(), 2U);
+  EXPECT_EQ(read_all(CaptureReader::open(Input(base::UniqueFd(ends[0]), "pipe"))).packets.size(), 2U);
 }
 
 }  // namespace

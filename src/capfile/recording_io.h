@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "capfile/input.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::capfile {
@@ -44,6 +45,7 @@ struct ReadLimits {
 // other programs, kinds of event and fields that this version does not know are skipped.
 base::Result<ReadOutcome> read_recordings(const std::string& path,
                                           const ReadLimits& limits = {});  // "-": standard input
+base::Result<ReadOutcome> read_recordings(const Input& input, const ReadLimits& limits = {});
 // The same from a descriptor to its end (not closed), or from bytes; `name` is for messages.
 base::Result<ReadOutcome> read_recordings_from(int fd, const std::string& name, const ReadLimits& limits = {});
 base::Result<ReadOutcome> decode(std::span<const std::uint8_t> bytes, const std::string& name,

@@ -148,10 +148,14 @@ base::Result<ReadOutcome> read_recordings(const std::string& path, const ReadLim
   return read_all(CaptureReader::open(path), limits);
 }
 
+base::Result<ReadOutcome> read_recordings(const Input& input, const ReadLimits& limits) {
+  return read_all(CaptureReader::open(input), limits);
+}
+
 base::Result<ReadOutcome> read_recordings_from(int fd, const std::string& name, const ReadLimits& limits) {
   base::UniqueFd own(::dup(fd));
   if (!own.valid()) return base::fail_errno("dup");
-  return read_all(CaptureReader::from_fd(std::move(own), name), limits);
+  return read_all(CaptureReader::open(Input(std::move(own), name)), limits);
 }
 
 base::Result<ReadOutcome> decode(std::span<const std::uint8_t> bytes, const std::string& name,

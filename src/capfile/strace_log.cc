@@ -468,16 +468,14 @@ base::Result<StraceLog> parse(ByteSource& source, const std::string& name, const
 }  // namespace
 
 base::Result<StraceLog> read_strace(const std::string& path, const StraceLimits& limits) {
-  const bool standard_input = path == "-";
-  const std::string name = standard_input ? "standard input" : path;
-  base::UniqueFd fd(standard_input ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) {
-    base::Error error = base::fail_errno(name).error();
-    error.kind = base::ErrorKind::unreadable;
-    return std::unexpected(std::move(error));
-  }
-  const auto source = decompressed(fd_source(std::move(fd)));
-  return parse(*source, name, limits);
+  const auto input = Input::open(path);
+  if (!input) return std::unexpected(input.error());
+  return read_strace(*input, limits);
+}
+
+base::Result<StraceLog> read_strace(const Input& input, const StraceLimits& limits) {
+  const auto source = decompressed(input_source(input));
+  return parse(*source, input.name(), limits);
 }
 
 base::Result<StraceLog> parse_strace(std::string_view text, const std::string& name, const StraceLimits& limits) {

@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "capfile/input.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::capfile {
@@ -36,6 +37,7 @@ struct StraceLog {
 // ErrorKind::unreadable: missing, or no line of it is one of strace's with the time of -ttt. Plain, .gz or .zst; "-" is
 // standard input.
 base::Result<StraceLog> read_strace(const std::string& path, const StraceLimits& limits = {});
+base::Result<StraceLog> read_strace(const Input& input, const StraceLimits& limits = {});
 base::Result<StraceLog> parse_strace(std::string_view text, const std::string& name, const StraceLimits& limits = {});
 
 // The calls that concern the connection between these two ends: on its sockets, on sockets that listen for it, on those

@@ -1,9 +1,12 @@
 #include "capture/packet_filter.h"
 
+#include <fmt/format.h>
 #include <pcap/pcap.h>
 
 #include <unordered_map>
 #include <utility>
+
+#include "wire/link_types.h"
 
 namespace tcpwhy::capture {
 namespace {
@@ -47,22 +50,28 @@ class Program {
 }  // namespace
 
 struct PacketFilter::Impl {
-  std::string expression;
-  std::unordered_map<std::uint16_t, Program> programs;
+  struct Compiled {
+    Program program;
+    base::Status status;
+  };
+  std::unordered_map<std::uint16_t, Compiled> by_type;
   wire::LinkType last_type{};
   const Program* last = nullptr;  // of last_type: nearly always the next one's too
 
+  void compile(const std::string& expression, wire::LinkType link_type) {
+    Compiled& compiled = by_type[static_cast<std::uint16_t>(link_type)];
+    compiled.status = compiled.program.compile(expression, link_type);
+  }
   base::Result<const Program*> program_for(wire::LinkType link_type) {
     if (last != nullptr && link_type == last_type) return last;
-    const auto [place, is_new] = programs.try_emplace(static_cast<std::uint16_t>(link_type));
-    if (is_new) {
-      if (auto compiled = place->second.compile(expression, link_type); !compiled) {
-        programs.erase(place);
-        return std::unexpected(std::move(compiled.error()));
-      }
-    }
+    const auto found = by_type.find(static_cast<std::uint16_t>(link_type));
+    if (found == by_type.end())
+      return base::fail(base::ErrorKind::usage,
+                        fmt::format("the filter cannot be used on link type {}", static_cast<int>(link_type)),
+                        "read the capture without a filter");
+    if (!found->second.status) return std::unexpected(found->second.status.error());
     last_type = link_type;
-    last = &place->second;
+    last = &found->second.program;
     return last;
   }
 };
@@ -73,11 +82,13 @@ PacketFilter& PacketFilter::operator=(PacketFilter&&) noexcept = default;
 PacketFilter::~PacketFilter() = default;
 
 base::Result<PacketFilter> PacketFilter::compile(const std::string& expression) {
-  // Ethernet takes every primitive: what does not compile here compiles nowhere.
-  if (auto compiled = Program().compile(expression, wire::LinkType::ethernet); !compiled)
-    return std::unexpected(std::move(compiled.error()));
   auto impl = std::make_unique<Impl>();
-  impl->expression = expression;
+  // Ethernet takes every primitive: what does not compile here compiles nowhere.
+  impl->compile(expression, wire::LinkType::ethernet);
+  if (auto& compiled = impl->by_type.begin()->second.status; !compiled)
+    return std::unexpected(std::move(compiled.error()));
+  for (const wire::LinkType link_type : wire::link_types)
+    if (link_type != wire::LinkType::ethernet) impl->compile(expression, link_type);
   return PacketFilter(std::move(impl));
 }
 

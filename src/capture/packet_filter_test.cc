@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "wire/link_types.h"
 #include "wire/packet_builder.h"
 
 namespace tcpwhy::capture {
@@ -28,6 +29,16 @@ TEST(PacketFilter, is_compiled_for_each_link_type) {
     EXPECT_FALSE(fits(*filter, link_type, header + ipv4({}, tcp({})))) << static_cast<int>(link_type);
     EXPECT_TRUE(fits(*filter, link_type, header + packet)) << "and again";
   }
+}
+
+TEST(PacketFilter, is_compiled_at_once_for_all_that_can_be_dissected_and_for_no_other) {
+  auto filter = PacketFilter::compile("greater 10");
+  ASSERT_TRUE(filter);
+  for (const wire::LinkType link_type : wire::link_types)
+    EXPECT_TRUE(filter->fits(link_type, packet, 40)) << static_cast<int>(link_type);
+  const auto usb = filter->fits(wire::LinkType{220}, packet, 40);
+  ASSERT_FALSE(usb);
+  EXPECT_EQ(usb.error().kind, base::ErrorKind::usage);
 }
 
 TEST(PacketFilter, sees_the_original_length) {

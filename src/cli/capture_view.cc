@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,14 +110,14 @@ class ProgressBar {
   std::chrono::steady_clock::time_point shown_{};
 };
 
-std::string title(const std::vector<std::string>& paths) {
-  const std::string first = paths.front() == "-" ? "standard input" : paths.front();
-  return paths.size() == 1 ? first : fmt::format("{} and {} more", first, paths.size() - 1);
+std::string title(const std::vector<capfile::Input>& inputs) {
+  const std::string& first = inputs.front().name();
+  return inputs.size() == 1 ? first : fmt::format("{} and {} more", first, inputs.size() - 1);
 }
 
-class CaptureView {
+class SummaryOrTable final : public CaptureView {
  public:
-  CaptureView(const CaptureOptions& options, Form form, const FailOn& fail_on, Context& context)
+  SummaryOrTable(const CaptureOptions& options, Form form, const FailOn& fail_on, Context& context)
       : options_(options), form_(form), fail_on_(fail_on), context_(context), kept_(0, scan::worse) {}
 
   base::Status prepare() {
@@ -147,13 +148,17 @@ class CaptureView {
     return form_ == Form::parquet ? begin_parquet() : base::Status();
   }
 
-  int run(const std::vector<std::string>& paths) {
+  [[nodiscard]] std::vector<int> reopened() const override {
+    return parquet_ ? parquet_->files() : std::vector<int>();
+  }
+
+  int show(const OpenCaptures& captures) override {
     if (form_ == Form::csv) lines_ = scan::csv_header(columns_);
     scan::AnalysisOptions options{
         .threads = threads(), .limits = {}, .seed = random_seed(), .on_progress = {}};
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
-    auto reader = open_captures(paths, options_);
+    auto reader = read_captures(captures, options_);
     if (!reader) return report(reader.error());
     const scan::Outcome outcome = scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {
       for (const auto& record : records) take(record);
@@ -162,7 +167,7 @@ class CaptureView {
     progress_.clear();
     flush();
     streams_.sort();
-    show(paths, outcome.totals);
+    print(captures, outcome.totals);
     if (const auto written = finish_parquet(); !written) return report(written.error());
     if (outcome.stopped_by) return report(*outcome.stopped_by);
     const bool fails = fail_on_ && worst_ && *worst_ >= *fail_on_;
@@ -205,7 +210,7 @@ class CaptureView {
     }
     lines_.clear();
   }
-  void show(const std::vector<std::string>& paths, const scan::Totals& totals) {
+  void print(const OpenCaptures& captures, const scan::Totals& totals) {
     if (is_of_records(form_)) return;
     const scan::TextOptions text{.language = context_.language(), .width = context_.width()};
     const auto kept = kept_.in_order();
@@ -215,7 +220,7 @@ class CaptureView {
         context_.out.write(fmt::format("... {} of {}; --top N shows more\n", kept.size(), kept_.offered()));
       return;
     }
-    context_.out.write(scan::summary_text(title(paths), totals, summary_, kept, streams_, text));
+    context_.out.write(scan::summary_text(title(captures.inputs), totals, summary_, kept, streams_, text));
   }
 
   const CaptureOptions& options_;
@@ -234,22 +239,25 @@ class CaptureView {
   ProgressBar progress_;
 };
 
-// The first bytes of standard input, left where they are: tee(2) for a pipe, the file itself otherwise.
-std::vector<std::uint8_t> peek_standard_input() {
+// The first bytes of a pipe, left where they are by tee(2); of anything else that can be read but once, none.
+std::vector<std::uint8_t> peek(const capfile::Input& input) {
   std::vector<std::uint8_t> bytes(4096);
   struct stat info{};
-  if (fstat(STDIN_FILENO, &info) != 0) return {};
+  std::array<int, 2> ends{};
+  if (fstat(input.fd(), &info) != 0 || !S_ISFIFO(info.st_mode) || pipe2(ends.data(), O_CLOEXEC) != 0) return {};
+  const base::UniqueFd from(ends[0]), to(ends[1]);
   ssize_t got = -1;
-  if (S_ISREG(info.st_mode)) {
-    got = pread(STDIN_FILENO, bytes.data(), bytes.size(), lseek(STDIN_FILENO, 0, SEEK_CUR));
-  } else if (S_ISFIFO(info.st_mode)) {
-    std::array<int, 2> ends{};
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) return {};
-    const base::UniqueFd from(ends[0]), to(ends[1]);
-    if (tee(STDIN_FILENO, to.get(), bytes.size(), 0) > 0) got = read(from.get(), bytes.data(), bytes.size());
-  }
+  if (tee(input.fd(), to.get(), bytes.size(), 0) > 0) got = read(from.get(), bytes.data(), bytes.size());
   bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   return bytes;
+}
+
+// A thousand captures of a rotation are open at once.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 bool is_recording(capfile::CaptureReader& reader) {
@@ -282,15 +290,10 @@ std::uint64_t random_seed() {
   return seed;
 }
 
-bool is_recording(const std::string& path) {
-  if (path != "-") {
-    struct stat info{};
-    if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
-    auto reader = capfile::CaptureReader::open(path);
-    return reader && is_recording(*reader);
-  }
-  const auto bytes = peek_standard_input();
-  auto reader = capfile::CaptureReader::from_memory(bytes, "standard input");
+bool is_recording(const capfile::Input& input) {
+  const auto bytes = input.is_regular() ? std::vector<std::uint8_t>() : peek(input);
+  auto reader = input.is_regular() ? capfile::CaptureReader::open(input)
+                                   : capfile::CaptureReader::from_memory(bytes, input.name());
   return reader && is_recording(*reader);
 }
 
@@ -299,26 +302,38 @@ int show_fields(Context& context) {
   return 0;
 }
 
-base::Result<scan::FrameReader> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options,
-                                              scan::FrameOptions frames) {
-  frames.teredo = frames.teredo || options.teredo;
+base::Result<OpenCaptures> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options) {
+  OpenCaptures captures;
   if (!options.filter.empty()) {
     auto filter = capture::PacketFilter::compile(options.filter);
     if (!filter) return std::unexpected(filter.error());
     const auto shared = std::make_shared<capture::PacketFilter>(std::move(*filter));
-    frames.filter = [shared](wire::LinkType link_type, std::span<const std::uint8_t> captured,
+    captures.filter = [shared](wire::LinkType link_type, std::span<const std::uint8_t> captured,
                              std::uint32_t original_length) {
       return shared->fits(link_type, captured, original_length);
     };
   }
-  return scan::FrameReader::open_all(paths, std::move(frames));
+  if (paths.size() > 1) raise_descriptor_limit();
+  for (const std::string& path : paths) {
+    auto input = capfile::Input::open(path);
+    if (!input) return std::unexpected(std::move(input.error()));
+    captures.inputs.push_back(std::move(*input));
+  }
+  return captures;
 }
 
-int show_capture(const std::vector<std::string>& paths, const CaptureOptions& options, Form form, const FailOn& fail_on,
-                 Context& context) {
-  CaptureView view(options, form, fail_on, context);
-  if (const auto prepared = view.prepare(); !prepared) return report(prepared.error());
-  return view.run(paths);
+base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, const CaptureOptions& options,
+                                              scan::FrameOptions frames) {
+  frames.teredo = frames.teredo || options.teredo;
+  frames.filter = captures.filter;
+  return scan::FrameReader::open_all(captures.inputs, std::move(frames));
+}
+
+base::Result<std::unique_ptr<CaptureView>> CaptureView::prepare(const CaptureOptions& options, Form form,
+                                                                const FailOn& fail_on, Context& context) {
+  auto view = std::make_unique<SummaryOrTable>(options, form, fail_on, context);
+  if (auto prepared = view->prepare(); !prepared) return std::unexpected(std::move(prepared.error()));
+  return view;
 }
 
 }  // namespace tcpwhy::cli

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "capfile/input.h"
 #include "cli/command.h"
 #include "cli/view.h"
 #include "scan/frame_reader.h"
@@ -26,19 +28,40 @@ struct CaptureOptions {
 
 void add_capture_options(CLI::App& app, CaptureOptions& options);
 
-// Whether the input (a path, or "-" for standard input, of which nothing is consumed) is a recording of this program rather than a
-// capture of another.
-bool is_recording(const std::string& path);
+// What is read, open before a byte of it is looked at; and what else may need files (names in a filter do).
+struct OpenCaptures {
+  std::vector<capfile::Input> inputs;
+  scan::FrameFilter filter;
+};
+base::Result<OpenCaptures> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options);
+
+// Whether the input, of which nothing is consumed, is a recording of this program rather than a capture of another.
+bool is_recording(const capfile::Input& input);
 
 // Of a table's hash: whoever makes a capture should not be able to choose addresses that collide.
 std::uint64_t random_seed();
 
 int show_fields(Context& context);
 // The captures as one, of packets that fit the filter; `frames`: what else a reader wants.
-base::Result<scan::FrameReader> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options,
+base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, const CaptureOptions& options,
                                               scan::FrameOptions frames = {});
 
-int show_capture(const std::vector<std::string>& paths, const CaptureOptions& options, Form form, const FailOn& fail_on,
-                 Context& context);
+// The summary or a table, in the form that was asked for.
+class CaptureView {
+ public:
+  // Everything that it needs besides the captures is open from here on. Errors: usage; system, where DuckDB's library is missing. What
+  // is passed must outlive it.
+  static base::Result<std::unique_ptr<CaptureView>> prepare(const CaptureOptions& options, Form form, const FailOn& fail_on,
+                                                            Context& context);
+  CaptureView() = default;
+  CaptureView(const CaptureView&) = delete;
+  CaptureView& operator=(const CaptureView&) = delete;
+  virtual ~CaptureView() = default;
+
+  // Files that a library will open by name; empty: none.
+  [[nodiscard]] virtual std::vector<int> reopened() const = 0;
+  // Once. Returns the exit status.
+  virtual int show(const OpenCaptures& captures) = 0;
+};
 
 }  // namespace tcpwhy::cli

@@ -138,8 +138,10 @@ std::string selected(const scan::Field& field) {
 
 class DuckTable final : public ParquetTable {
  public:
-  DuckTable(DuckLibrary library, base::UniqueFd rows, std::vector<const scan::Field*> columns)
-      : library_(std::move(library)), rows_(std::move(rows)), columns_(std::move(columns)) {}
+  DuckTable(DuckLibrary library, base::UniqueFd rows, base::UniqueFd made, std::vector<const scan::Field*> columns)
+      : library_(std::move(library)), rows_(std::move(rows)), made_(std::move(made)), columns_(std::move(columns)) {}
+
+  [[nodiscard]] std::vector<int> files() const override { return {rows_.get(), made_.get()}; }
 
   base::Status add(std::string_view csv_lines) override {
     Output aside(rows_.get());
@@ -148,8 +150,6 @@ class DuckTable final : public ParquetTable {
   }
 
   base::Status write_to(Output& out) override {
-    const auto made = make_file();
-    if (!made) return std::unexpected(made.error());
     std::string types, names;
     for (const scan::Field* field : columns_) {
       types += fmt::format("{}'{}': '{}'", types.empty() ? "" : ", ", scan::column_name(*field), read_as(field->type));
@@ -162,9 +162,9 @@ class DuckTable final : public ParquetTable {
     const std::string copy = fmt::format(
         "COPY (SELECT {} FROM read_csv({}, header = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', "
         "auto_detect = false, columns = {{{}}})) TO {} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)",
-        names, in_quotes(path_of(rows_)), types, in_quotes(path_of(*made)));
+        names, in_quotes(path_of(rows_)), types, in_quotes(path_of(made_)));
     if (auto copied = duck.run(copy); !copied) return copied;
-    return pass_on(*made, out);
+    return pass_on(made_, out);
   }
 
  private:
@@ -182,7 +182,7 @@ class DuckTable final : public ParquetTable {
   }
 
   DuckLibrary library_;
-  base::UniqueFd rows_;
+  base::UniqueFd rows_, made_;
   std::vector<const scan::Field*> columns_;
 };
 
@@ -194,7 +194,9 @@ base::Result<std::unique_ptr<ParquetTable>> ParquetTable::open(std::span<const s
   if (!loaded) return std::unexpected(loaded.error());
   auto rows = make_file();
   if (!rows) return std::unexpected(rows.error());
-  return std::make_unique<DuckTable>(std::move(*loaded), std::move(*rows),
+  auto made = make_file();
+  if (!made) return std::unexpected(made.error());
+  return std::make_unique<DuckTable>(std::move(*loaded), std::move(*rows), std::move(*made),
                                      std::vector<const scan::Field*>(columns.begin(), columns.end()));
 }
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "cli/output.h"
@@ -15,7 +16,7 @@ namespace tcpwhy::cli {
 class ParquetTable {
  public:
   // `library`: as dlopen(3) takes it. Errors: ErrorKind::system where there is none, or it is another. The rows are put aside in a
-  // file without a name below $TMPDIR.
+  // file without a name below $TMPDIR, and the table is made in another: both are there from here on.
   static base::Result<std::unique_ptr<ParquetTable>> open(std::span<const scan::Field* const> columns,
                                                           const std::string& library = "libduckdb.so");
   ParquetTable() = default;
@@ -23,6 +24,8 @@ class ParquetTable {
   ParquetTable& operator=(const ParquetTable&) = delete;
   virtual ~ParquetTable() = default;
 
+  // The files that the library will open by name, /proc/self/fd/N, when write_to() is called.
+  [[nodiscard]] virtual std::vector<int> files() const = 0;
   virtual base::Status add(std::string_view csv_lines) = 0;  // scan::csv_line() of the columns
   virtual base::Status write_to(Output& out) = 0;            // once, when all rows are there
 };

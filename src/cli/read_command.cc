@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/read_connection.h"
 #include "cli/view.h"
+#include "confine/confine.h"
 #include "scan/compat/tshark_table.h"
 #include "scan/compat/zeek.h"
 #include "scan/frame_reader.h"
@@ -35,9 +37,15 @@ struct ReadOptions {
   ConnectionOptions connection;
 };
 
+struct Opened {
+  std::unique_ptr<CaptureView> view;  // where the summary or a table may be what is shown
+  OpenCaptures captures;
+  std::optional<capfile::Input> calls;
+};
+
 // Packets as they come, in memory that does not grow with the file. What could be read is shown before the error.
-int print_packets(const ReadOptions& options, Context& context) {
-  auto reader = open_captures(options.files, options.capture);
+int print_packets(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
+  auto reader = read_captures(captures, options.capture);
   if (!reader) return report(reader.error());
   PacketLines lines(options.view, context);
   scan::Frame frame;
@@ -53,8 +61,8 @@ int print_packets(const ReadOptions& options, Context& context) {
   return 0;
 }
 
-int print_tshark_table(const ReadOptions& options, Context& context) {
-  auto frames = open_captures(options.files, options.capture);
+int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
+  auto frames = read_captures(captures, options.capture);
   if (!frames) return report(frames.error());
   const auto forgotten = scan::tshark::write_table(*frames, [&context](std::string_view text) {
     context.out.write(text);
@@ -68,8 +76,8 @@ int print_tshark_table(const ReadOptions& options, Context& context) {
   return 0;
 }
 
-int print_conn_log(const ReadOptions& options, Context& context) {
-  auto reader = open_captures(options.files, options.capture, scan::zeek::frame_options());
+int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
+  auto reader = read_captures(captures, options.capture, scan::zeek::frame_options());
   if (!reader) return report(reader.error());
   const auto counts = scan::zeek::write_conn_log(
       *reader,
@@ -85,8 +93,8 @@ int print_conn_log(const ReadOptions& options, Context& context) {
   return 0;
 }
 
-int print_recordings(const ReadOptions& options, Context& context) {
-  const auto outcome = capfile::read_recordings(options.files.front());
+int print_recordings(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
+  const auto outcome = capfile::read_recordings(captures.inputs.front());
   if (!outcome) return report(outcome.error());
   const auto explained = explain_all(outcome->recordings);
   show(explained, options.view.form, context);
@@ -103,27 +111,68 @@ void sort_words(ReadOptions& options) {
   options.capture.filter = fmt::format("{}", fmt::join(word, options.words.end(), " "));
 }
 
-int show_one(const ReadOptions& options, Context& context) {
-  const Captures captures{.open = [&options] { return open_captures(options.files, options.capture); },
-                          .names = fmt::format("{}", fmt::join(options.files, " ")),
-                          .can_reopen = std::ranges::count(options.files, "-") == 0};
-  return show_connection(captures, options.connection, options.view, context);
+int show_one(const Opened& opened, const ReadOptions& options, Context& context) {
+  const OpenCaptures& captures = opened.captures;
+  const Captures choice{.open = [&] { return read_captures(captures, options.capture); },
+                        .names = fmt::format("{}", fmt::join(options.files, " ")),
+                        .can_reopen = std::ranges::all_of(captures.inputs, &capfile::Input::is_regular),
+                        .calls = opened.calls};
+  return show_connection(choice, options.connection, options.view, context);
 }
 
-int read_files(const ReadOptions& options, Context& context) {
+bool has_view(const ReadOptions& options) {
   const Form form = options.view.form;
-  if (options.compatible == Compatible::tshark) return print_tshark_table(options, context);
-  if (options.compatible == Compatible::zeek) return print_conn_log(options, context);
-  if (options.connection.given()) return show_one(options, context);
-  if (form == Form::tcpdump) return print_packets(options, context);
-  const bool tables = is_of_records(form);
-  const bool several = options.files.size() > 1 || !options.capture.filter.empty();
-  if (tables || (form == Form::text && (several || !is_recording(options.files.front()))))
-    return show_capture(options.files, options.capture, form, options.fail_on, context);
+  return options.compatible == Compatible::none && !options.connection.given() &&
+         (form == Form::text || is_of_records(form));
+}
+
+// Nothing of what the files hold has been looked at when it returns.
+base::Result<Opened> open_everything(const ReadOptions& options, Context& context) {
+  Opened opened;
+  if (has_view(options)) {
+    auto view = CaptureView::prepare(options.capture, options.view.form, options.fail_on, context);
+    if (!view) return std::unexpected(std::move(view.error()));
+    opened.view = std::move(*view);
+  }
+  auto captures = open_captures(options.files, options.capture);
+  if (!captures) return std::unexpected(std::move(captures.error()));
+  opened.captures = std::move(*captures);
+  if (options.connection.calls.empty()) return opened;
+  auto calls = capfile::Input::open(options.connection.calls);
+  if (!calls) return std::unexpected(std::move(calls.error()));
+  opened.calls = std::move(*calls);
+  return opened;
+}
+
+base::Status give_up_rights(const Opened& opened) {
+  const auto reopened = opened.view ? opened.view->reopened() : std::vector<int>();
+  const auto leave = reopened.empty() ? confine::Leave::nothing : confine::Leave::reopening;
+  if (const auto walls = confine::enter({.leave = leave, .reopened = reopened}); !walls)
+    return std::unexpected(walls.error());
+  return {};
+}
+
+int show_opened(const Opened& opened, const ReadOptions& options, Context& context) {
+  const OpenCaptures& captures = opened.captures;
+  const Form form = options.view.form;
+  if (options.compatible == Compatible::tshark) return print_tshark_table(captures, options, context);
+  if (options.compatible == Compatible::zeek) return print_conn_log(captures, options, context);
+  if (options.connection.given()) return show_one(opened, options, context);
+  if (form == Form::tcpdump) return print_packets(captures, options, context);
+  const bool several = captures.inputs.size() > 1 || captures.filter;
+  if (opened.view && (is_of_records(form) || several || !is_recording(captures.inputs.front())))
+    return opened.view->show(captures);
   if (several)
     return report(
         {base::ErrorKind::usage, "read: -o json takes one file, and no filter", "-o ndjson, -o csv, -o parquet"});
-  return print_recordings(options, context);
+  return print_recordings(captures, options, context);
+}
+
+int read_files(const ReadOptions& options, Context& context) {
+  const auto opened = open_everything(options, context);
+  if (!opened) return report(opened.error());
+  if (const auto given_up = give_up_rights(*opened); !given_up) return report(given_up.error());
+  return show_opened(*opened, options, context);
 }
 
 }  // namespace

@@ -25,11 +25,11 @@ base::Result<scan::Choice> choice_of(const ConnectionOptions& options) {
   return *end;
 }
 
-// Standard input can be read once only.
+// A pipe can be read once only.
 scan::OpenCapture opener_of(const Captures& captures) {
   return [&captures, times = 0]() mutable -> base::Result<scan::FrameReader> {
     if (!captures.can_reopen && times++ > 0)
-      return base::fail(base::ErrorKind::usage, "this connection's number is known only at the end of standard input",
+      return base::fail(base::ErrorKind::usage, "this connection's number is known only at the end of the capture, which can't be read twice",
                         "read the capture from a file, or choose the connection by --conn");
     return captures.open();
   };
@@ -129,8 +129,9 @@ std::optional<timeline::ConnectionIndex> connection_in(const timeline::Timeline&
   return std::nullopt;
 }
 
-int print_with_calls(scan::Picked& picked, const ConnectionOptions& options, const View& view, Context& context) {
-  const auto log = capfile::read_strace(options.calls);
+int print_with_calls(scan::Picked& picked, const capfile::Input& file, const ConnectionOptions& options, const View& view,
+                     Context& context) {
+  const auto log = capfile::read_strace(file);
   if (!log) return report(log.error());
   if (log->not_understood > 0)
     warn(fmt::format("{}: {} of {} lines are none of strace's", options.calls, log->not_understood, log->lines));
@@ -177,7 +178,7 @@ int show_connection(const Captures& captures, const ConnectionOptions& options, 
   const auto choice = choice_of(options);
   if (!choice) return report(choice.error());
   scan::PickOptions pick;
-  if (!options.calls.empty()) pick.packets = scan::KeepPackets::headers;
+  if (captures.calls) pick.packets = scan::KeepPackets::headers;
   if (view.form == Form::tcpdump) pick.packets = scan::KeepPackets::all;
   auto outcome = scan::pick_connection(opener_of(captures), *choice, pick);
   if (!outcome) return report(outcome.error());
@@ -186,9 +187,9 @@ int show_connection(const Captures& captures, const ConnectionOptions& options, 
   scan::Picked& picked = *outcome->picked;
   if (view.form == Form::tcpdump)
     print_packets(picked.packets, view, context);
-  else if (options.calls.empty())
+  else if (!captures.calls)
     print_report(report_of(picked, context.language()), options, view, context);
-  else if (const int status = print_with_calls(picked, options, view, context); status != 0)
+  else if (const int status = print_with_calls(picked, *captures.calls, options, view, context); status != 0)
     return status;
   if (outcome->stopped_by) return report(*outcome->stopped_by);
   return 0;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "capfile/input.h"
 #include "cli/command.h"
 #include "cli/view.h"
 #include "scan/pick_connection.h"
@@ -27,7 +28,8 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options);
 struct Captures {
   scan::OpenCapture open;
   std::string names;       // as the command line has them
-  bool can_reopen = true;  // false: standard input is among them
+  bool can_reopen = true;  // false: a pipe is among them
+  std::optional<capfile::Input> calls;  // ConnectionOptions::calls
 };
 
 // The connection that is chosen, in the form that `view` names. If several fit: their list on standard output, and a usage error.

@@ -30,11 +30,17 @@ FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
 }
 
 base::Result<FrameReader> FrameReader::open(const std::string& path, FrameOptions options) {
-  return open_all({path}, std::move(options));
+  return open_all(std::vector{path}, std::move(options));
 }
 
-base::Result<FrameReader> FrameReader::open_all(std::vector<std::string> paths, FrameOptions options) {
-  auto packets = MergedPackets::open(std::move(paths));
+base::Result<FrameReader> FrameReader::open_all(const std::vector<std::string>& paths, FrameOptions options) {
+  auto packets = MergedPackets::open(paths);
+  if (!packets) return std::unexpected(std::move(packets.error()));
+  return FrameReader(std::move(*packets), std::move(options));
+}
+
+base::Result<FrameReader> FrameReader::open_all(std::vector<capfile::Input> inputs, FrameOptions options) {
+  auto packets = MergedPackets::open(std::move(inputs));
   if (!packets) return std::unexpected(std::move(packets.error()));
   return FrameReader(std::move(*packets), std::move(options));
 }

@@ -54,7 +54,8 @@ class FrameReader {
  public:
   // Errors as those of capfile::CaptureReader: ErrorKind::unreadable, with the input's name. "-": standard input.
   static base::Result<FrameReader> open(const std::string& path, FrameOptions options = {});
-  static base::Result<FrameReader> open_all(std::vector<std::string> paths, FrameOptions options = {});
+  static base::Result<FrameReader> open_all(const std::vector<std::string>& paths, FrameOptions options = {});
+  static base::Result<FrameReader> open_all(std::vector<capfile::Input> inputs, FrameOptions options = {});
   static base::Result<FrameReader> from_memory(std::span<const std::uint8_t> bytes, std::string name,
                                                FrameOptions options = {});
 

@@ -1,45 +1,46 @@
 #include "scan/merged_packets.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
+#include <utility>
 
 namespace tcpwhy::scan {
-namespace {
-
-bool is_regular_file(const std::string& path) {
-  struct stat status{};
-  return stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
-}
-
-}  // namespace
 
 MergedPackets MergedPackets::of(capfile::CaptureReader reader) {
   MergedPackets merged;
   const auto size = reader.input_size();
-  merged.sources_.push_back({.path = reader.name(), .reader = std::move(reader), .size = size});
+  merged.sources_.push_back({.input = std::nullopt, .reader = std::move(reader), .size = size});
   merged.current_ = 0;
   return merged;
 }
 
-base::Result<MergedPackets> MergedPackets::open(std::vector<std::string> paths) {
-  if (paths.size() == 1) {
-    auto reader = capfile::CaptureReader::open(paths[0]);
+base::Result<MergedPackets> MergedPackets::open(const std::vector<std::string>& paths) {
+  std::vector<capfile::Input> inputs;
+  for (const std::string& path : paths) {
+    auto input = capfile::Input::open(path);
+    if (!input) return std::unexpected(std::move(input.error()));
+    inputs.push_back(std::move(*input));
+  }
+  return open(std::move(inputs));
+}
+
+base::Result<MergedPackets> MergedPackets::open(std::vector<capfile::Input> inputs) {
+  if (inputs.size() == 1) {
+    auto reader = capfile::CaptureReader::open(inputs[0]);
     if (!reader) return std::unexpected(std::move(reader.error()));
     return of(std::move(*reader));
   }
   MergedPackets merged;
-  merged.sources_.reserve(paths.size());
-  for (std::string& path : paths) {
-    auto reader = capfile::CaptureReader::open(path);
+  merged.sources_.reserve(inputs.size());
+  for (capfile::Input& input : inputs) {
+    auto reader = capfile::CaptureReader::open(input);
     if (!reader) return std::unexpected(std::move(reader.error()));
     const auto index = static_cast<Index>(merged.sources_.size());
     const auto size = reader->input_size();
     Source& source =
-        merged.sources_.emplace_back(Source{.path = std::move(path), .reader = std::move(*reader), .size = size});
+        merged.sources_.emplace_back(Source{.input = std::move(input), .reader = std::move(*reader), .size = size});
     if (!merged.advance(index)) continue;
     source.first = source.head->at;
-    if (!is_regular_file(source.path)) {
+    if (!source.input->is_regular()) {
       merged.open_.push_back(index);
       continue;
     }
@@ -73,9 +74,9 @@ bool MergedPackets::advance(Index index) {
   return false;
 }
 
-// A file that was looked at already may be gone or changed since.
+// A file that was looked at already may have changed since.
 bool MergedPackets::begin(Index index) {
-  auto reader = capfile::CaptureReader::open(sources_[index].path);
+  auto reader = capfile::CaptureReader::open(*sources_[index].input);
   if (!reader) {
     keep(std::move(reader.error()));
     return false;

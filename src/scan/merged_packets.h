@@ -1,7 +1,7 @@
 // The packets of one capture, or of several as one, in the order of their times.
 //
-// Rotated captures may be given in any order: each is opened when its first packet's turn has come, so a thousand of
-// them need no more memory than those that overlap. Packets of the same time stay in the order of their files, and the
+// Rotated captures may be given in any order: each is read when its first packet's turn has come, so a thousand of
+// them, open all the time, need no more memory than those that overlap. Packets of the same time stay in the order of their files, and the
 // packets of one file in theirs, whatever their times say. Nothing is read ahead of one packet a file, so pipes are
 // read as they fill.
 #pragma once
@@ -22,7 +22,7 @@ namespace tcpwhy::scan {
 struct SourcedPacket {
   const capfile::PacketRecord* record = nullptr;
   wire::LinkType link_type{};
-  std::uint32_t file = 0;                         // index into the paths
+  std::uint32_t file = 0;                         // index into the paths or inputs
   const capfile::SharedBytes* memory = nullptr;  // capfile::CaptureReader::memory()
 };
 
@@ -36,7 +36,8 @@ struct Progress {
 class MergedPackets {
  public:
   // "-" is standard input. Errors as those of capfile::CaptureReader::open, of the first path that has one.
-  static base::Result<MergedPackets> open(std::vector<std::string> paths);
+  static base::Result<MergedPackets> open(const std::vector<std::string>& paths);
+  static base::Result<MergedPackets> open(std::vector<capfile::Input> inputs);
   static MergedPackets of(capfile::CaptureReader reader);
 
   // The next packet, or one without a record at the end. Valid until the next call. An input that is damaged is left at
@@ -51,7 +52,7 @@ class MergedPackets {
  private:
   [[nodiscard]] const capfile::CaptureReader* only_reader() const;
   struct Source {
-    std::string path;
+    std::optional<capfile::Input> input;           // none: there is a reader only
     std::optional<capfile::CaptureReader> reader;  // while it is open
     const capfile::PacketRecord* head = nullptr;   // its next packet
     base::WallTime first;
