@@ -94,14 +94,14 @@ class BpfTracer final : public Tracer {
   [[nodiscard]] std::vector<Lack> lacks() const override { return probe_.lacks(); }
 
  private:
-  BpfTracer(Probe probe, std::optional<KernelSymbols> symbols)
-      : probe_(std::move(probe)), symbols_(std::move(symbols)) {}
+  BpfTracer(Probe probe, std::optional<KernelSymbols> symbols, Unwinder unwinder)
+      : probe_(std::move(probe)), symbols_(std::move(symbols)), unwinder_(std::move(unwinder)) {}
   base::Status follow_sockets_of(const Target& target);
   void take();
   void look_at(std::span<const std::byte> record);
   void learn_path(const probe_path_sample& sample);
   [[nodiscard]] std::size_t decisive(std::span<const __u64> stack) const;
-  void note_losses(recording::Recording& recording) const;
+  void note_losses(recording::Recording& recording);
   void compare_with_counters(recording::Recording& recording);
 
   Probe probe_;
@@ -123,6 +123,7 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   for (const pid_t pid : target.pids)
     if (kill(pid, 0) != 0 && errno == ESRCH)
       return base::fail(base::ErrorKind::usage, fmt::format("there is no process {}", pid));
+  Unwinder unwinder;  // it forks: before there is anything that its child need not have
   ProbeOptions asked = probe_of_trace();
   asked.without = options.without, asked.refused = options.refused;
   asked.ring_bytes = options.ring_bytes;
@@ -131,7 +132,8 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   if (!probe) return std::unexpected(probe.error());
   auto symbols = KernelSymbols::load();
   std::unique_ptr<BpfTracer> made(
-      new BpfTracer(std::move(*probe), symbols ? std::optional(std::move(*symbols)) : std::nullopt));
+      new BpfTracer(std::move(*probe), symbols ? std::optional(std::move(*symbols)) : std::nullopt,
+                    std::move(unwinder)));
   made->maker_.emplace(EventMakerOptions{.symbols = made->symbols_ ? &*made->symbols_ : nullptr,
                                          .unwinder = &made->unwinder_,
                                          .reset_reasons = kernel_enum("sk_rst_reason", "SK_RST_REASON_"),
@@ -268,7 +270,7 @@ base::Status BpfTracer::stop(recording::Recording& recording) {
   return {};
 }
 
-void BpfTracer::note_losses(recording::Recording& recording) const {
+void BpfTracer::note_losses(recording::Recording& recording) {
   const auto note = [&recording](std::string what, std::uint64_t count, std::string why) {
     if (count > 0)
       recording.events.push_back({base::wall_now(), {}, recording::Loss{std::move(what), count, std::move(why)}});
@@ -276,6 +278,8 @@ void BpfTracer::note_losses(recording::Recording& recording) const {
   note("events", probe_.lost_records(), "the probe's ring buffer was full: try a larger --ring");
   note("events", probe_.skipped_runs(), "the kernel skipped a program that was running already on that processor");
   note("stacks", probe_.skipped_stacks(), "more opening and closing calls a second than stacks are taken of");
+  for (const UnreadSymbols& unread : unwinder_.take_unread())
+    recording.events.push_back({base::wall_now(), {}, loss_of(unread)});
 }
 
 // A hook's programs may not run (they are skipped, or another detached them), and no counter of theirs says so. The MIB counters of the

@@ -1,5 +1,6 @@
 #include "trace/bpf/event_maker.h"
 
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -307,6 +308,9 @@ void EventMaker::add_mapping(const probe_mapping& mapping, Recording&) {
                .length = mapping.length,
                .offset = mapping.offset,
                .file_bytes = mapping.file_bytes,
+               // As the kernel has it: 12 bits and 20.
+               .device = ::makedev(mapping.device >> 20, mapping.device & 0xfffff),
+               .inode = mapping.inode,
                .path = path_of({mapping.path, std::min<std::size_t>(mapping.path_bytes, PROBE_PATH_BYTES)}),
                .is_program = mapping.is_program != 0,
                .interpreter = mapping.interpreter};

@@ -71,7 +71,7 @@ class PtraceTracer : public Tracer {
     sigset_t all, before;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    TraceLoop loop(options_, outbox_, state_);
+    TraceLoop loop(options_, outbox_, state_, unwinder_);
     auto begun = begin(loop, target, before);
     const bool runs = begun.has_value();
     started.set_value(std::move(begun));
@@ -93,6 +93,7 @@ class PtraceTracer : public Tracer {
   }
 
   PtraceOptions options_;
+  Unwinder unwinder_;
   Outbox outbox_;
   LoopState state_;
   std::thread thread_;

@@ -78,8 +78,8 @@ std::vector<pid_t> thread_ids(pid_t pid) {
 
 }  // namespace
 
-TraceLoop::TraceLoop(const PtraceOptions& options, Outbox& outbox, LoopState& state)
-    : options_(options), outbox_(outbox), state_(state) {}
+TraceLoop::TraceLoop(const PtraceOptions& options, Outbox& outbox, LoopState& state, Unwinder& unwinder)
+    : options_(options), outbox_(outbox), state_(state), unwinder_(unwinder) {}
 
 base::Result<Launched> TraceLoop::start(const std::vector<std::string>& command, const sigset_t& signal_mask) {
   if (options_.filter) {
@@ -155,6 +155,7 @@ void TraceLoop::run() {
     }
   }
   take_inside(true);
+  tell_unread_symbols();
   state_.finished = true;
   state_.let_go = true;
   state_.let_go.notify_all();
@@ -383,6 +384,7 @@ void TraceLoop::hear_wish() {
       take_inside();
       for (const auto& [tid, thread] : threads_) tell_early(*thread);
       if (inside_) inside_->stop_observing();
+      tell_unread_symbols();
       recording_ = false;
       let_all_go();
       state_.let_go = true;
@@ -418,6 +420,11 @@ void TraceLoop::let_all_go() {
     }
     remove_thread(tid);
   }
+}
+
+void TraceLoop::tell_unread_symbols() {
+  for (const UnreadSymbols& unread : unwinder_.take_unread())
+    if (recording_) outbox_.add({base::wall_now(), {}, loss_of(unread)});
 }
 
 recording::ActorId TraceLoop::actor_of(Thread& thread) {

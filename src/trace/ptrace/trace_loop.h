@@ -35,7 +35,8 @@ struct LoopState {
 
 class TraceLoop {
  public:
-  TraceLoop(const PtraceOptions& options, Outbox& outbox, LoopState& state);
+  // `unwinder` was made by another thread: its child is not to be waited for here.
+  TraceLoop(const PtraceOptions& options, Outbox& outbox, LoopState& state, Unwinder& unwinder);
 
   // Before run(), on the same thread. Launches; its exec is yet to come.
   base::Result<Launched> start(const std::vector<std::string>& command, const sigset_t& signal_mask);
@@ -104,11 +105,12 @@ class TraceLoop {
   void emit(Thread& thread, recording::What what);
   void emit_at(base::WallTime at, Thread& thread, recording::What what);
   void emit_start(Thread& thread, std::optional<std::int32_t> parent);
+  void tell_unread_symbols();
 
   PtraceOptions options_;
   Outbox& outbox_;
   LoopState& state_;
-  Unwinder unwinder_;
+  Unwinder& unwinder_;
   std::vector<sock_filter> filter_;
   pid_t command_ = -1;
   bool recording_ = true;

@@ -3,11 +3,8 @@
 #include <cxxabi.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,7 +24,8 @@ namespace {
 
 constexpr std::size_t most_name = 160;            // bytes of a function's name
 constexpr std::size_t most_known_frames = 65536;  // addresses remembered of an image
-constexpr std::uint64_t stack_limit = 8U << 20;   // how far above the copy a stack may reach
+// libdwfl asks for a name of the file; what has one of its own is not looked at.
+constexpr const char* debug_file_name = "debug";
 
 struct Free {
   void operator()(void* memory) const { std::free(memory); }
@@ -87,38 +85,33 @@ std::vector<Dwarf_Die> scopes_at(Dwfl_Module* module, Dwarf_Die* unit, Dwarf_Add
 
 }  // namespace
 
-bool is_c_library(std::string_view path) {
-  constexpr std::string_view beginnings[] = {"libc.so", "libc-",     "libpthread", "ld-linux",
-                                             "ld-musl", "libc.musl", "[vdso"};
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  return std::ranges::any_of(beginnings, [name](std::string_view beginning) { return name.starts_with(beginning); });
-}
-
 struct DwflCallbacksOfImage {
-  static int find_elf(Dwfl_Module* module, void** user, const char* name, Dwarf_Addr base, char** file, Elf** elf) {
-    // As the process sees the file system, which may not be how we do (containers).
-    if (name[0] == '/' && open_image_ != nullptr) {
-      const std::string path = fmt::format("/proc/{}/root{}", open_image_->opened_for_, name);
-      if (const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC); fd >= 0) {
-        *file = ::strdup(name);
-        return fd;
-      }
-    }
-    return dwfl_linux_proc_find_elf(module, user, name, base, file, elf);
-  }
+  // All are reported with their files.
+  static int find_elf(Dwfl_Module*, void**, const char*, Dwarf_Addr, char**, Elf**) { return -1; }
 
-  // Its own frames are left out or need no lines, and unpacking what Debian ships for it takes 50 ms.
-  static int find_debuginfo(Dwfl_Module* module, void** user, const char* name, Dwarf_Addr base, const char* file,
-                            const char* link, GElf_Word checksum, char** found) {
-    if (is_c_library(name)) return -1;
-    return dwfl_standard_find_debuginfo(module, user, name, base, file, link, checksum, found);
+  // By build id alone, and by somebody else, who has a right to open files: a name or a path in the file is its author's choice.
+  // The C library's own frames are left out or need no lines, and unpacking what Debian ships for it takes 50 ms.
+  static int find_debuginfo(Dwfl_Module* module, void** user, const char* name, Dwarf_Addr, const char*, const char*, GElf_Word,
+                            char** found) {
+    Image* const image = image_of(module);
+    if (image == nullptr || user == nullptr || is_c_library(name)) return -1;
+    const unsigned char* bits = nullptr;
+    GElf_Addr address = 0;
+    const int length = dwfl_module_build_id(module, &bits, &address);
+    if (length <= 0) return -1;
+    base::UniqueFd fd = image->helpers_.find_debug_file({bits, static_cast<std::size_t>(length)});
+    if (!fd.valid()) return -1;
+    *found = ::strdup(debug_file_name);
+    return fd.release();
   }
+  static thread_local Image* current_image_;  // libdwfl does not tell whose module it is
+  static Image* image_of(Dwfl_Module*) { return current_image_; }
 
   // One thread, the one whose registers and stack are at hand.
   static pid_t next_thread(Dwfl*, void* image, void** thread) {
     if (*thread != nullptr) return 0;
     *thread = image;
-    return static_cast<Image*>(image)->current_.pid;
+    return only_thread;
   }
   static bool get_thread(Dwfl*, pid_t, void* image, void** thread) {
     *thread = image;
@@ -132,19 +125,17 @@ struct DwflCallbacksOfImage {
   }
   static bool read_memory(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void* image) {
     const Image::Stack& stack = static_cast<Image*>(image)->current_;
-    if (address >= stack.address && address - stack.address + sizeof *result <= stack.bytes.size()) {
+    const std::size_t size = stack.bytes.size();
+    if (size >= sizeof *result && address >= stack.address && address - stack.address <= size - sizeof *result) {
       std::memcpy(result, stack.bytes.data() + (address - stack.address), sizeof *result);
       return true;
     }
-    // The rest of the stack has changed since it was copied: better no frames than wrong ones.
-    if (address >= stack.address && address - stack.address < stack_limit) return false;
-    const iovec local{result, sizeof *result};
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): an address of another process
-    const iovec remote{reinterpret_cast<void*>(address), sizeof *result};
-    return ::process_vm_readv(stack.pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(sizeof *result);
+    // What is not in the copy has changed since: better no frames than wrong ones.
+    return false;
   }
 
   struct Walk {
+    Image& image;
     std::vector<Image::Step> steps;
     std::size_t most;
   };
@@ -154,13 +145,14 @@ struct DwflCallbacksOfImage {
     bool is_activation = false;
     if (!dwfl_frame_pc(state, &pc, &is_activation)) return DWARF_CB_ABORT;
     walk.steps.push_back({pc, is_activation});
+    walk.image.tell_reading(is_activation ? pc : pc - 1);  // to unwind it
     return walk.steps.size() < walk.most ? DWARF_CB_OK : DWARF_CB_ABORT;
   }
 
-  static thread_local Image* open_image_;  // whose files are being opened: find_elf() isn't told
+  static constexpr pid_t only_thread = 1;
 };
 
-thread_local Image* DwflCallbacksOfImage::open_image_ = nullptr;
+thread_local Image* DwflCallbacksOfImage::current_image_ = nullptr;
 
 namespace {
 
@@ -174,13 +166,6 @@ const Dwfl_Thread_Callbacks thread_callbacks{DwflCallbacksOfImage::next_thread,
                                              DwflCallbacksOfImage::set_registers,
                                              nullptr,
                                              nullptr};
-
-// Opened now: once the process is gone, so may be the way to the file.
-int open_module(Dwfl_Module* module, void**, const char*, Dwarf_Addr, void*) {
-  GElf_Addr bias = 0;
-  dwfl_module_getelf(module, &bias);
-  return DWARF_CB_OK;
-}
 
 struct EndElf {
   void operator()(Elf* elf) const { elf_end(elf); }
@@ -229,98 +214,104 @@ std::optional<std::uint64_t> bias_of(const Mapping& mapping, const Layout& layou
   return std::nullopt;
 }
 
-base::UniqueFd open_mapped(const std::string& path, std::uint64_t file_bytes, pid_t pid) {
-  for (const std::string& name : {fmt::format("/proc/{}/root{}", pid, path), path}) {
-    base::UniqueFd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat status{};
-    if (!fd.valid() || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    if (file_bytes == 0 || static_cast<std::uint64_t>(status.st_size) == file_bytes) return fd;
-  }
-  return {};
+void report_file(Dwfl* dwfl, const Image::File& file, base::UniqueFd fd, std::uint64_t bias) {
+  const char* const path = file.mapping.path.c_str();
+  Dwfl_Module* const module = dwfl_report_elf(dwfl, path, path, fd.get(), bias, true);
+  if (module == nullptr) return;
+  [[maybe_unused]] const int kept = fd.release();  // by it
+  void** user = nullptr;
+  dwfl_module_info(module, &user, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number where libdwfl has room for a pointer; null is no number
+  if (user != nullptr) *user = reinterpret_cast<void*>(static_cast<std::intptr_t>(file.index) + 1);
 }
 
-void report_file(Dwfl* dwfl, const std::string& path, base::UniqueFd fd, std::uint64_t bias) {
-  // It keeps the descriptor.
-  if (dwfl_report_elf(dwfl, path.c_str(), path.c_str(), fd.get(), bias, true) != nullptr) [[maybe_unused]]
-    const int kept = fd.release();
+std::int32_t index_of(Dwfl_Module* module) {
+  void** user = nullptr;
+  dwfl_module_info(module, &user, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
+  return user == nullptr ? -1 : static_cast<std::int32_t>(reinterpret_cast<std::intptr_t>(*user) - 1);
 }
 
 }  // namespace
 
-std::shared_ptr<Image> Image::of(std::span<const Mapping> mappings, pid_t pid) {
-  std::shared_ptr<Image> image(new Image);
-  return image->report(mappings, pid) ? image : nullptr;
+std::unique_ptr<Image> Image::of(std::vector<File> files, Helpers helpers) {
+  std::unique_ptr<Image> image(new Image);
+  image->helpers_ = std::move(helpers);
+  return image->report(std::move(files)) ? std::move(image) : nullptr;
 }
 
-bool Image::report(std::span<const Mapping> mappings, pid_t pid) {
+bool Image::report(std::vector<File> files) {
   dwfl_ = dwfl_begin(&callbacks);
   if (dwfl_ == nullptr) return false;
   dwfl_report_begin(dwfl_);
-  for (const Mapping& mapping : mappings) {
-    base::UniqueFd fd = open_mapped(mapping.path, mapping.file_bytes, pid);
-    if (!fd.valid()) continue;
-    const Layout layout = layout_of(fd.get());
-    const auto bias = bias_of(mapping, layout);
-    if (!bias) continue;
-    report_file(dwfl_, mapping.path, std::move(fd), *bias);
-    if (mapping.interpreter == 0 || layout.interpreter.empty()) continue;
-    if (base::UniqueFd linker = open_mapped(layout.interpreter, 0, pid); linker.valid())
-      report_file(dwfl_, layout.interpreter, std::move(linker), mapping.interpreter);
+  std::string interpreter;  // of the program met last
+  for (File& file : files) {
+    helpers_.reading(file.index);
+    if (file.is_loader) {
+      if (file.mapping.path == interpreter) report_file(dwfl_, file, std::move(file.fd), file.mapping.interpreter);
+      continue;
+    }
+    Layout layout = layout_of(file.fd.get());
+    if (file.mapping.is_program) interpreter = std::move(layout.interpreter);
+    if (const auto bias = bias_of(file.mapping, layout)) report_file(dwfl_, file, std::move(file.fd), *bias);
   }
   return dwfl_report_end(dwfl_, nullptr, nullptr) == 0;
 }
 
-std::shared_ptr<Image> Image::of(pid_t pid) {
-  std::shared_ptr<Image> image(new Image);
-  return image->report(pid) ? image : nullptr;
-}
-
-bool Image::report(pid_t pid) {
-  dwfl_ = dwfl_begin(&callbacks);
-  if (dwfl_ == nullptr) return false;
-  opened_for_ = pid;
-  DwflCallbacksOfImage::open_image_ = this;
-  dwfl_report_begin(dwfl_);
-  const bool read = dwfl_linux_proc_report(dwfl_, pid) == 0;
-  const bool ended = dwfl_report_end(dwfl_, nullptr, nullptr) == 0;
-  if (read && ended) dwfl_getmodules(dwfl_, open_module, nullptr, 0);
-  DwflCallbacksOfImage::open_image_ = nullptr;
-  return read && ended;
-}
-
 Image::~Image() {
   if (dwfl_ != nullptr) dwfl_end(dwfl_);
+  for (Dwarf* alternate : alternates_) dwarf_end(alternate);
 }
 
-bool Image::holds(std::uint64_t address) const { return dwfl_addrmodule(dwfl_, address) != nullptr; }
+void Image::tell_reading(std::uint64_t address) {
+  if (Dwfl_Module* module = dwfl_addrmodule(dwfl_, address)) helpers_.reading(index_of(module));
+}
+
+// Debug information that dwz(1) has moved to a file of several: by build id too. Else libdw looks for it by the path that it names,
+// and may not.
+void Image::link_alternate(Dwarf* dwarf) {
+  if (!linked_.insert(dwarf).second) return;
+  const char* path = nullptr;
+  const void* build_id = nullptr;
+  const ssize_t length = dwelf_dwarf_gnu_debugaltlink(dwarf, &path, &build_id);
+  if (length <= 0) return;
+  base::UniqueFd fd = helpers_.find_debug_file({static_cast<const std::uint8_t*>(build_id), static_cast<std::size_t>(length)});
+  Dwarf* const alternate = fd.valid() ? dwarf_begin(fd.get(), DWARF_C_READ) : nullptr;
+  if (alternate == nullptr) return;
+  dwarf_setalt(dwarf, alternate);
+  alternates_.push_back(alternate);
+}
 
 std::vector<Image::Step> Image::walk(const Stack& stack, std::size_t most) {
   current_ = stack;
-  // The pid is but a name here: everything comes from the callbacks.
-  if (!attached_) attached_ = dwfl_attach_state(dwfl_, nullptr, stack.pid, &thread_callbacks, this);
-  DwflCallbacksOfImage::Walk walk{{}, most};
-  if (attached_) dwfl_getthread_frames(dwfl_, stack.pid, DwflCallbacksOfImage::take_frame, &walk);
+  DwflCallbacksOfImage::current_image_ = this;
+  constexpr pid_t pid = DwflCallbacksOfImage::only_thread;
+  if (!attached_) attached_ = dwfl_attach_state(dwfl_, nullptr, pid, &thread_callbacks, this);
+  DwflCallbacksOfImage::Walk walk{*this, {}, most};
+  if (attached_) dwfl_getthread_frames(dwfl_, pid, DwflCallbacksOfImage::take_frame, &walk);
   if (walk.steps.empty()) walk.steps.push_back({stack.registers->instruction_pointer(), true});
   current_ = {};
   return std::move(walk.steps);
 }
 
-const std::vector<Frame>& Image::frames_at(const Step& step) {
+const std::vector<Image::PlacedFrame>& Image::frames_at(const Step& step) {
   // A return address may be the first of another function: the call stands before it.
   const Dwarf_Addr pc = step.is_activation ? step.address : step.address - 1;
   if (const auto known = known_frames_.find(pc); known != known_frames_.end()) return known->second;
   if (known_frames_.size() >= most_known_frames) known_frames_.clear();
-  std::vector<Frame>& frames = known_frames_[pc];
+  std::vector<PlacedFrame>& frames = known_frames_[pc];
 
-  Frame frame{.address = step.address};
+  DwflCallbacksOfImage::current_image_ = this;
+  PlacedFrame placed{.frame = {.address = step.address}};
+  Frame& frame = placed.frame;
   Dwfl_Module* module = dwfl_addrmodule(dwfl_, pc);
   if (module == nullptr) {
-    frames.push_back(std::move(frame));
+    frames.push_back(std::move(placed));
     return frames;
   }
+  placed.module = index_of(module);
+  helpers_.reading(placed.module);
   Dwarf_Addr start = 0;
-  if (const char* path = dwfl_module_info(module, nullptr, &start, nullptr, nullptr, nullptr, nullptr, nullptr))
-    frame.module = path;
+  dwfl_module_info(module, nullptr, &start, nullptr, nullptr, nullptr, nullptr, nullptr);
   frame.offset = step.address - start;
   GElf_Off offset = 0;
   GElf_Sym symbol;
@@ -328,6 +319,8 @@ const std::vector<Frame>& Image::frames_at(const Step& step) {
     frame.function = demangled(name);
     frame.offset = offset + (step.address - pc);
   }
+  Dwarf_Addr bias = 0;
+  if (Dwarf* dwarf = dwfl_module_getdwarf(module, &bias)) link_alternate(dwarf);
   if (Dwfl_Line* line = dwfl_module_getsrc(module, pc)) {
     int number = 0;
     if (const char* path = dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr)) {
@@ -336,18 +329,17 @@ const std::vector<Frame>& Image::frames_at(const Step& step) {
     }
   }
 
-  Dwarf_Addr bias = 0;
   if (Dwarf_Die* unit = dwfl_module_addrdie(module, pc, &bias)) {
     for (Dwarf_Die& scope : scopes_at(module, unit, pc - bias)) {
       const int tag = dwarf_tag(&scope);
       if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram) continue;
       if (std::string name = name_of(&scope); !name.empty()) frame.function = std::move(name);
       if (tag == DW_TAG_subprogram) break;
-      frames.push_back(frame);
+      frames.push_back(placed);
       set_call_place(unit, &scope, frame);
     }
   }
-  frames.push_back(std::move(frame));
+  frames.push_back(std::move(placed));
   return frames;
 }
 

@@ -1,40 +1,45 @@
-// What is mapped where in a process, with its symbols, lines and call frame information (libdwfl).
+// What is mapped where in a process, with its symbols, lines and call frame information (libdwfl). In the symbol server only: the
+// bytes are the traced program's, and libdw was not written for those who mean harm.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
-#include <sys/types.h>
-
+#include "base/unique_fd.h"
 #include "trace/stacks/mapping.h"
 #include "trace/stacks/unwinder.h"
 
+struct Dwarf;
 struct Dwfl;
 
 namespace tcpwhy::trace {
 
-// The C library, its loader and the kernel's vdso, by path of the file.
-bool is_c_library(std::string_view path);
-
 class Image {
  public:
-  // Reads /proc/PID/maps and opens the files. Null if the process is gone or nothing of it can be read.
-  static std::shared_ptr<Image> of(pid_t pid);
-  // Of what was mapped, from the files as they are now; a file that is gone or has another size than then is left out. `pid`: whose
-  // view of the file system is tried first.
-  static std::shared_ptr<Image> of(std::span<const Mapping> mappings, pid_t pid);
+  struct File {
+    Mapping mapping;
+    std::int32_t index = 0;  // as the answers name it
+    base::UniqueFd fd;
+    bool is_loader = false;  // a dynamic linker, of whatever program before it names it as its own; at its Mapping::interpreter
+  };
+  struct Helpers {
+    std::function<void(std::int32_t index)> reading;  // before anything of that file is read
+    std::function<base::UniqueFd(std::span<const std::uint8_t> build_id)> find_debug_file;
+  };
+  // Null: no memory.
+  static std::unique_ptr<Image> of(std::vector<File> files, Helpers helpers);
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
   ~Image();
 
-  [[nodiscard]] bool holds(std::uint64_t address) const;
   struct Stack {
-    pid_t pid = 0;  // for memory that is not in the copy; the process may be gone
     const Registers* registers = nullptr;
     std::span<const std::uint8_t> bytes;
     std::uint64_t address = 0;
@@ -45,20 +50,27 @@ class Image {
   };
   // Leaf first.
   std::vector<Step> walk(const Stack& stack, std::size_t most);
+  struct PlacedFrame {
+    Frame frame;               // without its module
+    std::int32_t module = -1;  // File::index; -1: in none of them
+  };
   // The frames at an address, innermost inlined call first. At least one.
-  const std::vector<Frame>& frames_at(const Step& step);
+  const std::vector<PlacedFrame>& frames_at(const Step& step);
 
  private:
   Image() = default;
-  bool report(pid_t pid);
-  bool report(std::span<const Mapping> mappings, pid_t pid);
+  bool report(std::vector<File> files);
+  void tell_reading(std::uint64_t address);
+  void link_alternate(Dwarf* dwarf);
   friend struct DwflCallbacksOfImage;
 
+  Helpers helpers_;
   Dwfl* dwfl_ = nullptr;
   bool attached_ = false;
   Stack current_;
-  pid_t opened_for_ = 0;  // the process while its files are being opened
-  std::unordered_map<std::uint64_t, std::vector<Frame>> known_frames_;
+  std::unordered_map<std::uint64_t, std::vector<PlacedFrame>> known_frames_;
+  std::set<const Dwarf*> linked_;   // link_alternate() has seen them
+  std::vector<Dwarf*> alternates_;
 };
 
 }  // namespace tcpwhy::trace

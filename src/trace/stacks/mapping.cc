@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -15,8 +17,12 @@ std::vector<MemoryRange> memory_ranges(pid_t pid) {
     std::istringstream words(line);
     MemoryRange range;
     char dash = 0;
-    std::string permissions, device, inode;
-    words >> std::hex >> range.begin >> dash >> range.end >> permissions >> range.offset >> device >> inode >> std::ws;
+    std::string permissions;
+    unsigned int major = 0, minor = 0;
+    char colon = 0;
+    words >> std::hex >> range.begin >> dash >> range.end >> permissions >> range.offset >> major >> colon >> minor;
+    words >> std::dec >> range.inode >> std::ws;
+    range.device = ::makedev(major, minor);
     std::getline(words, range.path);
     range.is_code = permissions.size() >= 3 && permissions[2] == 'x';
     ranges.push_back(std::move(range));
@@ -30,12 +36,20 @@ std::vector<Mapping> code_mappings(pid_t pid) {
     if (!range.is_code || !range.path.starts_with('/')) continue;
     Mapping mapping{
         .start = range.begin, .length = range.end - range.begin, .offset = range.offset, .path = range.path};
+    mapping.device = range.device, mapping.inode = range.inode;
     struct stat status{};
     if (stat(fmt::format("/proc/{}/map_files/{:x}-{:x}", pid, range.begin, range.end).c_str(), &status) == 0)
       mapping.file_bytes = static_cast<std::uint64_t>(status.st_size);
     mappings.push_back(std::move(mapping));
   }
   return mappings;
+}
+
+bool is_c_library(std::string_view path) {
+  constexpr std::string_view beginnings[] = {"libc.so", "libc-",     "libpthread", "ld-linux",
+                                             "ld-musl", "libc.musl", "[vdso"};
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return std::ranges::any_of(beginnings, [name](std::string_view beginning) { return name.starts_with(beginning); });
 }
 
 }  // namespace tcpwhy::trace

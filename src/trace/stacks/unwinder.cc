@@ -11,7 +11,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "trace/stacks/image.h"
+#include "trace/stacks/mapped_files.h"
+#include "trace/stacks/symbol_server.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -42,14 +43,16 @@ std::string text_of(const Frame& frame) {
 }  // namespace
 
 struct Unwinder::Impl {
+  SymbolServer server;
+  MappedFiles files;
   struct Process {
-    std::shared_ptr<Image> image;
+    std::shared_ptr<ImageFiles> image;
     std::string maps;
     std::vector<Mapping> told;  // latest last; empty: it is looked at
   };
   std::unordered_map<pid_t, Process> processes;
-  std::map<std::vector<Mapping>, std::shared_ptr<Image>> told_images;
-  std::map<std::string, std::shared_ptr<Image>, std::less<>> images;  // by code_maps()
+  std::map<std::vector<Mapping>, std::shared_ptr<ImageFiles>> told_images;
+  std::map<std::string, std::shared_ptr<ImageFiles>, std::less<>> images;  // by code_maps()
   std::deque<std::string> image_order;                                // oldest first
 
   // True: the process has another image now than before.
@@ -57,12 +60,12 @@ struct Unwinder::Impl {
     std::string maps = code_maps(pid);
     if (maps.empty()) return false;  // gone, or not ours to see: what is known stays
     if (const auto known = processes.find(pid); known != processes.end() && known->second.maps == maps) return false;
-    std::shared_ptr<Image> image;
+    std::shared_ptr<ImageFiles> image;
     if (const auto same = images.find(maps); same != images.end()) {
       image = same->second;
     } else {
-      image = Image::of(pid);
-      if (!image) return false;
+      image = ImageFiles::of(code_mappings(pid), pid, files);
+      if (image->parts.empty()) return false;
       if (images.size() >= most_images) {
         images.erase(image_order.front());
         image_order.pop_front();
@@ -80,14 +83,14 @@ struct Unwinder::Impl {
     return processes[pid];
   }
 
-  Image* image_of(pid_t pid) {
+  ImageFiles* image_of(pid_t pid) {
     const auto found = processes.find(pid);
     if (found == processes.end()) return nullptr;
     Process& process = found->second;
     if (process.image || process.told.empty()) return process.image.get();
     if (told_images.size() >= most_images && !told_images.contains(process.told)) told_images.clear();
-    std::shared_ptr<Image>& image = told_images[process.told];
-    if (!image) image = Image::of(process.told, pid);
+    std::shared_ptr<ImageFiles>& image = told_images[process.told];
+    if (!image) image = ImageFiles::of(process.told, pid, files);
     process.image = image;
     return image.get();
   }
@@ -101,8 +104,8 @@ Unwinder::~Unwinder() = default;
 void Unwinder::learn(pid_t pid, std::uint64_t address, bool anew) {
   if (const auto known = impl_->processes.find(pid); known != impl_->processes.end() && !known->second.told.empty())
     return;
-  const Image* image = impl_->image_of(pid);
-  if (image != nullptr && !anew && image->holds(address)) return;
+  const ImageFiles* image = impl_->image_of(pid);
+  if (image != nullptr && !anew && image->part_at(address) != nullptr) return;
   impl_->look(pid);
 }
 
@@ -128,26 +131,25 @@ void Unwinder::told_fork(pid_t parent, pid_t child) {
 
 std::vector<Frame> Unwinder::unwind(pid_t pid, const Registers& registers, std::span<const std::uint8_t> stack,
                                     std::uint64_t stack_address) {
-  Image* image = impl_->image_of(pid);
+  ImageFiles* image = impl_->image_of(pid);
   if (image == nullptr) {
     return {Frame{.address = registers.instruction_pointer()}};
   }
-  const Image::Stack copy{pid, &registers, stack, stack_address};
-  std::vector<Image::Step> steps = image->walk(copy, most_frames);
+  auto answer = impl_->server.unwind(*image, registers, stack, stack_address, most_frames);
   // Code that was mapped since (dlopen): look again, once.
-  const auto is_known = [&image](const Image::Step& step) { return image->holds(step.address - 1); };
   const bool was_looked_at = impl_->processes[pid].told.empty();
-  if (was_looked_at && !std::ranges::all_of(steps, is_known) && impl_->look(pid)) {
-    image = impl_->image_of(pid);
-    steps = image->walk(copy, most_frames);
-  }
-  std::vector<Frame> frames;
-  for (const Image::Step& step : steps) {
-    for (const Frame& frame : image->frames_at(step))
-      if (frames.size() < most_frames) frames.push_back(frame);
-  }
-  return frames;
+  if (was_looked_at && !answer.all_known && impl_->look(pid))
+    answer = impl_->server.unwind(*impl_->image_of(pid), registers, stack, stack_address, most_frames);
+  return std::move(answer.frames);
 }
+
+recording::Loss loss_of(const UnreadSymbols& unread) {
+  return {"file's symbols", 1,
+          fmt::format("the debug information of {} could not be read ({}): its functions and lines are not known", unread.path,
+                      unread.too_slow ? "it took too long" : "its reader died of it")};
+}
+
+std::vector<UnreadSymbols> Unwinder::take_unread() { return impl_->server.take_unread(); }
 
 std::string text(const std::vector<Frame>& frames) {
   auto begin = frames.begin();

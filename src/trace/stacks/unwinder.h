@@ -1,6 +1,8 @@
 // The call stack of a program as function, file and line: unwound by the program's own call frame information, which needs no
 // frame pointers, from its registers and a copy of the top of its stack (libdw: dwfl_thread_getframes(); the way perf(1) does
 // --call-graph dwarf).
+//
+// The program's files are read by a process without rights (symbol_server.h), for they may be made to harm their reader.
 #pragma once
 
 #include <array>
@@ -13,6 +15,7 @@
 
 #include <sys/types.h>
 
+#include "recording/event.h"
 #include "trace/stacks/mapping.h"
 
 namespace tcpwhy::trace {
@@ -34,8 +37,15 @@ struct Frame {
   std::uint64_t offset = 0;  // within function, or else within module
 };
 
+// A file whose symbols are not known, because reading it ended the process that reads them.
+struct UnreadSymbols {
+  std::string path;
+  bool too_slow = false;  // else it crashed, or was ended for its processor time or memory
+};
+recording::Loss loss_of(const UnreadSymbols& unread);
+
 // Processes that have the same files mapped at the same places (forks of one another) share what is learnt. Debug information is
-// found as gdb finds it: in the file, or by build id below /usr/lib/debug. Not for several threads at once.
+// found in the file, or by build id below /usr/lib/debug. Not for several threads at once; it forks as it is made.
 class Unwinder {
  public:
   Unwinder();
@@ -55,6 +65,8 @@ class Unwinder {
   // `stack_address` on. What can't be unwound ends it.
   std::vector<Frame> unwind(pid_t pid, const Registers& registers, std::span<const std::uint8_t> stack,
                             std::uint64_t stack_address);
+  // Each file once, since the last call.
+  std::vector<UnreadSymbols> take_unread();
 
  private:
   struct Impl;

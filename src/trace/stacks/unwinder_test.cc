@@ -3,92 +3,18 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "trace/stacks/stopped_program_testing.h"
+
 namespace tcpwhy::trace {
 namespace {
-
-constexpr unsigned long awaited_fd = 9999;
-
-// A traced program that stands before close(9999); killed and waited for when it goes.
-class StoppedProgram {
- public:
-  StoppedProgram(const std::string& path, const std::vector<std::string>& arguments) {
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      std::vector<char*> words{const_cast<char*>(path.c_str())};
-      for (const auto& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
-      words.push_back(nullptr);
-      ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-      ::execv(path.c_str(), words.data());
-      ::_exit(127);
-    }
-    run();
-  }
-  ~StoppedProgram() { kill_it(); }
-
-  void kill_it() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    while (::waitpid(-1, nullptr, __WALL) > 0) {
-    }
-    pid_ = 0;
-  }
-
-  pid_t pid() const { return pid_; }
-  bool stopped = false;
-  pid_t thread = 0;
-  Registers registers;
-  std::vector<std::uint8_t> stack;
-
- private:
-  void run() {
-    int status = 0;
-    if (::waitpid(pid_, &status, __WALL) != pid_ || !WIFSTOPPED(status)) return;
-    ::ptrace(PTRACE_SETOPTIONS, pid_, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
-    ::ptrace(PTRACE_SYSCALL, pid_, 0, 0);
-    for (int stops = 0; stops < 100'000; ++stops) {
-      thread = ::waitpid(-1, &status, __WALL);
-      if (thread < 0) return;
-      if (!WIFSTOPPED(status)) continue;
-      user_regs_struct r{};
-      ::ptrace(PTRACE_GETREGS, thread, 0, &r);
-      if (WSTOPSIG(status) == (SIGTRAP | 0x80) && r.orig_rax == SYS_close && r.rdi == awaited_fd) {
-        take(r);
-        return;
-      }
-      ::ptrace(PTRACE_SYSCALL, thread, 0, 0);
-    }
-  }
-  void take(const user_regs_struct& r) {
-    registers.dwarf = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8,
-                       r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip};
-    stack.resize(16384);
-    for (std::size_t at = 0; at < stack.size(); at += 256) {
-      const iovec local{stack.data() + at, 256};
-      const iovec remote{reinterpret_cast<void*>(r.rsp + at), 256};
-      if (::process_vm_readv(pid_, &local, 1, &remote, 1, 0) != 256) {
-        stack.resize(at);
-        break;
-      }
-    }
-    stopped = true;
-  }
-  pid_t pid_ = 0;
-};
 
 std::string program() { return std::string(TCPWHY_TEST_PROGRAMS) + "/deep_close_program"; }
 

@@ -139,8 +139,13 @@ struct sk_buff {
   unsigned char* data;
 };
 
+struct super_block {
+  __u32 s_dev;
+};
 struct inode {
   unsigned short i_mode;
+  struct super_block* i_sb;
+  unsigned long i_ino;
   __s64 i_size;
 };
 struct qstr {

@@ -43,6 +43,14 @@ static __always_inline void tell_path(struct probe_mapping* record, struct file*
   record->path_bytes = at;
 }
 
+static __always_inline void tell_file(struct probe_mapping* record, struct file* file) {
+  const struct inode* const inode = BPF_CORE_READ(file, f_inode);
+  record->file_bytes = BPF_CORE_READ(inode, i_size);
+  record->inode = BPF_CORE_READ(inode, i_ino);
+  record->device = BPF_CORE_READ(inode, i_sb, s_dev);
+  record->unused = 0;
+}
+
 static __always_inline void tell_mapped_by_call(const struct pt_regs* regs, __s64 result) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
   if (!(regs->dx & PROT_EXEC) || (regs->r10 & MAP_ANONYMOUS)) return;
@@ -54,7 +62,7 @@ static __always_inline void tell_mapped_by_call(const struct pt_regs* regs, __s6
   record->start = (__u64)result;
   record->length = regs->si;
   record->offset = regs->r9;
-  record->file_bytes = BPF_CORE_READ(file, f_inode, i_size);
+  tell_file(record, file);
   record->interpreter = 0;
   record->is_program = 0;
   tell_path(record, file);
@@ -69,7 +77,7 @@ static __always_inline void tell_mapped_by_exec(struct task_struct* task) {
   if (!record) return;
   record->start = BPF_CORE_READ(mm, start_code);
   record->length = record->offset = 0;
-  record->file_bytes = BPF_CORE_READ(file, f_inode, i_size);
+  tell_file(record, file);
   record->interpreter = 0;
   record->is_program = 1;
   for (int i = 0; i < AUXV_PAIRS - 4; ++i) {

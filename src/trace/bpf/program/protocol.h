@@ -273,9 +273,12 @@ struct probe_mapping {
   __u64 start, length;
   __u64 offset;       // in the file
   __u64 file_bytes;   // its size
+  __u64 inode;
   __u64 interpreter;  // of a program: where its dynamic linker is; 0: none
   __u32 is_program;   // by exec: `start` is that of the first executable segment, `length` and `offset` are not told
   __u32 path_bytes;
+  __u32 device;  // of its file system, as the kernel has it
+  __u32 unused;
   char path[PROBE_PATH_BYTES];  // names, each ended by NUL, from the file's to the root's
 };
 
