@@ -23,6 +23,7 @@ struct LabOptions {
   bool list = false;
   std::string write_to;
   lab::Family family = lab::Family::v4;
+  bool exec_as_root = false;
   View view;
   FailOn fail_on;
 };
@@ -78,7 +79,10 @@ int run_lab(const LabOptions& options, Context& context) {
   std::vector<lab::Outcome> outcomes;
   {
     const StopOnSignals stop_on_signals;
-    outcomes = lab::run(*scenarios, {.family = options.family, .parallel = 0, .stop = &StopOnSignals::requested()}, {});
+    outcomes = lab::run(*scenarios, {.family = options.family,
+                                     .parallel = 0,
+                                     .programs_as_root = options.exec_as_root,
+                                     .stop = &StopOnSignals::requested()}, {});
   }
   if (StopOnSignals::requested()) {
     StopOnSignals::die_of_it();
@@ -117,6 +121,8 @@ void add_lab_command(CLI::App& app, Settings& settings, Command& chosen) {
   lab->add_flag_callback(
          "--v4-mapped", [options] { options->family = lab::Family::v4_mapped; }, "IPv6 sockets that talk IPv4")
       ->excludes(v6);
+  lab->add_flag("--exec-as-root", options->exec_as_root,
+                "For root: programs that a scenario runs by exec() run as root too, not as who called sudo, or nobody");
   add_view(*lab, options->view);
   add_fail_on(*lab, options->fail_on);
   add_settings(*lab, settings);

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/unique_fd.h"
 #include "lab/call_run.h"
+#include "lab/program_user.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -178,7 +179,8 @@ void run_exec(const ReadyCall& call, const CallContext& context, CallSlot& slot)
   std::vector<char*> arguments;
   for (std::size_t at = 0; at < words.size(); at = words.find('\0', at) + 1) arguments.push_back(words.data() + at);
   arguments.push_back(nullptr);
-  stamped(slot, [&] { return ::execvp(arguments.front(), arguments.data()); });
+  const AsProgramUser user;
+  stamped(slot, [&] { return user.holds() ? ::execvp(arguments.front(), arguments.data()) : -1; });
 }
 
 }  // namespace tcpwhy::lab

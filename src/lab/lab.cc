@@ -13,6 +13,7 @@
 #include "capfile/recording_io.h"
 #include "lab/conductor.h"
 #include "lab/observer.h"
+#include "lab/program_user.h"
 #include "lab/sandbox.h"
 #include "lab/scenario_files.h"
 #include "lab/scenario_parser.h"
@@ -86,6 +87,7 @@ class Run {
         attempts_(scenarios.size()) {
     const unsigned cpus = std::max(1U, std::thread::hardware_concurrency());
     parallel_ = options.parallel != 0 ? options.parallel : cpus * parallel_per_cpu;
+    if (!options.programs_as_root) program_user_ = program_user();
     // Whoever lacks the privilege has everything else: the causes are derived then.
     if (!options.kernel_probe) return;
     if (auto watch = trace::NamespaceWatch::open()) kernel_.emplace(std::move(*watch));
@@ -119,7 +121,8 @@ class Run {
     options.name = scenario.name;
     options.wall_limit = scenario.limit + sandbox_grace;
     const Family family = options_.family;
-    auto sandbox = Sandbox::start(std::move(options), [&scenario, family](Workplace&) -> base::Result<Bytes> {
+    auto sandbox = Sandbox::start(std::move(options), [&scenario, family, this](Workplace&) -> base::Result<Bytes> {
+      set_program_user(program_user_);
       auto recording = conduct(scenario, family);
       if (!recording) return std::unexpected(std::move(recording.error()));
       return capfile::encode({&*recording, 1});
@@ -184,6 +187,7 @@ class Run {
   const OnFinished& on_finished_;
   std::vector<std::optional<Outcome>> outcomes_;
   std::vector<unsigned> attempts_;  // made so far
+  std::optional<ProgramUser> program_user_;
   std::optional<trace::NamespaceWatch> kernel_;
   std::list<Job> running_;
   std::size_t parallel_ = 1, next_ = 0, told_ = 0;

@@ -15,6 +15,7 @@
 #include <set>
 #include <sstream>
 
+#include "lab/program_user.h"
 #include "lab/sandbox.h"
 #include "lab/scenario_files.h"
 #include "lab/scenario_parser.h"
@@ -36,13 +37,13 @@ class Live : public testing::Test {
       GTEST_SKIP() << "no sandbox here: " << available.error().message;
   }
 
-  static Outcome run_text(std::string_view text) {
+  static Outcome run_text(std::string_view text, const RunOptions& options = {}) {
     auto scenario = parse_scenario(text, "test.tcp");
     EXPECT_TRUE(scenario) << scenario.error().message;
     if (!scenario) return {};
     scenario->name = "test";
     scenario->step_limit = 300ms;
-    auto outcomes = run({&*scenario, 1}, {}, {});
+    auto outcomes = run({&*scenario, 1}, options, {});
     return std::move(outcomes.front());
   }
 
@@ -58,6 +59,13 @@ class Live : public testing::Test {
 constexpr std::string_view opening = "server listen(9999)\nclient connect(server)\nserver accept()\n";
 
 std::string with_opening(std::string_view rest) { return std::string(opening) + std::string(rest); }
+
+// Exits with 0 where the program is not root, has no capability, no group of root's and can't gain any.
+constexpr std::string_view asks_who_it_is =
+    "server listen(9999)\nserver helper = fork()\n"
+    "helper exec(\"sh\", \"-c\", \"test $(id -u) -ne 0 && ! id -G | grep -qw 0 && grep -q '^CapEff:.0*$' /proc/self/status "
+    "&& grep -q '^NoNewPrivs:.1$' /proc/self/status\")\n"
+    "helper +++ exited with 0 +++\n";
 
 // Processes whose parent is this one, by /proc.
 std::set<int> children() {
@@ -303,6 +311,36 @@ TEST(LoadScenario, tells_files_that_cannot_be_read_from_wrong_ones) {
   const auto good = load_scenario(std::string(TCPWHY_SOURCE_DIR) + "/scenarios/1-open/handshake.tcp");
   ASSERT_TRUE(good);
   EXPECT_EQ(good->name, "handshake");
+}
+
+TEST_F(Live, a_program_that_a_scenario_names_is_not_root_where_root_runs_it) {
+  if (::geteuid() != 0) GTEST_SKIP() << "not root";
+  const Outcome outcome = run_text(asks_who_it_is);
+  EXPECT_TRUE(outcome.passed) << show(outcome);
+  EXPECT_FALSE(run_text(asks_who_it_is, {.programs_as_root = true}).passed) << "unless root asks for it";
+}
+
+TEST_F(Live, a_program_that_is_not_there_leaves_its_end_as_it_was) {
+  const Outcome outcome = run_text(
+      "server listen(9999)\nserver exec(\"/nonexistent/program\") ! ENOENT\n"
+      "server s = socket()\nserver bind(s, 99) = 0\nserver close(s)\n");
+  EXPECT_TRUE(outcome.passed) << show(outcome);
+}
+
+TEST(ProgramUser, is_who_called_sudo_else_nobody) {
+  if (::geteuid() != 0) {
+    EXPECT_FALSE(program_user());
+    GTEST_SKIP() << "not root";
+  }
+  const auto asked = [](const char* uid) {
+    uid == nullptr ? ::unsetenv("SUDO_UID") : ::setenv("SUDO_UID", uid, 1);
+    const auto user = program_user();
+    ::unsetenv("SUDO_UID");
+    return user ? user->uid : 0;
+  };
+  EXPECT_EQ(asked("1"), 1U) << "daemon";
+  for (const char* nobodys : {static_cast<const char*>(nullptr), "0", "-1", "1x", "", "4000000000"})
+    EXPECT_EQ(asked(nobodys), 65534U) << (nobodys == nullptr ? "no SUDO_UID" : nobodys);
 }
 
 }  // namespace
