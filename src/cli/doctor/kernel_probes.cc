@@ -63,6 +63,7 @@ std::vector<Probe> examine() {
   examine_namespaces(probes);
   examine_host(probes);
   examine_bpf(probes);
+  examine_confinement(probes);
   return probes;
 }
 

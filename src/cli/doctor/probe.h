@@ -39,6 +39,7 @@ std::vector<Probe> examine();
 void examine_kernel(std::vector<Probe>& probes);      // version, tick
 void examine_namespaces(std::vector<Probe>& probes);  // user namespaces, the sandbox and what can be seen in it
 void examine_host(std::vector<Probe>& probes);        // packets, sockets and counters of this host; ptrace
+void examine_confinement(std::vector<Probe>& probes);  // what is read without rights
 void examine_bpf(std::vector<Probe>& probes);         // BPF, BTF, the reset tracepoint
 
 }  // namespace tcpwhy::cli::doctor
