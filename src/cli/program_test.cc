@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "confine/confine.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -292,6 +293,54 @@ TEST_F(Program, doctor_answers_every_question_in_both_languages) {
     EXPECT_NE(chinese.at("probes").at(i).at("found"), "") << one.at("id");
     EXPECT_TRUE(one.at("answer") != "no" || one.contains("how_to_get_it")) << one.at("id");
   }
+}
+
+// ---- what reads other people's files
+
+std::string capture() { return std::string(TCPWHY_SOURCE_DIR) + "/fuzz/corpus/capture/pcapng-little"; }
+
+TEST_F(Program, reads_captures_without_rights) {
+  if (!confine::has_walls) GTEST_SKIP() << "a build with sanitizers";
+  // It waits for the FIFO's first byte, and is confined by then.
+  const auto ran = sh(fmt::format(
+      "mkfifo {0}; $tcpwhy read {0} & exec 9>{0}; n=0; "
+      "until grep -q '^Seccomp:.2' /proc/$!/status || [ $n -gt 1000 ]; do sleep 0.01; n=$((n+1)); done; "
+      "cat /proc/$!/status; exec 9>&-; wait $!",
+      file("fifo")));
+  EXPECT_EQ(ran.status, 3) << "an empty capture";
+  for (const auto* line : {"\nSeccomp:\t2\n", "\nNoNewPrivs:\t1\n", "\nCapPrm:\t0000000000000000\n", "\nCapEff:\t0000000000000000\n"})
+    EXPECT_NE(ran.out.find(line), std::string::npos) << line << ran.out;
+  if (geteuid() != 0) return;
+  EXPECT_EQ(ran.out.find("\nUid:\t0\t"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("\nGroups:\t \n"), std::string::npos) << ran.out;
+}
+
+TEST_F(Program, reads_what_only_its_user_may) {
+  const auto open = sh("$tcpwhy read " + capture());
+  EXPECT_EQ(open.status, 0) << open.err;
+  const auto private_copy = file("private/capture");
+  ASSERT_EQ(sh(fmt::format("mkdir -m 700 {}; install -m 600 {} {}", file("private"), capture(), private_copy)).status, 0);
+  for (const auto* view : {"", "--threads 3 -o csv", "-o tcpdump", "-o json", "--compat zeek", "--compat tshark", "--stream 0",
+                           "tcp port domain or host 127.0.0.1"}) {
+    const auto ran = sh(fmt::format("$tcpwhy read {} {}", private_copy, view));
+    EXPECT_LE(ran.status, 3) << view << ran.err;
+    EXPECT_EQ(ran.err.find("Permission denied"), std::string::npos) << view << ran.err;
+  }
+}
+
+// As many files as there may be open, and more than a shell allows at first.
+TEST_F(Program, reads_a_thousand_files_as_one) {
+  ASSERT_EQ(sh(fmt::format("for i in $(seq 1100); do ln -s {} {}$i; done", capture(), file("part"))).status, 0);
+  const auto ran = sh(fmt::format("ulimit -S -n 1024; $tcpwhy read -o csv {}*", file("part")));
+  EXPECT_EQ(ran.status, 0) << ran.err;
+}
+
+// DuckDB's part is played by the stand-in of parquet_table_test.cc, which opens its files by name as DuckDB does.
+TEST_F(Program, makes_a_parquet_file_though_it_may_open_nothing_else) {
+  const auto library = fmt::format("ln -s {}/duckdb_stand_in_library.so {}; ", TCPWHY_TEST_PROGRAMS, file("libduckdb.so"));
+  const auto ran = sh(fmt::format("{}LD_LIBRARY_PATH={} $tcpwhy read {} -o parquet", library, folder_.string(), capture()));
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_NE(ran.out.find("FORMAT parquet"), std::string::npos) << ran.out;
 }
 
 // ---- by hand

@@ -57,13 +57,12 @@ bool has_one_thread() {
 }  // namespace
 
 base::Result<Walls> enter(const Wishes& wishes) {
-  TCPWHY_CHECK(has_one_thread());
+  const bool reopens = wishes.leave == Leave::reopening;
+  TCPWHY_CHECK(reopens || has_one_thread());  // a library of others may have begun threads of its own
   if (!has_walls) return Walls{};
   ::tzset();  // reads /etc/localtime, once
   static constexpr const char* read_by_libraries[] = {"/proc", "/sys"};
-  const bool reopens = wishes.leave == Leave::reopening;
-  const base::UniqueFd rules =
-      make_landlock_rules(reopens ? Openable{wishes.reopened, read_by_libraries} : Openable{});
+  const base::UniqueFd rules = make_landlock_rules(reopens ? Openable{wishes.reopened, read_by_libraries} : Openable{});
 
   Walls walls{.was_root = ::geteuid() == 0};
   if (walls.was_root && !reopens) {

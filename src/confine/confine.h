@@ -33,7 +33,7 @@ inline constexpr bool has_walls = true;
 // What is left to it beside computing, and reading and writing what is open.
 enum class Leave : std::uint8_t {
   nothing,
-  messages,   // recvmsg(2) and sendmsg(2) on its sockets, descriptors included
+  messages,  // recvmsg(2) and sendmsg(2) on its sockets, descriptors included
   // For a library of others that opens its files by name, and whose calls we don't know: it may open /proc and /sys for reading
   // and `reopened` for both. Its user stays (/proc/self/fd is its own), without capabilities, and so do calls that are on no list.
   // Where there is no Landlock, it may open what its user may.
@@ -48,13 +48,14 @@ struct Wishes {
 // Which walls stand.
 struct Walls {
   bool was_root = false;
-  std::optional<uid_t> user;  // that it became; nothing: it was not root, or may not change (a user namespace of one user)
+  std::optional<uid_t>
+      user;  // that it became; nothing: it was not root, or may not change (a user namespace of one user)
   bool no_capabilities = false;
-  int landlock = 0;      // the kernel's ABI; 0: there is none
+  int landlock = 0;  // the kernel's ABI; 0: there is none
   bool seccomp = false;
 };
 
-// For a process of one thread; threads that it makes later are confined like it. What a wall can't be built of is left out, and
+// For a process of one thread (with Leave::reopening, others are left as they are); threads that it makes later are confined like it. What a wall can't be built of is left out, and
 // the others are built; an error only where the process is no longer what it was and not yet confined (ErrorKind::system).
 base::Result<Walls> enter(const Wishes& wishes = {});
 

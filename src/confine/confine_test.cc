@@ -97,7 +97,8 @@ TEST_F(ConfineTest, what_only_an_attacker_gains_by_kills) {
       {"BPF", [] { return static_cast<int>(::syscall(SYS_bpf, 0, nullptr, 0)); }},
       {"io_uring", [] { return static_cast<int>(::syscall(SYS_io_uring_setup, 1, nullptr)); }},
       {"root again", [] { return ::setuid(0); }},
-      {"code", [] { return ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == nullptr; }},
+      {"code",
+       [] { return ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == nullptr; }},
   };
   for (const auto& row : rows) EXPECT_EQ(confined([&] { return row.attempt(), 0; }), killed) << row.what;
 }
@@ -188,7 +189,8 @@ TEST(Walls, landlock_alone_opens_nothing) {
   if (landlock_abi() < 4) return;
   EXPECT_EQ(behind([] {
               sockaddr_in nowhere{};
-              nowhere.sin_family = AF_INET, nowhere.sin_port = htons(9), nowhere.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+              nowhere.sin_family = AF_INET, nowhere.sin_port = htons(9),
+              nowhere.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
               const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
               return ::connect(fd, reinterpret_cast<const sockaddr*>(&nowhere), sizeof nowhere) == 0 ? 0 : errno;
             }),

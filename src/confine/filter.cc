@@ -20,37 +20,107 @@ namespace tcpwhy::confine {
 namespace {
 
 // Computing, waiting, and what is open already. What libc, libstdc++ and their threads call is here; of the rest what does no harm.
-constexpr const char* harmless[] = {
-    "read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev", "pwritev2", "lseek", "_llseek",
-    "close", "fstat", "fstat64", "newfstatat", "fstatat64", "statx", "ftruncate", "fsync", "fdatasync", "fadvise64", "dup",
-    "dup3", "fcntl", "fcntl64", "pipe2", "tee", "poll", "ppoll", "select", "pselect6",
-    "munmap", "mremap", "madvise", "brk", "membarrier",
-    "futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq", "set_tid_address", "sched_yield", "sched_getaffinity",
-    "getcpu", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "uname", "sysinfo", "getrusage", "times",
-    "getrlimit", "clock_gettime", "clock_gettime64", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
-    "setitimer", "getitimer", "getrandom", "restart_syscall",
-    "rt_sigaction", "rt_sigprocmask", "rt_sigpending", "rt_sigtimedwait", "rt_sigreturn", "sigaltstack", "exit", "exit_group"};
+constexpr const char* harmless[] = {"read",
+                                    "readv",
+                                    "pread64",
+                                    "preadv",
+                                    "preadv2",
+                                    "write",
+                                    "writev",
+                                    "pwrite64",
+                                    "pwritev",
+                                    "pwritev2",
+                                    "lseek",
+                                    "_llseek",
+                                    "close",
+                                    "fstat",
+                                    "fstat64",
+                                    "newfstatat",
+                                    "fstatat64",
+                                    "statx",
+                                    "ftruncate",
+                                    "fsync",
+                                    "fdatasync",
+                                    "fadvise64",
+                                    "dup",
+                                    "dup3",
+                                    "fcntl",
+                                    "fcntl64",
+                                    "pipe2",
+                                    "tee",
+                                    "poll",
+                                    "ppoll",
+                                    "select",
+                                    "pselect6",
+                                    "munmap",
+                                    "mremap",
+                                    "madvise",
+                                    "brk",
+                                    "membarrier",
+                                    "futex",
+                                    "futex_waitv",
+                                    "set_robust_list",
+                                    "get_robust_list",
+                                    "rseq",
+                                    "set_tid_address",
+                                    "sched_yield",
+                                    "sched_getaffinity",
+                                    "getcpu",
+                                    "getpid",
+                                    "gettid",
+                                    "getppid",
+                                    "getuid",
+                                    "geteuid",
+                                    "getgid",
+                                    "getegid",
+                                    "getresuid",
+                                    "getresgid",
+                                    "getgroups",
+                                    "uname",
+                                    "sysinfo",
+                                    "getrusage",
+                                    "times",
+                                    "getrlimit",
+                                    "clock_gettime",
+                                    "clock_gettime64",
+                                    "clock_getres",
+                                    "clock_nanosleep",
+                                    "nanosleep",
+                                    "gettimeofday",
+                                    "time",
+                                    "setitimer",
+                                    "getitimer",
+                                    "getrandom",
+                                    "restart_syscall",
+                                    "rt_sigaction",
+                                    "rt_sigprocmask",
+                                    "rt_sigpending",
+                                    "rt_sigtimedwait",
+                                    "rt_sigreturn",
+                                    "sigaltstack",
+                                    "exit",
+                                    "exit_group"};
 
 // What nothing of ours calls, and what only an attacker gains by: better dead than told that it can't.
 constexpr const char* deadly[] = {
     // programs and processes
     "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp",
-    "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "pidfd_getfd", "unshare", "setns",
-    "modify_ldt", "userfaultfd", "remap_file_pages",
+    "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "pidfd_getfd", "unshare",
+    "setns", "modify_ldt", "userfaultfd", "remap_file_pages",
     // sockets
     "socket", "connect", "bind", "listen", "accept", "accept4", "sendto", "sendmmsg", "recvmmsg",
     // files
-    "creat", "open_by_handle_at", "name_to_handle_at", "truncate", "mknod", "mknodat", "mkdir", "mkdirat", "rmdir", "unlink",
-    "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "chmod", "fchmod", "fchmodat",
-    "chown", "fchown", "lchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr", "utime", "utimes", "utimensat", "futimesat",
-    "chroot", "pivot_root", "mount", "umount2", "fsopen", "fspick", "fsconfig", "fsmount", "move_mount", "open_tree",
-    "mount_setattr", "memfd_secret", "fanotify_init",
+    "creat", "open_by_handle_at", "name_to_handle_at", "truncate", "mknod", "mknodat", "mkdir", "mkdirat", "rmdir",
+    "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "chmod",
+    "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr", "utime",
+    "utimes", "utimensat", "futimesat", "chroot", "pivot_root", "mount", "umount2", "fsopen", "fspick", "fsconfig",
+    "fsmount", "move_mount", "open_tree", "mount_setattr", "memfd_secret", "fanotify_init",
     // rights and the system
     "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups", "capset",
-    "personality", "bpf", "perf_event_open", "io_uring_setup", "io_uring_enter", "io_uring_register", "add_key", "request_key",
-    "keyctl", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff",
-    "acct", "quotactl", "syslog", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname", "setdomainname",
-    "iopl", "ioperm", "vhangup"};
+    "personality", "bpf", "perf_event_open", "io_uring_setup", "io_uring_enter", "io_uring_register", "add_key",
+    "request_key", "keyctl", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
+    "swapon", "swapoff", "acct", "quotactl", "syslog", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex",
+    "sethostname", "setdomainname", "iopl", "ioperm", "vhangup"};
 
 struct Release {
   void operator()(void* filter) const { seccomp_release(filter); }
@@ -133,9 +203,11 @@ void add_memory(Rules& rules) {
 }
 
 void add_terminal(Rules& rules) {
-  rules.add(die, "ioctl", {is(1, TIOCSTI)});     // types for whoever sits there
+  rules.add(die, "ioctl", {is(1, TIOCSTI)});  // types for whoever sits there
   rules.add(die, "ioctl", {is(1, TIOCLINUX)});
-  for (const std::uint64_t asked : {TCGETS, TCGETS2, TIOCGWINSZ, FIONREAD}) rules.add(pass, "ioctl", {is(1, asked)});
+  constexpr std::uint64_t harmless_ones[] = {TCGETS, TCGETS2, TIOCGWINSZ,
+                                             FIONREAD};  // isatty(3) asks by either of the first
+  for (const std::uint64_t asked : harmless_ones) rules.add(pass, "ioctl", {is(1, asked)});
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ constexpr std::uint64_t fs_accesses(int abi) {
   const unsigned bits = abi >= 5 ? 16 : abi >= 3 ? 15 : abi == 2 ? 14 : 13;  // IOCTL_DEV, TRUNCATE, REFER
   return (std::uint64_t{1} << bits) - 1;
 }
-constexpr std::uint64_t bind_and_connect = 3;            // LANDLOCK_ACCESS_NET_BIND_TCP, _CONNECT_TCP
+constexpr std::uint64_t bind_and_connect = 3;              // LANDLOCK_ACCESS_NET_BIND_TCP, _CONNECT_TCP
 constexpr std::uint64_t abstract_sockets_and_signals = 3;  // LANDLOCK_SCOPE_*
 
 long create_ruleset(const RulesetAttributes* attributes, std::size_t size, std::uint32_t flags) {

@@ -12,8 +12,8 @@ namespace tcpwhy::confine {
 int landlock_abi();
 
 struct Openable {
-  std::span<const int> files;              // for reading and writing
-  std::span<const char* const> folders;    // for reading, with all below; those that are not there are left out
+  std::span<const int> files;            // for reading and writing
+  std::span<const char* const> folders;  // for reading, with all below; those that are not there are left out
 };
 
 // Rules under which nothing but that can be opened; invalid: the kernel has no Landlock, or not enough memory.

@@ -51,7 +51,9 @@ bool is_namespace_of_one_user() {
 bool set_users(uid_t real_and_effective) {
   return ::syscall(SYS_setresuid, real_and_effective, real_and_effective, 0) == 0;
 }
-bool set_groups(const std::vector<gid_t>& groups) { return ::syscall(SYS_setgroups, groups.size(), groups.data()) == 0; }
+bool set_groups(const std::vector<gid_t>& groups) {
+  return ::syscall(SYS_setgroups, groups.size(), groups.data()) == 0;
+}
 bool set_group(gid_t group) { return ::syscall(SYS_setresgid, group, group, group) == 0; }
 
 }  // namespace
@@ -73,7 +75,8 @@ AsProgramUser::AsProgramUser() {
   groups_.resize(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
   if (!groups_.empty() && ::getgroups(static_cast<int>(groups_.size()), groups_.data()) < 0) groups_.clear();
   changed_ = true;
-  holds_ = set_groups(chosen->groups) && set_group(chosen->gid) && set_users(chosen->uid) && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+  holds_ = set_groups(chosen->groups) && set_group(chosen->gid) && set_users(chosen->uid) &&
+           ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
 AsProgramUser::~AsProgramUser() {

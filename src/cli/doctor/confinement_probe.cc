@@ -40,7 +40,8 @@ void examine_confinement(std::vector<Probe>& probes) {
     probe.found = {};
     if (user != 0) put(fmt::format("user {} instead of root", user), fmt::format("用户 {}（不再是 root）", user));
     if (!safe_user) put("still root, for there is no other user here", "仍为 root，因为这里没有别的用户");
-    put(capabilities_gone != 0 ? "no capabilities" : "capabilities stay", capabilities_gone != 0 ? "无 capability" : "保留 capability");
+    put(capabilities_gone != 0 ? "no capabilities" : "capabilities stay",
+        capabilities_gone != 0 ? "无 capability" : "保留 capability");
     put(landlock > 0 ? fmt::format("Landlock {}", landlock) : "no Landlock",
         landlock > 0 ? fmt::format("Landlock {}", landlock) : "无 Landlock");
     put(seccomp != 0 ? "seccomp" : "no seccomp", seccomp != 0 ? "seccomp" : "无 seccomp");
@@ -48,10 +49,11 @@ void examine_confinement(std::vector<Probe>& probes) {
     probe.answer = all ? Answer::yes : seccomp != 0 || landlock > 0 ? Answer::partly : Answer::no;
   }
   if (probe.answer != Answer::yes)
-    probe.more = {"Landlock: Linux 5.13 with landlock among the lsm= of its command line; seccomp: CONFIG_SECCOMP_FILTER; in a "
-                  "container: a seccomp profile that allows both",
-                  "Landlock：Linux 5.13 起，且内核命令行 lsm= 中含 landlock；seccomp：CONFIG_SECCOMP_FILTER；在容器中：允许两者的 "
-                  "seccomp 配置"};
+    probe.more = {
+        "Landlock: Linux 5.13 with landlock among the lsm= of its command line; seccomp: CONFIG_SECCOMP_FILTER; in a "
+        "container: a seccomp profile that allows both",
+        "Landlock：Linux 5.13 起，且内核命令行 lsm= 中含 landlock；seccomp：CONFIG_SECCOMP_FILTER；在容器中：允许两者的 "
+        "seccomp 配置"};
   probes.push_back(std::move(probe));
 }
 

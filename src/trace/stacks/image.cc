@@ -91,8 +91,8 @@ struct DwflCallbacksOfImage {
 
   // By build id alone, and by somebody else, who has a right to open files: a name or a path in the file is its author's choice.
   // The C library's own frames are left out or need no lines, and unpacking what Debian ships for it takes 50 ms.
-  static int find_debuginfo(Dwfl_Module* module, void** user, const char* name, Dwarf_Addr, const char*, const char*, GElf_Word,
-                            char** found) {
+  static int find_debuginfo(Dwfl_Module* module, void** user, const char* name, Dwarf_Addr, const char*, const char*,
+                            GElf_Word, char** found) {
     Image* const image = image_of(module);
     if (image == nullptr || user == nullptr || is_c_library(name)) return -1;
     const unsigned char* bits = nullptr;
@@ -274,7 +274,8 @@ void Image::link_alternate(Dwarf* dwarf) {
   const void* build_id = nullptr;
   const ssize_t length = dwelf_dwarf_gnu_debugaltlink(dwarf, &path, &build_id);
   if (length <= 0) return;
-  base::UniqueFd fd = helpers_.find_debug_file({static_cast<const std::uint8_t*>(build_id), static_cast<std::size_t>(length)});
+  base::UniqueFd fd =
+      helpers_.find_debug_file({static_cast<const std::uint8_t*>(build_id), static_cast<std::size_t>(length)});
   Dwarf* const alternate = fd.valid() ? dwarf_begin(fd.get(), DWARF_C_READ) : nullptr;
   if (alternate == nullptr) return;
   dwarf_setalt(dwarf, alternate);

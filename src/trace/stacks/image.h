@@ -27,7 +27,8 @@ class Image {
     Mapping mapping;
     std::int32_t index = 0;  // as the answers name it
     base::UniqueFd fd;
-    bool is_loader = false;  // a dynamic linker, of whatever program before it names it as its own; at its Mapping::interpreter
+    bool is_loader =
+        false;  // a dynamic linker, of whatever program before it names it as its own; at its Mapping::interpreter
   };
   struct Helpers {
     std::function<void(std::int32_t index)> reading;  // before anything of that file is read
@@ -69,7 +70,7 @@ class Image {
   bool attached_ = false;
   Stack current_;
   std::unordered_map<std::uint64_t, std::vector<PlacedFrame>> known_frames_;
-  std::set<const Dwarf*> linked_;   // link_alternate() has seen them
+  std::set<const Dwarf*> linked_;  // link_alternate() has seen them
   std::vector<Dwarf*> alternates_;
 };
 

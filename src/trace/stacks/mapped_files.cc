@@ -14,8 +14,8 @@
 namespace tcpwhy::trace {
 namespace {
 
-constexpr const char* loaders[] = {"/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1",
-                                   "/lib/ld-musl-aarch64.so.1"};
+constexpr const char* loaders[] = {"/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1",
+                                   "/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"};
 
 // A place in the file system; nothing is opened, so no FIFO is waited for and no device woken.
 base::UniqueFd place(const char* path) { return base::UniqueFd(::open(path, O_PATH | O_CLOEXEC)); }
@@ -39,7 +39,8 @@ bool is_mapped_one(const struct stat& status, const Mapping& mapping) {
   if (!S_ISREG(status.st_mode)) return false;
   if (mapping.file_bytes != 0 && static_cast<std::uint64_t>(status.st_size) != mapping.file_bytes) return false;
   if (mapping.inode == 0) return true;
-  const bool same_device = status.st_dev == mapping.device || ::major(status.st_dev) == 0 || ::major(mapping.device) == 0;
+  const bool same_device =
+      status.st_dev == mapping.device || ::major(status.st_dev) == 0 || ::major(mapping.device) == 0;
   return status.st_ino == mapping.inode && same_device;
 }
 
@@ -53,7 +54,8 @@ base::UniqueFd open_if_mapped(const base::UniqueFd& found, const Mapping& mappin
 
 base::UniqueFd open_at_path(const std::string& path, const Mapping& mapping, pid_t pid, Links links) {
   for (const std::string& root : {fmt::format("/proc/{}/root", pid), std::string("/")})
-    if (base::UniqueFd fd = open_if_mapped(place_below(place(root.c_str()), path, links), mapping); fd.valid()) return fd;
+    if (base::UniqueFd fd = open_if_mapped(place_below(place(root.c_str()), path, links), mapping); fd.valid())
+      return fd;
   return {};
 }
 

@@ -13,8 +13,8 @@ namespace tcpwhy::trace {
 
 struct Mapping {
   std::uint64_t start = 0, length = 0;
-  std::uint64_t offset = 0;      // in the file
-  std::uint64_t file_bytes = 0;  // its size when it was mapped; 0: not known
+  std::uint64_t offset = 0;             // in the file
+  std::uint64_t file_bytes = 0;         // its size when it was mapped; 0: not known
   std::uint64_t device = 0, inode = 0;  // of the file, as stat(2) has them; inode 0: not known
   std::string path;
   // Of a program that the kernel has just loaded: `start` is that of its first executable segment, `length` and `offset` are not

@@ -35,7 +35,8 @@ bool wait_for(int socket, short events, Deadline deadline) {
 base::UniqueFd descriptor_in(msghdr& message) {
   base::UniqueFd fd;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS || part->cmsg_len < CMSG_LEN(sizeof(int))) continue;
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS || part->cmsg_len < CMSG_LEN(sizeof(int)))
+      continue;
     int number = -1;
     std::memcpy(&number, CMSG_DATA(part), sizeof number);
     fd.reset(number);

@@ -27,7 +27,7 @@ struct ImageFiles {
     bool is_loader = false;  // one that the program before may name as its own
   };
   std::vector<Part> parts;
-  std::uint32_t id = 0;  // its own among all
+  std::uint32_t id = 0;                          // its own among all
   bool failed_unseen = false, hopeless = false;  // the server has died of it, and of which file is not known; so twice
 
   // Files that can't be opened are left out.
@@ -58,9 +58,9 @@ class SymbolServer {
   void take_failure(ImageFiles& image);
 
   symbols::Nursery nursery_;
-  base::UniqueFd socket_;                  // to the server; invalid: there is none
-  std::deque<std::uint32_t> told_;         // the images that it has, latest last
-  std::optional<std::uint32_t> reading_;   // what it has said last that it reads, of the image asked about
+  base::UniqueFd socket_;                 // to the server; invalid: there is none
+  std::deque<std::uint32_t> told_;        // the images that it has, latest last
+  std::optional<std::uint32_t> reading_;  // what it has said last that it reads, of the image asked about
   symbols::Deadline deadline_;
   int failures_ = 0;
   std::vector<UnreadSymbols> unread_;

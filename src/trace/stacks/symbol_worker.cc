@@ -40,7 +40,8 @@ void be_harmless() {
   limit(RLIMIT_NOFILE, RLIM_INFINITY);  // as many as it may
   // Where memory is short, this process is the one to go.
   if (const base::UniqueFd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)); score.valid())
-    [[maybe_unused]] const ssize_t written = ::write(score.get(), "1000", 4);
+      [[maybe_unused]]
+    const ssize_t written = ::write(score.get(), "1000", 4);
   for (const int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGPROF}) ::signal(signal, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);

@@ -53,7 +53,7 @@ struct Unwinder::Impl {
   std::unordered_map<pid_t, Process> processes;
   std::map<std::vector<Mapping>, std::shared_ptr<ImageFiles>> told_images;
   std::map<std::string, std::shared_ptr<ImageFiles>, std::less<>> images;  // by code_maps()
-  std::deque<std::string> image_order;                                // oldest first
+  std::deque<std::string> image_order;                                     // oldest first
 
   // True: the process has another image now than before.
   bool look(pid_t pid) {
@@ -145,8 +145,8 @@ std::vector<Frame> Unwinder::unwind(pid_t pid, const Registers& registers, std::
 
 recording::Loss loss_of(const UnreadSymbols& unread) {
   return {"file's symbols", 1,
-          fmt::format("the debug information of {} could not be read ({}): its functions and lines are not known", unread.path,
-                      unread.too_slow ? "it took too long" : "its reader died of it")};
+          fmt::format("the debug information of {} could not be read ({}): its functions and lines are not known",
+                      unread.path, unread.too_slow ? "it took too long" : "its reader died of it")};
 }
 
 std::vector<UnreadSymbols> Unwinder::take_unread() { return impl_->server.take_unread(); }
