@@ -10,6 +10,6 @@ namespace tcpwhy::trace::symbols {
 [[noreturn]] void serve(base::UniqueFd socket);
 
 // Processor time that one question may take, in seconds; who takes longer is ended by the kernel (SIGPROF).
-inline constexpr int most_seconds_a_question = 3;
+inline constexpr int most_seconds_a_question = 5;
 
 }  // namespace tcpwhy::trace::symbols
