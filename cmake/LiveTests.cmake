@@ -56,6 +56,7 @@ set_tests_properties(live.refused_hooks.bpf PROPERTIES TIMEOUT 300)
 tcpwhy_add_live_test(watch_reasons)
 tcpwhy_add_live_test(ps_shows)
 tcpwhy_add_live_test(hostile_symbols)
+set_tests_properties(live.hostile_symbols.bpf PROPERTIES TIMEOUT 300)
 
 # In namespaces of its own: needs not be alone.
 add_test(NAME live.strace_calls COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tests/live/strace_calls.py
