@@ -14,7 +14,9 @@ namespace {
 // LinkType holds LINKTYPE_ values, libpcap compiles for DLT_ ones: the reverse of link_type_of() in live_capture.cc.
 int dlt_of(wire::LinkType link_type) {
   switch (link_type) {
-    case wire::LinkType::raw: return DLT_RAW;
+    case wire::LinkType::raw:
+    case wire::LinkType::raw_bsd:
+    case wire::LinkType::raw_openbsd: return DLT_RAW;
     case wire::LinkType::loop: return DLT_LOOP;
     default: return static_cast<int>(link_type);
   }

@@ -330,7 +330,7 @@ TEST_F(Program, reads_what_only_its_user_may) {
 
 // As many files as there may be open, and more than a shell allows at first.
 TEST_F(Program, reads_a_thousand_files_as_one) {
-  ASSERT_EQ(sh(fmt::format("for i in $(seq 1100); do ln -s {} {}$i; done", capture(), file("part"))).status, 0);
+  for (int i = 0; i < 1100; ++i) fs::create_symlink(capture(), file("part" + std::to_string(i)));
   const auto ran = sh(fmt::format("ulimit -S -n 1024; $tcpwhy read -o csv {}*", file("part")));
   EXPECT_EQ(ran.status, 0) << ran.err;
 }
