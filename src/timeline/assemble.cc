@@ -1,6 +1,7 @@
 // Packets -> segments -> connections, and both ends' states on the way.
 #include <algorithm>
 #include <deque>
+#include <set>
 #include <tuple>
 
 #include "timeline/builder.h"
@@ -45,6 +46,7 @@ struct Sighting {
 struct Tracked {
   std::array<tcp::Endpoint, 2> ends;
   bool syn_seen = false;
+  bool nobody_listened = false;  // a reset has said so
 };
 
 class Assembler {
@@ -52,7 +54,7 @@ class Assembler {
   explicit Assembler(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {
     for (const auto& event : recording_.events)
       if (const auto* call = std::get_if<recording::CallEntered>(&event.what))
-        if (call->name == "listen" && call->local) listening_.push_back(*call->local);
+        if (call->name == "listen" && call->local) listening_.insert(listening_key(*call->local));
     two_taps_ = std::ranges::any_of(recording_.interfaces, [](const auto& i) { return !i.host.empty(); });
     calls_known_ = std::ranges::count(recording_.provenance.observed, "calls") > 0;
   }
@@ -76,22 +78,23 @@ class Assembler {
   }
 
  private:
+  // 0.0.0.0 and :: listen for every address of the port.
+  static SocketAddress listening_key(const SocketAddress& local) {
+    const auto unmapped = local.unmapped();
+    return unmapped.ip.is_unspecified() ? SocketAddress{{}, local.port} : unmapped;
+  }
   // Somebody was seen to call listen() for this address.
   [[nodiscard]] bool listens_on(const SocketAddress& address) const {
-    return std::ranges::any_of(listening_, [&](const SocketAddress& local) {
-      return local.port == address.port && (local.ip.unmapped().is_unspecified() || same_endpoint(local, address));
-    });
+    return listening_.contains(SocketAddress{{}, address.port}) || listening_.contains(address.unmapped());
   }
 
   void see(const Sighting& sighting) {
     if (two_taps_) {
       auto& waiting = under_way_[fingerprint(sighting.tcp)];
-      const auto departed = std::ranges::find_if(waiting, [&](SegmentIndex index) {
-        return std::get<Packet>(recording_[timeline_.segments[index].departed].what).interface != sighting.interface;
-      });
-      if (departed != waiting.end()) {
-        const SegmentIndex index = *departed;
-        waiting.erase(departed);
+      // All that wait were seen at one tap: at the other the first of them would have arrived.
+      if (!waiting.empty() && tap_of(waiting.front()) != sighting.interface) {
+        const SegmentIndex index = waiting.front();
+        waiting.pop_front();
         arrive(index, sighting.event);
         return;
       }
@@ -99,6 +102,10 @@ class Assembler {
       return;
     }
     arrive(depart(sighting), sighting.event);
+  }
+
+  [[nodiscard]] recording::InterfaceId tap_of(SegmentIndex departed) const {
+    return std::get<Packet>(recording_[timeline_.segments[departed].departed].what).interface;
   }
 
   SegmentIndex depart(const Sighting& sighting) {
@@ -136,13 +143,14 @@ class Assembler {
   // RFC 9293 3.10.7.2: a listener answers a SYN with a SYN-ACK, or not at all. A reset says that there was none (3.10.7.1).
   [[nodiscard]] bool refuses_syn(ConnectionIndex index, const Segment& segment) const {
     const Tracked& tracked = tracked_[index];
-    return segment.from == listener && segment.tcp.flags.rst() && tracked.syn_seen && !tracked.ends[listener].iss() &&
-           !timeline_.connections[index].sides[listener].listens;
+    return segment.from == listener && segment.tcp.flags.rst() && tracked.syn_seen && !tracked.nobody_listened &&
+           !tracked.ends[listener].iss() && !timeline_.connections[index].sides[listener].listens;
   }
 
   void nobody_listened(ConnectionIndex index) {
     Connection& connection = timeline_.connections[index];
     auto& end = tracked_[index].ends[listener];
+    tracked_[index].nobody_listened = true;
     end = tcp::Endpoint(tcp::State::closed);
     std::erase_if(connection.changes, [](const SideChange& change) { return change.side == listener; });
     for (const SegmentIndex seen : connection.segments) {
@@ -235,7 +243,7 @@ class Assembler {
   Timeline& timeline_;
   const recording::Recording& recording_;
   bool two_taps_ = false, calls_known_ = false;
-  std::vector<SocketAddress> listening_;
+  std::set<SocketAddress> listening_;  // of listening_key()
   std::vector<Tracked> tracked_;
   std::map<FourTuple, ConnectionIndex> current_;
   std::map<Fingerprint, std::deque<SegmentIndex>> under_way_;

@@ -23,14 +23,6 @@ struct Descriptor {
 
 bool accepts(const CallEntered& call) { return call.name == "accept" || call.name == "accept4"; }
 
-bool is_same_process(const recording::Recording& recording, ActorId one, ActorId other) {
-  if (one == other) return true;
-  const auto& actors = recording.actors;
-  if (one.value >= actors.size() || other.value >= actors.size()) return false;
-  const auto &a = actors[one.value], &b = actors[other.value];
-  return a.pid > 0 && a.pid == b.pid && a.host == b.host;
-}
-
 class Attacher {
  public:
   explicit Attacher(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {}
@@ -125,15 +117,20 @@ class Attacher {
 
 }  // namespace
 
-bool is_process_of(const Timeline& timeline, recording::ActorId actor, const ConnectionSide& side) {
-  return std::ranges::any_of(side.actors,
-                             [&](recording::ActorId one) { return is_same_process(*timeline.recording, one, actor); });
+std::vector<EventId> ends_of_owners(const Timeline& timeline, const ConnectionSide& side) {
+  std::set<std::uint64_t> processes;
+  for (const ActorId actor : side.actors) processes.insert(timeline.lookups.process_of(actor));
+  std::vector<EventId> ends;
+  for (const auto process : processes)
+    for (const auto& end : timeline.lookups.ends_of_process.of(process)) ends.push_back(end.value);
+  std::ranges::sort(ends);
+  return ends;
 }
 
 void pair_calls(Timeline& timeline) {
   const auto& events = timeline.recording->events;
   std::map<std::uint32_t, CallIndex> open;
-  std::map<ActorId, std::vector<CallIndex>> unfinished;
+  std::map<std::uint64_t, std::vector<CallIndex>> unfinished;  // by process
   const auto last = events.empty() ? base::WallTime{} : events.back().at;
   for (std::uint32_t i = 0; i < events.size(); ++i) {
     const auto& event = events[i];
@@ -153,15 +150,14 @@ void pair_calls(Timeline& timeline) {
       open.erase(found);
     }
   }
-  for (const auto& [_, index] : open) unfinished[timeline.calls[index].actor].push_back(index);
+  for (const auto& [_, index] : open)
+    unfinished[timeline.lookups.process_of(timeline.calls[index].actor)].push_back(index);
   for (const EventId id : timeline.all<recording::ProcessEnded>()) {
     // Of whichever of its threads.
-    std::erase_if(unfinished, [&](const auto& calls_of_actor) {
-      if (!is_same_process(*timeline.recording, calls_of_actor.first, timeline.event(id).actor)) return false;
-      for (const CallIndex index : calls_of_actor.second)
-        if (timeline.calls[index].entered < id) timeline.calls[index].ended = timeline.time_of(id);
-      return true;
-    });
+    const auto left = unfinished.extract(timeline.lookups.process_of(timeline.event(id).actor));
+    if (left.empty()) continue;
+    for (const CallIndex index : left.mapped())
+      if (timeline.calls[index].entered < id) timeline.calls[index].ended = timeline.time_of(id);
   }
 }
 

@@ -39,8 +39,8 @@ void confirm_states(Timeline& timeline);
 // Step 9: all events in causal order, with the states after each. Needs all before.
 void order_entries(Timeline& timeline);
 
-// Whether this side's calls were made by the process of this actor, by whichever of its threads.
-bool is_process_of(const Timeline& timeline, recording::ActorId actor, const ConnectionSide& side);
+// The ends of the processes that made this side's calls, by whichever of their threads, in order of time.
+std::vector<EventId> ends_of_owners(const Timeline& timeline, const ConnectionSide& side);
 
 // The connections between two endpoints, in order of their beginning; v4-mapped counts as IPv4.
 class ConnectionIndexByEnds {
@@ -61,13 +61,16 @@ class ConnectionIndexByEnds {
 
  private:
   using Ends = std::array<wire::SocketAddress, 2>;
-  [[nodiscard]] const std::vector<ConnectionIndex>& between(const wire::SocketAddress& one,
-                                                            const wire::SocketAddress& other) const;
+  struct Between {
+    std::vector<ConnectionIndex> with_packets;  // in order of their beginning
+    std::vector<ConnectionIndex> without;       // so are these
+  };
+  [[nodiscard]] const Between& between(const wire::SocketAddress& one, const wire::SocketAddress& other) const;
   [[nodiscard]] Side side_of(ConnectionIndex index, const wire::SocketAddress& local) const;
   [[nodiscard]] static Ends key(const wire::SocketAddress& one, const wire::SocketAddress& other);
 
   const Timeline& timeline_;
-  std::map<Ends, std::vector<ConnectionIndex>> connections_;
+  std::map<Ends, Between> connections_;
 };
 
 }  // namespace tcpwhy::timeline::steps

@@ -1,6 +1,7 @@
 // What made each segment leave, by the rules of cause_rules(). The kernel's own word comes after (observe_causes.cc).
 #include <algorithm>
 #include <array>
+#include <map>
 #include <span>
 #include <tuple>
 
@@ -10,8 +11,6 @@ namespace tcpwhy::timeline::steps {
 namespace {
 
 using namespace std::chrono_literals;
-using recording::CounterMoved;
-using recording::ProcessEnded;
 
 // An answer leaves within the softirq that took the segment in: microseconds later. Timers are at least a tick of 1 ms apart
 // from it (HZ = 1000) but for the delayed ACK of a FIN, which has a rule of its own.
@@ -20,6 +19,8 @@ constexpr base::Duration at_once = 1ms;
 constexpr base::Duration rto_min = 200ms;
 // A process's last FIN or RST leaves while it exits; its end is known when it has been waited for.
 constexpr base::Duration exit_takes = 100ms;
+// Of processes that share one socket and end within that time.
+constexpr std::size_t ends_looked_at = 64;
 
 constexpr std::string_view sending_calls[] = {"send", "sendto", "sendmsg", "sendmmsg", "write", "writev", "sendfile",
                                               "splice", "pwritev2",
@@ -43,7 +44,7 @@ struct Arrival {
   base::WallTime at;
 };
 
-// The calls of a connection that are in progress as time goes on.
+// The calls of a connection that are in progress as time goes on; of many the latest.
 class CallsInProgress {
  public:
   CallsInProgress(const Timeline& timeline, const Connection& connection)
@@ -51,9 +52,12 @@ class CallsInProgress {
 
   // Times must not go back.
   void advance(base::WallTime to) {
-    for (; next_ < all_.size() && timeline_.time_of(timeline_.calls[all_[next_]].entered) <= to; ++next_)
-      if (!timeline_.calls[all_[next_]].descriptor_was_closed) active_.push_back(all_[next_]);
-    std::erase_if(active_, [&](CallIndex call) { return timeline_.end_of(timeline_.calls[call]) < to; });
+    for (; next_ < all_.size() && timeline_.time_of(timeline_.calls[all_[next_]].entered) <= to; ++next_) {
+      if (timeline_.calls[all_[next_]].descriptor_was_closed) continue;
+      active_.push_back(all_[next_]);
+      if (active_.size() >= 2 * most) forget(to);
+    }
+    forget(to);
   }
   // Innermost (latest entered) first.
   [[nodiscard]] std::vector<CallIndex> of(Side side) const {
@@ -64,10 +68,50 @@ class CallsInProgress {
   }
 
  private:
+  // No program has so many threads in calls on one socket at a time.
+  static constexpr std::size_t most = 128;
+
+  void forget(base::WallTime to) {
+    std::erase_if(active_, [&](CallIndex call) { return timeline_.end_of(timeline_.calls[call]) < to; });
+    if (active_.size() > most) active_.erase(active_.begin(), active_.end() - most);
+  }
+
   const Timeline& timeline_;
   const std::vector<CallIndex>& all_;
   std::vector<CallIndex> active_;
   std::size_t next_ = 0;
+};
+
+// What has arrived at a side, occupies sequence space, and is not acknowledged yet.
+class OwedArrivals {
+ public:
+  void add(const Arrival& arrival, wire::SequenceNumber end) {
+    by_end_.emplace(widen(end), order_);
+    by_order_.emplace(order_++, arrival);
+  }
+  void settle(wire::SequenceNumber acknowledged) {
+    if (by_end_.empty()) return;
+    const auto settled = by_end_.upper_bound(widen(acknowledged));
+    for (auto it = by_end_.begin(); it != settled; ++it) by_order_.erase(it->second);
+    by_end_.erase(by_end_.begin(), settled);
+  }
+  // The one that came first.
+  [[nodiscard]] std::optional<Arrival> first() const {
+    return by_order_.empty() ? std::nullopt : std::optional(by_order_.begin()->second);
+  }
+
+ private:
+  // Numbers far apart on the circle are near one that came before.
+  std::int64_t widen(wire::SequenceNumber number) {
+    if (!latest_) latest_ = {number, 0};
+    latest_ = {number, latest_->second + tcp::distance(latest_->first, number)};
+    return latest_->second;
+  }
+
+  std::optional<std::pair<wire::SequenceNumber, std::int64_t>> latest_;
+  std::multimap<std::int64_t, std::uint64_t> by_end_;
+  std::map<std::uint64_t, Arrival> by_order_;
+  std::uint64_t order_ = 0;
 };
 
 // Everything that is known about one side at the moment when a segment leaves it.
@@ -97,8 +141,10 @@ class CauseFinder {
 
  private:
   struct SideState {
-    std::vector<Arrival> arrivals;
-    std::vector<Arrival> owed;  // arrivals that occupy sequence space, not acknowledged yet
+    std::optional<Arrival> last_arrival;
+    OwedArrivals owed;
+    std::vector<EventId> ends_of_owners;           // of the processes
+    std::map<std::uint32_t, base::WallTime> sent;  // when the segment with this sequence number left last
   };
 
   // Departures and arrivals of one connection, in order of time.
@@ -116,57 +162,47 @@ class CauseFinder {
     // With one tap a segment departs and arrives in one event, in this order.
     std::ranges::sort(steps, {}, [](const Step& step) { return std::tuple(step.event, !step.departs, step.segment); });
     std::array<SideState, 2> sides;
+    for (const Side side : {opener, listener})
+      sides[side].ends_of_owners = ends_of_owners(timeline_, timeline_.connections[index].sides[side]);
     CallsInProgress calls(timeline_, timeline_.connections[index]);
     for (const Step& step : steps) {
       Segment& segment = timeline_.segments[step.segment];
       if (step.departs) {
         calls.advance(timeline_.time_of(step.event));
         segment.cause = derive(situation_of(step.segment, sides[segment.from], calls));
-        if (segment.tcp.flags.ack()) settle(sides[segment.from], segment.tcp.ack);
+        if (segment.tcp.flags.ack()) sides[segment.from].owed.settle(segment.tcp.ack);
+        if (segment.tcp.sequence_length() > 0)
+          sides[segment.from].sent[segment.tcp.seq.value] = timeline_.time_of(step.event);
       } else {
         auto& side = sides[timeline_.connections[index].receiver_from(segment.from)];
         const Arrival arrival{step.segment, timeline_.time_of(step.event)};
-        side.arrivals.push_back(arrival);
-        if (segment.tcp.sequence_length() > 0 && !segment.tcp.flags.rst()) side.owed.push_back(arrival);
+        side.last_arrival = arrival;
+        if (segment.tcp.sequence_length() > 0 && !segment.tcp.flags.rst())
+          side.owed.add(arrival, tcp::advance(segment.tcp.seq, segment.tcp.sequence_length()));
       }
     }
-  }
-
-  void settle(SideState& side, wire::SequenceNumber acknowledged) const {
-    std::erase_if(side.owed, [&](const Arrival& arrival) {
-      const auto& tcp = timeline_.segments[arrival.segment].tcp;
-      return tcp::at_or_before(tcp::advance(tcp.seq, tcp.sequence_length()), acknowledged);
-    });
   }
 
   Situation situation_of(SegmentIndex index, const SideState& side, const CallsInProgress& calls) const {
     const Segment& segment = timeline_.segments[index];
     Situation now{segment, timeline_.time_of(segment.departed), {}, {}, {}, {}, {}};
-    const auto& connection = timeline_.connections[segment.connection];
     now.calls = calls.of(segment.from);
-    if (!side.arrivals.empty()) now.last_arrival = side.arrivals.back();
-    if (!side.owed.empty()) now.owed = side.owed.front();
-    now.process_end = process_end_near(connection.sides[segment.from], now.at);
-    if (segment.segment_class == tcp::SegmentClass::retransmission) {
-      const auto sent_before =
-          std::ranges::find_if(connection.segments.rbegin(), connection.segments.rend(), [&](auto s) {
-            const Segment& before = timeline_.segments[s];
-            return s < index && before.from == segment.from && before.tcp.sequence_length() > 0 &&
-                   before.tcp.seq == segment.tcp.seq;
-          });
-      if (sent_before != connection.segments.rend())
-        now.since_sent_before = now.at - timeline_.time_of(timeline_.segments[*sent_before].departed);
-    }
+    now.last_arrival = side.last_arrival;
+    now.owed = side.owed.first();
+    now.process_end = process_end_near(side.ends_of_owners, now.at);
+    if (segment.segment_class == tcp::SegmentClass::retransmission)
+      if (const auto before = side.sent.find(segment.tcp.seq.value); before != side.sent.end())
+        now.since_sent_before = now.at - before->second;
     return now;
   }
 
   // The end of an owner's process that explains what left at `at`: none of its calls returned after that.
-  std::optional<EventId> process_end_near(const ConnectionSide& side, base::WallTime at) const {
-    const auto& ends = timeline_.all<ProcessEnded>();
+  std::optional<EventId> process_end_near(const std::vector<EventId>& ends, base::WallTime at) const {
     const auto first = std::ranges::lower_bound(ends, at, {}, [&](EventId id) { return recording_[id].at; });
-    for (auto end = first; end != ends.end() && recording_[*end].at - at <= exit_takes; ++end) {
+    std::size_t looked_at = 0;
+    for (auto end = first; end != ends.end() && recording_[*end].at - at <= exit_takes && looked_at < ends_looked_at;
+         ++end, ++looked_at) {
       const auto actor = recording_[*end].actor;
-      if (!is_process_of(timeline_, actor, side)) continue;
       const auto came_back = last_return_.find(actor);
       if (came_back == last_return_.end() || came_back->second <= at) return *end;
     }
@@ -336,17 +372,9 @@ class CauseFinder {
   // Adds the counter's move that covers this moment to the evidence.
   bool add_counter(Cause& cause, const Situation& now, std::string_view counter) const {
     const auto& host = timeline_.connections[now.segment.connection].sides[now.segment.from].host;
-    const auto& counters = timeline_.all<CounterMoved>();
-    const auto at = [&](EventId id) { return recording_[id].at; };
-    for (auto it = std::ranges::lower_bound(counters, now.at, {}, at); it != counters.end(); ++it) {
-      const auto& moved = timeline_.get<CounterMoved>(*it);
-      if (moved.name != counter || moved.host != host || moved.delta <= 0) continue;
-      // The moves of one counter follow each other: the first that ends later covers this moment, or none does.
-      if (moved.not_before > now.at) return false;
-      cause.evidence.push_back(*it);
-      return true;
-    }
-    return false;
+    const auto moved = timeline_.lookups.counter_covering({counter, host}, now.at, recording_);
+    if (moved) cause.evidence.push_back(*moved);
+    return moved.has_value();
   }
 
   Timeline& timeline_;

@@ -1,6 +1,7 @@
 // Which socket is which end of which connection: from every call and every word of the kernel that names a socket's cookie and
 // both its addresses.
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "timeline/builder.h"
@@ -14,6 +15,9 @@ using wire::SocketAddress;
 // What the kernel says of a socket is stamped by another clock than the packets are: a few microseconds apart.
 constexpr base::Duration clocks_differ = 200us;
 
+// Of a socket that connects again and again.
+constexpr std::size_t ends_looked_at = 64;
+
 // One event that names a socket and its addresses.
 struct Clue {
   std::uint64_t socket;
@@ -24,11 +28,11 @@ struct Clue {
 
 class Identifier {
  public:
-  explicit Identifier(Timeline& timeline)
-      : timeline_(timeline),
-        recording_(*timeline.recording),
-        by_ends_(timeline),
-        with_packets_(timeline.connections.size()) {}
+  explicit Identifier(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording), by_ends_(timeline) {
+    for (ConnectionIndex i = 0; i < timeline.connections.size(); ++i)
+      connected_to_.add(timeline.connections[i].sides[listener].address.unmapped(), i);
+    connected_to_.sort();
+  }
 
   void run() {
     learn_roles();
@@ -64,19 +68,23 @@ class Identifier {
   // A request has its connection's cookie, unless it was sampled in the moment between its connection's making and its own end, and got
   // one then (inet_csk_clone_lock() copies what is there): that cookie names nothing that a call will ever be made on.
   void find_left_over_requests() {
-    std::vector<Clue> made;  // by the kernel's own word
+    std::map<std::pair<SocketAddress, SocketAddress>, std::vector<Clue>> made;  // by the kernel's own word
     for (const EventId id : timeline_.all<recording::SocketState>()) {
       const auto& state = timeline_.get<recording::SocketState>(id);
       if (state.to != "SYN-RECEIVED") continue;
       const auto at = timeline_.event(id).at;
+      auto& children = made[{state.local, state.remote}];
       if (!state.not_before)
-        made.push_back({state.socket, at, state.local, state.remote});
-      else if (std::ranges::any_of(made, [&](const Clue& child) {
-                 return child.socket != state.socket && child.at >= *state.not_before && child.local == state.local &&
-                        child.remote == state.remote;
-               }))
+        children.push_back({state.socket, at, state.local, state.remote});
+      else if (is_followed_by_another(children, state.socket, *state.not_before))
         left_over_.insert(state.socket);
     }
+  }
+
+  static bool is_followed_by_another(const std::vector<Clue>& children, std::uint64_t socket, base::WallTime since) {
+    for (auto child = children.rbegin(); child != children.rend() && child->at >= since; ++child)
+      if (child->socket != socket) return true;
+    return false;
   }
 
   template <class Other>
@@ -159,15 +167,17 @@ class Identifier {
     if (entered.name != "connect" || entered.socket == 0 || !entered.remote || entered.remote->port == 0) return;
     const auto from = timeline_.time_of(call.entered), to = timeline_.end_of(call);
     auto& ends = ends_[entered.socket];
-    if (std::ranges::any_of(ends, [&](const SocketEnd& end) { return began_within(end.connection, from, to); })) return;
-    for (ConnectionIndex i = 0; i < with_packets_; ++i) {
-      const auto& connection = timeline_.connections[i];
-      if (!same_endpoint(connection.sides[listener].address, *entered.remote) || connection.sides[opener].socket != 0)
-        continue;
+    if (has_end_within(ends, from, to)) return;
+    // In order of their beginning.
+    const auto candidates = connected_to_.of(entered.remote->unmapped());
+    const auto began = [&](const auto& pair) { return timeline_.connections[pair.value].began; };
+    for (auto it = std::ranges::lower_bound(candidates, from, {}, began); it != candidates.end() && began(*it) <= to;
+         ++it) {
+      const auto& connection = timeline_.connections[it->value];
+      if (connection.sides[opener].socket != 0) continue;
       if (entered.local && entered.local->port != 0 && !same_endpoint(*entered.local, connection.sides[opener].address))
         continue;
-      if (connection.began < from || connection.began > to) continue;
-      return end_is(entered.socket, connection.began, i);
+      return end_is(entered.socket, connection.began, it->value);
     }
     if (!ends.empty()) return;
     const auto index = static_cast<ConnectionIndex>(timeline_.connections.size());
@@ -179,29 +189,32 @@ class Identifier {
     end_is(entered.socket, from, index);
   }
 
-  [[nodiscard]] bool began_within(ConnectionIndex index, base::WallTime from, base::WallTime to) const {
-    const auto& connection = timeline_.connections[index];
-    if (connection.without_packets()) return true;
-    return connection.began >= from - clocks_differ && connection.began <= to + clocks_differ;
+  // The latest ends of the socket are looked at: a call is about one of those.
+  [[nodiscard]] bool has_end_within(const std::vector<SocketEnd>& ends, base::WallTime from, base::WallTime to) const {
+    std::size_t looked_at = 0;
+    for (auto end = ends.rbegin(); end != ends.rend() && looked_at < ends_looked_at; ++end, ++looked_at) {
+      const auto& connection = timeline_.connections[end->connection];
+      if (connection.without_packets()) return true;
+      if (connection.began >= from - clocks_differ && connection.began <= to + clocks_differ) return true;
+    }
+    return false;
   }
 
   void end_is(std::uint64_t socket, base::WallTime since, ConnectionIndex index) {
     timeline_.connections[index].sides[opener].socket = socket;
     auto& ends = ends_[socket];
-    ends.push_back({socket, since, index, opener});
-    std::ranges::sort(ends, {}, [](const SocketEnd& end) { return std::pair(end.since, end.connection); });
+    const auto key = [](const SocketEnd& end) { return std::pair(end.since, end.connection); };
+    ends.insert(std::ranges::upper_bound(ends, std::pair(since, index), {}, key), {socket, since, index, opener});
   }
 
   Timeline& timeline_;
   const recording::Recording& recording_;
   ConnectionIndexByEnds by_ends_;
-  std::size_t with_packets_;
+  SortedIndex<SocketAddress, ConnectionIndex> connected_to_;  // those with packets, by the listener's address
   std::set<std::uint64_t> openers_, listeners_, listening_, left_over_;
   std::set<std::uint16_t> ports_;
   std::map<std::uint64_t, std::vector<SocketEnd>> ends_;
 };
-
-const std::vector<ConnectionIndex> no_connections;
 
 }  // namespace
 
@@ -210,8 +223,11 @@ ConnectionIndexByEnds::ConnectionIndexByEnds(const Timeline& timeline) : timelin
 }
 
 void ConnectionIndexByEnds::add(ConnectionIndex index) {
-  const auto& sides = timeline_.connections[index].sides;
-  connections_[key(sides[opener].address, sides[listener].address)].push_back(index);
+  const auto& connection = timeline_.connections[index];
+  auto& list = connections_[key(connection.sides[opener].address, connection.sides[listener].address)];
+  if (!connection.without_packets()) return list.with_packets.push_back(index);
+  const auto began = [&](ConnectionIndex one) { return timeline_.connections[one].began; };
+  list.without.insert(std::ranges::upper_bound(list.without, connection.began, {}, began), index);
 }
 
 ConnectionIndexByEnds::Ends ConnectionIndexByEnds::key(const SocketAddress& one, const SocketAddress& other) {
@@ -219,10 +235,11 @@ ConnectionIndexByEnds::Ends ConnectionIndexByEnds::key(const SocketAddress& one,
   return a < b ? Ends{a, b} : Ends{b, a};
 }
 
-const std::vector<ConnectionIndex>& ConnectionIndexByEnds::between(const SocketAddress& one,
-                                                                   const SocketAddress& other) const {
+const ConnectionIndexByEnds::Between& ConnectionIndexByEnds::between(const SocketAddress& one,
+                                                                     const SocketAddress& other) const {
+  static const Between none;
   const auto found = connections_.find(key(one, other));
-  return found == connections_.end() ? no_connections : found->second;
+  return found == connections_.end() ? none : found->second;
 }
 
 Side ConnectionIndexByEnds::side_of(ConnectionIndex index, const SocketAddress& local) const {
@@ -233,23 +250,24 @@ std::optional<ConnectionIndexByEnds::Found> ConnectionIndexByEnds::latest(const 
                                                                           const SocketAddress& remote,
                                                                           base::WallTime by) const {
   const auto& list = between(local, remote);
-  std::optional<Found> first_without_packets;
-  for (auto it = list.rbegin(); it != list.rend(); ++it) {
-    const auto& connection = timeline_.connections[*it];
-    if (connection.began <= by) return Found{*it, side_of(*it, local)};
-    if (connection.without_packets()) first_without_packets = Found{*it, side_of(*it, local)};
+  const auto began = [&](ConnectionIndex index) { return timeline_.connections[index].began; };
+  const auto found = [&](ConnectionIndex index) { return Found{index, side_of(index, local)}; };
+  for (const auto* kind : {&list.without, &list.with_packets}) {
+    const auto later = std::ranges::upper_bound(*kind, by, {}, began);
+    if (later != kind->begin()) return found(*std::prev(later));
   }
-  return first_without_packets;
+  if (!list.without.empty()) return found(list.without.front());
+  return std::nullopt;
 }
 
 std::optional<ConnectionIndexByEnds::Found> ConnectionIndexByEnds::first_since(const SocketAddress& local,
                                                                                const SocketAddress& remote,
                                                                                base::WallTime since) const {
-  for (const ConnectionIndex i : between(local, remote)) {
-    const auto& connection = timeline_.connections[i];
-    if (!connection.without_packets() && connection.began >= since) return Found{i, side_of(i, local)};
-  }
-  return std::nullopt;
+  const auto& list = between(local, remote).with_packets;
+  const auto began = [&](ConnectionIndex index) { return timeline_.connections[index].began; };
+  const auto first = std::ranges::lower_bound(list, since, {}, began);
+  if (first == list.end()) return std::nullopt;
+  return Found{*first, side_of(*first, local)};
 }
 
 void identify_sockets(Timeline& timeline) { Identifier(timeline).run(); }

@@ -5,7 +5,11 @@
 // nearest in time, each used once; then the pieces, which lie within.
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
+#include <map>
+#include <span>
 #include <tuple>
+#include <utility>
 
 #include "timeline/builder.h"
 
@@ -22,6 +26,8 @@ constexpr base::Duration farthest = 150ms;
 constexpr std::size_t pairs_compared = 4096;
 // Calls that may still be in progress stand among the latest that were entered.
 constexpr std::size_t calls_looked_at = 64;
+// What a segment answers came before it, and not many segments of its own side ago.
+constexpr std::size_t segments_looked_at = 1024;
 
 struct Direction {
   wire::SocketAddress from, to;
@@ -122,23 +128,33 @@ class Observer {
 
   // The pieces of a segment that the device cut: the FIN and the PSH stand on the last one only.
   void tie_pieces() {
-    std::map<Direction, std::vector<SegmentIndex>> seen;
+    std::map<Direction, SortedIndex<std::uint32_t, SegmentIndex>> seen;  // by sequence number
     for (SegmentIndex s = 0; s < timeline_.segments.size(); ++s)
       if (!told_[s] && timeline_.segments[s].tcp.payload_length > 0)
-        seen[likeness(timeline_.segments[s].tcp).direction].push_back(s);
+        seen[likeness(timeline_.segments[s].tcp).direction].add(timeline_.segments[s].tcp.seq.value, s);
+    for (auto& [_, segments] : seen) segments.sort();
     for (const EventId id : waiting_) {
       const auto& cause = timeline_.get<SegmentCause>(id);
       const auto found = seen.find(likeness(cause).direction);
       if (cause.length == 0 || found == seen.end()) continue;
-      const auto first = std::ranges::lower_bound(found->second, timeline_.time_of(id) - farthest, {},
-                                                  [&](SegmentIndex s) { return departed(s); });
-      for (auto it = first; it != found->second.end() && departed(*it) <= timeline_.time_of(id) + farthest; ++it) {
-        const auto& tcp = timeline_.segments[*it].tcp;
-        const std::uint32_t offset = tcp.seq.value - cause.seq;
-        if (!told_[*it] && offset < cause.length && tcp.payload_length <= cause.length - offset) tell(*it, id);
+      const std::uint32_t last = cause.seq + cause.length - 1;
+      if (cause.seq <= last) {
+        tie_pieces_between(found->second.between(cause.seq, last), id);
+      } else {
+        tie_pieces_between(found->second.between(cause.seq, UINT32_MAX), id);
+        tie_pieces_between(found->second.between(0, last), id);
       }
     }
     forget_used();
+  }
+
+  void tie_pieces_between(std::span<const SortedIndex<std::uint32_t, SegmentIndex>::Pair> segments, EventId id) {
+    const auto& cause = timeline_.get<SegmentCause>(id);
+    for (const auto& [seq, segment] : segments) {
+      const auto& tcp = timeline_.segments[segment].tcp;
+      const bool fits = tcp.payload_length <= cause.length - (tcp.seq.value - cause.seq);
+      if (!told_[segment] && fits && apart_from(segment, id) <= farthest) tell(segment, id);
+    }
   }
 
   void forget_used() {
@@ -244,7 +260,9 @@ class Observer {
   [[nodiscard]] std::optional<EventId> last_arrival_before(const Segment& segment) const {
     const auto& list = timeline_.connections[segment.connection].segments;
     const auto self = static_cast<SegmentIndex>(&segment - timeline_.segments.data());
-    for (auto it = std::ranges::lower_bound(list, self); it != list.begin();) {
+    std::size_t looked_at = 0;
+    for (auto it = std::ranges::lower_bound(list, self); it != list.begin() && looked_at < segments_looked_at;
+         ++looked_at) {
       const Segment& before = timeline_.segments[*--it];
       if (arrives_at(segment.from, before) && *before.arrived < segment.departed) return before.arrived;
     }
@@ -253,16 +271,15 @@ class Observer {
 
   // Of the ends of its processes the nearest: it is told when it begins (the kernel's tracepoint) or when it is over (wait(2)).
   [[nodiscard]] std::optional<EventId> end_of_owner(const Segment& segment) const {
-    const auto& side = timeline_.connections[segment.connection].sides[segment.from];
-    const auto& ends = timeline_.all<recording::ProcessEnded>();
-    std::optional<EventId> nearest;
-    const auto apart = [&](EventId id) {
-      return std::chrono::abs(timeline_.time_of(id) - timeline_.time_of(segment.departed));
-    };
-    for (const EventId end : ends)
-      if (is_process_of(timeline_, timeline_.event(end).actor, side) && (!nearest || apart(end) < apart(*nearest)))
-        nearest = end;
-    return nearest;
+    const auto [known, is_new] = ends_of_owners_.try_emplace({segment.connection, segment.from});
+    auto& ends = known->second;
+    if (is_new) ends = ends_of_owners(timeline_, timeline_.connections[segment.connection].sides[segment.from]);
+    const auto at = timeline_.time_of(segment.departed);
+    const auto later = std::ranges::lower_bound(ends, at, {}, [&](EventId id) { return timeline_.time_of(id); });
+    if (later == ends.begin()) return later == ends.end() ? std::nullopt : std::optional(*later);
+    const auto earlier = std::prev(later);
+    if (later == ends.end() || at - timeline_.time_of(*earlier) <= timeline_.time_of(*later) - at) return *earlier;
+    return *later;
   }
 
   // What was only assumed, or not known, cannot be contradicted. Both say which call: it must be the same.
@@ -279,6 +296,7 @@ class Observer {
   std::vector<EventId> waiting_;
   std::set<EventId> used_;
   std::map<std::uint32_t, EventId> call_entered_;
+  mutable std::map<std::pair<ConnectionIndex, Side>, std::vector<EventId>> ends_of_owners_;
 };
 
 }  // namespace

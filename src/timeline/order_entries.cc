@@ -83,21 +83,27 @@ class Orderer {
     std::multimap<EventId, Entry> waiting;
     std::vector<Entry> ordered;
     ordered.reserve(entries.size());
-    const auto place = [&](const Entry& entry, auto& self) -> void {
-      ordered.push_back(entry);
-      placed[entry.event.value] = true;
-      const auto [first, last] = waiting.equal_range(entry.event);
-      std::vector<Entry> released;
-      for (auto it = first; it != last; ++it) released.push_back(it->second);
-      waiting.erase(first, last);
-      for (const Entry& next : released) self(next, self);
+    // What waited for an entry follows it at once, and what waited for that before the next: a stack of our own, for a damaged
+    // recording may claim a chain of any length.
+    std::vector<Entry> next;
+    const auto place = [&](const Entry& entry) {
+      next.assign(1, entry);
+      while (!next.empty()) {
+        ordered.push_back(next.back());
+        next.pop_back();
+        const EventId event = ordered.back().event;
+        placed[event.value] = true;
+        const auto [first, last] = waiting.equal_range(event);
+        for (auto it = last; it != first;) next.push_back((--it)->second);
+        waiting.erase(first, last);
+      }
     };
     for (const Entry& entry : entries) {
       const auto before = predecessor(entry);
       if (before && before->value < placed.size() && !placed[before->value] && *before != entry.event)
         waiting.emplace(*before, entry);
       else
-        place(entry, place);
+        place(entry);
     }
     // A circle of causes cannot be; if a damaged recording claims one, its entries come last, in order of time.
     for (const auto& [_, entry] : waiting) ordered.push_back(entry);

@@ -1,6 +1,7 @@
 #include "timeline/timeline.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "timeline/builder.h"
 
@@ -16,11 +17,10 @@ const recording::CallReturned* Timeline::returned(const Call& call) const {
 
 const SocketEnd* Timeline::socket_end(std::uint64_t socket, base::WallTime at) const {
   if (socket == 0) return nullptr;
-  const auto first = std::ranges::lower_bound(socket_ends, socket, {}, &SocketEnd::socket);
-  const SocketEnd* found = nullptr;
-  for (auto it = first; it != socket_ends.end() && it->socket == socket; ++it)
-    if (found == nullptr || it->since <= at) found = &*it;
-  return found;
+  const auto own = std::ranges::equal_range(socket_ends, socket, {}, &SocketEnd::socket);
+  if (own.empty()) return nullptr;
+  const auto later = std::ranges::upper_bound(own, at, {}, &SocketEnd::since);
+  return later == own.begin() ? &own.front() : &*std::prev(later);
 }
 
 std::vector<SegmentIndex> Timeline::segments_caused_by(const Call& call) const {
@@ -35,8 +35,11 @@ Timeline build(const recording::Recording& recording) {
   timeline.recording = &recording;
   for (std::uint32_t i = 0; i < recording.events.size(); ++i)
     timeline.by_kind[recording.events[i].what.index()].push_back(EventId{i});
+  timeline.lookups = Lookups(recording);
   steps::assemble_connections(timeline);
+  timeline.lookups.add_segments(recording, timeline.segments);
   steps::pair_calls(timeline);
+  timeline.lookups.add_calls(recording, timeline.calls);
   steps::identify_sockets(timeline);
   steps::attach_calls(timeline);
   steps::tie_kernel_events(timeline);

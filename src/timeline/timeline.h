@@ -13,6 +13,7 @@
 #include "recording/recording.h"
 #include "tcp/endpoint.h"
 #include "timeline/cause.h"
+#include "timeline/lookups.h"
 #include "wire/packet.h"
 
 namespace tcpwhy::timeline {
@@ -155,6 +156,7 @@ struct Timeline {
   std::vector<CauseContradiction> cause_contradictions;
   std::vector<EventId> unmatched_causes;  // SegmentCause events whose segment no tap saw
   std::vector<SocketEnd> socket_ends;     // in order of (socket, since)
+  Lookups lookups;
   std::array<std::vector<EventId>, std::variant_size_v<recording::What>> by_kind;
 
   // The events of one kind, in order of time.
@@ -175,7 +177,7 @@ struct Timeline {
   // When the call ended: its return, or the end of its process, or the end of the recording.
   [[nodiscard]] base::WallTime end_of(const Call& call) const { return call.ended; }
   [[nodiscard]] base::WallTime time_of(EventId id) const { return event(id).at; }
-  // The segments that departed because of this call.
+  // The segments that departed because of this call. Looks through all of them.
   [[nodiscard]] std::vector<SegmentIndex> segments_caused_by(const Call& call) const;
 };
 

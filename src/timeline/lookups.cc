@@ -1,0 +1,105 @@
+#include "timeline/lookups.h"
+
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "timeline/timeline.h"
+
+namespace tcpwhy::timeline {
+namespace {
+
+constexpr SegmentIndex none = UINT32_MAX;
+
+bool duplicates(const recording::CallEntered& entered) {
+  return entered.name.starts_with("dup") ||
+         (entered.name == "fcntl" && entered.arguments.find("F_DUPFD") != std::string::npos);
+}
+
+}  // namespace
+
+bool carries_descriptors(const recording::CallEntered& entered, const recording::CallReturned* returned) {
+  if (!entered.name.ends_with("msg")) return false;
+  const auto has_rights = [](const std::string& text) { return text.find("SCM_RIGHTS") != std::string::npos; };
+  return has_rights(entered.arguments) || (returned != nullptr && has_rights(returned->detail));
+}
+
+Lookups::Lookups(const recording::Recording& recording) {
+  std::map<std::tuple<std::int32_t, std::string_view>, std::uint64_t> processes;
+  for (std::uint64_t i = 0; i < recording.actors.size(); ++i) {
+    const auto& actor = recording.actors[i];
+    process_of_actor_.push_back(actor.pid > 0 ? processes.try_emplace({actor.pid, actor.host}, i).first->second : i);
+  }
+  for (std::uint32_t i = 0; i < recording.events.size(); ++i) {
+    const auto& event = recording.events[i];
+    const EventId id{i};
+    if (const auto* ended = std::get_if<recording::ProcessEnded>(&event.what)) {
+      ends_of_process.add(process_of(event.actor), id);
+      if (event.actor.value < recording.actors.size()) ends_of_pid.add(recording.actors[event.actor.value].pid, id);
+      if (ended->call) ends_in_call.add(*ended->call, id);
+    } else if (const auto* started = std::get_if<recording::ProcessStarted>(&event.what)) {
+      if (started->parent) forks_of_pid.add(*started->parent, id);
+    } else if (const auto* signal = std::get_if<recording::Signal>(&event.what)) {
+      if (signal->call) signals_in_call.add(*signal->call, id);
+    } else if (const auto* state = std::get_if<recording::SocketState>(&event.what)) {
+      if (state->to == "LISTEN" || state->from == "LISTEN") listening_on_port.add(state->local.port, id);
+      if (state->to == "LISTEN" || state->to == "TIME-WAIT") holding_port.add(state->local.port, id);
+    } else if (const auto* moved = std::get_if<recording::CounterMoved>(&event.what)) {
+      if (moved->delta > 0) counters.add({moved->name, moved->host}, id);
+    }
+  }
+  ends_of_process.sort(), ends_of_pid.sort(), forks_of_pid.sort(), ends_in_call.sort(), signals_in_call.sort();
+  listening_on_port.sort(), holding_port.sort(), counters.sort();
+}
+
+void Lookups::add_calls(const recording::Recording& recording, std::span<const Call> calls) {
+  for (CallIndex i = 0; i < calls.size(); ++i) {
+    const Call& call = calls[i];
+    const auto& entered = std::get<recording::CallEntered>(recording[call.entered].what);
+    const auto* returned = call.returned ? &std::get<recording::CallReturned>(recording[*call.returned].what) : nullptr;
+    calls_named.add(entered.name, i);
+    if (entered.name == "listen" && entered.local) listens_on_port.add(entered.local->port, i);
+    if (entered.name == "close" || entered.name == "close_range") closes_of_socket.add(entered.socket, i);
+    if (entered.name.find("sig") != std::string::npos) signal_calls.add(call.actor, i);
+    const bool another_number = duplicates(entered);
+    if (another_number || carries_descriptors(entered, returned)) {
+      sharings_of_socket.add(entered.socket, i);
+      if (returned != nullptr && returned->socket != entered.socket) sharings_of_socket.add(returned->socket, i);
+    }
+    if (another_number && entered.fd && call.actor.value < recording.actors.size())
+      duplications_of.add({recording.actors[call.actor.value].pid, *entered.fd}, i);
+    if (!first_defer_accept && entered.name == "setsockopt" &&
+        entered.arguments.find("TCP_DEFER_ACCEPT") != std::string::npos)
+      first_defer_accept = call.entered;
+  }
+  calls_named.sort(), listens_on_port.sort(), closes_of_socket.sort(), sharings_of_socket.sort();
+  duplications_of.sort(), signal_calls.sort();
+}
+
+void Lookups::add_segments(const recording::Recording& recording, std::span<const Segment> segments) {
+  arrived_.assign(recording.events.size(), none);
+  for (SegmentIndex i = 0; i < segments.size(); ++i)
+    if (segments[i].arrived) arrived_[segments[i].arrived->value] = i;
+}
+
+std::uint64_t Lookups::process_of(ActorId actor) const {
+  constexpr std::uint64_t of_nobody = std::uint64_t{1} << 32U;
+  return actor.value < process_of_actor_.size() ? process_of_actor_[actor.value] : of_nobody + actor.value;
+}
+
+std::optional<recording::EventId> Lookups::counter_covering(const Counter& counter, base::WallTime at,
+                                                            const recording::Recording& recording) const {
+  const auto moves = counters.of(counter);
+  const auto told = [&](const auto& pair) { return recording[pair.value].at; };
+  const auto found = std::ranges::lower_bound(moves, at, {}, told);
+  if (found == moves.end() || std::get<recording::CounterMoved>(recording[found->value].what).not_before > at)
+    return std::nullopt;
+  return found->value;
+}
+
+std::optional<SegmentIndex> Lookups::arrived_in(EventId event) const {
+  if (event.value >= arrived_.size() || arrived_[event.value] == none) return std::nullopt;
+  return arrived_[event.value];
+}
+
+}  // namespace tcpwhy::timeline

@@ -1,0 +1,107 @@
+// What the steps of timeline::build() and the rules look for again and again in a whole recording, sorted once: so that what one
+// connection costs does not grow with the others. Sorted vectors, no hashing: the numbers come from files that may be hostile.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "recording/recording.h"
+
+namespace tcpwhy::timeline {
+
+struct Call;
+struct Segment;
+
+// sendmsg() or recvmsg() on a unix socket, with descriptors in it. `returned`: null if it never came back.
+bool carries_descriptors(const recording::CallEntered& entered, const recording::CallReturned* returned);
+
+// Values by key; of one key in the order in which they were added.
+template <class Key, class Value>
+class SortedIndex {
+ public:
+  void add(Key key, Value value) { pairs_.push_back({key, value}); }
+  // Before the first question.
+  void sort() { std::ranges::stable_sort(pairs_, {}, &Pair::key); }
+
+  struct Pair {
+    Key key;
+    Value value;
+  };
+  [[nodiscard]] std::span<const Pair> of(const Key& key) const {
+    const auto found = std::ranges::equal_range(pairs_, key, {}, &Pair::key);
+    return {found.begin(), found.end()};
+  }
+  // Of keys from `first` to `last`, both included.
+  [[nodiscard]] std::span<const Pair> between(const Key& first, const Key& last) const {
+    const auto begin = std::ranges::lower_bound(pairs_, first, {}, &Pair::key);
+    return {begin, std::ranges::upper_bound(begin, pairs_.end(), last, {}, &Pair::key)};
+  }
+
+ private:
+  std::vector<Pair> pairs_;
+};
+
+class Lookups {
+ public:
+  using EventId = recording::EventId;
+  using ActorId = recording::ActorId;
+  using CallIndex = std::uint32_t;
+  using SegmentIndex = std::uint32_t;
+  template <class Key>
+  using Events = SortedIndex<Key, EventId>;
+  template <class Key>
+  using Calls = SortedIndex<Key, CallIndex>;
+  struct Counter {
+    std::string_view name, host;
+    auto operator<=>(const Counter&) const = default;
+  };
+  struct Descriptor {
+    std::int32_t pid, fd;
+    auto operator<=>(const Descriptor&) const = default;
+  };
+
+  Lookups() = default;
+  explicit Lookups(const recording::Recording& recording);
+  void add_calls(const recording::Recording& recording, std::span<const Call> calls);
+  void add_segments(const recording::Recording& recording, std::span<const Segment> segments);
+
+  // Actors that are threads of one process have the same.
+  [[nodiscard]] std::uint64_t process_of(ActorId actor) const;
+
+  // --- Events, in order of time
+  Events<std::uint64_t> ends_of_process;           // ProcessEnded, by process_of()
+  Events<std::int32_t> ends_of_pid, forks_of_pid;  // ProcessEnded; ProcessStarted, by the pid of the parent
+  Events<std::uint32_t> ends_in_call, signals_in_call;
+  Events<std::uint16_t> listening_on_port;  // SocketState, from or to LISTEN, by local port
+  Events<std::uint16_t> holding_port;       // SocketState, to LISTEN or TIME-WAIT, by local port
+  Events<Counter> counters;                 // CounterMoved, upwards
+  // The first move of that counter upwards that is told at `at` or later covers this moment, or none does.
+  [[nodiscard]] std::optional<EventId> counter_covering(const Counter& counter, base::WallTime at,
+                                                        const recording::Recording& recording) const;
+
+  // --- Calls, in order of their entry
+  Calls<std::string_view> calls_named;
+  Calls<std::uint16_t> listens_on_port;   // with a local address
+  Calls<std::uint64_t> closes_of_socket;  // close(), close_range()
+  // What makes another reference to a socket: dup() and its like, sendmsg() and recvmsg() of descriptors; by the socket that one of
+  // its two events names, and those of the first kind by descriptor too.
+  Calls<std::uint64_t> sharings_of_socket;
+  Calls<Descriptor> duplications_of;
+  Calls<ActorId> signal_calls;                // signal(), sigaction(), sigprocmask() and the like, by actor
+  std::optional<EventId> first_defer_accept;  // the first setsockopt(TCP_DEFER_ACCEPT)
+
+  // --- Segments
+  // The one that arrived in this event.
+  [[nodiscard]] std::optional<SegmentIndex> arrived_in(EventId event) const;
+
+ private:
+  std::vector<std::uint64_t> process_of_actor_;
+  std::vector<SegmentIndex> arrived_;  // by event; UINT32_MAX: none
+};
+
+}  // namespace tcpwhy::timeline
