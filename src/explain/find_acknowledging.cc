@@ -154,7 +154,7 @@ std::uint32_t full_segment(const Story& story, Side side) {
 // A small segment that left as the ACK of another small one came: Nagle, a round trip. (stall.nagle_delayed_ack has those for
 // which that ACK was held back by a timer.)
 void find_nagle_round_trip(const Story& story, Side side, Findings& findings) {
-  const auto sending = story.calls(side, CallFamily::sending);
+  const auto& sending = story.calls(side, CallFamily::sending);
   if (sending.empty()) return;
   const std::uint32_t full = full_segment(story, side);
   Times times;
@@ -232,8 +232,7 @@ void find_urgent(const Story& story, Side side, Findings& findings) {
     if (!segment->tcp.flags.urg() || !segment->arrived || segment->segment_class == tcp::SegmentClass::retransmission)
       continue;
     const auto arrived = story.time(*segment->arrived);
-    if (story.option_set(reader, "SO_OOBINLINE", arrived) != nullptr) {
-      const Call* option = story.option_set(reader, "SO_OOBINLINE", arrived);
+    if (const Call* option = story.option_set(reader, "SO_OOBINLINE", arrived)) {
       findings.add("urgent.inline", story, Grade::observed, {option->entered, *segment->arrived}).slots = {
           {"who", story.name(side)}, {"peer", story.name(reader)}};
       return;
@@ -244,9 +243,9 @@ void find_urgent(const Story& story, Side side, Findings& findings) {
                                                                                          {"peer", story.name(reader)}};
       continue;
     }
-    const bool taken = std::ranges::any_of(story.calls(reader, CallFamily::receiving), [&](const Call* call) {
-      return call->entered > *first->arrived && call->entered < *segment->arrived && story.succeeded(*call) &&
-             story.timeline.entered(*call).arguments.find("MSG_OOB") != std::string::npos;
+    const auto receives = story.calls_between(reader, CallFamily::receiving, *first->arrived, *segment->arrived);
+    const bool taken = std::ranges::any_of(receives, [&](const Call* call) {
+      return story.succeeded(*call) && story.timeline.entered(*call).arguments.find("MSG_OOB") != std::string::npos;
     });
     if (taken) {
       first = segment;

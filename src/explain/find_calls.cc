@@ -1,6 +1,8 @@
 // What calls returned, and why: sending, receiving, signals.
 #include <algorithm>
 #include <cerrno>
+#include <ranges>
+#include <span>
 
 #include "explain/story.h"
 
@@ -22,26 +24,24 @@ EventId end_event(const Call& call) { return call.returned.value_or(EventId{}); 
 
 void find_bad_descriptor(const Story& story, Side side, Findings& findings) {
   for (const Call* call : story.calls(side))
-    if (call->descriptor_was_closed && story.failed_with(*call, EBADF) && story.caused_by(*call).empty())
+    if (call->descriptor_was_closed && story.failed_with(*call, EBADF) && !story.caused_any(*call))
       findings.add("call.bad_descriptor", story, Grade::observed, {call->entered, end_event(*call)}).slots =
           of(story, side, *call);
 }
 
 // The signal SIGPIPE that came in this call, if the recording has one.
 std::optional<EventId> sigpipe_in(const Story& story, const Call& call, SignalFate fate) {
-  for (const EventId id : story.timeline.all<recording::Signal>()) {
+  for (const auto& [_, id] : story.timeline.lookups.signals_in_call.of(call.number)) {
     const auto& signal = story.timeline.get<recording::Signal>(id);
-    if (signal.name == "SIGPIPE" && signal.fate == fate && signal.call == call.number) return id;
+    if (signal.name == "SIGPIPE" && signal.fate == fate) return id;
   }
   return std::nullopt;
 }
 
 // The end of the process inside this call, by SIGPIPE.
 std::optional<EventId> killed_in(const Story& story, const Call& call) {
-  for (const EventId id : story.timeline.all<recording::ProcessEnded>()) {
-    const auto& ended = story.timeline.get<recording::ProcessEnded>(id);
-    if (ended.signal == "SIGPIPE" && ended.call == call.number) return id;
-  }
+  for (const auto& [_, id] : story.timeline.lookups.ends_in_call.of(call.number))
+    if (story.timeline.get<recording::ProcessEnded>(id).signal == "SIGPIPE") return id;
   return std::nullopt;
 }
 
@@ -126,7 +126,7 @@ class SendingWalk {
     const auto entered = story_.time(call.entered);
     if (!story_.arrived_before(peer_fin_, entered)) return;
     // Its peer only shut down its sending half: that is what half-close is for.
-    const auto peer_shut = story_.calls(other(side_), CallFamily::shutting);
+    const auto& peer_shut = story_.calls(other(side_), CallFamily::shutting);
     if (!peer_shut.empty() && story_.closing_call(other(side_)) == nullptr) return;
     std::vector<EventId> evidence = {*peer_fin_->arrived, call.entered, end_event(call)};
     if (sent_after_fin_ && reset_ != nullptr && !story_.arrived_before(reset_, story_.time(end_event(call)))) {
@@ -145,12 +145,7 @@ class SendingWalk {
 
   // No segment of this side left between the call and the reset's arrival.
   [[nodiscard]] bool never_left(const Call& call) const {
-    if (!reset_->arrived) return false;
-    return std::ranges::none_of(story_.connection.segments, [&](auto s) {
-      const Segment& segment = story_.timeline.segments[s];
-      return segment.from == side_ && segment.tcp.payload_length > 0 && segment.departed > call.entered &&
-             segment.departed < *reset_->arrived;
-    });
+    return reset_->arrived && !story_.sent_data_between(side_, call.entered, *reset_->arrived);
   }
 
   const Story& story_;
@@ -251,35 +246,39 @@ class ReceivingWalk {
   bool error_taken_ = false, told_shut_rd_ = false;
 };
 
+// What the actor had set for its signals before `call`, in order.
+std::span<const timeline::Lookups::Calls<timeline::ActorId>::Pair> signal_calls_before(const Story& story,
+                                                                                       const Call& call) {
+  const auto calls = story.timeline.lookups.signal_calls.of(call.actor);
+  const auto later = std::ranges::upper_bound(
+      calls, call.entered, {}, [&](const auto& pair) { return story.timeline.calls[pair.value].entered; });
+  return {calls.begin(), later};
+}
+
 // The actor has SIGPIPE blocked: the latest mask that it set before `call`.
 std::optional<EventId> blocks_sigpipe(const Story& story, const Call& call) {
-  std::optional<EventId> blocks;
-  for (const Call& other_call : story.timeline.calls) {
-    if (other_call.entered > call.entered) break;
+  for (const auto& [_, index] : signal_calls_before(story, call) | std::views::reverse) {
+    const Call& other_call = story.timeline.calls[index];
     const auto& entered = story.timeline.entered(other_call);
-    if (other_call.actor != call.actor || entered.name.find("sigprocmask") == std::string::npos) continue;
+    if (entered.name.find("sigprocmask") == std::string::npos) continue;
     const bool names_it = entered.arguments.find("PIPE") != std::string::npos;
-    if (names_it && entered.arguments.find("SIG_BLOCK") != std::string::npos)
-      blocks = other_call.entered;
-    else if (entered.arguments.find("SIG_SETMASK") != std::string::npos)
-      blocks = names_it ? std::optional(other_call.entered) : std::nullopt;
-    else if (names_it)
-      blocks.reset();
+    const bool sets = entered.arguments.find("SIG_SETMASK") != std::string::npos;
+    const bool blocks = names_it && (sets || entered.arguments.find("SIG_BLOCK") != std::string::npos);
+    if (blocks) return other_call.entered;
+    if (sets || names_it) return std::nullopt;
   }
-  return blocks;
+  return std::nullopt;
 }
 
 // The actor's last word on SIGPIPE before `call`: rt_sigaction(SIGPIPE, {sa_handler=SIG_IGN...
 bool ignores_sigpipe(const Story& story, const Call& call) {
-  bool ignores = false;
-  for (const Call& other_call : story.timeline.calls) {
-    if (other_call.entered > call.entered) break;
-    const auto& entered = story.timeline.entered(other_call);
-    if (other_call.actor != call.actor || entered.arguments.find("SIGPIPE") == std::string::npos) continue;
+  for (const auto& [_, index] : signal_calls_before(story, call) | std::views::reverse) {
+    const auto& entered = story.timeline.entered(story.timeline.calls[index]);
+    if (entered.arguments.find("SIGPIPE") == std::string::npos) continue;
     if (entered.name == "signal" || entered.name == "rt_sigaction" || entered.name == "sigaction")
-      ignores = entered.arguments.find("SIG_IGN") != std::string::npos;
+      return entered.arguments.find("SIG_IGN") != std::string::npos;
   }
-  return ignores;
+  return false;
 }
 
 }  // namespace

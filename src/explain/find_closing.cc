@@ -60,14 +60,14 @@ void find_fin(const Story& story, Side side, Findings& findings) {
 // close() that came back, caused nothing, and was followed by this side's later segments or by a connection that lives on.
 void find_silent_close(const Story& story, Side side, Findings& findings) {
   const Call* close = story.closing_call(side);
-  if (close == nullptr || !story.succeeded(*close) || !story.caused_by(*close).empty()) return;
+  if (close == nullptr || !story.succeeded(*close) || story.caused_any(*close)) return;
   // Another thread that is inside a call on the descriptor holds the socket too: close.under_recv speaks of that.
   for (const Call* reading : story.calls(side, CallFamily::receiving))
     if (reading->entered < close->entered && (!reading->returned || *reading->returned > *close->returned)) return;
   const auto state = story.state(side, story.time(*close->returned));
   // Where no packets were captured, nothing tells what it sent; states that are sampled now and then don't either.
-  const bool lives = !story.connection.without_packets() &&
-                     (state == tcp::State::established || state == tcp::State::close_wait);
+  const bool lives =
+      !story.connection.without_packets() && (state == tcp::State::established || state == tcp::State::close_wait);
   if (!lives && !was_shared(story, *close)) return;
   const Sharing sharing = sharing_of(story, *close);
   std::vector<EventId> evidence = {close->entered, *close->returned};
@@ -103,9 +103,9 @@ void find_fin_ack(const Story& story, Side side, Findings& findings) {
   } else if (ack->tcp.payload_length > 0) {
     add("fin_ack.on_data", Grade::observed);
   } else if (ack->cause.timer == Timer::delayed_ack && ack->cause.by) {
-    const auto started = std::ranges::find(story.timeline.segments, *ack->cause.by,
-                                           [](const Segment& s) { return s.arrived.value_or(EventId{}); });
-    if (started == story.timeline.segments.end()) return;
+    const auto arrived = story.timeline.lookups.arrived_in(*ack->cause.by);
+    if (!arrived) return;
+    const Segment* started = &story.timeline.segments[*arrived];
     auto& finding = add(rule_for_delayed_ack(story, *fin, *started), ack->cause.grade);
     finding.slots["after_data"] = story.time(ack->departed) - story.time(*started->arrived);
     finding.evidence.insert(finding.evidence.begin(), *started->arrived);
@@ -156,26 +156,24 @@ void find_end_states(const Story& story, Side side, Findings& findings) {
         {"who", story.name(side)}, {"peer", story.name(other(side))}};
 }
 
-// Data of the other side that arrived and was read after this side's shutdown(SHUT_WR).
+// Data of the other side that arrived and was read after this side's first shutdown(SHUT_WR).
 void find_half_close(const Story& story, Side side, Findings& findings) {
-  for (const Call* shutdown : story.calls(side, CallFamily::shutting)) {
-    if (!story.succeeded(*shutdown) || story.timeline.entered(*shutdown).arguments.find("SHUT_WR") == std::string::npos)
-      continue;
-    const Segment* data = nullptr;
-    for (const auto s : story.connection.segments) {
-      const Segment& segment = story.timeline.segments[s];
-      if (segment.from != side && segment.tcp.payload_length > 0 && segment.departed > *shutdown->returned &&
-          segment.arrived)
-        data = &segment;
-      if (data != nullptr) break;
-    }
-    if (data == nullptr) continue;
-    for (const Call* recv : story.calls(side, CallFamily::receiving)) {
-      if (!recv->returned || *recv->returned < *data->arrived || story.result(*recv) <= 0) continue;
-      findings.add("shutdown.half_close", story, Grade::observed, {shutdown->entered, *data->arrived, *recv->returned})
-          .slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", story.result(*recv)}};
-      return;
-    }
+  const auto& shutdowns = story.calls(side, CallFamily::shutting);
+  const auto shutdown = std::ranges::find_if(shutdowns, [&](const Call* call) {
+    return story.succeeded(*call) && story.timeline.entered(*call).arguments.find("SHUT_WR") != std::string::npos;
+  });
+  if (shutdown == shutdowns.end()) return;
+  const auto& sent = story.segments(other(side));
+  const auto data = std::ranges::find_if(sent, [&](const Segment* segment) {
+    return segment->tcp.payload_length > 0 && segment->departed > *(*shutdown)->returned && segment->arrived;
+  });
+  if (data == sent.end()) return;
+  for (const Call* recv : story.calls(side, CallFamily::receiving)) {
+    if (!recv->returned || *recv->returned < *(*data)->arrived || story.result(*recv) <= 0) continue;
+    findings
+        .add("shutdown.half_close", story, Grade::observed, {(*shutdown)->entered, *(*data)->arrived, *recv->returned})
+        .slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", story.result(*recv)}};
+    return;
   }
 }
 

@@ -1,7 +1,9 @@
 // Opening that went wrong or took its time: connect(), bind(), accept(), and what the listener did with the SYN.
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <map>
+#include <ranges>
 #include <utility>
 
 #include "explain/story.h"
@@ -40,6 +42,9 @@ constexpr FailedRow failed_rows[] = {
     {EPROTO, "open.unreachable"},    {ENOPROTOOPT, "open.unreachable"},     {EACCES, "open.unreachable"},
 };
 
+// More would say nothing more, and each of many calls may have as many.
+constexpr std::ptrdiff_t syns_as_evidence = 16;
+
 void find_failed(const Story& story, Findings& findings) {
   const auto syns = syns_of(story);
   for (const Call* call : story.calls(opener, CallFamily::connecting)) {
@@ -53,7 +58,7 @@ void find_failed(const Story& story, Findings& findings) {
       rule = "open.refused_by_icmp";
     if (rule.empty()) continue;
     std::vector<EventId> evidence = {call->entered, *call->returned};
-    for (const Segment* syn : syns) evidence.push_back(syn->departed);
+    for (const Segment* syn : syns | std::views::take(syns_as_evidence)) evidence.push_back(syn->departed);
     auto& finding =
         findings.add(rule, story, rule == "open.refused_by_icmp" ? Grade::derived : Grade::observed, evidence);
     finding.slots = {{"who", story.name(opener)},
@@ -73,7 +78,7 @@ void find_failed_later(const Story& story, Findings& findings) {
     if (error == nullptr || kernel.side != opener) continue;
     const auto* row = std::ranges::find(failed_rows, error->error, &FailedRow::error);
     if (row == std::end(failed_rows) || row->error == EINTR || row->error == EADDRNOTAVAIL) continue;
-    const auto connects = story.calls(opener, CallFamily::connecting);
+    const auto& connects = story.calls(opener, CallFamily::connecting);
     if (!connects.empty() && story.failed_with(*connects.front(), error->error)) return;  // said
     auto& finding = findings.add(row->rule, story, Grade::observed, {syns.front()->departed, kernel.event});
     finding.slots = {{"who", story.name(opener)},
@@ -89,15 +94,14 @@ void find_refused_though_listening(const Story& story, Findings& findings) {
   const Segment* reset = story.reset_of(listener);
   if (reset == nullptr || first_syn_ack(story) != nullptr || syns_of(story).empty()) return;
   const auto port = story.connection.sides[listener].address.port;
-  for (const Call& call : story.timeline.calls) {
+  for (const auto& [_, index] : story.timeline.lookups.listens_on_port.of(port)) {
+    const Call& call = story.timeline.calls[index];
     if (call.entered > reset->departed) break;
     const auto& entered = story.timeline.entered(call);
-    if (entered.name != "listen" || !entered.local || entered.local->port != port || !story.succeeded(call)) continue;
-    const bool closed = std::ranges::any_of(story.timeline.calls, [&](const Call& later) {
-      const auto& again = story.timeline.entered(later);
-      return family_of(again.name) == CallFamily::closing && entered.socket != 0 && again.socket == entered.socket &&
-             later.entered < reset->departed;
-    });
+    if (!story.succeeded(call)) continue;
+    const auto closes = story.timeline.lookups.closes_of_socket.of(entered.socket);
+    const bool closed =
+        entered.socket != 0 && !closes.empty() && story.timeline.calls[closes.front().value].entered < reset->departed;
     if (closed) continue;
     findings.add("open.refused_though_listening", story, Grade::assumed, {call.entered, reset->departed}).slots = {
         {"who", story.name(opener)}, {"port", std::int64_t{port}}, {"address", wire::to_string(*entered.local)}};
@@ -165,11 +169,8 @@ void find_slow_handshake(const Story& story, Findings& findings) {
   std::vector<const Segment*> answers;
   for (const Segment* segment : story.segments(listener))
     if (segment->tcp.flags.syn()) answers.push_back(segment);
-  const bool deferred = std::ranges::any_of(story.timeline.calls, [&](const Call& call) {
-    const auto& entered = story.timeline.entered(call);
-    return entered.name == "setsockopt" && entered.arguments.find("TCP_DEFER_ACCEPT") != std::string::npos &&
-           call.entered < syn_ack->departed;
-  });
+  const auto defers = story.timeline.lookups.first_defer_accept;
+  const bool deferred = defers && *defers < syn_ack->departed;
   if (answers.size() < 2) {
     const Segment* data = deferred ? opened_by_data(story, *syn_ack) : nullptr;
     if (data == nullptr) return;
@@ -248,14 +249,10 @@ std::string actor_name(const Timeline& timeline, const Call& call) {
 // What holds the port: an entry in TIME-WAIT, or a listener.
 std::optional<EventId> holder_of_port(const Timeline& timeline, const Call& call) {
   const auto& entered = timeline.entered(call);
-  std::optional<EventId> holder;
-  for (const EventId id : timeline.all<recording::SocketState>()) {
-    const auto& state = timeline.get<recording::SocketState>(id);
-    if (id > call.entered) break;
-    if (entered.local && state.local.port == entered.local->port && (state.to == "TIME-WAIT" || state.to == "LISTEN"))
-      holder = id;
-  }
-  return holder;
+  if (!entered.local) return std::nullopt;
+  const auto states = timeline.lookups.holding_port.of(entered.local->port);
+  const auto later = std::ranges::upper_bound(states, call.entered, {}, [](const auto& pair) { return pair.value; });
+  return later == states.begin() ? std::nullopt : std::optional(std::prev(later)->value);
 }
 
 // EPIPE from a socket that never had a peer.

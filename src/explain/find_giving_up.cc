@@ -135,11 +135,12 @@ void find_nagle(const Story& story, Side side, Findings& findings) {
     if (first == nullptr) continue;
     // Who called send() before the ACK was there; where no calls were seen, the earlier segment's departure.
     std::optional<base::WallTime> wanted;
-    for (const Call* call : story.calls(side, CallFamily::sending))
-      if (call->entered > first->departed && call->entered < ack->departed && story.succeeded(*call) && !wanted) {
-        wanted = story.time(call->entered);
-        evidence.push_back(call->entered);
-      }
+    const auto sends = story.calls_between(side, CallFamily::sending, first->departed, ack->departed);
+    if (const auto call = std::ranges::find_if(sends, [&](const Call* one) { return story.succeeded(*one); });
+        call != sends.end()) {
+      wanted = story.time((*call)->entered);
+      evidence.push_back((*call)->entered);
+    }
     if (!wanted && story.calls(side).empty()) wanted = story.time(first->departed);
     if (!wanted || story.time(segment->departed) - *wanted < stall) continue;
     longest = std::max(longest, story.time(segment->departed) - *wanted);
@@ -190,11 +191,11 @@ void find_zero_window(const Story& story, Side reader, Findings& findings) {
 
 // MSG_MORE, and nothing left during the call.
 bool more_to_come(const Story& story, const Call& call) {
-  return story.timeline.entered(call).arguments.find("MSG_MORE") != std::string::npos && story.caused_by(call).empty();
+  return story.timeline.entered(call).arguments.find("MSG_MORE") != std::string::npos && !story.caused_any(call);
 }
 
 void find_held_back(const Story& story, Side side, Findings& findings) {
-  const auto calls = story.calls(side, CallFamily::sending);
+  const auto& calls = story.calls(side, CallFamily::sending);
   auto next = calls.begin();
   const Call* sending = nullptr;  // the latest that had succeeded before `releasing`
   for (const Segment* segment : story.segments(side)) {
@@ -232,7 +233,7 @@ bool corked(const Story& story, const Call& call) {
 
 // What a cork held leaves after 200 ms by the timer that probes windows, although the window is open. (tcp_push() arms it.)
 void find_cork_timer(const Story& story, Side side, Findings& findings) {
-  const auto calls = story.calls(side, CallFamily::sending);
+  const auto& calls = story.calls(side, CallFamily::sending);
   auto next = calls.begin();
   bool open = false;
   const Call* first = nullptr;  // of those whose bytes have not left

@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+#include <span>
 
 #include "explain/story.h"
 
@@ -18,6 +21,8 @@ using timeline::Timer;
 constexpr base::Duration left_open = 1s;
 constexpr base::Duration lingered = 5ms;
 constexpr base::Duration noticed = 500us;
+// Threads of a process that may be inside a call on one socket: among its latest calls are theirs.
+constexpr std::ptrdiff_t threads_looked_at = 64;
 
 std::int32_t pid_of(const Story& story, const Call& call) {
   const auto& actors = story.timeline.recording->actors;
@@ -28,18 +33,19 @@ std::int32_t pid_of(const Story& story, const Call& call) {
 // `since` are not looked at.
 std::optional<EventId> fork_before(const Story& story, const Call& before, EventId since = EventId{0}) {
   const auto pid = pid_of(story, before);
-  std::optional<EventId> forked;
-  for (const EventId id : story.timeline.all<recording::ProcessStarted>()) {
-    const auto& started = story.timeline.get<recording::ProcessStarted>(id);
-    if (id < before.entered && started.parent && *started.parent == pid) forked = id;
+  const auto started = story.timeline.lookups.forks_of_pid.of(pid);
+  const auto event = [](const auto& pair) { return pair.value; };
+  if (const auto later = std::ranges::lower_bound(started, before.entered, {}, event); later != started.begin())
+    return std::prev(later)->value;
+  const auto forks = story.timeline.lookups.calls_named.of("fork");
+  const auto call_of = [&](const auto& pair) -> const Call& { return story.timeline.calls[pair.value]; };
+  const auto entered = [&](const auto& pair) { return call_of(pair).entered; };
+  for (auto it = std::ranges::lower_bound(forks, before.entered, {}, entered); it != forks.begin();) {
+    const Call& fork = call_of(*--it);
+    if (fork.entered < since) break;
+    if (pid_of(story, fork) == pid && story.succeeded(fork)) return fork.entered;
   }
-  if (forked) return forked;
-  const auto& calls = story.timeline.calls;  // in order
-  for (auto call = std::ranges::lower_bound(calls, since, {}, &Call::entered);
-       call != calls.end() && call->entered < before.entered; ++call)
-    if (pid_of(story, *call) == pid && story.timeline.entered(*call).name == "fork" && story.succeeded(*call))
-      forked = call->entered;
-  return forked;
+  return std::nullopt;
 }
 
 bool in_progress_at(const Story& story, const Call& call, const Call& when) {
@@ -48,13 +54,15 @@ bool in_progress_at(const Story& story, const Call& call, const Call& when) {
 
 // One thread closes or shuts down what another is reading from.
 void find_threads(const Story& story, Side side, Findings& findings) {
-  const auto receiving = story.calls(side, CallFamily::receiving);
+  const auto& all = story.calls(side, CallFamily::receiving);
   for (const Call* ending : story.calls(side)) {
     const auto family = story.family(*ending);
     if ((family != CallFamily::closing && family != CallFamily::shutting) || !ending->returned ||
         !story.succeeded(*ending))
       continue;
-    for (const Call* reading : receiving) {
+    const auto later = std::ranges::lower_bound(all, ending->entered, {}, &Call::entered);
+    const auto begun = std::min<std::ptrdiff_t>(later - all.begin(), threads_looked_at);
+    for (const Call* reading : std::span(later - begun, later)) {
       if (reading->actor == ending->actor || pid_of(story, *reading) != pid_of(story, *ending)) continue;
       if (!in_progress_at(story, *reading, *ending)) continue;
       const Segment* fin = story.fin_of(side);
@@ -189,7 +197,7 @@ void find_shutdown_of_shared(const Story& story, Side side, Findings& findings) 
   const Call* shutdown = story.call_at(*fin->cause.by);
   if (shutdown == nullptr || story.family(*shutdown) != CallFamily::shutting) return;
   // Forked while the connection stood.
-  const auto stands = story.calls(side).front()->entered;
+  const auto& stands = story.calls(side).front()->entered;
   const auto forked = fork_before(story, *shutdown, stands);
   if (!forked || *forked < stands) return;
   findings.add("shutdown.despite_sharing", story, Grade::derived, {*forked, shutdown->entered, fin->departed}).slots = {
@@ -219,6 +227,20 @@ bool was_shared(const Story& story, const Call& close) {
   return references && *references > 1;
 }
 
+// The calls before close() that made another reference to its socket, or to the number that it closes.
+std::set<timeline::CallIndex> other_references(const Story& story, const Call& close) {
+  const auto& entered = story.timeline.entered(close);
+  std::set<timeline::CallIndex> found;
+  const auto add = [&](const auto& calls) {
+    const auto later = std::ranges::lower_bound(
+        calls, close.entered, {}, [&](const auto& pair) { return story.timeline.calls[pair.value].entered; });
+    for (auto it = calls.begin(); it != later; ++it) found.insert(it->value);
+  };
+  if (entered.socket != 0) add(story.timeline.lookups.sharings_of_socket.of(entered.socket));
+  if (entered.fd) add(story.timeline.lookups.duplications_of.of({pid_of(story, close), *entered.fd}));
+  return found;
+}
+
 // What else refers to the socket that close() did not close.
 Sharing sharing_of(const Story& story, const Call& close) {
   Sharing sharing;
@@ -234,28 +256,21 @@ Sharing sharing_of(const Story& story, const Call& close) {
     sharing.en += fmt::format("{}{}", sharing.en.empty() ? "" : ", ", en);
     sharing.zh += fmt::format("{}{}", sharing.zh.empty() ? "" : "，", zh);
   };
-  for (const Call& call : story.timeline.calls) {
-    if (call.entered >= close.entered) break;
+  for (const auto index : other_references(story, close)) {
+    const Call& call = story.timeline.calls[index];
     const auto& other = story.timeline.entered(call);
     if (!story.succeeded(call)) continue;
-    const bool carries = carries_descriptors(story.timeline, call);
     const auto* returned = story.timeline.returned(call);
-    const bool it_is_carried =
-        carries && entered.socket != 0 && (other.socket == entered.socket || returned->socket == entered.socket);
+    const bool carries = timeline::carries_descriptors(other, returned);
     if (pid_of(story, call) != pid) {
-      if (it_is_carried && other.name == "recvmsg")
+      if (carries && other.name == "recvmsg")
         add(call.entered,
             fmt::format("that of {}[{}], which was sent it (SCM_RIGHTS)", story.caller(call), pid_of(story, call)),
             fmt::format("{}[{}] 收到的一个（SCM_RIGHTS）", story.caller(call), pid_of(story, call)));
       continue;
     }
-    const bool same_socket =
-        (other.socket != 0 && other.socket == entered.socket) || (other.fd && other.fd == entered.fd);
-    const bool duplicates = other.name.starts_with("dup") ||
-                            (other.name == "fcntl" && other.arguments.find("F_DUPFD") != std::string::npos);
-    if (duplicates && same_socket)
-      add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
-    if (it_is_carried && other.name == "sendmsg")
+    if (!carries) add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
+    if (carries && other.name == "sendmsg")
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
   }
   if (const auto forked = fork_before(story, close))

@@ -15,9 +15,8 @@ constexpr std::string_view abort_on_close = "TcpExt.TCPAbortOnClose";
 
 const Segment* provoking_segment(const Story& story, const Segment& reset) {
   if (reset.cause.trigger != Trigger::segment || !reset.cause.by) return nullptr;
-  const auto found = std::ranges::find(story.timeline.segments, *reset.cause.by,
-                                       [](const Segment& s) { return s.arrived.value_or(EventId{}); });
-  return found == story.timeline.segments.end() ? nullptr : &*found;
+  const auto found = story.timeline.lookups.arrived_in(*reset.cause.by);
+  return found ? &story.timeline.segments[*found] : nullptr;
 }
 
 std::string_view reason_of(const Story& story, const Segment& reset) {
@@ -39,15 +38,11 @@ std::optional<EventId> gone_before(const Story& story, Side side, base::WallTime
 }
 
 bool still_listens(const Story& story, Side side, base::WallTime when) {
-  bool listens = false;
-  const auto port = story.connection.sides[side].address.port;
-  for (const EventId id : story.timeline.all<recording::SocketState>()) {
-    if (story.time(id) > when) break;
-    const auto* sample = &story.timeline.get<recording::SocketState>(id);
-    if (sample->local.port == port && (sample->to == "LISTEN" || sample->from == "LISTEN"))
-      listens = sample->to == "LISTEN";
-  }
-  return listens;
+  const auto states = story.timeline.lookups.listening_on_port.of(story.connection.sides[side].address.port);
+  const auto later =
+      std::ranges::upper_bound(states, when, {}, [&](const auto& pair) { return story.time(pair.value); });
+  if (later == states.begin()) return false;
+  return story.timeline.get<recording::SocketState>(std::prev(later)->value).to == "LISTEN";
 }
 
 void find_forgotten(const Story& story, const Segment& reset, const Segment& provoking, EventId gone,
@@ -223,13 +218,17 @@ void find_without_packets(const Story& story, Side side, Findings& findings) {
 
 // A close() of the listening socket while the reset left.
 const Call* listener_closing(const Story& story, Side side, base::WallTime when) {
-  const auto port = story.connection.sides[side].address.port;
-  std::uint64_t socket = 0;
-  for (const Call& call : story.timeline.calls) {
-    const auto& entered = story.timeline.entered(call);
-    if (story.time(call.entered) > when) break;
-    if (entered.name == "listen" && entered.local && entered.local->port == port) socket = entered.socket;
-    if (socket != 0 && entered.socket == socket && family_of(entered.name) == CallFamily::closing) return &call;
+  const auto& calls = story.timeline.calls;
+  const auto listens = story.timeline.lookups.listens_on_port.of(story.connection.sides[side].address.port);
+  // From the first listen() on; the latest before a close() says which socket it is that listens.
+  for (auto listen = listens.begin(); listen != listens.end(); ++listen) {
+    const auto socket = story.timeline.entered(calls[listen->value]).socket;
+    if (socket == 0) continue;
+    const auto closes = story.timeline.lookups.closes_of_socket.of(socket);
+    const auto close = std::ranges::upper_bound(closes, listen->value, {}, [](const auto& pair) { return pair.value; });
+    const auto next = std::next(listen);
+    if (close == closes.end() || (next != listens.end() && close->value > next->value)) continue;
+    return story.time(calls[close->value].entered) > when ? nullptr : &calls[close->value];
   }
   return nullptr;
 }

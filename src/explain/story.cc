@@ -47,35 +47,39 @@ CallFamily family_of(std::string_view call_name) {
   return row == std::end(call_rows) ? CallFamily::other : row->family;
 }
 
-bool carries_descriptors(const Timeline& timeline, const Call& call) {
-  const auto& entered = timeline.entered(call);
-  if (!entered.name.ends_with("msg")) return false;
-  const auto* returned = timeline.returned(call);
-  const auto has_rights = [](const std::string& text) { return text.find("SCM_RIGHTS") != std::string::npos; };
-  return has_rights(entered.arguments) || (returned != nullptr && has_rights(returned->detail));
-}
-
 Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
     : timeline(whole), connection(whole.connections[i]), index(i) {
   for (const auto c : connection.calls) {
     const Call& call = timeline.calls[c];
     calls_[call.side].push_back(&call);
   }
-  for (auto& side : calls_) std::ranges::sort(side, {}, &Call::entered);
+  for (const Side side : {timeline::opener, timeline::listener}) {
+    std::ranges::sort(calls_[side], {}, &Call::entered);
+    for (const Call* call : calls_[side]) by_family_[side][static_cast<std::size_t>(family(*call))].push_back(call);
+  }
   for (const auto s : connection.segments) {
     const Segment& segment = timeline.segments[s];
     segments_[segment.from].push_back(&segment);
     if (segment.tcp.flags.fin() && fin_[segment.from] == nullptr) fin_[segment.from] = &segment;
     if (segment.tcp.flags.rst() && reset_[segment.from] == nullptr) reset_[segment.from] = &segment;
+    if (segment.cause.trigger == timeline::Trigger::call && segment.cause.by)
+      causing_calls_.push_back(*segment.cause.by);
+    if (segment.tcp.payload_length > 0) data_departures_[segment.from].push_back(segment.departed);
   }
+  std::ranges::sort(causing_calls_);
   calls_known_ = std::ranges::count(timeline.recording->provenance.observed, "calls") > 0;
 }
 
-std::vector<const Call*> Story::calls(Side side, CallFamily wanted) const {
-  std::vector<const Call*> found;
-  for (const Call* call : calls_[side])
-    if (family(*call) == wanted) found.push_back(call);
-  return found;
+CallFamily Story::family(const Call& call) const {
+  const auto& entered = timeline.entered(call);
+  return timeline::carries_descriptors(entered, timeline.returned(call)) ? CallFamily::other : family_of(entered.name);
+}
+
+std::span<const Call* const> Story::calls_between(Side side, CallFamily family, EventId after, EventId before) const {
+  const auto& all = calls(side, family);
+  const auto first = std::ranges::upper_bound(all, after, {}, &Call::entered);
+  const auto last = std::ranges::lower_bound(first, all.end(), before, {}, &Call::entered);
+  return {first, last};
 }
 
 std::string Story::caller(const Call& call) const {
@@ -134,19 +138,16 @@ const Segment* Story::acknowledgment_of(const Segment& of) const {
   return nullptr;
 }
 
-std::vector<const Segment*> Story::caused_by(const Call& call) const {
-  std::vector<const Segment*> caused;
-  for (const auto s : connection.segments) {
-    const Segment& segment = timeline.segments[s];
-    if (segment.cause.trigger == timeline::Trigger::call && segment.cause.by == call.entered)
-      caused.push_back(&segment);
-  }
-  return caused;
+bool Story::caused_any(const Call& call) const { return std::ranges::binary_search(causing_calls_, call.entered); }
+
+bool Story::sent_data_between(Side side, EventId after, EventId before) const {
+  const auto first = std::ranges::upper_bound(data_departures_[side], after);
+  return first != data_departures_[side].end() && *first < before;
 }
 
 const Call* Story::closing_call(Side side) const {
-  for (const Call* call : calls_[side])
-    if (family(*call) == CallFamily::closing && !call->descriptor_was_closed) return call;
+  for (const Call* call : calls(side, CallFamily::closing))
+    if (!call->descriptor_was_closed) return call;
   return nullptr;
 }
 
@@ -155,14 +156,10 @@ std::optional<EventId> Story::end_of_process(Side side) const {
   std::optional<EventId> last;
   for (const auto actor : connection.sides[side].actors) {
     if (actor.value >= actors.size()) return std::nullopt;
-    const auto pid = actors[actor.value].pid;
-    const auto& ends = timeline.all<recording::ProcessEnded>();
-    const auto end = std::ranges::find_if(ends, [&](EventId id) {
-      const auto whose = timeline.event(id).actor;
-      return whose.value < actors.size() && actors[whose.value].pid == pid;
-    });
-    if (end == ends.end()) return std::nullopt;
-    if (!last || *last < *end) last = *end;
+    const auto ends = timeline.lookups.ends_of_pid.of(actors[actor.value].pid);
+    if (ends.empty()) return std::nullopt;
+    const EventId end = ends.front().value;
+    if (!last || *last < end) last = end;
   }
   return last;
 }
@@ -182,9 +179,9 @@ HowEnded how_ended(const Timeline& timeline, std::optional<EventId> end) {
 }
 
 bool Story::shut(Side side, std::string_view how, base::WallTime before) const {
-  return std::ranges::any_of(calls_[side], [&](const Call* call) {
+  return std::ranges::any_of(calls(side, CallFamily::shutting), [&](const Call* call) {
     const auto& entered = timeline.entered(*call);
-    if (entered.name != "shutdown" || !succeeded(*call) || time(call->entered) >= before) return false;
+    if (!succeeded(*call) || time(call->entered) >= before) return false;
     return entered.arguments.find(how) != std::string::npos || entered.arguments.find("SHUT_RDWR") != std::string::npos;
   });
 }
@@ -221,24 +218,17 @@ tcp::State Story::state(Side side, base::WallTime at) const {
 }
 
 std::optional<EventId> Story::counter_moved(std::string_view counter, Side side, base::WallTime covering) const {
-  const auto& counters = timeline.all<recording::CounterMoved>();
-  const auto first = std::ranges::lower_bound(counters, covering, {}, [&](EventId id) { return time(id); });
-  for (auto it = first; it != counters.end(); ++it) {
-    const auto& moved = timeline.get<recording::CounterMoved>(*it);
-    if (moved.name != counter || moved.host != connection.sides[side].host) continue;
-    // The moves of one counter follow each other: the first that ends later covers the moment, or none does.
-    return moved.not_before <= covering ? std::optional(*it) : std::nullopt;
-  }
-  return std::nullopt;
+  return timeline.lookups.counter_covering({counter, connection.sides[side].host}, covering, *timeline.recording);
 }
 
 const Call* Story::option_set(Side side, std::string_view option, base::WallTime when) const {
-  const Call* found = nullptr;
-  for (const Call* call : calls(side, CallFamily::option)) {
-    if (time(call->entered) >= when) break;
-    if (succeeded(*call) && timeline.entered(*call).arguments.find(option) != std::string::npos) found = call;
+  const auto& options = calls(side, CallFamily::option);
+  const auto later = std::ranges::lower_bound(options, when, {}, [&](const Call* call) { return time(call->entered); });
+  for (auto call = later; call != options.begin();) {
+    --call;
+    if (succeeded(**call) && timeline.entered(**call).arguments.find(option) != std::string::npos) return *call;
   }
-  return found;
+  return nullptr;
 }
 
 std::optional<EventId> Story::drop_of(const Segment& segment) const {

@@ -2,6 +2,8 @@
 // Not for other rooms.
 #pragma once
 
+#include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +20,8 @@ using timeline::Side;
 using timeline::Timeline;
 
 enum class CallFamily : std::uint8_t { sending, receiving, closing, shutting, connecting, accepting, option, other };
+inline constexpr std::size_t call_families = 8;
 CallFamily family_of(std::string_view call_name);
-
-// sendmsg() or recvmsg() on a unix socket, with descriptors in it.
-bool carries_descriptors(const Timeline& timeline, const Call& call);
 
 class Story {
  public:
@@ -36,11 +36,14 @@ class Story {
   // Who made the call: of an end with several processes, the one.
   [[nodiscard]] std::string caller(const Call& call) const;
   [[nodiscard]] const std::vector<const Call*>& calls(Side side) const { return calls_[side]; }
-  [[nodiscard]] std::vector<const Call*> calls(Side side, CallFamily family) const;
-  // What it does to the connection; a message that only carries its descriptor (SCM_RIGHTS) to another process does nothing.
-  [[nodiscard]] CallFamily family(const Call& call) const {
-    return carries_descriptors(timeline, call) ? CallFamily::other : family_of(timeline.entered(call).name);
+  [[nodiscard]] const std::vector<const Call*>& calls(Side side, CallFamily family) const {
+    return by_family_[side][static_cast<std::size_t>(family)];
   }
+  // Those of them that were entered after one event and before another.
+  [[nodiscard]] std::span<const Call* const> calls_between(Side side, CallFamily family, EventId after,
+                                                           EventId before) const;
+  // What it does to the connection; a message that only carries its descriptor (SCM_RIGHTS) to another process does nothing.
+  [[nodiscard]] CallFamily family(const Call& call) const;
   // strace's line; without a result if it never came back.
   [[nodiscard]] std::string line(const Call& call) const;
 
@@ -59,7 +62,9 @@ class Story {
   [[nodiscard]] bool arrived_before(const Segment* segment, base::WallTime when) const;
   // The first segment from `side` after that event which acknowledges everything up to the end of `of`.
   [[nodiscard]] const Segment* acknowledgment_of(const Segment& of) const;
-  [[nodiscard]] std::vector<const Segment*> caused_by(const Call& call) const;
+  [[nodiscard]] bool caused_any(const Call& call) const;
+  // Whether payload of this side left between two events.
+  [[nodiscard]] bool sent_data_between(Side side, EventId after, EventId before) const;
   // The first call that ended this side's use of the socket: close(), or null.
   [[nodiscard]] const Call* closing_call(Side side) const;
   // The end of the last of the processes that made calls on this side's socket; nothing while one of them lives.
@@ -84,7 +89,10 @@ class Story {
 
  private:
   std::array<std::vector<const Call*>, 2> calls_;
+  std::array<std::array<std::vector<const Call*>, call_families>, 2> by_family_;
   std::array<std::vector<const Segment*>, 2> segments_;
+  std::vector<EventId> causing_calls_;  // entries, sorted
+  std::array<std::vector<EventId>, 2> data_departures_;
   std::array<const Segment*, 2> fin_{}, reset_{};
   bool calls_known_ = false;
 };
