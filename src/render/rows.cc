@@ -33,15 +33,14 @@ class RowMaker {
 
   Rows make() {
     choose_ends();
-    const auto tell = [this](const Segment& segment) { told_.insert(segment.kernel.begin(), segment.kernel.end()); };
     const auto show = [this](const Entry& entry) {
       if (is_shown(entry)) entries_.push_back(&entry);
     };
     if (only_) {
-      for (const auto segment : timeline_.connections[*only_].segments) tell(timeline_.segments[segment]);
+      note_connection(*only_);
       for (const Entry* entry : index_.of(*only_)) show(*entry);
     } else {
-      std::ranges::for_each(timeline_.segments, tell);
+      for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) note_connection(i);
       std::ranges::for_each(timeline_.entries, show);
     }
     if (!entries_.empty())
@@ -134,19 +133,34 @@ class RowMaker {
 
   // The error of a reset that a row shows arriving says nothing more.
   [[nodiscard]] bool reset_tells(const Entry& entry) const {
-    if (!entry.connection) return false;
+    if (!entry.connection || !entry.side) return false;
+    constexpr base::Duration near = std::chrono::milliseconds(20);
     const auto at = timeline_.time_of(entry.event);
-    return std::ranges::any_of(timeline_.connections[*entry.connection].segments, [&](auto s) {
-      const Segment& segment = timeline_.segments[s];
-      return segment.tcp.flags.rst() && segment.arrived && entry.side && segment.from == other(*entry.side) &&
-             std::chrono::abs(timeline_.time_of(*segment.arrived) - at) < std::chrono::milliseconds(20);
-    });
+    const auto arrived = resets_arrived_[*entry.side].find(*entry.connection);
+    if (arrived == resets_arrived_[*entry.side].end()) return false;
+    const auto first = std::ranges::upper_bound(arrived->second, at - near);
+    return first != arrived->second.end() && *first < at + near;
   }
 
   [[nodiscard]] bool changes_state(const Entry& entry) const {
-    if (!entry.connection) return false;
-    return std::ranges::any_of(timeline_.connections[*entry.connection].changes,
-                               [&](const auto& change) { return change.event == entry.event; });
+    return entry.connection && changing_.contains({*entry.connection, entry.event});
+  }
+
+  // What the two above are asked of: the connections that are shown.
+  void note_connection(ConnectionIndex index) {
+    const auto& connection = timeline_.connections[index];
+    for (const auto& change : connection.changes) changing_.emplace(std::pair(index, change.event), &change);
+    std::array<std::vector<base::WallTime>, 2> arrived;
+    for (const auto s : connection.segments) {
+      const Segment& segment = timeline_.segments[s];
+      told_.insert(segment.kernel.begin(), segment.kernel.end());
+      if (segment.tcp.flags.rst() && segment.arrived)
+        arrived[other(segment.from)].push_back(timeline_.time_of(*segment.arrived));
+    }
+    for (const Side side : {opener, listener}) {
+      std::ranges::sort(arrived[side]);
+      resets_arrived_[side].emplace(index, std::move(arrived[side]));
+    }
   }
 
   // The call's return, if no other row comes between.
@@ -177,6 +191,7 @@ class RowMaker {
     Row& row = push(entry, whole ? RowKind::call : RowKind::call_enters);
     place(row, call.actor, call.connection ? std::optional(call.side) : std::nullopt);
     const auto& entered = timeline_.entered(call);
+    rows_of_lines_[entered.step_line] = rows_.rows.size() - 1;
     row.stack = base::escape_controls(entered.stack);
     if (whole) {
       row.text = short_call(base::escape_controls(recording::call_line(entered, timeline_.returned(call))));
@@ -314,19 +329,17 @@ class RowMaker {
   // The latest row of a call that this line of the scenario made.
   Row* row_of_line(std::uint32_t line) {
     if (line == 0) return nullptr;
-    for (auto row = rows_.rows.rbegin(); row != rows_.rows.rend(); ++row) {
-      const auto* entered = std::get_if<recording::CallEntered>(&timeline_.event(row->events.front()).what);
-      if (entered != nullptr && entered->step_line == line) return &*row;
-    }
-    return nullptr;
+    const auto row = rows_of_lines_.find(line);
+    return row == rows_of_lines_.end() ? nullptr : &rows_.rows[row->second];
   }
 
   // A state that no segment's row shows: without packets each; else a socket that the kernel forgot or gave up.
   void add_state(const Entry& entry) {
     if (!entry.connection) return;
     const auto& connection = timeline_.connections[*entry.connection];
-    for (const auto& change : connection.changes) {
-      if (change.event != entry.event) continue;
+    const auto [first, last] = changing_.equal_range({*entry.connection, entry.event});
+    for (auto it = first; it != last; ++it) {
+      const timeline::SideChange& change = *it->second;
       Row& row = push(entry, RowKind::state);
       row.side = change.side;
       row.grade = Grade::observed;
@@ -445,7 +458,11 @@ class RowMaker {
   std::vector<const Entry*> entries_;
   base::WallTime origin_;
   std::set<EventId> told_;  // kernel events that their segment's row tells
+  std::multimap<std::pair<ConnectionIndex, EventId>, const timeline::SideChange*> changing_;
+  // By the side that they reached.
+  std::array<std::map<ConnectionIndex, std::vector<base::WallTime>>, 2> resets_arrived_;
   mutable std::set<std::uint32_t> calls_of_it_;
+  std::map<std::uint32_t, std::size_t> rows_of_lines_;  // of the scenario: the latest call's
   Rows rows_;
   std::array<int, 2> open_calls_{};
   std::set<timeline::CallIndex> merged_;
@@ -484,33 +501,63 @@ EntriesByConnection::EntriesByConnection(const Timeline& timeline)
     connection_of[call.number] = call.connection;
     if (timeline.entered(call).name == "listen" || call.side == listener) listener_like_.insert(call.actor.value);
   }
-  // A listen() is the story of each connection of its port; signals outside of calls, ends of processes and losses that of all that
-  // stood meanwhile.
-  const auto is_shared = [&](const Entry& entry) {
-    if (entry.kind == EntryKind::call_entered || entry.kind == EntryKind::call_returned)
-      return timeline.entered(timeline.calls[entry.index]).name == "listen";
-    if (entry.kind != EntryKind::other) return false;
-    const auto& what = timeline.event(entry.event).what;
-    const auto* signal = std::get_if<recording::Signal>(&what);
-    return (signal != nullptr && !signal->call) || std::holds_alternative<recording::ProcessEnded>(what) ||
-           std::holds_alternative<recording::Loss>(what);
-  };
   for (std::uint32_t i = 0; i < timeline.entries.size(); ++i) {
     const Entry& entry = timeline.entries[i];
     std::optional<ConnectionIndex> owner = entry.connection;
     if (const auto* signal = std::get_if<recording::Signal>(&timeline.event(entry.event).what))
       if (signal->call)
         if (const auto call = connection_of.find(*signal->call); call != connection_of.end()) owner = call->second;
-    if (is_shared(entry))
-      shared_.push_back(i);
-    else if (owner)
-      own_[*owner].push_back(i);
+    if (!share(i) && owner) own_[*owner].push_back(i);
   }
+  listens_.sort(), signals_.sort(), ends_.sort(), losses_.sort();
+}
+
+// A listen() is the story of each connection of its port; signals outside of calls, ends of processes and losses that of all that
+// stood meanwhile. False: the entry is nothing of the kind.
+bool EntriesByConnection::share(std::uint32_t index) {
+  const Entry& entry = timeline_.entries[index];
+  const auto& event = timeline_.event(entry.event);
+  if (entry.kind == EntryKind::call_entered || entry.kind == EntryKind::call_returned) {
+    const auto& entered = timeline_.entered(timeline_.calls[entry.index]);
+    if (entered.name != "listen") return false;
+    if (entered.local) listens_.add(entered.local->port, index);
+    return true;
+  }
+  if (entry.kind != EntryKind::other) return false;
+  if (const auto* signal = std::get_if<recording::Signal>(&event.what)) {
+    if (signal->call) return false;
+    signals_.add(event.actor, index);
+  } else if (std::holds_alternative<recording::ProcessEnded>(event.what)) {
+    ends_.add(event.actor, index);
+  } else if (std::holds_alternative<recording::Loss>(event.what)) {
+    losses_.add({}, index);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void EntriesByConnection::add_meanwhile(std::span<const Shared::Pair> shared, ConnectionIndex connection,
+                                        std::vector<std::uint32_t>& all) const {
+  const auto& stood = timeline_.connections[connection];
+  const auto at = [&](const Shared::Pair& pair) { return timeline_.time_of(timeline_.entries[pair.value].event); };
+  const auto first = std::ranges::lower_bound(shared, stood.began, {}, at);
+  const auto last = std::ranges::upper_bound(first, shared.end(), stood.ended, {}, at);
+  for (auto it = first; it != last; ++it) all.push_back(it->value);
 }
 
 std::vector<const Entry*> EntriesByConnection::of(ConnectionIndex connection) const {
-  std::vector<std::uint32_t> all;
-  std::ranges::merge(own_[connection], shared_, std::back_inserter(all));
+  const auto& sides = timeline_.connections[connection].sides;
+  std::vector<std::uint32_t> all = own_[connection];
+  for (const auto& listen : listens_.of(sides[listener].address.port)) all.push_back(listen.value);
+  std::set<timeline::ActorId> actors;
+  for (const auto& side : sides) actors.insert(side.actors.begin(), side.actors.end());
+  for (const auto actor : actors) {
+    add_meanwhile(signals_.of(actor), connection, all);
+    for (const auto& end : ends_.of(actor)) all.push_back(end.value);
+  }
+  add_meanwhile(losses_.of({}), connection, all);
+  std::ranges::sort(all);
   std::vector<const Entry*> entries;
   for (const auto i : all) entries.push_back(&timeline_.entries[i]);
   return entries;

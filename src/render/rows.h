@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -93,9 +94,17 @@ class EntriesByConnection {
   [[nodiscard]] bool is_listener_like(timeline::ActorId actor) const { return listener_like_.contains(actor.value); }
 
  private:
+  using Shared = timeline::SortedIndex<timeline::ActorId, std::uint32_t>;
+  bool share(std::uint32_t index);
+  void add_meanwhile(std::span<const Shared::Pair> shared, ConnectionIndex connection,
+                     std::vector<std::uint32_t>& all) const;
+
   const timeline::Timeline& timeline_;
   std::vector<std::vector<std::uint32_t>> own_;  // indices into the timeline's entries
-  std::vector<std::uint32_t> shared_;
+  // What may be of several connections' stories: by the port that is listened on; by the actor.
+  timeline::SortedIndex<std::uint16_t, std::uint32_t> listens_;
+  Shared signals_, ends_;
+  Shared losses_;  // of no actor
   std::unordered_map<std::uint32_t, EventId> calls_;
   std::set<std::uint32_t> listener_like_;
 };
