@@ -62,7 +62,9 @@ void print_packets(const recording::Recording& packets, const View& view, Contex
 
 void print_report(const render::ConnectionReport& report, const ConnectionOptions& options, const View& view,
                   Context& context) {
-  if (view.form == Form::json) return context.out.write(render::connection_json(report, context.language()));
+  if (view.form == Form::json)
+    return render::write_connection_json(report, context.language(),
+                                         [&context](std::string_view text) { context.out.write(text); });
   render::TextOptions text;
   text.language = context.language();
   text.width = context.width();

@@ -51,7 +51,8 @@ std::vector<explain::Explained> explain_all(std::span<const recording::Recording
 
 void show(std::span<const explain::Explained> explained, Form form, Context& context, bool all) {
   if (form == Form::json) {
-    context.out.write(render::json_report(explained, context.language()));
+    render::write_json_report(explained, context.language(),
+                              [&context](std::string_view text) { context.out.write(text); });
     return;
   }
   render::TextOptions options;

@@ -33,29 +33,30 @@ class Writer {
     for (std::size_t i = 0; i < packets.size() && i < by_time.size(); ++i) events_[by_time[i]] = packets[i];
   }
 
-  Json write() const {
+  // The members of the object that was begun.
+  void write(JsonWriter& to) const {
     const tcp::Tracker& tracker = seen_.tracker;
     const EndIndex opener = seen_.opener();
-    Json object = {{"number", seen_.number},
-                   {"opener", end_json(opener)},
-                   {"listener", end_json(tcp::opposite(opener))},
-                   {"opener_known", tracker.opener_known()},
-                   {"handshake_complete", tracker.handshake_complete()},
-                   {"listener_rtt_ns", known_ns(tracker.listener_rtt_ns())},
-                   {"opener_rtt_ns", known_ns(tracker.opener_rtt_ns())},
-                   {"began_ns", tracker.began_ns()},
-                   {"ended_ns", tracker.last_ns()}};
-    object["closed_first"] = tracker.first_closer() == tcp::Closer::nobody
-                                 ? Json(nullptr)
-                                 : Json(role(tracker.first_closer() == tcp::Closer::end_0 ? 0 : 1));
-    object["closed_first_by_reset"] = tracker.first_closed_by_reset();
-    object["ending"] = ending_words(seen_, language_);
-    object["reset"] = reset_json();
-    object["left_out"] = seen_.left_out;
-    object["left_out_before"] = seen_.left_out > 0 ? Json(seen_.left_out_before) : Json(nullptr);
-    object["segments"] = Json::array();
-    for (std::size_t i = 0; i < seen_.segments.size(); ++i) object["segments"].push_back(segment_json(i));
-    return object;
+    to.member("number", seen_.number);
+    to.member("opener", end_json(opener));
+    to.member("listener", end_json(tcp::opposite(opener)));
+    to.member("opener_known", tracker.opener_known());
+    to.member("handshake_complete", tracker.handshake_complete());
+    to.member("listener_rtt_ns", known_ns(tracker.listener_rtt_ns()));
+    to.member("opener_rtt_ns", known_ns(tracker.opener_rtt_ns()));
+    to.member("began_ns", tracker.began_ns());
+    to.member("ended_ns", tracker.last_ns());
+    to.member("closed_first", tracker.first_closer() == tcp::Closer::nobody
+                                  ? Json(nullptr)
+                                  : Json(role(tracker.first_closer() == tcp::Closer::end_0 ? 0 : 1)));
+    to.member("closed_first_by_reset", tracker.first_closed_by_reset());
+    to.member("ending", ending_words(seen_, language_));
+    to.member("reset", reset_json());
+    to.member("left_out", seen_.left_out);
+    to.member("left_out_before", seen_.left_out > 0 ? Json(seen_.left_out_before) : Json(nullptr));
+    to.begin_array("segments");
+    for (std::size_t i = 0; i < seen_.segments.size(); ++i) to.element(segment_json(i));
+    to.end();
   }
 
  private:
@@ -162,14 +163,28 @@ Json problems_json(std::span<const ConnectionProblem> problems) {
 
 }  // namespace
 
-std::string connection_json(const ConnectionReport& report, Language language) {
-  Json document = {{"schema", connection_schema}, {"language", language == Language::zh ? "zh" : "en"}};
+void write_connection_json(const ConnectionReport& report, Language language, const WriteText& write) {
+  JsonWriter to(write);
+  to.member("schema", connection_schema);
+  to.member("language", language == Language::zh ? "zh" : "en");
   std::vector<EventId> packets;
   if (report.explained != nullptr) packets = report.explained->timeline.all<recording::Packet>();
-  document["connection"] = Writer(report.seen, language, packets).write();
-  document["connection"]["problems"] = problems_json(report.problems);
-  if (report.explained != nullptr) document["recording"] = recording_json(*report.explained, language);
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  to.begin_object("connection");
+  Writer(report.seen, language, packets).write(to);
+  to.member("problems", problems_json(report.problems));
+  to.end();
+  if (report.explained != nullptr) {
+    to.begin_object("recording");
+    write_recording(to, *report.explained, language);
+    to.end();
+  }
+  to.finish();
+}
+
+std::string connection_json(const ConnectionReport& report, Language language) {
+  std::string text;
+  write_connection_json(report, language, [&text](std::string_view piece) { text += piece; });
+  return text;
 }
 
 }  // namespace tcpwhy::render

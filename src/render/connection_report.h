@@ -9,6 +9,7 @@
 #include "explain/finding.h"
 #include "explain/questions.h"
 #include "render/text.h"
+#include "render/write_text.h"
 #include "tcp/seen_connection.h"
 
 namespace tcpwhy::render {
@@ -18,8 +19,8 @@ struct ConnectionProblem {
   std::string id;  // "capture.loss"
   explain::Severity severity = explain::Severity::note;
   timeline::Grade grade = timeline::Grade::derived;
-  std::uint64_t frame = 0;  // the evidence; 0: no single one
-  std::uint64_t count = 1;  // of what it speaks of
+  std::uint64_t frame = 0;   // the evidence; 0: no single one
+  std::uint64_t count = 1;   // of what it speaks of
   std::string text, remedy;  // in the report's language; no remedy: ""
 };
 
@@ -36,6 +37,7 @@ std::string connection_report(const ConnectionReport& report, const TextOptions&
 
 // The JSON form, docs/JSON.md.
 inline constexpr const char* connection_schema = "tcpwhy-connection/1";
+void write_connection_json(const ConnectionReport& report, explain::Language language, const WriteText& write);
 std::string connection_json(const ConnectionReport& report, explain::Language language);
 
 // "127.0.0.1:80 closed first; in order", "reset by 127.0.0.1:80: data after close (derived)".

@@ -109,21 +109,25 @@ Json side_json(const timeline::ConnectionSide& side, tcp::State final_state) {
   return object;
 }
 
-Json connection_json(const timeline::Timeline& timeline, const timeline::Connection& connection) {
-  Json object = {{"opener", side_json(connection.sides[opener], connection.final_states[opener])},
-                 {"listener", side_json(connection.sides[listener], connection.final_states[listener])},
-                 {"began_before_capture", connection.began_before_capture}};
-  object["segments"] = Json::array();
-  for (const auto s : connection.segments) object["segments"].push_back(segment_json(timeline.segments[s]));
-  object["state_changes"] = Json::array();
-  for (const auto& change : connection.changes) object["state_changes"].push_back(change_json(change));
-  object["calls"] = Json::array();
-  for (const auto c : connection.calls) object["calls"].push_back(timeline.calls[c].number);
-  object["kernel"] = Json::array();
+void write_connection(JsonWriter& to, const timeline::Timeline& timeline, const timeline::Connection& connection) {
+  to.begin_object();
+  to.member("opener", side_json(connection.sides[opener], connection.final_states[opener]));
+  to.member("listener", side_json(connection.sides[listener], connection.final_states[listener]));
+  to.member("began_before_capture", connection.began_before_capture);
+  to.begin_array("segments");
+  for (const auto s : connection.segments) to.element(segment_json(timeline.segments[s]));
+  to.end();
+  to.begin_array("state_changes");
+  for (const auto& change : connection.changes) to.element(change_json(change));
+  to.end();
+  to.begin_array("calls");
+  for (const auto c : connection.calls) to.element(timeline.calls[c].number);
+  to.end();
+  to.begin_array("kernel");
   for (const auto& kernel : connection.kernel)
-    object["kernel"].push_back(
-        {{"event", kernel.event.value}, {"side", kernel.side == opener ? "opener" : "listener"}});
-  return object;
+    to.element({{"event", kernel.event.value}, {"side", kernel.side == opener ? "opener" : "listener"}});
+  to.end();
+  to.end();
 }
 
 Json slot_json(const explain::Slot& slot) {
@@ -180,41 +184,58 @@ Json answer_json(const explain::Answer& answer, explain::Language language) {
 
 }  // namespace
 
-Json recording_json(const Explained& explained, explain::Language language) {
+void write_recording(JsonWriter& to, const Explained& explained, explain::Language language) {
   const auto& recording = *explained.recording;
-  Json object = {{"provenance", provenance_json(recording.provenance)}};
-  object["actors"] = Json::array();
+  to.member("provenance", provenance_json(recording.provenance));
+  to.begin_array("actors");
   for (const auto& actor : recording.actors)
-    object["actors"].push_back({{"name", clean(actor.name)},
-                                {"pid", actor.pid},
-                                {"tid", actor.tid},
-                                {"command", clean(actor.command)},
-                                {"host", clean(actor.host)}});
-  object["interfaces"] = Json::array();
+    to.element({{"name", clean(actor.name)},
+                {"pid", actor.pid},
+                {"tid", actor.tid},
+                {"command", clean(actor.command)},
+                {"host", clean(actor.host)}});
+  to.end();
+  to.begin_array("interfaces");
   for (const auto& interface : recording.interfaces)
-    object["interfaces"].push_back({{"name", clean(interface.name)},
-                                    {"link_type", static_cast<int>(interface.link_type)},
-                                    {"host", clean(interface.host)}});
-  object["events"] = Json::array();
-  for (std::uint32_t i = 0; i < recording.events.size(); ++i) object["events"].push_back(event_json(recording, i));
-  object["order"] = Json::array();
-  for (const auto& entry : explained.timeline.entries) object["order"].push_back(entry.event.value);
-  object["connections"] = Json::array();
-  for (const auto& connection : explained.timeline.connections)
-    object["connections"].push_back(connection_json(explained.timeline, connection));
-  object["findings"] = Json::array();
-  for (const auto& finding : explained.findings) object["findings"].push_back(finding_json(finding, language));
-  return object;
+    to.element({{"name", clean(interface.name)},
+                {"link_type", static_cast<int>(interface.link_type)},
+                {"host", clean(interface.host)}});
+  to.end();
+  to.begin_array("events");
+  for (std::uint32_t i = 0; i < recording.events.size(); ++i) to.element(event_json(recording, i));
+  to.end();
+  to.begin_array("order");
+  for (const auto& entry : explained.timeline.entries) to.element(entry.event.value);
+  to.end();
+  to.begin_array("connections");
+  for (const auto& connection : explained.timeline.connections) write_connection(to, explained.timeline, connection);
+  to.end();
+  to.begin_array("findings");
+  for (const auto& finding : explained.findings) to.element(finding_json(finding, language));
+  to.end();
+}
+
+void write_json_report(std::span<const Explained> explained, explain::Language language, const WriteText& write) {
+  JsonWriter to(write);
+  to.member("schema", json_schema);
+  to.member("language", language == explain::Language::zh ? "zh" : "en");
+  to.begin_array("recordings");
+  for (const Explained& one : explained) {
+    to.begin_object();
+    write_recording(to, one, language);
+    to.end();
+  }
+  to.end();
+  to.begin_array("answers");
+  for (const auto& answer : explain::answer(explained, language)) to.element(answer_json(answer, language));
+  to.end();
+  to.finish();
 }
 
 std::string json_report(std::span<const Explained> explained, explain::Language language) {
-  Json document = {{"schema", json_schema}, {"language", language == explain::Language::zh ? "zh" : "en"}};
-  document["recordings"] = Json::array();
-  for (const Explained& one : explained) document["recordings"].push_back(recording_json(one, language));
-  document["answers"] = Json::array();
-  for (const auto& answer : explain::answer(explained, language))
-    document["answers"].push_back(answer_json(answer, language));
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string text;
+  write_json_report(explained, language, [&text](std::string_view piece) { text += piece; });
+  return text;
 }
 
 }  // namespace tcpwhy::render

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "explain/questions.h"
+#include "render/write_text.h"
 
 namespace tcpwhy::render {
 
@@ -12,6 +13,9 @@ namespace tcpwhy::render {
 // members alone do not change it.
 inline constexpr std::string_view json_schema = "tcpwhy-report/1";
 
+// In pieces, for the document of a large recording is many times as large as that.
+void write_json_report(std::span<const explain::Explained> explained, explain::Language language,
+                       const WriteText& write);
 std::string json_report(std::span<const explain::Explained> explained, explain::Language language);
 
 }  // namespace tcpwhy::render

@@ -1,15 +1,12 @@
 // Pieces of JSON documents that more than one document holds. Not for other rooms.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include "explain/questions.h"
+#include "render/json_writer.h"
 
 namespace tcpwhy::render {
 
-using Json = nlohmann::ordered_json;
-
-// A recording with its connections and findings, as docs/JSON.md has it.
-Json recording_json(const explain::Explained& explained, explain::Language language);
+// A recording with its connections and findings, as docs/JSON.md has it: the members of the object that was begun.
+void write_recording(JsonWriter& to, const explain::Explained& explained, explain::Language language);
 
 }  // namespace tcpwhy::render
