@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "trace/proc_text.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -219,10 +220,7 @@ bool Agent::sleeps(std::size_t thread) const {
   const base::UniqueFd file(::open(fmt::format("/proc/{}/task/{}/stat", pid, tid).c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 512> text{};
   const ssize_t length = file.valid() ? ::read(file.get(), text.data(), text.size() - 1) : 0;
-  // proc(5): pid (comm) state ...; comm may hold parentheses.
-  const std::string_view stat(text.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
-  const std::size_t close = stat.rfind(')');
-  return close != std::string_view::npos && close + 2 < stat.size() && stat[close + 2] == 'S';
+  return trace::task_state({text.data(), length > 0 ? static_cast<std::size_t>(length) : 0}) == 'S';
 }
 
 std::optional<int> Agent::take_end() {

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
+
+#include "trace/proc_text.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -24,29 +25,10 @@ constexpr CounterFile counter_files[] = {
 // Settings that stand among the counters (RFC 4022).
 constexpr std::array<std::string_view, 4> settings = {"Tcp.RtoAlgorithm", "Tcp.RtoMin", "Tcp.RtoMax", "Tcp.MaxConn"};
 
-// The next line of `text` that begins with `prefix`, without it; removes everything up to its end. Empty: none.
-std::string_view next_line(std::string_view& text, std::string_view prefix) {
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.starts_with(prefix)) return line.substr(prefix.size());
-  }
-  return {};
-}
-
-std::string_view next_word(std::string_view& line) {
-  line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-  const std::size_t end = std::min(line.find(' '), line.size());
-  const std::string_view word = line.substr(0, end);
-  line.remove_prefix(end);
-  return word;
-}
-
-std::vector<std::string> counter_names(std::string_view line, std::string_view prefix) {
+std::vector<std::string> counter_names(const std::vector<std::string_view>& words, std::string_view prefix) {
   const std::string group(prefix.substr(0, prefix.size() - 1));
   std::vector<std::string> names;
-  for (auto word = next_word(line); !word.empty(); word = next_word(line)) {
+  for (const auto word : words) {
     std::string name = group + "." + std::string(word);
     if (std::ranges::find(settings, name) != settings.end()) name.clear();
     names.push_back(std::move(name));
@@ -95,19 +77,11 @@ base::Result<CounterSampler> CounterSampler::open(std::string host) {
 
 base::Status CounterSampler::read(Source& source, std::vector<std::int64_t>& values) {
   if (auto done = read_whole(source.fd.get(), source.path, buffer_); !done) return done;
-  std::string_view text = buffer_;
-  const std::string_view name_line = next_line(text, source.prefix);
-  std::string_view value_line = next_line(text, source.prefix);
-  if (source.names.empty()) source.names = counter_names(name_line, source.prefix);
-  values.clear();
-  for (auto word = next_word(value_line); !word.empty(); word = next_word(value_line)) {
-    std::int64_t value = 0;
-    if (std::from_chars(word.data(), word.data() + word.size(), value).ec != std::errc{})
-      return unreadable(source.path, "a counter is not a number");
-    values.push_back(value);
-  }
-  if (values.empty() || values.size() != source.names.size())
+  auto lines = counter_lines(buffer_, source.prefix);
+  if (lines && source.names.empty()) source.names = counter_names(lines->names, source.prefix);
+  if (!lines || lines->values.size() != source.names.size())
     return unreadable(source.path, "the lines of names and of values do not match");
+  values = std::move(lines->values);
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "trace/proc_text.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -29,13 +30,6 @@ std::optional<Number> number_in(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
-}
-
-// "socket:[12345]", proc(5).
-std::optional<std::uint32_t> socket_inode(std::string_view link) {
-  constexpr std::string_view prefix = "socket:[";
-  if (!link.starts_with(prefix) || !link.ends_with("]")) return std::nullopt;
-  return number_in<std::uint32_t>(link.substr(prefix.size(), link.size() - prefix.size() - 1));
 }
 
 std::string command_in(const std::string& process) {

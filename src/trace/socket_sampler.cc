@@ -18,6 +18,7 @@
 #include <tuple>
 #include <utility>
 
+#include "trace/diag_answer.h"
 #include "trace/tcp_states.h"
 
 namespace tcpwhy::trace {
@@ -128,13 +129,6 @@ int take_attribute(const nlattr* attribute, void* data) {
   return MNL_CB_OK;
 }
 
-struct Dump {
-  std::vector<SocketSnapshot>& sockets;
-  // A socket in CLOSED is in no table: the kernel had picked it up in its last state and described it a moment later
-  // (inet_diag_dump_icsk() fills outside the bucket's lock), while a TIME-WAIT entry took its place or it ended.
-  bool torn = false;
-};
-
 int take_socket(const nlmsghdr* header, void* data) {
   if (mnl_nlmsg_get_payload_len(header) < sizeof(inet_diag_msg)) return MNL_CB_OK;
   const auto& message = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(header));
@@ -155,7 +149,7 @@ int take_socket(const nlmsghdr* header, void* data) {
   mnl_attr_parse(header, sizeof(inet_diag_msg), take_attribute, &snapshot);
   snapshot.holder = holder_of(message, snapshot.tcp.has_value());
   if (message.idiag_state == listen) snapshot.tcp.reset();
-  auto& dump = *static_cast<Dump*>(data);
+  auto& dump = *static_cast<DiagAnswer*>(data);
   if (snapshot.state == "CLOSED")
     dump.torn = true;
   else
@@ -184,6 +178,10 @@ bool holds_end(const std::uint8_t* bytes, std::size_t length) {
 }
 
 }  // namespace
+
+int take_diag_answer(std::span<const std::uint8_t> datagram, std::uint32_t sequence, DiagAnswer& answer) {
+  return mnl_cb_run(datagram.data(), datagram.size(), sequence, 0, take_socket, &answer);
+}
 
 SocketSampler::SocketSampler(base::UniqueFd socket) : socket_(std::move(socket)), buffer_(receive_buffer_bytes) {}
 
@@ -221,7 +219,7 @@ base::Status SocketSampler::sample_into(SocketSample& sample) {
 base::Result<bool> SocketSampler::dump_once(std::vector<SocketSnapshot>& sockets) {
   const DumpRequest request = dump_request(++sequence_);
   if (::send(socket_.get(), &request, sizeof request, 0) < 0) return base::fail_errno("sock_diag request");
-  Dump dump{sockets};
+  DiagAnswer dump{sockets};
   for (std::size_t parts = 0;;) {
     const ssize_t got = ::recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC);
     if (got < 0 && errno == EINTR) continue;
@@ -229,9 +227,9 @@ base::Result<bool> SocketSampler::dump_once(std::vector<SocketSnapshot>& sockets
     if (got < 0) return base::fail_errno("sock_diag answer");
     const auto length = std::min(static_cast<std::size_t>(got), buffer_.size());
     ++parts;
-    // mnl_cb_run() checks sequence and lengths. -1 with errno EPROTO: the rest of an older dump; with EINTR: NLM_F_DUMP_INTR. Then
+    // It checks sequence and lengths. -1 with errno EPROTO: the rest of an older dump; with EINTR: NLM_F_DUMP_INTR. Then
     // the dump still has to be read to its end, or the kernel would refuse the next one (EBUSY).
-    const int state = mnl_cb_run(buffer_.data(), length, sequence_, 0, take_socket, &dump);
+    const int state = take_diag_answer(std::span(buffer_).first(length), sequence_, dump);
     if (state < 0 && errno == EPROTO) continue;
     if (state < 0 && errno == EINTR) {
       dump.torn = true;

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <map>
-#include <sstream>
+#include <string>
 #include <tuple>
+
+#include "trace/proc_text.h"
 
 namespace tcpwhy::cli::ps {
 namespace {
@@ -200,12 +203,12 @@ std::vector<TimeWaits> count_time_waits(const Facts& facts) {
 // /proc/net/netstat: a line of names, a line of values.
 std::optional<std::uint64_t> counter(std::string_view wanted) {
   std::ifstream file("/proc/self/net/netstat");
-  for (std::string names, values; std::getline(file, names) && std::getline(file, values);) {
-    std::istringstream name_words(names), value_words(values);
-    for (std::string name, value; name_words >> name && value_words >> value;)
-      if (names.starts_with("TcpExt:") && name == wanted) return std::stoull(value);
-  }
-  return std::nullopt;
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const auto lines = trace::counter_lines(text, "TcpExt:");
+  if (!lines) return std::nullopt;
+  const auto name = std::ranges::find(lines->names, wanted);
+  if (name == lines->names.end()) return std::nullopt;
+  return static_cast<std::uint64_t>(lines->values[static_cast<std::size_t>(name - lines->names.begin())]);
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 
 #include "trace/bpf/whole_records.h"
 #include "trace/calls/flags.h"
-#include "trace/holders.h"
 #include "trace/tcp_states.h"
 #include "wire/segment.h"
 
@@ -17,7 +16,7 @@ namespace {
 
 using namespace recording;
 
-constexpr std::size_t most_stacks = 65536;    // named once each; what comes beyond is named again and again
+constexpr std::size_t most_stacks = 65536;  // named once each; what comes beyond is named again and again
 
 std::string name_of(std::span<const std::string> names, std::uint32_t number) {
   if (number < names.size() && !names[number].empty()) return names[number];
@@ -134,7 +133,7 @@ void EventMaker::start_process(std::int32_t pid, const std::string& command) {
 ActorId EventMaker::actor(std::uint32_t tid, std::uint32_t tgid, Recording& recording) {
   if (const auto known = actors_.find({tid, tgid}); known != actors_.end()) return known->second;
   std::string& command = commands_[tgid];
-  if (command.empty()) command = command_of(static_cast<pid_t>(tgid));
+  if (command.empty()) command = options_.command(static_cast<pid_t>(tgid));
   const ActorId id{static_cast<std::uint32_t>(recording.actors.size())};
   recording.actors.push_back({.name = command.empty() ? std::to_string(tgid) : command,
                               .pid = static_cast<std::int32_t>(tgid),

@@ -1,10 +1,11 @@
 // The probe's records -> events of a recording.
 //
-// Pure but for two things it is handed: the kernel's symbols, and an unwinder, which looks at living processes.
+// Pure but for what it is handed: the kernel's symbols, an unwinder and a way to name processes, which look at living ones.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -21,6 +22,7 @@
 #include "trace/bpf/program/protocol.h"
 #include "trace/bpf/stack_paths.h"
 #include "trace/calls/syscall_table.h"
+#include "trace/holders.h"
 #include "trace/stacks/unwinder.h"
 
 namespace tcpwhy::trace {
@@ -31,7 +33,8 @@ struct EventMakerOptions {
   Unwinder* unwinder = nullptr;            // null: no stacks of programs
   std::vector<std::string> reset_reasons;  // by number
   std::vector<std::string> drop_reasons;
-  const StackPaths* paths = nullptr;  // null: the probe knows none
+  const StackPaths* paths = nullptr;                       // null: the probe knows none
+  std::function<std::string(pid_t)> command = command_of;  // the name of a process that nothing was told of
 };
 
 class EventMaker {

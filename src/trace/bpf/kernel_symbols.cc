@@ -29,7 +29,10 @@ KernelSymbols::KernelSymbols(std::vector<std::pair<std::uint64_t, std::string>> 
 base::Result<KernelSymbols> KernelSymbols::load() {
   std::ifstream file("/proc/kallsyms");
   if (!file) return base::fail_errno("/proc/kallsyms");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return parse(std::string{std::istreambuf_iterator<char>(file), {}});
+}
+
+base::Result<KernelSymbols> KernelSymbols::parse(std::string_view text) {
   KernelSymbols made;
   for (std::string_view rest = text; !rest.empty();) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());

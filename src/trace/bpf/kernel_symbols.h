@@ -14,6 +14,8 @@ class KernelSymbols {
  public:
   // Errors: privilege, where kernel.kptr_restrict hides the addresses.
   static base::Result<KernelSymbols> load();
+  // The same of its text.
+  static base::Result<KernelSymbols> parse(std::string_view text);
   // For tests: pairs in any order.
   explicit KernelSymbols(std::vector<std::pair<std::uint64_t, std::string>> symbols);
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/unique_fd.h"
+#include "trace/proc_text.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -66,20 +67,14 @@ std::optional<TcpSocket> describe(int fd) {
   return socket;
 }
 
-// The inode of a socket, from the link "socket:[12345]"; 0: something else, or not open.
-std::uint64_t socket_inode(pid_t pid, std::int32_t fd) {
+// The inode of a socket; 0: something else, or not open.
+std::uint32_t inode_of(pid_t pid, std::int32_t fd) {
   std::array<char, 64> target;
   const ssize_t length = ::readlink(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), target.data(), target.size());
-  std::string_view text(target.data(), length < 0 ? 0 : static_cast<std::size_t>(length));
-  constexpr std::string_view before = "socket:[";
-  if (!text.starts_with(before)) return 0;
-  text.remove_prefix(before.size());
-  std::uint64_t inode = 0;
-  std::from_chars(text.data(), text.data() + text.size(), inode);
-  return inode;
+  return socket_inode({target.data(), length < 0 ? 0 : static_cast<std::size_t>(length)}).value_or(0);
 }
 
-std::optional<TcpSocket> find_by_inode(std::uint64_t inode) {
+std::optional<TcpSocket> find_by_inode(std::uint32_t inode) {
   auto sampler = SocketSampler::open();
   if (!sampler) return std::nullopt;
   const auto sample = sampler->sample();
@@ -97,7 +92,7 @@ std::optional<TcpSocket> find_by_inode(std::uint64_t inode) {
 }  // namespace
 
 std::optional<TcpSocket> look_at_descriptor(pid_t pid, std::int32_t fd) {
-  const std::uint64_t inode = fd < 0 ? 0 : socket_inode(pid, fd);
+  const std::uint32_t inode = fd < 0 ? 0 : inode_of(pid, fd);
   if (inode == 0) return std::nullopt;
   const base::UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (process.valid()) {

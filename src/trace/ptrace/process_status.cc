@@ -6,17 +6,13 @@
 #include <cstdint>
 #include <fstream>
 
+#include "trace/proc_text.h"
+
 namespace tcpwhy::trace {
 
 std::string status_field(pid_t tid, std::string_view name) {
   std::ifstream file(fmt::format("/proc/{}/status", tid));
-  std::string line;
-  while (std::getline(file, line))
-    if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ':') {
-      const std::size_t value = line.find_first_not_of(" \t", name.size() + 1);
-      return value == std::string::npos ? std::string() : line.substr(value);
-    }
-  return {};
+  return status_value(file, name);
 }
 
 pid_t pid_field(pid_t tid, std::string_view name) {

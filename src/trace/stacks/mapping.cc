@@ -2,32 +2,17 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
+
+#include "trace/proc_text.h"
 
 namespace tcpwhy::trace {
 
 std::vector<MemoryRange> memory_ranges(pid_t pid) {
-  std::vector<MemoryRange> ranges;
   std::ifstream file(fmt::format("/proc/{}/maps", pid));
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    MemoryRange range;
-    char dash = 0;
-    std::string permissions;
-    unsigned int major = 0, minor = 0;
-    char colon = 0;
-    words >> std::hex >> range.begin >> dash >> range.end >> permissions >> range.offset >> major >> colon >> minor;
-    words >> std::dec >> range.inode >> std::ws;
-    range.device = ::makedev(major, minor);
-    std::getline(words, range.path);
-    range.is_code = permissions.size() >= 3 && permissions[2] == 'x';
-    ranges.push_back(std::move(range));
-  }
-  return ranges;
+  return memory_ranges_in(file);
 }
 
 std::vector<Mapping> code_mappings(pid_t pid) {
