@@ -1,8 +1,8 @@
-// Runs a fuzz target without libFuzzer:  fuzz_NAME_replay CORPUS [MUTATIONS [SEED]]
+// Runs a fuzz target without libFuzzer:  fuzz_NAME_replay CORPUS... [MUTATIONS [SEED]]
 //
 // CORPUS is a folder, each file of which is run as it is and then, in turns, changed at random until MUTATIONS inputs
-// have been run; or one file, which is run once (to see a crash again). The same arguments give the same inputs. When
-// an input ends the program, it is left in the current folder as crash-NAME-SEED-N.
+// have been run; or one file, which is run once (to see a crash again). A folder that is not there has no files. The same
+// arguments give the same inputs. When an input ends the program, it is left in the current folder as crash-NAME-SEED-N.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -17,6 +17,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -151,9 +152,10 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder)
   return files;
 }
 
-std::uint64_t number(std::string_view text, std::uint64_t otherwise) {
-  std::uint64_t value = otherwise;
-  std::from_chars(text.data(), text.data() + text.size(), value);
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
 }
 
@@ -161,28 +163,36 @@ std::uint64_t number(std::string_view text, std::uint64_t otherwise) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: %s CORPUS [MUTATIONS [SEED]]\n", argv[0]);
+    std::fprintf(stderr, "usage: %s CORPUS... [MUTATIONS [SEED]]\n", argv[0]);
     return 2;
   }
-  const std::uint64_t mutations = argc > 2 ? number(argv[2], 0) : 4000;
-  const std::uint64_t seed = argc > 3 ? number(argv[3], 0) : 1;
+  std::vector<std::string> places;
+  std::vector<std::uint64_t> numbers;
+  for (int i = 1; i < argc; ++i) {
+    if (const auto value = number(argv[i]))
+      numbers.push_back(*value);
+    else
+      places.emplace_back(argv[i]);
+  }
+  const std::uint64_t mutations = !numbers.empty() ? numbers[0] : 4000;
+  const std::uint64_t seed = numbers.size() > 1 ? numbers[1] : 1;
   const std::string name = std::filesystem::path(argv[0]).filename().string();
   for (const int signal_number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(signal_number, save_and_die);
   if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(save_current_input);
 
-  if (std::filesystem::is_regular_file(argv[1])) {
-    run_one(read_file(argv[1]), "crash-" + name);
+  if (places.size() == 1 && std::filesystem::is_regular_file(places[0])) {
+    run_one(read_file(places[0]), "crash-" + name);
     return 0;
   }
   std::vector<Bytes> corpus = {Bytes{}};
-  for (const auto& file : files_of(argv[1])) corpus.push_back(read_file(file));
+  for (const auto& place : places)
+    for (const auto& file : files_of(place)) corpus.push_back(read_file(file));
   for (const auto& input : corpus) run_one(input, "crash-" + name);
   Mutator mutator(seed, corpus);
   for (std::uint64_t i = 0; i < mutations; ++i) {
     const Bytes input = mutator.mutate(corpus[i % corpus.size()]);
     run_one(input, "crash-" + name + "-" + std::to_string(seed) + "-" + std::to_string(i));
   }
-  std::printf("%zu inputs of %s and %llu mutations of them\n", corpus.size(), argv[1],
-              static_cast<unsigned long long>(mutations));
+  std::printf("%zu inputs and %llu mutations of them\n", corpus.size(), static_cast<unsigned long long>(mutations));
   return 0;
 }
