@@ -1,6 +1,11 @@
 // What the kernel said (states, resets, errors, drops), tied to connections, and to the segments that it speaks of.
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "timeline/builder.h"
 
@@ -19,7 +24,14 @@ constexpr base::Duration near = 20ms;
 
 class Tier {
  public:
-  explicit Tier(Timeline& timeline) : timeline_(timeline), by_ends_(timeline), told_(timeline.segments.size()) {}
+  explicit Tier(Timeline& timeline) : timeline_(timeline), by_ends_(timeline) {
+    for (SegmentIndex s = 0; s < timeline.segments.size(); ++s) {
+      const Segment& segment = timeline.segments[s];
+      if (segment.tcp.flags.rst())
+        for (const bool sent : {false, true}) wait(resets_[{segment.connection, segment.from, sent}], s);
+      if (drops_are_told()) wait(others_[likeness(segment)], s);
+    }
+  }
 
   void run() {
     for (std::uint32_t i = 0; i < timeline_.recording->events.size(); ++i)
@@ -27,9 +39,38 @@ class Tier {
   }
 
  private:
-  struct Told {
-    bool reset_sent = false, reset_received = false, dropped = false;
+  // Segments of which the kernel's word has not come yet, by when they left and when they arrived.
+  using Waiting = std::set<std::pair<base::WallTime, SegmentIndex>>;
+  // Of whose resets it is said, by whom: its sender or its receiver.
+  struct ResetKey {
+    ConnectionIndex connection;
+    Side from;
+    bool sent;
+    auto operator<=>(const ResetKey&) const = default;
   };
+  struct Likeness {
+    ConnectionIndex connection;
+    Side from;
+    std::uint32_t seq, length, ack;
+    std::string flags;
+    auto operator<=>(const Likeness&) const = default;
+  };
+
+  [[nodiscard]] static Likeness likeness(const Segment& segment) {
+    return {segment.connection,
+            segment.from,
+            segment.tcp.seq.value,
+            segment.tcp.payload_length,
+            segment.tcp.flags.ack() ? segment.tcp.ack.value : 0,
+            wire::to_string(segment.tcp.flags)};
+  }
+  [[nodiscard]] bool drops_are_told() const { return !timeline_.all<SegmentDropped>().empty(); }
+
+  void wait(Waiting& waiting, SegmentIndex index) const {
+    const Segment& segment = timeline_.segments[index];
+    waiting.emplace(timeline_.time_of(segment.departed), index);
+    if (segment.arrived) waiting.emplace(timeline_.time_of(*segment.arrived), index);
+  }
 
   template <class Other>
   void tie(const Other&, EventId) {}
@@ -49,11 +90,7 @@ class Tier {
   void tie(const Reset& reset, EventId id) {
     const auto at = place(reset.socket, id, reset.local, reset.remote);
     if (!add(at, id)) return;
-    const Side sender = reset.sent ? at->side : other(at->side);
-    const auto flag = reset.sent ? &Told::reset_sent : &Told::reset_received;
-    tell(nearest(at->connection, id, flag,
-                 [&](const Segment& segment) { return segment.from == sender && segment.tcp.flags.rst(); }),
-         id, flag);
+    tell_nearest(resets_, ResetKey{at->connection, reset.sent ? at->side : other(at->side), reset.sent}, id);
   }
 
   void tie(const SegmentDropped& drop, EventId id) {
@@ -61,19 +98,16 @@ class Tier {
     // The socket may be the listener's, or none: the segment's own addresses say whose it is.
     const auto at = by_ends_.latest(*drop.to, *drop.from, timeline_.time_of(id) + near);
     if (!add(at, id)) return;
-    tell(nearest(at->connection, id, &Told::dropped,
-                 [&](const Segment& segment) {
-                   return segment.from != at->side && segment.tcp.seq.value == drop.seq &&
-                          segment.tcp.payload_length == drop.length &&
-                          wire::to_string(segment.tcp.flags) == drop.flags &&
-                          (!segment.tcp.flags.ack() || segment.tcp.ack.value == drop.ack);
-                 }),
-         id, &Told::dropped);
+    const bool acknowledges = drop.flags.find('.') != std::string::npos;
+    tell_nearest(
+        others_,
+        Likeness{at->connection, other(at->side), drop.seq, drop.length, acknowledges ? drop.ack : 0, drop.flags}, id);
   }
 
-  [[nodiscard]] std::optional<ConnectionIndexByEnds::Found> place(
-      std::uint64_t socket, EventId id, const std::optional<wire::SocketAddress>& local,
-      const std::optional<wire::SocketAddress>& remote, base::Duration ahead = {}) const {
+  [[nodiscard]] std::optional<ConnectionIndexByEnds::Found> place(std::uint64_t socket, EventId id,
+                                                                  const std::optional<wire::SocketAddress>& local,
+                                                                  const std::optional<wire::SocketAddress>& remote,
+                                                                  base::Duration ahead = {}) const {
     if (const auto* end = timeline_.socket_end(socket, timeline_.time_of(id)))
       return ConnectionIndexByEnds::Found{end->connection, end->side};
     if (!local || !remote || remote->port == 0) return std::nullopt;
@@ -89,40 +123,31 @@ class Tier {
     return true;
   }
 
-  // The segment of that connection, nearest in time, of which this has not been told yet.
-  template <class Fits>
-  [[nodiscard]] std::optional<SegmentIndex> nearest(ConnectionIndex index, EventId id, bool Told::* told,
-                                                    Fits fits) const {
+  // Of those that wait the one that left or arrived nearest to what was said of it; with two taps it may have left long before.
+  template <class Key>
+  void tell_nearest(std::map<Key, Waiting>& all, const Key& key, EventId id) {
+    const auto found = all.find(key);
+    if (found == all.end()) return;
+    Waiting& waiting = found->second;
     const auto at = timeline_.time_of(id);
-    const auto& list = timeline_.connections[index].segments;
-    const auto departed = [&](SegmentIndex s) { return timeline_.time_of(timeline_.segments[s].departed); };
-    std::optional<SegmentIndex> best;
-    // With two taps a segment may have left long before it arrives, where this is said.
-    for (auto it = std::ranges::upper_bound(list, at + near, {}, departed); it != list.begin();) {
-      const SegmentIndex s = *--it;
-      const Segment& segment = timeline_.segments[s];
-      const auto apart = apart_from(segment, at);
-      if (!segment.two_taps() && apart > near) break;
-      if (told_[s].*told || apart > near || !fits(segment)) continue;
-      if (!best || apart < apart_from(timeline_.segments[*best], at)) best = s;
+    const auto later = waiting.lower_bound({at, 0});
+    auto best = later;
+    if (later != waiting.begin()) {
+      const auto earlier = std::prev(later);
+      if (later == waiting.end() || at - earlier->first < later->first - at) best = earlier;
     }
-    return best;
-  }
-
-  [[nodiscard]] base::Duration apart_from(const Segment& segment, base::WallTime at) const {
-    const auto from = [&](EventId id) { return std::chrono::abs(timeline_.time_of(id) - at); };
-    return segment.arrived ? std::min(from(segment.departed), from(*segment.arrived)) : from(segment.departed);
-  }
-
-  void tell(std::optional<SegmentIndex> segment, EventId id, bool Told::* told) {
-    if (!segment) return;
-    told_[*segment].*told = true;
-    timeline_.segments[*segment].kernel.push_back(id);
+    if (best == waiting.end() || std::chrono::abs(best->first - at) > near) return;
+    const SegmentIndex index = best->second;
+    Segment& segment = timeline_.segments[index];
+    waiting.erase({timeline_.time_of(segment.departed), index});
+    if (segment.arrived) waiting.erase({timeline_.time_of(*segment.arrived), index});
+    segment.kernel.push_back(id);
   }
 
   Timeline& timeline_;
   ConnectionIndexByEnds by_ends_;
-  std::vector<Told> told_;
+  std::map<ResetKey, Waiting> resets_;
+  std::map<Likeness, Waiting> others_;
 };
 
 }  // namespace
