@@ -1,0 +1,55 @@
+// What `tcpwhy read` costs grows with its input, not with the square of it: held for recordings in which one thing happens again and
+// again, by the processor time of two sizes (src/cli/growth_measure.cc shows the figures).
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "cli/growth_testing.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using recording::testing::GrowingShape;
+
+constexpr std::uint32_t events = 3000, times = 4;
+// Work in proportion grows by 4, sorting included by 5; work that grows with the square by 16. What takes next to nothing is let be.
+constexpr int most = 8;
+constexpr std::chrono::microseconds nothing = 80ms;
+
+class Growth : public testing::TestWithParam<GrowingShape> {
+ protected:
+  void SetUp() override {
+    std::string pattern = std::filesystem::temp_directory_path() / "tcpwhy-test-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path folder_;
+};
+
+TEST_P(Growth, is_not_that_of_the_square) {
+  const GrowingShape& shape = GetParam();
+  const std::string small = folder_ / "small", large = folder_ / "large";
+  cli::testing::write_growing(shape, events, small);
+  cli::testing::write_growing(shape, times * events, large);
+  for (const auto& view : cli::testing::growth_views()) {
+    if (shape.has_calls ? !view.of_recordings : !view.of_captures) continue;
+    const auto one = cli::testing::spend_on(TCPWHY_PROGRAM, view, small);
+    auto more = cli::testing::spend_on(TCPWHY_PROGRAM, view, large);
+    EXPECT_EQ(more.status, one.status) << shape.name << ", " << view.name;
+    if (more.processor > most * one.processor + nothing)  // a busy machine; quadratic work is quadratic again
+      more = cli::testing::spend_on(TCPWHY_PROGRAM, view, large);
+    EXPECT_LT(more.processor, most * one.processor + nothing)
+        << shape.name << ", " << view.name << ": build/growth_measure " << events << " " << shape.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Growth, testing::ValuesIn(recording::testing::growing_shapes),
+                         [](const auto& tested) { return std::string(tested.param.name); });
+
+}  // namespace
+}  // namespace tcpwhy::cli
