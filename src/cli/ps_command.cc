@@ -37,12 +37,14 @@ int run_ps(PsOptions options, Context& context) {
   if (!facts) return report(facts.error());
   ps::apply(options.filter, *facts);
   const auto diagnosis = ps::diagnose(*facts);
-  context.out.write(options.form == Form::json ? ps::as_json(*facts, diagnosis, context.language())
-                                               : ps::as_text(*facts, diagnosis,
-                                                             {.language = context.language(),
-                                                              .width = context.width(),
-                                                              .color = context.color(),
-                                                              .all = options.all}));
+  if (options.form == Form::json)
+    ps::write_json(*facts, diagnosis, context.language(), [&](std::string_view text) { context.out.write(text); });
+  else
+    context.out.write(ps::as_text(*facts, diagnosis,
+                                  {.language = context.language(),
+                                   .width = context.width(),
+                                   .color = context.color(),
+                                   .all = options.all}));
   return status_of(diagnosis, options.fail_on);
 }
 
@@ -54,7 +56,8 @@ void add_ps_command(CLI::App& app, Settings& settings, Command& chosen) {
   command->add_flag("-a,--all", options->all, "Healthy ones too");
   command->add_option("--port", options->filter.ports, "Only sockets with this local or remote port; may be repeated");
   command->add_option("--host", options->hosts, "Only with this local or remote address; may be repeated");
-  command->add_option("-p,--pid", options->filter.pids, "Only those that this process holds; may be repeated");
+  command->add_option("-p,--pid", options->filter.pids, "Only those that this process holds; may be repeated")
+      ->check(CLI::PositiveNumber);
   add_choice(*command, "-o,--output", options->form, Choices<Form>{{"text", Form::text}, {"json", Form::json}},
              "Words (text, the default) or a JSON document");
   add_fail_on(*command, options->fail_on);

@@ -158,7 +158,9 @@ TEST(PsText, fits_the_terminal_and_lets_nothing_through) {
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) EXPECT_LE(base::display_width(line), 80U) << line;
   }
-  const auto document = nlohmann::json::parse(as_json(facts, diagnose(facts), explain::Language::en));
+  std::string text;
+  write_json(facts, diagnose(facts), explain::Language::en, [&text](std::string_view piece) { text += piece; });
+  const auto document = nlohmann::json::parse(text);
   EXPECT_EQ(document["sockets"].size(), 4U);
   EXPECT_EQ(document["sockets"][0]["findings"][0]["id"], "close_wait");
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -92,7 +93,9 @@ struct ShowOptions {
   bool all = false;  // healthy ones too
 };
 std::string as_text(const Facts& facts, const Diagnosis& diagnosis, const ShowOptions& options);
-std::string as_json(const Facts& facts, const Diagnosis& diagnosis, explain::Language language);
+// One JSON document, piece by piece: it is many times as large as the facts.
+using Write = std::function<void(std::string_view)>;
+void write_json(const Facts& facts, const Diagnosis& diagnosis, explain::Language language, const Write& write);
 
 // "3 h 2 min", "12 s", "450 ms".
 std::string in_words(Milliseconds duration);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
+#include "base/json_text.h"
 #include "base/text.h"
 #include "cli/ps/illness.h"
 #include "render/text.h"
@@ -206,30 +208,53 @@ std::string as_text(const Facts& facts, const Diagnosis& diagnosis, const ShowOp
   return Text(facts, diagnosis, options).print();
 }
 
-std::string as_json(const Facts& facts, const Diagnosis& diagnosis, Language language) {
-  Json document = {{"schema", "tcpwhy-ps/1"}, {"program", "tcpwhy " TCPWHY_VERSION}, {"complete", facts.complete}};
-  auto& sockets = document["sockets"] = Json::array();
-  for (const auto& socket : facts.sockets) sockets.push_back(socket_json(facts, socket));
-  for (const Illness& illness : diagnosis.illnesses) {
-    const auto& row = row_of(illness.kind);
-    sockets[illness.socket]["findings"].push_back(
-        {{"id", row.id},
-         {"severity", explain::name(illness.severity)},
-         {"text", illness.text.in(language)},
-         {"since_ms", illness.since ? Json(illness.since->count()) : Json(nullptr)},
-         {"what_to_do", pick(language, row.what_to_do_en, row.what_to_do_zh)}});
+void write_json(const Facts& facts, const Diagnosis& diagnosis, Language language, const Write& write) {
+  const auto dumped = [](const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); };
+  // The members of an object, as dump(2) has them, without its braces.
+  const auto members = [&](const Json& object) {
+    const std::string text = dumped(object);
+    return text.substr(2, text.size() - 4);
+  };
+  const auto put = [&](std::string text) { write(base::escape_controls_in_json(std::move(text))); };
+  put("{\n" + members({{"schema", "tcpwhy-ps/1"}, {"program", "tcpwhy " TCPWHY_VERSION}, {"complete", facts.complete}}) +
+      ",\n  \"sockets\": [");
+
+  // One socket after the other, each with what is wrong with it, the worst first.
+  std::vector<const Illness*> by_socket;
+  for (const Illness& illness : diagnosis.illnesses) by_socket.push_back(&illness);
+  std::ranges::stable_sort(by_socket, {}, &Illness::socket);
+  auto next = by_socket.begin();
+  std::string piece;
+  constexpr std::size_t good_piece = 64 * 1024;
+  for (std::size_t i = 0; i < facts.sockets.size(); ++i) {
+    Json object = socket_json(facts, facts.sockets[i]);
+    for (; next != by_socket.end() && (*next)->socket == i; ++next) {
+      const Illness& illness = **next;
+      const auto& row = row_of(illness.kind);
+      object["findings"].push_back({{"id", row.id},
+                                    {"severity", explain::name(illness.severity)},
+                                    {"text", illness.text.in(language)},
+                                    {"since_ms", illness.since ? Json(illness.since->count()) : Json(nullptr)},
+                                    {"what_to_do", pick(language, row.what_to_do_en, row.what_to_do_zh)}});
+    }
+    piece += i == 0 ? "\n    " : ",\n    ";
+    for (const char c : dumped(object)) piece += c == '\n' ? std::string("\n    ") : std::string(1, c);
+    if (piece.size() >= good_piece) put(std::exchange(piece, {}));
   }
-  document["time_wait"] = Json::array();
+  put(piece + (facts.sockets.empty() ? "],\n" : "\n  ],\n"));
+
+  Json rest;
+  rest["time_wait"] = Json::array();
   for (const TimeWaits& waits : diagnosis.time_waits)
-    document["time_wait"].push_back({{"local", wire::to_string(waits.local)},
-                                     {"remote", wire::to_string(waits.remote)},
-                                     {"count", waits.count},
-                                     {"severity", explain::name(waits.severity)}});
-  document["local_ports"] = facts.local_ports;
-  document["listen_overflows"] = facts.listen_overflows ? Json(*facts.listen_overflows) : Json(nullptr);
-  document["listen_drops"] = facts.listen_drops ? Json(*facts.listen_drops) : Json(nullptr);
-  document["processes_not_permitted"] = facts.holders.not_permitted;
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    rest["time_wait"].push_back({{"local", wire::to_string(waits.local)},
+                                 {"remote", wire::to_string(waits.remote)},
+                                 {"count", waits.count},
+                                 {"severity", explain::name(waits.severity)}});
+  rest["local_ports"] = facts.local_ports;
+  rest["listen_overflows"] = facts.listen_overflows ? Json(*facts.listen_overflows) : Json(nullptr);
+  rest["listen_drops"] = facts.listen_drops ? Json(*facts.listen_drops) : Json(nullptr);
+  rest["processes_not_permitted"] = facts.holders.not_permitted;
+  put(members(rest) + "\n}\n");
 }
 
 }  // namespace tcpwhy::cli::ps
