@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -64,7 +65,10 @@ class WrittenFile : public ::testing::Test {
     ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
     file_ = directory_ + "/two.pcapng";
     const std::vector recordings{testing::sample_recording(), testing::sample_recording()};
-    ASSERT_TRUE(write_recordings(file_, recordings));
+    const auto bytes = encode(recordings);
+    ASSERT_TRUE(bytes);
+    std::ofstream(file_, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes->data()), static_cast<std::streamsize>(bytes->size()));
   }
   void TearDown() override { fs::remove_all(directory_); }
   std::string directory_ = (fs::temp_directory_path() / "tcpwhy-XXXXXX").string();

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "capfile/compression.h"
 #include "capfile/input.h"
 #include "recording/recording.h"
 
@@ -51,10 +52,10 @@ base::Result<ReadOutcome> read_recordings_from(int fd, const std::string& name, 
 base::Result<ReadOutcome> decode(std::span<const std::uint8_t> bytes, const std::string& name,
                                  const ReadLimits& limits = {});
 
-// A path that ends in .gz or .zst compresses; "-" is standard output. Fails when it cannot be written, or, before
-// anything is written, when a single event is larger than max_block_bytes.
-base::Status write_recordings(const std::string& path, std::span<const recording::Recording> recordings);
-base::Status write_recordings_to(int fd, std::span<const recording::Recording> recordings);
+// Piece by piece, in memory that does not grow with the recordings. Fails when the sink does, or when a single event is larger
+// than max_block_bytes: then what has been written is no whole file.
+base::Status write_recordings(std::span<const recording::Recording> recordings, const Sink& sink,
+                              Compression compression = Compression::none);
 base::Result<std::vector<std::uint8_t>> encode(std::span<const recording::Recording> recordings);
 
 }  // namespace tcpwhy::capfile

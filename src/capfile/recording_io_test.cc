@@ -215,13 +215,22 @@ RC_GTEST_PROP(RoundTrip, decode_of_encode_is_the_same_recording, ()) {
   RC_ASSERT(outcome->recordings == recordings);
 }
 
+Sink into(std::ostream& stream) {
+  return [&stream](std::span<const std::uint8_t> bytes) {
+    stream.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    return base::Status();
+  };
+}
+
 TEST(RoundTrip, of_the_sample_through_every_form_of_file) {
   const std::vector<Recording> recordings{sample_recording(), sample_recording()};
   std::string directory = (std::filesystem::temp_directory_path() / "tcpwhy-XXXXXX").string();
   ASSERT_NE(::mkdtemp(directory.data()), nullptr);
   for (const char* name : {"x.pcapng", "x.pcapng.gz", "x.pcapng.zst"}) {
     const std::string path = directory + "/" + name;
-    const auto written = write_recordings(path, recordings);
+    std::ofstream file(path, std::ios::binary);
+    const auto written = write_recordings(recordings, into(file), compression_of(path));
+    file.close();
     ASSERT_TRUE(written) << written.error().message;
     const auto outcome = read_recordings(path);
     ASSERT_TRUE(outcome) << outcome.error().message;
@@ -240,17 +249,48 @@ TEST(RoundTrip, through_a_pipe) {
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   base::UniqueFd in(ends[0]), out(ends[1]);
   const std::vector<Recording> recordings{sample_recording()};
-  ASSERT_TRUE(write_recordings_to(out.get(), recordings));
+  const auto bytes = encode(recordings);
+  ASSERT_TRUE(bytes);
+  ASSERT_EQ(::write(out.get(), bytes->data(), bytes->size()), static_cast<ssize_t>(bytes->size()));
   out.reset();
   const auto outcome = read_recordings_from(in.get(), "the sandbox");
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome->recordings, recordings);
 }
 
-TEST(Write, to_a_place_that_cannot_be_written_says_so) {
-  const auto written = write_recordings("/nonexistent/x.pcapng", std::vector{sample_recording()});
+// However much there is, no more than a piece of it is in memory as bytes.
+TEST(Write, a_large_recording_is_handed_over_in_pieces) {
+  Recording recording;
+  for (int i = 0; i < 40'000; ++i) recording.events.push_back({{}, {}, Note{std::string(200, 'x'), 0}});
+  for (const auto compression : {Compression::none, Compression::gzip, Compression::zstd}) {
+    std::vector<std::uint8_t> whole;
+    std::size_t largest = 0;
+    const Sink sink = [&](std::span<const std::uint8_t> bytes) {
+      largest = std::max(largest, bytes.size());
+      whole.insert(whole.end(), bytes.begin(), bytes.end());
+      return base::Status();
+    };
+    ASSERT_TRUE(write_recordings(std::span(&recording, 1), sink, compression));
+    EXPECT_LT(largest, 2U << 20);
+    const auto outcome = decode(whole, "test");
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    ASSERT_EQ(outcome->recordings.size(), 1U);
+    EXPECT_EQ(outcome->recordings.front().events.size(), recording.events.size());
+  }
+}
+
+TEST(Write, what_the_sink_refuses_ends_it) {
+  int asked = 0;
+  const Sink sink = [&](std::span<const std::uint8_t>) -> base::Status {
+    ++asked;
+    return base::fail_errno("cannot write x", ENOSPC);
+  };
+  Recording recording;
+  for (int i = 0; i < 40'000; ++i) recording.events.push_back({{}, {}, Note{std::string(200, 'x'), 0}});
+  const auto written = write_recordings(std::span(&recording, 1), sink);
   ASSERT_FALSE(written);
-  EXPECT_EQ(written.error().message, "cannot write /nonexistent/x.pcapng: No such file or directory");
+  EXPECT_EQ(written.error().message, "cannot write x: No space left on device");
+  EXPECT_EQ(asked, 1);
 }
 
 TEST(Write, an_event_too_large_for_the_form_fails) {

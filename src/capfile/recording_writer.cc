@@ -1,17 +1,12 @@
 // Recordings to pcapng. The form: docs/FORMAT.md.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <functional>
 #include <map>
 #include <utility>
 
 #include "base/check.h"
-#include "base/text.h"
-#include "base/unique_fd.h"
 #include "capfile/block_writer.h"
 #include "capfile/compression.h"
 #include "capfile/journal_events.h"
@@ -39,16 +34,21 @@ std::uint32_t common_snap_length(std::span<const Recording> recordings) {
 class SectionWriter {
  public:
   SectionWriter(std::vector<std::uint8_t>& out, const Recording& recording, std::uint32_t snap_length)
-      : block_(out), recording_(recording), snap_length_(snap_length) {}
+      : out_(out), block_(out), recording_(recording), snap_length_(snap_length) {}
 
-  base::Status write() {
+  // What has been made is handed over, and forgotten, whenever it is a good piece.
+  base::Status write(const std::function<base::Status()>& hand_over) {
+    constexpr std::size_t good_piece = 1U << 20;
     section_header();
     for (const recording::Interface& interface : recording_.interfaces) interface_description(interface);
     if (auto written = journal(recording_entry(recording_, snap_length_), "the recording's header"); !written)
       return written;
-    for (std::size_t i = 0; i < recording_.events.size(); ++i)
+    for (std::size_t i = 0; i < recording_.events.size(); ++i) {
       if (auto written = event(i); !written) return written;
-    return {};
+      if (out_.size() < good_piece) continue;
+      if (auto taken = hand_over(); !taken) return taken;
+    }
+    return hand_over();
   }
 
  private:
@@ -128,57 +128,37 @@ class SectionWriter {
                                                            what, block_length, max_block_bytes));
   }
 
+  std::vector<std::uint8_t>& out_;
   BlockWriter block_;
   const Recording& recording_;
   std::uint32_t snap_length_;
   std::map<std::uint32_t, const recording::CallEntered*> calls_;
 };
 
-base::Status write_all(int fd, std::span<const std::uint8_t> bytes, const std::string& name) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
-    if (count >= 0) {
-      bytes = bytes.subspan(static_cast<std::size_t>(count));
-    } else if (errno == EAGAIN) {
-      pollfd waiting{.fd = fd, .events = POLLOUT, .revents = 0};
-      ::poll(&waiting, 1, -1);
-    } else if (errno != EINTR) {
-      return base::fail_errno("cannot write " + base::escape_controls(name));
-    }
-  }
-  return {};
-}
-
 }  // namespace
+
+base::Status write_recordings(std::span<const Recording> recordings, const Sink& sink, Compression compression) {
+  const auto compressor = Compressor::make(compression, sink);
+  std::vector<std::uint8_t> out;
+  const auto hand_over = [&]() -> base::Status {
+    auto taken = compressor->write(out);
+    out.clear();
+    return taken;
+  };
+  const std::uint32_t snap_length = common_snap_length(recordings);
+  for (const Recording& recording : recordings)
+    if (auto written = SectionWriter(out, recording, snap_length).write(hand_over); !written) return written;
+  return compressor->finish();
+}
 
 base::Result<std::vector<std::uint8_t>> encode(std::span<const Recording> recordings) {
   std::vector<std::uint8_t> out;
-  const std::uint32_t snap_length = common_snap_length(recordings);
-  for (const Recording& recording : recordings)
-    if (auto written = SectionWriter(out, recording, snap_length).write(); !written)
-      return std::unexpected(std::move(written.error()));
+  const Sink sink = [&out](std::span<const std::uint8_t> piece) {
+    out.insert(out.end(), piece.begin(), piece.end());
+    return base::Status();
+  };
+  if (auto written = write_recordings(recordings, sink); !written) return std::unexpected(std::move(written.error()));
   return out;
-}
-
-base::Status write_recordings_to(int fd, std::span<const Recording> recordings) {
-  const auto bytes = encode(recordings);
-  if (!bytes) return std::unexpected(bytes.error());
-  return write_all(fd, *bytes, "the recording");
-}
-
-base::Status write_recordings(const std::string& path, std::span<const Recording> recordings) {
-  if (path == "-") return write_recordings_to(STDOUT_FILENO, recordings);
-  auto bytes = encode(recordings);
-  if (!bytes) return std::unexpected(std::move(bytes.error()));
-  if (path.ends_with(".gz")) *bytes = gzip_compressed(*bytes);
-  if (path.ends_with(".zst")) *bytes = zstd_compressed(*bytes);
-
-  constexpr mode_t everybody = 0666;  // less the umask
-  base::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, everybody));
-  if (!fd.valid()) return base::fail_errno("cannot write " + base::escape_controls(path));
-  if (auto written = write_all(fd.get(), *bytes, path); !written) return written;
-  if (::close(fd.release()) != 0) return base::fail_errno("cannot write " + base::escape_controls(path));
-  return {};
 }
 
 }  // namespace tcpwhy::capfile

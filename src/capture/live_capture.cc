@@ -4,6 +4,7 @@
 #include <pcap/pcap.h>
 #include <sys/socket.h>
 
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -52,15 +53,19 @@ base::WallTime wall_time(const timeval& stamp) {
 struct DrainTarget {
   recording::InterfaceId interface;
   std::vector<recording::Event>* events;
+  std::uint32_t no_memory_for = 0;
 };
 
-void take_packet(u_char* user, const pcap_pkthdr* header, const u_char* bytes) {
+// Called by libpcap, through which no exception may pass.
+void take_packet(u_char* user, const pcap_pkthdr* header, const u_char* bytes) try {
   auto& target = *static_cast<DrainTarget*>(static_cast<void*>(user));
   recording::Packet packet;
   packet.interface = target.interface;
   packet.original_length = header->len;
   packet.bytes.assign(bytes, bytes + header->caplen);
   target.events->push_back({.at = wall_time(header->ts), .actor = {}, .what = std::move(packet)});
+} catch (const std::bad_alloc&) {
+  ++static_cast<DrainTarget*>(static_cast<void*>(user))->no_memory_for;
 }
 
 // On lo every packet leaves and arrives at the same tap. libpcap hides the copy that leaves, but only after it has taken its place in
@@ -144,6 +149,7 @@ base::Result<std::size_t> LiveCapture::drain(recording::InterfaceId interface, s
     const int taken =
         pcap_dispatch(impl_->handle.get(), -1, take_packet, static_cast<u_char*>(static_cast<void*>(&target)));
     if (taken < 0) return cannot_capture(impl_->options.interface, impl_->handle.get(), taken);
+    if (target.no_memory_for > 0) throw std::bad_alloc();
     if (taken == 0) return events.size() - before;
   }
 }

@@ -95,16 +95,15 @@ class ProgressBar {
     constexpr std::size_t length = 40;
     const double share = std::min(1.0, static_cast<double>(progress.read) / static_cast<double>(*progress.size));
     const auto done = static_cast<std::size_t>(share * length);
-    write(fmt::format("\r[{}{}] {:3.0f} %", std::string(done, '#'), std::string(length - done, ' '), share * 100));
+    draw(fmt::format("\r[{}{}] {:3.0f} %", std::string(done, '#'), std::string(length - done, ' '), share * 100));
     drawn_ = true;
   }
   void clear() {
-    if (drawn_) write("\r\x1b[K");
+    if (drawn_) draw("\r\x1b[K");
     drawn_ = false;
   }
 
  private:
-  static void write(const std::string& text) { fmt::print(stderr, "{}", text); }
   bool wanted_ = isatty(STDERR_FILENO) == 1;
   bool drawn_ = false;
   std::chrono::steady_clock::time_point shown_{};

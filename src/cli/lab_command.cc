@@ -4,12 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/text.h"
 #include "capfile/recording_io.h"
 #include "cli/command.h"
+#include "cli/output_file.h"
 #include "cli/scenario_choice.h"
 #include "cli/stop_on_signals.h"
 #include "cli/view.h"
@@ -22,6 +24,7 @@ struct LabOptions {
   std::vector<std::string> words;
   bool list = false;
   std::string write_to;
+  bool overwrite = false;
   lab::Family family = lab::Family::v4;
   bool exec_as_root = false;
   View view;
@@ -76,6 +79,12 @@ int run_lab(const LabOptions& options, Context& context) {
     context.out.write(list(*scenarios, context.language()));
     return 0;
   }
+  std::optional<OutputFile> file;
+  if (!options.write_to.empty()) {
+    auto opened = OutputFile::open(options.write_to, options.overwrite);
+    if (!opened) return report(opened.error());
+    file.emplace(std::move(*opened));
+  }
   std::vector<lab::Outcome> outcomes;
   {
     const StopOnSignals stop_on_signals;
@@ -97,10 +106,10 @@ int run_lab(const LabOptions& options, Context& context) {
     show(explained, options.view.form, context);
   }
   int status = report_outcomes(outcomes);
-  if (!options.write_to.empty()) {
-    if (const auto written = capfile::write_recordings(options.write_to, recordings); !written) {
-      return report(written.error());
-    }
+  if (file) {
+    auto written = capfile::write_recordings(recordings, file->sink(), capfile::compression_of(options.write_to));
+    if (written) written = file->finish();
+    if (!written) return report(written.error());
   }
   return status != 0 ? status : findings_status(explained, options.fail_on);
 }
@@ -117,6 +126,7 @@ void add_lab_command(CLI::App& app, Settings& settings, Command& chosen) {
   lab->add_flag("--list", options->list, "Only name the scenarios");
   lab->add_option("-w,--write", options->write_to, "Write the recordings there, for Wireshark, tcpdump and tcpwhy read")
       ->option_text("FILE.pcapng");
+  add_overwrite(*lab, options->overwrite);
   auto* v6 = lab->add_flag_callback("--ipv6", [options] { options->family = lab::Family::v6; }, "Over IPv6");
   lab->add_flag_callback(
          "--v4-mapped", [options] { options->family = lab::Family::v4_mapped; }, "IPv6 sockets that talk IPv4")

@@ -1,16 +1,23 @@
 #include "cli/output.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <climits>
 #include <csignal>
 #include <ctime>
+#include <optional>
 #include <string>
 
 #include "base/text.h"
+#include "cli/stop_on_signals.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -45,16 +52,41 @@ class HoldSigpipe {
   bool was_pending_ = false;
 };
 
+// Writing there may have to wait for a reader, and not only for a moment.
+bool waits_for_reader(int fd) {
+  struct stat info{};
+  return fstat(fd, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || S_ISCHR(info.st_mode));
+}
+
+// Until there is room, or nobody is to be waited for any longer: 0 or ECANCELED. A signal may come just before the wait, so that
+// is looked at anew now and then.
+int wait_for_room(int fd) {
+  constexpr auto look_every = std::chrono::milliseconds(100), patience = std::chrono::milliseconds(1000);
+  std::optional<std::chrono::steady_clock::time_point> asked_to_stop;
+  while (true) {
+    pollfd room{fd, POLLOUT, 0};
+    if (::poll(&room, 1, static_cast<int>(look_every.count())) > 0) return 0;
+    if (!StopOnSignals::requested()) continue;
+    const auto now = std::chrono::steady_clock::now();
+    if (!asked_to_stop) asked_to_stop = now;
+    if (now - *asked_to_stop >= patience) return ECANCELED;
+  }
+}
+
 // Returns 0, or the errno of the write that failed.
 int write_all(int fd, std::string_view text) {
   const HoldSigpipe hold;
+  // A pipe that poll(2) says has room takes so much without waiting (pipe(7)).
+  const bool waits = waits_for_reader(fd);
+  const std::size_t most = waits ? PIPE_BUF : text.size();
   while (!text.empty()) {
-    const auto written = ::write(fd, text.data(), text.size());
+    if (waits)
+      if (const int given_up = wait_for_room(fd)) return given_up;
+    const auto written = ::write(fd, text.data(), std::min(text.size(), most));
     if (written >= 0) {
       text.remove_prefix(static_cast<std::size_t>(written));
     } else if (errno == EAGAIN) {  // whoever shares this terminal or pipe has made it non-blocking
-      pollfd ready{fd, POLLOUT, 0};
-      ::poll(&ready, 1, -1);
+      if (const int given_up = wait_for_room(fd)) return given_up;
     } else if (errno != EINTR) {
       return errno;
     }
@@ -76,13 +108,21 @@ std::string escape_lines(std::string_view text) {
 
 }  // namespace
 
+void occupy_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+      (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // the lowest that is free: this one
+}
+
 void Output::write(std::string_view text) {
   if (error_ == 0) error_ = write_all(fd_, text);
 }
 
 base::Status Output::status() const {
   if (error_ == 0 || error_ == EPIPE) return {};
-  return base::fail_errno("writing the output", error_);
+  if (error_ == ECANCELED)
+    return base::fail(base::ErrorKind::system, fmt::format("writing {}: nobody reads it, and a signal came", name_));
+  return base::fail_errno(fmt::format("writing {}", name_), error_);
 }
 
 int report(const base::Error& error) {
@@ -95,5 +135,7 @@ int report(const base::Error& error) {
 void warn(std::string_view message) {
   write_all(STDERR_FILENO, fmt::format("tcpwhy: warning: {}\n", escape_lines(message)));
 }
+
+void draw(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 }  // namespace tcpwhy::cli

@@ -64,6 +64,12 @@ base::Error usage_error(const CLI::App& app, const CLI::ParseError& mistake) {
   return {base::ErrorKind::usage, mistake.what(), "tcpwhy help"};
 }
 
+// `status`, unless what was to be said could not be written.
+int checked(int status, const Context& context) {
+  const auto written = context.out.status();
+  return written ? status : report(written.error());
+}
+
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
@@ -88,20 +94,18 @@ int run_program(int argc, const char* const* argv) {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     context.out.write(app.help());
-    return 0;
+    return checked(0, context);
   } catch (const CLI::CallForVersion& version) {
     context.out.write(fmt::format("{}\n", version.what()));
-    return 0;
+    return checked(0, context);
   } catch (const CLI::ParseError& mistake) {
     return report(usage_error(app, mistake));
   }
   if (!chosen) {
     context.out.write(app.help());
-    return base::exit_status(base::ErrorKind::usage);
+    return checked(base::exit_status(base::ErrorKind::usage), context);
   }
-  const int status = chosen(context);
-  if (const auto written = context.out.status(); !written) return report(written.error());
-  return status;
+  return checked(chosen(context), context);
 }
 
 }  // namespace tcpwhy::cli

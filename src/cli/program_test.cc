@@ -18,63 +18,15 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "cli/testing/program_fixture.h"
 #include "confine/confine.h"
 
 namespace tcpwhy::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string slurp(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-struct Ran {
-  int status = -1;  // as a shell shows it: 128 + the signal that killed it
-  std::string out, err;
-};
-
-// A folder for the files of a test, gone afterwards; everybody may read what is in it.
-class Program : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "tcpwhy-test-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    fs::permissions(folder_, fs::perms(0755));
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  [[nodiscard]] std::string file(const std::string& name) const { return folder_ / name; }
-  [[nodiscard]] std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(file(name)) << text;
-    return file(name);
-  }
-
-  // `command` in a shell, in which $tcpwhy is the program.
-  Ran sh(const std::string& command) {
-    const auto out = file("out"), err = file("err");
-    const auto line = fmt::format("tcpwhy='{}'; unset COLUMNS LC_ALL LC_MESSAGES LANG; {{ {} ; }} >{} 2>{} </dev/null",
-                                  TCPWHY_PROGRAM, command, out, err);
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(out), slurp(err)};
-  }
-
-  // Whether experiments can run here; they cannot in some containers.
-  bool has_lab() {
-    const auto ran = sh("$tcpwhy lab 1-open/handshake");
-    if (ran.status != 4) return true;
-    why_no_lab_ = ran.err;
-    return false;
-  }
-
-  fs::path folder_;
-  std::string why_no_lab_;
-};
-
-#define NEEDS_LAB() \
-  if (!has_lab()) GTEST_SKIP() << why_no_lab_
+using testing::Program;
+using testing::slurp;
 
 // ---- usage: exit status 2, one line, a hint
 

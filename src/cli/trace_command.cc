@@ -1,5 +1,4 @@
 // tcpwhy trace: a real program, started or already running: its connections, and why they did what they did.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -7,13 +6,16 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <new>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "base/unique_fd.h"
 #include "capfile/recording_io.h"
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/output_file.h"
 #include "cli/stop_on_signals.h"
 #include "cli/trace_session.h"
 #include "cli/view.h"
@@ -27,6 +29,7 @@ struct TraceOptions {
   std::vector<std::uint16_t> ports;
   bool no_packets = false;
   std::string write_to, report_to;
+  bool overwrite = false;
   View view;
   FailOn fail_on;
   bool quiet = false, verbose = false, all = false;
@@ -56,6 +59,35 @@ int pass_on(int status) {
   return 128 + number;  // it is blocked, or stops only
 }
 
+base::Result<std::optional<OutputFile>> open_file(const std::string& path, bool overwrite) {
+  if (path.empty()) return std::nullopt;
+  auto opened = OutputFile::open(path, overwrite);
+  if (!opened) return std::unexpected(opened.error());
+  return std::optional(std::move(*opened));
+}
+
+base::Status write_to(OutputFile& file, const std::string& path, std::span<const recording::Recording> recordings) {
+  if (auto written = capfile::write_recordings(recordings, file.sink(), capfile::compression_of(path)); !written)
+    return written;
+  return file.finish();
+}
+
+// Returns what --fail-on makes of the findings. Where there is no memory for all, the later part is left out, and said to be.
+int explain_and_show(recording::Recording& recording, const TraceOptions& options, Context& context) {
+  while (true) {
+    try {
+      const auto explained = explain_all({&recording, 1});
+      if (options.view.form == Form::tcpdump)
+        PacketLines(options.view, context).print(recording);
+      else
+        show(explained, options.view.form, context, options.all);
+      return findings_status(explained, options.fail_on);
+    } catch (const std::bad_alloc&) {
+      if (!leave_out_later_half(recording)) throw;
+    }
+  }
+}
+
 int run_trace(const TraceOptions& options, Context& context) {
   if (options.session.target.command.empty() && options.session.target.pids.empty())
     return report(
@@ -63,35 +95,37 @@ int run_trace(const TraceOptions& options, Context& context) {
   TraceSessionOptions session = options.session;
   session.filter = filter_of(options);
   session.packets = !options.no_packets;
-  const StopOnSignals stop_on_signals;
-  auto outcome = run_trace_session(session, StopOnSignals::requested());
+  auto report_file = open_file(options.report_to, options.overwrite);
+  if (!report_file) return report(report_file.error());
+  auto recording_file = open_file(options.write_to, options.overwrite);
+  if (!recording_file) return report(recording_file.error());
+  StopOnSignals stop_on_signals;
+  auto outcome = run_trace_session(session, stop_on_signals);
   if (!outcome) return report(outcome.error());
   if (!options.quiet)
     for (const base::Error& lacking : outcome->lacking)
       warn(options.verbose && !lacking.hint.empty() ? lacking.message + "\n" + lacking.hint : lacking.message);
 
+  int failed = 0;  // what could not be written is said, and what else there is to say is said too
+  const auto check = [&failed](const base::Status& done) {
+    if (!done) failed = report(done.error());
+  };
+  std::vector recordings{std::move(outcome->recording)};
+  if (*recording_file) check(write_to(**recording_file, options.write_to, recordings));
   // The command has standard output for itself.
-  const bool beside_command = !session.target.command.empty();
-  base::UniqueFd file;
-  if (!options.report_to.empty()) {
-    file = base::UniqueFd(open(options.report_to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    if (!file.valid()) return report(base::fail_errno(options.report_to).error());
-    context.out = Output(file.get());
-  } else if (beside_command) {
-    context.out = Output(STDERR_FILENO);
-  }
-  const std::vector recordings{std::move(outcome->recording)};
-  if (!options.write_to.empty())
-    if (const auto written = capfile::write_recordings(options.write_to, recordings); !written)
-      return report(written.error());
-  const auto explained = explain_all(recordings);
-  if (options.view.form == Form::tcpdump)
-    PacketLines(options.view, context).print(recordings.front());
-  else
-    show(explained, options.view.form, context, options.all);
-  if (!beside_command) StopOnSignals::die_of_it();
+  const Output standard_output = context.out;
+  if (*report_file)
+    context.out = (*report_file)->out();
+  else if (!session.target.command.empty())
+    context.out = Output(STDERR_FILENO, "the report");
+  const int found = explain_and_show(recordings.front(), options, context);
+  check(context.out.status());
+  if (*report_file && context.out.status()) check((*report_file)->finish());
+  context.out = standard_output;
+  if (StopOnSignals::requested()) StopOnSignals::die_of_it();
+  if (failed != 0) return failed;
   const int status = outcome->command_status ? pass_on(*outcome->command_status) : 0;
-  return status != 0 ? status : findings_status(explained, options.fail_on);
+  return status != 0 ? status : found;
 }
 
 }  // namespace
@@ -100,7 +134,8 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
   auto* trace = app.add_subcommand("trace", "A real program: its connections, and why they did what they did");
   const auto options = std::make_shared<TraceOptions>();
   auto& session = options->session;
-  trace->add_option("-p,--pid", session.target.pids, "A process that runs already, and what it forks; may be repeated");
+  trace->add_option("-p,--pid", session.target.pids, "A process that runs already, and what it forks; may be repeated")
+      ->check(CLI::PositiveNumber);
   trace->add_option("COMMAND", session.target.command,
                     "A command to start, after --; its output and exit status pass through");
   trace->add_option("--port", options->ports, "Only packets from or to this port; may be repeated");
@@ -120,7 +155,12 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
       ->add_option("--report", options->report_to,
                    "Write what is found there instead of to standard error (with -p: output)")
       ->option_text("FILE");
+  add_overwrite(*trace, options->overwrite);
   trace->add_option("--snaplen", session.snap_length, "Bytes kept of a packet")->capture_default_str();
+  trace
+      ->add_option("--max-events", session.most_events,
+                   "So many calls, packets and events of the kernel are kept; what comes later is left out, and said")
+      ->capture_default_str();
   trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
       ->capture_default_str();
   trace->add_flag("-q,--quiet", options->quiet, "Don't say what could not be watched");
@@ -129,6 +169,9 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
   trace->add_flag("--all", options->all, "The timeline of every connection, not only of those with something to say");
   add_view(*trace, options->view);
   add_fail_on(*trace, options->fail_on);
+  trace->footer(
+      "SIGINT, SIGTERM or SIGHUP ends the trace: processes of -p go on; a command gets the signal, and what is left of it\n"
+      "after two seconds is killed. The report follows; then tcpwhy dies of the signal. Another one ends it at once.");
   add_settings(*trace, settings);
   trace->callback(
       [&chosen, options] { chosen = [options](Context& context) { return run_trace(*options, context); }; });

@@ -1,20 +1,22 @@
 #include "cli/trace_session.h"
 
+#include <fmt/format.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <map>
+#include <csignal>
+#include <memory>
+#include <new>
 #include <set>
 #include <utility>
 
 #include "capture/live_capture.h"
+#include "cli/packet_store.h"
+#include "cli/traced_connections.h"
 #include "trace/bpf/bpf_tracer.h"
 #include "trace/counter_sampler.h"
 #include "trace/ptrace/ptrace_tracer.h"
@@ -56,7 +58,7 @@ struct Sampling {
 
 class Session {
  public:
-  Session(const TraceSessionOptions& options, const std::atomic<bool>& stop) : options_(options), stop_(stop) {}
+  Session(const TraceSessionOptions& options, StopOnSignals& signals) : options_(options), signals_(signals) {}
   base::Result<TraceOutcome> run();
 
  private:
@@ -64,16 +66,36 @@ class Session {
   base::Status open_taps();
   base::Status open_sampling();
   base::Status watch();
+  bool ends_by_signal();
   base::Status look(bool sampling_too);
+  base::Status take_in(bool sampling_too);
+  void put_aside_from(std::size_t first);
+  void learn_what_is_told();
+  void stop_when_full();
+  void end_recording(std::string why);
+  void keep_what_is_ours();
   void finish();
   void describe();
 
   const TraceSessionOptions& options_;
-  const std::atomic<bool>& stop_;
+  StopOnSignals& signals_;
   std::unique_ptr<trace::Tracer> tracer_;
   std::vector<Tap> taps_;
   std::optional<Sampling> sampling_;
+  std::optional<std::chrono::steady_clock::time_point> asked_to_end_, killed_;  // the command
   TraceOutcome outcome_;
+  // What is known of the program's connections while it runs; the packets and samples of the whole machine, until it is known whose.
+  TracedConnections traced_{addresses_of_this_host()};
+  std::vector<trace::Conversation> told_;
+  std::size_t learnt_ = 0;  // of the recording's events, so many have been looked at
+  PacketStore others_;
+  struct Full {
+    base::WallTime since;
+    std::string why;
+  };
+  std::optional<Full> full_;  // nothing more is recorded
+  // Let go where memory is lacking, for what must go on.
+  std::unique_ptr<std::byte[]> spare_ = std::make_unique_for_overwrite<std::byte[]>(std::size_t{16} << 20);
 };
 
 base::Status Session::open_tracer() {
@@ -126,16 +148,80 @@ base::Status Session::open_sampling() {
 }
 
 base::Status Session::look(bool sampling_too) {
+  try {
+    auto taken = take_in(sampling_too);
+    stop_when_full();
+    return taken;
+  } catch (const std::bad_alloc&) {
+    spare_.reset();
+    end_recording("there was no memory for more");
+    return {};
+  }
+}
+
+// Of the machine's packets and sockets what may be the program's waits in a place of its own.
+base::Status Session::take_in(bool sampling_too) {
   auto& recording = outcome_.recording;
   if (auto drained = tracer_->drain(recording); !drained) return drained;
-  for (Tap& tap : taps_)
-    if (auto drained = tap.capture.drain(tap.interface, recording.events); !drained)
-      return std::unexpected(drained.error());
-  if (!sampling_ || !sampling_too) return {};
+  const std::size_t first = recording.events.size();
+  for (Tap& tap : taps_) {
+    auto drained = tap.capture.drain(tap.interface, recording.events);
+    put_aside_from(first);
+    if (!drained) return std::unexpected(drained.error());
+  }
+  if (!sampling_ || !sampling_too || full_) return {};
   const auto sample = sampling_->sockets.sample();
   if (!sample) return std::unexpected(sample.error());
   sampling_->states.update(*sample, recording.events);
+  put_aside_from(first);
   return sampling_->counters.sample(recording.events);
+}
+
+void Session::put_aside_from(std::size_t first) {
+  auto& recording = outcome_.recording;
+  for (std::size_t i = first; i < recording.events.size(); ++i) others_.add(recording.events[i]);
+  recording.events.resize(first);
+  if (!others_.is_full()) return;
+  learn_what_is_told();
+  others_.decide(traced_, recording.interfaces);
+}
+
+void Session::learn_what_is_told() {
+  told_.clear();
+  tracer_->tell_conversations(told_);
+  for (const trace::Conversation& told : told_) traced_.learn(told);
+  for (; learnt_ < outcome_.recording.events.size(); ++learnt_) traced_.learn(outcome_.recording.events[learnt_]);
+}
+
+void Session::stop_when_full() {
+  if (full_) return;
+  if (tracer_->paused()) return end_recording("there was no memory for more");
+  if (tracer_->recorded() + others_.kept() >= options_.most_events)
+    end_recording(fmt::format("the recording was full: --max-events {}", options_.most_events));
+}
+
+void Session::end_recording(std::string why) {
+  tracer_->pause();
+  others_.pause();
+  if (!full_) full_ = Full{base::wall_now(), std::move(why)};
+}
+
+// Whether a signal has come, and what was to end by it has. The command's end is part of what is recorded.
+bool Session::ends_by_signal() {
+  constexpr auto patience_with_kernel = 1s;  // until those that were killed are seen to be gone
+  if (!StopOnSignals::requested()) return false;
+  if (options_.target.command.empty()) return true;
+  if (tracer_->finished() || (!options_.target.pids.empty() && tracer_->command_status())) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (!asked_to_end_) {
+    asked_to_end_ = now;
+    if (!StopOnSignals::from_terminal()) tracer_->signal_command(StopOnSignals::signal());
+  }
+  if (!killed_ && (now - *asked_to_end_ >= options_.grace || StopOnSignals::times() > 1)) {
+    killed_ = now;
+    tracer_->signal_command(SIGKILL);
+  }
+  return killed_ && now - *killed_ >= patience_with_kernel;
 }
 
 base::Status Session::watch() {
@@ -144,7 +230,7 @@ base::Status Session::watch() {
   using Clock = std::chrono::steady_clock;
   std::optional<Clock::time_point> ended;
   Clock::time_point due{};
-  while (!stop_) {
+  while (!ends_by_signal()) {
     if (tracer_->finished() && !ended) ended = Clock::now();
     if (ended && Clock::now() - *ended >= options_.linger) break;
     poll(waiting.data(), waiting.size(), static_cast<int>(std::chrono::milliseconds(sample_every).count()));
@@ -155,116 +241,6 @@ base::Status Session::watch() {
     if (sampling_too) due = begin + took + std::max<Clock::duration>(sample_every - took, least_rest * took);
   }
   return {};
-}
-
-std::set<wire::IpAddress> addresses_of_this_host() {
-  std::set<wire::IpAddress> addresses;
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return addresses;
-  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
-    if (one->ifa_addr == nullptr) continue;
-    if (one->ifa_addr->sa_family == AF_INET) {
-      std::array<std::uint8_t, 4> octets;
-      std::memcpy(octets.data(), &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, octets.size());
-      addresses.insert(wire::IpAddress::v4(octets));
-    } else if (one->ifa_addr->sa_family == AF_INET6) {
-      std::array<std::uint8_t, 16> octets;
-      std::memcpy(octets.data(), &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr, octets.size());
-      addresses.insert(wire::IpAddress::v6(octets).unmapped());
-    }
-  }
-  freeifaddrs(list);
-  return addresses;
-}
-
-// The connections of the traced program, by the addresses that its calls and the kernel's events name.
-class Ours {
- public:
-  explicit Ours(const recording::Recording& recording) : here_(addresses_of_this_host()) {
-    for (const auto& event : recording.events) std::visit([&](const auto& what) { learn(what, event.at); }, event.what);
-    // A connect() that failed may have left nothing that knows its port: its SYN passed while it ran.
-    std::erase_if(connects_, [&](const auto& call) { return sockets_with_flow_.contains(call.second.socket); });
-  }
-  // A packet of theirs; from now on its connection is known.
-  bool takes(const wire::SocketAddress& from, const wire::SocketAddress& to, base::WallTime at) {
-    const bool is_theirs = knows(from, to) || is_asked(from) || is_asked(to) || is_called(to, at);
-    if (is_theirs) flows_.insert(std::minmax(from, to));
-    return is_theirs;
-  }
-  [[nodiscard]] bool knows(const wire::SocketAddress& one, const wire::SocketAddress& other) const {
-    return flows_.contains(std::minmax(one, other));
-  }
-  [[nodiscard]] bool is_asked(const wire::SocketAddress& address) const {
-    return std::ranges::any_of(listening_, [&](const wire::SocketAddress& local) {
-      if (local.port != address.port) return false;
-      return local.ip.is_unspecified() ? is_here(address.ip) : local.ip == address.ip;
-    });
-  }
-  [[nodiscard]] bool is_called(const wire::SocketAddress& address, base::WallTime at) const {
-    constexpr auto clocks_differ = 200us;  // the tap's stamps and the tracer's
-    return std::ranges::any_of(connects_, [&](const auto& call) {
-      const Connect& connect = call.second;
-      return connect.remote == address && connect.entered - clocks_differ <= at && at <= connect.left + clocks_differ;
-    });
-  }
-
- private:
-  struct Connect {
-    std::uint64_t socket = 0;
-    wire::SocketAddress remote;
-    base::WallTime entered{}, left = base::WallTime::max();
-  };
-
-  void learn_flow(const wire::SocketAddress& local, const wire::SocketAddress& remote, std::uint64_t socket) {
-    flows_.insert(std::minmax(local.unmapped(), remote.unmapped()));
-    if (socket != 0) sockets_with_flow_.insert(socket);
-  }
-  template <class What>
-  void learn(const What& what, base::WallTime at) {
-    if constexpr (std::is_same_v<What, recording::CallEntered> || std::is_same_v<What, recording::CallReturned> ||
-                  std::is_same_v<What, recording::SegmentCause> || std::is_same_v<What, recording::Reset>)
-      if (what.local && what.remote && what.local->port != 0 && what.remote->port != 0)
-        learn_flow(*what.local, *what.remote, what.socket);
-    if constexpr (std::is_same_v<What, recording::CallEntered>) {
-      if (what.name == "listen" && what.local) listening_.insert(what.local->unmapped());
-      if (what.name == "connect" && what.remote)
-        connects_[what.call] = {.socket = what.socket, .remote = what.remote->unmapped(), .entered = at};
-    }
-    if constexpr (std::is_same_v<What, recording::CallReturned>)
-      if (const auto connect = connects_.find(what.call); connect != connects_.end()) connect->second.left = at;
-  }
-  [[nodiscard]] bool is_here(const wire::IpAddress& ip) const {
-    const bool loopback = ip.family == wire::IpFamily::v4 && ip.bytes[0] == 127;
-    return loopback || ip.is_unspecified() || here_.contains(ip);
-  }
-
-  std::set<wire::IpAddress> here_;
-  std::set<std::pair<wire::SocketAddress, wire::SocketAddress>> flows_;
-  std::set<std::uint64_t> sockets_with_flow_;
-  std::map<std::uint32_t, Connect> connects_;  // by number of the call
-  std::set<wire::SocketAddress> listening_;
-};
-
-// The taps and the samples see the whole machine; the recording is about one program. No event refers to another yet.
-// Of the samples only what the program did, or what passed on the wire meanwhile: entries in TIME-WAIT may be from
-// before.
-void keep_what_is_ours(recording::Recording& recording) {
-  Ours ours(recording);
-  std::erase_if(recording.events, [&](const recording::Event& event) {
-    const auto* packet = std::get_if<recording::Packet>(&event.what);
-    if (packet == nullptr) return false;
-    const auto seen =
-        wire::dissect(recording.interfaces[packet->interface.value].link_type, packet->bytes, packet->original_length);
-    return seen.kind != wire::Dissection::tcp ||
-           !ours.takes(seen.segment.source.unmapped(), seen.segment.destination.unmapped(), event.at);
-  });
-  std::erase_if(recording.events, [&](const recording::Event& event) {
-    const auto* state = std::get_if<recording::SocketState>(&event.what);
-    if (state == nullptr) return false;
-    const auto local = state->local.unmapped(), remote = state->remote.unmapped();
-    if (remote.port == 0) return !ours.is_asked(local);
-    return !ours.knows(local, remote) && !(local.port == 0 && ours.is_called(remote, event.at));
-  });
 }
 
 void Session::describe() {
@@ -285,15 +261,58 @@ void Session::describe() {
   provenance.labels["command"] = title;
 }
 
+// The taps and the samples see the whole machine; the recording is about one program. No event refers to another yet.
+void Session::keep_what_is_ours() {
+  auto& recording = outcome_.recording;
+  for (; learnt_ < recording.events.size(); ++learnt_) traced_.learn(recording.events[learnt_]);
+  std::uint64_t no_memory_for = 0;
+  const auto keep = [&](recording::Event&& event) {
+    try {
+      recording.events.push_back(std::move(event));
+    } catch (const std::bad_alloc&) {
+      ++no_memory_for;
+    }
+  };
+  const auto is_of_others = [&](const recording::Event& event) {
+    const auto* state = std::get_if<recording::SocketState>(&event.what);
+    return state != nullptr && !traced_.takes(*state, event.at);
+  };
+  // Packets make connections known; the states come last.
+  others_.release([&](recording::Event&& event) {
+    if (std::holds_alternative<recording::SocketState>(event.what)) return keep(std::move(event));
+    const auto& packet = std::get<recording::Packet>(event.what);
+    const auto seen =
+        wire::dissect(recording.interfaces[packet.interface.value].link_type, packet.bytes, packet.original_length);
+    if (seen.kind == wire::Dissection::tcp && traced_.takes(seen.segment.source, seen.segment.destination, event.at))
+      keep(std::move(event));
+  });
+  std::erase_if(recording.events, is_of_others);
+  for (recording::Event& loss : others_.losses(traced_)) keep(std::move(loss));
+  if (no_memory_for > 0)
+    keep({base::wall_now(), {}, recording::Loss{"events", no_memory_for, "there was no memory for more"}});
+}
+
 void Session::finish() {
   auto& recording = outcome_.recording;
+  const std::size_t first = recording.events.size();
   for (Tap& tap : taps_) {
     [[maybe_unused]] const auto drained = tap.capture.drain(tap.interface, recording.events);
-    if (auto loss = tap.capture.new_losses()) recording.events.push_back(std::move(*loss));
+    put_aside_from(first);
   }
-  keep_what_is_ours(recording);
-  recording::sort_by_time(recording);
+  for (Tap& tap : taps_)
+    if (auto loss = tap.capture.new_losses()) recording.events.push_back(std::move(*loss));
   outcome_.command_status = tracer_->command_status();
+  if (const std::uint64_t left_out = tracer_->left_out(); full_ && left_out > 0)
+    recording.events.push_back({full_->since, {}, recording::Loss{"events", left_out, full_->why + ": what came later"}});
+  tracer_.reset();  // and what memory it has
+  keep_what_is_ours();
+  spare_.reset();
+  for (bool sorted = false; !sorted;) try {
+      recording::sort_by_time(recording);
+      sorted = true;
+    } catch (const std::bad_alloc&) {
+      if (!leave_out_later_half(recording)) throw;
+    }
 }
 
 base::Result<TraceOutcome> Session::run() {
@@ -305,8 +324,16 @@ base::Result<TraceOutcome> Session::run() {
   const auto seen = tracer_->observes();
   if (std::ranges::find(seen, "states.kernel") != seen.end()) sampling_.reset();  // the kernel tells them itself
   auto watched = watch();
+  if (StopOnSignals::requested() && !options_.target.command.empty()) tracer_->signal_command(SIGKILL);  // what is left
+  signals_.end_at_once_from_now_on();
   if (watched) watched = look(true);
-  if (auto stopped = tracer_->stop(outcome_.recording); !stopped && watched) watched = stopped;
+  // What the tracer has put aside becomes events now.
+  try {
+    if (auto stopped = tracer_->stop(outcome_.recording); !stopped && watched) watched = stopped;
+  } catch (const std::bad_alloc&) {
+    end_recording("there was no memory for more");
+  }
+  learn_what_is_told();
   describe();
   finish();
   if (!watched) return std::unexpected(watched.error());
@@ -315,8 +342,29 @@ base::Result<TraceOutcome> Session::run() {
 
 }  // namespace
 
-base::Result<TraceOutcome> run_trace_session(const TraceSessionOptions& options, const std::atomic<bool>& stop) {
-  return Session(options, stop).run();
+bool leave_out_later_half(recording::Recording& recording) {
+  auto& events = recording.events;
+  constexpr std::size_t too_few = 1000;
+  if (events.size() < too_few) return false;
+  // Without a copy of their times, for which there may be no memory: halved until the half is found.
+  auto [first, last] = std::ranges::minmax(events, {}, &recording::Event::at);
+  base::WallTime low = first.at, high = last.at;
+  while (high - low > base::Duration(1)) {
+    const base::WallTime middle = low + (high - low) / 2;
+    const auto before = std::ranges::count_if(events, [&](const auto& event) { return event.at <= middle; });
+    (static_cast<std::size_t>(before) > events.size() / 2 ? high : low) = middle;
+  }
+  const auto left_out = std::erase_if(events, [&](const recording::Event& event) {
+    return event.at > low && !std::holds_alternative<recording::Loss>(event.what);
+  });
+  if (left_out == 0) return false;
+  events.shrink_to_fit();
+  events.push_back({low, {}, recording::Loss{"events", left_out, "there was no memory for them: all that came later"}});
+  return true;
+}
+
+base::Result<TraceOutcome> run_trace_session(const TraceSessionOptions& options, StopOnSignals& signals) {
+  return Session(options, signals).run();
 }
 
 }  // namespace tcpwhy::cli

@@ -1,6 +1,5 @@
 // tcpwhy watch: the whole machine, one line for each TCP connection when it ends: who, with whom, how long, who
 // closed first, why.
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -14,13 +13,14 @@
 #include <string>
 #include <vector>
 
+#include "base/json_text.h"
 #include "base/text.h"
-#include "base/unique_fd.h"
 #include "capfile/recording_io.h"
 #include "capture/endpoint_filter.h"
 #include "cli/choice.h"
 #include "cli/command.h"
 #include "cli/interface_addresses.h"
+#include "cli/output_file.h"
 #include "cli/stop_on_signals.h"
 #include "explain/life.h"
 #include "trace/bpf/life_recorder.h"
@@ -45,6 +45,7 @@ struct WatchOptions {
   WatchForm form = WatchForm::text;
   double seconds = 0;
   std::string interface, write_to;
+  bool overwrite = false;
   std::uint32_t ring_bytes =
       8U << 20;  // counts twice in the memory that the process has, for it is mapped twice in a row
 };
@@ -119,7 +120,7 @@ class Watch {
   std::optional<trace::KernelSymbols> symbols_;
   std::optional<trace::LifeTracker> tracker_;
   std::optional<trace::LifeRecorder> recorder_;
-  base::UniqueFd file_;
+  std::optional<OutputFile> file_;
   recording::Provenance provenance_;
   ClockTime clock_time_;
   std::vector<recording::Recording> recordings_;  // to be written with the lines
@@ -150,7 +151,8 @@ base::Status Watch::open() {
   probe_.emplace(std::move(*probe));
   if (auto symbols = trace::KernelSymbols::load()) symbols_.emplace(std::move(*symbols));
   tracker_.emplace(trace::LifeTrackerOptions{.reset_reasons = trace::kernel_enum("sk_rst_reason", "SK_RST_REASON_"),
-                                             .symbols = symbols_ ? &*symbols_ : nullptr});
+                                             .symbols = symbols_ ? &*symbols_ : nullptr,
+                                             .most_sockets = 1'000'000});
   if (auto attached = probe_->attach(); !attached) return attached;
   for (const trace::Lack& lack : probe_->lacks()) warn(lack.sentence);
   provenance_.observed = probe_->observes();
@@ -159,13 +161,14 @@ base::Status Watch::open() {
   const auto sample = sampler->sample();
   if (!sample) return std::unexpected(sample.error());
   tracker_->begin(*sample, trace::find_socket_holders());
-  return {};
+  return file_ ? file_->appear() : base::Status();  // it grows from now on
 }
 
 // A section of the file for each connection: each is a recording of its own.
 base::Status Watch::open_file() {
-  file_.reset(::open(options_.write_to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!file_.valid()) return base::fail_errno("cannot write " + options_.write_to);
+  auto opened = OutputFile::open(options_.write_to, options_.overwrite);
+  if (!opened) return std::unexpected(opened.error());
+  file_.emplace(std::move(*opened));
   recorder_.emplace(trace::LifeRecorderOptions{.reset_reasons = trace::kernel_enum("sk_rst_reason", "SK_RST_REASON_")});
   provenance_.program = "tcpwhy " TCPWHY_VERSION;
   utsname name{};
@@ -187,7 +190,7 @@ base::Status Watch::flush() {
   if (!lines_.empty()) context_.out.write(lines_);
   lines_.clear();
   if (recordings_.empty()) return {};
-  const auto written = capfile::write_recordings_to(file_.get(), recordings_);
+  const auto written = capfile::write_recordings(recordings_, file_->sink());
   recordings_.clear();
   return written;
 }
@@ -204,7 +207,7 @@ void Watch::tell_opened(const SocketLife& life) {
                                       {"pid", life.holder.pid},
                                       {"command", life.holder.command},
                                       {"opener", life.opener}};
-    lines_ += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+    lines_ += base::escape_controls_in_json(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
     return;
   }
   lines_ += (fmt::format("{}  {} {} {} {}  opened\n", clock_time_(life.opened), who.empty() ? "?" : who,
@@ -251,7 +254,7 @@ void Watch::tell_ended(const trace::EndedLife& ended) {
                                 {"error", life.error},
                                 {"words", why}};
     if (ended.peer) line["peer"] = {{"pid", ended.peer->holder.pid}, {"command", ended.peer->holder.command}};
-    lines_ += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+    lines_ += base::escape_controls_in_json(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
     return;
   }
   const std::string at = clock_time_(life.ended), how_long = lasted(life.ended - life.opened);
@@ -343,6 +346,7 @@ int Watch::run() {
     warn(fmt::format("lost {} events: the kernel skipped a program that was running already on that processor",
                      skipped));
   if (options_.stats) tell_stats();
+  if (file_ && written) written = file_->finish();
   return written ? 0 : report(written.error());
 }
 
@@ -360,6 +364,7 @@ void add_watch_command(CLI::App& app, Settings& settings, Command& chosen) {
                     "Only connections that go over this network interface, by their addresses");
   watch->add_option("-w,--write", options->write_to,
                     "Write what the kernel said of each connection that ends to this file, a pcapng section each");
+  add_overwrite(*watch, options->overwrite);
   watch->add_option("--seconds", options->seconds, "Stop after so many; else with Ctrl-C");
   watch->add_option("--ring", options->ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
       ->capture_default_str();

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -49,9 +50,14 @@ class Session {
   void talks_to(const wire::SocketAddress& address) { address_ = address; }
   [[nodiscard]] const wire::SocketAddress& address() const { return address_; }
 
+  // What could not be printed.
+  [[nodiscard]] base::Status status() const {
+    return error_ == 0 ? base::Status() : base::fail_errno("writing the output", error_);
+  }
+
   void read_commands() {
     std::string line;
-    while (read_line(line)) {
+    while (error_ == 0 && read_line(line)) {
       const std::string_view command = trim(line);
       if (command.empty() || command.starts_with('#')) continue;
       if (command == "quit") return;
@@ -82,8 +88,9 @@ class Session {
   }
 
   void write(std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), out_);
-    std::fflush(out_);
+    if (error_ != 0) return;
+    const bool whole = std::fwrite(text.data(), 1, text.size(), out_) == text.size() && std::fflush(out_) == 0;
+    if (!whole) error_ = errno;
   }
 
   void make_typed(std::string_view command) {
@@ -192,6 +199,7 @@ class Session {
   std::FILE* in_;
   std::FILE* out_;
   bool prompts_;
+  int error_ = 0;  // errno of the write that failed
   wire::SocketAddress address_;
   std::int32_t listener_ = -1, connection_ = -1;
   std::int64_t result_ = -1;
@@ -264,7 +272,7 @@ base::Status serve_by_hand(const wire::SocketAddress& listen_on, std::FILE* in, 
     return base::fail(base::ErrorKind::system, fmt::format("cannot listen on {}", wire::to_string(listen_on)),
                       "is another program using the port? `ss -ltnp` tells which");
   session.read_commands();
-  return {};
+  return session.status();
 }
 
 base::Status connect_by_hand(const wire::SocketAddress& peer, std::FILE* in, std::FILE* out) {
@@ -276,7 +284,7 @@ base::Status connect_by_hand(const wire::SocketAddress& peer, std::FILE* in, std
   spec.id = CallId::connect;
   session.make(spec, resolved_for(peer));
   session.read_commands();
-  return {};
+  return session.status();
 }
 
 }  // namespace tcpwhy::lab

@@ -26,7 +26,7 @@ base::Result<wire::SocketAddress> parse_listen_address(std::string_view text);
 base::Result<wire::SocketAddress> find_host(const std::string& host, std::uint16_t port);
 
 // socket, SO_REUSEADDR, bind, listen; then what is read from `in`, up to its end or `quit`. Resets this process's
-// signals. An error only if listening failed: what typed calls return is printed and goes on.
+// signals. An error only if listening failed or `out` cannot be written: what typed calls return is printed and goes on.
 base::Status serve_by_hand(const wire::SocketAddress& listen_on, std::FILE* in, std::FILE* out);
 // socket, connect; then as above. A refused connect() is printed, and goes on too.
 base::Status connect_by_hand(const wire::SocketAddress& peer, std::FILE* in, std::FILE* out);

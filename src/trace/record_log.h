@@ -21,9 +21,10 @@ class RecordLog {
  public:
   // The clock (wall minus monotonic) of the records from here on.
   void begin_batch(base::Duration clock) { batches_.push_back({clock, count_}); }
-  // Of any length below 256 KB. `kind`, below 2^14: those of one kind and length are much alike.
+  // May throw std::bad_alloc: then the record is not in it. Of any length below 256 KB. `kind`, below 2^14: those of one kind and length are much alike.
   void append(std::uint32_t kind, std::span<const std::byte> record);
   [[nodiscard]] std::size_t bytes() const { return bytes_; }  // that it takes
+  [[nodiscard]] std::uint64_t records() const { return count_; }
 
   // Calls f(clock, record) for each, in order, and forgets them. `record` is aligned for any type, and valid until f
   // returns.

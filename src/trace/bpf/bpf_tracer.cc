@@ -11,12 +11,14 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 
 #include "base/unique_fd.h"
 #include "trace/bpf/event_maker.h"
 #include "trace/bpf/kernel_types.h"
+#include "trace/bpf/told_conversations.h"
 #include "trace/counter_sampler.h"
 #include "trace/gated_child.h"
 #include "trace/give_way.h"
@@ -89,6 +91,12 @@ class BpfTracer final : public Tracer {
   base::Status drain(recording::Recording& recording) override;
   [[nodiscard]] bool finished() const override;
   [[nodiscard]] std::optional<int> command_status() const override { return status_; }
+  void signal_command(int signal) override;
+  void tell_conversations(std::vector<Conversation>& told) override { conversations_.take(told); }
+  [[nodiscard]] std::uint64_t recorded() const override { return log_.records(); }
+  void pause() override { paused_ = true; }
+  [[nodiscard]] bool paused() const override { return paused_; }
+  [[nodiscard]] std::uint64_t left_out() const override { return left_out_; }
   base::Status stop(recording::Recording& recording) override;
   [[nodiscard]] std::vector<std::string> observes() const override;
   [[nodiscard]] std::vector<Lack> lacks() const override { return probe_.lacks(); }
@@ -98,6 +106,8 @@ class BpfTracer final : public Tracer {
       : probe_(std::move(probe)), symbols_(std::move(symbols)), unwinder_(std::move(unwinder)) {}
   base::Status follow_sockets_of(const Target& target);
   void take();
+  void put_aside(std::span<const std::byte> record);
+  void make_events(recording::Recording& recording);
   void look_at(std::span<const std::byte> record);
   void learn_path(const probe_path_sample& sample);
   [[nodiscard]] std::size_t decisive(std::span<const __u64> stack) const;
@@ -115,8 +125,14 @@ class BpfTracer final : public Tracer {
   base::UniqueFd timer_, both_;
   std::vector<recording::Event> sockets_at_start_;
   RecordLog log_;
+  bool paused_ = false;
+  std::uint64_t left_out_ = 0, no_memory_for_ = 0;  // records
+  ToldConversations conversations_;
   std::optional<GiveWay> way_;
   std::set<pid_t> living_;
+  std::set<pid_t> of_command_;  // of these, the command and what it has forked
+  // The kernel numbers processes as we do: not so in a PID namespace, where the numbers above may be those of others.
+  bool same_numbers_ = false;
 };
 
 base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, const BpfOptions& options) {
@@ -152,6 +168,7 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
     made->child_.emplace(std::move(*child));
     const pid_t pid = made->child_->pid();
     made->living_.insert(pid);
+    made->of_command_.insert(pid);
     made->maker_->start_process(pid, fs::path(target.command.front()).filename().string().substr(0, 15));
     if (auto followed = made->probe_.follow(pid); !followed) return std::unexpected(followed.error());
   }
@@ -206,15 +223,49 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
 void BpfTracer::take() {
   log_.begin_batch(wall_minus_monotonic());
   if (way_) way_->looked();
-  const auto put_aside = [&](std::span<const std::byte> record) {
+  const auto take_one = [&](std::span<const std::byte> record) {
     const auto& head = *reinterpret_cast<const probe_head*>(record.data());
     if (head.kind == PROBE_PATH_SAMPLE)
       return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));
-    log_.append(likeness(record), record);
     look_at(record);
+    put_aside(record);
   };
-  probe_.consume(put_aside, usual_hold_back);
+  probe_.consume(take_one, usual_hold_back);
   if (symbols_ && !paths_.full()) probe_.want_path_samples(samples_a_look);
+}
+
+void BpfTracer::put_aside(std::span<const std::byte> record) {
+  if (paused_) {
+    ++left_out_;
+    return;
+  }
+  try {
+    log_.append(likeness(record), record);
+    conversations_.look_at(record);
+  } catch (const std::bad_alloc&) {
+    paused_ = true;
+    ++no_memory_for_;
+  }
+}
+
+// What there is memory for. What is put aside goes piece by piece, as its events are made.
+void BpfTracer::make_events(recording::Recording& recording) {
+  bool has_room = true;
+  log_.replay([&](base::Duration clock, std::span<const std::byte> record) {
+    if (!has_room) {
+      ++no_memory_for_;
+      return;
+    }
+    try {
+      maker_->set_clock(clock);
+      maker_->add(record, recording);
+    } catch (const std::bad_alloc&) {
+      has_room = false;
+      ++no_memory_for_;
+    }
+  });
+  if (!has_room) return;
+  for (const probe_call& call : probe_.unfinished_calls()) maker_->add(call, recording);
 }
 
 void BpfTracer::learn_path(const probe_path_sample& sample) {
@@ -229,14 +280,28 @@ std::size_t BpfTracer::decisive(std::span<const __u64> stack) const {
 
 void BpfTracer::look_at(std::span<const std::byte> record) {
   const auto kind = reinterpret_cast<const probe_head*>(record.data())->kind;
-  if (kind != PROBE_FORK && kind != PROBE_EXIT) return;
+  if (kind != PROBE_FORK && kind != PROBE_EXIT && kind != PROBE_EXEC) return;
   const auto& process = *reinterpret_cast<const probe_process*>(record.data());
+  const auto pid = static_cast<pid_t>(process.child_tgid);
+  if (kind == PROBE_EXEC) {
+    if (child_ && pid == child_->pid()) same_numbers_ = true;
+    return;
+  }
   if (kind == PROBE_EXIT) {
-    if (process.threads == 0) living_.erase(static_cast<pid_t>(process.child_tgid));
+    if (process.threads == 0) living_.erase(pid), of_command_.erase(pid);
     return;
   }
   if (process.child_tid != process.child_tgid) return;  // a thread
-  living_.insert(static_cast<pid_t>(process.child_tgid));
+  living_.insert(pid);
+  if (of_command_.contains(static_cast<pid_t>(process.parent))) of_command_.insert(pid);
+}
+
+void BpfTracer::signal_command(int signal) {
+  if (!child_) return;
+  if (!status_) kill(child_->pid(), signal);
+  if (!same_numbers_) return;
+  for (const pid_t pid : of_command_)
+    if (pid != child_->pid()) kill(pid, signal);
 }
 
 base::Status BpfTracer::drain(recording::Recording& recording) {
@@ -248,7 +313,8 @@ base::Status BpfTracer::drain(recording::Recording& recording) {
   if (child_) status_ = child_->poll_end();
   // What was lost may have been an end.
   if (probe_.lost_records() > 0 || !probe_.has("on_exit"))
-    std::erase_if(living_, [](pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; });
+    for (auto* pids : {&living_, &of_command_})
+      std::erase_if(*pids, [](pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; });
   return {};
 }
 
@@ -259,11 +325,7 @@ base::Status BpfTracer::stop(recording::Recording& recording) {
   probe_.detach();
   take();
   way_.reset();
-  log_.replay([&](base::Duration clock, std::span<const std::byte> record) {
-    maker_->set_clock(clock);
-    maker_->add(record, recording);
-  });
-  for (const probe_call& call : probe_.unfinished_calls()) maker_->add(call, recording);
+  make_events(recording);
   note_losses(recording);
   // Its exit is traced before its status can be had.
   if (child_ && !status_) status_ = living_.contains(child_->pid()) ? child_->poll_end() : child_->wait_for_end();
@@ -277,6 +339,7 @@ void BpfTracer::note_losses(recording::Recording& recording) {
   };
   note("events", probe_.lost_records(), "the probe's ring buffer was full: try a larger --ring");
   note("events", probe_.skipped_runs(), "the kernel skipped a program that was running already on that processor");
+  note("events", no_memory_for_, "there was no memory for more");
   note("stacks", probe_.skipped_stacks(), "more opening and closing calls a second than stacks are taken of");
   for (const UnreadSymbols& unread : unwinder_.take_unread())
     recording.events.push_back({base::wall_now(), {}, loss_of(unread)});

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <new>
 #include <utility>
 
 #include "base/check.h"
@@ -36,25 +37,82 @@ recording::ActorId Outbox::add_actor(recording::Actor actor) {
 
 void Outbox::add(recording::Event event) {
   const std::scoped_lock lock(mutex_);
+  if (paused_) {
+    ++left_out_;
+    return;
+  }
   if (events_.size() >= most_pending_) {
     ++lost_;
     return;
   }
-  events_.push_back(std::move(event));
+  try {
+    events_.push_back(std::move(event));
+  } catch (const std::bad_alloc&) {
+    return end_for_want_of_memory(1);
+  }
+  ++recorded_;
   if (events_.size() == 1) be_ready_in(wait_for_more_ns);
 }
 
 void Outbox::put_aside(const InsideCall& call, std::span<const std::byte> snippets) {
   const std::scoped_lock lock(mutex_);
+  if (paused_) {
+    left_out_ += 2;
+    return;
+  }
   if (aside_.bytes() >= most_bytes_aside || 2 * count_aside_ >= most_pending_ * packed_events) {
     lost_ += 2;
     return;
   }
-  whole_.resize(sizeof call + snippets.size());
-  std::memcpy(whole_.data(), &call, sizeof call);
-  std::ranges::copy(snippets, whole_.begin() + sizeof call);
-  if (count_aside_++ == 0) aside_.begin_batch({});
-  aside_.append(call.record.number, whole_);
+  try {
+    whole_.resize(sizeof call + snippets.size());
+    std::memcpy(whole_.data(), &call, sizeof call);
+    std::ranges::copy(snippets, whole_.begin() + sizeof call);
+    if (count_aside_ == 0) aside_.begin_batch({});
+    aside_.append(call.record.number, whole_);
+    for (const inside_socket* named : {&call.at_entry, &call.at_return}) {
+      if (named->cookie == 0 || named->remote_port == 0 || named->cookie == last_cookie_) continue;
+      last_cookie_ = named->cookie;
+      const TcpSocket socket = unpacked(*named);
+      if (socket.local && socket.remote) conversations_.push_back({*socket.local, *socket.remote});
+    }
+  } catch (const std::bad_alloc&) {
+    return end_for_want_of_memory(2);
+  }
+  ++count_aside_;
+  recorded_ += 2;
+}
+
+void Outbox::end_for_want_of_memory(std::uint64_t events) {
+  paused_ = true;
+  no_memory_for_ += events;
+  spare_.reset();
+}
+
+void Outbox::pause() {
+  const std::scoped_lock lock(mutex_);
+  paused_ = true;
+}
+
+bool Outbox::paused() const {
+  const std::scoped_lock lock(mutex_);
+  return paused_;
+}
+
+std::uint64_t Outbox::recorded() const {
+  const std::scoped_lock lock(mutex_);
+  return recorded_;
+}
+
+std::uint64_t Outbox::left_out() const {
+  const std::scoped_lock lock(mutex_);
+  return left_out_;
+}
+
+void Outbox::take_conversations(std::vector<Conversation>& told) {
+  const std::scoped_lock lock(mutex_);
+  std::ranges::move(conversations_, std::back_inserter(told));
+  conversations_.clear();
 }
 
 void Outbox::lose(std::uint64_t events) {
@@ -72,7 +130,7 @@ void Outbox::be_ready_in(long ns) {
 void Outbox::drain(recording::Recording& recording, bool at_end) {
   std::vector<recording::Event> events;
   RecordLog aside;
-  std::uint64_t lost = 0;
+  std::uint64_t lost = 0, no_memory_for = 0;
   {
     const std::scoped_lock lock(mutex_);
     std::uint64_t ignored = 0;
@@ -84,20 +142,46 @@ void Outbox::drain(recording::Recording& recording, bool at_end) {
     actors_.clear();
     events.swap(events_);
     lost = std::exchange(lost_, 0);
-    if (at_end) std::swap(aside, aside_), count_aside_ = 0;
+    if (at_end) {
+      std::swap(aside, aside_), count_aside_ = 0;
+      no_memory_for = std::exchange(no_memory_for_, 0);
+    }
   }
+  bool has_room = true;
+  const auto hand_over = [&](std::vector<recording::Event>& made) {
+    for (recording::Event& event : made) {
+      if (!has_room) {
+        ++no_memory_for;
+        continue;
+      }
+      if (event.actor.valid()) event.actor = in_recording_.at(event.actor.value);
+      try {
+        recording.events.push_back(std::move(event));
+      } catch (const std::bad_alloc&) {
+        has_room = false;
+        ++no_memory_for;
+      }
+    }
+    made.clear();
+  };
+  hand_over(events);
   aside.replay([&](base::Duration, std::span<const std::byte> whole) {
     InsideCall call;
     std::memcpy(&call, whole.data(), sizeof call);
-    append_events(call, whole.subspan(sizeof call), events);
+    try {
+      if (has_room) append_events(call, whole.subspan(sizeof call), events);
+    } catch (const std::bad_alloc&) {
+      has_room = false;
+    }
+    if (!has_room) no_memory_for += 2, events.clear();
+    hand_over(events);
   });
-  for (recording::Event& event : events) {
-    if (event.actor.valid()) event.actor = in_recording_.at(event.actor.value);
-    recording.events.push_back(std::move(event));
-  }
-  if (lost != 0)
-    recording.events.push_back(
-        {base::wall_now(), {}, recording::Loss{"events", lost, "the traced programs were faster than the recording"}});
+  const auto note = [&recording](std::uint64_t count, const char* why) {
+    if (count > 0) recording.events.push_back({base::wall_now(), {}, recording::Loss{"events", count, why}});
+  };
+  if (!has_room) pause();
+  note(lost, "the traced programs were faster than the recording");
+  note(no_memory_for, "there was no memory for more");
 }
 
 }  // namespace tcpwhy::trace

@@ -54,6 +54,15 @@ class PtraceTracer : public Tracer {
   [[nodiscard]] std::optional<int> command_status() const override {
     return state_.command_ended ? std::optional(state_.command_status.load()) : std::nullopt;
   }
+  void tell_conversations(std::vector<Conversation>& told) override { outbox_.take_conversations(told); }
+  [[nodiscard]] std::uint64_t recorded() const override { return outbox_.recorded(); }
+  void pause() override { outbox_.pause(); }
+  [[nodiscard]] bool paused() const override { return outbox_.paused(); }
+  [[nodiscard]] std::uint64_t left_out() const override { return outbox_.left_out(); }
+  void signal_command(int signal) override {
+    state_.signal = signal;
+    state_.bell.ring();
+  }
   base::Status stop(recording::Recording& recording) override {
     state_.wish = LoopState::Wish::let_go;
     state_.bell.ring();

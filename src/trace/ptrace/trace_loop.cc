@@ -373,6 +373,9 @@ void TraceLoop::resume(Thread& thread, int signal) {
 }
 
 void TraceLoop::hear_wish() {
+  if (const int signal = state_.signal.exchange(0); signal != 0)
+    for (const auto& [pid, process] : processes_)
+      if (process->filtered || pid == command_) ::kill(pid, signal);
   switch (state_.wish.load()) {
     case LoopState::Wish::record: return;
     case LoopState::Wish::end:

@@ -26,6 +26,7 @@ namespace tcpwhy::trace {
 struct LoopState {
   enum class Wish : int { record, let_go, end };
   std::atomic<Wish> wish = Wish::record;
+  std::atomic<int> signal = 0;         // to be sent to the command and what it has forked
   std::atomic<bool> let_go = false;    // the wish of that name is fulfilled
   std::atomic<bool> finished = false;  // no tracee is left
   std::atomic<bool> command_ended = false;
