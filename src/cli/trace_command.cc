@@ -123,6 +123,8 @@ int run_trace(const TraceOptions& options, Context& context) {
   if (*report_file && context.out.status()) check((*report_file)->finish());
   context.out = standard_output;
   if (StopOnSignals::requested()) StopOnSignals::die_of_it();
+  if (!session.target.command.empty() && !outcome->command_status)
+    check(base::fail(base::ErrorKind::system, "how the command ended was not seen"));
   if (failed != 0) return failed;
   const int status = outcome->command_status ? pass_on(*outcome->command_status) : 0;
   return status != 0 ? status : found;

@@ -57,7 +57,10 @@ class Program : public ::testing::Test {
     return false;
   }
   // Whether the kernel's tracepoints are to be had.
-  bool has_bpf() { return sh("$tcpwhy trace -q --no-packets --backend bpf -- true").status == 0; }
+  bool has_bpf() {
+    static const bool has = sh("$tcpwhy trace -q --no-packets --backend bpf -- true").status == 0;
+    return has;
+  }
 
   std::filesystem::path folder_;
   std::string why_no_lab_;

@@ -94,6 +94,11 @@ void Outbox::pause() {
   paused_ = true;
 }
 
+void Outbox::run_out_of_memory() {
+  const std::scoped_lock lock(mutex_);
+  end_for_want_of_memory(1);
+}
+
 bool Outbox::paused() const {
   const std::scoped_lock lock(mutex_);
   return paused_;

@@ -28,6 +28,7 @@ class Outbox {
   void lose(std::uint64_t events);
   // Nothing more is taken; what comes is counted. It ends so by itself when there is no memory for more.
   void pause();
+  void run_out_of_memory();
   [[nodiscard]] bool paused() const;
   [[nodiscard]] std::uint64_t recorded() const;
   [[nodiscard]] std::uint64_t left_out() const;

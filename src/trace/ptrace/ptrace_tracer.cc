@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 #include <future>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -88,7 +89,16 @@ class PtraceTracer : public Tracer {
       state_.wish = LoopState::Wish::end;
       state_.bell.ring();
     }
-    loop.run();
+    try {
+      loop.run();
+    } catch (const std::bad_alloc&) {
+      // Whose stop it was at is not known: the kernel lets go of all, or kills them, when this thread ends.
+      outbox_.run_out_of_memory();
+      state_.finished = true;
+      state_.let_go = true;
+      state_.let_go.notify_all();
+      outbox_.wake();
+    }
   }
 
   base::Result<base::UniqueFd> begin(TraceLoop& loop, const Target& target, const sigset_t& mask) {
