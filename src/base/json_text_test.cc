@@ -11,8 +11,10 @@ TEST(EscapeControlsInJson, writes_what_json_lets_stand_as_an_escape_of_json) {
   EXPECT_EQ(escape_controls_in_json("{\"a\": \"x\x7fy\"}"), "{\"a\": \"x\\u007fy\"}") << "DEL";
   EXPECT_EQ(escape_controls_in_json("\"\xc2\x9b"
                                     "31m\""),
-            "\"\\u009b31m\"") << "C1";
-  EXPECT_EQ(escape_controls_in_json("\"\u202eevil\u2066\u061c\u2028\""), "\"\\u202eevil\\u2066\\u061c\\u2028\"") << "bidi";
+            "\"\\u009b31m\"")
+      << "C1";
+  EXPECT_EQ(escape_controls_in_json("\"\u202eevil\u2066\u061c\u2028\""), "\"\\u202eevil\\u2066\\u061c\\u2028\"")
+      << "bidi";
 }
 
 TEST(EscapeControlsInJson, leaves_everything_else_alone) {

@@ -39,7 +39,9 @@ bool wait_until(const std::function<bool()>& holds, std::chrono::milliseconds pa
   return true;
 }
 
-bool lives(pid_t pid) { return kill(pid, 0) == 0 && slurp(fmt::format("/proc/{}/stat", pid)).find(") Z ") == std::string::npos; }
+bool lives(pid_t pid) {
+  return kill(pid, 0) == 0 && slurp(fmt::format("/proc/{}/stat", pid)).find(") Z ") == std::string::npos;
+}
 
 // A process of ours, killed at the end if it still lives.
 class Started {
@@ -84,7 +86,7 @@ class Endings : public Program {
     return has_bpf() ? std::vector<std::string>{"bpf", "ptrace"} : std::vector<std::string>{"ptrace"};
   }
   std::vector<std::string> trace(const std::string& backend, const std::vector<std::string>& rest) {
-    std::vector<std::string> words{TCPWHY_PROGRAM, "trace",    "-q",          "--backend", backend,
+    std::vector<std::string> words{TCPWHY_PROGRAM, "trace",   "-q",          "--backend", backend,
                                    "--report",     file("r"), "--overwrite", "-w",        file("w.pcapng")};
     words.insert(words.end(), rest.begin(), rest.end());
     return words;
@@ -117,8 +119,8 @@ TEST_F(Endings, what_does_not_end_by_the_signal_is_killed) {
   for (const std::string& backend : backends()) {
     std::filesystem::remove(file("pid"));
     std::filesystem::remove(file("child"));
-    const std::string script = fmt::format(
-        "trap '' TERM; (exec sleep 60) & echo $! >{}; echo $$ >{}; wait; sleep 60", file("child"), file("pid"));
+    const std::string script = fmt::format("trap '' TERM; (exec sleep 60) & echo $! >{}; echo $$ >{}; wait; sleep 60",
+                                           file("child"), file("pid"));
     Started traced(trace(backend, {"--", "sh", "-c", script}), file("out"), file("err"));
     const auto command = pid_in("pid"), child = pid_in("child");
     ASSERT_TRUE(command && child) << slurp(file("err"));
@@ -201,8 +203,8 @@ constexpr const char* many_calls = "sh -c \"yes recv | head -n 400 | {} client 1
 
 TEST_F(Endings, a_recording_that_is_full_says_so_and_the_command_runs_on) {
   for (const std::string& backend : backends()) {
-    const auto ran = sh(fmt::format("$tcpwhy trace -q --backend {} --max-events 100 --report {} --overwrite -- {}", backend,
-                                    file("r"), fmt::format(fmt::runtime(many_calls), TCPWHY_PROGRAM)));
+    const auto ran = sh(fmt::format("$tcpwhy trace -q --backend {} --max-events 100 --report {} --overwrite -- {}",
+                                    backend, file("r"), fmt::format(fmt::runtime(many_calls), TCPWHY_PROGRAM)));
     EXPECT_EQ(ran.status, 7) << backend << ran.err;
     EXPECT_NE(slurp(file("r")).find("the recording was full: --max-events 100: what came later"), std::string::npos)
         << backend << slurp(file("r"));
@@ -212,8 +214,9 @@ TEST_F(Endings, a_recording_that_is_full_says_so_and_the_command_runs_on) {
 #ifndef __SANITIZE_ADDRESS__
 TEST_F(Endings, where_memory_is_lacking_it_is_said_and_what_there_is_is_shown) {
   for (const int kilobytes : {100'000, 130'000, 160'000, 200'000}) {
-    const auto ran = sh(fmt::format("ulimit -v {}; timeout 60 $tcpwhy trace -q --backend ptrace --report {} -w {} --overwrite -- {}",
-                                    kilobytes, file("r"), file("w"), fmt::format(fmt::runtime(many_calls), TCPWHY_PROGRAM)));
+    const auto ran =
+        sh(fmt::format("ulimit -v {}; timeout 60 $tcpwhy trace -q --backend ptrace --report {} -w {} --overwrite -- {}",
+                       kilobytes, file("r"), file("w"), fmt::format(fmt::runtime(many_calls), TCPWHY_PROGRAM)));
     EXPECT_TRUE(ran.status == 7 || ran.status == 4) << kilobytes << " " << ran.status << ran.err;
     EXPECT_EQ(ran.err.find("bad_alloc"), std::string::npos) << kilobytes << ran.err;
     if (ran.status == 4) {
@@ -224,7 +227,8 @@ TEST_F(Endings, where_memory_is_lacking_it_is_said_and_what_there_is_is_shown) {
 #endif
 
 TEST_F(Endings, processes_are_named_by_positive_numbers) {
-  for (const char* command : {"trace --backend bpf -p 0", "trace --backend bpf -p -1", "trace -p -1", "ps -p 0", "ps -p -1"}) {
+  for (const char* command :
+       {"trace --backend bpf -p 0", "trace --backend bpf -p -1", "trace -p -1", "ps -p 0", "ps -p -1"}) {
     const auto ran = sh(fmt::format("timeout 10 $tcpwhy {}", command));
     EXPECT_EQ(ran.status, 2) << command << ran.err;
   }

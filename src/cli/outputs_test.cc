@@ -22,19 +22,26 @@ using testing::slurp;
 class Outputs : public Program {
  protected:
   // A recording of an experiment, and a capture of the same packets.
-  bool has_files() {
-    return sh("$tcpwhy lab 2-close/server-closes -w " + file("x.pcapng")).status == 0;
-  }
+  bool has_files() { return sh("$tcpwhy lab 2-close/server-closes -w " + file("x.pcapng")).status == 0; }
   // Commands that print something, by what they need.
   std::vector<std::string> printing() {
-    std::vector<std::string> commands{"help",        "help lab",          "--version",  "lab --help",   "",
-                                      "lab --list",  "doctor",            "doctor -o json",
-                                      "read --fields", "ps -a",           "ps -o json", "ps",
-                                      "lab 1-open/handshake", "lab 1-open/handshake -o tcpdump",
+    std::vector<std::string> commands{"help",
+                                      "help lab",
+                                      "--version",
+                                      "lab --help",
+                                      "",
+                                      "lab --list",
+                                      "doctor",
+                                      "doctor -o json",
+                                      "read --fields",
+                                      "ps -a",
+                                      "ps -o json",
+                                      "ps",
+                                      "lab 1-open/handshake",
+                                      "lab 1-open/handshake -o tcpdump",
                                       "lab 1-open/handshake -o json"};
-    for (const char* view :
-         {"", "-o json", "-o tcpdump", "-o ndjson", "-o csv", "--table", "--compat tshark", "--compat zeek",
-          "--stream 0", "--stream 0 -o json", "--stream 0 -o tcpdump", "port 9999"})
+    for (const char* view : {"", "-o json", "-o tcpdump", "-o ndjson", "-o csv", "--table", "--compat tshark",
+                             "--compat zeek", "--stream 0", "--stream 0 -o json", "--stream 0 -o tcpdump", "port 9999"})
       commands.push_back(fmt::format("read {} {}", file("x.pcapng"), view));
     commands.push_back("trace -q --backend ptrace --report /dev/stdout -- true");
     if (has_bpf()) {
@@ -70,8 +77,9 @@ TEST_F(Outputs, a_reader_that_has_gone_ends_it_quietly) {
   ASSERT_TRUE(has_files());
   for (const std::string& command : printing()) {
     // The reader has gone before anything is written: it is waited for.
-    const auto ran = sh(fmt::format("mkfifo {0}; (exec 3<{0}; exec 3<&-; : >{1}) & {{ until [ -e {1} ]; do sleep 0.01; done; timeout 60 $tcpwhy {2}; echo status $? >&2; }} >{0}; rm {0} {1}",
-                                    file("fifo"), file("gone"), command));
+    const auto ran = sh(fmt::format(
+        "mkfifo {0}; (exec 3<{0}; exec 3<&-; : >{1}) & {{ until [ -e {1} ]; do sleep 0.01; done; timeout 60 $tcpwhy {2}; echo status $? >&2; }} >{0}; rm {0} {1}",
+        file("fifo"), file("gone"), command));
     EXPECT_TRUE(ran.err == "status 0\n" || (command.empty() && ran.err == "status 2\n")) << command << "\n" << ran.err;
   }
 }
@@ -87,10 +95,12 @@ TEST_F(Outputs, what_is_typed_by_hand_is_answered_or_the_reason_is_said) {
 
 TEST_F(Outputs, a_full_disk_under_a_report_is_said_whoever_ends_how) {
   for (const char* command : {"true", "false"}) {
-    const auto report = sh(fmt::format("timeout 60 $tcpwhy trace -q --backend ptrace --report /dev/full -- {}", command));
+    const auto report =
+        sh(fmt::format("timeout 60 $tcpwhy trace -q --backend ptrace --report /dev/full -- {}", command));
     EXPECT_EQ(report.status, 4);
     EXPECT_EQ(report.err, "tcpwhy: error: writing /dev/full: No space left on device\n");
-    const auto recording = sh(fmt::format("timeout 60 $tcpwhy trace -q --backend ptrace -w /dev/full --report {} --overwrite -- {}", file("r"), command));
+    const auto recording = sh(fmt::format(
+        "timeout 60 $tcpwhy trace -q --backend ptrace -w /dev/full --report {} --overwrite -- {}", file("r"), command));
     EXPECT_EQ(recording.status, 4);
     EXPECT_EQ(recording.err, "tcpwhy: error: writing /dev/full: No space left on device\n");
     EXPECT_NE(slurp(file("r")), "") << "the report is written all the same";
@@ -107,7 +117,8 @@ TEST_F(Outputs, a_place_that_cannot_be_written_is_noticed_before_anything_runs) 
         {folder_, 4, "Is a directory"},
         {there, 2, "is there already"}}) {
     for (const char* option : {"-w", "--report"}) {
-      const auto ran = sh(fmt::format("$tcpwhy trace -q --backend ptrace {} {} -- touch {}", option, place, file("ran")));
+      const auto ran =
+          sh(fmt::format("$tcpwhy trace -q --backend ptrace {} {} -- touch {}", option, place, file("ran")));
       EXPECT_EQ(ran.status, status) << ran.err;
       EXPECT_NE(ran.err.find(why), std::string::npos) << ran.err;
       EXPECT_FALSE(fs::exists(file("ran"))) << "the command ran";
@@ -131,10 +142,16 @@ TEST_F(Outputs, what_is_recorded_is_for_nobody_elses_eyes) {
   ASSERT_EQ(sh("umask 0; $tcpwhy lab 1-open/handshake -w " + file("lab.pcapng.zst")).status, 0);
   is_ours("lab.pcapng.zst");
   EXPECT_EQ(sh("$tcpwhy read " + file("lab.pcapng.zst")).status, 0);
-  ASSERT_EQ(sh(fmt::format("umask 0; $tcpwhy trace -q --backend ptrace -w {} --report {} -- true", file("t.pcapng"), file("t.txt"))).status, 0);
+  ASSERT_EQ(sh(fmt::format("umask 0; $tcpwhy trace -q --backend ptrace -w {} --report {} -- true", file("t.pcapng"),
+                           file("t.txt")))
+                .status,
+            0);
   is_ours("t.pcapng");
   is_ours("t.txt");
-  EXPECT_EQ(sh(fmt::format("$tcpwhy trace -q --backend ptrace -w {} --report {} --overwrite -- true", file("t.pcapng"), file("t.txt"))).status, 0);
+  EXPECT_EQ(sh(fmt::format("$tcpwhy trace -q --backend ptrace -w {} --report {} --overwrite -- true", file("t.pcapng"),
+                           file("t.txt")))
+                .status,
+            0);
 }
 
 // A disk of a few kilobytes, and a folder that is mounted read-only: `command` runs in a mount namespace where they are full/ and
@@ -159,8 +176,7 @@ TEST_F(Disks, a_disk_that_becomes_full_is_said_and_no_half_file_is_left) {
   NEEDS_LAB();
   for (const std::string command :
        {"lab 2-close -w full/x.pcapng", "lab 2-close -w full/x.pcapng.gz --overwrite", "lab 2-close -o json >full/x"}) {
-    const auto ran = on_disks(fmt::format(
-        "{} {}; echo status $? >&2; ls -A full >&2", TCPWHY_PROGRAM, command));
+    const auto ran = on_disks(fmt::format("{} {}; echo status $? >&2; ls -A full >&2", TCPWHY_PROGRAM, command));
     EXPECT_NE(ran.err.find("No space left on device\n"), std::string::npos) << command << ran.err;
     const std::string left = command.find(">full") != std::string::npos ? "x\n" : "";
     EXPECT_TRUE(ran.err.ends_with("status 4\n" + left)) << command << ran.err;

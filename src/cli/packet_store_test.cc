@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/trace_session.h"
 #include "wire/packet_builder.h"
 
 namespace tcpwhy::cli {
@@ -136,6 +137,27 @@ TEST(TracedConnections, what_goes_where_a_connect_leads_is_its_own_while_it_runs
   returned.socket = 99, returned.local = here, returned.remote = there;
   traced.learn(Event{at(2000), {}, returned});
   EXPECT_FALSE(traced.takes(address("192.0.2.9", 5), there, at(1500)));
+}
+
+// ---- Where there is no memory for all
+
+TEST(LeaveOutLaterHalf, what_came_first_stays_and_the_rest_is_told) {
+  recording::Recording recording;
+  for (int i = 0; i < 10'000; ++i)  // in no order of time
+    recording.events.push_back({base::WallTime(std::chrono::microseconds(i * 7919 % 10'000)), {}, recording::Note{}});
+  std::size_t told = 0;
+  while (leave_out_later_half(recording)) {
+    const auto& loss = std::get<recording::Loss>(recording.events.back().what);
+    EXPECT_GT(loss.count, 0U);
+    told += loss.count;
+    const auto notes = static_cast<std::size_t>(std::ranges::count_if(
+        recording.events, [](const Event& event) { return std::holds_alternative<recording::Note>(event.what); }));
+    EXPECT_EQ(notes + told, 10'000U);
+    for (const Event& event : recording.events)
+      EXPECT_LT(base::to_ns(event.at), static_cast<std::int64_t>(notes) * 1000);
+  }
+  EXPECT_LT(recording.events.size(), 1000U);
+  EXPECT_GT(recording.events.size(), 100U);
 }
 
 }  // namespace
