@@ -62,3 +62,7 @@ set_tests_properties(live.hostile_symbols.bpf PROPERTIES TIMEOUT 300)
 add_test(NAME live.strace_calls COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tests/live/strace_calls.py
                                         $<TARGET_FILE:tcpwhy>)
 set_tests_properties(live.strace_calls PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120)
+
+# Its processes are many, and short: beside others its moments would be others.
+add_test(NAME live.signals COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tools/stress-signals --rounds 5 --tcpwhy $<TARGET_FILE:tcpwhy>)
+set_tests_properties(live.signals PROPERTIES RUN_SERIAL ON SKIP_RETURN_CODE 77 TIMEOUT 180)

@@ -1,6 +1,7 @@
 #include "trace/ptrace/bell.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 
 namespace tcpwhy::trace {
 
-base::Status Bell::hang() {
+base::Status Bell::hang(std::optional<std::chrono::milliseconds> at_latest) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return base::fail_errno("pipe2");
   base::UniqueFd listening(ends[0]), rope(ends[1]);
@@ -21,8 +22,9 @@ base::Status Bell::hang() {
     ::dup2(listening.get(), 0);
     ::syscall(SYS_close_range, 1U, ~0U, 0U);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    char byte = 0;
-    while (::read(0, &byte, 1) < 0 && errno == EINTR) {
+    pollfd listens{.fd = 0, .events = POLLIN, .revents = 0};
+    const int for_ms = at_latest ? static_cast<int>(at_latest->count()) : -1;
+    while (::poll(&listens, 1, for_ms) < 0 && errno == EINTR) {
     }
     ::_exit(0);
   }

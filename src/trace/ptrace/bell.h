@@ -4,7 +4,9 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <mutex>
+#include <optional>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -14,7 +16,8 @@ namespace tcpwhy::trace {
 class Bell {
  public:
   // By the thread that is to be woken; again after each ring. The child is to be waited for with __WALL | __WNOTHREAD.
-  base::Status hang();
+  // It rings by itself `at_latest` from now.
+  base::Status hang(std::optional<std::chrono::milliseconds> at_latest = {});
   [[nodiscard]] pid_t pid() const { return pid_; }
   // By any thread, any time. Once until it hangs anew.
   void ring();

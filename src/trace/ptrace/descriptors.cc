@@ -1,6 +1,7 @@
 #include "trace/ptrace/descriptors.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -89,12 +90,20 @@ std::optional<TcpSocket> find_by_inode(std::uint32_t inode) {
   return std::nullopt;
 }
 
+// Of a thread by itself since Linux 6.9 only (PIDFD_THREAD, linux/pidfd.h).
+base::UniqueFd open_process(pid_t tid) {
+  constexpr unsigned thread_itself = O_EXCL;
+  base::UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, tid, 0)));
+  if (!process.valid()) process.reset(static_cast<int>(::syscall(SYS_pidfd_open, tid, thread_itself)));
+  return process;
+}
+
 }  // namespace
 
 std::optional<TcpSocket> look_at_descriptor(pid_t pid, std::int32_t fd) {
   const std::uint32_t inode = fd < 0 ? 0 : inode_of(pid, fd);
   if (inode == 0) return std::nullopt;
-  const base::UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  const base::UniqueFd process = open_process(pid);
   if (process.valid()) {
     const base::UniqueFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
     if (copy.valid()) return describe(copy.get());
@@ -154,6 +163,7 @@ bool Descriptors::is_other(std::int32_t fd) const {
 }
 
 void Descriptors::learn(std::int32_t fd, const TcpSocket& socket) {
+  if (fd < 0 || fd >= most_descriptors) return;
   set(fd, Kind::tcp);
   sockets_.insert_or_assign(fd, socket);
 }

@@ -64,7 +64,7 @@ class SocketsByCookie {
   std::unordered_map<std::uint64_t, TcpSocket> young_, old_;
 };
 
-// The socket behind another process's descriptor: by a copy of it (pidfd_getfd(2), Linux 5.6), which for some microseconds is one
+// The socket behind the descriptor of another process, or thread (one that lives: a first thread that has ended has none): by a copy of it (pidfd_getfd(2), Linux 5.6), which for some microseconds is one
 // more reference to it; where that isn't allowed, by its inode and sock_diag(7) in our own network namespace. Absent: no TCP
 // socket.
 std::optional<TcpSocket> look_at_descriptor(pid_t pid, std::int32_t fd);

@@ -10,8 +10,10 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <memory>
+#include <cstdint>
+#include <initializer_list>
 #include <iterator>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -25,6 +27,33 @@ struct ReleaseFilter {
   void operator()(void* context) const { ::seccomp_release(context); }
 };
 
+// What changes memory where the recorder lies, or so much that it may reach there.
+int add_rules_for_memory(void* context) {
+  constexpr std::uint64_t much = std::uint64_t{1} << 38U;
+  constexpr std::uint64_t block = ~std::uint64_t{0xff'ffff'ffff};
+  static_assert((INSIDE_NEIGHBOURHOOD & block) == INSIDE_NEIGHBOURHOOD);
+  const auto near_by = [](unsigned argument) {
+    return scmp_arg_cmp{argument, SCMP_CMP_MASKED_EQ, block, INSIDE_NEIGHBOURHOOD};
+  };
+  const scmp_arg_cmp is_much{1, SCMP_CMP_GT, much, 0};
+  const scmp_arg_cmp is_fixed{3, SCMP_CMP_MASKED_EQ, MAP_FIXED, MAP_FIXED};
+  int error = 0;
+  const auto add = [&](int number, std::initializer_list<scmp_arg_cmp> conditions) {
+    if (error == 0)
+      error = ::seccomp_rule_add_array(context, SCMP_ACT_TRACE(0), number, static_cast<unsigned>(conditions.size()),
+                                       conditions.begin());
+  };
+  add(SCMP_SYS(mmap), {is_fixed, near_by(0)});
+  add(SCMP_SYS(mmap), {is_fixed, is_much});
+  add(SCMP_SYS(mremap), {near_by(0)});
+  add(SCMP_SYS(mremap), {near_by(4)});
+  for (const int number : {SCMP_SYS(munmap), SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect), SCMP_SYS(madvise)}) {
+    add(number, {near_by(0)});
+    add(number, {is_much});
+  }
+  return error;
+}
+
 base::Status add_rules(void* context) {
   // Whatever isn't in the table passes; so do calls of 32-bit programs, which would be killed otherwise.
   int error = ::seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
@@ -37,6 +66,7 @@ base::Status add_rules(void* context) {
   if (error == 0) error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), SCMP_SYS(seccomp), 0);
   if (error == 0)
     error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+  if (error == 0) error = add_rules_for_memory(context);
   if (error != 0) return base::fail_errno("seccomp filter", -error);
   return {};
 }
@@ -50,10 +80,11 @@ void let_recorder_pass(std::vector<sock_filter>& filter) {
     if (filter[i].code == (BPF_RET | BPF_K) && filter[i].k == stops)
       filter[i] = BPF_STMT(BPF_JMP | BPF_JA, begin - i - 1);
   constexpr std::uint32_t address = offsetof(seccomp_data, instruction_pointer);
+  constexpr std::uint32_t low = INSIDE_CALLED & 0xffff'ffff, high = INSIDE_CALLED >> 32U;
   const sock_filter asked[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, address),      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, INSIDE_CALLED, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, address + 4),  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),     BPF_STMT(BPF_RET | BPF_K, stops),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, address),     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, address + 4), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),    BPF_STMT(BPF_RET | BPF_K, stops),
   };
   filter.insert(filter.end(), std::begin(asked), std::end(asked));
 }

@@ -13,8 +13,8 @@
 
 namespace tcpwhy::trace {
 
-// SECCOMP_RET_TRACE for the calls of the table and for filters of the program's own; SECCOMP_RET_ALLOW for those of a
-// recorder (inside/), for all others, and for other architectures' calls.
+// SECCOMP_RET_TRACE for the calls of the table, for filters of the program's own, and for what changes memory where
+// recorders lie (inside/); SECCOMP_RET_ALLOW for the recorder's own calls, for all others, and for other architectures'.
 base::Result<std::vector<sock_filter>> make_filter();
 
 struct Launched {

@@ -4,10 +4,13 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <future>
 #include <new>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -118,11 +121,21 @@ class PtraceTracer : public Tracer {
   std::thread thread_;
 };
 
+// After unshare(CLONE_NEWPID) without a /proc of its own the numbers there mean other processes.
+bool proc_is_ours() {
+  std::array<char, 32> target{};
+  const ssize_t length = ::readlink("/proc/self", target.data(), target.size());
+  return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == std::to_string(::getpid());
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Tracer>> open_ptrace(const Target& target, const PtraceOptions& options) {
   if (target.command.empty() && target.pids.empty())
     return base::fail(base::ErrorKind::usage, "nothing to trace", "name a command or a process");
+  if (!proc_is_ours())
+    return base::fail(base::ErrorKind::system, "/proc shows another PID namespace's processes",
+                      "ptrace needs to look into those of its own: unshare --mount-proc, or mount -t proc proc /proc");
   auto tracer = std::make_unique<PtraceTracer>(options);
   if (auto opened = tracer->open(target); !opened) return std::unexpected(opened.error());
   return tracer;

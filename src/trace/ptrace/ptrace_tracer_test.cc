@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -17,11 +18,13 @@
 #include <string>
 
 #include "base/unique_fd.h"
+#include "trace/ptrace/process_status.h"
 #include "trace/ptrace/traced_run_testing.h"
 
 namespace tcpwhy::trace {
 namespace {
 
+using namespace std::chrono_literals;
 using recording::CallEntered;
 using recording::CallReturned;
 using recording::ProcessEnded;
@@ -124,6 +127,28 @@ TEST_P(EachWay, a_thousand_forks) {
   EXPECT_EQ(closes, 1000U);
   EXPECT_EQ(sockets.size(), 1U);
   EXPECT_EQ(all_of<recording::Loss>(run.recording).size(), 0U);
+}
+
+// The first stop of a child, its end, and its parent's word of it come in any order.
+TEST_P(EachWay, forks_in_parallel) {
+  const auto run = trace_command({program("tracee"), "forks-in-parallel", "10"}, options(), 20'000);
+  EXPECT_EQ(run.status, 0);
+  EXPECT_EQ(all_of<ProcessStarted>(run.recording).size(), 1U + 10 * 10);
+  EXPECT_EQ(all_of<ProcessEnded>(run.recording).size(), 1U + 10 * 10);
+  EXPECT_TRUE(all_of<recording::Loss>(run.recording).empty());
+}
+
+// What is asked of a process is asked of a thread that lives.
+TEST_P(EachWay, a_first_thread_that_has_ended_hides_nothing) {
+  const auto run = trace_command({program("tracee"), "connects-without-first-thread", "60"}, options());
+  EXPECT_EQ(run.status, 0);
+  std::size_t connects = 0;
+  for (const auto& event : run.recording.events)
+    if (const auto* entered = std::get_if<CallEntered>(&event.what); entered != nullptr && entered->name == "connect")
+      connects += entered->socket != 0 && entered->remote ? 1 : 0;
+  EXPECT_EQ(connects, 60U);
+  EXPECT_TRUE(all_of<recording::Loss>(run.recording).empty());
+  EXPECT_EQ(all_of<ProcessEnded>(run.recording).size(), 1U);
 }
 
 TEST_P(EachWay, a_thread_that_executes_takes_the_process_with_it) {
@@ -277,6 +302,102 @@ TEST_F(EchoTest, a_running_process_is_attached_to_and_let_go) {
   int status = 0;
   ASSERT_EQ(::waitpid(pid, &status, 0), pid) << "it is still our child";
   EXPECT_EQ(WEXITSTATUS(status), 9);
+}
+
+// A running program of this test's own; it is killed with it.
+class Running {
+ public:
+  explicit Running(const std::vector<std::string>& words) : pid_(::fork()) {
+    if (pid_ != 0) return;
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    ::execv(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] bool is_watched() const { return pid_field(pid_, "TracerPid") != 0; }
+
+ private:
+  pid_t pid_;
+};
+
+TEST_F(EchoTest, a_process_without_its_first_thread_is_attached_to_and_let_go) {
+  const Running running({program("tracee"), "echoes-without-first-thread", std::to_string(writing_.get())});
+  hear_port();
+  EXPECT_EQ(say("before"), "before");
+  recording::Recording recording;
+  auto tracer = open_ptrace(Target{{}, {running.pid()}});
+  ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+  EXPECT_EQ(say("hello"), "hello");
+  drain_until(**tracer, recording, [&] { return find_call(recording, "write", "hello") != nullptr; });
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE((*tracer)->stop(recording).has_value());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  const CallEntered* write = find_call(recording, "write", "hello");
+  ASSERT_NE(write, nullptr);
+  EXPECT_TRUE(write->local && write->remote && write->socket != 0);
+  EXPECT_EQ(say("after"), "after");
+}
+
+// Who waits for the child that has its memory can't be stopped; it is let go of when it goes on.
+TEST_F(EchoTest, who_waits_for_its_vfork_is_let_go) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  base::UniqueFd ours(ends[0]), theirs(::dup(ends[1]));
+  ::close(ends[1]);
+  const Running running({program("tracee"), "waits-for-its-vfork", std::to_string(theirs.get())});
+  theirs.reset();
+  char byte = 0;
+  ASSERT_EQ(::read(ours.get(), &byte, 1), 1);
+  {
+    auto tracer = open_ptrace(Target{{}, {running.pid()}});
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    recording::Recording recording;
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_TRUE((*tracer)->stop(recording).has_value());
+    tracer->reset();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s) << "twice the patience, and then some";
+  }
+  EXPECT_FALSE(running.is_watched());
+  ours.reset();
+  int status = 0;
+  ASSERT_EQ(::waitpid(running.pid(), &status, 0), running.pid());
+  EXPECT_EQ(status, 0);
+}
+
+// Threads begin and end meanwhile, and one executes another program, for which all others have to go.
+TEST(PtraceTracerTest, whatever_a_process_is_doing_it_is_let_go) {
+  const Running running({program("tracee"), "restless"});
+  for (int round = 0; round < 60; ++round) {
+    auto tracer = open_ptrace(Target{{}, {running.pid()}});
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    ::usleep(static_cast<useconds_t>(round * 97 % 4000));
+    recording::Recording recording;
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_TRUE((*tracer)->stop(recording).has_value());
+    tracer->reset();
+    ASSERT_LT(std::chrono::steady_clock::now() - begin, 1500ms) << "round " << round;
+    ASSERT_FALSE(running.is_watched()) << "round " << round;
+  }
+}
+
+// Killed while it forks: its children, of which nobody has heard, end too.
+TEST(PtraceTracerTest, nobody_is_born_too_late_to_end) {
+  for (int round = 0; round < 40; ++round) {
+    auto tracer = open_ptrace(Target{{program("tracee"), "forks-for-ever"}, {}});
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    ::usleep(static_cast<useconds_t>(1000 + round * 997 % 20'000));
+    const auto begin = std::chrono::steady_clock::now();
+    tracer->reset();
+    ASSERT_LT(std::chrono::steady_clock::now() - begin, 1500ms) << "round " << round;
+  }
 }
 
 class EchoEachWayTest : public EchoTest, public ::testing::WithParamInterface<Way> {};

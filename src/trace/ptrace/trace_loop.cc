@@ -63,6 +63,9 @@ base::Status seize_failure(pid_t pid, int error) {
                     "it is another user's, or /proc/sys/kernel/yama/ptrace_scope forbids it: as root it can");
 }
 
+// A first thread that has ended before the others.
+bool is_zombie(pid_t tid) { return status_field(tid, "State").starts_with('Z'); }
+
 std::vector<pid_t> thread_ids(pid_t pid) {
   std::vector<pid_t> tids;
   DIR* folder = ::opendir(fmt::format("/proc/{}/task", pid).c_str());
@@ -99,7 +102,7 @@ base::Result<Launched> TraceLoop::start(const std::vector<std::string>& command,
   Process& process = add_process(command_, nullptr);
   process.filtered = options_.filter;
   process.recorded = false;
-  add_thread(command_, command_, nullptr);
+  add_thread(command_, command_, nullptr).is_announced = true;
   // Stopped, it can be told to stop at its calls; until then it waits for `go`.
   ::ptrace(PTRACE_INTERRUPT, command_, 0, 0);
   return launched;
@@ -115,25 +118,33 @@ base::Status TraceLoop::attach(pid_t pid) {
   const pid_t leader = pid_field(pid, "Tgid");
   if (leader == 0) return seize_failure(pid, ESRCH);
   // Threads may be made while we look; those of a thread that is seized already are seized by the kernel.
-  constexpr int most_passes = 100;
+  constexpr int most_passes = 100, most_refusals = 20;
+  int refusals = 0;
   bool found = true;
   for (int pass = 0; pass < most_passes && found; ++pass) {
     found = false;
     for (const pid_t tid : thread_ids(leader)) {
       if (threads_.contains(tid)) continue;
       if (auto seized = seize(tid, false); !seized) {
-        if (tid == leader) return seized;
-        continue;  // it has ended, or the kernel was quicker
+        // It has ended, or the kernel was quicker. Of one that executes the first thread is refused for a moment.
+        if (tid != leader || is_zombie(leader)) continue;
+        if (++refusals == most_refusals) return seized;
+        found = true;
+        ::usleep(1000);
+        continue;
       }
       found = true;
-      if (!processes_.contains(leader)) add_process(leader, nullptr);
-      add_thread(tid, leader, nullptr);
+      has_attached_ = true;
+      if (!processes_.contains(leader)) add_process(leader, nullptr).leader_has_left = is_zombie(leader);
+      add_thread(tid, leader, nullptr).is_announced = true;
       ::ptrace(PTRACE_INTERRUPT, tid, 0, 0);
     }
   }
   const auto process = processes_.find(leader);
   if (process == processes_.end()) return seize_failure(pid, ESRCH);
-  process->second->descriptors->scan(leader);
+  const auto lives =
+      std::ranges::find(threads_, process->second.get(), [](const auto& thread) { return thread.second->process; });
+  process->second->descriptors->scan(one_that_lives(*lives->second));
   return {};
 }
 
@@ -146,14 +157,17 @@ void TraceLoop::run() {
       state_.bell.ring();
     }
     if (!wait_and_act()) break;
+    say_if_let_go();
+    if (ending_ && is_out_of_patience()) break;
     if (threads_.empty()) continue;
     wants_to_end = false;
     // Without a bell nobody could be heard any more: then as if the end had been wished for.
-    if (!has_bell_ && !(has_bell_ = state_.bell.hang().has_value())) {
+    if (!has_bell_ && !(has_bell_ = hang_bell())) {
       state_.wish = LoopState::Wish::end;
       hear_wish();
     }
   }
+  take_down_bell();
   take_inside(true);
   tell_unread_symbols();
   state_.finished = true;
@@ -197,21 +211,21 @@ void TraceLoop::act(pid_t tid, Stop stop) {
   // What was recorded before this happened.
   take_inside();
   if (stop.kind == Kind::exited || stop.kind == Kind::killed) return on_ended(tid, stop);
-  if (stop.kind == Kind::executed) return on_executed(tid);
+  if (stop.kind == Kind::executed) on_executed(tid);
   Thread& thread = thread_of(tid);
+  if (stop.kind == Kind::forked) on_forked(thread);
+  if (stop.kind == Kind::leaving) on_leaving(thread);
+  if (letting_go_ && !thread.process->filtered) return let_go(thread, stop);
   switch (stop.kind) {
     case Kind::filtered: return on_call_stop(thread, true);
     case Kind::call: return on_call_stop(thread, false);
     case Kind::signalled: return on_signal(thread, stop.value);
-    case Kind::forked: on_forked(thread); break;
-    case Kind::leaving: on_leaving(thread); break;
     case Kind::halted:
       // It stays stopped, as job control wants, and we still hear of it.
       ::ptrace(PTRACE_LISTEN, tid, 0, 0);
       return;
-    default: break;
+    default: return resume(thread);
   }
-  resume(thread);
 }
 
 // A thread that nobody has announced: the first stop of a child may come before its parent's.
@@ -232,15 +246,26 @@ Process& TraceLoop::add_process(pid_t pid, Process* parent) {
     process->filtered = parent->filtered;
     process->recorded = parent->recorded;
     *process->descriptors = *parent->descriptors;
+  } else {
+    process->filtered = is_filtered(pid);
   }
   inherit_inside(*process, parent);
+  // Its parent was killed, or is about to be, and it may have been born too late for that.
+  if (ending_ && process->filtered) ::kill(pid, SIGKILL);
   return *process;
+}
+
+// Of a process whose parent is gone: whether it has the command's filter.
+bool TraceLoop::is_filtered(pid_t pid) const {
+  constexpr std::string_view by_filter = "2";  // SECCOMP_MODE_FILTER
+  return !filter_.empty() && (!has_attached_ || status_field(pid, "Seccomp") == by_filter);
 }
 
 Thread& TraceLoop::add_thread(pid_t tid, pid_t pid, Process* parent) {
   const auto known = processes_.find(pid);
   const bool is_new = known == processes_.end();
   Process& process = is_new ? add_process(pid, parent) : *known->second;
+  ended_unannounced_.erase(tid);  // another one's, that had the same number
   auto& thread = threads_[tid];
   if (!thread) ++process.threads;
   thread = std::make_unique<Thread>();
@@ -263,8 +288,7 @@ void TraceLoop::remove_thread(pid_t tid) {
   Process* process = thread->second->process;
   if (inside_) {
     inside_->release_slot(tid);
-    if (!inside_->is_empty())
-      late_[tid] = {std::move(thread->second), processes_[process->pid], inside_->head()};
+    if (!inside_->is_empty()) late_[tid] = {std::move(thread->second), processes_[process->pid], inside_->head()};
   }
   threads_.erase(thread);
   if (--process->threads > 0) return;
@@ -273,14 +297,21 @@ void TraceLoop::remove_thread(pid_t tid) {
   processes_.erase(process->pid);
 }
 
+// Of a child three things are told, each once, in any order but that its end is its last: that it was made, by its
+// parent's stop; its first stop; its end. Who is added when its end has been told is waited for in vain: until its real
+// parent takes note, /proc shows it as if it were still to come.
 void TraceLoop::on_forked(Thread& thread) {
   unsigned long child = 0;
   if (::ptrace(PTRACE_GETEVENTMSG, thread.tid, 0, &child) != 0 || child == 0) return;
   const auto tid = static_cast<pid_t>(child);
-  if (threads_.contains(tid)) return;
+  if (const auto known = threads_.find(tid); known != threads_.end()) {
+    known->second->is_announced = true;
+    return;
+  }
+  if (ended_unannounced_.erase(tid) != 0) return;
   const pid_t leader = pid_field(tid, "Tgid");
-  if (leader == 0) return;  // killed already; what becomes of it is still told
-  add_thread(tid, leader, thread.process);
+  if (leader == 0) return;
+  add_thread(tid, leader, thread.process).is_announced = true;
 }
 
 // The thread that executes takes the number of the process, whichever it was; the others are gone without a word, or with it
@@ -300,6 +331,7 @@ void TraceLoop::on_executed(pid_t pid) {
   forget_inside(process);
 
   leader.actor = {};  // another program from here on
+  leader.has_left = process.leader_has_left = false;
   process.name = command_of(pid);
   process.recorded = true;
   // Its table is its own now, without what was to be closed (FD_CLOEXEC).
@@ -307,12 +339,13 @@ void TraceLoop::on_executed(pid_t pid) {
   process.descriptors->scan(pid);
   unwinder_.forget(pid);
   emit_start(leader, std::nullopt);
-  resume(leader);
 }
 
 void TraceLoop::on_leaving(Thread& thread) {
   // The last chance: afterwards only the status is told.
   Process& process = *thread.process;
+  thread.has_left = true;
+  process.leader_has_left = process.leader_has_left || thread.tid == process.pid;
   if (const auto recorded = tell_early(thread)) {
     if (!process.unfinished || (thread.tid == process.pid && !process.exits_itself)) process.unfinished = recorded;
     return;
@@ -326,16 +359,20 @@ void TraceLoop::on_leaving(Thread& thread) {
 
 void TraceLoop::on_ended(pid_t tid, Stop stop) {
   const auto known = threads_.find(tid);
+  if (known == threads_.end() || !known->second->is_announced) ended_unannounced_.insert(tid);
   if (known == threads_.end()) return;
   Thread& thread = *known->second;
   on_leaving(thread);
-  if (tid == thread.process->pid && thread.process->recorded) {
+  // The first thread's end is the process's: it is told last.
+  const Process& process = *thread.process;
+  const bool is_last = tid == process.pid || (process.threads == 1 && !threads_.contains(process.pid));
+  if (is_last && process.recorded) {
     recording::ProcessEnded ended;
     if (stop.kind == Kind::exited)
       ended.exit_status = stop.value;
     else
       ended.signal = signal_name(stop.value);
-    ended.call = thread.process->unfinished;
+    ended.call = process.unfinished;
     emit(thread, std::move(ended));
   }
   remove_thread(tid);
@@ -370,59 +407,6 @@ void TraceLoop::on_signal(Thread& thread, int signal) {
 void TraceLoop::resume(Thread& thread, int signal) {
   const bool at_calls = thread.in_flight || (!thread.process->filtered && recording_);
   ::ptrace(at_calls ? PTRACE_SYSCALL : PTRACE_CONT, thread.tid, 0, signal);  // ESRCH: killed meanwhile, which is told
-}
-
-void TraceLoop::hear_wish() {
-  if (const int signal = state_.signal.exchange(0); signal != 0)
-    for (const auto& [pid, process] : processes_)
-      if (process->filtered || pid == command_) ::kill(pid, signal);
-  switch (state_.wish.load()) {
-    case LoopState::Wish::record: return;
-    case LoopState::Wish::end:
-      // What can't live without us goes first; the loop then sees it end.
-      for (const auto& [pid, process] : processes_)
-        if (process->filtered) ::kill(pid, SIGKILL);
-      [[fallthrough]];
-    case LoopState::Wish::let_go:
-      take_inside();
-      for (const auto& [tid, thread] : threads_) tell_early(*thread);
-      if (inside_) inside_->stop_observing();
-      tell_unread_symbols();
-      recording_ = false;
-      let_all_go();
-      state_.let_go = true;
-      state_.let_go.notify_all();
-      return;
-  }
-}
-
-// Stops each thread that can live without us, and lets go of it. One that is killed meanwhile, or sleeps where not even ptrace can
-// stop it (D), is waited for: its stop is but a moment away, or its end is.
-void TraceLoop::let_all_go() {
-  std::vector<pid_t> leaving;
-  for (const auto& [tid, thread] : threads_)
-    if (!thread->process->filtered) leaving.push_back(tid);
-  for (const pid_t tid : leaving) ::ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-  for (const pid_t tid : leaving) {
-    int status = 0;
-    for (;;) {
-      const pid_t stopped = ::waitpid(tid, &status, __WALL);
-      if (stopped < 0 && errno == EINTR) continue;
-      if (stopped < 0 || !WIFSTOPPED(status)) break;
-      const Stop stop = classify(status);
-      // A child of its that we haven't met yet comes with its first stop, and is let go like any other.
-      const int signal = stop.kind == Kind::signalled ? stop.value : 0;
-      if (stop.kind == Kind::forked) {
-        unsigned long child = 0;
-        if (::ptrace(PTRACE_GETEVENTMSG, tid, 0, &child) == 0 && child != 0 &&
-            ::waitpid(static_cast<pid_t>(child), &status, __WALL) > 0 && WIFSTOPPED(status))
-          ::ptrace(PTRACE_DETACH, static_cast<pid_t>(child), 0, 0);
-      }
-      ::ptrace(PTRACE_DETACH, tid, 0, signal);
-      break;
-    }
-    remove_thread(tid);
-  }
 }
 
 void TraceLoop::tell_unread_symbols() {

@@ -4,10 +4,12 @@
 #include <sys/user.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "trace/ptrace/bell.h"
@@ -42,7 +44,8 @@ class TraceLoop {
   // Before run(), on the same thread. Launches; its exec is yet to come.
   base::Result<Launched> start(const std::vector<std::string>& command, const sigset_t& signal_mask);
   base::Status attach(pid_t pid);
-  // Until no tracee is left. A wish that stands already is heard when the bell rings.
+  // Until no tracee is left, or whoever is left doesn't heed the wish to end. A wish that stands already is heard when
+  // the bell rings.
   void run();
 
  private:
@@ -51,8 +54,15 @@ class TraceLoop {
   bool wait_and_act();
   void hear(pid_t tid, int status);
   void act(pid_t tid, Stop stop);
+  // trace_loop_end.cc: the wishes
   void hear_wish();
-  void let_all_go();
+  void begin_to_let_go();
+  void begin_to_end();
+  void let_go(Thread& thread, Stop stop);
+  void say_if_let_go();
+  [[nodiscard]] bool is_out_of_patience() const;
+  bool hang_bell();
+  void take_down_bell();
 
   // trace_loop.cc: processes, threads, signals
   Thread& thread_of(pid_t tid);
@@ -66,6 +76,7 @@ class TraceLoop {
   void on_signal(Thread& thread, int signal);
   void resume(Thread& thread, int signal = 0);
   void remove_thread(pid_t tid);
+  [[nodiscard]] bool is_filtered(pid_t pid) const;
 
   // trace_loop_calls.cc
   void on_entry(Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
@@ -76,21 +87,24 @@ class TraceLoop {
     bool hold = false;  // whether it is recorded is known at its return
     const TcpSocket* socket = nullptr;
   };
-  const TcpSocket* find_passed(Process& process, std::uint64_t header, bool received);
-  Decision decide(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
+  const TcpSocket* find_passed(Thread& thread, std::uint64_t header, bool received);
+  Decision decide(Thread& thread, const SyscallRow& row, const SyscallArguments& arguments);
   void record_held(Thread& thread, CallInFlight& call, std::int64_t result);
   void forget_before(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
-  void learn_after(Process& process, const CallInFlight& call, std::int64_t result, recording::CallReturned* returned);
+  void learn_after(Thread& thread, const CallInFlight& call, std::int64_t result, recording::CallReturned* returned);
   // trace_loop_inside.cc: recorders in the processes' own memory
   void take_inside(bool nobody_lives = false);
   Thread* whose(const inside_record& record);
   void on_recorded(const inside_record& record, std::span<const std::byte> snippets);
   bool make_inside(Thread& thread, const SyscallRow* row, std::uint64_t address);
-  void inherit_inside(Process& process, const Process* parent);
+  void inherit_inside(Process& process, Process* parent);
+  [[nodiscard]] bool share_memory(const Process& parent, const Process& child) const;
   void leave_inside(Process& process);
+  bool make_way(Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
+  [[nodiscard]] bool is_alone_in_its_memory(const Process& process) const;
   void forget_inside(Process& process);
   void give_back_table(Process& process);
-  const TcpSocket* look_up(Process& process, std::int32_t fd);
+  const TcpSocket* look_up(Thread& thread, std::int32_t fd);
   std::optional<std::uint32_t> tell_early(Thread& thread);
   void tell_return(Thread& thread, const inside_slot& slot, std::int64_t result);
   void surface(Thread& thread, const user_regs_struct& registers);
@@ -114,8 +128,12 @@ class TraceLoop {
   Unwinder& unwinder_;
   std::vector<sock_filter> filter_;
   pid_t command_ = -1;
+  bool has_attached_ = false;
   bool recording_ = true;
   bool has_bell_ = true;  // hung before run()
+  // What stops is let go, if it can live without us; what can't is killed, whenever we come to know of it.
+  bool letting_go_ = false, ending_ = false;
+  std::chrono::steady_clock::time_point wished_at_;
   std::uint32_t call_count_ = 0;
   SocketsByCookie sockets_;             // those that recorders may name
   std::unique_ptr<InsideArea> inside_;  // null: every call stops
@@ -126,7 +144,9 @@ class TraceLoop {
     std::uint64_t until = 0;  // position in the ring
   };
   std::unordered_map<pid_t, LateThread> late_;
-  std::optional<std::pair<pid_t, int>> heard_elsewhere_;  // a thread's end, that a wait for it alone has met
+  std::optional<std::pair<pid_t, int>> heard_elsewhere_;  // a thread's last word, that a wait for it alone has met
+  // Those that ended before the stop of the one that made them told of them.
+  std::unordered_set<pid_t> ended_unannounced_;
   std::unordered_map<pid_t, std::shared_ptr<Process>> processes_;
   std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
 };

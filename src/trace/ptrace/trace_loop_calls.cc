@@ -30,6 +30,11 @@ bool has_control_room(const TraceeMemory& memory, std::uint64_t header) {
   return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
 }
 
+bool changes_memory(std::uint64_t number) {
+  return number == SYS_mmap || number == SYS_munmap || number == SYS_mremap || number == SYS_mprotect ||
+         number == SYS_pkey_mprotect || number == SYS_madvise;
+}
+
 bool duplicates_by_fcntl(const SyscallRow& row, const SyscallArguments& arguments) {
   const auto command = static_cast<std::uint32_t>(arguments[1]);
   return row.number == SYS_fcntl && (command == F_DUPFD || command == F_DUPFD_CLOEXEC);
@@ -51,6 +56,7 @@ void TraceLoop::on_call_stop(Thread& thread, bool filtered) {
   const auto& entry = filtered ? info.seccomp.args : info.entry.args;
   SyscallArguments arguments;
   std::copy(std::begin(entry), std::end(entry), arguments.begin());
+  if (filtered && changes_memory(number) && !make_way(thread, number, arguments)) return resume(thread);
   on_entry(thread, number, arguments);
 }
 
@@ -73,7 +79,7 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
   if (number == SYS_seccomp || number == SYS_prctl || number == SYS_io_uring_setup) leave_inside(process);
   if (row == nullptr || !recording_) return resume(thread);
 
-  const Decision decision = decide(process, *row, call.arguments);
+  const Decision decision = decide(thread, *row, call.arguments);
   recording::CallEntered entered;
   std::optional<StackCopy> stack;
   if (decision.record || decision.hold) {
@@ -96,8 +102,8 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
   }
   forget_before(process, *row, call.arguments);
   if (decision.wait_for_exit) thread.in_flight = call;
-  if (stack) unwinder_.learn(process.pid, stack->registers.instruction_pointer());
-  const pid_t pid = process.pid;
+  const pid_t pid = one_that_lives(thread);
+  if (stack) unwinder_.learn(pid, stack->registers.instruction_pointer());
   resume(thread);
   if (!decision.record) return;
   // It runs on while we walk its stack.
@@ -106,12 +112,13 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
   emit_at(now, thread, std::move(entered));
 }
 
-TraceLoop::Decision TraceLoop::decide(Process& process, const SyscallRow& row, const SyscallArguments& arguments) {
+TraceLoop::Decision TraceLoop::decide(Thread& thread, const SyscallRow& row, const SyscallArguments& arguments) {
   Decision decision;
+  Process& process = *thread.process;
   Descriptors& descriptors = *process.descriptors;
   const auto descriptor = [&](std::int8_t argument) -> const TcpSocket* {
     if (argument < 0) return nullptr;
-    return look_up(process, static_cast<std::int32_t>(arguments[static_cast<std::size_t>(argument)]));
+    return look_up(thread, static_cast<std::int32_t>(arguments[static_cast<std::size_t>(argument)]));
   };
   // What moves descriptors about is followed to its end even where it isn't recorded.
   const bool moves = row.number == SYS_dup || row.number == SYS_dup2 || row.number == SYS_dup3 ||
@@ -125,10 +132,10 @@ TraceLoop::Decision TraceLoop::decide(Process& process, const SyscallRow& row, c
     decision.socket = descriptor(row.fd_argument);
     if (decision.socket == nullptr) decision.socket = descriptor(row.second_fd_argument);
     if (decision.socket == nullptr && row.number == SYS_sendmsg)
-      decision.socket = find_passed(process, arguments[1], false);
+      decision.socket = find_passed(thread, arguments[1], false);
     decision.record = decision.socket != nullptr;
     decision.hold = !decision.record && row.number == SYS_recvmsg && process.recorded &&
-                    has_control_room(ProcessMemory(process.pid), arguments[1]);
+                    has_control_room(ProcessMemory(thread.tid), arguments[1]);
   } else {
     const bool needs_tcp = row.call_class == CallClass::waits || row.call_class == CallClass::rings ||
                            row.call_class == CallClass::duplicates;
@@ -141,18 +148,18 @@ TraceLoop::Decision TraceLoop::decide(Process& process, const SyscallRow& row, c
 }
 
 // A TCP socket that a message passes on, or has brought.
-const TcpSocket* TraceLoop::find_passed(Process& process, std::uint64_t header, bool received) {
+const TcpSocket* TraceLoop::find_passed(Thread& thread, std::uint64_t header, bool received) {
   const TcpSocket* socket = nullptr;
-  for (const std::int32_t fd : passed_descriptors(ProcessMemory(process.pid), header)) {
-    if (received) process.descriptors->forget(fd);
-    if (socket == nullptr) socket = look_up(process, fd);
+  for (const std::int32_t fd : passed_descriptors(ProcessMemory(thread.tid), header)) {
+    if (received) thread.process->descriptors->forget(fd);
+    if (socket == nullptr) socket = look_up(thread, fd);
   }
   return socket;
 }
 
 void TraceLoop::record_held(Thread& thread, CallInFlight& call, std::int64_t result) {
   if (is_error(result)) return;
-  const TcpSocket* socket = find_passed(*thread.process, call.arguments[1], true);
+  const TcpSocket* socket = find_passed(thread, call.arguments[1], true);
   if (socket == nullptr) return;
   call.held->call = call.call = ++call_count_;
   call.cookie = socket->cookie;
@@ -188,24 +195,23 @@ void TraceLoop::on_exit(Thread& thread, std::int64_t result) {
   const base::WallTime now = base::wall_now();
   if (!thread.in_flight) return;
   CallInFlight call = *std::exchange(thread.in_flight, std::nullopt);
-  Process& process = *thread.process;
   if (call.held) record_held(thread, call, result);
   if (result == restart_block) thread.to_restart = call;
-  if (call.call == 0) return learn_after(process, call, result, nullptr);
+  if (call.call == 0) return learn_after(thread, call, result, nullptr);
   recording::CallReturned returned;
   returned.call = call.call;
   decode_return(*call.row, call.arguments, result, ProcessMemory(thread.tid), returned);
   returned.socket = call.cookie;
-  learn_after(process, call, result, &returned);
+  learn_after(thread, call, result, &returned);
   thread.last_call = call.call;
   thread.last_error = returned.error;
   emit_at(now, thread, std::move(returned));
 }
 
 // `returned` is null for a call that isn't recorded.
-void TraceLoop::learn_after(Process& process, const CallInFlight& call, std::int64_t result,
+void TraceLoop::learn_after(Thread& thread, const CallInFlight& call, std::int64_t result,
                             recording::CallReturned* returned) {
-  Descriptors& descriptors = *process.descriptors;
+  Descriptors& descriptors = *thread.process->descriptors;
   const auto fd = [&](std::size_t i) { return static_cast<std::int32_t>(call.arguments[i]); };
   const TcpSocket* socket = nullptr;
   switch (call.row->number) {
@@ -213,8 +219,8 @@ void TraceLoop::learn_after(Process& process, const CallInFlight& call, std::int
     case SYS_bind:
     case SYS_listen:
     case SYS_connect:
-      descriptors.refresh(process.pid, fd(0));
-      socket = look_up(process, fd(0));
+      descriptors.refresh(one_that_lives(thread), fd(0));
+      socket = look_up(thread, fd(0));
       break;
     case SYS_socket:
     case SYS_accept:
@@ -227,8 +233,8 @@ void TraceLoop::learn_after(Process& process, const CallInFlight& call, std::int
       const bool makes = call.row->number != SYS_fcntl || duplicates_by_fcntl(*call.row, call.arguments);
       if (is_error(result) || !makes) break;
       const auto made = static_cast<std::int32_t>(result);
-      descriptors.refresh(process.pid, made);
-      socket = look_up(process, made);
+      descriptors.refresh(one_that_lives(thread), made);
+      socket = look_up(thread, made);
       break;
     }
     default: break;

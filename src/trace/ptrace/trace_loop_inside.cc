@@ -1,12 +1,14 @@
 // Of TraceLoop: the recorders inside the processes. A process that stops often gets one; what it has recorded is
 // taken at each stop of anybody's, so that whatever is learnt there comes after it.
 #include <linux/kcmp.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <string>
@@ -23,8 +25,21 @@ namespace tcpwhy::trace {
 namespace {
 
 // Of what surface() leaves out the processor would miss the returns (arch/x86/shstk.rst).
-bool has_shadow_stack(pid_t tid) {
-  return status_field(tid, "x86_Thread_features").find("shstk") != std::string::npos;
+bool has_shadow_stack(pid_t tid) { return status_field(tid, "x86_Thread_features").find("shstk") != std::string::npos; }
+
+// There the numbers that its threads know themselves by aren't those that we know, and may be others' here: NSpid has
+// the process's number in each namespace from ours inwards (proc_pid_status(5)).
+bool has_other_numbers(pid_t tid) { return status_field(tid, "NSpid").find_first_of(" \t") != std::string::npos; }
+
+bool overlaps_recorder(std::uint64_t address, std::uint64_t length) {
+  constexpr std::uint64_t end = INSIDE_SHARED + sizeof(inside_shared), page = 4096;
+  return address < end + page && (address >= INSIDE_BASE || length > INSIDE_BASE - address);
+}
+
+bool touches_recorder(std::uint64_t number, const SyscallArguments& arguments) {
+  if (overlaps_recorder(arguments[0], arguments[1])) return true;
+  const bool is_given_place = number == SYS_mremap && (arguments[3] & MREMAP_FIXED) != 0;
+  return is_given_place && overlaps_recorder(arguments[4], arguments[2]);
 }
 
 bool is_of_a_signal_for_us(int signal) { return signal == SIGTRAP || signal == SIGSEGV || signal == SIGBUS; }
@@ -37,8 +52,7 @@ void TraceLoop::take_inside(bool nobody_lives) {
     on_recorded(record, snippets);
   };
   inside_->take(taker, nobody_lives);
-  if (!late_.empty())
-    std::erase_if(late_, [this](const auto& late) { return late.second.until <= inside_->tail(); });
+  if (!late_.empty()) std::erase_if(late_, [this](const auto& late) { return late.second.until <= inside_->tail(); });
   if (const std::uint64_t lost = inside_->take_lost(); lost != 0) outbox_.lose(2 * lost);
 }
 
@@ -89,28 +103,25 @@ bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t
   Process& process = *thread.process;
   if (!inside_ || !recording_ || !process.recorded || process.stays_outside || process.shares_memory) return false;
   const base::WallTime now = base::wall_now();
-  process.inside.go_on(process.pid, now);
+  process.inside.go_on(thread.tid, now);
   if (row == nullptr || ++process.stops < options_.stops_before_inside) return false;
   if (inside_rows().at(static_cast<std::size_t>(row->number)).policy == INSIDE_STOPS) return false;
-  if (process.inside.own_address(address) != address || !process.inside.is_site(process.pid, address)) return false;
+  if (process.inside.own_address(address) != address || !process.inside.is_site(thread.tid, address)) return false;
 
   auto calls = RemoteCalls::begin(thread.tid);
   if (!calls) return false;
   if (!process.inside.is_mapped()) {
     process.table = inside_->take_table();
-    if (!process.table || has_shadow_stack(thread.tid) ||
-        !process.inside.map(process.pid, *calls, *inside_, address) ||
-        !InsideCode::use_table(process.pid, process.table))
+    if (!process.table || has_shadow_stack(thread.tid) || has_other_numbers(thread.tid) ||
+        !process.inside.map(thread.tid, *calls, *inside_, address) || !InsideCode::use_table(thread.tid, process.table))
       leave_inside(process);
   }
   if (!process.stays_outside) {
     inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
-    const bool alone = process.threads == 1 &&
-                       std::ranges::none_of(processes_, [](const auto& other) { return other.second->shares_memory; });
-    process.inside.redirect(process.pid, address, alone, now);
+    process.inside.redirect(thread.tid, address, is_alone_in_its_memory(process), now);
   }
-  if (calls->ended()) {
-    heard_elsewhere_ = {thread.tid, *calls->ended()};
+  if (calls->last_word()) {
+    heard_elsewhere_ = {thread.tid, *calls->last_word()};
     return true;
   }
   calls->end();
@@ -119,7 +130,7 @@ bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t
 }
 
 // A process that has just been forked, and hasn't run yet.
-void TraceLoop::inherit_inside(Process& process, const Process* parent) {
+void TraceLoop::inherit_inside(Process& process, Process* parent) {
   if (!inside_) return;
   if (parent == nullptr) {
     // Whoever made it is gone already; it uses that one's table.
@@ -129,9 +140,13 @@ void TraceLoop::inherit_inside(Process& process, const Process* parent) {
   process.stays_outside = parent->stays_outside;
   process.inside = parent->inside;
   if (!parent->inside.is_mapped()) return;
-  process.shares_memory = parent->shares_memory || ::syscall(SYS_kcmp, parent->pid, process.pid, KCMP_VM, 0, 0) == 0;
-  if (process.shares_memory) return;
-  if (!process.stays_outside) process.table = inside_->take_table();
+  process.shares_memory = parent->shares_memory || share_memory(*parent, process);
+  const bool has_its_numbers = !has_other_numbers(process.pid);
+  if (process.shares_memory) {
+    if (!has_its_numbers) leave_inside(*parent);
+    return;
+  }
+  if (!process.stays_outside && has_its_numbers) process.table = inside_->take_table();
   if (process.table) inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
   if (!InsideCode::use_table(process.pid, process.table)) {
     // It goes on with the parent's, which then says nothing of either's descriptors.
@@ -142,10 +157,40 @@ void TraceLoop::inherit_inside(Process& process, const Process* parent) {
   }
 }
 
+bool TraceLoop::share_memory(const Process& parent, const Process& child) const {
+  pid_t asked = parent.pid;
+  if (parent.leader_has_left)
+    for (const auto& [tid, thread] : threads_)
+      if (thread->process == &parent && !thread->has_left) asked = tid;
+  return ::syscall(SYS_kcmp, asked, child.pid, KCMP_VM, 0, 0) == 0;
+}
+
 // All its calls stop from now on. Where its code has been changed it stays so: the stubs make the calls.
 void TraceLoop::leave_inside(Process& process) {
   process.stays_outside = true;
   if (process.table) inside_->disable(*process.table);
+}
+
+bool TraceLoop::is_alone_in_its_memory(const Process& process) const {
+  return process.threads == 1 &&
+         std::ranges::none_of(processes_, [](const auto& other) { return other.second->shares_memory; });
+}
+
+// Of a process that is about to have other memory where its recorder lies: it goes on as if there had never been one.
+// False: other threads may be in it, and the call fails.
+bool TraceLoop::make_way(Thread& thread, std::uint64_t number, const SyscallArguments& arguments) {
+  Process& process = *thread.process;
+  if (!process.inside.is_mapped() || !touches_recorder(number, arguments)) return true;
+  if (is_alone_in_its_memory(process) && process.inside.withdraw(thread.tid)) {
+    forget_inside(process);
+    process.stays_outside = true;
+    return true;
+  }
+  user_regs_struct r{};
+  if (::ptrace(PTRACE_GETREGS, thread.tid, 0, &r) != 0) return true;
+  r.orig_rax = ~0ULL;  // seccomp(2), SECCOMP_RET_TRACE: the call is skipped
+  r.rax = static_cast<std::uint64_t>(-ENOMEM);
+  return ::ptrace(PTRACE_SETREGS, thread.tid, 0, &r) != 0;
 }
 
 // Its memory is gone, and the recorder with it.
@@ -163,15 +208,17 @@ void TraceLoop::give_back_table(Process& process) {
 
 // What the descriptor is now, of a process that has stopped. Where there is a recorder, its table tells: what the
 // process has done to its descriptors since may not have been taken yet.
-const TcpSocket* TraceLoop::look_up(Process& process, std::int32_t fd) {
+const TcpSocket* TraceLoop::look_up(Thread& thread, std::int32_t fd) {
+  Process& process = *thread.process;
+  const pid_t pid = one_that_lives(thread);
   Descriptors& descriptors = *process.descriptors;
   if (process.table) {
     const std::uint64_t told = inside_->socket_of(*process.table, fd);
     const TcpSocket* known = descriptors.known(fd);
     const bool is_right = told == INSIDE_OTHER ? descriptors.is_other(fd) : known != nullptr && known->cookie == told;
-    if (!is_right) descriptors.refresh(process.pid, fd);
+    if (!is_right) descriptors.refresh(pid, fd);
   }
-  const TcpSocket* found = descriptors.find(process.pid, fd);
+  const TcpSocket* found = descriptors.find(pid, fd);
   if (found != nullptr) sockets_.learn(*found);
   if (process.table) {
     if (found != nullptr && found->cookie != 0) inside_->learn(*process.table, fd, found->cookie);
@@ -220,6 +267,9 @@ void TraceLoop::surface(Thread& thread, const user_regs_struct& registers) {
   const auto slot = inside_->call_of(thread.tid);
   // The recorder makes calls of its own, too.
   if (!slot || registers.rip != INSIDE_CALLED || registers.orig_rax != slot->number) return;
+  // What stands there others may have written: the frame is a little above where the recorder is now.
+  constexpr std::uint64_t most_of_recorder = 4096;
+  if (slot->frame < registers.rsp || slot->frame - registers.rsp > most_of_recorder) return;
   struct {
     inside_frame own;
     std::uint64_t stub;

@@ -37,14 +37,15 @@ struct TracedRun {
   int status = -1;
 };
 
-inline TracedRun trace_command(std::vector<std::string> command, const PtraceOptions& options = {}) {
+inline TracedRun trace_command(std::vector<std::string> command, const PtraceOptions& options = {},
+                               int deadline_ms = 60'000) {
   TracedRun run;
   auto tracer = open_ptrace(Target{std::move(command), {}}, options);
   if (!tracer) {
     ADD_FAILURE() << tracer.error().message;
     return run;
   }
-  drain_until(**tracer, run.recording, [&] { return (*tracer)->finished(); });
+  drain_until(**tracer, run.recording, [&] { return (*tracer)->finished(); }, deadline_ms);
   run.status = (*tracer)->command_status().value_or(-1);
   recording::sort_by_time(run.recording);
   return run;

@@ -26,6 +26,7 @@ struct Process {
   bool recorded = true;   // false: the command before its exec
   std::string name;       // comm
   int threads = 0;
+  bool leader_has_left = false;  // the first thread has ended, others go on
   // The call that it never came back from: exit_group(), or else the first thread's, or else any other's.
   std::optional<std::uint32_t> unfinished;
   bool exits_itself = false;  // `unfinished` is exit_group()
@@ -57,6 +58,8 @@ struct CallInFlight {
 struct Thread {
   pid_t tid = 0;
   Process* process = nullptr;
+  bool is_announced = false;              // by the stop of the thread that made it, or it was there before us
+  bool has_left = false;                  // PTRACE_EVENT_EXIT: it won't stop again
   recording::ActorId actor;               // invalid until it has an event
   std::optional<CallInFlight> in_flight;  // its exit stop is to come
   // The call it came back from last, until the next stop that isn't a signal: what a signal that comes now interrupted.
@@ -65,5 +68,10 @@ struct Thread {
   std::optional<CallInFlight> to_restart;  // restart_syscall() goes on with this one
   ToldEarly told_early;
 };
+
+// Whose memory and descriptors /proc and the like are to be asked for: a first thread that has ended has none.
+inline pid_t one_that_lives(const Thread& thread) {
+  return thread.process->leader_has_left ? thread.tid : thread.process->pid;
+}
 
 }  // namespace tcpwhy::trace

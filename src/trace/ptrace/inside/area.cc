@@ -1,5 +1,6 @@
 #include "trace/ptrace/inside/area.h"
 
+#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -19,6 +20,7 @@ namespace {
 constexpr std::uint64_t most_age_ns = 20'000'000;
 constexpr std::uint64_t given_up_after_ns = 1'000'000'000;
 constexpr std::uint32_t stacks_a_second = 200;
+constexpr std::uint64_t latest_credible = std::uint64_t{1} << 62U;  // in the year 2116
 
 template <class T>
 std::atomic_ref<T> shared_with_them(T& value) {
@@ -32,8 +34,7 @@ constexpr std::uint64_t aligned(std::uint64_t bytes) { return (bytes + 7) & ~std
 // What a piece takes at most, with the heads of its snippets.
 std::uint64_t room_of(const Piece& piece) {
   constexpr std::uint64_t head = sizeof(inside_snippet), address = 128, message = 56;
-  const std::uint64_t vectors =
-      head + INSIDE_VECTORS * 16 + INSIDE_VECTORS_FILLED * (head + aligned(piece.constant));
+  const std::uint64_t vectors = head + INSIDE_VECTORS * 16 + INSIDE_VECTORS_FILLED * (head + aligned(piece.constant));
   switch (piece.shape) {
     case Piece::Shape::io_vectors: return vectors;
     case Piece::Shape::message_header: return head + message + head + address + vectors;
@@ -46,11 +47,10 @@ std::uint64_t room_of(const Piece& piece) {
 inside_policy policy_of(const SyscallRow& row) {
   // What makes or moves descriptors about, or passes them on, is left to the tracer; so is what is rare.
   constexpr std::string_view on_socket[] = {
-      "bind",    "listen",     "accept",     "accept4",     "connect",     "sendto", "sendmsg",
-      "write",   "writev",     "sendfile",   "recvfrom",    "recvmsg",     "read",   "readv",
-      "close",   "shutdown",   "fcntl",      "setsockopt",  "getsockopt",  "ioctl",  "epoll_ctl",
-      "getsockname", "getpeername"};
-  constexpr std::string_view waits[] = {"poll",    "ppoll",      "select",      "pselect6",
+      "bind",   "listen",     "accept",     "accept4", "connect",   "sendto",      "sendmsg",    "write",
+      "writev", "sendfile",   "recvfrom",   "recvmsg", "read",      "readv",       "close",      "shutdown",
+      "fcntl",  "setsockopt", "getsockopt", "ioctl",   "epoll_ctl", "getsockname", "getpeername"};
+  constexpr std::string_view waits[] = {"poll",       "ppoll",       "select",      "pselect6",
                                         "epoll_wait", "epoll_pwait", "epoll_pwait2"};
   if (row.name == "socket") return INSIDE_MAKES;
   if (std::ranges::find(on_socket, row.name) != std::end(on_socket)) return INSIDE_ON_SOCKET;
@@ -94,12 +94,34 @@ const InsideRows& inside_rows() {
   return rows;
 }
 
+namespace {
+
+// Whether a recorder can have left such a record; programs that write into the ring leave others.
+bool is_credible(const inside_record& record) {
+  if (record.number >= INSIDE_CALLS || record.id > latest_credible || record.returned_at > latest_credible)
+    return false;
+  const inside_row& row = inside_rows().at(record.number);
+  if (row.policy == INSIDE_STOPS || record.entry_bytes > record.snippet_bytes) return false;
+  return record.socket.cookie == 0 || (row.asks_socket != 0 && (row.result_is_fd != 0 || row.fd_argument >= 0));
+}
+
+// Its size is as it is for good: who reads beyond the end of a file that somebody has shortened is killed (SIGBUS).
+base::UniqueFd make_memory(std::size_t bytes) {
+  base::UniqueFd memory(::memfd_create("tcpwhy", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory.valid() || ::ftruncate(memory.get(), static_cast<off_t>(bytes)) != 0 ||
+      ::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    memory.reset();
+  return memory;
+}
+
+}  // namespace
+
 std::unique_ptr<InsideArea> InsideArea::open() {
   // Whether two processes share their memory must be known: a fork needs a table of its own.
   if (::syscall(SYS_kcmp, ::getpid(), ::getpid(), KCMP_VM, 0, 0) != 0) return nullptr;
   std::unique_ptr<InsideArea> made(new InsideArea);
-  made->memory_ = base::UniqueFd(::memfd_create("tcpwhy", MFD_CLOEXEC));
-  if (!made->memory_.valid() || ::ftruncate(made->memory_.get(), sizeof(inside_shared)) != 0) return nullptr;
+  made->memory_ = make_memory(sizeof(inside_shared));
+  if (!made->memory_.valid()) return nullptr;
   void* const memory =
       ::mmap(nullptr, sizeof(inside_shared), PROT_READ | PROT_WRITE, MAP_SHARED, made->memory_.get(), 0);
   if (memory == MAP_FAILED) return nullptr;
@@ -116,47 +138,50 @@ InsideArea::~InsideArea() {
 
 void InsideArea::stop_observing() { shared_with_them(shared_->observing) = 0; }
 
-void InsideArea::advance(std::uint64_t tail, std::uint64_t length) {
-  std::memset(shared_->ring + tail % INSIDE_RING_BYTES, 0, length);
-  shared_with_them(shared_->tail).store(tail + length, std::memory_order_release);
+void InsideArea::advance(std::uint64_t length) {
+  std::memset(shared_->ring + tail_ % INSIDE_RING_BYTES, 0, length);
+  tail_ += length;
+  shared_with_them(shared_->tail).store(tail_, std::memory_order_release);
   stuck_since_ = 0;
 }
 
-bool InsideArea::is_empty() const { return is_broken_ || head() == shared_->tail; }
+bool InsideArea::is_empty() const { return is_broken_ || head() == tail_; }
 
 std::uint64_t InsideArea::head() const { return shared_with_them(shared_->head).load(std::memory_order_acquire); }
 
 void InsideArea::take(const Taker& f, bool nobody_lives) {
   shared_with_them(shared_->taken_at).store(now(), std::memory_order_relaxed);
-  std::array<std::uint64_t, (sizeof(inside_record) + INSIDE_MOST_SNIPPET_BYTES) / 8> copy;
-  while (!is_empty()) {
-    const std::uint64_t tail = shared_->tail, head = this->head();
-    if (head - tail > INSIDE_RING_BYTES) return give_up();
-    std::uint8_t* const at = shared_->ring + tail % INSIDE_RING_BYTES;
-    const std::uint64_t word =
-        shared_with_them(*reinterpret_cast<std::uint64_t*>(at)).load(std::memory_order_acquire);
+  // What is begun meanwhile is left to the next time: a program may be faster than we are.
+  const std::uint64_t head = this->head();
+  if (is_broken_) return;
+  if (head - tail_ > INSIDE_RING_BYTES) return give_up();
+  while (tail_ != head) {
+    std::uint8_t* const at = shared_->ring + tail_ % INSIDE_RING_BYTES;
+    const std::uint64_t word = shared_with_them(*reinterpret_cast<std::uint64_t*>(at)).load(std::memory_order_acquire);
     const std::uint64_t length = word & 0xffff'ffff, state = word >> 32U;
     if (state != INSIDE_DONE && state != INSIDE_PADDING) {
-      if (!skip_what_is_stuck(tail, head, nobody_lives)) return;
+      if (!skip_what_is_stuck(head, nobody_lives)) return;
       continue;
     }
-    const bool fits = length >= 8 && length % 8 == 0 && length <= head - tail &&
-                      length <= INSIDE_RING_BYTES - tail % INSIDE_RING_BYTES;
+    const bool fits = length >= 8 && length % 8 == 0 && length <= head - tail_ &&
+                      length <= INSIDE_RING_BYTES - tail_ % INSIDE_RING_BYTES;
     if (!fits) return give_up();
-    inside_record record;
-    if (state == INSIDE_DONE && length >= 8 + sizeof record && length - 8 <= sizeof copy) {
-      std::memcpy(copy.data(), at + 8, length - 8);
-      std::memcpy(&record, copy.data(), sizeof record);
-      const auto rest = std::as_bytes(std::span(copy)).subspan(sizeof record, length - 8 - sizeof record);
-      if (record.snippet_bytes <= rest.size())
-        f(record, rest.first(record.snippet_bytes));
-      else
-        ++lost_;
-    } else if (state == INSIDE_DONE) {
-      ++lost_;
-    }
-    advance(tail, length);
+    if (state == INSIDE_DONE && !take_record({reinterpret_cast<const std::byte*>(at) + 8, length - 8}, f)) ++lost_;
+    advance(length);
   }
+}
+
+// False: it is none. Whoever wrote it may still write there.
+bool InsideArea::take_record(std::span<const std::byte> theirs, const Taker& f) {
+  std::array<std::byte, sizeof(inside_record) + INSIDE_MOST_SNIPPET_BYTES> copy;
+  inside_record record;
+  if (theirs.size() < sizeof record || theirs.size() > sizeof copy) return false;
+  std::memcpy(copy.data(), theirs.data(), theirs.size());
+  std::memcpy(&record, copy.data(), sizeof record);
+  const auto rest = std::span(copy).first(theirs.size()).subspan(sizeof record);
+  if (record.snippet_bytes > rest.size() || !is_credible(record)) return false;
+  f(record, rest.first(record.snippet_bytes));
+  return true;
 }
 
 // A program has written where it shouldn't: nothing can be found any more.
@@ -168,7 +193,8 @@ void InsideArea::give_up() {
 
 // Who was killed between taking its room and saying so leaves a hole: nobody waits for it for longer than a second.
 // The next record is where memory isn't clear any more.
-bool InsideArea::skip_what_is_stuck(std::uint64_t tail, std::uint64_t head, bool at_once) {
+bool InsideArea::skip_what_is_stuck(std::uint64_t head, bool at_once) {
+  const std::uint64_t tail = tail_;
   if (at_once) stuck_at_ = tail, stuck_since_ = 1;
   if (stuck_since_ == 0 || stuck_at_ != tail) {
     stuck_at_ = tail, stuck_since_ = now();
@@ -185,12 +211,14 @@ bool InsideArea::skip_what_is_stuck(std::uint64_t tail, std::uint64_t head, bool
   if (length == 0 || length % 8 != 0 || length > to_end)
     for (length = 8; length < to_end && word_at(tail + length) == 0;) length += 8;
   ++lost_;
-  advance(tail, length);
+  advance(length);
   return true;
 }
 
 std::uint64_t InsideArea::take_lost() {
-  return std::exchange(lost_, 0) + shared_with_them(shared_->lost).exchange(0, std::memory_order_relaxed);
+  constexpr std::uint64_t most_credible = std::uint64_t{1} << 32U;
+  const std::uint64_t theirs = shared_with_them(shared_->lost).exchange(0, std::memory_order_relaxed);
+  return std::exchange(lost_, 0) + (theirs < most_credible ? theirs : 1);
 }
 
 std::optional<std::uint32_t> InsideArea::take_table() {
@@ -238,8 +266,8 @@ std::optional<inside_slot> InsideArea::call_of(pid_t tid) const {
   const inside_slot copy = slot;
   std::atomic_thread_fence(std::memory_order_acquire);
   // The thread may run on meanwhile.
-  if (copy.tid != static_cast<std::uint32_t>(tid) || copy.number == INSIDE_NO_CALL || copy.id == 0 ||
-      shared_with_them(slot.id) != copy.id)
+  if (copy.tid != static_cast<std::uint32_t>(tid) || copy.number >= INSIDE_CALLS || copy.id == 0 ||
+      copy.id > latest_credible || shared_with_them(slot.id) != copy.id)
     return std::nullopt;
   return copy;
 }

@@ -33,7 +33,8 @@ class InsideArea {
   void stop_observing();
 
   // Calls f(record, snippets) for each record that is complete, in the order in which they were begun, and gives back
-  // their room.
+  // their room. Each is one that a recorder can have left: of a call that it records, with its descriptor among its
+  // arguments, and times of this age. That it is true is not said.
   using Taker = std::function<void(const inside_record&, std::span<const std::byte>)>;
   // One whose thread is in the middle of it holds up those behind it; `nobody_lives`: not any more.
   void take(const Taker& f, bool nobody_lives = false);
@@ -41,7 +42,7 @@ class InsideArea {
   [[nodiscard]] bool is_empty() const;
   // Positions: what has been begun, and what has been taken.
   [[nodiscard]] std::uint64_t head() const;
-  [[nodiscard]] std::uint64_t tail() const { return shared_->tail; }
+  [[nodiscard]] std::uint64_t tail() const { return tail_; }
   // Calls that were not kept since it was asked last: there was no room, or what stood there was no record.
   std::uint64_t take_lost();
 
@@ -68,11 +69,13 @@ class InsideArea {
  private:
   InsideArea() = default;
   void give_up();
-  bool skip_what_is_stuck(std::uint64_t tail, std::uint64_t head, bool at_once);
-  void advance(std::uint64_t tail, std::uint64_t length);
+  bool take_record(std::span<const std::byte> theirs, const Taker& f);
+  bool skip_what_is_stuck(std::uint64_t head, bool at_once);
+  void advance(std::uint64_t length);
 
   base::UniqueFd memory_;
   inside_shared* shared_ = nullptr;
+  std::uint64_t tail_ = 0;  // ours counts; the shared one is for them to read
   std::array<bool, INSIDE_TABLES> in_use_{};
   std::uint64_t stuck_at_ = 0, stuck_since_ = 0;  // position; CLOCK_REALTIME, 0: it isn't
   std::uint64_t lost_ = 0;

@@ -2,8 +2,11 @@
 // lost.
 #include "trace/ptrace/inside/area.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <vector>
@@ -16,8 +19,7 @@ class InsideAreaTest : public ::testing::Test {
   void SetUp() override {
     area_ = InsideArea::open();
     if (!area_) GTEST_SKIP() << "kcmp(2) is not to be had here";
-    void* const memory =
-        ::mmap(nullptr, sizeof(inside_shared), PROT_READ | PROT_WRITE, MAP_SHARED, area_->fd(), 0);
+    void* const memory = ::mmap(nullptr, sizeof(inside_shared), PROT_READ | PROT_WRITE, MAP_SHARED, area_->fd(), 0);
     ASSERT_NE(memory, MAP_FAILED);
     theirs_ = static_cast<inside_shared*>(memory);
   }
@@ -29,6 +31,9 @@ class InsideAreaTest : public ::testing::Test {
   void leave_record(std::uint64_t id, std::uint32_t snippet_bytes = 0) {
     inside_record record{};
     record.id = id, record.snippet_bytes = snippet_bytes;
+    leave_record(record);
+  }
+  void leave_record(const inside_record& record) {
     std::memcpy(theirs_->ring + theirs_->head % INSIDE_RING_BYTES + 8, &record, sizeof record);
     leave_word(8 + sizeof record, INSIDE_DONE);
     theirs_->head += 8 + sizeof record;
@@ -97,6 +102,54 @@ TEST_F(InsideAreaTest, a_position_out_of_the_ring_ends_it_too) {
   const auto table = area_->take_table();
   ASSERT_TRUE(table.has_value());
   EXPECT_EQ(theirs_->tables[*table].enabled, 0U);
+}
+
+TEST_F(InsideAreaTest, a_position_that_they_claim_was_taken_counts_for_nothing) {
+  leave_record(1), leave_record(2);
+  theirs_->tail = 1ULL << 62U;
+  EXPECT_EQ(take(), Ids({1, 2}));
+  leave_record(3);
+  theirs_->tail = 3;
+  EXPECT_EQ(take(), Ids({3}));
+  EXPECT_EQ(theirs_->tail, theirs_->head);
+  EXPECT_EQ(area_->take_lost(), 0U);
+}
+
+// Reading behind the end of a file is SIGBUS.
+TEST_F(InsideAreaTest, its_size_stays) {
+  EXPECT_NE(::ftruncate(area_->fd(), 0), 0);
+  EXPECT_NE(::ftruncate(area_->fd(), 2 * sizeof(inside_shared)), 0);
+  EXPECT_LT(::fcntl(area_->fd(), F_ADD_SEALS, F_SEAL_WRITE), 0);
+  leave_record(1);
+  EXPECT_EQ(take(), Ids({1}));
+}
+
+TEST_F(InsideAreaTest, what_no_recorder_leaves_is_lost) {
+  const auto leave = [this](auto&& change) {
+    inside_record record{};
+    change(record);
+    leave_record(record);
+  };
+  leave([](auto& record) { record.number = 12345; });
+  leave([](auto& record) { record.number = SYS_fork; });
+  leave([](auto& record) { record.id = ~0ULL; });
+  leave([](auto& record) { record.returned_at = 1ULL << 63U; });
+  leave([](auto& record) { record.entry_bytes = 8; });
+  leave([](auto& record) { record.number = SYS_poll, record.socket.cookie = 5; });  // no descriptor of its own
+  leave_record(7);
+  EXPECT_EQ(take(), Ids({7}));
+  EXPECT_EQ(area_->take_lost(), 6U);
+}
+
+TEST_F(InsideAreaTest, one_look_ends_however_fast_they_write) {
+  leave_record(1);
+  std::vector<std::uint64_t> ids;
+  area_->take([&](const inside_record& record, std::span<const std::byte>) {
+    ids.push_back(record.id);
+    leave_record(record.id + 1);
+  });
+  EXPECT_EQ(ids, Ids({1}));
+  EXPECT_EQ(take(), Ids({2}));
 }
 
 TEST_F(InsideAreaTest, what_the_process_has_learnt_is_not_written_over) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@ namespace tcpwhy::trace {
 namespace {
 
 constexpr std::uint64_t call_bytes = 2, comparison_bytes = 6;
-constexpr std::uint64_t stub_bytes = 40, stub_call_end = 29;
+constexpr std::uint64_t stub_bytes = 44, stub_call_end = 33;
 constexpr std::uint64_t stub_area_bytes = 1U << 20U;
 constexpr std::uint64_t furthest = 1U << 30U;  // a jump reaches twice as far
 constexpr std::uint8_t int3 = 0xcc;
@@ -89,6 +90,13 @@ std::uint64_t clock_of(pid_t pid) {
 
 bool succeeded(std::optional<std::int64_t> result) { return result && !is_error(*result); }
 
+// The name that it was opened by may have meant another file: /proc may be another PID namespace's there.
+bool is_same_file(pid_t pid, std::int64_t its, int ours) {
+  struct stat theirs{}, own{};
+  return ::stat(fmt::format("/proc/{}/fd/{}", pid, its).c_str(), &theirs) == 0 && ::fstat(ours, &own) == 0 &&
+         theirs.st_dev == own.st_dev && theirs.st_ino == own.st_ino;
+}
+
 bool map_recorder(pid_t pid, RemoteCalls& calls, const InsideArea& area) {
   const std::string path = fmt::format("/proc/{}/fd/{}", ::getpid(), area.fd());
   constexpr std::uint64_t below_red_zone = 1024;
@@ -105,7 +113,7 @@ bool map_recorder(pid_t pid, RemoteCalls& calls, const InsideArea& area) {
       {INSIDE_SHARED, sizeof(inside_shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
        static_cast<std::uint64_t>(*fd)},
   };
-  bool all = true;
+  bool all = is_same_file(pid, *fd, area.fd());
   for (const auto& one : wanted) {
     if (!all) break;
     const auto got = calls.call(SYS_mmap, one.address, one.bytes, one.protection, one.flags, one.fd, 0);
@@ -134,7 +142,7 @@ bool InsideCode::map(pid_t pid, RemoteCalls& calls, const InsideArea& area, std:
   const auto stubs = static_cast<std::uint64_t>(*got);
   const std::uint64_t distance = stubs > address ? stubs - address : address - stubs;
   if (distance > furthest || !map_recorder(pid, calls, area)) {
-    if (!calls.ended()) calls.call(SYS_munmap, stubs, stub_area_bytes);
+    calls.call(SYS_munmap, stubs, stub_area_bytes);
     return false;
   }
   stubs_ = stubs;
@@ -199,17 +207,17 @@ bool InsideCode::redirect(pid_t pid, std::uint64_t address, bool alone, base::Wa
   }
   // A fork may have its memory from before: then all of it is written again.
   if (++site->times > most_times) return false;
-  std::array<std::uint8_t, stub_bytes> code = {
-      0x48, 0x8d, 0x64, 0x24, 0x80,                    // lea -128(%rsp), %rsp: the red zone
-      0x41, 0xbb, 0,    0,    0,    0,                 // mov $INSIDE_ENTRY, %r11d
-      0x41, 0xff, 0xd3,                                // call *%r11
-      0x48, 0x8d, 0xa4, 0x24, 0x80, 0,    0,    0,     // lea 128(%rsp), %rsp
-      0x4d, 0x85, 0xdb,                                // test %r11, %r11
-      0x75, 0x02,                                      // jnz: it has been made
-      0x0f, 0x05,                                      // syscall
-      0,    0,    0,    0,    0,    0,                 // the program's own comparison
-      0xe9, 0,    0,    0,    0};                      // jmp behind it
-  constexpr std::uint32_t entry = INSIDE_ENTRY;
+  std::array<std::uint8_t, stub_bytes> code = {0x48, 0x8d, 0x64, 0x24, 0x80,  // lea -128(%rsp), %rsp: the red zone
+                                               0x49, 0xbb, 0,    0,    0,    0, 0, 0,
+                                               0,    0,                                // movabs $INSIDE_ENTRY, %r11
+                                               0x41, 0xff, 0xd3,                       // call *%r11
+                                               0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0,  // lea 128(%rsp), %rsp
+                                               0x4d, 0x85, 0xdb,                       // test %r11, %r11
+                                               0x75, 0x02,                             // jnz: it has been made
+                                               0x0f, 0x05,                             // syscall
+                                               0,    0,    0,    0,    0,    0,        // the program's own comparison
+                                               0xe9, 0,    0,    0,    0};             // jmp behind it
+  constexpr std::uint64_t entry = INSIDE_ENTRY;
   std::memcpy(&code[7], &entry, sizeof entry);
   std::ranges::copy(site->comparison, code.begin() + stub_call_end);
   const auto back = static_cast<std::uint32_t>(begin + call_bytes + comparison_bytes - (site->stub + stub_bytes));
@@ -223,6 +231,15 @@ bool InsideCode::redirect(pid_t pid, std::uint64_t address, bool alone, base::Wa
   site->stage = Stage::int3;
   constexpr std::array<std::uint8_t, 1> trap = {int3};
   return write_memory(pid, begin + call_bytes, trap) && write_memory(pid, begin, trap);
+}
+
+bool InsideCode::withdraw(pid_t pid) {
+  for (const Site& site : sites_) {
+    std::array<std::uint8_t, call_bytes + comparison_bytes> own = {0x0f, 0x05};  // syscall
+    std::ranges::copy(site.comparison, own.begin() + call_bytes);
+    if (!write_memory(pid, site.address, own)) return false;
+  }
+  return true;
 }
 
 void InsideCode::go_on(pid_t pid, base::WallTime now) {

@@ -33,6 +33,9 @@ class InsideCode {
   // Turns the place whose call comes back to `address` into a jump. `alone`: no other thread runs in this memory.
   // False: it can't be.
   bool redirect(pid_t pid, std::uint64_t address, bool alone, base::WallTime now);
+  // Turns all back to what they were, of a process with one thread, which isn't in the recorder. False: they can't be.
+  // Stubs stay: the thread may be in one.
+  bool withdraw(pid_t pid);
   // Goes on with those that had to wait.
   void go_on(pid_t pid, base::WallTime now);
 

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <utility>
@@ -142,6 +144,53 @@ TEST(InsideTest, a_handler_makes_calls_while_another_waits) {
 
 TEST(InsideTest, little_stack_is_enough) {
   EXPECT_EQ(count_calls(run("small-stack", 500).recording)["ppoll"], std::pair(500, 500));
+  for (const std::string mode : {"coroutine", "signal-stack"}) {
+    auto counts = count_calls(run(mode, 200).recording);
+    EXPECT_EQ(counts["ppoll"], std::pair(200, 200)) << mode;
+    EXPECT_EQ(counts["sendmsg"], std::pair(200, 200)) << mode;
+  }
+}
+
+// Of a process's first thread no end is told as long as other threads are there, which wait for the tracer.
+TEST(InsideTest, a_process_may_end_while_it_is_given_its_recorder) {
+  for (int us = 0; us < 3000; us += 50) {
+    const auto made = trace_command({program("inside"), "ends-meanwhile", std::to_string(us)}, inside_at_once, 5'000);
+    ASSERT_TRUE(WIFEXITED(made.status) && WEXITSTATUS(made.status) == 0) << us << " us: " << made.status;
+  }
+}
+
+TEST(InsideTest, what_a_program_leaves_in_shared_memory_harms_nobody_else) {
+  for (int seed = 1; seed <= 20; ++seed) {
+    const auto made = trace_command({program("inside"), "hostile", std::to_string(seed)}, inside_at_once);
+    ASSERT_TRUE(WIFEXITED(made.status)) << "seed " << seed << ": killed by signal " << WTERMSIG(made.status);
+    EXPECT_EQ(WEXITSTATUS(made.status), 0) << "seed " << seed;
+    EXPECT_FALSE(all_of<recording::Loss>(made.recording).empty()) << "seed " << seed;
+  }
+}
+
+TEST(InsideTest, a_program_may_have_other_memory_there) {
+  EXPECT_EQ(count_calls(run("maps-over").recording)["sendto"], std::pair(400, 400));
+  EXPECT_EQ(count_calls(run("maps-over-threads").recording)["sendto"], std::pair(401, 401));
+}
+
+// Numbers of threads are others there than those that the tracer knows.
+TEST(InsideTest, in_a_pid_namespace_each_call_stops) {
+  // In a user namespace of its own it couldn't have a recorder anyhow.
+  const std::string flags = ::geteuid() == 0 ? "-pf" : "-rpf";
+  if (std::system(("unshare " + flags + " true 2>/dev/null").c_str()) != 0)
+    GTEST_SKIP() << "no PID namespace is to be had: unshare " << flags;
+  const auto run_there = [&flags](const std::string& mode, const std::string& count) {
+    const auto made = trace_command({"unshare", flags, program("inside"), mode, count}, inside_at_once);
+    EXPECT_TRUE(WIFEXITED(made.status) && WEXITSTATUS(made.status) == 0) << mode << ": " << made.status;
+    EXPECT_TRUE(all_of<recording::Loss>(made.recording).empty()) << mode;
+    return count_calls(made.recording);
+  };
+  EXPECT_EQ(run_there("many", "500")["sendto"], std::pair(500, 500));
+  EXPECT_EQ(run_there("cancelled", "0")["recvfrom"].first, 13) << "three are cancelled";
+}
+TEST(InsideTest, a_child_in_a_pid_namespace_leaves_the_recorder) {
+  if (std::system("unshare -rpf true 2>/dev/null") != 0) GTEST_SKIP() << "no PID namespace is to be had: unshare -rpf";
+  EXPECT_EQ(count_calls(run("forks-into-namespace", 100).recording)["sendto"], std::pair(500, 500));
 }
 
 }  // namespace

@@ -5,8 +5,11 @@
 #pragma once
 
 // The recorder is mapped at the same place in every process, for the seccomp filter, which is older than any of them,
-// lets calls pass that are made from INSIDE_CALLED.
-#define INSIDE_BASE 0x70000000
+// lets calls pass that are made from INSIDE_CALLED. Programs that choose places by themselves (sanitizers' shadows, Java's
+// heaps, whatever has to lie below 4 GB) don't choose this one; the tracer is told by a stop of a call that touches
+// its INSIDE_NEIGHBOURHOOD.
+#define INSIDE_BASE 0x6a7000000000
+#define INSIDE_NEIGHBOURHOOD (INSIDE_BASE & ~0xffffffffff)  // 1 TB from there
 #define INSIDE_ENTRY INSIDE_BASE                // from a stub: rax and the arguments as for a system call
 #define INSIDE_CALLED (INSIDE_BASE + 0x102)     // behind its one `syscall` instruction
 #define INSIDE_COPY (INSIDE_BASE + 0x180)       // `rep movsb`: may fault; the tracer then goes on at INSIDE_COPIED
@@ -70,7 +73,7 @@ struct inside_private {
 struct inside_slot {
   __u32 tid;     // 0: nobody's
   __u32 number;  // INSIDE_NO_CALL: in none that is recorded
-  __u64 id;      // when it was entered; 0: in none yet
+  __u64 id;      // when it was entered; 0: in none
   __u64 arguments[6];
   __u64 cookie;  // of the socket it acts on; 0: on none
   __u64 frame;   // where the thread's registers are: struct inside_frame
@@ -109,6 +112,7 @@ struct inside_shared {
   __u32 observing;  // 0: calls are made, and not recorded
   __u32 stacks_a_second;
   struct inside_slot slots[INSIDE_SLOTS] __attribute__((aligned(128)));
+  __u64 kept[INSIDE_SLOTS][INSIDE_KEPT_BYTES / 8];  // by slot: what its call was given and writes over
   struct inside_table tables[INSIDE_TABLES];
   __u8 ring[INSIDE_RING_BYTES] __attribute__((aligned(4096)));
 };

@@ -1,15 +1,41 @@
 #include "trace/ptrace/inside/remote_calls.h"
 
+#include <sched.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+
+#include "trace/ptrace/process_status.h"
+#include "trace/ptrace/stop.h"
 
 namespace tcpwhy::trace {
 namespace {
 
 constexpr std::uint64_t instruction_bytes = 2;  // of `syscall`
 constexpr auto no_call = ~0ULL;                 // in orig_rax: not in a system call
+
+// The wait status of its next stop, or of its end. Absent: it has ended, but is told of later, when others that wait for
+// us meanwhile have ended too: of a process's first thread nothing is told before. So nobody may just wait for it.
+std::optional<int> wait_for_stop(pid_t tid) {
+  constexpr int look_at_once = 50, look_soon = 100;
+  constexpr useconds_t soon_us = 50, later_us = 1000;
+  for (int looks = 0;; ++looks) {
+    int status = 0;
+    const pid_t waited = ::waitpid(tid, &status, __WALL | WNOHANG);
+    if (waited == tid) return status;
+    if (waited < 0 && errno != EINTR) return std::nullopt;
+    if (looks < look_at_once) {
+      ::sched_yield();
+      continue;
+    }
+    if (status_field(tid, "State").starts_with('Z')) return std::nullopt;
+    ::usleep(looks < look_soon ? soon_us : later_us);
+  }
+}
 
 }  // namespace
 
@@ -25,6 +51,7 @@ std::optional<RemoteCalls> RemoteCalls::begin(pid_t tid) {
 
 std::optional<std::int64_t> RemoteCalls::call(long number, std::uint64_t a, std::uint64_t b, std::uint64_t c,
                                               std::uint64_t d, std::uint64_t e, std::uint64_t f) {
+  if (is_gone_) return std::nullopt;
   user_regs_struct r = own_;
   r.rdi = a, r.rsi = b, r.rdx = c, r.r10 = d, r.r8 = e, r.r9 = f;
   r.rax = static_cast<std::uint64_t>(number);
@@ -41,15 +68,18 @@ std::optional<std::int64_t> RemoteCalls::call(long number, std::uint64_t a, std:
   constexpr int most_stops = 8;
   for (int stop = 0; stop < most_stops; ++stop) {
     if (::ptrace(PTRACE_SYSCALL, tid_, 0, 0) != 0) return std::nullopt;
-    int status = 0;
-    pid_t waited = -1;
-    while ((waited = ::waitpid(tid_, &status, __WALL)) < 0 && errno == EINTR) {
-    }
-    if (waited != tid_) return std::nullopt;
-    if (!WIFSTOPPED(status)) {
-      ended_ = status;
+    const auto status = wait_for_stop(tid_);
+    is_gone_ = !status;
+    if (!status) return std::nullopt;
+    const Stop what = classify(*status);
+    using enum Stop::Kind;
+    if (what.kind == exited || what.kind == killed || what.kind == leaving) {
+      is_gone_ = true;
+      last_word_ = status;
       return std::nullopt;
     }
+    if (what.kind == halted || (what.kind == signalled && what.value == SIGSTOP)) is_to_stop_ = true;
+    if (what.kind == attached) is_to_stop_ = false;  // SIGCONT
     __ptrace_syscall_info info{};
     if (::ptrace(PTRACE_GET_SYSCALL_INFO, tid_, sizeof info, &info) > 0 && info.op == PTRACE_SYSCALL_INFO_EXIT)
       return info.exit.rval;
@@ -58,12 +88,14 @@ std::optional<std::int64_t> RemoteCalls::call(long number, std::uint64_t a, std:
 }
 
 void RemoteCalls::end() {
+  if (is_gone_) return;
   user_regs_struct r = own_;
   r.rip = own_.rip - instruction_bytes;
   r.rax = own_.orig_rax;
   r.orig_rax = no_call;
   ::ptrace(PTRACE_SETREGS, tid_, 0, &r);
   ::ptrace(PTRACE_SETSIGMASK, tid_, sizeof blocked_, &blocked_);
+  if (is_to_stop_) ::syscall(SYS_tkill, tid_, SIGSTOP);
 }
 
 }  // namespace tcpwhy::trace

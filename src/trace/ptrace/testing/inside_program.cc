@@ -2,12 +2,19 @@
 //   many COUNT            send and receive, COUNT times
 //   threads COUNT         four threads, each doing that on a connection of its own; they wait in recv() when the first begins
 //   forks COUNT           a child that goes on with the parent's connection, and a parent that does too
+//   forks-into-namespace COUNT  the same with a child that is the first of a PID namespace
 //   bad-pointer           send() of memory that isn't there, on a connection that has been reset
 //   own-filter            a seccomp filter that kills at all calls but a few
 //   cancelled             a thread is cancelled in recv()
 //   jumps-out             a signal's handler leaves recv() by siglongjmp()
 //   small-stack           a thread with the smallest stack there may be
 //   handler               a signal's handler makes calls of its own while recv() waits
+//   ends-meanwhile MICROSECONDS  another thread ends the process while the first one is given its recorder
+//   coroutine COUNT       calls with a kilobyte of stack left, below which nothing may be touched
+//   signal-stack COUNT    calls in a handler on a stack that leaves it a kilobyte
+//   hostile SEED          writes into all that it shares with the tracer, and shortens it
+//   maps-over             has other memory where the recorder is
+//   maps-over-threads     the same with a thread that may be in it
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -15,20 +22,31 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <csetjmp>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -114,6 +132,13 @@ int forks(int count) {
   ::waitpid(child, &status, 0);
   talk(pair, count);
   return status;
+}
+
+// The child's numbers are others than those that it would have here.
+int forks_into_namespace(int count) {
+  talk(connect_pair(), count);
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) return 1;
+  return forks(count);
 }
 
 int bad_pointer() {
@@ -216,6 +241,164 @@ int small_stack(int count) {
   return 0;
 }
 
+int ends_meanwhile(int after_us) {
+  std::thread waits([] { ::pause(); });
+  std::thread ends([after_us] {
+    const auto begin = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begin < std::chrono::microseconds(after_us)) {
+    }
+    ::_exit(0);
+  });
+  talk(connect_pair(), 1000);
+  ::pause();
+  return 1;
+}
+
+// Writes and reads, waits, and asks, on as little stack as may be.
+Pair on_little_stack;
+void use_little_stack() {
+  char byte = 'x';
+  if (::send(on_little_stack.client, &byte, 1, 0) != 1 || ::recv(on_little_stack.server, &byte, 1, 0) != 1) fail(109);
+  pollfd waiting{on_little_stack.client, POLLOUT, 0};
+  const timespec soon{0, 1000};
+  if (::ppoll(&waiting, 1, &soon, nullptr) != 1) fail(110);
+  iovec part{&byte, 1};
+  msghdr message{};
+  message.msg_iov = &part, message.msg_iovlen = 1;
+  if (::sendmsg(on_little_stack.client, &message, 0) != 1 || ::recvmsg(on_little_stack.server, &message, 0) != 1)
+    fail(114);
+}
+
+// So many bytes, with memory below that can't be touched.
+char* guarded_stack(std::size_t bytes) {
+  constexpr std::size_t page = 4096;
+  const std::size_t whole = (bytes + page - 1) / page * page;
+  auto* const memory =
+      static_cast<char*>(::mmap(nullptr, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  if (memory == MAP_FAILED || ::mprotect(memory, page, PROT_NONE) != 0) fail(115);
+  return memory + page;
+}
+
+// The frames of the coroutine itself, of libc's calls, and the arguments take some 600 bytes of this.
+constexpr std::size_t little_stack = 1664;
+
+ucontext_t main_context, coroutine_context;
+int coroutine_rounds;
+void run_coroutine() {
+  for (; coroutine_rounds > 0; --coroutine_rounds) use_little_stack();
+}
+int coroutine(int count) {
+  on_little_stack = connect_pair();
+  coroutine_rounds = count;
+  use_little_stack();  // the dynamic linker, which finds the functions at their first calls, needs more
+  --coroutine_rounds;
+  ::getcontext(&coroutine_context);
+  coroutine_context.uc_stack.ss_sp = guarded_stack(little_stack);
+  coroutine_context.uc_stack.ss_size = little_stack;
+  coroutine_context.uc_link = &main_context;
+  ::makecontext(&coroutine_context, run_coroutine, 0);
+  if (::swapcontext(&main_context, &coroutine_context) != 0) return 1;
+  return coroutine_rounds;
+}
+
+int signal_stack(int count) {
+  on_little_stack = connect_pair();
+  use_little_stack();
+  const std::size_t bytes = ::getauxval(AT_MINSIGSTKSZ) + little_stack;
+  stack_t stack{};
+  stack.ss_sp = guarded_stack(bytes), stack.ss_size = bytes;
+  if (::sigaltstack(&stack, nullptr) != 0) return 1;
+  struct sigaction action{};
+  action.sa_handler = [](int) { use_little_stack(); };
+  action.sa_flags = SA_ONSTACK;
+  ::sigaction(SIGUSR1, &action, nullptr);
+  for (int i = 1; i < count; ++i) ::raise(SIGUSR1);
+  return 0;
+}
+
+// What is shared with the tracer: absent before there is a recorder.
+struct Range {
+  char *begin = nullptr, *end = nullptr;
+};
+Range shared_range() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    Range range;
+    if (line.find("memfd:tcpwhy") != std::string::npos &&
+        std::sscanf(line.c_str(), "%p-%p", reinterpret_cast<void**>(&range.begin),
+                    reinterpret_cast<void**>(&range.end)) == 2)
+      return range;
+  }
+  return {};
+}
+
+// Through the tracer's own descriptor, as the recorder's mapping was made.
+int shorten_what_is_shared() {
+  std::string tracer;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("TracerPid:\t")) tracer = line.substr(11);
+  int found = 0;
+  for (int fd = 0; fd < 64; ++fd) {
+    const std::string path = "/proc/" + tracer + "/fd/" + std::to_string(fd);
+    char target[64] = {};
+    if (::readlink(path.c_str(), target, sizeof target - 1) < 0 ||
+        std::string(target).find("memfd:tcpwhy") == std::string::npos)
+      continue;
+    ++found;
+    const int memory = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (memory < 0 || ::ftruncate(memory, 0) == 0 || errno != EPERM) fail(116);
+    ::fallocate(memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 16);
+    ::close(memory);
+  }
+  return found;
+}
+
+int hostile(int seed) {
+  const Pair pair = connect_pair();
+  talk(pair, 200);
+  const Range shared = shared_range();
+  if (shared.begin == nullptr || shorten_what_is_shared() != 1) return 1;
+  std::mt19937_64 random(static_cast<unsigned>(seed));
+  auto* const words = reinterpret_cast<volatile std::uint64_t*>(shared.begin);
+  const std::size_t count = static_cast<std::size_t>(shared.end - shared.begin) / 8, head = 48;
+  for (int round = 0; round < 200; ++round) {
+    for (int i = 0; i < 50; ++i) {
+      // Positions near by and far off, words that may be a record's.
+      const std::size_t at = random() % (random() % 2 == 0 ? head : count);
+      const std::uint64_t small = random() % 8192;
+      words[at] = random() % 2 == 0 ? (small << 3U | (random() % 4) << 32U) : random();
+    }
+    talk(pair, 1);
+    if (::fcntl(pair.client, F_DUPFD, 3) < 0) return 2;  // the tracer is told by a stop, and takes what is there
+  }
+  return 0;
+}
+
+int maps_over(bool with_threads) {
+  const Pair pair = connect_pair();
+  talk(pair, 200);
+  const Range shared = shared_range();
+  if (shared.begin == nullptr) return 1;
+  std::thread waits([&] {
+    char byte = 0;
+    if (with_threads) ::recv(pair.client, &byte, 1, 0);
+  });
+  if (!with_threads) waits.join();
+  constexpr std::size_t code_before = 0x30000;
+  char* const begin = shared.begin - code_before;
+  const auto length = static_cast<std::size_t>(shared.end - begin);
+  const void* const got = ::mmap(begin, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  if (with_threads ? got != MAP_FAILED || errno != ENOMEM : got != begin) return 2;
+  if (!with_threads) std::fill(begin, begin + length, char{0x11});
+  if (with_threads) {
+    if (::send(pair.server, "x", 1, 0) != 1) return 3;
+    waits.join();
+  }
+  talk({pair.server, pair.client}, 200);
+  return ::munmap(begin, length) == (with_threads ? -1 : 0) ? 0 : 4;
+}
+
 Pair for_handler;
 int handler(int count) {
   const Pair pair = connect_pair();
@@ -247,11 +430,18 @@ int main(int count, char** words) {
   if (mode == "many") return many(number);
   if (mode == "threads") return threads(number);
   if (mode == "forks") return forks(number);
+  if (mode == "forks-into-namespace") return forks_into_namespace(number);
   if (mode == "bad-pointer") return bad_pointer();
   if (mode == "own-filter") return own_filter(number);
   if (mode == "cancelled") return cancelled();
   if (mode == "jumps-out") return jumps_out();
   if (mode == "small-stack") return small_stack(number);
   if (mode == "handler") return handler(number);
+  if (mode == "ends-meanwhile") return ends_meanwhile(number);
+  if (mode == "coroutine") return coroutine(number);
+  if (mode == "signal-stack") return signal_stack(number);
+  if (mode == "hostile") return hostile(number);
+  if (mode == "maps-over") return maps_over(false);
+  if (mode == "maps-over-threads") return maps_over(true);
   return 99;
 }

@@ -1,4 +1,5 @@
-// What a traced program may do: tracee_program MODE [ARGUMENT]
+// What a traced program may do: tracee_program MODE [ARGUMENT]. Those that have an argument TOLD write there, to a descriptor, when they are
+// where they are to be found.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -53,6 +54,43 @@ int forks(int count) {
   return 0;
 }
 
+// As make -j does: several at a time, each with children of its own, some of which execute a program.
+[[noreturn]] void works_like_a_shell() {
+  char name[] = "/bin/true";
+  char* const words[] = {name, nullptr};
+  for (int i = 0; i < 4; ++i)
+    if (fork() == 0) {
+      if (i % 2 == 0) _exit(0);
+      execv(words[0], words);
+      _exit(127);
+    }
+  int status = 0;
+  while (wait(&status) > 0)
+    if (status != 0) _exit(1);
+  _exit(0);
+}
+int forks_in_parallel(int rounds) {
+  for (int round = 0; round < rounds; ++round) {
+    for (int i = 0; i < 8; ++i)
+      if (fork() == 0) works_like_a_shell();
+    int status = 0;
+    while (wait(&status) > 0)
+      if (status != 0) return 93;
+  }
+  return 0;
+}
+
+// Who is killed in the middle of it leaves children that nobody has heard of.
+int forks_for_ever() {
+  for (int child = 1; child < 500; ++child)
+    if (fork() == 0) {
+      if (child % 2 == 0) pause();
+      _exit(0);
+    }
+  pause();
+  return 0;
+}
+
 char** own_words = nullptr;
 
 void* executes(void*) {
@@ -74,6 +112,39 @@ int thread_executes() {
   char byte;
   recv(pair.server, &byte, 1, 0);
   return 94;
+}
+
+// Executes itself from a thread that isn't the first, while others wait and come and go; for ever.
+void* ends_soon(void*) {
+  usleep(200);
+  return nullptr;
+}
+void* executes_itself(void*) {
+  usleep(3000);
+  execv("/proc/self/exe", own_words);
+  return nullptr;
+}
+int restless() {
+  pthread_t thread;
+  pthread_create(&thread, nullptr, executes_itself, nullptr);
+  for (;;) {
+    pthread_t other;
+    if (pthread_create(&other, nullptr, ends_soon, nullptr) == 0) pthread_join(other, nullptr);
+  }
+}
+
+// While its child has its memory, it can't be stopped: until the other end of TOLD is shut.
+int waits_for_its_vfork(int told) {
+  const pid_t child = vfork();
+  if (child == 0) {
+    char byte = 'v';
+    if (write(told, &byte, 1) != 1) _exit(1);
+    while (read(told, &byte, 1) > 0) {
+    }
+    _exit(0);
+  }
+  int status = 0;
+  return waitpid(child, &status, 0) == child ? status : 95;
 }
 
 void handler(int) {}
@@ -144,6 +215,27 @@ int echoes(int told) {
   }
 }
 
+// Its first thread ends, another goes on.
+void* connects_often(void* count) {
+  usleep(20'000);
+  for (long i = 0; i < reinterpret_cast<long>(count); ++i) {
+    const Pair pair = connected();
+    if (send(pair.client, "still here", 10, 0) != 10) std::exit(104);
+    close(pair.client);
+    close(pair.server);
+  }
+  std::exit(0);
+}
+void* echoes_in_a_thread(void* told) {
+  usleep(20'000);
+  std::exit(echoes(static_cast<int>(reinterpret_cast<long>(told))));
+}
+[[noreturn]] void goes_on_in(void* (*function)(void*), int argument) {
+  pthread_t thread;
+  pthread_create(&thread, nullptr, function, reinterpret_cast<void*>(static_cast<long>(argument)));
+  pthread_exit(nullptr);
+}
+
 __attribute__((noinline)) void hang_up(int fd) {
   close(fd);  // mark:hang_up
   asm volatile("" : : : "memory");
@@ -157,6 +249,12 @@ int main(int count, char** words) {
   const char* argument = count > 2 ? words[2] : "0";
   if (mode == "exit") return std::atoi(argument);
   if (mode == "forks") return forks(std::atoi(argument));
+  if (mode == "forks-in-parallel") return forks_in_parallel(std::atoi(argument));
+  if (mode == "forks-for-ever") return forks_for_ever();
+  if (mode == "restless") return restless();
+  if (mode == "waits-for-its-vfork") return waits_for_its_vfork(std::atoi(argument));
+  if (mode == "connects-without-first-thread") goes_on_in(connects_often, std::atoi(argument));
+  if (mode == "echoes-without-first-thread") goes_on_in(echoes_in_a_thread, std::atoi(argument));
   if (mode == "thread-executes") return thread_executes();
   if (mode == "sigpipe") return writes_to_the_closed(argument);
   if (mode == "blocks") return blocks();

@@ -40,19 +40,30 @@ entry:
     pop     %rax
     ret
 
-    .org    0xe0, 0x90
-// long inside_call(long number, const __u64 arguments[6])
+    .org    0xc0, 0x90
+// The program's own: long inside_make(const struct inside_frame*)
+    .globl  inside_make
+inside_make:
+    mov     %rdi, %rcx
+    mov     96(%rcx), %rax
+    mov     88(%rcx), %rdi
+    mov     80(%rcx), %rsi
+    mov     72(%rcx), %rdx
+    mov     64(%rcx), %r10
+    mov     56(%rcx), %r8
+    mov     48(%rcx), %r9
+    jmp     made
+// The recorder's: long inside_call(long number, five arguments)
     .globl  inside_call
 inside_call:
     mov     %rdi, %rax
-    mov     %rsi, %rcx
-    mov     (%rcx), %rdi
-    mov     8(%rcx), %rsi
-    mov     16(%rcx), %rdx
-    mov     24(%rcx), %r10
-    mov     32(%rcx), %r8
-    mov     40(%rcx), %r9
+    mov     %rsi, %rdi
+    mov     %rdx, %rsi
+    mov     %rcx, %rdx
+    mov     %r8, %r10
+    mov     %r9, %r8
     .org    INSIDE_CALLED - INSIDE_BASE - 2, 0x90
+made:
     syscall
     ret
 
