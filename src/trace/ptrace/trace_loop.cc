@@ -22,6 +22,7 @@
 #include "trace/calls/flags.h"
 #include "trace/holders.h"
 #include "trace/ptrace/process_status.h"
+#include "trace/ptrace/seize.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -109,9 +110,22 @@ base::Result<Launched> TraceLoop::start(const std::vector<std::string>& command,
 }
 
 base::Status TraceLoop::seize(pid_t tid, bool filtered) {
+  constexpr int most_tries = 100;
   const long events = wanted_events | (filtered ? filter_events : 0);
-  if (::ptrace(PTRACE_SEIZE, tid, 0, events) != 0) return seize_failure(tid, errno);
+  // Those that are seized already may have to be heard first.
+  int error = seize_soon(tid, events);
+  for (int tries = 0; error == EAGAIN && tries < most_tries; ++tries) {
+    hear_all_there_is();
+    error = seize_soon(tid, events);
+  }
+  if (error != 0) return seize_failure(tid, error);
   return {};
+}
+
+void TraceLoop::hear_all_there_is() {
+  int status = 0;
+  for (pid_t tid = 0; (tid = ::waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG)) > 0;)
+    if (!has_bell_ || tid != state_.bell.pid()) hear(tid, status);
 }
 
 base::Status TraceLoop::attach(pid_t pid) {

@@ -53,6 +53,7 @@ class TraceLoop {
 
   bool wait_and_act();
   void hear(pid_t tid, int status);
+  void hear_all_there_is();
   void act(pid_t tid, Stop stop);
   // trace_loop_end.cc: the wishes
   void hear_wish();

@@ -4,12 +4,15 @@
 // until that executes, who executes until the process's other threads are gone, a first thread that has ended until all
 // others have. So whoever is to leave is asked to stop, and let go when it does, in whatever order that is.
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 
+#include "trace/ptrace/process_status.h"
 #include "trace/ptrace/trace_loop.h"
 
 namespace tcpwhy::trace {
@@ -20,6 +23,13 @@ using Clock = std::chrono::steady_clock;
 // Who can't be stopped or killed for so long sleeps in the kernel where nothing reaches it (D). When the tracing thread
 // ends, the kernel lets go of it (ptrace(2), PTRACE_O_EXITKILL: or kills it) at its next step.
 constexpr auto patience = std::chrono::milliseconds(2000);
+constexpr auto look_every = std::chrono::milliseconds(100);  // whether somebody has gone without a word
+
+// A first thread that has ended stops no more, and of its end nothing may be told: another one that executes takes its
+// place, and isn't ours if we have let it go.
+bool can_stop_for(pid_t tracer, pid_t tid) {
+  return pid_field(tid, "TracerPid") == tracer && !status_field(tid, "State").starts_with('Z');
+}
 
 }  // namespace
 
@@ -65,9 +75,11 @@ void TraceLoop::let_go(Thread& thread, Stop stop) {
 
 void TraceLoop::say_if_let_go() {
   if (!letting_go_ || state_.let_go) return;
-  // A first thread that has ended stops no more; it isn't ours to wait for.
-  const bool some_stay = std::ranges::any_of(
-      threads_, [](const auto& thread) { return !thread.second->process->filtered && !thread.second->has_left; });
+  const auto self = static_cast<pid_t>(::syscall(SYS_gettid));
+  const bool some_stay = std::ranges::any_of(threads_, [self](const auto& entry) {
+    const Thread& thread = *entry.second;
+    return !thread.process->filtered && !thread.has_left && can_stop_for(self, thread.tid);
+  });
   if (some_stay && !is_out_of_patience()) return;
   state_.let_go = true;
   state_.let_go.notify_all();
@@ -77,7 +89,7 @@ bool TraceLoop::is_out_of_patience() const { return letting_go_ && Clock::now() 
 
 bool TraceLoop::hang_bell() {
   const bool waits = letting_go_ && (ending_ || !state_.let_go);
-  return state_.bell.hang(waits ? std::optional(patience) : std::nullopt).has_value();
+  return state_.bell.hang(waits ? std::optional(look_every) : std::nullopt).has_value();
 }
 
 void TraceLoop::take_down_bell() {
