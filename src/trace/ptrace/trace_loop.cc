@@ -172,7 +172,7 @@ void TraceLoop::run() {
     }
     if (!wait_and_act()) break;
     say_if_let_go();
-    if (ending_ && is_out_of_patience()) break;
+    if (is_over()) break;
     if (threads_.empty()) continue;
     wants_to_end = false;
     // Without a bell nobody could be heard any more: then as if the end had been wished for.

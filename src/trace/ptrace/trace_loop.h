@@ -62,6 +62,7 @@ class TraceLoop {
   void let_go(Thread& thread, Stop stop);
   void say_if_let_go();
   [[nodiscard]] bool is_out_of_patience() const;
+  [[nodiscard]] bool is_over() const;
   bool hang_bell();
   void take_down_bell();
 

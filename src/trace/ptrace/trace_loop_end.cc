@@ -87,6 +87,13 @@ void TraceLoop::say_if_let_go() {
 
 bool TraceLoop::is_out_of_patience() const { return letting_go_ && Clock::now() - wished_at_ >= patience; }
 
+// Whether nobody is left whose end must be heard; others the kernel lets go of when this thread ends.
+bool TraceLoop::is_over() const {
+  if (!ending_ || !state_.let_go) return false;
+  return is_out_of_patience() ||
+         std::ranges::none_of(processes_, [](const auto& process) { return process.second->filtered; });
+}
+
 bool TraceLoop::hang_bell() {
   const bool waits = letting_go_ && (ending_ || !state_.let_go);
   return state_.bell.hang(waits ? std::optional(look_every) : std::nullopt).has_value();
