@@ -19,7 +19,7 @@ constexpr std::uint32_t events = 3000, times = 4;
 constexpr int most = 8;
 constexpr std::chrono::microseconds nothing = 80ms;
 
-class Growth : public testing::TestWithParam<GrowingShape> {
+class Growth : public ::testing::TestWithParam<GrowingShape> {
  protected:
   void SetUp() override {
     std::string pattern = std::filesystem::temp_directory_path() / "tcpwhy-test-XXXXXX";
@@ -48,7 +48,7 @@ TEST_P(Growth, is_not_that_of_the_square) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Growth, testing::ValuesIn(recording::testing::growing_shapes),
+INSTANTIATE_TEST_SUITE_P(Shapes, Growth, ::testing::ValuesIn(recording::testing::growing_shapes),
                          [](const auto& tested) { return std::string(tested.param.name); });
 
 }  // namespace

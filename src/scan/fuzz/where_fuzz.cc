@@ -43,8 +43,13 @@ std::vector<scan::ConnectionRecord> make_records() {
     }
     table.finish();
   };
-  const auto c = [](auto... of) { return segment_of(true, of...); };
-  const auto s = [](auto... of) { return segment_of(false, of...); };
+  using Number = std::uint32_t;
+  const auto c = [](std::uint16_t flags, Number seq, Number ack, Number length) {
+    return segment_of(true, flags, seq, ack, length);
+  };
+  const auto s = [](std::uint16_t flags, Number seq, Number ack, Number length) {
+    return segment_of(false, flags, seq, ack, length);
+  };
   tell({c(2, 0, 0, 0), s(18, 0, 1, 0), c(16, 1, 1, 0), c(24, 1, 1, 100), s(16, 1, 101, 0), s(17, 1, 101, 0),
         c(17, 101, 2, 0), s(16, 2, 102, 0)});
   tell({c(2, 0, 0, 0), s(18, 0, 1, 0), c(16, 1, 1, 0), c(24, 1, 1, 100), c(24, 1, 1, 100), s(4, 1, 0, 0)});
@@ -73,6 +78,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (opposite) TCPWHY_CHECK(opposite->holds(row) != holds);  // nested too deep, where it is none
   }
   if (const auto end = scan::ByEnd::parse(text))
-    for (const auto& record : records) (void)end->matches(record.ends[0]);
+    for (const auto& record : records) (void)end->matches(record.addresses[0]);
   return 0;
 }

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -34,21 +34,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size <= stack_bytes || size > largest) return -1;
   const std::span<const std::uint8_t> file(data, size - stack_bytes);
   const std::vector<std::uint8_t> stack(data + file.size(), data + size);
-  const auto fd = file_of(file);
-  const Mapping mapping{.start = base,
-                        .length = (file.size() + 0xfff) & ~std::uint64_t{0xfff},
-                        .file_bytes = file.size(),
-                        .path = "/proc/self/fd/" + std::to_string(fd.get())};
-  const auto image = Image::of(std::span(&mapping, 1), getpid());
+  std::vector<Image::File> files;
+  files.push_back({.mapping = {.start = base,
+                               .length = (file.size() + 0xfff) & ~std::uint64_t{0xfff},
+                               .file_bytes = file.size(),
+                               .path = "/fuzz"},
+                   .index = 0,
+                   .fd = file_of(file)});
+  const auto image = Image::of(std::move(files), {.reading = [](std::int32_t) {},
+                                                  .find_debug_file = [](auto) { return tcpwhy::base::UniqueFd(); }});
   if (!image) return 0;
   for (const std::uint64_t offset : {std::uint64_t{0x1000}, std::uint64_t{0x1008}, std::uint64_t{0x1010}}) {
     Registers registers;
     registers.dwarf[6] = stack_at + 64, registers.dwarf[7] = stack_at, registers.dwarf[16] = base + offset;
-    const auto steps =
-        image->walk({.pid = getpid(), .registers = &registers, .bytes = stack, .address = stack_at}, most_frames);
+    const auto steps = image->walk({.registers = &registers, .bytes = stack, .address = stack_at}, most_frames);
     TCPWHY_CHECK(!steps.empty() && steps.size() <= most_frames);
-    for (const auto& step : steps)
-      for (const Frame& frame : image->frames_at(step)) TCPWHY_CHECK(frame.function.size() <= 163);
+    for (const auto& step : steps) TCPWHY_CHECK(!image->frames_at(step).empty());
   }
   return 0;
 }
