@@ -115,8 +115,8 @@ class Finder {
     UniqueFd fd(openat(place_.folder.get(), place_.name.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC | no_follow));
     if (!fd.valid()) return base::fail_errno(cannot_write(path_));
     struct stat info{};
-    if (expected != nullptr && (fstat(fd.get(), &info) != 0 || info.st_dev != expected->st_dev ||
-                                info.st_ino != expected->st_ino))
+    if (expected != nullptr &&
+        (fstat(fd.get(), &info) != 0 || info.st_dev != expected->st_dev || info.st_ino != expected->st_ino))
       return base::fail(base::ErrorKind::system, cannot_write(path_) + ": it changes while it is opened");
     return fd;
   }
@@ -220,8 +220,8 @@ int OutputFile::give_name(const std::string& name, bool replace) {
   if (!name_now_.empty())
     failed = renameat2(folder, name_now_.c_str(), folder, name.c_str(), replace ? 0U : unsigned{RENAME_NOREPLACE});
   else
-    failed = linkat(AT_FDCWD, fmt::format("/proc/self/fd/{}", fd_.get()).c_str(), folder, name.c_str(),
-                    AT_SYMLINK_FOLLOW);
+    failed =
+        linkat(AT_FDCWD, fmt::format("/proc/self/fd/{}", fd_.get()).c_str(), folder, name.c_str(), AT_SYMLINK_FOLLOW);
   // A file system without RENAME_NOREPLACE.
   if (failed != 0 && errno == EINVAL && !replace && !name_now_.empty()) {
     failed = linkat(folder, name_now_.c_str(), folder, name.c_str(), 0);

@@ -81,7 +81,8 @@ void PacketStore::decide(TracedConnections& traced, std::span<const recording::I
     undecided_.bytes -= piece.size;
     for_each(piece, [&](const Head& head, const std::uint8_t* bytes) {
       --undecided_.count;
-      const auto seen = wire::dissect(interfaces[head.interface].link_type, {bytes, head.captured}, head.original_length);
+      const auto seen =
+          wire::dissect(interfaces[head.interface].link_type, {bytes, head.captured}, head.original_length);
       if (seen.kind != wire::Dissection::tcp) return;
       const auto &from = seen.segment.source, &to = seen.segment.destination;
       if (traced.takes(from, to, base::wall_from_ns(head.at_ns)))
@@ -92,9 +93,8 @@ void PacketStore::decide(TracedConnections& traced, std::span<const recording::I
   }
   undecided_.pieces.erase(undecided_.pieces.begin(), undecided_.pieces.begin() + static_cast<std::ptrdiff_t>(half));
   const auto older = states_.begin() + static_cast<std::ptrdiff_t>((states_.size() + 1) / 2);
-  std::copy_if(states_.begin(), older, std::back_inserter(kept_states_), [&](const Event& event) {
-    return traced.takes(std::get<SocketState>(event.what), event.at);
-  });
+  std::copy_if(states_.begin(), older, std::back_inserter(kept_states_),
+               [&](const Event& event) { return traced.takes(std::get<SocketState>(event.what), event.at); });
   states_.erase(states_.begin(), older);
 }
 
@@ -128,8 +128,9 @@ std::vector<Event> PacketStore::losses(const TracedConnections& traced) const {
   std::uint64_t late = 0;
   for (const auto& [flow, count] : gone_)
     if (traced.knows(flow)) late += count;
-  note(late, "so many passed on this machine that they had gone when their connection became known: --port, --host or "
-             "--filter keeps out others");
+  note(late,
+       "so many passed on this machine that they had gone when their connection became known: --port, --host or "
+       "--filter keeps out others");
   note(no_memory_for_, "there was no memory for more");
   note(left_out_, "of the whole machine: they came when the recording was full");
   return losses;

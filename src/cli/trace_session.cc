@@ -101,8 +101,7 @@ class Session {
 base::Status Session::open_tracer() {
   if (options_.backend != Backend::ptrace) {
     // A reader of packets is not to be late: their buffer is small, and what does not fit is lost.
-    auto opened =
-        trace::open_bpf(options_.target, {.ring_bytes = options_.ring_bytes, .gives_way = !options_.packets});
+    auto opened = trace::open_bpf(options_.target, {.ring_bytes = options_.ring_bytes, .gives_way = !options_.packets});
     if (opened) {
       tracer_ = std::move(*opened);
       return {};
@@ -303,7 +302,8 @@ void Session::finish() {
     if (auto loss = tap.capture.new_losses()) recording.events.push_back(std::move(*loss));
   outcome_.command_status = tracer_->command_status();
   if (const std::uint64_t left_out = tracer_->left_out(); full_ && left_out > 0)
-    recording.events.push_back({full_->since, {}, recording::Loss{"events", left_out, full_->why + ": what came later"}});
+    recording.events.push_back(
+        {full_->since, {}, recording::Loss{"events", left_out, full_->why + ": what came later"}});
   tracer_.reset();  // and what memory it has
   keep_what_is_ours();
   spare_.reset();

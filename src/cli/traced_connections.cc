@@ -104,7 +104,8 @@ bool TracedConnections::is_called(const wire::SocketAddress& address, base::Wall
   if (found == connects_.end()) return false;
   const Connects& there = found->second;
   // None that began so early, or so late, can have been under way.
-  const auto first = there.running > 0 ? there.calls.begin() : there.calls.lower_bound(at - clocks_differ - there.longest);
+  const auto first =
+      there.running > 0 ? there.calls.begin() : there.calls.lower_bound(at - clocks_differ - there.longest);
   const auto last = there.calls.upper_bound(at + clocks_differ);
   for (auto call = first; call != last; ++call)
     if (at - clocks_differ <= call->second.left && !sockets_with_flow_.contains(call->second.socket)) return true;

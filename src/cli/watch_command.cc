@@ -23,10 +23,10 @@
 #include "cli/output_file.h"
 #include "cli/stop_on_signals.h"
 #include "explain/life.h"
+#include "trace/bpf/kernel_symbols.h"
+#include "trace/bpf/kernel_types.h"
 #include "trace/bpf/life_recorder.h"
 #include "trace/bpf/life_tracker.h"
-#include "trace/bpf/kernel_types.h"
-#include "trace/bpf/kernel_symbols.h"
 #include "trace/bpf/probe.h"
 #include "trace/give_way.h"
 
@@ -225,9 +225,9 @@ void Watch::tell_ended(const trace::EndedLife& ended) {
   if (options_.stats && !recorder_) return;
   const std::string who = name_of(life), peer = ended.peer ? name_of(*ended.peer) : std::string();
   const std::string local = wire::to_string(life.local), remote = wire::to_string(life.remote);
-  const std::string why = explain::words(
-      verdict, life.holder.pid != 0 ? life.holder.command : local,
-      ended.peer && ended.peer->holder.pid != 0 ? ended.peer->holder.command : remote, language_);
+  const std::string why =
+      explain::words(verdict, life.holder.pid != 0 ? life.holder.command : local,
+                     ended.peer && ended.peer->holder.pid != 0 ? ended.peer->holder.command : remote, language_);
   if (recorder_) record(std::move(kept), ended, why);
   if (options_.stats) return;
   if (options_.form == WatchForm::ndjson) {

@@ -216,7 +216,8 @@ void write_json(const Facts& facts, const Diagnosis& diagnosis, Language languag
     return text.substr(2, text.size() - 4);
   };
   const auto put = [&](std::string text) { write(base::escape_controls_in_json(std::move(text))); };
-  put("{\n" + members({{"schema", "tcpwhy-ps/1"}, {"program", "tcpwhy " TCPWHY_VERSION}, {"complete", facts.complete}}) +
+  put("{\n" +
+      members({{"schema", "tcpwhy-ps/1"}, {"program", "tcpwhy " TCPWHY_VERSION}, {"complete", facts.complete}}) +
       ",\n  \"sockets\": [");
 
   // One socket after the other, each with what is wrong with it, the worst first.

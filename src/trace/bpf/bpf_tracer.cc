@@ -225,8 +225,7 @@ void BpfTracer::take() {
   if (way_) way_->looked();
   const auto take_one = [&](std::span<const std::byte> record) {
     const auto& head = *reinterpret_cast<const probe_head*>(record.data());
-    if (head.kind == PROBE_PATH_SAMPLE)
-      return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));
+    if (head.kind == PROBE_PATH_SAMPLE) return learn_path(*reinterpret_cast<const probe_path_sample*>(record.data()));
     look_at(record);
     put_aside(record);
   };
@@ -299,7 +298,8 @@ void BpfTracer::look_at(std::span<const std::byte> record) {
 void BpfTracer::signal_command(int signal) {
   if (!child_) return;
   if (!status_) kill(child_->pid(), signal);
-  if (!same_numbers_) return;
+  // Where an end may have been missed, a number may be another's by now.
+  if (!same_numbers_ || probe_.lost_records() > 0) return;
   for (const pid_t pid : of_command_)
     if (pid != child_->pid()) kill(pid, signal);
 }

@@ -85,7 +85,7 @@ class PtraceTracer : public Tracer {
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     TraceLoop loop(options_, outbox_, state_, unwinder_);
-    auto begun = begin(loop, target, before);
+    auto begun = begin_with_memory(loop, target, before);
     const bool runs = begun.has_value();
     started.set_value(std::move(begun));
     if (!runs) {
@@ -102,6 +102,12 @@ class PtraceTracer : public Tracer {
       state_.let_go.notify_all();
       outbox_.wake();
     }
+  }
+
+  base::Result<base::UniqueFd> begin_with_memory(TraceLoop& loop, const Target& target, const sigset_t& mask) try {
+    return begin(loop, target, mask);
+  } catch (const std::bad_alloc&) {
+    return base::fail(base::ErrorKind::system, "there is not enough memory to trace");
   }
 
   base::Result<base::UniqueFd> begin(TraceLoop& loop, const Target& target, const sigset_t& mask) {
