@@ -46,7 +46,10 @@ inline const std::vector<GrowthView>& growth_views() {
 inline void write_growing(const recording::testing::GrowingShape& shape, std::uint32_t n, const std::string& path) {
   const recording::Recording recording = recording::testing::grow(shape, n);
   if (shape.has_calls) {
-    TCPWHY_CHECK(capfile::write_recordings(path, std::span(&recording, 1)).has_value());
+    const auto bytes = capfile::encode(std::span(&recording, 1));
+    TCPWHY_CHECK(bytes.has_value());
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes->data()), static_cast<std::streamsize>(bytes->size()));
     return;
   }
   capfile::testing::CaptureBuilder builder;
