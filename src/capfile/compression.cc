@@ -67,6 +67,8 @@ class Zstd final : public Compressor {
  public:
   explicit Zstd(const Sink& sink) : sink_(sink), context_(ZSTD_createCCtx()), chunk_(ZSTD_CStreamOutSize()) {
     TCPWHY_CHECK(context_ != nullptr);
+    // As zstd(1) does: so that damage is found, whatever it hits.
+    TCPWHY_CHECK(ZSTD_isError(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1)) == 0);
   }
   base::Status write(std::span<const std::uint8_t> bytes) override { return pass(bytes, ZSTD_e_continue); }
   base::Status finish() override { return pass({}, ZSTD_e_end); }

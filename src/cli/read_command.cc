@@ -129,6 +129,8 @@ bool has_view(const ReadOptions& options) {
 // Nothing of what the files hold has been looked at when it returns.
 base::Result<Opened> open_everything(const ReadOptions& options, Context& context) {
   Opened opened;
+  if (!options.connection.calls.empty() && !options.connection.chosen())
+    return base::fail(base::ErrorKind::usage, "--calls needs the connection to show", "--stream N or --conn ADDR:PORT");
   if (has_view(options)) {
     auto view = CaptureView::prepare(options.capture, options.view.form, options.fail_on, context);
     if (!view) return std::unexpected(std::move(view.error()));

@@ -172,8 +172,6 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options) {
 }
 
 int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, Context& context) {
-  if (!options.chosen())
-    return report({base::ErrorKind::usage, "--calls needs the connection to show", "--stream N or --conn ADDR:PORT"});
   if (is_of_records(view.form))
     return report(
         {base::ErrorKind::usage, "read: one connection is shown as text, tcpdump's lines or JSON", "-o json"});

@@ -27,8 +27,9 @@ std::size_t hash_of(const wire::SocketAddress& address) {
 }  // namespace
 
 Flow Flow::between(const wire::SocketAddress& one, const wire::SocketAddress& other) {
-  const auto [low, high] = std::minmax(one.unmapped(), other.unmapped());
-  return {low, high};
+  Flow flow{one.unmapped(), other.unmapped()};
+  if (flow.high < flow.low) std::swap(flow.low, flow.high);
+  return flow;
 }
 
 std::size_t HashFlow::operator()(const Flow& flow) const {

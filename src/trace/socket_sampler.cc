@@ -166,6 +166,18 @@ void keep_last_of_each(std::vector<SocketSnapshot>& sockets) {
   sockets.erase(repeated.begin(), repeated.end());
 }
 
+// How much of it is whole messages. libmnl 1.0.4 takes a length of more than INT_MAX for one that fits.
+std::size_t whole_messages(std::span<const std::uint8_t> datagram) {
+  std::size_t at = 0;
+  while (datagram.size() - at >= sizeof(nlmsghdr)) {
+    nlmsghdr header{};
+    std::memcpy(&header, datagram.data() + at, sizeof header);
+    if (header.nlmsg_len < sizeof header || header.nlmsg_len > datagram.size() - at) break;
+    at = std::min(at + MNL_ALIGN(std::size_t{header.nlmsg_len}), datagram.size());
+  }
+  return at;
+}
+
 bool holds_end(const std::uint8_t* bytes, std::size_t length) {
   int left = static_cast<int>(length);
   const void* at = bytes;
@@ -180,7 +192,7 @@ bool holds_end(const std::uint8_t* bytes, std::size_t length) {
 }  // namespace
 
 int take_diag_answer(std::span<const std::uint8_t> datagram, std::uint32_t sequence, DiagAnswer& answer) {
-  return mnl_cb_run(datagram.data(), datagram.size(), sequence, 0, take_socket, &answer);
+  return mnl_cb_run(datagram.data(), whole_messages(datagram), sequence, 0, take_socket, &answer);
 }
 
 SocketSampler::SocketSampler(base::UniqueFd socket) : socket_(std::move(socket)), buffer_(receive_buffer_bytes) {}
@@ -227,7 +239,7 @@ base::Result<bool> SocketSampler::dump_once(std::vector<SocketSnapshot>& sockets
     if (got < 0) return base::fail_errno("sock_diag answer");
     const auto length = std::min(static_cast<std::size_t>(got), buffer_.size());
     ++parts;
-    // It checks sequence and lengths. -1 with errno EPROTO: the rest of an older dump; with EINTR: NLM_F_DUMP_INTR. Then
+    // It checks the sequence. -1 with errno EPROTO: the rest of an older dump; with EINTR: NLM_F_DUMP_INTR. Then
     // the dump still has to be read to its end, or the kernel would refuse the next one (EBUSY).
     const int state = take_diag_answer(std::span(buffer_).first(length), sequence_, dump);
     if (state < 0 && errno == EPROTO) continue;

@@ -391,7 +391,8 @@ base::Status Probe::follow_flow(const wire::SocketAddress& local, const wire::So
     std::memcpy(made.words.data(), ip.bytes.data(), ip.bytes.size());
     return made;
   };
-  const auto [low, high] = std::minmax(end(local), end(remote));
+  End low = end(local), high = end(remote);
+  if (high < low) std::swap(low, high);
   probe_flow_key key{};
   std::memcpy(key.low, low.words.data(), sizeof key.low);
   std::memcpy(key.high, high.words.data(), sizeof key.high);
