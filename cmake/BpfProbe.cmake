@@ -5,15 +5,17 @@ find_program(CLANG NAMES clang clang-19 clang-14 REQUIRED)
 find_program(BPFTOOL bpftool PATHS /usr/sbin /sbin REQUIRED)
 find_program(LLVM_STRIP NAMES llvm-strip llvm-strip-19 llvm-strip-14)
 
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+# Whose registers it reads (src/trace/machine/kernel_registers.bpf.h), as bpf_tracing.h calls it.
+if(TCPWHY_MACHINE STREQUAL "x86_64")
   set(bpf_target_arch x86)
-else()
-  message(FATAL_ERROR "src/trace/bpf knows the registers of x86-64 only, not of ${CMAKE_SYSTEM_PROCESSOR}")
+elseif(TCPWHY_MACHINE STREQUAL "arm64")
+  set(bpf_target_arch arm64)
 endif()
 
 function(tcpwhy_build_bpf_probe room_target)
   set(sources ${CMAKE_CURRENT_SOURCE_DIR}/src/trace/bpf/program)
   file(GLOB headers CONFIGURE_DEPENDS ${sources}/*.h)
+  file(GLOB machine_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/trace/machine/*.h)
   set(folder ${CMAKE_BINARY_DIR}/generated-system/trace/bpf)
   set(object ${CMAKE_BINARY_DIR}/probe.bpf.o)
   set(skeleton ${folder}/probe.skel.h)
@@ -26,10 +28,10 @@ function(tcpwhy_build_bpf_probe room_target)
   add_custom_command(
     OUTPUT ${skeleton}
     COMMAND ${CLANG} -O2 -g -target bpf -mcpu=v3 -D__bpf__ -D__TARGET_ARCH_${bpf_target_arch} -Wall -Werror
-            -I ${CMAKE_CURRENT_SOURCE_DIR}/src             -c ${sources}/probe.bpf.c -o ${object}
+            -I ${CMAKE_CURRENT_SOURCE_DIR}/src -c ${sources}/probe.bpf.c -o ${object}
     ${strip_command}
     COMMAND ${BPFTOOL} gen skeleton ${object} name probe >${skeleton}
-    DEPENDS ${sources}/probe.bpf.c ${headers} ${CMAKE_CURRENT_SOURCE_DIR}/src/trace/calls/taken_piece.h
+    DEPENDS ${sources}/probe.bpf.c ${headers} ${CMAKE_CURRENT_SOURCE_DIR}/src/trace/calls/taken_piece.h ${machine_headers}
     COMMENT "Compiling the BPF probe")
   add_custom_target(tcpwhy_bpf_probe DEPENDS ${skeleton})
   target_include_directories(${room_target} SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated-system)

@@ -11,3 +11,4 @@ tcpwhy_add_check(layers_self_test ${Python3_EXECUTABLE} tools/check-layers --sel
 tcpwhy_add_check(citations ${Python3_EXECUTABLE} tools/check-citations)
 tcpwhy_add_check(citations_self_test ${Python3_EXECUTABLE} tools/check-citations --self-test)
 tcpwhy_add_check(format tools/check-format)
+tcpwhy_add_check(machines tools/check-machines)

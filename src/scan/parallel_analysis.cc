@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/cache_lines.h"
+#include "base/spin_pause.h"
 #include "scan/flow_key.h"
 
 namespace tcpwhy::scan {
@@ -94,7 +95,7 @@ class Pipeline {
       if (step(worker)) {
         idle = 0;
       } else if (++idle < looks) {
-        __builtin_ia32_pause();
+        base::spin_pause();
       } else {
         sleep(worker);
         idle = 0;

@@ -12,6 +12,7 @@
 
 #include "capture/live_capture.h"
 #include "cli/doctor/probe.h"
+#include "trace/ptrace/ptrace_tracer.h"
 
 namespace tcpwhy::cli::doctor {
 namespace {
@@ -74,6 +75,22 @@ Probe ptrace_of_children() {
   return probe;
 }
 
+Probe ptrace_without_stops() {
+  const auto why = trace::why_no_recorder();
+  Probe probe{.id = "ptrace_recorder",
+              .title = {"ptrace, seldom stopping", "ptrace 少停顿"},
+              .answer = why.empty() ? Answer::yes : Answer::no,
+              .found = {"what a recorder inside a program needs is there", "程序内记录器所需条件具备"},
+              .needed_for = {"a busy program is slowed down little when it is traced without root",
+                             "无 root 跟踪繁忙程序时，几乎不拖慢它"},
+              .more = {}};
+  if (why.empty()) return probe;
+  probe.found = {why, why};
+  probe.more = {"as root its calls are seen by BPF; by ptrace each call that is recorded stops it: slower, no less is seen",
+                "以 root 运行时由 BPF 观察系统调用；用 ptrace 时每个被记录的调用都会停顿：较慢，但看到的不少"};
+  return probe;
+}
+
 std::optional<int> yama_scope() {
   std::ifstream file("/proc/sys/kernel/yama/ptrace_scope");
   int scope = 0;
@@ -109,6 +126,7 @@ Probe ptrace_of_others() {
 void examine_host(std::vector<Probe>& probes) {
   probes.push_back(host_packets());
   probes.push_back(ptrace_of_children());
+  probes.push_back(ptrace_without_stops());
   probes.push_back(ptrace_of_others());
 }
 

@@ -219,7 +219,7 @@ void EventMaker::add_user_stack(const probe_user_stack& stack, Recording& record
   if (options_.unwinder == nullptr || (call == calls_.end() && operation == operations_.end())) return;
   const std::uint32_t event = call != calls_.end() ? call->second.event : operation->second.event;
   // If its mappings were not told; it may live.
-  options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[16]);
+  options_.unwinder->learn(static_cast<pid_t>(stack.head.tgid), stack.registers[MACHINE_DWARF_INSTRUCTION_POINTER]);
   Registers registers;
   std::ranges::copy(stack.registers, registers.dwarf.begin());
   const std::size_t length = std::min<std::size_t>(stack.length, PROBE_USER_STACK_BYTES);

@@ -197,6 +197,7 @@ constexpr RingContext ring_contexts[] = {
     {"io_sq_thread", "submission thread"},
     {"__do_sys_io_uring_enter", "submission"},
     {"__x64_sys_io_uring_enter", "submission"},
+    {"__arm64_sys_io_uring_enter", "submission"},
 };
 constexpr std::size_t ring_frames = 24;
 

@@ -9,6 +9,7 @@
 
 #include "trace/calls/flags.h"
 #include "trace/calls/spelling.h"
+#include "trace/machine/machine.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -49,7 +50,7 @@ void spell_strings(const TraceeMemory& memory, std::uint64_t address, std::strin
 
 }  // namespace
 
-// x86-64's order: flags, stack, parent_tid, child_tid, tls (CONFIG_CLONE_BACKWARDS is for others).
+// Flags, stack, parent_tid; what comes then depends on the machine.
 void enter_clone(const CallView& call, std::string& out) {
   out += "child_stack=";
   spell_pointer(call[1], out);
@@ -67,9 +68,11 @@ void return_clone(const CallView& call, std::string& out) {
       fmt::format_to(std::back_inserter(out), "parent_tid={:#x}", call[2]);
   }
   if ((call[0] & CLONE_SETTLS) != 0)
-    fmt::format_to(std::back_inserter(out), "{}tls={:#x}", out.empty() ? "" : ", ", call[4]);
+    fmt::format_to(std::back_inserter(out), "{}tls={:#x}", out.empty() ? "" : ", ",
+                   call[machine::clone_tls]);
   if ((call[0] & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)) != 0)
-    fmt::format_to(std::back_inserter(out), "{}child_tidptr={:#x}", out.empty() ? "" : ", ", call[3]);
+    fmt::format_to(std::back_inserter(out), "{}child_tidptr={:#x}", out.empty() ? "" : ", ",
+                   call[machine::clone_child_tid]);
 }
 
 void enter_clone3(const CallView& call, std::string& out) {

@@ -1,10 +1,12 @@
 // poll, select and epoll: what was asked, and what they answered.
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/epoll.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <iterator>
 
 #include "trace/calls/flags.h"
@@ -13,12 +15,8 @@
 namespace tcpwhy::trace {
 namespace {
 
-// struct epoll_event is packed on x86-64 and is not elsewhere (linux/eventpoll.h).
-#ifdef __x86_64__
-constexpr std::size_t epoll_event_size = 12, epoll_data_at = 4;
-#else
-constexpr std::size_t epoll_event_size = 16, epoll_data_at = 8;
-#endif
+// Packed on x86-64, and not elsewhere (linux/eventpoll.h).
+constexpr std::size_t epoll_event_size = sizeof(epoll_event), epoll_data_at = offsetof(epoll_event, data);
 constexpr std::uint64_t most_polled = 1024;  // of which those that are answered are looked for
 
 std::string events_of(std::int16_t events) {

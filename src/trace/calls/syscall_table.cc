@@ -1,6 +1,7 @@
 #include "trace/calls/syscall_table.h"
 
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -18,7 +19,8 @@ constexpr std::uint16_t option_bytes = 64;    // more than any option that is sp
 constexpr std::uint16_t fd_set_bytes = 128;   // FD_SETSIZE bits
 constexpr std::uint16_t time_bytes = 16;      // struct timespec, struct timeval
 constexpr std::uint16_t poll_bytes = 32 * 8;  // strace shows 32 elements
-constexpr std::uint16_t event_bytes = 32 * 12;
+constexpr std::uint8_t event_size = sizeof(epoll_event);
+constexpr std::uint16_t event_bytes = 32 * event_size;
 constexpr std::uint16_t header_bytes = 64;  // struct mmsghdr
 constexpr std::uint16_t path_bytes = 256;
 
@@ -139,12 +141,12 @@ constexpr auto rows = std::to_array<SyscallRow>({
     row(SYS_epoll_create1, "epoll_create1", waits, 1, no_descriptor),
     row(SYS_epoll_ctl, "epoll_ctl", waits, 4, {2}, {fixed(entry, 3, 12)}),
 #ifdef SYS_epoll_wait
-    row(SYS_epoll_wait, "epoll_wait", waits, 4, any_descriptor, {returned(1, event_bytes, 12)}),
+    row(SYS_epoll_wait, "epoll_wait", waits, 4, any_descriptor, {returned(1, event_bytes, event_size)}),
 #endif
-    row(SYS_epoll_pwait, "epoll_pwait", waits, 6, any_descriptor, {returned(1, event_bytes, 12), fixed(entry, 4, 8)}),
+    row(SYS_epoll_pwait, "epoll_pwait", waits, 6, any_descriptor, {returned(1, event_bytes, event_size), fixed(entry, 4, 8)}),
 #ifdef SYS_epoll_pwait2
     row(SYS_epoll_pwait2, "epoll_pwait2", waits, 6, any_descriptor,
-        {returned(1, event_bytes, 12), fixed(entry, 3, time_bytes), fixed(entry, 4, 8)}),
+        {returned(1, event_bytes, event_size), fixed(entry, 3, time_bytes), fixed(entry, 4, 8)}),
 #endif
 
     row(SYS_dup, "dup", duplicates, 1, first_argument),

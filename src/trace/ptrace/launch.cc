@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "trace/calls/syscall_table.h"
+#include "trace/machine/machine.h"
 #include "trace/ptrace/inside/protocol.h"
 
 namespace tcpwhy::trace {
@@ -130,7 +131,7 @@ base::Result<std::vector<sock_filter>> make_filter() {
   const off_t size = ::lseek(file.get(), 0, SEEK_END);
   std::vector<sock_filter> filter(static_cast<std::size_t>(size) / sizeof(sock_filter));
   if (::pread(file.get(), filter.data(), static_cast<std::size_t>(size), 0) != size) return base::fail_errno("pread");
-  let_recorder_pass(filter);
+  if (machine::has_recorder) let_recorder_pass(filter);
   return filter;
 }
 

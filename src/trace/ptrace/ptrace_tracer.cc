@@ -14,6 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "trace/machine/machine.h"
+#include "trace/ptrace/inside/area.h"
 #include "trace/ptrace/trace_loop.h"
 
 namespace tcpwhy::trace {
@@ -33,6 +35,7 @@ class PtraceTracer : public Tracer {
   }
 
   base::Status open(const Target& target) {
+    has_command_ = !target.command.empty();
     std::promise<base::Result<base::UniqueFd>> started;
     auto start = started.get_future();
     thread_ = std::thread([this, &target, &started] { run(target, started); });
@@ -76,6 +79,11 @@ class PtraceTracer : public Tracer {
   }
   [[nodiscard]] std::vector<std::string> observes() const override {
     return {"calls", "calls.ptrace", "signals", "processes"};
+  }
+  [[nodiscard]] std::vector<std::string> lacks() const override {
+    const std::string why = options_.filter && options_.inside && has_command_ ? why_no_recorder() : "";
+    if (why.empty()) return {};
+    return {fmt::format("each recorded call stops the program, which a busy one feels: {}", why)};
   }
 
  private:
@@ -125,6 +133,7 @@ class PtraceTracer : public Tracer {
   Outbox outbox_;
   LoopState state_;
   std::thread thread_;
+  bool has_command_ = false;  // others stop at each call anyhow
 };
 
 // After unshare(CLONE_NEWPID) without a /proc of its own the numbers there mean other processes.
@@ -135,6 +144,11 @@ bool proc_is_ours() {
 }
 
 }  // namespace
+
+std::string why_no_recorder() {
+  if (!machine::has_recorder) return fmt::format("no recorder is written for {}", machine::name);
+  return InsideArea::open() ? "" : "the kernel has no kcmp(2) (CONFIG_KCMP), or no memory to share";
+}
 
 base::Result<std::unique_ptr<Tracer>> open_ptrace(const Target& target, const PtraceOptions& options) {
   if (target.command.empty() && target.pids.empty())

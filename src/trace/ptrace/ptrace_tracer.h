@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
 #include "trace/tracer.h"
@@ -32,6 +33,9 @@ struct PtraceOptions {
   // Events that may wait for drain(); what comes beyond is not kept, counted, and told as a Loss.
   std::size_t most_pending = std::size_t{1} << 20;
 };
+
+// Why no process can have a recorder here, whatever it does; empty: it can. Tried on the spot.
+std::string why_no_recorder();
 
 // Starts or attaches. Errors: the command can't be executed (unreadable), no such process or not ours (privilege), with a hint.
 base::Result<std::unique_ptr<Tracer>> open_ptrace(const Target& target, const PtraceOptions& options = {});

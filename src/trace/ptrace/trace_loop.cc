@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "trace/calls/flags.h"
 #include "trace/holders.h"
+#include "trace/machine/machine.h"
 #include "trace/ptrace/process_status.h"
 #include "trace/ptrace/seize.h"
 
@@ -90,7 +91,7 @@ base::Result<Launched> TraceLoop::start(const std::vector<std::string>& command,
     auto filter = make_filter();
     if (!filter) return std::unexpected(filter.error());
     filter_ = std::move(*filter);
-    if (options_.inside) inside_ = InsideArea::open();
+    if (options_.inside && machine::has_recorder) inside_ = InsideArea::open();
   }
   auto launched = launch(command, filter_, signal_mask);
   if (!launched) return launched;

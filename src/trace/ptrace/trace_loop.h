@@ -1,8 +1,6 @@
 // The one thread that may make ptrace(2) requests of its tracees: waits for their stops, and acts on each.
 #pragma once
 
-#include <sys/user.h>
-
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -12,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "trace/machine/registers.h"
 #include "trace/ptrace/bell.h"
 #include "trace/ptrace/inside/area.h"
 #include "trace/ptrace/launch.h"
@@ -109,7 +108,7 @@ class TraceLoop {
   const TcpSocket* look_up(Thread& thread, std::int32_t fd);
   std::optional<std::uint32_t> tell_early(Thread& thread);
   void tell_return(Thread& thread, const inside_slot& slot, std::int64_t result);
-  void surface(Thread& thread, const user_regs_struct& registers);
+  void surface(Thread& thread, const ThreadRegisters& registers);
   bool goes_on_inside(Thread& thread, int signal);
 
   struct StackCopy {

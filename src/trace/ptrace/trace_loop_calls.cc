@@ -1,25 +1,19 @@
 // Entry and exit of calls: which are recorded, and what they do to the descriptors.
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
 #include "base/clock.h"
+#include "trace/machine/machine.h"
+#include "trace/machine/registers.h"
 #include "trace/ptrace/trace_loop.h"
 
 namespace tcpwhy::trace {
 namespace {
-
-#ifdef __x86_64__
-constexpr std::uint32_t native_architecture = AUDIT_ARCH_X86_64;
-#else
-#error "the order of the registers is known for x86-64 alone"
-#endif
 
 constexpr std::size_t stack_bytes = 16U * 1024;
 constexpr std::int64_t restart_block = -516;  // ERESTART_RESTARTBLOCK, linux/errno.h
@@ -46,7 +40,7 @@ void TraceLoop::on_call_stop(Thread& thread, bool filtered) {
   __ptrace_syscall_info info{};
   thread.last_call.reset();
   if (::ptrace(PTRACE_GET_SYSCALL_INFO, thread.tid, sizeof info, &info) <= 0) return resume(thread);
-  if (info.arch != native_architecture) return resume(thread);
+  if (info.arch != machine::audit_architecture) return resume(thread);
   if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
     on_exit(thread, info.exit.rval);
     return resume(thread);
@@ -121,7 +115,7 @@ TraceLoop::Decision TraceLoop::decide(Thread& thread, const SyscallRow& row, con
     return look_up(thread, static_cast<std::int32_t>(arguments[static_cast<std::size_t>(argument)]));
   };
   // What moves descriptors about is followed to its end even where it isn't recorded.
-  const bool moves = row.number == SYS_dup || row.number == SYS_dup2 || row.number == SYS_dup3 ||
+  const bool moves = row.number == SYS_dup || row.number == machine::dup2_call || row.number == SYS_dup3 ||
                      row.number == SYS_pidfd_getfd || duplicates_by_fcntl(row, arguments);
   if (row.fd_range) {
     const auto first = static_cast<std::uint32_t>(arguments[0]), last = static_cast<std::uint32_t>(arguments[1]);
@@ -180,7 +174,7 @@ void TraceLoop::forget_before(Process& process, const SyscallRow& row, const Sys
           inside_->forget(*process.table, static_cast<std::int32_t>(n));
       return descriptors.forget_range(static_cast<std::uint32_t>(arguments[0]),
                                       static_cast<std::uint32_t>(arguments[1]));
-    case SYS_dup2:
+    case machine::dup2_call:
     case SYS_dup3:
       if (fd(0) == fd(1)) return;
       if (process.table) inside_->forget(*process.table, fd(1));
@@ -226,7 +220,7 @@ void TraceLoop::learn_after(Thread& thread, const CallInFlight& call, std::int64
     case SYS_accept:
     case SYS_accept4:
     case SYS_dup:
-    case SYS_dup2:
+    case machine::dup2_call:
     case SYS_dup3:
     case SYS_fcntl:
     case SYS_pidfd_getfd: {
@@ -246,14 +240,10 @@ void TraceLoop::learn_after(Thread& thread, const CallInFlight& call, std::int64
 }
 
 std::optional<TraceLoop::StackCopy> TraceLoop::copy_stack(const Thread& thread) {
-  user_regs_struct r{};
-  if (::ptrace(PTRACE_GETREGS, thread.tid, 0, &r) != 0) return std::nullopt;
-  StackCopy copy;
-  copy.registers.dwarf = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8,
-                          r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip};
-  copy.registers.dwarf[16] = thread.process->inside.own_address(r.rip);
-  copy.bytes = ProcessMemory(thread.tid).read(r.rsp, stack_bytes);
-  return copy;
+  auto registers = ThreadRegisters::of(thread.tid);
+  if (!registers) return std::nullopt;
+  registers->go_on_at(thread.process->inside.own_address(registers->instruction_pointer()));
+  return StackCopy{registers->for_unwinding(), ProcessMemory(thread.tid).read(registers->stack_pointer(), stack_bytes)};
 }
 
 }  // namespace tcpwhy::trace

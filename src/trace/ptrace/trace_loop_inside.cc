@@ -2,9 +2,7 @@
 // taken at each stop of anybody's, so that whatever is learnt there comes after it.
 #include <linux/kcmp.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -186,11 +184,10 @@ bool TraceLoop::make_way(Thread& thread, std::uint64_t number, const SyscallArgu
     process.stays_outside = true;
     return true;
   }
-  user_regs_struct r{};
-  if (::ptrace(PTRACE_GETREGS, thread.tid, 0, &r) != 0) return true;
-  r.orig_rax = ~0ULL;  // seccomp(2), SECCOMP_RET_TRACE: the call is skipped
-  r.rax = static_cast<std::uint64_t>(-ENOMEM);
-  return ::ptrace(PTRACE_SETREGS, thread.tid, 0, &r) != 0;
+  auto registers = ThreadRegisters::of(thread.tid);
+  if (!registers) return true;
+  InsideCode::refuse_call(*registers, ENOMEM);
+  return !registers->write_to(thread.tid);
 }
 
 // Its memory is gone, and the recorder with it.
@@ -247,15 +244,15 @@ std::optional<std::uint32_t> TraceLoop::tell_early(Thread& thread) {
 // read. The program never learns of it. True: there was no other reason for it.
 bool TraceLoop::goes_on_inside(Thread& thread, int signal) {
   if (!inside_ || !thread.process->inside.is_mapped()) return false;
-  user_regs_struct r{};
-  if (::ptrace(PTRACE_GETREGS, thread.tid, 0, &r) != 0) return false;
+  auto registers = ThreadRegisters::of(thread.tid);
+  if (!registers) return false;
   if (is_of_a_signal_for_us(signal)) {
-    if (const auto next = thread.process->inside.after_trap(r.rip)) {
-      r.rip = *next;
-      return ::ptrace(PTRACE_SETREGS, thread.tid, 0, &r) == 0;
+    if (const auto next = thread.process->inside.after_trap(registers->instruction_pointer())) {
+      registers->go_on_at(*next);
+      return registers->write_to(thread.tid);
     }
   }
-  surface(thread, r);
+  surface(thread, *registers);
   return false;
 }
 
@@ -263,31 +260,23 @@ bool TraceLoop::goes_on_inside(Thread& thread, int signal) {
 // would be if it had made the call itself, just behind it. So the signal's handler, a jump out of it, or the
 // unwinding of a thread that is cancelled find what they would find; if it comes back, int3 stands there and leads to
 // the stub, and if the call is made again, the jump does. The recorder won't come to record it: that is done here.
-void TraceLoop::surface(Thread& thread, const user_regs_struct& registers) {
+void TraceLoop::surface(Thread& thread, const ThreadRegisters& registers) {
   const auto slot = inside_->call_of(thread.tid);
   // The recorder makes calls of its own, too.
-  if (!slot || registers.rip != INSIDE_CALLED || registers.orig_rax != slot->number) return;
+  if (!slot || registers.instruction_pointer() != INSIDE_CALLED || registers.call_number() != slot->number) return;
   // What stands there others may have written: the frame is a little above where the recorder is now.
   constexpr std::uint64_t most_of_recorder = 4096;
-  if (slot->frame < registers.rsp || slot->frame - registers.rsp > most_of_recorder) return;
-  struct {
-    inside_frame own;
-    std::uint64_t stub;
-  } stack;
+  const std::uint64_t top = registers.stack_pointer();
+  if (slot->frame < top || slot->frame - top > most_of_recorder) return;
+  InsideCode::Pushed stack;
   const auto bytes = ProcessMemory(thread.tid).read(slot->frame, sizeof stack);
   if (bytes.size() != sizeof stack) return;
   std::memcpy(&stack, bytes.data(), sizeof stack);
   const std::uint64_t own_address = thread.process->inside.own_address(stack.stub);
   if (own_address == stack.stub) return;
-  constexpr std::uint64_t red_zone = 128;
-  const inside_frame& own = stack.own;
-  user_regs_struct r = registers;
-  r.r15 = own.r15, r.r14 = own.r14, r.r13 = own.r13, r.r12 = own.r12, r.rbx = own.rbx, r.rbp = own.rbp;
-  r.r9 = own.r9, r.r8 = own.r8, r.r10 = own.r10, r.rdx = own.rdx, r.rsi = own.rsi, r.rdi = own.rdi;
-  r.rsp = slot->frame + sizeof stack + red_zone;
-  r.rip = r.rcx = own_address;
-  if (::ptrace(PTRACE_SETREGS, thread.tid, 0, &r) != 0) return;
-  tell_return(thread, *slot, static_cast<std::int64_t>(registers.rax));
+  const ThreadRegisters own = InsideCode::outside(registers, stack, slot->frame, own_address);
+  if (!own.write_to(thread.tid)) return;
+  tell_return(thread, *slot, registers.call_result());
   inside_->end_call(thread.tid);
 }
 

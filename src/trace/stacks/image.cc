@@ -121,7 +121,10 @@ struct DwflCallbacksOfImage {
     const auto& registers = static_cast<Image*>(image)->current_.registers->dwarf;
     std::array<Dwarf_Word, std::tuple_size_v<std::remove_cvref_t<decltype(registers)>>> words;
     std::ranges::copy(registers, words.begin());
-    return dwfl_thread_state_registers(thread, 0, words.size(), words.data());
+    if (!dwfl_thread_state_registers(thread, 0, words.size(), words.data())) return false;
+    // Of some machines the return address' column isn't where the thread is (arm64: it is x30).
+    dwfl_thread_state_register_pc(thread, words[MACHINE_DWARF_INSTRUCTION_POINTER]);
+    return true;
   }
   static bool read_memory(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void* image) {
     const Image::Stack& stack = static_cast<Image*>(image)->current_;

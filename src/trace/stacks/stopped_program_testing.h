@@ -4,7 +4,6 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,22 +60,22 @@ class StoppedProgram {
       thread = ::waitpid(-1, &status, __WALL);
       if (thread < 0) return;
       if (!WIFSTOPPED(status)) continue;
-      user_regs_struct r{};
-      ::ptrace(PTRACE_GETREGS, thread, 0, &r);
-      if (WSTOPSIG(status) == (SIGTRAP | 0x80) && r.orig_rax == SYS_close && r.rdi == awaited_fd) {
-        take(r);
+      __ptrace_syscall_info info{};
+      ::ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info);
+      if (WSTOPSIG(status) == (SIGTRAP | 0x80) && info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_close &&
+          info.entry.args[0] == awaited_fd) {
+        if (const auto r = ThreadRegisters::of(thread)) take(*r);
         return;
       }
       ::ptrace(PTRACE_SYSCALL, thread, 0, 0);
     }
   }
-  void take(const user_regs_struct& r) {
-    registers.dwarf = {r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8,
-                       r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip};
+  void take(const ThreadRegisters& r) {
+    registers = r.for_unwinding();
     stack.resize(16384);
     for (std::size_t at = 0; at < stack.size(); at += 256) {
       const iovec local{stack.data() + at, 256};
-      const iovec remote{reinterpret_cast<void*>(r.rsp + at), 256};
+      const iovec remote{reinterpret_cast<void*>(r.stack_pointer() + at), 256};
       if (::process_vm_readv(pid_, &local, 1, &remote, 1, 0) != 256) {
         stack.resize(at);
         break;

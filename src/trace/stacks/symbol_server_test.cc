@@ -160,7 +160,7 @@ TEST_F(HostileProgram, a_file_that_is_shortened_while_it_is_read_ends_its_reader
   // At other addresses, of which nothing has been read yet.
   for (std::uint64_t i = 0; i < 4096; i += 64) {
     Registers registers = stopped.registers;
-    registers.dwarf[16] += i;
+    registers.dwarf[MACHINE_DWARF_INSTRUCTION_POINTER] += i;
     EXPECT_FALSE(unwinder.unwind(pid, registers, stopped.stack, registers.stack_pointer()).empty());
   }
   EXPECT_EQ(unwinder.take_unread().size(), 1U) << "SIGBUS";

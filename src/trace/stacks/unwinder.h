@@ -5,7 +5,6 @@
 // The program's files are read by a process without rights (symbol_server.h), for they may be made to harm their reader.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,17 +15,10 @@
 #include <sys/types.h>
 
 #include "recording/event.h"
+#include "trace/machine/registers.h"
 #include "trace/stacks/mapping.h"
 
 namespace tcpwhy::trace {
-
-// The registers at the moment of the call, in the order of the architecture's DWARF numbers (x86-64: rax rdx rcx rbx rsi rdi
-// rbp rsp r8..r15, then the return address column: rip).
-struct Registers {
-  std::array<std::uint64_t, 17> dwarf{};
-  [[nodiscard]] std::uint64_t stack_pointer() const { return dwarf[7]; }
-  [[nodiscard]] std::uint64_t instruction_pointer() const { return dwarf[16]; }
-};
 
 struct Frame {
   std::uint64_t address = 0;

@@ -123,7 +123,7 @@ TEST(UnwinderTest, garbage_is_one_frame_or_few_and_no_crash) {
     std::vector<std::uint8_t> bytes = stopped.stack;
     for (std::size_t at = i % 8; at < bytes.size(); at += 8) bytes[at] = static_cast<std::uint8_t>(at * 31 + i);
     Registers registers = stopped.registers;
-    if (i % 3 == 0) registers.dwarf[16] += i * 4097;
+    if (i % 3 == 0) registers.dwarf[MACHINE_DWARF_INSTRUCTION_POINTER] += i * 4097;
     EXPECT_LE(unwinder.unwind(stopped.pid(), registers, bytes, registers.stack_pointer()).size(), 32U);
   }
 }
@@ -131,7 +131,7 @@ TEST(UnwinderTest, garbage_is_one_frame_or_few_and_no_crash) {
 TEST(UnwinderTest, a_process_that_nobody_learnt_is_an_address) {
   Unwinder unwinder;
   Registers registers;
-  registers.dwarf[16] = 0x1234;
+  registers.dwarf[MACHINE_DWARF_INSTRUCTION_POINTER] = 0x1234;
   EXPECT_EQ(text(unwinder.unwind(1, registers, {}, 0)), "0x1234");
   unwinder.learn(-5, 0x1234);  // no such process
   EXPECT_EQ(text(unwinder.unwind(-5, registers, {}, 0)), "0x1234");

@@ -72,7 +72,7 @@ __u32 rings_are_used = 0;
 static __always_inline __u64 running_call(void) {
   if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) return ~0ULL;
   const struct pt_regs* regs = (const struct pt_regs*)bpf_task_pt_regs(bpf_get_current_task_btf());
-  return regs ? regs->orig_ax : ~0ULL;
+  return regs ? number_of_call(regs) : ~0ULL;
 }
 
 // The call that the running thread is making on `sk`, or its io_uring operation; 0: none.
@@ -243,21 +243,18 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
   struct probe_user_stack* stack = RESERVE(probe_user_stack, PROBE_USER_STACK);
   if (!stack) return;
   stack->call = call;
-  __u64* r = stack->registers;
-  r[0] = regs->ax, r[1] = regs->dx, r[2] = regs->cx, r[3] = regs->bx, r[4] = regs->si, r[5] = regs->di;
-  r[6] = regs->bp, r[7] = regs->sp, r[8] = regs->r8, r[9] = regs->r9, r[10] = regs->r10, r[11] = regs->r11;
-  r[12] = regs->r12, r[13] = regs->r13, r[14] = regs->r14, r[15] = regs->r15, r[16] = regs->ip;
-  stack->address = regs->sp;
+  take_dwarf_registers(stack->registers, regs);
+  stack->address = stack_pointer_of(regs);
   stack->reserved = 0;
   stack->length = 0;
   // Near the end of the stack less of it is there.
-  if (!bpf_probe_read_user(stack->bytes, 8192, (const void*)regs->sp))
+  if (!bpf_probe_read_user(stack->bytes, 8192, (const void*)stack->address))
     stack->length = 8192;
-  else if (!bpf_probe_read_user(stack->bytes, 4096, (const void*)regs->sp))
+  else if (!bpf_probe_read_user(stack->bytes, 4096, (const void*)stack->address))
     stack->length = 4096;
-  else if (!bpf_probe_read_user(stack->bytes, 2048, (const void*)regs->sp))
+  else if (!bpf_probe_read_user(stack->bytes, 2048, (const void*)stack->address))
     stack->length = 2048;
-  else if (!bpf_probe_read_user(stack->bytes, 1024, (const void*)regs->sp))
+  else if (!bpf_probe_read_user(stack->bytes, 1024, (const void*)stack->address))
     stack->length = 1024;
   SUBMIT(stack);
 }
@@ -274,11 +271,6 @@ static __always_inline void tell_socket(struct probe_call* draft, struct sock* s
   fill_socket(&draft->socket, sk);
   if (!known) hash_interest(pointer, OF_INTEREST);
   is_interesting(&draft->socket);  // learns its flow
-}
-
-static __always_inline void take_arguments(__u64* arguments, const struct pt_regs* regs) {
-  arguments[0] = regs->di, arguments[1] = regs->si, arguments[2] = regs->dx;
-  arguments[3] = regs->r10, arguments[4] = regs->r8, arguments[5] = regs->r9;
 }
 
 // The state of a traced thread, to be filled in.
@@ -377,7 +369,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
-  const __u64 number = regs->orig_ax;
+  const __u64 number = number_of_call(regs);
   if (number >= PROBE_SYSCALLS) return 0;
   const struct probe_syscall* row = &syscalls[number & (PROBE_SYSCALLS - 1)];
   if (!row->wanted) {

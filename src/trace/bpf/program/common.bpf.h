@@ -8,6 +8,7 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
 #include "protocol.h"
+#include "trace/machine/kernel_registers.bpf.h"
 // clang-format on
 
 #define AF_INET 2

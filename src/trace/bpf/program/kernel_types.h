@@ -226,10 +226,6 @@ struct k_sigaction {
   struct sigaction sa;
 };
 
-struct pt_regs {
-  unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
-};
-
 struct linux_binprm {
   const char* filename;
 };

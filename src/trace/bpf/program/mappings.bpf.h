@@ -3,7 +3,6 @@
 
 #include "common.bpf.h"
 
-#define SYS_mmap 9
 #define PROT_EXEC 4
 #define MAP_ANONYMOUS 0x20
 #define AT_BASE 7
@@ -53,15 +52,17 @@ static __always_inline void tell_file(struct probe_mapping* record, struct file*
 
 static __always_inline void tell_mapped_by_call(const struct pt_regs* regs, __s64 result) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-  if (!(regs->dx & PROT_EXEC) || (regs->r10 & MAP_ANONYMOUS)) return;
+  __u64 arguments[6];  // address, length, protection, flags, descriptor, offset
+  take_arguments(arguments, regs);
+  if (!(arguments[2] & PROT_EXEC) || (arguments[3] & MAP_ANONYMOUS)) return;
   if ((__u64)result >= -4095UL || !is_traced(tgid)) return;
-  struct file* const file = file_of((__s32)regs->r8);
+  struct file* const file = file_of((__s32)arguments[4]);
   if (!file) return;
   struct probe_mapping* record = RESERVE(probe_mapping, PROBE_MAPPING);
   if (!record) return;
   record->start = (__u64)result;
-  record->length = regs->si;
-  record->offset = regs->r9;
+  record->length = arguments[1];
+  record->offset = arguments[5];
   tell_file(record, file);
   record->interpreter = 0;
   record->is_program = 0;

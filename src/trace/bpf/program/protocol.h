@@ -6,6 +6,7 @@
 #include <linux/types.h>
 #endif
 #include "trace/calls/taken_piece.h"
+#include "trace/machine/dwarf_registers.h"
 
 enum probe_kind {
   PROBE_CALL_ENTERED = 1,
@@ -154,7 +155,7 @@ struct socket_place {
 struct probe_user_stack {
   struct probe_head head;
   __u64 call;
-  __u64 registers[17];  // DWARF order
+  __u64 registers[MACHINE_DWARF_REGISTERS];  // DWARF order
   __u64 address;
   __u32 length;
   __u32 reserved;

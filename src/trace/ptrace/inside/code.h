@@ -14,9 +14,9 @@
 #include <vector>
 
 #include <sys/types.h>
-#include <sys/user.h>
 
 #include "base/clock.h"
+#include "trace/machine/registers.h"
 #include "trace/ptrace/inside/area.h"
 #include "trace/ptrace/inside/remote_calls.h"
 
@@ -43,6 +43,18 @@ class InsideCode {
   [[nodiscard]] std::uint64_t own_address(std::uint64_t address) const;
   // Where a thread that met int3, or failed to read the program's memory, goes on; absent: it isn't ours.
   [[nodiscard]] std::optional<std::uint64_t> after_trap(std::uint64_t address) const;
+
+  // What lies on a thread's stack while the recorder makes a call for it: from struct inside_frame up.
+  struct Pushed {
+    inside_frame own;
+    std::uint64_t stub = 0;  // to which the recorder returns
+  };
+  // The registers of such a thread, as they would be if it had made the call itself and come back from it to `address`. `frame`: where
+  // `pushed` lies.
+  static ThreadRegisters outside(const ThreadRegisters& inside, const Pushed& pushed, std::uint64_t frame,
+                                 std::uint64_t address);
+  // Of a thread that is stopped at the entry of a call (seccomp(2), SECCOMP_RET_TRACE): the call is not made, and fails with that errno.
+  static void refuse_call(ThreadRegisters& registers, int error);
 
   // Whether a process that nothing is known of has a recorder.
   static bool is_in(pid_t pid);

@@ -271,6 +271,24 @@ std::optional<std::uint64_t> InsideCode::after_trap(std::uint64_t address) const
   return std::nullopt;
 }
 
+ThreadRegisters InsideCode::outside(const ThreadRegisters& inside, const Pushed& pushed, std::uint64_t frame,
+                                    std::uint64_t address) {
+  constexpr std::uint64_t red_zone = 128;
+  const inside_frame& own = pushed.own;
+  ThreadRegisters made = inside;
+  user_regs_struct& r = made.raw;
+  r.r15 = own.r15, r.r14 = own.r14, r.r13 = own.r13, r.r12 = own.r12, r.rbx = own.rbx, r.rbp = own.rbp;
+  r.r9 = own.r9, r.r8 = own.r8, r.r10 = own.r10, r.rdx = own.rdx, r.rsi = own.rsi, r.rdi = own.rdi;
+  r.rsp = frame + sizeof pushed + red_zone;
+  r.rip = r.rcx = address;  // `syscall` leaves it in both
+  return made;
+}
+
+void InsideCode::refuse_call(ThreadRegisters& registers, int error) {
+  registers.raw.orig_rax = ~0ULL;
+  registers.raw.rax = static_cast<std::uint64_t>(-static_cast<std::int64_t>(error));
+}
+
 bool InsideCode::use_table(pid_t pid, std::optional<std::uint32_t> table) {
   const __u32 number = table.value_or(INSIDE_NO_TABLE);
   return write_memory(pid, INSIDE_PRIVATE + offsetof(inside_private, table), bytes_of(number));

@@ -1,5 +1,5 @@
 // What must lie at a known address, or can't be said in C.
-#include "../protocol.h"
+#include "../../protocol.h"
 
     .section .first, "ax"
 // From a stub, which has left the red zone alone. As after a system call, all registers are as before but rcx, r11

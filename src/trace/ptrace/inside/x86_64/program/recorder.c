@@ -11,7 +11,7 @@
 #include <linux/socket.h>
 #include <linux/time.h>
 
-#include "../protocol.h"
+#include "../../protocol.h"
 
 // asm-generic/socket.h, bits/socket.h
 enum { SOCKET_LEVEL = 1, COOKIE_OPTION = 57, FAMILY_V4 = 2, FAMILY_V6 = 10, STREAM = 1, STREAM_FLAGS = 02004000 };
