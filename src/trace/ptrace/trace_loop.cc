@@ -228,6 +228,7 @@ void TraceLoop::act(pid_t tid, Stop stop) {
   if (stop.kind == Kind::exited || stop.kind == Kind::killed) return on_ended(tid, stop);
   if (stop.kind == Kind::executed) on_executed(tid);
   Thread& thread = thread_of(tid);
+  tell_closed(thread);
   if (stop.kind == Kind::forked) on_forked(thread);
   if (stop.kind == Kind::leaving) on_leaving(thread);
   if (letting_go_ && !thread.process->filtered) return let_go(thread, stop);
@@ -377,6 +378,7 @@ void TraceLoop::on_ended(pid_t tid, Stop stop) {
   if (known == threads_.end() || !known->second->is_announced) ended_unannounced_.insert(tid);
   if (known == threads_.end()) return;
   Thread& thread = *known->second;
+  tell_closed(thread);
   on_leaving(thread);
   // The first thread's end is the process's: it is told last.
   const Process& process = *thread.process;

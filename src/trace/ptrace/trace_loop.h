@@ -83,6 +83,7 @@ class TraceLoop {
   void on_entry(Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
   void on_call_stop(Thread& thread, bool filtered);
   void on_exit(Thread& thread, std::int64_t result);
+  void tell_closed(Thread& thread);
   struct Decision {
     bool record = false, wait_for_exit = false;
     bool hold = false;  // whether it is recorded is known at its return

@@ -2,8 +2,10 @@
 #include <fcntl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <iterator>
 #include <utility>
 
@@ -27,6 +29,18 @@ bool has_control_room(const TraceeMemory& memory, std::uint64_t header) {
 bool changes_memory(std::uint64_t number) {
   return number == SYS_mmap || number == SYS_munmap || number == SYS_mremap || number == SYS_mprotect ||
          number == SYS_pkey_mprotect || number == SYS_madvise;
+}
+
+// Before Linux 6.6 close(2) leaves the end of the file to task work (fput()), which the thread does on its way back to the program: behind
+// the stop at the call's exit.
+bool ends_files_after_the_call() {
+  static const bool before = [] {
+    utsname system{};
+    int major = 0, minor = 0;
+    return uname(&system) == 0 && std::sscanf(system.release, "%d.%d", &major, &minor) == 2 &&
+           (major < 6 || (major == 6 && minor < 6));
+  }();
+  return before;
 }
 
 bool duplicates_by_fcntl(const SyscallRow& row, const SyscallArguments& arguments) {
@@ -199,7 +213,17 @@ void TraceLoop::on_exit(Thread& thread, std::int64_t result) {
   learn_after(thread, call, result, &returned);
   thread.last_call = call.call;
   thread.last_error = returned.error;
+  if (call.row->call_class == CallClass::closes && !is_error(result) && ends_files_after_the_call()) {
+    thread.closing = std::move(returned);
+    // It stops once more, when it has done what it has to do before it is back.
+    ::ptrace(PTRACE_INTERRUPT, thread.tid, 0, 0);
+    return;
+  }
   emit_at(now, thread, std::move(returned));
+}
+
+void TraceLoop::tell_closed(Thread& thread) {
+  if (thread.closing) emit(thread, *std::exchange(thread.closing, std::nullopt));
 }
 
 // `returned` is null for a call that isn't recorded.
