@@ -59,7 +59,7 @@ class FilePieces final : public ReadAhead {
   std::array<Slot, most_ahead> slots_;  // by the number of the piece
 
   alignas(base::lines_apart) std::atomic<std::uint64_t> begun_ = 0;  // how many pieces are somebody's, or were
-  std::atomic<bool> end_seen_ = false;                         // one of them is short: the file ended there
+  std::atomic<bool> end_seen_ = false;                               // one of them is short: the file ended there
   alignas(base::lines_apart) std::atomic<std::uint64_t> first_ = 0;  // how many next() has given
 
   std::uint64_t position_;

@@ -62,9 +62,9 @@ base::Result<CaptureReader> CaptureReader::open(const std::string& path) {
 }
 
 base::Result<CaptureReader> CaptureReader::open(const Input& input) {
-  auto impl = recognise_format(FilePieces::can_read(input) ? InputBuffer(std::make_shared<FilePieces>(input))
-                                                           : unpacked(input_source(input)),
-                               input.name());
+  auto impl = recognise_format(
+      FilePieces::can_read(input) ? InputBuffer(std::make_shared<FilePieces>(input)) : unpacked(input_source(input)),
+      input.name());
   if (!impl) return std::unexpected(std::move(impl.error()));
   return CaptureReader(std::move(*impl));
 }

@@ -147,22 +147,20 @@ class SummaryOrTable final : public CaptureView {
     return form_ == Form::parquet ? begin_parquet() : base::Status();
   }
 
-  [[nodiscard]] std::vector<int> reopened() const override {
-    return parquet_ ? parquet_->files() : std::vector<int>();
-  }
+  [[nodiscard]] std::vector<int> reopened() const override { return parquet_ ? parquet_->files() : std::vector<int>(); }
 
   int show(const OpenCaptures& captures) override {
     if (form_ == Form::csv) lines_ = scan::csv_header(columns_);
-    scan::AnalysisOptions options{
-        .threads = threads(), .limits = {}, .seed = random_seed(), .on_progress = {}};
+    scan::AnalysisOptions options{.threads = threads(), .limits = {}, .seed = random_seed(), .on_progress = {}};
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
     auto reader = read_captures(captures, options_);
     if (!reader) return report(reader.error());
-    const scan::Outcome outcome = scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {
-      for (const auto& record : records) take(record);
-      flush();
-    });
+    const scan::Outcome outcome =
+        scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {
+          for (const auto& record : records) take(record);
+          flush();
+        });
     progress_.clear();
     flush();
     streams_.sort();
@@ -308,7 +306,7 @@ base::Result<OpenCaptures> open_captures(const std::vector<std::string>& paths, 
     if (!filter) return std::unexpected(filter.error());
     const auto shared = std::make_shared<capture::PacketFilter>(std::move(*filter));
     captures.filter = [shared](wire::LinkType link_type, std::span<const std::uint8_t> captured,
-                             std::uint32_t original_length) {
+                               std::uint32_t original_length) {
       return shared->fits(link_type, captured, original_length);
     };
   }

@@ -51,8 +51,8 @@ class CaptureView {
  public:
   // Everything that it needs besides the captures is open from here on. Errors: usage; system, where DuckDB's library is missing. What
   // is passed must outlive it.
-  static base::Result<std::unique_ptr<CaptureView>> prepare(const CaptureOptions& options, Form form, const FailOn& fail_on,
-                                                            Context& context);
+  static base::Result<std::unique_ptr<CaptureView>> prepare(const CaptureOptions& options, Form form,
+                                                            const FailOn& fail_on, Context& context);
   CaptureView() = default;
   CaptureView(const CaptureView&) = delete;
   CaptureView& operator=(const CaptureView&) = delete;

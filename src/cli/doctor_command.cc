@@ -76,8 +76,8 @@ std::string as_json(const std::vector<Probe>& probes, explain::Language language
     list.push_back(std::move(entry));
   }
   // What comes from the kernel or the environment may be no UTF-8.
-  return base::escape_controls_in_json(
-      document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
+  return base::escape_controls_in_json(document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+                                       '\n');
 }
 
 }  // namespace

@@ -88,10 +88,12 @@ int run_lab(const LabOptions& options, Context& context) {
   std::vector<lab::Outcome> outcomes;
   {
     const StopOnSignals stop_on_signals;
-    outcomes = lab::run(*scenarios, {.family = options.family,
-                                     .parallel = 0,
-                                     .programs_as_root = options.exec_as_root,
-                                     .stop = &StopOnSignals::requested()}, {});
+    outcomes = lab::run(*scenarios,
+                        {.family = options.family,
+                         .parallel = 0,
+                         .programs_as_root = options.exec_as_root,
+                         .stop = &StopOnSignals::requested()},
+                        {});
   }
   if (StopOnSignals::requested()) {
     StopOnSignals::die_of_it();

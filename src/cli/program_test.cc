@@ -254,13 +254,14 @@ std::string capture() { return std::string(TCPWHY_SOURCE_DIR) + "/fuzz/corpus/ca
 TEST_F(Program, reads_captures_without_rights) {
   if (!confine::has_walls) GTEST_SKIP() << "a build with sanitizers";
   // It waits for the FIFO's first byte, and is confined by then.
-  const auto ran = sh(fmt::format(
-      "mkfifo {0}; $tcpwhy read {0} & exec 9>{0}; n=0; "
-      "until grep -q '^Seccomp:.2' /proc/$!/status || [ $n -gt 1000 ]; do sleep 0.01; n=$((n+1)); done; "
-      "cat /proc/$!/status; exec 9>&-; wait $!",
-      file("fifo")));
+  const auto ran =
+      sh(fmt::format("mkfifo {0}; $tcpwhy read {0} & exec 9>{0}; n=0; "
+                     "until grep -q '^Seccomp:.2' /proc/$!/status || [ $n -gt 1000 ]; do sleep 0.01; n=$((n+1)); done; "
+                     "cat /proc/$!/status; exec 9>&-; wait $!",
+                     file("fifo")));
   EXPECT_EQ(ran.status, 3) << "an empty capture";
-  for (const auto* line : {"\nSeccomp:\t2\n", "\nNoNewPrivs:\t1\n", "\nCapPrm:\t0000000000000000\n", "\nCapEff:\t0000000000000000\n"})
+  for (const auto* line :
+       {"\nSeccomp:\t2\n", "\nNoNewPrivs:\t1\n", "\nCapPrm:\t0000000000000000\n", "\nCapEff:\t0000000000000000\n"})
     EXPECT_NE(ran.out.find(line), std::string::npos) << line << ran.out;
   if (geteuid() != 0) return;
   EXPECT_EQ(ran.out.find("\nUid:\t0\t"), std::string::npos) << ran.out;
@@ -271,9 +272,10 @@ TEST_F(Program, reads_what_only_its_user_may) {
   const auto open = sh("$tcpwhy read " + capture());
   EXPECT_EQ(open.status, 0) << open.err;
   const auto private_copy = file("private/capture");
-  ASSERT_EQ(sh(fmt::format("mkdir -m 700 {}; install -m 600 {} {}", file("private"), capture(), private_copy)).status, 0);
-  for (const auto* view : {"", "--threads 3 -o csv", "-o tcpdump", "-o json", "--compat zeek", "--compat tshark", "--stream 0",
-                           "tcp port domain or host 127.0.0.1"}) {
+  ASSERT_EQ(sh(fmt::format("mkdir -m 700 {}; install -m 600 {} {}", file("private"), capture(), private_copy)).status,
+            0);
+  for (const auto* view : {"", "--threads 3 -o csv", "-o tcpdump", "-o json", "--compat zeek", "--compat tshark",
+                           "--stream 0", "tcp port domain or host 127.0.0.1"}) {
     const auto ran = sh(fmt::format("$tcpwhy read {} {}", private_copy, view));
     EXPECT_LE(ran.status, 3) << view << ran.err;
     EXPECT_EQ(ran.err.find("Permission denied"), std::string::npos) << view << ran.err;
@@ -289,8 +291,10 @@ TEST_F(Program, reads_a_thousand_files_as_one) {
 
 // DuckDB's part is played by the stand-in of parquet_table_test.cc, which opens its files by name as DuckDB does.
 TEST_F(Program, makes_a_parquet_file_though_it_may_open_nothing_else) {
-  const auto library = fmt::format("ln -s {}/duckdb_stand_in_library.so {}; ", TCPWHY_TEST_PROGRAMS, file("libduckdb.so"));
-  const auto ran = sh(fmt::format("{}LD_LIBRARY_PATH={} $tcpwhy read {} -o parquet", library, folder_.string(), capture()));
+  const auto library =
+      fmt::format("ln -s {}/duckdb_stand_in_library.so {}; ", TCPWHY_TEST_PROGRAMS, file("libduckdb.so"));
+  const auto ran =
+      sh(fmt::format("{}LD_LIBRARY_PATH={} $tcpwhy read {} -o parquet", library, folder_.string(), capture()));
   EXPECT_EQ(ran.status, 0) << ran.err;
   EXPECT_NE(ran.out.find("FORMAT parquet"), std::string::npos) << ran.out;
 }

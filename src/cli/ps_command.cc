@@ -40,11 +40,9 @@ int run_ps(PsOptions options, Context& context) {
   if (options.form == Form::json)
     ps::write_json(*facts, diagnosis, context.language(), [&](std::string_view text) { context.out.write(text); });
   else
-    context.out.write(ps::as_text(*facts, diagnosis,
-                                  {.language = context.language(),
-                                   .width = context.width(),
-                                   .color = context.color(),
-                                   .all = options.all}));
+    context.out.write(ps::as_text(
+        *facts, diagnosis,
+        {.language = context.language(), .width = context.width(), .color = context.color(), .all = options.all}));
   return status_of(diagnosis, options.fail_on);
 }
 

@@ -29,7 +29,8 @@ base::Result<scan::Choice> choice_of(const ConnectionOptions& options) {
 scan::OpenCapture opener_of(const Captures& captures) {
   return [&captures, times = 0]() mutable -> base::Result<scan::FrameReader> {
     if (!captures.can_reopen && times++ > 0)
-      return base::fail(base::ErrorKind::usage, "this connection's number is known only at the end of the capture, which can't be read twice",
+      return base::fail(base::ErrorKind::usage,
+                        "this connection's number is known only at the end of the capture, which can't be read twice",
                         "read the capture from a file, or choose the connection by --conn");
     return captures.open();
   };
@@ -131,8 +132,8 @@ std::optional<timeline::ConnectionIndex> connection_in(const timeline::Timeline&
   return std::nullopt;
 }
 
-int print_with_calls(scan::Picked& picked, const capfile::Input& file, const ConnectionOptions& options, const View& view,
-                     Context& context) {
+int print_with_calls(scan::Picked& picked, const capfile::Input& file, const ConnectionOptions& options,
+                     const View& view, Context& context) {
   const auto log = capfile::read_strace(file);
   if (!log) return report(log.error());
   if (log->not_understood > 0)

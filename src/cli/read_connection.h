@@ -27,8 +27,8 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options);
 // What it is looked for in.
 struct Captures {
   scan::OpenCapture open;
-  std::string names;       // as the command line has them
-  bool can_reopen = true;  // false: a pipe is among them
+  std::string names;                    // as the command line has them
+  bool can_reopen = true;               // false: a pipe is among them
   std::optional<capfile::Input> calls;  // ConnectionOptions::calls
 };
 

@@ -20,7 +20,6 @@ enum class Form { text, tcpdump, json, ndjson, csv, parquet };  // a command off
 // A record for each connection, of a capture.
 constexpr bool is_of_records(Form form) { return form == Form::ndjson || form == Form::csv || form == Form::parquet; }
 
-
 struct Settings {
   std::optional<explain::Language> language;  // --lang
   ColorWhen color = ColorWhen::automatic;     // --color, --no-color

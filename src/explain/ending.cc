@@ -42,8 +42,8 @@ const timeline::SideChange* fin_by_states(const Story& story, Side side) {
   using enum tcp::State;
   for (const auto& change : story.connection.changes) {
     const bool sends = change.side == side && (change.to == fin_wait_1 || change.to == last_ack);
-    const bool receives = change.side == other(side) &&
-                          (change.to == close_wait || change.to == closing || change.to == time_wait);
+    const bool receives =
+        change.side == other(side) && (change.to == close_wait || change.to == closing || change.to == time_wait);
     if (sends || receives) return &change;
   }
   return nullptr;

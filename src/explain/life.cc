@@ -120,7 +120,8 @@ LifeVerdict judge(const SocketLife& life, const SocketLife* peer) {
   if (!life.established && life.opener) return judge_opening(life);
   const Closer fin = first_fin(life);
   if (life.reset_sent)
-    return {row(sent_reset(life)), fin == Closer::nobody ? Closer::local : fin, false, life.reset_reason, life.reset_cause};
+    return {row(sent_reset(life)), fin == Closer::nobody ? Closer::local : fin, false, life.reset_reason,
+            life.reset_cause};
   if (life.reset_received) {
     const Closer first = fin == Closer::nobody ? Closer::remote : fin;
     if (peer != nullptr && peer->reset_sent)

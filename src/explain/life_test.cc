@@ -58,7 +58,8 @@ TEST(Life, takes_the_reason_of_a_reset_from_the_end_that_sent_it) {
 }
 
 TEST(Life, takes_the_kernels_stack_before_its_reason_which_several_causes_share) {
-  const auto by_stack = [](std::initializer_list<std::string_view> states, std::string_view cause, std::string_view reason) {
+  const auto by_stack = [](std::initializer_list<std::string_view> states, std::string_view cause,
+                           std::string_view reason) {
     auto made = with_reset(life(states), std::string(reason));
     made.reset_cause = cause;
     return id(made);
@@ -69,7 +70,8 @@ TEST(Life, takes_the_kernels_stack_before_its_reason_which_several_causes_share)
   // Linux before 6.10 gives no reason.
   EXPECT_EQ(by_stack({"ESTABLISHED", "CLOSED"}, "close.unread_data", ""), "reset.unread_data_at_close");
   EXPECT_EQ(by_stack({"ESTABLISHED", "CLOSED"}, "keep_alive_gave_up", ""), "reset.keep_alive");
-  EXPECT_EQ(by_stack({"ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSED"}, "segment.refused", ""), "reset.after_close");
+  EXPECT_EQ(by_stack({"ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSED"}, "segment.refused", ""),
+            "reset.after_close");
   // It was not closed: why a segment was refused is another matter.
   EXPECT_EQ(by_stack({"ESTABLISHED", "CLOSED"}, "segment.refused", ""), "reset.sent");
 }

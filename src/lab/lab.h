@@ -32,9 +32,9 @@ base::Result<Scenario> load_scenario(const std::string& path);
 
 struct RunOptions {
   Family family = Family::v4;
-  unsigned parallel = 0;                    // experiments side by side; 0: chosen by the machine
-  bool programs_as_root = false;            // what exec() runs keeps root's rights, where the caller is root (program_user.h)
-  bool kernel_probe = true;                 // the kernel's own events too, where BPF is to be had (root)
+  unsigned parallel = 0;          // experiments side by side; 0: chosen by the machine
+  bool programs_as_root = false;  // what exec() runs keeps root's rights, where the caller is root (program_user.h)
+  bool kernel_probe = true;       // the kernel's own events too, where BPF is to be had (root)
   const std::atomic<bool>* stop = nullptr;  // set (by a signal handler) to end the run: nothing is left behind
 };
 

@@ -153,9 +153,10 @@ class Report {
       std::string text = "• " + problem.text;
       if (problem.count > 1) text += fmt::format(" ({}x)", grouped(problem.count));
       const auto grade = timeline::name(problem.grade);
-      text += problem.frame == 0 ? fmt::format(" [{}]", grade)
-                                 : fmt::format(" [{}]", fmt::format(fmt::runtime(word(Word::frame_evidence, language())),
-                                                                    grade, problem.frame));
+      text += problem.frame == 0
+                  ? fmt::format(" [{}]", grade)
+                  : fmt::format(" [{}]", fmt::format(fmt::runtime(word(Word::frame_evidence, language())), grade,
+                                                     problem.frame));
       const Style style = problem.severity == explain::Severity::error ? Style::bad : Style::plain;
       out_ += "   " + paint(style, wrap(text, 0, 5, width() - 3)) + "\n";
       if (problem.remedy.empty()) continue;

@@ -93,7 +93,7 @@ class Maker {
     std::map<EventId, std::size_t> segment_of;
     for (std::size_t i = 0; i < packets.size() && i < by_time_.size(); ++i) segment_of[packets[i]] = by_time_[i];
     Rows made = render::make_rows_of(explained.timeline, EntriesByConnection(explained.timeline), connection,
-                                    options_.language);
+                                     options_.language);
     rows_.ends = made.ends;
     const auto& sides = explained.timeline.connections[connection].sides;
     opener_ = same_endpoint(sides[opener].address, seen_.ends[0]) ? 0 : 1;  // calls may tell it where no SYN does

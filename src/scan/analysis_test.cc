@@ -139,8 +139,9 @@ TEST(Analysis, large_captures_with_fragments_are_the_same_by_any_way) {
     return lines;
   };
   const std::string path = testing::TempDir() + "/analysis_test.large.pcap";
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(capture.bytes().data()),
-                                              static_cast<std::streamsize>(capture.bytes().size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(capture.bytes().data()),
+             static_cast<std::streamsize>(capture.bytes().size()));
   ASSERT_GT(capture.bytes().size(), 4U << 20U);
   const Analysed one = analyse(capture, {.threads = 1});
   ASSERT_EQ(one.records.size(), 4800U);

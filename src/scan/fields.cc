@@ -63,8 +63,10 @@ constexpr Field table[] = {
      [](const Row& row) -> FieldValue {
        return row.record.reset_cause == tcp::ResetCause::none ? FieldValue()
                                                               : FieldValue(text(name(row.record.reset_cause)));
-     }, Type::text},
-    {"reset.by", "client, server", Unit::none, [](const Row& row) { return end_word(row.record.reset_by); }, Type::text},
+     },
+     Type::text},
+    {"reset.by", "client, server", Unit::none, [](const Row& row) { return end_word(row.record.reset_by); },
+     Type::text},
     {"reset.frame", "", Unit::none, [](const Row& row) { return frame(row.record.reset_frame); }},
     {"reset.assumed", "another cause looks alike", Unit::none,
      [](const Row& row) -> FieldValue { return row.record.reset_assumed; }, Type::boolean},
@@ -107,7 +109,8 @@ constexpr Field table[] = {
      [](const Row& row) -> FieldValue {
        return row.record.icmp.frame == 0 ? FieldValue()
                                          : FieldValue(std::string(wire::words_for(row.record.icmp.error)));
-     }, Type::text},
+     },
+     Type::text},
     {"reuse", "how many connections came before it between the same addresses", Unit::none,
      [](const Row& row) -> FieldValue { return number(row.record.reuse); }},
     {"problems", "ids of what is wrong, worst first", Unit::none,
@@ -115,12 +118,14 @@ constexpr Field table[] = {
        std::vector<std::string_view> ids;
        for (const Problem& problem : row.problems) ids.push_back(problem.rule->id);
        return ids;
-     }, Type::list},
+     },
+     Type::list},
     {"severity", "of the worst problem: chat, note, warning, error", Unit::none,
      [](const Row& row) -> FieldValue {
        return row.problems.empty() ? FieldValue()
                                    : FieldValue(text(explain::name(row.problems.front().rule->severity)));
-     }, Type::text},
+     },
+     Type::text},
     {"community.id", "Community ID, version 1", Unit::none,
      [](const Row& row) -> FieldValue { return community_id(row.record); }, Type::text},
 };

@@ -23,9 +23,7 @@ wire::DissectedPacket unfinished(const wire::IpFragment& fragment) {
 }  // namespace
 
 FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
-    : packets_(std::move(packets)),
-      filter_(std::move(options.filter)),
-      reassembler_(options.reassembly) {
+    : packets_(std::move(packets)), filter_(std::move(options.filter)), reassembler_(options.reassembly) {
   dissect_options_.teredo = options.teredo;
 }
 

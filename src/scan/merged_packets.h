@@ -22,7 +22,7 @@ namespace tcpwhy::scan {
 struct SourcedPacket {
   const capfile::PacketRecord* record = nullptr;
   wire::LinkType link_type{};
-  std::uint32_t file = 0;                         // index into the paths or inputs
+  std::uint32_t file = 0;                        // index into the paths or inputs
   const capfile::SharedBytes* memory = nullptr;  // capfile::CaptureReader::memory()
 };
 

@@ -38,7 +38,8 @@ std::vector<fs::path> captures() {
   if (name.empty()) GTEST_SKIP() << "no ../shared/captures"
 
 // Every record as NDJSON, without the fields named.
-std::vector<std::string> records(base::Result<FrameReader> reader, unsigned threads, std::vector<std::string_view> without = {}) {
+std::vector<std::string> records(base::Result<FrameReader> reader, unsigned threads,
+                                 std::vector<std::string_view> without = {}) {
   std::vector<const Field*> columns;
   for (const Field& field : fields())
     if (std::ranges::find(without, field.name) == without.end()) columns.push_back(&field);

@@ -54,8 +54,8 @@ struct alignas(base::lines_apart) Batch {
   };
   std::atomic<State> state = State::read;
   std::uint64_t number = 0;
-  std::vector<Sightings> sightings;  // for each shard
-  std::vector<RawFrame> fragments;   // frames that are some
+  std::vector<Sightings> sightings;          // for each shard
+  std::vector<RawFrame> fragments;           // frames that are some
   std::vector<capfile::SharedBytes> memory;  // where those lie
   std::size_t bytes = 0;                     // there
 };
@@ -328,11 +328,11 @@ class Pipeline {
   Outcome outcome_;
 
   alignas(base::lines_apart) std::atomic<std::uint64_t> read_ = 0;  // batches; the number of the next
-  std::atomic<std::uint64_t> end_ = UINT64_MAX;               // how many there are; known at the end
+  std::atomic<std::uint64_t> end_ = UINT64_MAX;                     // how many there are; known at the end
 
   alignas(base::lines_apart) std::mutex turns_mutex_;  // of who gives turns, or writes one of these:
-  std::atomic<std::uint64_t> turns_ = 0;         // that have been given
-  std::shared_ptr<capfile::ReadAhead> ahead_;    // what the reader has for who helps it
+  std::atomic<std::uint64_t> turns_ = 0;               // that have been given
+  std::shared_ptr<capfile::ReadAhead> ahead_;          // what the reader has for who helps it
 
   alignas(base::lines_apart) std::atomic<std::uint32_t> sleepers_ = 0;
   std::atomic<std::uint32_t> changes_ = 0;  // while there are some

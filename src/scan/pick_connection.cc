@@ -68,8 +68,7 @@ class Pass {
     if (first_frame != chosen_ || chosen_ == 0) return;
     tcp::SeenSegment seen = seen_of(frame.number, at_ns, taken.from, segment, taken.verdict, connection.tracker);
     std::optional<recording::Event> packet;
-    if (options_.packets != KeepPackets::none)
-      packet = recording::Event{frame.at, {}, packet_of(frame)};
+    if (options_.packets != KeepPackets::none) packet = recording::Event{frame.at, {}, packet_of(frame)};
     keep(std::move(seen), std::move(packet));
   }
 

@@ -151,7 +151,8 @@ TEST(PickConnection, a_segment_in_fragments_is_kept_as_the_packet_that_they_made
     const ByteString part(segment.begin() + (last ? 48 : 0), last ? segment.end() : segment.begin() + 48);
     const std::uint16_t where = last ? 48 / 8 : 0x2000;
     const auto packet = wire::testing::with_checksum(wire::testing::ipv4({.fragment = where}, part));
-    const std::string frame = std::string(12, '\0') + std::string("\x08\0", 2) + std::string(packet.begin(), packet.end());
+    const std::string frame =
+        std::string(12, '\0') + std::string("\x08\0", 2) + std::string(packet.begin(), packet.end());
     file.pcap_packet(1, 0, frame, static_cast<std::uint32_t>(frame.size()));
   }
   const auto outcome = pick(file.bytes(), ByNumber{0}, {.packets = KeepPackets::headers});
@@ -161,8 +162,8 @@ TEST(PickConnection, a_segment_in_fragments_is_kept_as_the_packet_that_they_made
   ASSERT_EQ(kept.events.size(), 1U);
   const auto& packet = std::get<recording::Packet>(kept.events[0].what);
   EXPECT_EQ(packet.bytes.size(), 40U) << "its headers";
-  const auto seen = wire::dissect(kept.interfaces.at(packet.interface.value).link_type, packet.bytes,
-                                  packet.original_length);
+  const auto seen =
+      wire::dissect(kept.interfaces.at(packet.interface.value).link_type, packet.bytes, packet.original_length);
   ASSERT_EQ(seen.kind, wire::Dissection::tcp);
   EXPECT_EQ(seen.segment.seq.value, 4711U);
   EXPECT_EQ(seen.segment.payload_length, 100U);

@@ -71,7 +71,7 @@ void GiveWay::watch_over(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   while (!ends_.wait_for(lock, stop, Courtesy::ask_every, [&stop] { return stop.stop_requested(); }))
     set(courtesy.gives_way(fullness_(), looks_.load(std::memory_order_relaxed), Courtesy::Clock::now()) ? SCHED_IDLE
-                                                                                                       : SCHED_OTHER);
+                                                                                                        : SCHED_OTHER);
 }
 
 void GiveWay::set(int policy) {

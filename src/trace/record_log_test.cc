@@ -32,7 +32,8 @@ TEST(RecordLog, gives_back_what_was_put_in_with_its_clock) {
       for (int change = 0; change < 4; ++change) {
         auto record = record_of(static_cast<__u8>(kind), static_cast<__u8>(random() % 4), bytes, random());
         for (unsigned i = 0; i < bytes / 16; ++i)
-          if (const std::size_t place = random() % bytes; place >= sizeof(probe_head)) record[place] = std::byte(random());
+          if (const std::size_t place = random() % bytes; place >= sizeof(probe_head))
+            record[place] = std::byte(random());
         records.push_back(std::move(record));
       }
   std::ranges::shuffle(records, random);
@@ -60,7 +61,8 @@ TEST(RecordLog, takes_little_for_what_comes_again) {
   RecordLog log;
   log.begin_batch(0ns);
   constexpr int many = 100'000;
-  for (int i = 0; i < many; ++i) log.append(PROBE_CALL_MADE, record_of(PROBE_CALL_MADE, 0, 200, 1'000'000'000'000 + 7'000ULL * i));
+  for (int i = 0; i < many; ++i)
+    log.append(PROBE_CALL_MADE, record_of(PROBE_CALL_MADE, 0, 200, 1'000'000'000'000 + 7'000ULL * i));
   EXPECT_LT(log.bytes(), many * 200U / 8);
   int back = 0;
   log.replay([&](base::Duration, std::span<const std::byte> record) {

@@ -69,8 +69,9 @@ Probe programs_of(std::string id, Words title, Words needed_for, const base::Res
     probe.found.en += also;
     probe.found.zh += also;
   }
-  probe.more = {"sudo tcpwhy ..., or once: sudo setcap cap_bpf,cap_perfmon,cap_net_raw+ep PROGRAM; Linux 5.8 or newer",
-                "sudo tcpwhy ...，或执行一次：sudo setcap cap_bpf,cap_perfmon,cap_net_raw+ep 程序；需要 Linux 5.8 或更新"};
+  probe.more = {
+      "sudo tcpwhy ..., or once: sudo setcap cap_bpf,cap_perfmon,cap_net_raw+ep PROGRAM; Linux 5.8 or newer",
+      "sudo tcpwhy ...，或执行一次：sudo setcap cap_bpf,cap_perfmon,cap_net_raw+ep 程序；需要 Linux 5.8 或更新"};
   return probe;
 }
 
@@ -109,8 +110,9 @@ Probe reset_reasons(const base::Result<trace::Probe>& tried) {
   probe.answer = Answer::no;
   probe.found = tried ? Words{"tracepoint tcp:tcp_send_reset hands none over", "跟踪点 tcp:tcp_send_reset 不提供"}
                       : Words{"not to be had without BPF", "没有 BPF 就无法得到"};
-  probe.more = {"root, and Linux 6.10 or newer; as root on older kernels the kernel's call stack at the reset tells the cause",
-                "需要 root 和 Linux 6.10 或更新；在旧内核上，root 可由复位时的内核调用栈得知原因"};
+  probe.more = {
+      "root, and Linux 6.10 or newer; as root on older kernels the kernel's call stack at the reset tells the cause",
+      "需要 root 和 Linux 6.10 或更新；在旧内核上，root 可由复位时的内核调用栈得知原因"};
   return probe;
 }
 
@@ -118,16 +120,17 @@ Probe reset_reasons(const base::Result<trace::Probe>& tried) {
 
 void examine_bpf(std::vector<Probe>& probes) {
   const auto trace = open_and_attach(trace::probe_of_trace());
-  probes.push_back(programs_of("bpf", {"BPF for trace", "trace 用的 BPF"},
-                               {"trace: causes observed in the kernel itself, not derived", "trace：由内核直接观察到的原因，而非推导"},
-                               trace));
-  probes.push_back(programs_of("bpf_watch", {"BPF for watch", "watch 用的 BPF"},
-                               {"watch: connections of the whole machine, and why they ended",
-                                "watch：整台机器的连接及其结束原因"},
-                               open_and_attach(trace::probe_of_watch())));
-  probes.push_back(programs_of("bpf_lab", {"BPF for lab", "lab 用的 BPF"},
-                               {"lab: causes observed in the kernel itself, not derived", "lab：由内核直接观察到的原因，而非推导"},
-                               open_and_attach(trace::probe_of_lab())));
+  probes.push_back(programs_of(
+      "bpf", {"BPF for trace", "trace 用的 BPF"},
+      {"trace: causes observed in the kernel itself, not derived", "trace：由内核直接观察到的原因，而非推导"}, trace));
+  probes.push_back(
+      programs_of("bpf_watch", {"BPF for watch", "watch 用的 BPF"},
+                  {"watch: connections of the whole machine, and why they ended", "watch：整台机器的连接及其结束原因"},
+                  open_and_attach(trace::probe_of_watch())));
+  probes.push_back(
+      programs_of("bpf_lab", {"BPF for lab", "lab 用的 BPF"},
+                  {"lab: causes observed in the kernel itself, not derived", "lab：由内核直接观察到的原因，而非推导"},
+                  open_and_attach(trace::probe_of_lab())));
   probes.push_back(kernel_types());
   probes.push_back(reset_reasons(trace));
 }

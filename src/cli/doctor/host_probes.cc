@@ -86,8 +86,9 @@ Probe ptrace_without_stops() {
               .more = {}};
   if (why.empty()) return probe;
   probe.found = {why, why};
-  probe.more = {"as root its calls are seen by BPF; by ptrace each call that is recorded stops it: slower, no less is seen",
-                "以 root 运行时由 BPF 观察系统调用；用 ptrace 时每个被记录的调用都会停顿：较慢，但看到的不少"};
+  probe.more = {
+      "as root its calls are seen by BPF; by ptrace each call that is recorded stops it: slower, no less is seen",
+      "以 root 运行时由 BPF 观察系统调用；用 ptrace 时每个被记录的调用都会停顿：较慢，但看到的不少"};
   return probe;
 }
 

@@ -36,10 +36,10 @@ std::vector<Probe> examine();
 
 // ---- the parts of examine(), by the file that has them
 
-void examine_kernel(std::vector<Probe>& probes);      // version, tick
-void examine_namespaces(std::vector<Probe>& probes);  // user namespaces, the sandbox and what can be seen in it
-void examine_host(std::vector<Probe>& probes);        // packets, sockets and counters of this host; ptrace
+void examine_kernel(std::vector<Probe>& probes);       // version, tick
+void examine_namespaces(std::vector<Probe>& probes);   // user namespaces, the sandbox and what can be seen in it
+void examine_host(std::vector<Probe>& probes);         // packets, sockets and counters of this host; ptrace
 void examine_confinement(std::vector<Probe>& probes);  // what is read without rights
-void examine_bpf(std::vector<Probe>& probes);         // BPF, BTF, the reset tracepoint
+void examine_bpf(std::vector<Probe>& probes);          // BPF, BTF, the reset tracepoint
 
 }  // namespace tcpwhy::cli::doctor

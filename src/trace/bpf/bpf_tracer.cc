@@ -147,9 +147,8 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   auto probe = Probe::open(asked);
   if (!probe) return std::unexpected(probe.error());
   auto symbols = KernelSymbols::load();
-  std::unique_ptr<BpfTracer> made(
-      new BpfTracer(std::move(*probe), symbols ? std::optional(std::move(*symbols)) : std::nullopt,
-                    std::move(unwinder)));
+  std::unique_ptr<BpfTracer> made(new BpfTracer(
+      std::move(*probe), symbols ? std::optional(std::move(*symbols)) : std::nullopt, std::move(unwinder)));
   made->maker_.emplace(EventMakerOptions{.symbols = made->symbols_ ? &*made->symbols_ : nullptr,
                                          .unwinder = &made->unwinder_,
                                          .reset_reasons = kernel_enum("sk_rst_reason", "SK_RST_REASON_"),

@@ -12,7 +12,7 @@ namespace tcpwhy::trace {
 struct BpfOptions {
   std::uint32_t ring_bytes = default_ring_bytes;  // ProbeOptions::ring_bytes
   bool user_stacks = true;
-  bool gives_way = false;  // the thread that opens and drains it: trace/give_way.h
+  bool gives_way = false;                     // the thread that opens and drains it: trace/give_way.h
   std::vector<std::string> without, refused;  // ProbeOptions
 };
 

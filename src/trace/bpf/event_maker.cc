@@ -217,7 +217,8 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
     const bool nothing_unread = told.reason.empty() && reset.unread == 0;
     const bool linger2 = reset.linger2_below_zero != 0;
     if (of_close && (told.reason == "TCP_ABORT_ON_LINGER" || (nothing_unread && linger2))) cause.name = "close.linger2";
-    if (of_close && (told.reason == "TCP_ABORT_ON_MEMORY" || (nothing_unread && !linger2))) cause.name = "out_of_memory";
+    if (of_close && (told.reason == "TCP_ABORT_ON_MEMORY" || (nothing_unread && !linger2)))
+      cause.name = "out_of_memory";
   }
   const std::uint32_t event = append(reset.head, {}, std::move(told), recording);
   remember(known, event);

@@ -103,7 +103,7 @@ class EventMaker {
     std::uint32_t number;
     std::uint32_t returned;  // position of its return
   };
-  std::unordered_map<std::uint32_t, ClosingCall> closed_;  // by thread: its last call that closed something
+  std::unordered_map<std::uint32_t, ClosingCall> closed_;           // by thread: its last call that closed something
   std::map<CallKey, std::vector<std::uint32_t>> waiting_for_call_;  // events that name a call not told yet
   std::set<CallKey> ignored_calls_;
   struct OpenOperation {

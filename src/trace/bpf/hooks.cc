@@ -5,7 +5,6 @@
 namespace tcpwhy::trace {
 namespace {
 
-
 constexpr HookProgram sys_enter[] = {{"on_sys_enter", "sys_enter", 2}};
 constexpr HookProgram sys_exit[] = {{"on_sys_exit", "sys_exit", 2}};
 constexpr HookProgram segments[] = {{"on_segment", "net_dev_queue"}};
@@ -17,9 +16,8 @@ constexpr HookProgram resets_received[] = {{"on_reset_received", "tcp_receive_re
 constexpr HookProgram socket_errors[] = {{"on_socket_error", "inet_sk_error_report"}};
 constexpr HookProgram ends_of_sockets[] = {{"on_destroyed", "tcp_destroy_sock"}};
 // kfree_skb without a reason (before 5.17) tells nothing.
-constexpr HookProgram drops[] = {
-    {"on_drop", "kfree_skb", 4},
-    {"on_drop_without_socket", "kfree_skb", 3, 12, "the socket of a drop (Linux 6.11)"}};
+constexpr HookProgram drops[] = {{"on_drop", "kfree_skb", 4},
+                                 {"on_drop_without_socket", "kfree_skb", 3, 12, "the socket of a drop (Linux 6.11)"}};
 constexpr HookProgram signals_generated[] = {{"on_signal_generated", "signal_generate", 5}};
 constexpr HookProgram signals_delivered[] = {{"on_signal_delivered", "signal_deliver", 3}};
 constexpr HookProgram forks[] = {{"on_fork", "sched_process_fork", 2}};
@@ -31,8 +29,9 @@ constexpr HookProgram operations[] = {{"on_operation_submitted", "io_uring_submi
 constexpr HookProgram refused_operations[] = {{"on_operation_refused", "io_uring_req_failed", 3}};
 constexpr HookProgram operations_at_work[] = {{"on_operation_begins", "io_uring_file_get", 2, 2}};
 // As many arguments, and others, has io_uring_complete before 5.15.
-constexpr HookProgram operations_completed[] = {{"on_operation_completed", "io_uring_complete", 3, 3, "", "io_uring_submit_req"},
-                                                {"on_operation_completed_by_value", "io_uring_complete", 5}};
+constexpr HookProgram operations_completed[] = {
+    {"on_operation_completed", "io_uring_complete", 3, 3, "", "io_uring_submit_req"},
+    {"on_operation_completed_by_value", "io_uring_complete", 5}};
 constexpr HookProgram completions_that_wait[] = {{"on_completion_waits", "io_uring_cqe_overflow", 5}};
 
 constexpr auto rows = std::to_array<Hook>({

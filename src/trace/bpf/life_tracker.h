@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "recording/socket_life.h"
+#include "trace/bpf/kernel_symbols.h"
 #include "trace/bpf/program/protocol.h"
 #include "trace/holders.h"
-#include "trace/bpf/kernel_symbols.h"
 #include "trace/socket_sampler.h"
 
 namespace tcpwhy::trace {

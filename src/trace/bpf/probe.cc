@@ -302,8 +302,9 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
                                   options.ring_bytes, page));
   const LibbpfWords words;
   auto impl = std::make_unique<Impl>();
-  ProgramLoader loader([&](std::string_view program) { return is_wanted(program, options, loader.outcome()); },
-                       [&](std::string_view program) { return is_named(options.refused, program) || is_spoilt_here(program); });
+  ProgramLoader loader(
+      [&](std::string_view program) { return is_wanted(program, options, loader.outcome()); },
+      [&](std::string_view program) { return is_named(options.refused, program) || is_spoilt_here(program); });
   impl->skeleton.reset(probe__open());
   if (!impl->skeleton) return std::unexpected(cannot_load(errno, words));
   auto& skeleton = *impl->skeleton;
@@ -318,7 +319,8 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
   if (const int status = probe__load(&skeleton); status != 0) return std::unexpected(cannot_load(-status, words));
   impl->programs = loader.take();
   impl->missing = find_missing(options, impl->programs);
-  if (const int error = why_none_is_loaded(impl->programs); error != 0) return std::unexpected(cannot_load(error, words));
+  if (const int error = why_none_is_loaded(impl->programs); error != 0)
+    return std::unexpected(cannot_load(error, words));
   if (auto handed = hand_over(*rings, skeleton); !handed) return std::unexpected(handed.error());
   auto reader = EventRings::open(std::move(*rings), sizes.bytes);
   if (!reader) return std::unexpected(reader.error());
@@ -342,7 +344,9 @@ base::Status Probe::attach() {
                               .words = link.error().message});
     program.fd.reset();
   }
-  if (impl_->attached.empty()) return base::fail(base::ErrorKind::privilege, "none of the probe's programs can be attached", first_line(words.text()));
+  if (impl_->attached.empty())
+    return base::fail(base::ErrorKind::privilege, "none of the probe's programs can be attached",
+                      first_line(words.text()));
   return {};
 }
 
@@ -463,8 +467,8 @@ std::vector<Lack> Probe::lacks() const {
     if (hook.refused == 0)
       not_told += (not_told.empty() ? "" : ", ") + hook.loses;
     else
-      lacks.push_back({fmt::format("the kernel refuses the probe's program on tracepoint {} ({}); not known: {}", hook.name,
-                                   strerror(hook.refused), hook.loses),
+      lacks.push_back({fmt::format("the kernel refuses the probe's program on tracepoint {} ({}); not known: {}",
+                                   hook.name, strerror(hook.refused), hook.loses),
                        hook.words});
   }
   if (!not_told.empty()) lacks.push_back({"this kernel does not tell: " + not_told, {}});

@@ -40,9 +40,11 @@ struct ProbeOptions {
   // For programs at full speed: as few of the kernel's frames as tell a cause, PROBE_GONE for PROBE_DESTROYED, and PROBE_BRIEF
   // records where only those of interest are told. Else each record that is no call's or process's begins with its socket.
   bool terse = true;
-  bool lives = false;  // changes of state with what LifeTracker needs: who made them, and in the end what the socket has carried
+  bool lives =
+      false;  // changes of state with what LifeTracker needs: who made them, and in the end what the socket has carried
   std::vector<std::string> without;  // programs of the probe that are left out: as on a kernel that lacks their hooks
-  std::vector<std::string> refused;  // programs that are made such as every kernel refuses: as on one whose verifier does
+  std::vector<std::string>
+      refused;  // programs that are made such as every kernel refuses: as on one whose verifier does
   std::uint64_t counted_netns = 0;   // SO_NETNS_COOKIE of the network namespace that counted() is about; 0: none
   std::uint64_t excluded_netns = 0;  // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
   std::uint32_t ring_bytes = default_ring_bytes;  // of all rings together, a power of two, at least a page
@@ -56,7 +58,7 @@ ProbeOptions probe_of_lab();
 
 // A hook that the running kernel lacks or refuses, and what is not known for want of it.
 struct MissingHook {
-  std::string name;   // the tracepoint
+  std::string name;  // the tracepoint
   std::string loses;
   int refused = 0;    // errno of the refusal; 0: the kernel has no such tracepoint, or another one of that name
   std::string words;  // refused: the verifier's last lines

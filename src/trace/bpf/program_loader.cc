@@ -38,7 +38,8 @@ __u32 type_of_tracepoint(std::string_view name) {
 std::string last_lines(std::string_view log) {
   constexpr int lines = 12;
   while (log.ends_with('\n') || log.ends_with('\0')) log.remove_suffix(1);
-  if (const auto last = log.rfind('\n'); last != std::string_view::npos && log.substr(last + 1).starts_with("processed "))
+  if (const auto last = log.rfind('\n');
+      last != std::string_view::npos && log.substr(last + 1).starts_with("processed "))
     log = log.substr(0, last);
   std::size_t begin = log.size();
   for (int i = 0; i < lines && begin != std::string_view::npos && begin > 0; ++i) begin = log.rfind('\n', begin - 1);

@@ -11,8 +11,7 @@ constexpr std::size_t most_kinds = 256;
 // The program and what calls it lie further in than the hook's arguments: bpf_prog_..._on_segment, bpf_trace_run1.
 constexpr std::size_t most_inside = 3;
 
-std::map<std::uint32_t, __u64> places_of(std::span<const __u64> frames,
-                                                 std::span<const __u64> window) {
+std::map<std::uint32_t, __u64> places_of(std::span<const __u64> frames, std::span<const __u64> window) {
   std::map<std::uint32_t, __u64> places;
   for (std::uint32_t i = 0; i < window.size(); ++i)
     if (std::ranges::find(frames, window[i]) != frames.end()) places.emplace(i, window[i]);

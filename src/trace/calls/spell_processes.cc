@@ -68,8 +68,7 @@ void return_clone(const CallView& call, std::string& out) {
       fmt::format_to(std::back_inserter(out), "parent_tid={:#x}", call[2]);
   }
   if ((call[0] & CLONE_SETTLS) != 0)
-    fmt::format_to(std::back_inserter(out), "{}tls={:#x}", out.empty() ? "" : ", ",
-                   call[machine::clone_tls]);
+    fmt::format_to(std::back_inserter(out), "{}tls={:#x}", out.empty() ? "" : ", ", call[machine::clone_tls]);
   if ((call[0] & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)) != 0)
     fmt::format_to(std::back_inserter(out), "{}child_tidptr={:#x}", out.empty() ? "" : ", ",
                    call[machine::clone_child_tid]);

@@ -143,7 +143,8 @@ constexpr auto rows = std::to_array<SyscallRow>({
 #ifdef SYS_epoll_wait
     row(SYS_epoll_wait, "epoll_wait", waits, 4, any_descriptor, {returned(1, event_bytes, event_size)}),
 #endif
-    row(SYS_epoll_pwait, "epoll_pwait", waits, 6, any_descriptor, {returned(1, event_bytes, event_size), fixed(entry, 4, 8)}),
+    row(SYS_epoll_pwait, "epoll_pwait", waits, 6, any_descriptor,
+        {returned(1, event_bytes, event_size), fixed(entry, 4, 8)}),
 #ifdef SYS_epoll_pwait2
     row(SYS_epoll_pwait2, "epoll_pwait2", waits, 6, any_descriptor,
         {returned(1, event_bytes, event_size), fixed(entry, 3, time_bytes), fixed(entry, 4, 8)}),

@@ -11,7 +11,8 @@ std::optional<ThreadRegisters> ThreadRegisters::of(pid_t tid) {
   ThreadRegisters made;
   iovec place{&made.raw, sizeof made.raw};
   // Of a 32-bit program the set is shorter.
-  if (::ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &place) != 0 || place.iov_len != sizeof made.raw) return std::nullopt;
+  if (::ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &place) != 0 || place.iov_len != sizeof made.raw)
+    return std::nullopt;
   return made;
 }
 

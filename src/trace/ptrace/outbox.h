@@ -59,7 +59,7 @@ class Outbox {
   std::uint64_t last_cookie_ = 0;  // of the conversation that was learnt last
   RecordLog aside_;
   std::size_t count_aside_ = 0;
-  std::vector<std::byte> whole_;  // a call and its snippets
+  std::vector<std::byte> whole_;                  // a call and its snippets
   std::vector<recording::ActorId> in_recording_;  // by own number
 };
 

@@ -26,9 +26,9 @@
 namespace tcpwhy::trace {
 
 struct PtraceOptions {
-  bool stacks = true;  // the program's stack, for rows with wants_stack
-  bool filter = true;  // a command stops only at the calls that matter
-  bool inside = true;  // of those that it makes often, most are recorded without a stop; needs the filter
+  bool stacks = true;            // the program's stack, for rows with wants_stack
+  bool filter = true;            // a command stops only at the calls that matter
+  bool inside = true;            // of those that it makes often, most are recorded without a stop; needs the filter
   int stops_before_inside = 64;  // a process that stops seldom is left as it is
   // Events that may wait for drain(); what comes beyond is not kept, counted, and told as a Loss.
   std::size_t most_pending = std::size_t{1} << 20;

@@ -160,8 +160,7 @@ TEST_P(StraceDifferentialTest, every_call_reads_as_strace_has_it) {
   Lines actual;
   std::map<std::string, std::string> ports;
   const auto run = testing::trace_command({program}, {.inside = GetParam(), .stops_before_inside = 0});
-  for (const auto& line : testing::lines_of(run.recording))
-    actual.push_back(without_chance(line, ports));
+  for (const auto& line : testing::lines_of(run.recording)) actual.push_back(without_chance(line, ports));
   ASSERT_GT(expected.size(), 100U);
   for (std::size_t i = 0; i < std::min(expected.size(), actual.size()); ++i)
     ASSERT_EQ(actual[i], expected[i]) << "line " << i << ", strace's second";

@@ -66,7 +66,7 @@ struct Thread {
   std::optional<std::uint32_t> last_call;
   int last_error = 0;
   std::optional<recording::CallReturned> closing;  // told at its next stop: what the call set going is done by then
-  std::optional<CallInFlight> to_restart;  // restart_syscall() goes on with this one
+  std::optional<CallInFlight> to_restart;          // restart_syscall() goes on with this one
   ToldEarly told_early;
 };
 

@@ -9,9 +9,10 @@ namespace {
 
 using namespace symbols;  // NOLINT: the messages
 
-constexpr std::chrono::seconds most_wait{60};  // by the clock, on a machine that has other work; it is ended sooner by its processor time
-constexpr int most_failures = 8;               // then there are no symbols any more
-constexpr std::size_t most_told = 64;          // images in the server
+constexpr std::chrono::seconds most_wait{
+    60};  // by the clock, on a machine that has other work; it is ended sooner by its processor time
+constexpr int most_failures = 8;       // then there are no symbols any more
+constexpr std::size_t most_told = 64;  // images in the server
 
 Frame frame_at(const ImageFiles& image, std::uint64_t address) {
   Frame frame{.address = address};

@@ -36,10 +36,12 @@ enum {
 // Settings, fixed when the probe is loaded.
 const volatile __u32 only_interesting = 0;  // 1: only what the maps below name; 0: everything
 const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COOKIE) that is left out
-const volatile __u8 terse = 0;  // 1: PROBE_BRIEF records, PROBE_GONE for PROBE_DESTROYED; 0: PROBE_STACK_FRAMES of every segment too
-const volatile __u8 lives = 0;  // 1: PROBE_STATE with what a life is told of (struct probe_state)
-const volatile __u64 counted_netns = 0;     // SO_NETNS_COOKIE: where runs are counted that the kernel's MIB counts too
-const volatile __u8 resets_by_segment = 0;  // 1: the kernel tells of resets by full sockets only; they are counted as they leave
+const volatile __u8 terse =
+    0;  // 1: PROBE_BRIEF records, PROBE_GONE for PROBE_DESTROYED; 0: PROBE_STACK_FRAMES of every segment too
+const volatile __u8 lives = 0;           // 1: PROBE_STATE with what a life is told of (struct probe_state)
+const volatile __u64 counted_netns = 0;  // SO_NETNS_COOKIE: where runs are counted that the kernel's MIB counts too
+const volatile __u8 resets_by_segment =
+    0;  // 1: the kernel tells of resets by full sockets only; they are counted as they leave
 const volatile __u64 wake_above = 1 << 20;  // bytes in a ring from which on the reader is woken
 const volatile __u32 last_ring = 0;         // there are as many and one, a power of two
 const volatile __u32 user_stacks_a_second = 200;
@@ -227,29 +229,29 @@ static __always_inline void fill_head(struct probe_head* head, __u8 kind) {
 }
 
 // A record in the ring, to be filled in and handed to SUBMIT; 0: it does not fit.
-#define RESERVE_QUIETLY(type)                                              \
-  ({                                                                       \
-    const __u32 number = own_ring();                                       \
-    void* ring = bpf_map_lookup_elem(&rings, &number);                     \
-    ring ? bpf_ringbuf_reserve(ring, sizeof(struct type), 0) : (void*)0;   \
+#define RESERVE_QUIETLY(type)                                            \
+  ({                                                                     \
+    const __u32 number = own_ring();                                     \
+    void* ring = bpf_map_lookup_elem(&rings, &number);                   \
+    ring ? bpf_ringbuf_reserve(ring, sizeof(struct type), 0) : (void*)0; \
   })
 // The same with its head; what does not fit is counted.
-#define RESERVE(type, kind_)                            \
-  ({                                                    \
-    struct type* record = RESERVE_QUIETLY(type);        \
-    if (record)                                         \
-      fill_head(&record->head, kind_);                  \
-    else                                                \
-      __sync_fetch_and_add(&counters.lost_events, 1);   \
-    record;                                             \
+#define RESERVE(type, kind_)                          \
+  ({                                                  \
+    struct type* record = RESERVE_QUIETLY(type);      \
+    if (record)                                       \
+      fill_head(&record->head, kind_);                \
+    else                                              \
+      __sync_fetch_and_add(&counters.lost_events, 1); \
+    record;                                           \
   })
 // Programs stay on their processor, so this is the ring that it was reserved in.
-#define SUBMIT(record_)                                                                          \
-  ({                                                                                             \
-    const __u32 number = own_ring();                                                             \
-    void* ring = bpf_map_lookup_elem(&rings, &number);                                           \
+#define SUBMIT(record_)                                                                           \
+  ({                                                                                              \
+    const __u32 number = own_ring();                                                              \
+    void* ring = bpf_map_lookup_elem(&rings, &number);                                            \
     const __u64 wake = ring ? wake_flags(ring, number, (record_)->head.at_ns) : BPF_RB_NO_WAKEUP; \
-    bpf_ringbuf_submit(record_, wake);                                                           \
+    bpf_ringbuf_submit(record_, wake);                                                            \
   })
 
 // Since 6.2: a pointer that was found in memory is taken for one to such a type. Loads through it are plain ones, and a wrong one

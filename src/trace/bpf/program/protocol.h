@@ -72,7 +72,8 @@ enum probe_direct {
 enum {
   PROBE_EXITING = 1,  // PROBE_STATE (for who watches lives), PROBE_SEGMENT: the running process is ending (PF_EXITING)
   PROBE_IN_CALL = 4,  // PROBE_STATE (for who watches lives): the running process is in a call on the socket
-  PROBE_BRIEF = 2,    // calls, PROBE_STATE, PROBE_SEGMENT: of its socket, which has been told whole, only `pointer` is there
+  PROBE_BRIEF =
+      2,  // calls, PROBE_STATE, PROBE_SEGMENT: of its socket, which has been told whole, only `pointer` is there
 };
 
 struct probe_head {
@@ -90,9 +91,9 @@ struct probe_socket {
   __u64 netns;   // SO_NETNS_COOKIE
   __u8 local[16], remote[16];
   __u16 local_port, remote_port;
-  __u16 family;  // AF_INET, AF_INET6; 0: no socket
-  __u8 state;    // enum of include/net/tcp_states.h
-  __u8 owned;    // a process is in a call on it (sk_lock.owned)
+  __u16 family;   // AF_INET, AF_INET6; 0: no socket
+  __u8 state;     // enum of include/net/tcp_states.h
+  __u8 owned;     // a process is in a call on it (sk_lock.owned)
   __u64 pointer;  // of the kernel's struct sock: a key until PROBE_DESTROYED
 };
 // What a PROBE_BRIEF record has less: all but the last member.
@@ -137,7 +138,8 @@ struct call_state {
   __u16 closes;
   __u16 told;  // its entry
   __u16 held;  // recvmsg: whether it matters (a TCP socket has been passed) is known at its return
-  __u16 closed_by;  // 1 + the number of a call that has closed the descriptor and returned; what it set going may yet come
+  __u16
+      closed_by;  // 1 + the number of a call that has closed the descriptor and returned; what it set going may yet come
 };
 
 struct call_place {
@@ -222,7 +224,7 @@ struct probe_reset {
   __u64 call;
   __u32 reason;  // ~0: this kernel does not say
   __u32 active;
-  __u32 unread;  // active: bytes that were received in order and never read
+  __u32 unread;             // active: bytes that were received in order and never read
   __u8 linger2_below_zero;  // active: TCP_LINGER2
   __u8 reserved[3];
   __s32 frames;  // bytes of `stack`: for who watches lives, of a reset that is sent; else 0
@@ -272,8 +274,8 @@ struct probe_process {
 struct probe_mapping {
   struct probe_head head;
   __u64 start, length;
-  __u64 offset;       // in the file
-  __u64 file_bytes;   // its size
+  __u64 offset;      // in the file
+  __u64 file_bytes;  // its size
   __u64 inode;
   __u64 interpreter;  // of a program: where its dynamic linker is; 0: none
   __u32 is_program;   // by exec: `start` is that of the first executable segment, `length` and `offset` are not told

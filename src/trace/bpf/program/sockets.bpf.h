@@ -177,18 +177,17 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
 
 static __always_inline void count_end(const struct sock* sk, int old_state, int new_state) {
   if (new_state != TCP_CLOSE || (old_state != TCP_ESTABLISHED && old_state != TCP_CLOSE_WAIT)) return;
-  if (sk->__sk_common.skc_net.net->net_cookie == counted_netns)
-    __sync_fetch_and_add(&counters.established_ended, 1);
+  if (sk->__sk_common.skc_net.net->net_cookie == counted_netns) __sync_fetch_and_add(&counters.established_ended, 1);
 }
 
 // As far as `end`, a member of struct probe_state.
-#define PUT_STATE(record, brief, end)                                                                     \
-  ({                                                                                                      \
-    const __u64 bytes = end;                                                                              \
-    if (brief)                                                                                            \
-      put(shorten(&(record)), bytes - PROBE_BRIEF_SAVES, (record).head.at_ns);                            \
-    else                                                                                                  \
-      put(&(record), bytes, (record).head.at_ns);                                                         \
+#define PUT_STATE(record, brief, end)                                          \
+  ({                                                                           \
+    const __u64 bytes = end;                                                   \
+    if (brief)                                                                 \
+      put(shorten(&(record)), bytes - PROBE_BRIEF_SAVES, (record).head.at_ns); \
+    else                                                                       \
+      put(&(record), bytes, (record).head.at_ns);                              \
   })
 
 // What is known of one that begins is another's that had its address, and whose end was missed; of one that connects anew (after

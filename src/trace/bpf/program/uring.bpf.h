@@ -125,8 +125,7 @@ static __always_inline void fill_operation(struct probe_call* draft, const struc
   __builtin_memcpy(draft->arguments, operation->arguments, sizeof(draft->arguments));
 }
 
-static __always_inline void tell_socket_of_operation(struct probe_call* draft,
-                                                     struct sock* sk) {
+static __always_inline void tell_socket_of_operation(struct probe_call* draft, struct sock* sk) {
   if (sk)
     tell_socket(draft, sk);
   else
@@ -198,7 +197,8 @@ static __always_inline int caller_is_traced(void) {
 static __always_inline int tell_submission(struct io_kiocb* request) {
   const __u32 zero = 0;
   struct submission* submission = bpf_map_lookup_elem(&submissions, &zero);
-  if (!submission || !caller_is_traced() || !read_newest_entry(BPF_CORE_READ(request, ctx), &submission->entry)) return 0;
+  if (!submission || !caller_is_traced() || !read_newest_entry(BPF_CORE_READ(request, ctx), &submission->entry))
+    return 0;
   const __u64 key = (__u64)request;
   submission->request = key;
   if (!submit() || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) return 0;
@@ -333,6 +333,4 @@ int on_operation_completed_by_value(__u64* ctx) {
 
 // The completion queue was full: the kernel keeps it until there is room.
 SEC("tp_btf/io_uring_cqe_overflow")
-int on_completion_waits(__u64* ctx) {
-  return tell_completion(ctx[0], 0, ctx[1], (__s32)ctx[2], (__u32)ctx[3]);
-}
+int on_completion_waits(__u64* ctx) { return tell_completion(ctx[0], 0, ctx[1], (__s32)ctx[2], (__u32)ctx[3]); }

@@ -17,7 +17,7 @@ struct InsideCall {
   std::uint32_t call = 0;   // its number in the recording
   std::uint32_t entry_is_told = 0;
   std::uint32_t reserved = 0;
-  inside_socket at_entry{};  // that it acts on; cookie 0: none
+  inside_socket at_entry{};   // that it acts on; cookie 0: none
   inside_socket at_return{};  // that it has made, or changed the addresses of
   inside_record record{};
 };

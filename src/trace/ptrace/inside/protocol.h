@@ -10,16 +10,16 @@
 // its INSIDE_NEIGHBOURHOOD.
 #define INSIDE_BASE 0x6a7000000000
 #define INSIDE_NEIGHBOURHOOD (INSIDE_BASE & ~0xffffffffff)  // 1 TB from there
-#define INSIDE_ENTRY INSIDE_BASE                // from a stub: rax and the arguments as for a system call
-#define INSIDE_CALLED (INSIDE_BASE + 0x102)     // behind its one `syscall` instruction
-#define INSIDE_COPY (INSIDE_BASE + 0x180)       // `rep movsb`: may fault; the tracer then goes on at INSIDE_COPIED
+#define INSIDE_ENTRY INSIDE_BASE                            // from a stub: rax and the arguments as for a system call
+#define INSIDE_CALLED (INSIDE_BASE + 0x102)                 // behind its one `syscall` instruction
+#define INSIDE_COPY (INSIDE_BASE + 0x180)  // `rep movsb`: may fault; the tracer then goes on at INSIDE_COPIED
 #define INSIDE_COPIED (INSIDE_BASE + 0x182)
 #define INSIDE_CODE_BYTES 0x8000
 #define INSIDE_ROWS (INSIDE_BASE + 0x8000)      // struct inside_row[INSIDE_CALLS]
 #define INSIDE_MAPPED_BYTES 0x10000             // code and rows: readable and executable
 #define INSIDE_PRIVATE (INSIDE_BASE + 0x20000)  // struct inside_private: a fork gets its own
 #define INSIDE_PRIVATE_BYTES 0x1000
-#define INSIDE_SHARED (INSIDE_BASE + 0x30000)   // struct inside_shared: the same in all processes and in the tracer
+#define INSIDE_SHARED (INSIDE_BASE + 0x30000)  // struct inside_shared: the same in all processes and in the tracer
 
 #ifndef __ASSEMBLER__
 #include <linux/types.h>
@@ -29,8 +29,8 @@
 enum {
   INSIDE_CALLS = 512,
   INSIDE_PIECES = 6,
-  INSIDE_VECTORS = 32,         // of a call with more, the tracer is told by a stop
-  INSIDE_VECTORS_FILLED = 4,   // and of so many the bytes are taken along
+  INSIDE_VECTORS = 32,        // of a call with more, the tracer is told by a stop
+  INSIDE_VECTORS_FILLED = 4,  // and of so many the bytes are taken along
   INSIDE_KEPT_BYTES = 384,
   INSIDE_SLOTS = 4096,
   INSIDE_TABLES = 64,
@@ -41,23 +41,23 @@ enum {
 
 // What is to be done at a system call.
 enum inside_policy {
-  INSIDE_STOPS,        // the tracer is told by a stop
-  INSIDE_ON_SOCKET,    // it is recorded if its descriptor is a TCP socket
-  INSIDE_MAKES,        // socket(): ... if it makes one
-  INSIDE_WAITS,        // ... if the process has one
+  INSIDE_STOPS,      // the tracer is told by a stop
+  INSIDE_ON_SOCKET,  // it is recorded if its descriptor is a TCP socket
+  INSIDE_MAKES,      // socket(): ... if it makes one
+  INSIDE_WAITS,      // ... if the process has one
 };
 struct inside_row {
   __u8 policy;
   __s8 fd_argument, second_fd_argument;
-  __u8 wants_stack;   // so many a second are told by a stop, with the program's stack
+  __u8 wants_stack;  // so many a second are told by a stop, with the program's stack
   __u8 closes;
   __u8 result_is_fd;
-  __u8 asks_socket;   // afterwards its cookie and addresses are asked
-  __u8 passes;        // sendmsg, recvmsg: with control data the tracer is told by a stop
-  __u8 duplicates;    // fcntl: the same for F_DUPFD
-  __u8 keeps;         // what it is given must be taken before it is made
+  __u8 asks_socket;  // afterwards its cookie and addresses are asked
+  __u8 passes;       // sendmsg, recvmsg: with control data the tracer is told by a stop
+  __u8 duplicates;   // fcntl: the same for F_DUPFD
+  __u8 keeps;        // what it is given must be taken before it is made
   __u8 piece_count;
-  __u16 room;         // bytes that its snippets take at most
+  __u16 room;  // bytes that its snippets take at most
   __u8 reserved[2];
   struct taken_piece piece[INSIDE_PIECES];
 };
@@ -140,8 +140,8 @@ struct inside_record {
   __u64 cookie;  // of the socket it acted on; 0: on none
   __u32 number, tid;
   struct inside_socket socket;  // that it has made, or changed the addresses of
-  __u32 snippet_bytes;  // of struct inside_snippet and their bytes, that follow
-  __u32 entry_bytes;    // so many of them are of what it was given, the rest of what it has handed back
+  __u32 snippet_bytes;          // of struct inside_snippet and their bytes, that follow
+  __u32 entry_bytes;            // so many of them are of what it was given, the rest of what it has handed back
 };
 enum { INSIDE_MOST_SNIPPET_BYTES = 4096 };
 #endif
