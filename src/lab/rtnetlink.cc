@@ -92,7 +92,10 @@ base::Status RtNetlink::add_veth_pair(const VethEnd& here, const VethEnd& there,
   mnl_attr_nest_end(header, peer);
   mnl_attr_nest_end(header, data);
   mnl_attr_nest_end(header, link_info);
-  return request(header, "cannot make the veth pair " + here.name + ", " + there.name);
+  auto made = request(header, "cannot make the veth pair " + here.name + ", " + there.name);
+  // A kind of link that nothing in the kernel knows: rtnl_newlink().
+  if (!made && errno == EOPNOTSUPP) made.error().hint = base::how_to_get_module("veth", "CONFIG_VETH");
+  return made;
 }
 
 base::Status RtNetlink::set_up(const std::string& interface) {

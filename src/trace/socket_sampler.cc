@@ -201,7 +201,7 @@ base::Result<SocketSampler> SocketSampler::open() {
   base::UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!socket.valid())
     return base::fail_errno("cannot open a sock_diag socket", errno,
-                            "the kernel needs CONFIG_INET_DIAG (sock_diag(7))");
+                            base::how_to_get_module("inet_diag", "CONFIG_INET_DIAG"));
   SocketSampler sampler(std::move(socket));
   // One sample now, so that a kernel without TCP diagnosis says so here.
   if (auto first = sampler.sample(); !first) return std::unexpected(std::move(first.error()));
@@ -248,7 +248,9 @@ base::Result<bool> SocketSampler::dump_once(std::vector<SocketSnapshot>& sockets
       if (holds_end(buffer_.data(), length)) return false;
       continue;
     }
-    if (state < 0) return base::fail_errno("sock_diag", errno, "the kernel needs CONFIG_INET_TCP_DIAG (sock_diag(7))");
+    // No handler for TCP: inet_diag_dump_compat().
+    if (state < 0)
+      return base::fail_errno("sock_diag", errno, base::how_to_get_module("tcp_diag", "CONFIG_INET_TCP_DIAG"));
     if (state == MNL_CB_STOP) {
       if (parts > 1) keep_last_of_each(sockets);
       return !dump.torn && static_cast<std::size_t>(got) <= buffer_.size();
