@@ -17,6 +17,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/kernel_module.h"
+
 namespace tcpwhy::lab {
 namespace {
 

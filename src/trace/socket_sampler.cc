@@ -18,6 +18,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/kernel_module.h"
 #include "trace/diag_answer.h"
 #include "trace/tcp_states.h"
 
