@@ -80,10 +80,10 @@ class PtraceTracer : public Tracer {
   [[nodiscard]] std::vector<std::string> observes() const override {
     return {"calls", "calls.ptrace", "signals", "processes"};
   }
-  [[nodiscard]] std::vector<std::string> lacks() const override {
+  [[nodiscard]] std::vector<Lack> lacks() const override {
     const std::string why = options_.filter && options_.inside && has_command_ ? why_no_recorder() : "";
     if (why.empty()) return {};
-    return {fmt::format("each recorded call stops the program, which a busy one feels: {}", why)};
+    return {{fmt::format("each recorded call stops the program, which a busy one feels: {}", why), {}}};
   }
 
  private:
