@@ -24,14 +24,6 @@ struct CloseDirectory {
 };
 using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
-template <class Number>
-std::optional<Number> number_in(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 std::string command_in(const std::string& process) {
   const base::UniqueFd file(open((process + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 64> text{};

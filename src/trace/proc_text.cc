@@ -11,14 +11,6 @@
 namespace tcpwhy::trace {
 namespace {
 
-template <class Number>
-std::optional<Number> number_in(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 // The next line of `text` that begins with `prefix`, without it; removes everything up to its end. Empty: none.
 std::string_view next_line(std::string_view& text, std::string_view prefix) {
   while (!text.empty()) {

@@ -1,16 +1,27 @@
 // The texts of /proc that are read here, taken apart. Pure: names of processes and of files in them are whatever somebody chose.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <iosfwd>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "trace/stacks/mapping.h"
 
 namespace tcpwhy::trace {
+
+// Nothing: it is not a number from its first character to its last.
+template <class Number>
+std::optional<Number> number_in(std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
 
 // /proc/PID/fd/N of a socket: "socket:[12345]"; nothing: it is none.
 std::optional<std::uint32_t> socket_inode(std::string_view link);
