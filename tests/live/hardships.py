@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from live import Case, need, text_of, wait_for
+from live import PATIENCE, Case, need, text_of, wait_for
 
 case = Case()
 if case.backend == "bpf":
@@ -34,7 +34,7 @@ def lost(story):
 
 # A thousand children, each of which is another program after its exec.
 trace = case.trace("sh", "-c", "i=0; while [ $i -lt 1000 ]; do /bin/true & i=$((i+1)); [ $((i % 50)) = 0 ] && wait; done; wait; exec /bin/false")
-story = trace.story(patience=60)
+story = trace.story(patience=3 * PATIENCE)
 assert trace.process.returncode == 1, trace.process.returncode
 ended = [event for event in story.events.values() if event["kind"] == "process_ended"]
 assert len(ended) <= 1001 and len(ended) + lost(story) >= 1001, (len(ended), story.losses())

@@ -6,7 +6,7 @@ import struct
 import subprocess
 import time
 
-from live import Case, need, text_of
+from live import PATIENCE, Case, need, text_of
 
 need("objcopy")
 case = Case()
@@ -49,7 +49,7 @@ def story_of(name, how):
     with socket.create_connection(("127.0.0.1", int(trace.process.stdout.readline()))) as client:
         assert client.recv(64) == b"late\n"
         assert client.recv(64) == b""
-    story = trace.story(patience=60)
+    story = trace.story(patience=3 * PATIENCE)
     assert trace.process.returncode == 0, trace.process.returncode
     assert time.monotonic() - began < 30, "it takes a second or two"
     connection = story.only_connection()

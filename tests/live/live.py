@@ -1,7 +1,8 @@
 """What the tests of this folder share: a network of their own, programs that are ended again, a trace and its story.
 
 A case is run as  CASE.py TCPWHY PROGRAMS BACKEND  (BACKEND: bpf or ptrace) and exits with 0, 1, or 77: not possible here, and why.
-TCPWHY_LIVE_KEEP names a folder for its reports and recordings.
+TCPWHY_LIVE_KEEP names a folder for its reports and recordings; TCPWHY_LIVE_SLOWNESS says how many times as long everything takes here
+(tools/kernel-matrix: an emulated processor).
 """
 import atexit
 import contextlib
@@ -19,7 +20,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 SKIPPED = 77
-PATIENCE = 20.0  # seconds until a condition that must come is given up
+PATIENCE = 20.0 * float(os.environ.get("TCPWHY_LIVE_SLOWNESS", "1"))  # seconds until a condition that must come is given up
 
 
 def skip(reason):

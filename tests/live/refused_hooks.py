@@ -24,7 +24,7 @@ assert len(hooks) > 15, hooks
 
 def run(*command, refused, **more):
     environment = os.environ | {"TCPWHY_SPOILT_HOOKS": refused, "TCPWHY_WITHOUT": refused}
-    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=60,
+    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=3 * PATIENCE,
                           stdin=subprocess.DEVNULL, **more)
 
 

@@ -5,7 +5,7 @@ import socket
 import struct
 import subprocess
 
-from live import Case, skip, wait_for
+from live import PATIENCE, Case, skip, wait_for
 
 case = Case()
 if case.backend != "bpf":
@@ -76,7 +76,7 @@ cases = [(in_order, "life.in_order"), (unread, "reset.unread_data_at_close"), (l
 for make, _ in cases:
     make()
 watch.send_signal(signal.SIGINT)
-out, error = watch.communicate(timeout=20)
+out, error = watch.communicate(timeout=PATIENCE)
 assert watch.returncode == 0, error
 told = [json.loads(line) for line in out.splitlines()]
 assert [line["why"] for line in told] == [why for _, why in cases], [(line["why"], line["reset_cause"], line["words"]) for line in told]

@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 
-from live import Case, skip, wait_for
+from live import PATIENCE, Case, skip, wait_for
 
 case = Case()
 if case.backend != "bpf":
@@ -49,7 +49,7 @@ connection(unread=True)
 told = {}
 for process, file in watches:
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=20)
+    out, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, error
     told[file] = [json.loads(line) for line in out.splitlines()]
 

@@ -103,7 +103,7 @@ class TraceLoop {
   [[nodiscard]] bool share_memory(const Process& parent, const Process& child) const;
   void leave_inside(Process& process);
   bool make_way(Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
-  [[nodiscard]] bool is_alone_in_its_memory(const Process& process) const;
+  [[nodiscard]] bool is_alone_in_its_memory(const Thread& thread) const;
   void forget_inside(Process& process);
   void give_back_table(Process& process);
   const TcpSocket* look_up(Thread& thread, std::int32_t fd);

@@ -116,7 +116,7 @@ bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t
   }
   if (!process.stays_outside) {
     inside_->set_has_tcp(*process.table, process.descriptors->has_tcp());
-    process.inside.redirect(thread.tid, address, is_alone_in_its_memory(process), now);
+    process.inside.redirect(thread.tid, address, is_alone_in_its_memory(thread), now);
   }
   if (calls->last_word()) {
     heard_elsewhere_ = {thread.tid, *calls->last_word()};
@@ -169,8 +169,13 @@ void TraceLoop::leave_inside(Process& process) {
   if (process.table) inside_->disable(*process.table);
 }
 
-bool TraceLoop::is_alone_in_its_memory(const Process& process) const {
-  return process.threads == 1 &&
+// A thread that has left may still be counted: who joined it goes on before the kernel says that it has ended.
+bool TraceLoop::is_alone_in_its_memory(const Thread& thread) const {
+  return std::ranges::none_of(threads_,
+                              [&](const auto& entry) {
+                                const Thread& other = *entry.second;
+                                return other.process == thread.process && &other != &thread && !other.has_left;
+                              }) &&
          std::ranges::none_of(processes_, [](const auto& other) { return other.second->shares_memory; });
 }
 
@@ -179,7 +184,7 @@ bool TraceLoop::is_alone_in_its_memory(const Process& process) const {
 bool TraceLoop::make_way(Thread& thread, std::uint64_t number, const SyscallArguments& arguments) {
   Process& process = *thread.process;
   if (!process.inside.is_mapped() || !touches_recorder(number, arguments)) return true;
-  if (is_alone_in_its_memory(process) && process.inside.withdraw(thread.tid)) {
+  if (is_alone_in_its_memory(thread) && process.inside.withdraw(thread.tid)) {
     forget_inside(process);
     process.stays_outside = true;
     return true;

@@ -273,6 +273,9 @@ struct msghdr {
 struct io_async_msghdr {  // async_data of what sends and receives
   struct msghdr msg;
 };
+struct io_sr_msg {  // lies over the beginning of the io_kiocb of what sends and receives
+  void* buf;
+};
 struct io_uring_cqe {
   __u64 user_data;
   __s32 res;
