@@ -122,6 +122,7 @@ struct Situation {
   std::optional<Arrival> last_arrival;  // the latest
   std::optional<Arrival> owed;          // the earliest that this side owes an ACK
   std::optional<EventId> process_end;   // that its owner's process is about to have
+  bool owners_have_ended = false;       // all processes that ever made a call on it: nobody is left to make one
   base::Duration since_sent_before{};   // retransmissions: since the same sequence number left last
 };
 
@@ -144,6 +145,7 @@ class CauseFinder {
     std::optional<Arrival> last_arrival;
     OwedArrivals owed;
     std::vector<EventId> ends_of_owners;           // of the processes
+    std::optional<base::WallTime> owners_ended;    // when the last of them had
     std::map<std::uint32_t, base::WallTime> sent;  // when the segment with this sequence number left last
   };
 
@@ -162,8 +164,10 @@ class CauseFinder {
     // With one tap a segment departs and arrives in one event, in this order.
     std::ranges::sort(steps, {}, [](const Step& step) { return std::tuple(step.event, !step.departs, step.segment); });
     std::array<SideState, 2> sides;
-    for (const Side side : {opener, listener})
+    for (const Side side : {opener, listener}) {
       sides[side].ends_of_owners = ends_of_owners(timeline_, timeline_.connections[index].sides[side]);
+      sides[side].owners_ended = owners_ended(timeline_.connections[index].sides[side]);
+    }
     CallsInProgress calls(timeline_, timeline_.connections[index]);
     for (const Step& step : steps) {
       Segment& segment = timeline_.segments[step.segment];
@@ -185,15 +189,27 @@ class CauseFinder {
 
   Situation situation_of(SegmentIndex index, const SideState& side, const CallsInProgress& calls) const {
     const Segment& segment = timeline_.segments[index];
-    Situation now{segment, timeline_.time_of(segment.departed), {}, {}, {}, {}, {}};
+    Situation now{.segment = segment, .at = timeline_.time_of(segment.departed)};
     now.calls = calls.of(segment.from);
     now.last_arrival = side.last_arrival;
     now.owed = side.owed.first();
     now.process_end = process_end_near(side.ends_of_owners, now.at);
+    now.owners_have_ended = side.owners_ended && *side.owners_ended < now.at;
     if (segment.segment_class == tcp::SegmentClass::retransmission)
       if (const auto before = side.sent.find(segment.tcp.seq.value); before != side.sent.end())
         now.since_sent_before = now.at - before->second;
     return now;
+  }
+
+  // Nothing: one of them goes on, or there is none that is known.
+  std::optional<base::WallTime> owners_ended(const ConnectionSide& side) const {
+    std::optional<base::WallTime> last;
+    for (const ActorId actor : side.actors) {
+      const auto ends = timeline_.lookups.ends_of_process.of(timeline_.lookups.process_of(actor));
+      if (ends.empty()) return std::nullopt;
+      last = std::max(last.value_or(base::WallTime::min()), recording_[ends.back().value].at);
+    }
+    return last;
   }
 
   // The end of an owner's process that explains what left at `at`: none of its calls returned after that.
@@ -265,7 +281,22 @@ class CauseFinder {
     if (now.segment.tcp.flags.fin())
       if (const Call* call = in_progress(now, closing_calls)) return by_call(*call, "fin.close");
     if (just_arrived(now)) return answer(now, "data.released_by_ack");
-    return {};
+    return cause_without_owners(now, "data.released_by_ack");
+  }
+
+  // Of what was queued before all that could make a call had ended: an acknowledgment released it, however long the softirq took (on a
+  // machine that is not let run, more than `at_once`), or else a timer, which a counter tells.
+  Cause cause_without_owners(const Situation& now, std::string_view rule) const {
+    if (!now.owners_have_ended || !now.last_arrival || now.at - now.last_arrival->at >= rto_min ||
+        !timeline_.segments[now.last_arrival->segment].tcp.flags.ack())
+      return {};
+    Cause cause = answer(now, rule);
+    if (timeline_.all<recording::CounterMoved>().empty() || add_counter(cause, now, "TcpExt.TCPLossProbes") ||
+        add_counter(cause, now, "TcpExt.TCPWinProbe")) {
+      cause.grade = Grade::assumed;
+      cause.or_else = "a timer of the sender's: a loss probe, or one of the window";
+    }
+    return cause;
   }
 
   Cause cause_of_fin(const Situation& now) const {
@@ -273,7 +304,7 @@ class CauseFinder {
     if (const Call* call = in_progress(now, shutdown_call)) return by_call(*call, "fin.shutdown");
     if (now.process_end) return by_process_end(now, "fin.process_end");
     if (just_arrived(now)) return answer(now, "fin.released_by_ack");
-    return {};
+    return cause_without_owners(now, "fin.released_by_ack");
   }
 
   // RFC 9293 3.10.7.1: a reset that answers takes its sequence number from the segment's ACK field, or is 0 and acknowledges it.

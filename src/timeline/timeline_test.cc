@@ -204,6 +204,34 @@ TEST(Cause, of_a_fin_without_a_call_is_the_end_of_the_process) {
   EXPECT_EQ(told.last().cause.rule, "fin.process_end");
 }
 
+// Its socket lives on with what was queued. A softirq that was not let run is later than an answer usually is.
+TEST(Cause, of_data_that_leaves_when_nobody_is_left_to_send_is_the_acknowledgment_before_it) {
+  struct {
+    std::string counter;
+    bool has_ended;
+    std::string rule;
+    Grade grade;
+  } const cases[] = {{"TcpExt.TCPHPHits", true, "data.released_by_ack", Grade::derived},
+                     {"TcpExt.TCPLossProbes", true, "data.released_by_ack", Grade::assumed},
+                     {"TcpExt.TCPWinProbe", true, "data.released_by_ack", Grade::assumed},
+                     {"", true, "data.released_by_ack", Grade::assumed},
+                     {"TcpExt.TCPHPHits", false, "", Grade::derived}};
+  for (const auto& one : cases) {
+    StoryRecorder story;
+    story.open();
+    story.call("server", 500, 600, "send", "4, \"hello and more\", 14, 0", {14});
+    story.segment(550, "server", P | A, 1, 1, 5);
+    if (one.has_ended) story.event(1500, "server", recording::ProcessEnded{{}, "SIGKILL", {}});
+    story.segment(2000, "client", A, 1, 6);
+    story.segment(14000, "server", P | A, 6, 1, 9);
+    if (!one.counter.empty()) story.counter(1900, 20000, one.counter);
+    const Told told(story);
+    EXPECT_EQ(told.last().cause.rule, one.rule) << one.counter;
+    EXPECT_EQ(told.last().cause.grade, one.grade) << one.counter;
+    EXPECT_EQ(told.last().cause.or_else.empty(), one.grade != Grade::assumed);
+  }
+}
+
 TEST(Cause, of_the_ack_of_a_fin_is_the_delayed_ack_timer_even_when_it_is_quick) {
   StoryRecorder story;
   story.open();
