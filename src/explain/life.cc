@@ -41,6 +41,8 @@ constexpr auto rows = std::to_array<LifeRow>({
      "被 {resetter} 复位：保活探测无回应"},
     {"reset.after_close", true, "reset by {resetter}: data came after its close()",
      "被 {resetter} 复位：其 close() 之后仍有数据到达"},
+    {"reset.late_after_close", false, "reset by {resetter}: a segment without data came after its close()",
+     "被 {resetter} 复位：其 close() 之后仍有不带数据的报文段到达"},
     {"reset.out_of_memory", true, "reset by {resetter}'s kernel: too many orphans, or too little memory",
      "被 {resetter} 的内核复位：孤儿套接字过多或内存不足"},
     {"reset.queue_full", true, "reset by {resetter}: its accept queue was full", "被 {resetter} 复位：接受队列已满"},
@@ -78,7 +80,8 @@ std::string_view by_stack(const SocketLife& life) {
   if (cause == "segment.accept_queue_full") return "reset.queue_full";
   // It had closed: a segment that came then was not for anybody.
   const bool closed = life.was_in("FIN-WAIT-1") || life.was_in("LAST-ACK");
-  if (closed && (cause == "segment.refused" || cause == "segment.no_socket")) return "reset.after_close";
+  if (closed && (cause == "segment.refused" || cause == "segment.no_socket"))
+    return life.reset_answers_data ? "reset.after_close" : "reset.late_after_close";
   return {};
 }
 

@@ -204,6 +204,7 @@ void LifeTracker::on_reset(const probe_reset& reset, base::WallTime at, const On
       return;
     }
     life.reset_sent = true, life.reset_active = reset.active != 0;
+    life.reset_answers_data = reset.answered > 0;
     life.reset_cause = cause_of(reset);
     if (reset.reason < options_.reset_reasons.size()) life.reset_reason = options_.reset_reasons[reset.reason];
   };

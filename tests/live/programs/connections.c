@@ -1,7 +1,7 @@
 // Very many short connections, each with a request and an answer, at an even rate, between threads of this process on loopback:
 //   connections RATE SECONDS
-// Each of the clients' threads makes its share of RATE a second, and what it could not make in time it makes up for. Prints how many were
-// made, and in how many seconds.
+// Each of the clients' threads makes its share of RATE a second, and what it could not make in time it makes up for. They go to many
+// addresses of loopback in turn, so that ports that wait in TIME-WAIT are enough. Prints how many were made, and in how many seconds.
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLIENTS = 4, SERVERS = 2, NS_A_SECOND = 1000000000, PAUSE_NS = 2000000 };
+enum { CLIENTS = 4, SERVERS = 2, ADDRESSES = 64, NS_A_SECOND = 1000000000, PAUSE_NS = 2000000 };
 
-static struct sockaddr_in address;
+static struct sockaddr_in address;  // of the listener
 static int listener;
 static long each;          // connections a client's thread
 static double per_thread;  // a second
@@ -49,8 +49,10 @@ static void* ask(void* unused) {
     const long due = (long)((now() - begin) * per_thread) + 1;
     for (; made < due && made < each; ++made) {
       char answer[16];
+      struct sockaddr_in to = address;
+      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (in_addr_t)(made % ADDRESSES));
       const int fd = socket(AF_INET, SOCK_STREAM, 0);
-      if (fd < 0 || connect(fd, (const struct sockaddr*)&address, sizeof(address)) != 0) fail("connect");
+      if (fd < 0 || connect(fd, (const struct sockaddr*)&to, sizeof(to)) != 0) fail("connect");
       if (send(fd, "request", 7, MSG_NOSIGNAL) != 7) fail("send of a request");
       while (recv(fd, answer, sizeof(answer), 0) > 0) {
       }
@@ -68,7 +70,7 @@ int main(int argc, char** argv) {
   each = (long)(per_thread * atof(argv[2]));
   listener = socket(AF_INET, SOCK_STREAM, 0);
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(INADDR_ANY);
   socklen_t size = sizeof(address);
   if (bind(listener, (const struct sockaddr*)&address, size) != 0 || listen(listener, 1024) != 0) fail("listen");
   getsockname(listener, (struct sockaddr*)&address, &size);

@@ -227,8 +227,8 @@ struct probe_reset {
   __u32 unread;             // active: bytes that were received in order and never read
   __u8 linger2_below_zero;  // active: TCP_LINGER2
   __u8 reserved[3];
-  __s32 frames;  // bytes of `stack`: for who watches lives, of a reset that is sent; else 0
-  __u32 reserved2;
+  __s32 frames;    // bytes of `stack`: for who watches lives, of a reset that is sent; else 0
+  __u32 answered;  // not active: bytes of payload in the segment that is answered
   __u64 stack[PROBE_SHALLOW_FRAMES];
 };
 

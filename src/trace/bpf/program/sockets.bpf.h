@@ -269,15 +269,19 @@ static __always_inline int send_reset_record(void* ctx, struct sock* sk, struct 
   struct probe_socket socket;
   struct probe_segment_facts facts;
   clear(&socket, sizeof(socket));
-  if (skb && sk == 0) {
-    if (!read_segment(skb, 1, &socket, &facts)) return 0;
-  } else if (sk) {
-    fill_socket(&socket, sk);
-    // A listener, or an entry: the segment that provoked it names the connection.
-    if (skb && (socket.remote_port == 0 || socket.local_port == 0) && !read_segment(skb, 1, &socket, &facts)) return 0;
-  } else {
-    return 0;
+  clear(&facts, sizeof(facts));
+  if (sk) fill_socket(&socket, sk);
+  if (skb) {
+    // No socket, a listener, or an entry: the segment that provoked it names the connection.
+    if (socket.remote_port == 0 || socket.local_port == 0) {
+      if (!read_segment(skb, 1, &socket, &facts)) return 0;
+    } else {
+      struct probe_socket same;
+      clear(&same, sizeof(same));
+      read_segment(skb, 1, &same, &facts);
+    }
   }
+  if (socket.family == 0) return 0;
   if (!resets_by_segment && socket.netns == counted_netns) __sync_fetch_and_add(&counters.resets_sent, 1);
   if (!is_interesting(&socket)) return 0;
   const __u32 zero = 0;
@@ -288,6 +292,7 @@ static __always_inline int send_reset_record(void* ctx, struct sock* sk, struct 
   record->call = sk ? call_on(sk) : 0;
   record->reason = reason;
   record->active = skb == 0;
+  record->answered = facts.length;
   record->unread = 0, record->linger2_below_zero = 0;
   if (record->active && sk) read_why(record, sk);
   __u64 bytes = 0;
@@ -327,7 +332,7 @@ int BPF_PROG(on_reset_received, struct sock* sk) {
   record->reason = ~0U;
   record->active = 0;
   record->unread = 0, record->linger2_below_zero = 0;
-  record->frames = 0;
+  record->frames = 0, record->answered = 0;
   put(record, __builtin_offsetof(struct probe_reset, stack), record->head.at_ns);
   return 0;
 }
