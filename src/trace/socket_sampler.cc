@@ -88,6 +88,17 @@ TcpDetails details_of(const tcp_info& info) {
   return details;
 }
 
+// SocketSnapshot::opener
+std::optional<bool> opener_by_count(const tcp_info& info, std::size_t length) {
+  const bool no_fin_sent = info.tcpi_state == established || info.tcpi_state == close_wait;
+  if (length < offsetof(tcp_info, tcpi_bytes_retrans) + sizeof info.tcpi_bytes_retrans || !no_fin_sent ||
+      info.tcpi_unacked != 0)
+    return std::nullopt;
+  const std::uint64_t payload = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
+  if (info.tcpi_bytes_acked == payload + 1) return true;
+  return info.tcpi_bytes_acked == payload ? std::optional(false) : std::nullopt;
+}
+
 void add_activity(const tcp_info& info, std::size_t length, SocketActivity& activity) {
   activity.backoff = info.tcpi_backoff;
   activity.last_data_sent_ms = info.tcpi_last_data_sent;
@@ -120,6 +131,7 @@ int take_attribute(const nlattr* attribute, void* data) {
                   std::min<std::size_t>(sizeof info, mnl_attr_get_payload_len(attribute)));
       snapshot.tcp = details_of(info);
       add_activity(info, mnl_attr_get_payload_len(attribute), snapshot.activity);
+      snapshot.opener = opener_by_count(info, mnl_attr_get_payload_len(attribute));
       break;
     }
     case INET_DIAG_SHUTDOWN:

@@ -67,6 +67,9 @@ struct SocketSnapshot {
   std::uint32_t uid = 0;
   std::uint8_t shutdown = 0;      // sk_shutdown: 1 receiving, 2 sending; 0 where it is not told
   std::optional<TcpDetails> tcp;  // full sockets only, and no listeners
+  // It connected: among the bytes of its that were acknowledged is a SYN (tcp_snd_una_update()). Absent: not known, while something is on
+  // its way and once it has sent a FIN.
+  std::optional<bool> opener;
   SocketActivity activity;
 };
 

@@ -19,6 +19,9 @@ using recording::SocketLife;
 // How long an end that is over waits for its peer's, so that one line tells both.
 constexpr base::Duration waits_for_peer = 2s;
 
+// In place of its address, of a socket that was there before the watch began: it is waited for like one that has been seen.
+constexpr std::uint64_t not_seen_yet = 0;
+
 constexpr std::uint32_t state_closed = 7, state_listen = 10, state_syn_sent = 2, state_syn_received = 3;
 
 wire::SocketAddress address(std::uint16_t family, const __u8 (&bytes)[16], std::uint16_t port) {
@@ -33,15 +36,14 @@ void enter(SocketLife& life, std::string_view state) {
   if (state == "SYN-SENT") life.opener = true;
 }
 
-// The kernel counts a SYN and a FIN as a byte each (tcp_snd_una_update(), tcp_rcv_nxt_update()).
+// The kernel counts a SYN and a FIN as a byte each (tcp_snd_una_update()).
 void leave_out_flags(SocketLife& life) {
   const auto less = [](std::uint64_t& count, bool one) {
     if (one && count > 0) --count;
   };
   const bool orderly = !life.reset_received && !life.reset_sent && life.error == 0;
-  less(life.bytes_sent, life.opener && life.established && !life.began_before_watching);
+  less(life.bytes_sent, life.opener && life.established);
   less(life.bytes_sent, life.was_in("FIN-WAIT-2") || ((life.was_in("LAST-ACK") || life.was_in("CLOSING")) && orderly));
-  less(life.bytes_received, life.was_in("CLOSE-WAIT") || life.was_in("CLOSING"));
 }
 
 }  // namespace
@@ -61,19 +63,22 @@ std::size_t LifeTracker::HashEnds::operator()(const Ends& ends) const {
 }
 
 void LifeTracker::begin(const SocketSample& sample, const SocketHolders& holders) {
-  for (const SocketSnapshot& socket : sample.sockets) {
+  const auto holder_of = [&holders](const SocketSnapshot& socket) {
     const auto& held = holders.of(socket.inode);
-    const recording::Holder holder = held.empty() || socket.inode == 0
-                                         ? recording::Holder{}
-                                         : recording::Holder{held.front().pid, held.front().command};
-    if (socket.state == "LISTEN") {
-      listeners_[socket.local.port] = holder;
-      continue;
-    }
+    return held.empty() || socket.inode == 0 ? recording::Holder{}
+                                             : recording::Holder{held.front().pid, held.front().command};
+  };
+  for (const SocketSnapshot& socket : sample.sockets)
+    if (socket.state == "LISTEN") listeners_[socket.local.port] = holder_of(socket);
+  for (const SocketSnapshot& socket : sample.sockets) {
+    if (socket.state == "LISTEN") continue;
+    const recording::Holder holder = holder_of(socket);
     SocketLife life;
     life.socket = socket.cookie, life.local = socket.local, life.remote = socket.remote, life.holder = holder;
     life.opened = sample.end, life.began_before_watching = true, life.established = socket.state != "SYN-SENT";
     enter(life, socket.state);
+    life.opener = socket.opener.value_or(!listeners_.contains(socket.local.port));
+    if (socket.tcp) by_ends_[{life.local, life.remote}] = not_seen_yet;  // entries of TIME-WAIT are never seen
     before_[socket.cookie] = std::move(life);
   }
 }
@@ -115,7 +120,7 @@ LifeTracker::Alive* LifeTracker::find(const probe_socket& socket, base::WallTime
   if (!whole || alive.has_ends_of(socket)) return &alive;
   const auto local = address(socket.family, socket.local, socket.local_port);
   const auto remote = address(socket.family, socket.remote, socket.remote_port);
-  if (!local.ip.is_unspecified() && (life.local != local || life.remote != remote)) {
+  if (!local.ip.is_unspecified()) {
     life.local = local, life.remote = remote;
     by_ends_[{local, remote}] = socket.pointer;
   }

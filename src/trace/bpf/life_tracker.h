@@ -75,7 +75,7 @@ class LifeTracker {
 
   LifeTrackerOptions options_;
   std::unordered_map<std::uint64_t, Alive> alive_;                     // by the kernel's address
-  std::unordered_map<Ends, std::uint64_t, HashEnds> by_ends_;          // {local, remote} -> address
+  std::unordered_map<Ends, std::uint64_t, HashEnds> by_ends_;          // {local, remote} -> address; 0: not seen yet
   std::unordered_map<Ends, recording::SocketLife, HashEnds> waiting_;  // ended, the other end is alive
   std::map<std::uint16_t, recording::Holder> listeners_;               // by port
   std::map<std::uint64_t, recording::SocketLife> before_;              // by cookie: there before the watch began

@@ -30,6 +30,7 @@ class Lives : public testing::Test {
     record.socket = end(client);
     if (owned) record.head.flags |= PROBE_IN_CALL;
     record.old_state = from, record.new_state = to;
+    if (to == closed) record.bytes_sent = 102, record.bytes_received = 100;  // 100 of payload
     std::strcpy(record.comm, client ? "curl" : "nginx");
     add(record);
   }
@@ -49,6 +50,23 @@ class Lives : public testing::Test {
     state(false, closed, syn_received);
     state(true, syn_sent, established);
     state(false, syn_received, established);
+  }
+  // Both ends, established, before the watch.
+  void there_already(std::optional<bool> client_opened) {
+    SocketSample sample;
+    for (const bool client : {true, false}) {
+      SocketSnapshot one;
+      const auto ip = wire::IpAddress::v4(std::array<std::uint8_t, 4>{127, 0, 0, 1});
+      one.cookie = client ? 1 : 2, one.state = "ESTABLISHED", one.tcp.emplace();
+      one.local = {ip, static_cast<std::uint16_t>(client ? 40000 : 80)};
+      one.remote = {ip, static_cast<std::uint16_t>(client ? 80 : 40000)};
+      if (client_opened) one.opener = *client_opened == client;
+      sample.sockets.push_back(one);
+    }
+    SocketSnapshot listener;
+    listener.cookie = 3, listener.state = "LISTEN", listener.local.port = 80;
+    sample.sockets.push_back(listener);
+    tracker_.begin(sample, {});
   }
   template <class Record>
   void add(const Record& record) {
@@ -79,6 +97,31 @@ TEST_F(Lives, of_both_ends_are_told_in_one_by_the_one_who_opened) {
   ASSERT_TRUE(ended_[0].peer);
   EXPECT_EQ(ended_[0].peer->holder.command, "nginx");
   EXPECT_EQ(tracker_.alive(), 0U);
+}
+
+TEST_F(Lives, that_began_before_are_told_in_one_too) {
+  for (const auto client_opened : {std::optional(true), std::optional(false), std::optional<bool>()}) {
+    ended_.clear();
+    there_already(client_opened);
+    state(true, established, fin_wait_1, true);
+    state(true, fin_wait_1, fin_wait_2);
+    state(true, fin_wait_2, closed);
+    destroyed(true);
+    EXPECT_TRUE(ended_.empty());
+    state(false, established, close_wait);
+    state(false, close_wait, last_ack, true);
+    state(false, last_ack, closed);
+    destroyed(false);
+    ASSERT_EQ(ended_.size(), 1U);
+    const auto& one = ended_[0].life;
+    EXPECT_TRUE(one.opener);
+    EXPECT_TRUE(one.began_before_watching);
+    EXPECT_EQ(one.local.port, client_opened.value_or(true) ? 40000 : 80);  // port 80 has a listener
+    EXPECT_EQ(one.bytes_sent, 100U);                                       // less its SYN and FIN
+    ASSERT_TRUE(ended_[0].peer);
+    EXPECT_EQ(ended_[0].peer->bytes_sent, 101U);  // less its FIN
+    EXPECT_EQ(ended_[0].peer->bytes_received, 100U);
+  }
 }
 
 TEST_F(Lives, keep_the_reason_that_is_traced_after_the_reset_was_delivered) {

@@ -202,7 +202,8 @@ struct probe_state {
   struct probe_socket socket;
   __u32 old_state, new_state;
   char comm[16];
-  __u64 bytes_sent, bytes_received;  // acknowledged by the peer; taken in order
+  __u64 bytes_sent;      // acknowledged by the peer, its own SYN and FIN among them
+  __u64 bytes_received;  // taken in order
   __u32 retransmissions;
   __u32 srtt_us;
 };

@@ -190,6 +190,12 @@ static __always_inline void count_end(const struct sock* sk, int old_state, int 
       put(&(record), bytes, (record).head.at_ns);                              \
   })
 
+// 1: the peer's FIN has come, which the kernel counts as a byte received (tcp_fin() sets the flag).
+static __always_inline __u32 counted_fin(const struct sock* sk) {
+  enum { SOCK_DONE = 1 };  // enum sock_flags
+  return BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;
+}
+
 // What is known of one that begins is another's that had its address, and whose end was missed; of one that connects anew (after
 // connect(AF_UNSPEC)), that it is of interest.
 static __always_inline void begins(struct sock* sk, int new_state) {
@@ -236,7 +242,7 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
   }
   if (new_state == TCP_CLOSE) {
     record.bytes_sent = READ_TCP(sk, bytes_acked);
-    record.bytes_received = READ_TCP(sk, bytes_received);
+    record.bytes_received = READ_TCP(sk, bytes_received) - counted_fin(sk);
     record.retransmissions = READ_TCP(sk, total_retrans);
     record.srtt_us = READ_TCP(sk, srtt_us) >> 3;
     PUT_STATE(record, brief, sizeof(record));
@@ -257,9 +263,8 @@ struct {
 
 // What tells closes apart that reset, where the kernel gives no reason. close() empties the receive queue without counting it as read.
 static __always_inline void read_why(struct probe_reset* record, struct sock* sk) {
-  enum { SOCK_DONE = 1 };  // enum sock_flags: the peer's FIN has come, which is counted as a byte
   const struct tcp_sock* tcp = (const struct tcp_sock*)sk;
-  const __u32 fin = BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;
+  const __u32 fin = counted_fin(sk);
   const __u32 unread = BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq);
   record->unread = unread > fin ? unread - fin : 0;
   record->linger2_below_zero = BPF_CORE_READ(tcp, linger2) < 0;
