@@ -39,6 +39,9 @@ using namespace std::chrono_literals;
 
 enum class WatchForm : std::uint8_t { text, ndjson };
 
+// So much is written together.
+constexpr std::size_t most_line_bytes = 256 << 10, most_recordings = 1024;
+
 struct WatchOptions {
   std::vector<std::string> filter;
   bool opened = false, abnormal = false, stats = false;
@@ -103,7 +106,7 @@ class Watch {
   void tell_ended(const trace::EndedLife& ended);
   base::Status open_file();
   void record(recording::Recording recording, const trace::EndedLife& ended, std::string_view why);
-  base::Status flush();
+  base::Status flush();  // lines and recordings
   void tell_losses();
   void tell_stats();
   [[nodiscard]] bool is_wanted(const SocketLife& life) const {
@@ -307,7 +310,11 @@ void Watch::tell_stats() {
 int Watch::run() {
   if (const auto opened = open(); !opened) return report(opened.error());
   const auto on_opened = [this](const SocketLife& life) { tell_opened(life); };
-  const auto on_ended = [this](trace::EndedLife&& ended) { tell_ended(ended); };
+  base::Status written;
+  const auto on_ended = [this, &written](trace::EndedLife&& ended) {
+    tell_ended(ended);
+    if (written && (lines_.size() >= most_line_bytes || recordings_.size() >= most_recordings)) written = flush();
+  };
   const StopOnSignals stop_on_signals;
   const auto begin = std::chrono::steady_clock::now();
   const auto over = [&] {
@@ -315,9 +322,10 @@ int Watch::run() {
            std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() >= options_.seconds;
   };
   auto told_stats = begin;
-  base::Status written;
   trace::GiveWay way([this] { return probe_->fullness(); });
   const auto consume = [&](bool last) {
+    // Everything that happened before is read then, however late we are.
+    const base::WallTime now = base::wall_now() - trace::usual_hold_back;
     const auto clock = trace::wall_minus_monotonic();
     way.looked();
     const auto add = [&](std::span<const std::byte> record) {
@@ -325,8 +333,8 @@ int Watch::run() {
       tracker_->add(record, clock, on_opened, on_ended);
     };
     probe_->consume(add, trace::usual_hold_back);
-    tracker_->tell_waiting(base::wall_now(), on_ended, last);
-    written = flush();
+    tracker_->tell_waiting(now, on_ended, last);
+    if (written) written = flush();
   };
   while (!StopOnSignals::requested() && !context_.out.closed() && !over() && written) {
     // Records don't wake us one by one: that would cost the programs that are watched.
