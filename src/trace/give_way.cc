@@ -17,17 +17,19 @@ using namespace std::chrono_literals;
 
 constexpr double behind = 0.5;  // the other half lasts several times `ask_every`
 constexpr double keeps_up = 0.3;
+constexpr int nicer_to_itself = 10;  // nine times as much of a busy processor (sched_prio_to_weight[] in kernel/sched/core.c)
 constexpr auto kept_from_looking = 200ms;  // four times what a reader sleeps between two looks
 constexpr auto calm_enough = 500ms;
 
-// Whoever may go below the nice value he has may come back from SCHED_IDLE to it (kernel/sched/syscalls.c, can_nice()).
-bool may_come_back(pid_t thread) {
-  if (sched_getscheduler(thread) != SCHED_OTHER) return false;
-  const auto who = static_cast<id_t>(thread);
+bool set_nice(pid_t thread, int nice) { return setpriority(PRIO_PROCESS, static_cast<id_t>(thread), nice) == 0; }
+
+// Whoever may go below the nice value he has may come back from SCHED_IDLE to it (kernel/sched/syscalls.c, can_nice()). That value.
+std::optional<int> nice_to_come_back_to(pid_t thread) {
+  if (sched_getscheduler(thread) != SCHED_OTHER) return std::nullopt;
   errno = 0;
-  const int own = getpriority(PRIO_PROCESS, who);
-  if (errno != 0 || setpriority(PRIO_PROCESS, who, own - 1) != 0) return false;
-  return setpriority(PRIO_PROCESS, who, own) == 0;
+  const int own = getpriority(PRIO_PROCESS, static_cast<id_t>(thread));
+  if (errno != 0 || !set_nice(thread, own - 1) || !set_nice(thread, own)) return std::nullopt;
+  return own;
 }
 
 }  // namespace
@@ -46,7 +48,9 @@ bool Courtesy::gives_way(double fullness, std::uint64_t looks, Clock::time_point
 
 GiveWay::GiveWay(std::function<double()> fullness)
     : fullness_(std::move(fullness)), thread_(static_cast<pid_t>(syscall(SYS_gettid))), policy_(SCHED_OTHER) {
-  if (!may_come_back(thread_)) return;
+  const auto nice = nice_to_come_back_to(thread_);
+  if (!nice) return;
+  nice_ = *nice;
   // Signals are the other threads'.
   sigset_t all, before;
   sigfillset(&all);
@@ -63,10 +67,12 @@ GiveWay::~GiveWay() {
   guard_.request_stop();
   guard_.join();
   set(SCHED_OTHER);
+  set_nice(thread_, nice_);
 }
 
 void GiveWay::watch_over(std::stop_token stop) {
   Courtesy courtesy(Courtesy::Clock::now());
+  set_nice(static_cast<pid_t>(syscall(SYS_gettid)), nice_ - nicer_to_itself);  // next to nothing, but in time
   set(SCHED_IDLE);
   std::unique_lock lock(mutex_);
   while (!ends_.wait_for(lock, stop, Courtesy::ask_every, [&stop] { return stop.stop_requested(); }))
@@ -76,7 +82,9 @@ void GiveWay::watch_over(std::stop_token stop) {
 
 void GiveWay::set(int policy) {
   constexpr sched_param none{};
-  if (policy != policy_ && sched_setscheduler(thread_, policy, &none) == 0) policy_ = policy;
+  if (policy == policy_ || sched_setscheduler(thread_, policy, &none) != 0) return;
+  policy_ = policy;
+  if (policy == SCHED_OTHER && !set_nice(thread_, nice_ - nicer_to_itself)) set_nice(thread_, nice_);
 }
 
 }  // namespace tcpwhy::trace

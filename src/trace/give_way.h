@@ -32,7 +32,8 @@ class Courtesy {
   std::optional<Clock::time_point> calm_since_;
 };
 
-// Of the thread that makes it: it runs where nobody else wants to (SCHED_IDLE, sched(7)), and as before while it does not keep up. A thread
+// Of the thread that makes it: it runs where nobody else wants to (SCHED_IDLE, sched(7)), and before others while it does not keep up, so
+// that nothing is lost beside programs that are as busy as it is. A thread
 // of its own watches over that, since who is not let run cannot help himself. Left alone is what could not be taken back (no
 // CAP_SYS_NICE, and RLIMIT_NICE below), and another policy than SCHED_OTHER. Children and threads that begin meanwhile have what it has then.
 class GiveWay {
@@ -53,6 +54,7 @@ class GiveWay {
   std::function<double()> fullness_;
   pid_t thread_;
   int policy_;  // the guard's
+  int nice_ = 0;  // as it was
   std::atomic<std::uint64_t> looks_ = 0;
   std::mutex mutex_;
   std::condition_variable_any ends_;

@@ -72,6 +72,7 @@ TEST(GiveWay, follows_the_buffer_and_leaves_the_thread_as_it_was) {
     EXPECT_TRUE(becomes(SCHED_IDLE, way));
     fullness = 0.9;
     EXPECT_TRUE(becomes(SCHED_OTHER, way));
+    EXPECT_LT(getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())), nice);
     fullness = 0;
     EXPECT_TRUE(becomes(SCHED_IDLE, way));
   }

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from live import Case, listens, text_of, wait_for
+from live import Case, is_in, listens, text_of, wait_for
 
 case = Case()
 with open(case.folder / "big", "wb") as big:
@@ -25,7 +25,7 @@ def queued(client):
 
 def sleeps_in_send(pid):
     """A thread of it sleeps inside sendto(2), as /proc tells: not merely stopped there by a tracer."""
-    return any(text_of(thread / "syscall").startswith("44 ") and "\nState:\tS" in text_of(thread / "status")
+    return any(is_in("sendto", thread) and "\nState:\tS" in text_of(thread / "status")
                for thread in pathlib.Path(f"/proc/{pid}/task").iterdir())
 
 

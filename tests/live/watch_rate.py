@@ -7,7 +7,7 @@ import pathlib
 import signal
 import subprocess
 
-from live import PATIENCE, Case, skip, wait_for
+from live import PATIENCE, Case, is_in, skip, wait_for
 
 case = Case()
 if case.backend != "bpf":
@@ -19,7 +19,7 @@ for setting, value in (("ip_local_port_range", "1024 65535"), ("tcp_max_tw_bucke
 path = case.folder / "told"
 with open(path, "w") as told:
     watch = case.start(case.tcpwhy, "watch", "-o", "ndjson", stdout=told, stderr=subprocess.PIPE, text=True)
-    wait_for("the watch waits", lambda: open(f"/proc/{watch.pid}/syscall").read().split(" ")[0] == "7")
+    wait_for("the watch waits", lambda: is_in("poll", f"/proc/{watch.pid}"))
     load = subprocess.run([case.program("connections"), str(rate), str(seconds)], stdout=subprocess.PIPE, text=True, check=True,
                           timeout=3 * PATIENCE + 10 * seconds)
     made, took = load.stdout.split()

@@ -5,7 +5,11 @@ import socket
 import struct
 import subprocess
 
+<<<<<<< HEAD
 from live import PATIENCE, Case, skip, wait_for
+=======
+from live import Case, is_in, skip, wait_for
+>>>>>>> arm64
 
 case = Case()
 if case.backend != "bpf":
@@ -14,7 +18,7 @@ listener = socket.create_server(("127.0.0.1", 0))
 port = listener.getsockname()[1]
 watch = case.start(case.tcpwhy, "watch", "-o", "ndjson", "port", str(port), stdout=subprocess.PIPE,
                    stderr=subprocess.PIPE, text=True)
-wait_for("the watch waits", lambda: open(f"/proc/{watch.pid}/syscall").read().split(" ")[0] == "7")
+wait_for("the watch waits", lambda: is_in("poll", f"/proc/{watch.pid}"))
 
 
 def pair():

@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 
-from live import PATIENCE, Case, skip, wait_for
+from live import PATIENCE, Case, is_in, skip, wait_for
 
 case = Case()
 if case.backend != "bpf":
@@ -25,7 +25,7 @@ def watch(name, *options):
 watches = [watch("lo", "-i", "lo"), watch("there", "-i", "there0"), watch("abnormal", "--abnormal")]
 for process, _ in watches:
     # Its programs are attached before it waits for their first word, in poll(2).
-    wait_for("the watch waits", lambda: open(f"/proc/{process.pid}/syscall").read().split(" ")[0] == "7")
+    wait_for("the watch waits", lambda: is_in("poll", f"/proc/{process.pid}"))
 
 
 def connection(unread):

@@ -21,6 +21,7 @@
 #include <string>
 
 #include "recording/recording.h"
+#include "trace/machine/machine.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -226,6 +227,9 @@ TEST_F(DecodeTest, options_have_their_names_and_values) {
 
 TEST_F(DecodeTest, fcntl_and_ioctl) {
   EXPECT_EQ(line(SYS_fcntl, {4, F_SETFL, O_RDWR | O_NONBLOCK}, 0), "fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0");
+  // Flags whose numbers are not the same on every machine.
+  EXPECT_EQ(line(SYS_fcntl, {4, F_SETFL, O_DIRECT | O_NOFOLLOW | machine::large_file_flag}, 0),
+            "fcntl(4, F_SETFL, O_RDONLY|O_DIRECT|O_LARGEFILE|O_NOFOLLOW) = 0");
   EXPECT_EQ(line(SYS_fcntl, {4, F_GETFL}, 0x802), "fcntl(4, F_GETFL) = 2050 (flags O_RDWR|O_NONBLOCK)");
   EXPECT_EQ(line(SYS_fcntl, {4, F_DUPFD_CLOEXEC, 60}, 60), "fcntl(4, F_DUPFD_CLOEXEC, 60) = 60");
   EXPECT_EQ(returned.new_fd, 60);

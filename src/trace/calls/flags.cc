@@ -19,6 +19,8 @@
 #include <array>
 #include <bit>
 
+#include "trace/machine/machine.h"
+
 namespace tcpwhy::trace {
 namespace {
 
@@ -200,10 +202,21 @@ constexpr NamedValue command_rows[] = {
 };
 constexpr NamedValue access_rows[] = {TCPWHY_NAMED(O_RDONLY), TCPWHY_NAMED(O_WRONLY), TCPWHY_NAMED(O_RDWR)};
 constexpr NamedValue open_rows[] = {
-    {0100, "O_CREAT"},       {0200, "O_EXCL"},        {0400, "O_NOCTTY"},       {01000, "O_TRUNC"},
-    {02000, "O_APPEND"},     {04000, "O_NONBLOCK"},   {04010000, "O_SYNC"},     {010000, "O_DSYNC"},
-    {020000, "O_ASYNC"},     {040000, "O_DIRECT"},    {0100000, "O_LARGEFILE"}, {0400000, "O_NOFOLLOW"},
-    {01000000, "O_NOATIME"}, {02000000, "O_CLOEXEC"}, {010000000, "O_PATH"},
+    {0100, "O_CREAT"},
+    {0200, "O_EXCL"},
+    {0400, "O_NOCTTY"},
+    {01000, "O_TRUNC"},
+    {02000, "O_APPEND"},
+    {04000, "O_NONBLOCK"},
+    {04010000, "O_SYNC"},
+    {010000, "O_DSYNC"},
+    {020000, "O_ASYNC"},
+    {O_DIRECT, "O_DIRECT"},
+    {machine::large_file_flag, "O_LARGEFILE"},
+    {O_NOFOLLOW, "O_NOFOLLOW"},
+    {01000000, "O_NOATIME"},
+    {02000000, "O_CLOEXEC"},
+    {010000000, "O_PATH"},
 };
 constexpr NamedValue close_range_rows[] = {TCPWHY_NAMED(CLOSE_RANGE_UNSHARE), TCPWHY_NAMED(CLOSE_RANGE_CLOEXEC)};
 constexpr NamedValue splice_rows[] = {

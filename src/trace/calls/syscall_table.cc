@@ -139,7 +139,7 @@ constexpr auto rows = std::to_array<SyscallRow>({
     row(SYS_epoll_create, "epoll_create", waits, 1, no_descriptor),
 #endif
     row(SYS_epoll_create1, "epoll_create1", waits, 1, no_descriptor),
-    row(SYS_epoll_ctl, "epoll_ctl", waits, 4, {2}, {fixed(entry, 3, 12)}),
+    row(SYS_epoll_ctl, "epoll_ctl", waits, 4, {2}, {fixed(entry, 3, event_size)}),
 #ifdef SYS_epoll_wait
     row(SYS_epoll_wait, "epoll_wait", waits, 4, any_descriptor, {returned(1, event_bytes, event_size)}),
 #endif

@@ -43,8 +43,9 @@ static __always_inline void take_dwarf_registers(__u64* r, const struct pt_regs*
 
 #elif defined(__TARGET_ARCH_arm64)
 
-// -1 (NO_SYSCALL) where the thread is in none.
-static __always_inline __u64 number_of_call(const struct pt_regs* regs) { return (__u64)(__s64)regs->syscallno; }
+// ~0U (NO_SYSCALL) where the thread is in none. Without its sign: the compiler compares the lower half, and verifiers (6.1) learn nothing
+// of a whole number whose upper half may be anything.
+static __always_inline __u64 number_of_call(const struct pt_regs* regs) { return (__u32)regs->syscallno; }
 
 // x0 is the result at the return: the kernel keeps what stood there.
 static __always_inline void take_arguments(__u64* arguments, const struct pt_regs* regs) {

@@ -2,6 +2,7 @@
 // it, files as descriptors beside it. Neither trusts a length of the other's.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "trace/machine/dwarf_registers.h"
 
 namespace tcpwhy::trace::symbols {
 
@@ -43,7 +45,7 @@ struct FileHead {
 };
 struct UnwindHead {
   std::uint32_t image = 0, most_frames = 0;
-  std::uint64_t registers[17] = {};
+  std::array<std::uint64_t, MACHINE_DWARF_REGISTERS> registers{};  // as Registers has them
   std::uint64_t stack_address = 0;
 };
 struct ReadingHead {

@@ -102,9 +102,10 @@ std::optional<SymbolServer::Answer> SymbolServer::ask(ImageFiles& image, const R
   reading_.reset();
   deadline_ = std::chrono::steady_clock::now() + most_wait;
   if (!tell_files(image)) return std::nullopt;
-  UnwindHead head{
-      .image = image.id, .most_frames = static_cast<std::uint32_t>(most_frames), .stack_address = stack_address};
-  std::ranges::copy(registers.dwarf, head.registers);
+  const UnwindHead head{.image = image.id,
+                        .most_frames = static_cast<std::uint32_t>(most_frames),
+                        .registers = registers.dwarf,
+                        .stack_address = stack_address};
   Writer question(Kind::unwind);
   question.put(head);
   question.put_bytes(stack.first(std::min(stack.size(), most_message - sizeof head - sizeof(Kind))));

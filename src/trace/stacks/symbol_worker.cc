@@ -107,7 +107,7 @@ class Server {
                                .find_debug_file = [this](std::span<const std::uint8_t> id) { return ask_for(id); }});
     if (!known.image) return false;
     Registers registers;
-    std::ranges::copy(head->registers, registers.dwarf.begin());
+    registers.dwarf = head->registers;
     const auto bytes = reader.rest();
     const auto frames = frames_of(*known.image, {&registers, bytes, head->stack_address}, head->most_frames);
     allow_processor_time(0);
