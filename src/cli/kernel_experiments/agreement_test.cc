@@ -1,14 +1,21 @@
 // The experiments of tests/kernel, run here, against what shared/kernel/scenarios.tsv measured, aspect by aspect, and against what
 // its column "explanation" says.
 //
-// tests/kernel/differences.tsv names each difference that is tolerated: id, aspect, reason. One that no longer occurs fails.
+// tests/kernel/differences.tsv names each difference that is tolerated: id, aspect, reason, and where it is one of some kernels only, which
+// ("<6.6"). One that no longer occurs fails.
 // tests/kernel/findings.tsv names the findings that must be told of each: id, rules (!rule: must not be told; rule*: told only where
 // the kernel's own events were observed), note. A finding of severity error that is not named must not be told.
+//
+// TCPWHY_LIVE_SLOWNESS (tools/kernel-matrix): everything takes so many times as long here. Then what is about milliseconds may stay
+// undecided, and is counted.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -46,15 +53,26 @@ std::string id_of(const lab::Scenario& scenario) {
   return name.substr(0, name.find('-'));
 }
 
-// id -> aspects
+// Whether the running kernel is older than "<6.6" says; "": any is meant.
+bool is_meant(const std::string& kernels) {
+  int major = 0, minor = 0, own_major = 0, own_minor = 0;
+  utsname name{};
+  if (kernels.empty()) return true;
+  EXPECT_EQ(std::sscanf(kernels.c_str(), "<%d.%d", &major, &minor), 2) << "which kernels: " << kernels;
+  EXPECT_EQ(::uname(&name), 0);
+  EXPECT_EQ(std::sscanf(name.release, "%d.%d", &own_major, &own_minor), 2) << name.release;
+  return std::pair(own_major, own_minor) < std::pair(major, minor);
+}
+
+// id -> aspects, on this kernel
 std::map<std::string, AspectSet> tolerated() {
   std::map<std::string, AspectSet> all;
   std::ifstream in(folder() + "/differences.tsv");
   for (std::string line; std::getline(in, line);) {
     if (line.empty() || line.starts_with('#')) continue;
     const Lines cells = split(line, "\t");
-    EXPECT_TRUE(cells.size() == 3 && !cells[2].empty()) << "no reason: " << line;
-    if (cells.size() != 3) continue;
+    EXPECT_TRUE((cells.size() == 3 || cells.size() == 4) && !cells[2].empty()) << "no reason: " << line;
+    if (cells.size() < 3 || !is_meant(cells.size() == 4 ? cells[3] : std::string())) continue;
     EXPECT_TRUE(all[cells[0]].insert(cells[1]).second) << "twice: " << line;
   }
   return all;
@@ -119,11 +137,12 @@ class Comparison {
   std::vector<Difference> run() {
     hold("calls", is_subsequence(theirs_.calls, ours_.calls), theirs_.calls, ours_.calls);
     hold("packets", some_tap_agrees(), theirs_.packets, ours_.packets);
+    if (observed("states.kernel"))
+      hold("states", theirs_.states_go_on || theirs_.states == ours_.states, theirs_.states, ours_.states);
+    if (observed("socket_errors")) equal("errors", theirs_.errors, ours_.errors);
     if (!observed("resets.reason")) return differences_;
-    hold("states", theirs_.states_go_on || theirs_.states == ours_.states, theirs_.states, ours_.states);
     equal("resets", theirs_.resets, ours_.resets);
     equal("drops", theirs_.drops, ours_.drops);
-    equal("errors", theirs_.errors, ours_.errors);
     equal("signals", theirs_.signals, ours_.signals);
     equal("counters", theirs_.counters, ours_.counters);
     return differences_;
@@ -160,10 +179,11 @@ class Comparison {
 
 // What the findings lack, and errors that nothing in the row speaks of.
 std::string findings_differ(const recording::Recording& recording, const Lines& rules, bool kernel_seen) {
-  Lines wanted;
+  Lines wanted, named;
   for (const auto& rule : rules) {
     const bool needs_kernel = rule.ends_with('*');
-    if (kernel_seen || !needs_kernel) wanted.push_back(rule.substr(0, rule.size() - (needs_kernel ? 1 : 0)));
+    named.push_back(rule.substr(0, rule.size() - (needs_kernel ? 1 : 0)));
+    if (kernel_seen || !needs_kernel) wanted.push_back(named.back());
   }
   const auto explained = explain::explain(recording);
   Lines differences;
@@ -171,7 +191,7 @@ std::string findings_differ(const recording::Recording& recording, const Lines& 
   for (const auto& finding : explained.findings) {
     const std::string id(finding.rule->id);
     const bool is_new = told.insert(id).second;
-    if (is_new && finding.rule->severity == explain::Severity::error && std::ranges::find(wanted, id) == wanted.end())
+    if (is_new && finding.rule->severity == explain::Severity::error && std::ranges::find(named, id) == named.end())
       differences.push_back("told, and is an error: " + id + ": " + explain::say(finding, explain::Language::en));
   }
   for (const auto& rule : wanted) {
@@ -207,8 +227,10 @@ struct Held {
       if (missed) hook_missed.insert(id);
       if (!tolerated[id].contains(aspect)) left[id][aspect] = text;
     }
-    if (const auto text = findings_differ(outcome.recording, findings[id], kernel_seen); !text.empty())
-      left[id]["findings"] = text;
+    if (const auto text = findings_differ(outcome.recording, findings[id], kernel_seen); !text.empty()) {
+      ever[id]["findings"] = text;
+      if (!tolerated[id].contains("findings")) left[id]["findings"] = text;
+    }
     return !left.contains(id);
   }
 };
@@ -225,8 +247,10 @@ TEST(KernelExperiments, recordings_and_findings_agree_with_what_was_measured) {
   if (held.table.empty()) GTEST_SKIP() << table_path() << " is not there";
   auto again = scenarios();
   ASSERT_GE(again.size(), 80U);
-  std::set<std::string> ids;
+  const bool is_slow = std::getenv("TCPWHY_LIVE_SLOWNESS") != nullptr;
+  std::set<std::string> ids, about_milliseconds;
   for (const auto& scenario : again) {
+    if (scenario.attempts > 1) about_milliseconds.insert(id_of(scenario));
     ids.insert(id_of(scenario));
     ASSERT_TRUE(held.table.contains(id_of(scenario))) << scenario.name << ": no such row";
     EXPECT_TRUE(held.findings.contains(id_of(scenario))) << id_of(scenario) << " has no line in findings.tsv";
@@ -246,20 +270,28 @@ TEST(KernelExperiments, recordings_and_findings_agree_with_what_was_measured) {
         std::cout << "round " << round << ": " << id_of(outcome.scenario) << ' ' << aspect << '\n';
       const bool may_be_missed = held.hook_missed.contains(id_of(outcome.scenario));
       if ((outcome.scenario.attempts > 1 && round < most_rounds) ||
-          (may_be_missed && round < most_rounds_of_missed_hooks))
+          ((may_be_missed || is_slow) && round < most_rounds_of_missed_hooks))
         again.push_back(outcome.scenario);
     }
   }
-  for (const auto& [id, aspects] : held.left)
+  std::size_t undecided = 0;
+  for (const auto& [id, aspects] : held.left) {
+    if (is_slow && about_milliseconds.contains(id)) {
+      ++undecided;
+      std::cout << "undecided, this machine is too slow: " << id << '\n';
+      continue;
+    }
     for (const auto& [aspect, text] : aspects) ADD_FAILURE() << id << '\t' << aspect << '\n' << text;
-  static const AspectSet without_kernel = {"calls", "packets"};
+  }
+  EXPECT_LE(undecided, about_milliseconds.size() / 3) << "of " << about_milliseconds.size();
+  static const AspectSet without_kernel = {"calls", "packets", "findings"};
   for (const auto& [id, aspects] : held.tolerated)
     for (const auto& aspect : aspects)
-      if (held.kernel_seen || without_kernel.contains(aspect)) {
+      if ((held.kernel_seen || without_kernel.contains(aspect)) && !(is_slow && about_milliseconds.contains(id))) {
         EXPECT_TRUE(held.ever[id].contains(aspect)) << id << ' ' << aspect << ": the difference no longer occurs";
       }
   if (!held.kernel_seen)
-    std::cout << "the kernel's own events were not observed (not root): only calls and packets compared\n";
+    std::cout << "the kernel's reasons were not observed (not root, or Linux before 6.10): resets and drops are not compared\n";
 }
 
 }  // namespace
