@@ -5,11 +5,7 @@ import signal
 import subprocess
 import sys
 
-<<<<<<< HEAD
-from live import PATIENCE, Case, need, text_of, wait_for
-=======
-from live import Case, is_in, need, text_of, wait_for
->>>>>>> arm64
+from live import PATIENCE, Case, is_in, need, text_of, wait_for
 
 case = Case()
 if case.backend == "bpf":

@@ -20,14 +20,10 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 SKIPPED = 77
-<<<<<<< HEAD
 PATIENCE = 20.0 * float(os.environ.get("TCPWHY_LIVE_SLOWNESS", "1"))  # seconds until a condition that must come is given up
-=======
-PATIENCE = 20.0  # seconds until a condition that must come is given up
 # The number of the call by which this machine's C library does it (asm/unistd.h).
 CALLS = {"x86_64": {"poll": 7, "sendto": 44, "clock_nanosleep": 230},
          "aarch64": {"poll": 73, "sendto": 206, "clock_nanosleep": 115}}[os.uname().machine]
->>>>>>> arm64
 
 
 def skip(reason):

@@ -5,11 +5,7 @@ import socket
 import struct
 import subprocess
 
-<<<<<<< HEAD
-from live import PATIENCE, Case, skip, wait_for
-=======
-from live import Case, is_in, skip, wait_for
->>>>>>> arm64
+from live import PATIENCE, Case, is_in, skip, wait_for
 
 case = Case()
 if case.backend != "bpf":
