@@ -340,8 +340,8 @@ base::Status Probe::attach() {
     const HookPlace place = find_hook(name);
     impl_->missing.push_back({.name = std::string(place.hook->programs[place.program].tracepoint),
                               .loses = std::string(place.hook->tells),
-                              .refused = errno,
-                              .words = link.error().message});
+                              .refused = link.error(),
+                              .words = "it could not be attached to its tracepoint"});
     program.fd.reset();
   }
   if (impl_->attached.empty())

@@ -109,9 +109,9 @@ ProgramLoader::ProgramLoader(Question is_wanted, Question is_spoilt)
 
 ProgramLoader::~ProgramLoader() { living_ = nullptr; }
 
-base::Result<base::UniqueFd> attach_program(int program) {
+std::expected<base::UniqueFd, int> attach_program(int program) {
   base::UniqueFd link(bpf_raw_tracepoint_open(nullptr, program));
-  if (!link.valid()) return base::fail_errno("attaching a program to its tracepoint");
+  if (!link.valid()) return std::unexpected(errno);
   return link;
 }
 

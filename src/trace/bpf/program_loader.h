@@ -5,6 +5,7 @@
 // programs' sections, libbpf_register_prog_handler(3)); the program is loaded from here, and libbpf given an empty one in its place.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <map>
 #include <string>
@@ -46,8 +47,9 @@ class ProgramLoader {
   static inline ProgramLoader* living_ = nullptr;
 };
 
-// Attaches a loaded program to the tracepoint that it was loaded for; it hangs there as long as the descriptor is open.
-base::Result<base::UniqueFd> attach_program(int program);
+// Attaches a loaded program to the tracepoint that it was loaded for; it hangs there as long as the descriptor is open. Or the errno of
+// the refusal.
+std::expected<base::UniqueFd, int> attach_program(int program);
 
 // How many arguments the kernel's tracepoint hands over; -1: it has no such tracepoint, or tells nothing of its types.
 int tracepoint_arguments(std::string_view name);
