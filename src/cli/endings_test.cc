@@ -98,6 +98,19 @@ class Endings : public Program {
   }
 };
 
+// Whichever of the processes that it needs can't be made. The limit is a user's, and root has none.
+TEST_F(Endings, come_soon_where_few_processes_may_be_made) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root: no user of its own can be had";
+  for (int most = 0; most <= 12; ++most) {
+    Started traced({"setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--inh-caps=-all", "prlimit",
+                    fmt::format("--nproc={}", most), TCPWHY_PROGRAM, "trace", "-q", "--backend", "ptrace", "--", "true"},
+                   file("out"), file("err"));
+    const auto status = traced.ended();
+    ASSERT_TRUE(status) << "goes on for ever with " << most << " processes";
+    EXPECT_TRUE(*status == 0 || !slurp(file("err")).empty()) << most << ": status " << *status << " and no word";
+  }
+}
+
 TEST_F(Endings, a_signal_ends_the_trace_of_a_command_and_the_command_and_is_what_the_program_dies_of) {
   for (const std::string& backend : backends())
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {

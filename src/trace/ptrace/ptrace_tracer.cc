@@ -92,6 +92,12 @@ class PtraceTracer : public Tracer {
     sigset_t all, before;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    // Without it nobody could be heard: no process may be made (RLIMIT_NPROC), or there is no memory for one.
+    if (auto hung = state_.bell.hang(); !hung) {
+      started.set_value(std::unexpected(hung.error()));
+      is_over();
+      return;
+    }
     TraceLoop loop(options_, outbox_, state_, unwinder_);
     auto begun = begin_with_memory(loop, target, before);
     const bool runs = begun.has_value();
@@ -105,11 +111,15 @@ class PtraceTracer : public Tracer {
     } catch (const std::bad_alloc&) {
       // Whose stop it was at is not known: the kernel lets go of all, or kills them, when this thread ends.
       outbox_.run_out_of_memory();
-      state_.finished = true;
-      state_.let_go = true;
-      state_.let_go.notify_all();
-      outbox_.wake();
+      is_over();
     }
+  }
+
+  void is_over() {
+    state_.finished = true;
+    state_.let_go = true;
+    state_.let_go.notify_all();
+    outbox_.wake();
   }
 
   base::Result<base::UniqueFd> begin_with_memory(TraceLoop& loop, const Target& target, const sigset_t& mask) try {
@@ -119,7 +129,6 @@ class PtraceTracer : public Tracer {
   }
 
   base::Result<base::UniqueFd> begin(TraceLoop& loop, const Target& target, const sigset_t& mask) {
-    if (auto hung = state_.bell.hang(); !hung) return std::unexpected(hung.error());
     for (const pid_t pid : target.pids)
       if (auto attached = loop.attach(pid); !attached) return std::unexpected(attached.error());
     if (target.command.empty()) return base::UniqueFd();

@@ -102,7 +102,7 @@ bool TraceLoop::hang_bell() {
 void TraceLoop::take_down_bell() {
   if (!has_bell_) return;
   state_.bell.ring();
-  while (::waitpid(state_.bell.pid(), nullptr, __WALL) < 0 && errno == EINTR) {
+  while (::waitpid(state_.bell.pid(), nullptr, __WALL | __WNOTHREAD) < 0 && errno == EINTR) {
   }
   has_bell_ = false;
 }
