@@ -19,7 +19,7 @@ using recording::SocketLife;
 // How long an end that is over waits for its peer's, so that one line tells both.
 constexpr base::Duration waits_for_peer = 2s;
 
-constexpr std::uint32_t state_closed = 7, state_listen = 10, state_syn_sent = 2, state_syn_received = 3;
+constexpr std::uint32_t state_closed = 7, state_listen = 10, state_syn_received = 3;
 
 wire::SocketAddress address(std::uint16_t family, const __u8 (&bytes)[16], std::uint16_t port) {
   const std::span<const std::uint8_t, 16> all(bytes);
