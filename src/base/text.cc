@@ -89,7 +89,11 @@ struct MeasuredCharacter {
   std::size_t columns = 0;
 };
 
+// Most of most texts: itself everywhere, one column wide.
+bool is_printable_ascii(char c) { return c >= ' ' && c <= '~'; }
+
 MeasuredCharacter measure_first(std::string_view text) {
+  if (is_printable_ascii(text.front())) return {1, 1};
   const auto character = decode_first(text);
   if (!character) return {1, 1};
   return {character->size, width_of(character->code_point)};
@@ -157,8 +161,7 @@ std::string escape_controls(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    // Most of most texts stands for itself.
-    const auto* const special = std::ranges::find_if_not(text, [](char c) { return c >= ' ' && c <= '~'; });
+    const auto* const special = std::ranges::find_if_not(text, is_printable_ascii);
     out.append(text.begin(), special);
     text.remove_prefix(static_cast<std::size_t>(special - text.begin()));
     if (text.empty()) break;

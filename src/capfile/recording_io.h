@@ -25,12 +25,16 @@ namespace tcpwhy::capfile {
 struct ReadOutcome {
   std::vector<recording::Recording> recordings;
   std::optional<base::Error> stopped_by;
+  std::uint64_t memory_bytes = 0;  // what was counted against the limit
 };
 
+// 4 GiB, or half of what the machine has.
+std::uint64_t memory_for_recordings();
+
 struct ReadLimits {
-  // Estimated memory of the events of all recordings together; reading stops there, so that a file cannot exhaust
-  // the machine (20 bytes of compressed zeros can claim a million packets).
-  std::uint64_t memory_bytes = std::uint64_t{2} << 30;
+  // Estimated memory of all recordings together and of what is made of them when they are explained, several times as much; reading
+  // stops there, so that a file cannot exhaust the machine (20 bytes of compressed zeros can claim a million packets).
+  std::uint64_t memory_bytes = memory_for_recordings();
 };
 
 // A classic pcap file gives one recording without actors; each section of a pcapng file gives one recording. The error

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
+#include <variant>
 
 #include "base/unique_fd.h"
 #include "capfile/journal_events.h"
@@ -13,6 +16,10 @@
 
 namespace tcpwhy::capfile {
 namespace {
+
+// What timeline and findings take for an event, beside its own bytes: at most, in the recordings of recording/testing/growing_shapes.h
+// (src/cli/growth_test.cc holds it). A packet may be a connection of its own.
+constexpr std::uint64_t packet_explained_bytes = 1700, event_explained_bytes = 1200;
 
 class RecordingReader {
  public:
@@ -31,6 +38,7 @@ class RecordingReader {
     }
     finish_section();
     if (outcome_.recordings.empty() && outcome_.stopped_by) return std::unexpected(std::move(*outcome_.stopped_by));
+    outcome_.memory_bytes = memory_;
     return std::move(outcome_);
   }
 
@@ -124,7 +132,9 @@ class RecordingReader {
   void add(recording::Event event, std::optional<std::uint64_t> id) {
     section_->recording.events.push_back(std::move(event));
     section_->ids.push_back(id);
+    const bool is_packet = std::holds_alternative<recording::Packet>(section_->recording.events.back().what);
     account(sizeof(recording::Event) + sizeof(std::optional<std::uint64_t>));
+    account(is_packet ? packet_explained_bytes : event_explained_bytes);
   }
 
   void account(std::size_t bytes) { memory_ += bytes; }
@@ -143,6 +153,13 @@ base::Result<ReadOutcome> read_all(base::Result<CaptureReader> reader, const Rea
 }
 
 }  // namespace
+
+std::uint64_t memory_for_recordings() {
+  constexpr std::uint64_t most = std::uint64_t{4} << 30U;
+  const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  if (pages <= 0 || page_bytes <= 0) return most;
+  return std::min(most, static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes) / 2);
+}
 
 base::Result<ReadOutcome> read_recordings(const std::string& path, const ReadLimits& limits) {
   return read_all(CaptureReader::open(path), limits);

@@ -64,10 +64,12 @@ int print_packets(const OpenCaptures& captures, const ReadOptions& options, Cont
 int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
   auto frames = read_captures(captures, options.capture);
   if (!frames) return report(frames.error());
-  const auto forgotten = scan::tshark::write_table(*frames, [&context](std::string_view text) {
-    context.out.write(text);
-    return !context.out.closed();
-  });
+  const auto forgotten = scan::tshark::write_table(*frames,
+                                                   [&context](std::string_view text) {
+                                                     context.out.write(text);
+                                                     return !context.out.closed();
+                                                   },
+                                                   {.seed = random_seed()});
   if (!forgotten) return report(forgotten.error());
   if (forgotten->connections > 0) {
     warn(fmt::format("{} connections were forgotten: too many lived at once; a later segment of one began a new stream",

@@ -2,10 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <functional>
 #include <vector>
 
-#include "recording/testing/growing_recorder.h"
+#include "recording/testing/growing_shapes.h"
 #include "timeline/timeline.h"
 
 namespace tcpwhy::timeline {
@@ -36,6 +37,24 @@ TEST(LargeRecordings, a_chain_of_causes_of_any_length_is_put_in_order) {
   EXPECT_EQ(order.front(), length - 1);
   EXPECT_EQ(order.back(), 0U);
   EXPECT_TRUE(std::ranges::is_sorted(order, std::greater{}));
+}
+
+// The kernel says again and again that a socket was gone, each time earlier: as many changes, among which each of its words is looked for.
+TEST(LargeRecordings, any_number_of_words_of_the_kernel_is_held_against_any_number_of_changes) {
+  constexpr std::uint32_t words = 20'000, times = 4;
+  const auto processor_seconds = [](std::uint32_t n) {
+    GrowingRecorder recorder;
+    recording::testing::shapes::gone_ever_earlier(recorder, n);
+    const auto recording = recorder.take();
+    const std::clock_t before = std::clock();
+    const Timeline timeline = build(recording);
+    const std::clock_t spent = std::clock() - before;
+    EXPECT_GE(timeline.connections.front().changes.size(), n);
+    return static_cast<double>(spent) / CLOCKS_PER_SEC;
+  };
+  // In proportion, sorting included: 5; with the square: 16.
+  const double one = processor_seconds(words);
+  EXPECT_LT(processor_seconds(times * words), 8 * one + 0.2);
 }
 
 }  // namespace

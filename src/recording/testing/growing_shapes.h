@@ -344,6 +344,20 @@ inline void sampled_states(R& r, uint32_t n) {
     r.event(state);
   }
 }
+// Each time the kernel says that the socket was gone longer before what it said the last time than two words on one thing are apart.
+inline void gone_ever_earlier(R& r, uint32_t n) {
+  r.listen();
+  r.connect(0);
+  constexpr std::int64_t apart_us = 50'000;
+  r.pass(apart_us * n);
+  for (uint32_t i = 0; i < n; ++i) {
+    SocketState state;
+    state.socket = 1, state.local = client.socket(), state.remote = server.socket();
+    state.from = "ESTABLISHED", state.to = "CLOSED";
+    r.event(state);
+    r.pass(-apart_us);
+  }
+}
 inline void told_states_without_packets(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n; ++i) {
     SocketState state;
@@ -491,6 +505,7 @@ inline constexpr GrowingShape growing_shapes[] = {
     {"forking_server", true, shapes::forking_server},
     {"calls_that_never_return", true, shapes::calls_that_never_return},
     {"sampled_states", true, shapes::sampled_states},
+    {"gone_ever_earlier", true, shapes::gone_ever_earlier},
     {"told_states_without_packets", true, shapes::told_states_without_packets},
     {"socket_errors", true, shapes::socket_errors},
     {"requests_sampled", true, shapes::requests_sampled},

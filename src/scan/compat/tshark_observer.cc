@@ -1,8 +1,7 @@
 #include "scan/compat/tshark_observer.h"
 
 #include <algorithm>
-#include <functional>
-#include <string_view>
+#include <iterator>
 
 #include "scan/compat/tshark_options.h"
 
@@ -41,15 +40,7 @@ struct Observer::Passage {
   }
 };
 
-std::size_t Observer::KeyHash::operator()(const Key& key) const {
-  const auto view = [](const wire::IpAddress& ip) {
-    return std::string_view(reinterpret_cast<const char*>(ip.bytes.data()), ip.bytes.size());
-  };
-  const std::hash<std::string_view> hash;
-  constexpr std::size_t spread = 0x9e37'79b9'7f4a'7c15;
-  return ((hash(view(key.higher.ip)) * spread) ^ hash(view(key.lower.ip))) * spread ^
-         (std::size_t{key.higher.port} << 16U | key.lower.port) * spread;
-}
+Observer::Observer(Limits limits) : limits_(limits), entries_(0, Hash{limits.seed}) {}
 
 const std::vector<Row>& Observer::observe(const Frame& frame) {
   rows_.clear();
@@ -73,9 +64,11 @@ std::optional<Row> Observer::pass(const Frame& frame, const TcpHeader& header) {
                      .window = b.be16(14),
                      .length = 0};
   passage.header_length = (b.u8(12) >> 4U) * std::size_t{4};
+  while (waiting_ > limits_.waiting) forget_oldest();
   find_connection(passage);
   passage.sender->selectively_acked = 0;
   judge(passage);
+  count_waiting(by_use_.back());
   if (passage.header_length < shortest_header) {
     passage.row.findings = {};
     return passage.row;
@@ -106,10 +99,10 @@ void Observer::find_connection(Passage& passage) {
   passage.source = source;
   passage.destination = destination;
   const bool from_higher = source > destination;
-  const Key key = from_higher ? Key{source, destination} : Key{destination, source};
+  const FlowKey key = key_of(AddressWords(source), AddressWords(destination), {});
   const auto known = entries_.find(key);
   if (known == entries_.end()) {
-    if (entries_.size() >= most_connections) forget_oldest();
+    if (entries_.size() >= limits_.connections) forget_oldest();
     by_use_.push_back({.key = key, .connection = {}});
     entries_.emplace(key, std::prev(by_use_.end()));
     begin_connection(passage, by_use_.back());
@@ -237,7 +230,15 @@ void Observer::look_into_payload(const Passage& passage) {
   if (announcement) announced_.add(*announcement);
 }
 
+void Observer::count_waiting(Entry& entry) {
+  waiting_ -= entry.waiting;
+  entry.waiting = 0;
+  for (const Flow& flow : entry.connection.flows) entry.waiting += flow.unacknowledged.capacity();
+  waiting_ += entry.waiting;
+}
+
 void Observer::forget_oldest() {
+  waiting_ -= by_use_.front().waiting;
   entries_.erase(by_use_.front().key);
   by_use_.pop_front();
   ++forgotten_;

@@ -11,6 +11,7 @@
 #include "scan/compat/tshark_analysis.h"
 #include "scan/compat/tshark_ftp.h"
 #include "scan/compat/tshark_layers.h"
+#include "scan/flow_key.h"
 
 namespace tcpwhy::scan::tshark {
 
@@ -26,22 +27,26 @@ struct Row {
 
 class Observer {
  public:
+  struct Limits {
+    std::size_t connections = std::size_t{1} << 18U;  // about 450 bytes each
+    // Room for segments that wait for their acknowledgment, 32 bytes each, of all connections together; of one
+    // Flow::most_unacknowledged at most a direction.
+    std::size_t waiting = std::size_t{1} << 22U;
+    std::uint64_t seed = 0;  // of the hash: whoever makes a capture should not know it
+  };
+  explicit Observer(Limits limits);
+  Observer() : Observer(Limits()) {}
+
   // A row for each TCP header of the frame; none for a frame without. Valid until the next call.
   const std::vector<Row>& observe(const Frame& frame);
 
-  // Connections that were given up to stay within the bound. A later segment of one begins a new stream.
+  // Connections that were given up to stay within the limits: those used longest ago. A later segment of one begins a new stream.
   [[nodiscard]] std::uint64_t forgotten() const { return forgotten_; }
 
-  // About 450 bytes each, and 32 for each segment that waits for its acknowledgment (Flow::most_unacknowledged at most).
-  static constexpr std::size_t most_connections = std::size_t{1} << 18U;
-
  private:
-  struct Key {
-    wire::SocketAddress higher, lower;
-    bool operator==(const Key&) const = default;
-  };
-  struct KeyHash {
-    std::size_t operator()(const Key& key) const;
+  struct Hash {
+    std::uint64_t seed;
+    std::size_t operator()(const FlowKey& key) const { return hash_of(key, seed); }
   };
   struct Connection {
     std::uint32_t stream = 0;
@@ -52,8 +57,9 @@ class Observer {
     std::array<Flow, 2> flows;                         // that of the higher end first
   };
   struct Entry {
-    Key key;
+    FlowKey key;
     Connection connection;
+    std::size_t waiting = 0;  // room that its flows have for segments
   };
   // One TCP header on its way through the rules.
   struct Passage;
@@ -70,12 +76,15 @@ class Observer {
   static void settle_window_scale(Passage& passage);
   // What the payload tells of other connections.
   void look_into_payload(const Passage& passage);
+  void count_waiting(Entry& entry);
   void forget_oldest();
 
+  Limits limits_;
   LayerFinder layers_;
   std::vector<Row> rows_;
   std::list<Entry> by_use_;  // that used longest ago first
-  std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> entries_;
+  std::unordered_map<FlowKey, std::list<Entry>::iterator, Hash> entries_;
+  std::size_t waiting_ = 0;  // of all entries
   AnnouncedConnections announced_;
   std::uint32_t streams_ = 0;
   std::uint64_t forgotten_ = 0;

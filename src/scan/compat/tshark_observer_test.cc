@@ -79,6 +79,32 @@ bool is_only(const Row& row, Verdict verdict) {
   return row.findings.verdicts == expected;
 }
 
+TEST(Limits, of_connections_with_much_unacknowledged_those_used_longest_ago_are_forgotten) {
+  constexpr std::size_t connections = 40, segments = 60, room = 1000;
+  Observer observer({.waiting = room});
+  std::uint64_t number = 0;
+  std::vector<std::optional<std::uint32_t>> streams;
+  for (int round = 0; round < 2; ++round)
+    for (std::uint16_t port = 1; port <= connections; ++port)
+      for (std::uint32_t i = 0; i < segments; ++i) {
+        const auto packet = wire::testing::ipv4(
+            {}, wire::testing::tcp({.source_port = port, .seq = i, .flags = psh}, wire::testing::text("x")));
+        Frame frame;
+        frame.number = ++number;
+        frame.at = base::wall_from_ns(static_cast<std::int64_t>(number));
+        frame.link_type = wire::LinkType::raw;
+        frame.original_length = static_cast<std::uint32_t>(packet.size());
+        frame.bytes = packet;
+        const auto& rows = observer.observe(frame);
+        ASSERT_EQ(rows.size(), 1U);
+        if (i == 0) streams.push_back(rows.front().stream);
+        ASSERT_EQ(rows.front().stream, streams.back()) << "forgotten while in use";
+      }
+  EXPECT_GT(observer.forgotten(), connections);
+  EXPECT_EQ(streams.size(), 2 * connections);
+  EXPECT_EQ(streams.back(), 2 * connections - 1) << "each came back as a new stream";
+}
+
 TEST_F(Observed, a_handshake_gives_the_round_trip_and_the_completeness_before_each_segment) {
   EXPECT_EQ(client({.seq = 1000, .flags = syn}).completeness, 0);
   const Row second = server({.seq = 5000, .ack = 1001, .flags = syn_ack});

@@ -74,7 +74,8 @@ bool same_marks(const Verdicts& theirs, const tcp::Verdict& ours) {
 
 }  // namespace
 
-OwnClass::OwnClass() : connections_(TableLimits{.open = Observer::most_connections}, 0, [](Connection&, Left) {}) {}
+OwnClass::OwnClass(const Observer::Limits& limits)
+    : connections_(TableLimits{.open = limits.connections}, limits.seed, [](Connection&, Left) {}) {}
 
 std::string OwnClass::unlike(const Frame& frame, std::span<const Row> rows) {
   if (frame.packet.kind != wire::Dissection::tcp) return {};

@@ -12,7 +12,7 @@ namespace tcpwhy::scan::tshark {
 
 class OwnClass {
  public:
-  OwnClass();
+  explicit OwnClass(const Observer::Limits& limits);
 
   // Our words for the frame's segment, empty where tshark's verdicts say the same or where the frame has no segment for
   // us. To be asked for each frame in its turn, for our tracker follows the connection.

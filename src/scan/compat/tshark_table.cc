@@ -170,10 +170,11 @@ std::string table_line(std::uint64_t frame, std::span<const Row> rows, std::stri
   return line;
 }
 
-base::Result<Forgotten> write_table(FrameReader& frames, const std::function<bool(std::string_view)>& write) {
+base::Result<Forgotten> write_table(FrameReader& frames, const std::function<bool(std::string_view)>& write,
+                                    const Observer::Limits& limits) {
   constexpr std::size_t chunk = 1U << 16U;
-  Observer observer;
-  OwnClass own;
+  Observer observer(limits);
+  OwnClass own(limits);
   Frame frame;
   std::string text = table_header();
   for (;;) {

@@ -34,6 +34,7 @@ struct Forgotten {
 
 // The table of a whole capture: a line for each frame with a TCP header. `write` says whether there is still a reader.
 // What could be read is written before an error is returned.
-base::Result<Forgotten> write_table(FrameReader& frames, const std::function<bool(std::string_view)>& write);
+base::Result<Forgotten> write_table(FrameReader& frames, const std::function<bool(std::string_view)>& write,
+                                    const Observer::Limits& limits = {});
 
 }  // namespace tcpwhy::scan::tshark

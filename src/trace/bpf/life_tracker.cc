@@ -22,7 +22,7 @@ constexpr base::Duration waits_for_peer = 2s;
 // In place of its address, of a socket that was there before the watch began: it is waited for like one that has been seen.
 constexpr std::uint64_t not_seen_yet = 0;
 
-constexpr std::uint32_t state_closed = 7, state_listen = 10, state_syn_sent = 2, state_syn_received = 3;
+constexpr std::uint32_t state_closed = 7, state_listen = 10, state_syn_received = 3;
 
 wire::SocketAddress address(std::uint16_t family, const __u8 (&bytes)[16], std::uint16_t port) {
   const std::span<const std::uint8_t, 16> all(bytes);
