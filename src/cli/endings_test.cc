@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -99,12 +100,43 @@ class Endings : public Program {
 };
 
 // Whichever of the processes that it needs can't be made. The limit is a user's, and root has none.
+// The tracepoints tell the host's numbers and times there.
+TEST_F(Endings, come_with_the_calls_in_pid_and_time_namespaces) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root: namespaces of processes are not to be had";
+  const std::vector<std::vector<std::string>> namespaces{{"unshare", "-pf", "--mount-proc"},
+                                                         {"unshare", "-Tf", "--monotonic", "100000"}};
+  for (const auto& into : namespaces) {
+    std::vector<std::string> words = into;
+    for (const std::string& word : trace("auto", {"--", "python3", "-c", "import socket; socket.socket().close()"}))
+      words.push_back(word);
+    Started traced(words, file("out"), file("err"));
+    EXPECT_EQ(traced.ended(), 0) << into[1] << slurp(file("err"));
+    words[std::ranges::find(words, "auto") - words.begin()] = "bpf";
+    Started refused(words, file("out"), file("err"));
+    EXPECT_EQ(refused.ended(), 4) << into[1];
+    EXPECT_NE(slurp(file("err")).find("namespace"), std::string::npos) << into[1] << slurp(file("err"));
+  }
+}
+
+TEST_F(Endings, come_soon_where_few_descriptors_may_be_opened) {
+  for (int most = 4; most <= 40; most += 2)
+    for (const std::string& backend : backends()) {
+      std::vector<std::string> words{"prlimit", fmt::format("--nofile={}", most)};
+      for (const std::string& word : trace(backend, {"--", "true"})) words.push_back(word);
+      Started traced(words, file("out"), file("err"));
+      const auto status = traced.ended();
+      ASSERT_TRUE(status) << backend << " goes on for ever with " << most << " descriptors";
+      EXPECT_LT(*status, 128) << backend << ", " << most << ": " << slurp(file("err"));
+    }
+}
+
 TEST_F(Endings, come_soon_where_few_processes_may_be_made) {
   if (geteuid() != 0) GTEST_SKIP() << "not root: no user of its own can be had";
   for (int most = 0; most <= 12; ++most) {
-    Started traced({"setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--inh-caps=-all", "prlimit",
-                    fmt::format("--nproc={}", most), TCPWHY_PROGRAM, "trace", "-q", "--backend", "ptrace", "--", "true"},
-                   file("out"), file("err"));
+    Started traced(
+        {"setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--inh-caps=-all", "prlimit",
+         fmt::format("--nproc={}", most), TCPWHY_PROGRAM, "trace", "-q", "--backend", "ptrace", "--", "true"},
+        file("out"), file("err"));
     const auto status = traced.ended();
     ASSERT_TRUE(status) << "goes on for ever with " << most << " processes";
     EXPECT_TRUE(*status == 0 || !slurp(file("err")).empty()) << most << ": status " << *status << " and no word";

@@ -53,7 +53,7 @@ std::size_t width_of(const Settings& settings, const Environment& environment,
   auto width = settings.width;
   if (!width) width = positive_number(value_of(environment, "COLUMNS"));
   if (!width) width = terminal_columns;
-  return std::max(width.value_or(default_width), narrowest);
+  return std::clamp(width.value_or(default_width), narrowest, widest);
 }
 
 std::optional<std::size_t> terminal_columns(int fd) {

@@ -36,7 +36,7 @@ explain::Language language_of(const Settings& settings, const Environment& envir
 // --color, else: onto a terminal that is not dumb, unless NO_COLOR is set and not empty (no-color.org).
 bool use_color(const Settings& settings, const Environment& environment, bool is_terminal);
 
-// --width, else COLUMNS, else the terminal's (nothing: not a terminal), else 120; at least `narrowest`.
+// --width, else COLUMNS, else the terminal's (nothing: not a terminal), else 120; from `narrowest` to `widest`.
 inline constexpr std::size_t narrowest = 80, widest = 1000, default_width = 120;
 std::size_t width_of(const Settings& settings, const Environment& environment,
                      std::optional<std::size_t> terminal_columns);

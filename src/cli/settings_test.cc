@@ -50,6 +50,8 @@ TEST(Width, option_then_columns_then_terminal_then_default) {
   EXPECT_EQ(width_of({}, {}, std::nullopt), default_width);
 }
 
+TEST(Width, never_above_what_a_view_can_be) { EXPECT_EQ(width_of({}, {{"COLUMNS", "2147483647"}}, {}), widest); }
+
 TEST(Width, never_below_what_the_views_need) { EXPECT_EQ(width_of({}, {{"COLUMNS", "7"}}, {}), narrowest); }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <new>
 #include <optional>
@@ -95,6 +96,10 @@ int run_trace(const TraceOptions& options, Context& context) {
   TraceSessionOptions session = options.session;
   session.filter = filter_of(options);
   session.packets = !options.no_packets;
+  if (!options.write_to.empty() && std::filesystem::path(options.write_to).lexically_normal() ==
+                                       std::filesystem::path(options.report_to).lexically_normal())
+    return report(
+        {base::ErrorKind::usage, fmt::format("-w and --report name the same file: {}", options.write_to), {}});
   auto report_file = open_file(options.report_to, options.overwrite);
   if (!report_file) return report(report_file.error());
   auto recording_file = open_file(options.write_to, options.overwrite);

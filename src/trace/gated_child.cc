@@ -47,9 +47,6 @@ std::string in_path(const std::string& name) {
   do got = read(gate, &go, 1);
   while (got < 0 && errno == EINTR);
   if (got != 1) _exit(127);  // nobody let it go: its parent is gone
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
   execv(file, arguments.data());
   const int error = errno;
   const ssize_t written = write(failure, &error, sizeof error);

@@ -14,7 +14,7 @@ namespace tcpwhy::trace {
 
 class GatedChild {
  public:
-  // Forks. The child has this process's descriptors 0 to 2, environment and signal dispositions, and no signal blocked.
+  // Forks. The child has this process's descriptors 0 to 2, environment, signal dispositions and mask.
   static base::Result<GatedChild> fork(const std::vector<std::string>& command);
   GatedChild(GatedChild&&) noexcept;
   GatedChild& operator=(GatedChild&&) = delete;

@@ -53,7 +53,7 @@ class GiveWay {
 
   std::function<double()> fullness_;
   pid_t thread_;
-  int policy_;  // the guard's
+  int policy_;    // the guard's
   int nice_ = 0;  // as it was
   std::atomic<std::uint64_t> looks_ = 0;
   std::mutex mutex_;

@@ -149,8 +149,8 @@ class Comparison {
     hold("calls", is_subsequence(theirs_.calls, ours_.calls), theirs_.calls, ours_.calls);
     hold("packets", some_tap_agrees(), theirs_.packets, ours_.packets);
     if (observed("states.kernel"))
-      hold("states", theirs_.states_go_on || without_birth(theirs_.states, ours_.states) == ours_.states, theirs_.states,
-           ours_.states);
+      hold("states", theirs_.states_go_on || without_birth(theirs_.states, ours_.states) == ours_.states,
+           theirs_.states, ours_.states);
     if (observed("socket_errors")) equal("errors", theirs_.errors, ours_.errors);
     if (!observed("resets.reason")) return differences_;
     equal("resets", theirs_.resets, ours_.resets);
@@ -303,7 +303,8 @@ TEST(KernelExperiments, recordings_and_findings_agree_with_what_was_measured) {
         EXPECT_TRUE(held.ever[id].contains(aspect)) << id << ' ' << aspect << ": the difference no longer occurs";
       }
   if (!held.kernel_seen)
-    std::cout << "the kernel's reasons were not observed (not root, or Linux before 6.10): resets and drops are not compared\n";
+    std::cout
+        << "the kernel's reasons were not observed (not root, or Linux before 6.10): resets and drops are not compared\n";
 }
 
 }  // namespace

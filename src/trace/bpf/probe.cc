@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -291,8 +292,31 @@ ProbeOptions probe_of_lab() {
           .only_interesting = false,
           .terse = false,
           .excluded_netns = current_netns_cookie(),
-          .ring_bytes = 8U << 20};
+          .ring_bytes = 8U << 20,
+          .processes = false};
 }
+
+namespace {
+
+// Tracepoints number processes, and tell the time, as the initial namespaces do (pid_namespaces(7), time_namespaces(7)): elsewhere what
+// they say would be of others, or of another time. Their inodes are the same on every machine (include/linux/nsfs.h).
+base::Status is_where_the_kernel_counts(const ProbeOptions& options) {
+  constexpr ino_t initial_time = 0xefff'fffaU, initial_pid = 0xefff'fffcU;
+  const auto elsewhere = [](const char* name, ino_t initial) {
+    struct stat told{};
+    return stat(name, &told) == 0 && told.st_ino != initial;
+  };
+  if (options.processes && elsewhere("/proc/self/ns/pid", initial_pid))
+    return base::fail(base::ErrorKind::privilege,
+                      "the kernel's tracepoints number processes otherwise than this PID namespace",
+                      "run it on the host itself; trace does without them, by ptrace");
+  if (elsewhere("/proc/self/ns/time", initial_time))
+    return base::fail(base::ErrorKind::privilege, "the kernel's tracepoints have other times than this time namespace",
+                      "run it on the host itself; trace does without them, by ptrace");
+  return {};
+}
+
+}  // namespace
 
 base::Result<Probe> Probe::open(const ProbeOptions& options) {
   const auto page = static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE));
@@ -300,6 +324,7 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
     return base::fail(base::ErrorKind::usage,
                       fmt::format("ring buffers of {} bytes: it must be a power of two, and a page ({} bytes) at least",
                                   options.ring_bytes, page));
+  if (auto here = is_where_the_kernel_counts(options); !here) return std::unexpected(here.error());
   const LibbpfWords words;
   auto impl = std::make_unique<Impl>();
   ProgramLoader loader(

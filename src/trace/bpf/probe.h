@@ -49,6 +49,7 @@ struct ProbeOptions {
   std::uint64_t excluded_netns = 0;  // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
   std::uint32_t ring_bytes = default_ring_bytes;  // of all rings together, a power of two, at least a page
   std::uint32_t user_stacks_a_second = 200;
+  bool processes = true;  // they are told by their numbers, which are the initial PID namespace's
 };
 
 // As the commands ask for it, but for what depends on the target.

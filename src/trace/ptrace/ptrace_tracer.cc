@@ -35,6 +35,7 @@ class PtraceTracer : public Tracer {
   }
 
   base::Status open(const Target& target) {
+    if (outbox_.fd() < 0) return base::fail(base::ErrorKind::system, "there is no descriptor left", "see ulimit -n");
     has_command_ = !target.command.empty();
     std::promise<base::Result<base::UniqueFd>> started;
     auto start = started.get_future();

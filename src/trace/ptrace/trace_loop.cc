@@ -61,8 +61,11 @@ base::Status seize_failure(pid_t pid, int error) {
   if (const pid_t tracer = pid_field(pid, "TracerPid"); tracer != 0)
     return base::fail(base::ErrorKind::privilege, fmt::format("process {} is traced already", pid),
                       fmt::format("by process {} ({})", tracer, command_of(tracer)));
-  return base::fail(base::ErrorKind::privilege, fmt::format("process {} may not be traced", pid),
-                    "it is another user's, or /proc/sys/kernel/yama/ptrace_scope forbids it: as root it can");
+  return base::fail(
+      base::ErrorKind::privilege, fmt::format("process {} may not be traced", pid),
+      ::geteuid() == 0
+          ? "a seccomp filter, a security module or a lost capability (SYS_PTRACE) forbids it; see yama/ptrace_scope too"
+          : "it is another user's, or /proc/sys/kernel/yama/ptrace_scope forbids it: as root it can");
 }
 
 // A first thread that has ended before the others.

@@ -32,8 +32,10 @@ struct Free {
 };
 
 std::string demangled(const char* name) {
-  int status = 0;
-  const std::unique_ptr<char, Free> readable(abi::__cxa_demangle(name, nullptr, nullptr, &status));
+  // Others are a C function's own name: __cxa_demangle() takes "i" for a type, int.
+  int status = -1;
+  const std::unique_ptr<char, Free> readable(
+      std::string_view(name).starts_with("_Z") ? abi::__cxa_demangle(name, nullptr, nullptr, &status) : nullptr);
   std::string text = status == 0 && readable ? readable.get() : name;
   if (text.size() > most_name) text = text.substr(0, most_name) + "...";
   return text;

@@ -252,7 +252,8 @@ static __always_inline struct sock* socket_made(struct io_ring_ctx* ring, const 
 // iterator on the stack (io_recv() in io_uring/net.c), and the buffer stands in the request itself.
 static __always_inline __u64 chosen_buffer(struct io_kiocb* request) {
   const struct io_async_msghdr* message = (const struct io_async_msghdr*)BPF_CORE_READ(request, async_data);
-  if (message && bpf_core_field_exists(message->msg.msg_iter.ubuf)) return (__u64)BPF_CORE_READ(message, msg.msg_iter.ubuf);
+  if (message && bpf_core_field_exists(message->msg.msg_iter.ubuf))
+    return (__u64)BPF_CORE_READ(message, msg.msg_iter.ubuf);
   const struct io_sr_msg* received = (const struct io_sr_msg*)request;
   if (message || !bpf_core_field_exists(received->buf)) return 0;
   return (__u64)BPF_CORE_READ(received, buf);
