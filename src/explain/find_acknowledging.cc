@@ -134,7 +134,8 @@ void find_quickack_before_fin(const Story& story, Side closer, Findings& finding
   const Segment* fin = story.fin_of(closer);
   if (fin == nullptr || !fin->arrived) return;
   const Call* option = story.option_set(other(closer), "TCP_QUICKACK", story.time(*fin->arrived));
-  if (option == nullptr) return;
+  if (option == nullptr || story.timeline.entered(*option).arguments.find("TCP_QUICKACK, [0]") != std::string::npos)
+    return;
   const Segment* ack = story.acknowledgment_of(*fin);
   if (ack == nullptr || ack->cause.timer != Timer::delayed_ack) return;
   findings.add("fin_ack.despite_quickack", story, ack->cause.grade, {option->entered, *fin->arrived, ack->departed})

@@ -155,14 +155,15 @@ void find_fin_again(const Story& story, Side side, Findings& findings) {
       {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}};
 }
 
-// close() came back, and its kernel went on delivering what it held.
+// close() came back, and its kernel went on delivering what it held. What a call sends after it is another's, who holds the socket too.
 void find_delivered_later(const Story& story, Side side, Findings& findings) {
   const Call* close = story.closing_call(side);
   if (close == nullptr || !close->returned || !story.succeeded(*close) || story.fin_of(side) == nullptr) return;
   std::vector<EventId> evidence = {*close->returned};
   std::int64_t bytes = 0;
   for (const Segment* segment : story.segments(side))
-    if (segment->departed > *close->returned && segment->segment_class == tcp::SegmentClass::data) {
+    if (segment->departed > *close->returned && segment->segment_class == tcp::SegmentClass::data &&
+        segment->cause.trigger != timeline::Trigger::call) {
       bytes += segment->tcp.payload_length;
       if (evidence.size() < 16) evidence.push_back(segment->departed);
     }

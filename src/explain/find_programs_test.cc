@@ -549,6 +549,19 @@ TEST(Closing, goes_on_in_the_kernel_after_close_has_returned) {
   EXPECT_TRUE(Told(story).has("close.delivered_later"));
 }
 
+// A server that forks for each connection closes its own descriptor at once.
+TEST(Closing, delivers_nothing_of_what_a_child_sends_after_it) {
+  StoryRecorder story;
+  story.open();
+  story.event(500, "server", recording::ProcessStarted{"server", 101});
+  story.call("server", 600, 610, "close", "4");
+  story.call("server", 700, 800, "send", "4, \"answer\", 6, 0", {6});
+  story.segment(750, "server", P | A, 1, 1, 6);
+  story.call("server", 900, 1000, "close", "4");
+  story.segment(950, "server", F | A, 7, 1);
+  EXPECT_FALSE(Told(story).has("close.delivered_later"));
+}
+
 TEST(Closing, a_healthy_connection_has_nothing_to_worry_about) {
   StoryRecorder story;
   story.open();
