@@ -155,7 +155,8 @@ void find_fin_again(const Story& story, Side side, Findings& findings) {
       {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}};
 }
 
-// close() came back, and its kernel went on delivering what it held. What a call sends after it is another's, who holds the socket too.
+// close() came back, and its kernel went on delivering what it held. What a call sends after it is another's, who holds the socket too,
+// and so may be what left without a known cause.
 void find_delivered_later(const Story& story, Side side, Findings& findings) {
   const Call* close = story.closing_call(side);
   if (close == nullptr || !close->returned || !story.succeeded(*close) || story.fin_of(side) == nullptr) return;
@@ -163,7 +164,7 @@ void find_delivered_later(const Story& story, Side side, Findings& findings) {
   std::int64_t bytes = 0;
   for (const Segment* segment : story.segments(side))
     if (segment->departed > *close->returned && segment->segment_class == tcp::SegmentClass::data &&
-        segment->cause.trigger != timeline::Trigger::call) {
+        (segment->cause.trigger == timeline::Trigger::segment || segment->cause.trigger == timeline::Trigger::timer)) {
       bytes += segment->tcp.payload_length;
       if (evidence.size() < 16) evidence.push_back(segment->departed);
     }

@@ -80,8 +80,8 @@ std::string_view by_stack(const SocketLife& life) {
   if (cause == "segment.accept_queue_full") return "reset.queue_full";
   // It had closed: a segment that came then was not for anybody.
   const bool closed = life.was_in("FIN-WAIT-1") || life.was_in("LAST-ACK");
-  if (closed && (cause == "segment.refused" || cause == "segment.no_socket"))
-    return life.reset_answers_data ? "reset.after_close" : "reset.late_after_close";
+  if (closed && life.reset_answers_data && (cause == "segment.refused" || cause == "segment.no_socket"))
+    return *life.reset_answers_data ? "reset.after_close" : "reset.late_after_close";
   return {};
 }
 

@@ -17,8 +17,8 @@ using namespace std::chrono_literals;
 
 constexpr double behind = 0.5;  // the other half lasts several times `ask_every`
 constexpr double keeps_up = 0.3;
-constexpr int nicer_to_itself =
-    10;  // nine times as much of a busy processor (sched_prio_to_weight[] in kernel/sched/core.c)
+// Nine times as much of a busy processor (sched_prio_to_weight[] in kernel/sched/core.c).
+constexpr int nicer_to_itself = 10;
 constexpr auto kept_from_looking = 200ms;  // four times what a reader sleeps between two looks
 constexpr auto calm_enough = 500ms;
 

@@ -77,6 +77,7 @@ void LifeTracker::begin(const SocketSample& sample, const SocketHolders& holders
     life.socket = socket.cookie, life.local = socket.local, life.remote = socket.remote, life.holder = holder;
     life.opened = sample.end, life.began_before_watching = true, life.established = socket.state != "SYN-SENT";
     enter(life, socket.state);
+    // Not for certain where the counts don't tell: a listener may be gone.
     life.opener = socket.opener.value_or(!listeners_.contains(socket.local.port));
     if (socket.tcp) by_ends_[{life.local, life.remote}] = not_seen_yet;  // entries of TIME-WAIT are never seen
     before_[socket.cookie] = std::move(life);
@@ -209,7 +210,8 @@ void LifeTracker::on_reset(const probe_reset& reset, base::WallTime at, const On
       return;
     }
     life.reset_sent = true, life.reset_active = reset.active != 0;
-    life.reset_answers_data = reset.answered > 0;
+    // Several may be sent; one that answers data tells the story.
+    if (reset.answered != ~0U) life.reset_answers_data = life.reset_answers_data.value_or(false) || reset.answered > 0;
     life.reset_cause = cause_of(reset);
     if (reset.reason < options_.reset_reasons.size()) life.reset_reason = options_.reset_reasons[reset.reason];
   };

@@ -229,7 +229,7 @@ struct probe_reset {
   __u8 linger2_below_zero;  // active: TCP_LINGER2
   __u8 reserved[3];
   __s32 frames;    // bytes of `stack`: for who watches lives, of a reset that is sent; else 0
-  __u32 answered;  // not active: bytes of payload in the segment that is answered
+  __u32 answered;  // not active: bytes of payload in the segment that is answered; ~0: not known
   __u64 stack[PROBE_SHALLOW_FRAMES];
 };
 

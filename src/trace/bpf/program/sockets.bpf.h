@@ -275,6 +275,7 @@ static __always_inline int send_reset_record(void* ctx, struct sock* sk, struct 
   struct probe_segment_facts facts;
   clear(&socket, sizeof(socket));
   clear(&facts, sizeof(facts));
+  facts.length = ~0U;
   if (sk) fill_socket(&socket, sk);
   if (skb) {
     // No socket, a listener, or an entry: the segment that provoked it names the connection.
@@ -337,7 +338,7 @@ int BPF_PROG(on_reset_received, struct sock* sk) {
   record->reason = ~0U;
   record->active = 0;
   record->unread = 0, record->linger2_below_zero = 0;
-  record->frames = 0, record->answered = 0;
+  record->frames = 0, record->answered = ~0U;
   put(record, __builtin_offsetof(struct probe_reset, stack), record->head.at_ns);
   return 0;
 }
