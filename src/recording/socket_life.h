@@ -34,7 +34,7 @@ struct SocketLife {
   std::uint32_t retransmissions = 0, srtt_us = 0;
   bool reset_received = false, reset_sent = false, reset_active = false;
   std::optional<bool> reset_answers_data;  // one that was sent, not active: the segment that it answers carries payload
-  std::string reset_reason;         // of the one sent; "" where the kernel does not say
+  std::string reset_reason;                // of the one sent; "" where the kernel does not say
   std::string reset_cause;  // of the one sent, by the kernel's stack: a name of docs/KERNEL-CAUSES.md; "": not known
   std::int32_t error = 0;   // the last errno that was put on it
 
