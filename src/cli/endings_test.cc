@@ -99,6 +99,27 @@ class Endings : public Program {
   }
 };
 
+TEST_F(Endings, a_command_has_the_signals_blocked_that_tcpwhy_was_started_with) {
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &blocked, &before);
+  for (const std::string& backend : backends()) {
+    Started traced(trace(backend, {"--", "grep", "SigBlk:", "/proc/self/status"}), file("out"), file("err"));
+    EXPECT_EQ(traced.ended(), 0) << slurp(file("err"));
+    EXPECT_EQ(slurp(file("out")), "SigBlk:\t0000000000000200\n") << backend;
+  }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST_F(Endings, come_at_once_where_two_outputs_are_one_file) {
+  Started traced({TCPWHY_PROGRAM, "trace", "-w", file("one"), "--report", file("./one"), "--", "true"}, file("out"),
+                 file("err"));
+  EXPECT_EQ(traced.ended(), 2);
+  EXPECT_NE(slurp(file("err")).find("the same file"), std::string::npos) << slurp(file("err"));
+  EXPECT_FALSE(std::filesystem::exists(file("one")));
+}
+
 // Whichever of the processes that it needs can't be made. The limit is a user's, and root has none.
 // The tracepoints tell the host's numbers and times there.
 TEST_F(Endings, come_with_the_calls_in_pid_and_time_namespaces) {
