@@ -7,6 +7,7 @@
 
 int main(int argc, char** argv) {
   tcpwhy::cli::occupy_standard_descriptors();
+  tcpwhy::cli::outlive_file_size_limit();
   try {
     return tcpwhy::cli::run_program(argc, argv);
   } catch (const std::bad_alloc&) {

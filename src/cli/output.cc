@@ -114,6 +114,14 @@ void occupy_standard_descriptors() {
       (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // the lowest that is free: this one
 }
 
+void outlive_file_size_limit() {
+  struct sigaction action{};
+  if (sigaction(SIGXFSZ, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) return;
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGXFSZ, &action, nullptr);
+}
+
 void Output::write(std::string_view text) {
   if (error_ == 0) error_ = write_all(fd_, text);
 }

@@ -14,6 +14,10 @@ namespace tcpwhy::cli {
 // writing to it fails as it did.
 void occupy_standard_descriptors();
 
+// A file that may not grow any more (setrlimit(2), RLIMIT_FSIZE) then fails a write with EFBIG, which is told, and does not end the process
+// by SIGXFSZ without a word. A command that is started is as it would have been: a handler is gone with execve(2).
+void outlive_file_size_limit();
+
 // Writes to a descriptor that it does not own, unbuffered. A reader that has gone (`tcpwhy read x | head`) raises no signal:
 // the output is closed from then on and swallows what comes. The process's disposition of SIGPIPE stays as it was, for
 // programs that experiments start inherit it. A reader that does not read is waited for, but no longer than a second once a

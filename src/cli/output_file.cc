@@ -158,7 +158,8 @@ base::Result<TemporaryFile> make_temporary(const Place& place, const std::string
     UniqueFd fd(openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, ours_only));
     if (fd.valid()) return TemporaryFile{std::move(fd), {}};
     // A file system, or a kernel, that has no such files.
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)
+    // EPERM: overlayfs, of a folder that has been deleted; what the other way says then is so.
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT && errno != EPERM)
       return base::fail_errno(cannot_write(path));
   }
   for (int i = 0; i < most_names; ++i) {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -106,6 +107,25 @@ TEST_F(Outputs, a_full_disk_under_a_report_is_said_whoever_ends_how) {
     EXPECT_NE(slurp(file("r")), "") << "the report is written all the same";
     EXPECT_EQ(sh(fmt::format("timeout 60 $tcpwhy trace -q --backend ptrace -- {} 2>/dev/full", command)).status, 4);
   }
+}
+
+TEST_F(Outputs, a_file_that_may_not_grow_is_said_and_kills_nobody) {
+  const auto ran = sh("(ulimit -f 1; exec $tcpwhy help) >" + file("short"));
+  EXPECT_EQ(ran.status, 4);
+  EXPECT_EQ(ran.err, "tcpwhy: error: writing the output: File too large\n");
+  // The command is as it would have been: the signal ends it.
+  const auto command = sh(
+      fmt::format("(ulimit -f 1; exec timeout 60 $tcpwhy trace -q --backend ptrace --report /dev/null --overwrite -- "
+                  "sh -c 'head -c 9999 /dev/zero >{}')",
+                  file("of_command")));
+  EXPECT_EQ(command.status, 128 + SIGXFSZ) << command.err;
+}
+
+TEST_F(Outputs, a_folder_that_is_gone_is_said) {
+  const auto ran = sh(
+      fmt::format("mkdir {0} && cd {0} && rmdir {0} && timeout 60 $tcpwhy trace -q -w x.pcapng -- true", file("gone")));
+  EXPECT_EQ(ran.status, 4);
+  EXPECT_EQ(ran.err, "tcpwhy: error: cannot write x.pcapng: No such file or directory\n");
 }
 
 // ---- Files: opened before anything is done

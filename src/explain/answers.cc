@@ -123,9 +123,9 @@ std::span<const AnswerRow> answer_rows() {
        "当条目已被遗忘且无人监听时，同样的字节得到同样的 RST，却是另一个原因：没有这样的套接字。"},
       {5,
        {"reset.unread_data_at_close"},
-       "If the server closes while bytes are unread ({reset.unread_data_at_close/bytes} here), it is the closer that resets: its close() "
+       "If the server closes while something is unread ({reset.unread_data_at_close/unread} here), it is the closer that resets: its close() "
        "sends RST instead of FIN.",
-       "如果服务器关闭时还有未读字节（此处 {reset.unread_data_at_close/bytes} 个），复位的就是关闭方：close() 发出 RST 而不是 FIN。"},
+       "如果服务器关闭时还有未读字节（此处为{reset.unread_data_at_close/unread_zh}），复位的就是关闭方：close() 发出 RST 而不是 FIN。"},
       // --- 6 ---
       {6,
        {"recv.end_of_file"},

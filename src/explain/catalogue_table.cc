@@ -131,9 +131,9 @@ constexpr Text table[] = {
      "{who}在{peer}回应 SYN 之前就关闭了套接字：这不发送任何报文，之后到来的回应会被 RST 拒绝。", "", ""},
     // --- closing ---
     {"close.fin",
-     "{who}'s close() sent a FIN, {after} after it was called: {who} went to {state} and, as the FIN arrived, {peer} to "
+     "{who}'s {closing} sent a FIN, {after} after it was called: {who} went to {state} and, as the FIN arrived, {peer} to "
      "{peer_state}.",
-     "{who}的 close() 在调用 {after} 后发出 FIN：{who}进入 {state}；FIN 到达时{peer}进入 {peer_state}。", "", ""},
+     "{who}的 {closing} 在调用 {after} 后发出 FIN：{who}进入 {state}；FIN 到达时{peer}进入 {peer_state}。", "", ""},
     {"close.fin_at_exit", "{who}'s process {how}, and the kernel closed what it held: that sent the FIN.",
      "{who}的进程{how_zh}，内核关闭它持有的描述符，因此发出 FIN。", "", ""},
     {"close.delivered_after_exit",
@@ -174,6 +174,8 @@ constexpr Text table[] = {
      "{acker}'s kernel acknowledged the FIN {after} later, by the delayed-ACK timer. {acker} had received data before, so the timer "
      "was set for 40 ms.",
      "{acker}的内核在 {after} 后由延迟确认定时器确认了 FIN。{acker}此前收到过数据，因此定时器设为 40 毫秒。", "", ""},
+    {"fin_ack.by_timer", "{acker}'s kernel acknowledged the FIN {after} later, by the delayed-ACK timer.",
+     "{acker}的内核在 {after} 后由延迟确认定时器确认了 FIN。", "", ""},
     {"fin_ack.covers_data",
      "One ACK of {acker}'s covers data and FIN: the delayed-ACK timer was started by the data, so it ran out {after_data} after "
      "the data and {after} after the FIN.",
@@ -347,17 +349,17 @@ constexpr Text table[] = {
     {"reset.forgotten", "{who}'s kernel answered the segment with a RST because it knows no such connection: {reason}.",
      "{who}的内核用 RST 回应该报文段，因为它不认识这个连接：{reason_zh}。", "", ""},
     {"reset.unread_data_at_close",
-     "{who}'s close() sent a RST, not a FIN: {bytes} bytes that {peer} had sent were never read, and {peer} has to learn that they "
+     "{who}'s {closing} sent a RST, not a FIN: {unread} from {peer} were never read, and {peer} has to learn that they "
      "are lost.",
-     "{who}的 close() 发出的是 RST 而不是 FIN：{peer}发来的 {bytes} 字节从未被读取，必须让{peer}知道它们丢失了。",
+     "{who}的 {closing_zh} 发出的是 RST 而不是 FIN：{peer}发来的{unread_zh}从未被读取，必须让{peer}知道它们丢失了。",
      "read until recv() returns 0 before close()", "在 close() 之前一直读到 recv() 返回 0"},
     {"reset.unread_data_at_exit",
-     "{who}'s process {how} with {bytes} bytes unread: the kernel closed its socket with a RST.",
-     "{who}的进程{how_zh}时还有 {bytes} 字节未读：内核用 RST 关闭了它的套接字。", "", ""},
+     "{who}'s process {how} with {unread} from {peer} unread: the kernel closed its socket with a RST.",
+     "{who}的进程{how_zh}时{peer}发来的{unread_zh}未被读取：内核用 RST 关闭了它的套接字。", "", ""},
     {"reset.linger_zero",
-     "{who}'s close() sent a RST, not a FIN, because SO_LINGER was set to {on, 0}: it aborts the connection and leaves no "
+     "{who}'s {closing} sent a RST, not a FIN, because SO_LINGER was set to {on, 0}: it aborts the connection and leaves no "
      "TIME-WAIT.",
-     "{who}的 close() 发出的是 RST 而不是 FIN，因为 SO_LINGER 设成了 {on, 0}：它中止连接，不留下 TIME-WAIT。",
+     "{who}的 {closing_zh} 发出的是 RST 而不是 FIN，因为 SO_LINGER 设成了 {on, 0}：它中止连接，不留下 TIME-WAIT。",
      "do not set SO_LINGER to 0 for an orderly close", "要正常关闭就不要把 SO_LINGER 设为 0"},
     {"reset.unsent_discarded",
      "{who}'s kernel threw away {bytes} bytes that send() had taken and that had not left ({sent} had): after a reset nothing more is delivered.",
@@ -453,6 +455,12 @@ constexpr Text table[] = {
      "{times} ACKs left at once because {who} had set TCP_QUICKACK, and did not wait for the answer.",
      "因为{who}设置了 TCP_QUICKACK，有 {times} 个 ACK 立即发出，没有等待应答。",
      "it does not last: set it again after each recv()", "该设置不会持续：每次 recv() 之后重新设置"},
+    // --- what is not followed ---
+    {"socket.multipath",
+     "{who} made sockets of Multipath TCP (IPPROTO_MPTCP, {times}×): tcpwhy follows TCP's only, so of theirs no more is told than the connections that fell back to TCP.",
+     "{who} 创建了多路径 TCP 套接字（IPPROTO_MPTCP，{times} 次）：tcpwhy 只跟踪 TCP，因此只讲述其中退回到 TCP 的连接。",
+     "let it use TCP: GODEBUG=multipathtcp=0 for a Go program, sysctl net.mptcp.enabled=0 for all",
+     "让它使用 TCP：Go 程序用 GODEBUG=multipathtcp=0，或对整个系统 sysctl net.mptcp.enabled=0"},
     // --- signals ---
     {"signal.killed",
      "SIGPIPE killed {who} inside its {call}: the call never returned. A shell reports exit status {status}.",

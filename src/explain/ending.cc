@@ -13,7 +13,8 @@ using timeline::opener;
 using timeline::other;
 using timeline::Trigger;
 
-constexpr std::string_view kind_names[] = {"open", "half-closed", "in order", "reset", "refused", "given up", "failed"};
+constexpr std::string_view kind_names[] = {"open",    "half-closed", "in order", "reset",
+                                           "refused", "given up",    "failed",   "not known"};
 
 void say_who(const Story& story, const Segment& segment, Ending& ending) {
   ending.first = segment.from;
@@ -49,35 +50,136 @@ const timeline::SideChange* fin_by_states(const Story& story, Side side) {
   return nullptr;
 }
 
-// Without packets: who was reset, by what its kernel and its calls say.
-void end_without_packets(const Story& story, Ending& ending) {
-  for (const auto& kernel : story.connection.kernel) {
-    const auto* reset = std::get_if<recording::Reset>(&story.timeline.event(kernel.event).what);
-    if (reset == nullptr) continue;
-    ending.kind = EndKind::reset;
-    ending.first = reset->sent ? kernel.side : other(kernel.side);
-    return;
+// What a close sent is in no packet here: a FIN, a RST because something was unread, or nothing because somebody else holds the socket
+// too. What shows it all the same: the kernels' word, errors, and who has read to the end.
+class WithoutPackets {
+ public:
+  explicit WithoutPackets(const Story& story) : story_(story) {}
+
+  void tell(Ending& ending) const {
+    if (const auto resetter = who_reset()) {
+      ending.kind = EndKind::reset, ending.first = *resetter;
+      return;
+    }
+    const Close closes[2] = {close_of(opener), close_of(listener)};
+    const auto count = [&](Sent sent) { return std::ranges::count(closes, sent, &Close::sent); };
+    if (count(Sent::nothing) == 2) return;
+    const bool second = closes[0].sent == Sent::nothing ||
+                        (closes[1].sent != Sent::nothing && story_.time(closes[1].at) < story_.time(closes[0].at));
+    const Side first = second ? listener : opener;
+    ending.first = first, ending.call = closes[first].call, ending.process_ended = closes[first].process_ended;
+    ending.kind = count(Sent::not_known) > 0 ? EndKind::not_known
+                  : count(Sent::fin) == 2    ? EndKind::in_order
+                                             : EndKind::half;
   }
-  if (const auto error = first_error(story, {ECONNRESET})) {
-    ending.kind = EndKind::reset;
-    ending.first = other(error->first);
-    return;
+
+ private:
+  enum class Sent : std::uint8_t { nothing, fin, not_known };
+  struct Close {
+    Sent sent = Sent::nothing;
+    EventId at;                  // invalid: no event of its own side tells when
+    std::string call;            // "": none, or not known
+    bool process_ended = false;  // of itself, or by execve()
+  };
+
+  [[nodiscard]] std::optional<Side> who_reset() const {
+    for (const auto& kernel : story_.connection.kernel)
+      if (const auto* reset = std::get_if<recording::Reset>(&story_.timeline.event(kernel.event).what))
+        return reset->sent ? kernel.side : other(kernel.side);
+    if (const auto error = first_error(story_, {ECONNRESET})) return other(error->first);
+    // Of a reset behind a FIN nothing but a sending call tells (tcp_reset(): EPIPE in CLOSE-WAIT).
+    for (const Side side : {opener, listener})
+      for (const Call* call : story_.calls(side, CallFamily::sending))
+        if (story_.failed_with(*call, EPIPE) && !call->descriptor_was_closed &&
+            !story_.shut(side, "SHUT_WR", story_.time(call->entered)))
+          return other(side);
+    return std::nullopt;
   }
-  std::optional<base::WallTime> first;
-  int closed = 0;
-  for (const Side side : {opener, listener}) {
-    const Call* call = story.closing_call(side);
-    const auto* fin = fin_by_states(story, side);
-    if (call == nullptr && fin == nullptr) continue;
-    ++closed;
-    const auto at = story.time(call != nullptr ? call->entered : fin->event);
-    if (first && *first <= at) continue;
-    first = at;
-    ending.first = side;
-    ending.call = call != nullptr ? story.timeline.entered(*call).name : "";
+
+  [[nodiscard]] Close close_of(Side side) const {
+    Close close;
+    const Call* shut = shutdown_of(side);
+    if (const Call* call = shut != nullptr ? shut : last_closing_call(side)) {
+      close.at = call->entered, close.call = story_.timeline.entered(*call).name;
+    } else if (const auto replaced = execve_after_last_call(side)) {
+      close.at = *replaced, close.call = "execve";
+    } else if (const auto end = story_.end_of_process(side)) {
+      close.at = *end, close.process_ended = true;
+    }
+    const auto* by_states = fin_by_states(story_, side);
+    const auto read = end_of_stream_at(other(side));
+    const bool said = shut != nullptr || by_states != nullptr || read;
+    if (said || (close.at.valid() && nothing_unread_at(side, close)))
+      close.sent = Sent::fin;
+    else if (close.at.valid())
+      close.sent = Sent::not_known;
+    if (close.sent == Sent::fin && !close.at.valid()) close.at = by_states != nullptr ? by_states->event : *read;
+    return close;
   }
-  if (first) ending.kind = closed == 2 ? EndKind::in_order : EndKind::half;
-}
+
+  [[nodiscard]] const Call* shutdown_of(Side side) const {
+    for (const Call* call : story_.calls(side, CallFamily::shutting))
+      if (story_.succeeded(*call) && !story_.timeline.entered(*call).arguments.ends_with("SHUT_RD")) return call;
+    return nullptr;
+  }
+
+  // Of several processes that hold the socket the last one's closes it.
+  [[nodiscard]] const Call* last_closing_call(Side side) const {
+    const Call* last = nullptr;
+    for (const Call* call : story_.calls(side, CallFamily::closing))
+      if (!call->descriptor_was_closed) last = call;
+    return last;
+  }
+
+  // Another program took the place of one that had used the socket: close-on-exec may have closed it.
+  [[nodiscard]] std::optional<EventId> execve_after_last_call(Side side) const {
+    const auto& calls = story_.calls(side);
+    if (calls.empty()) return std::nullopt;
+    const auto& lookups = story_.timeline.lookups;
+    const auto later = lookups.programs_of_process.of(lookups.process_of(calls.back()->actor));
+    const auto found =
+        std::ranges::upper_bound(later, calls.back()->entered, {}, [](const auto& pair) { return pair.value; });
+    return found == later.end() ? std::nullopt : std::optional(found->value);
+  }
+
+  // When a receiving call of that side met the end of the stream.
+  [[nodiscard]] std::optional<EventId> end_of_stream_at(Side side) const {
+    for (const Call* call : story_.calls(side, CallFamily::receiving))
+      if (story_.succeeded(*call) && story_.result(*call) == 0 && !asks_for_nothing(*call) &&
+          !story_.shut(side, "SHUT_RD", story_.time(*call->returned)))
+        return *call->returned;
+    return std::nullopt;
+  }
+
+  // recv() of 0 bytes returns 0 whatever is there.
+  [[nodiscard]] bool asks_for_nothing(const Call& call) const {
+    const auto line = story_.line(call);
+    return line.find("\"\", 0)") != std::string::npos || line.find("\"\", 0,") != std::string::npos;
+  }
+
+  // It has read to the end, and nobody else can hold the socket: then its close sends a FIN.
+  [[nodiscard]] bool nothing_unread_at(Side side, const Close& close) const {
+    const auto end = end_of_stream_at(side);
+    return end && *end < close.at && close.call != "execve" && !may_be_shared(side, close.at) &&
+           story_.option_set(side, "SO_LINGER", story_.time(close.at)) == nullptr;
+  }
+
+  [[nodiscard]] bool may_be_shared(Side side, EventId before) const {
+    const auto& lookups = story_.timeline.lookups;
+    const auto& actors = story_.timeline.recording->actors;
+    for (const auto actor : story_.connection.sides[side].actors) {
+      if (actor.value >= actors.size()) return true;
+      const auto forks = lookups.forks_of_pid.of(actors[actor.value].pid);
+      if (!forks.empty() && forks.front().value < before) return true;
+    }
+    return std::ranges::any_of(story_.calls(side), [&](const Call* call) {
+      const auto socket = story_.timeline.entered(*call).socket;
+      return socket != 0 && !lookups.sharings_of_socket.of(socket).empty();
+    });
+  }
+
+  const Story& story_;
+};
 
 }  // namespace
 
@@ -107,7 +209,7 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
     ending.kind = fins[0] != nullptr && fins[1] != nullptr ? EndKind::in_order : EndKind::half;
     say_who(story, *fin, ending);
   } else if (story.connection.without_packets()) {
-    end_without_packets(story, ending);
+    WithoutPackets(story).tell(ending);
   }
   return ending;
 }

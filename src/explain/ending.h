@@ -9,13 +9,14 @@
 namespace tcpwhy::explain {
 
 enum class EndKind : std::uint8_t {
-  open,      // nobody has closed
-  half,      // one side has closed, the other not
-  in_order,  // both sides' FINs
-  reset,     // a RST, by `first`
-  refused,   // a RST, or an ICMP message, instead of the SYN-ACK
-  given_up,  // the kernel gave up: `error`
-  failed,    // never stood, for another reason: `error`
+  open,       // nobody has closed
+  half,       // one side has closed, the other not
+  in_order,   // both sides' FINs
+  reset,      // a RST, by `first`
+  refused,    // a RST, or an ICMP message, instead of the SYN-ACK
+  given_up,   // the kernel gave up: `error`
+  failed,     // never stood, for another reason: `error`
+  not_known,  // `first` closed first, and without packets nothing tells what that sent
 };
 std::string_view name(EndKind kind);
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <string_view>
 #include <utility>
 
@@ -63,6 +64,60 @@ TEST(EndingWithoutPackets, names_the_side_that_closed_first_by_the_state_of_the_
   story.state(2010, "server", "CLOSE-WAIT", "LAST-ACK");
   story.state(2020, "server", "LAST-ACK", "CLOSED");
   expect_ending(std::move(story), EndKind::in_order, opener, "");
+}
+
+// Both ends are traced, by calls alone.
+StoryRecorder calls_of_both() {
+  StoryRecorder story;
+  story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, sin_port=htons(9999)}, 16");
+  story.call("server", 80, 90, "accept", "3, NULL, NULL", {4});
+  story.call("client", 200, 220, "send", "3, \"hello\", 5, 0", {5});
+  return story;
+}
+
+TEST(EndingByCallsAlone, is_not_known_where_nobody_has_read_to_the_end) {
+  StoryRecorder story = calls_of_both();
+  story.call("server", 1000, 1100, "close", "4");
+  story.call("client", 2000, 2100, "close", "3");
+  expect_ending(std::move(story), EndKind::not_known, listener, "close");
+}
+
+TEST(EndingByCallsAlone, is_in_order_where_each_side_has_read_to_the_end_or_been_read) {
+  StoryRecorder story = calls_of_both();
+  story.call("client", 1000, 1100, "shutdown", "3, SHUT_WR");
+  story.call("server", 1200, 1210, "recv", "4, \"hello\", 100, 0", {5});
+  story.call("server", 1300, 1310, "recv", "4, \"\", 100, 0");
+  story.call("server", 1400, 1410, "close", "4");
+  expect_ending(std::move(story), EndKind::in_order, opener, "shutdown");
+}
+
+TEST(EndingByCallsAlone, recv_of_nothing_is_not_the_end) {
+  StoryRecorder story = calls_of_both();
+  story.call("server", 1300, 1310, "recv", "4, \"\", 0, 0");
+  story.call("server", 1400, 1410, "close", "4");
+  expect_ending(std::move(story), EndKind::not_known, listener, "close");
+}
+
+TEST(EndingByCallsAlone, is_not_known_where_a_child_may_hold_the_socket) {
+  StoryRecorder story = calls_of_both();
+  story.call("client", 1000, 1100, "shutdown", "3, SHUT_WR");
+  story.event(1150, "server", recording::ProcessStarted{"server", 101});
+  story.call("server", 1300, 1310, "recv", "4, \"\", 100, 0");
+  story.call("server", 1400, 1410, "close", "4");
+  expect_ending(std::move(story), EndKind::not_known, opener, "shutdown");
+}
+
+TEST(EndingByCallsAlone, is_a_reset_where_a_call_broke_that_had_not_been_shut) {
+  StoryRecorder story = calls_of_both();
+  story.call("server", 1000, 1100, "close", "4");
+  story.call("client", 2000, 2010, "send", "3, \"more\", 4, MSG_NOSIGNAL", {-1, EPIPE});
+  expect_ending(std::move(story), EndKind::reset, listener, "");
+}
+
+TEST(EndingByCallsAlone, is_not_known_where_another_program_took_the_place_of_one_that_never_closed) {
+  StoryRecorder story = calls_of_both();
+  story.event(1000, "server", recording::ProcessStarted{"/bin/true", {}});
+  expect_ending(std::move(story), EndKind::not_known, listener, "execve");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 namespace tcpwhy::explain {
 namespace {
 
+using namespace std::chrono_literals;
 using timeline::listener;
 using timeline::opener;
 using timeline::other;
@@ -51,6 +52,7 @@ void find_fin(const Story& story, Side side, Findings& findings) {
     return std::string(change ? tcp::name(change->to) : "?");
   };
   finding.slots = {{"who", story.caller(*call)},
+                   {"closing", story.timeline.entered(*call).name + "()"},
                    {"peer", story.name(other(side))},
                    {"state", state_after(fin->sender_change)},
                    {"peer_state", state_after(fin->receiver_change)},
@@ -78,9 +80,15 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   finding.about = close->entered;
 }
 
+// How long the timer was set for, if what it took agrees: the next tick (10 ms at most, CONFIG_HZ=100) or 40 ms (TCP_ATO_MIN). A side that
+// was told to wait, or has measured a longer round trip, waits otherwise.
+constexpr base::Duration longest_tick = 20ms, shortest_ato = 30ms;
+
 std::string_view rule_for_delayed_ack(const Story& story, const Segment& fin, const Segment& started_by) {
   if (&started_by != &fin) return "fin_ack.covers_data";
+  const auto took = story.time(story.acknowledgment_of(fin)->departed) - story.time(*fin.arrived);
   const bool had_data = story.bytes_arrived(other(fin.from), story.time(*fin.arrived)) > 0;
+  if (had_data ? took < shortest_ato : took > longest_tick) return "fin_ack.by_timer";
   return had_data ? "fin_ack.delayed" : "fin_ack.next_tick";
 }
 

@@ -292,6 +292,24 @@ void find_connecting(const Story& story, Findings& findings) {
   find_closed_while_connecting(story, findings);
 }
 
+// Sockets of Multipath TCP (RFC 8684) are none of TCP's: nothing of what is done with them is recorded. Go's net package listens with them
+// by default since 1.24.
+void find_multipath(const Timeline& timeline, Findings& findings) {
+  std::map<std::uint64_t, std::pair<const Call*, std::int64_t>> first_of_process;
+  for (const auto& [_, index] : timeline.lookups.calls_named.of("socket")) {
+    const Call& call = timeline.calls[index];
+    const auto* returned = timeline.returned(call);
+    if (returned == nullptr || returned->result < 0 || !timeline.entered(call).arguments.ends_with("IPPROTO_MPTCP"))
+      continue;
+    auto& [first, times] = first_of_process[timeline.lookups.process_of(call.actor)];
+    if (first == nullptr) first = &call;
+    ++times;
+  }
+  for (const auto& [_, found] : first_of_process)
+    findings.add("socket.multipath", std::nullopt, Grade::observed, {found.first->entered, *found.first->returned})
+        .slots = {{"who", actor_name(timeline, *found.first)}, {"times", found.second}};
+}
+
 void find_call_errors(const Timeline& timeline, Findings& findings) {
   for (const Call& call : timeline.calls) {
     const auto* returned = timeline.returned(call);
@@ -313,6 +331,7 @@ void find_call_errors(const Timeline& timeline, Findings& findings) {
         {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}};
   }
   find_unbound_listeners(timeline, findings);
+  find_multipath(timeline, findings);
 }
 
 }  // namespace tcpwhy::explain

@@ -35,8 +35,10 @@ std::optional<EventId> fork_before(const Story& story, const Call& before, Event
   const auto pid = pid_of(story, before);
   const auto started = story.timeline.lookups.forks_of_pid.of(pid);
   const auto event = [](const auto& pair) { return pair.value; };
-  if (const auto later = std::ranges::lower_bound(started, before.entered, {}, event); later != started.begin())
-    return std::prev(later)->value;
+  if (const auto later = std::ranges::lower_bound(started, before.entered, {}, event); later != started.begin()) {
+    const EventId latest = std::prev(later)->value;
+    return latest < since ? std::nullopt : std::optional(latest);
+  }
   const auto forks = story.timeline.lookups.calls_named.of("fork");
   const auto call_of = [&](const auto& pair) -> const Call& { return story.timeline.calls[pair.value]; };
   const auto entered = [&](const auto& pair) { return call_of(pair).entered; };
@@ -275,7 +277,10 @@ Sharing sharing_of(const Story& story, const Call& close) {
     if (carries && other.name == "sendmsg")
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
   }
-  if (const auto forked = fork_before(story, close))
+  // Who was forked before the process had the socket does not hold it.
+  const auto& calls = story.calls(close.side);
+  const auto first = std::ranges::find(calls, pid, [&](const Call* call) { return pid_of(story, *call); });
+  if (const auto forked = fork_before(story, close, (*first)->entered))
     add(*forked, "that of a forked child", "fork 出的子进程持有的一个");
   if (sharing.en.empty()) {
     sharing.en = "which one was not recorded";

@@ -421,6 +421,42 @@ TEST(Closing, of_a_descriptor_that_a_fork_shares_names_the_child) {
   EXPECT_NE(told.text("close.nothing_sent").find("forked child"), std::string::npos);
 }
 
+TEST(Closing, a_child_that_was_forked_before_the_connection_does_not_hold_it) {
+  StoryRecorder story;
+  story.event(1, "server", recording::ProcessStarted{"server", 101});
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  const Told told(story);
+  ASSERT_TRUE(told.has("close.nothing_sent"));
+  EXPECT_EQ(told.text("close.nothing_sent").find("forked child"), std::string::npos);
+}
+
+TEST(Closing, is_named_as_the_call_that_did_it) {
+  for (const std::string call : {"close", "dup2", "close_range"}) {
+    StoryRecorder story;
+    story.open();
+    story.segment(500, "client", P | A, 1, 1, 5);
+    story.segment(550, "server", A, 1, 6);
+    const auto number = story.call("server", 1000, 1100, call, "4");
+    story.segment(1050, "server", R | A, 1, 6);
+    story.cause(1049, "server", "R.", 1, 6, 0, {"call", "close.unread_data", number});
+    const Told told(story);
+    ASSERT_TRUE(told.has("reset.unread_data_at_close")) << call;
+    EXPECT_TRUE(told.text("reset.unread_data_at_close").starts_with("The server's " + call + "() sent a RST"))
+        << told.text("reset.unread_data_at_close");
+  }
+}
+
+TEST(Calls, of_multipath_tcp_are_said_not_to_be_followed) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1010, "socket", "AF_INET, SOCK_STREAM, IPPROTO_MPTCP", {7});
+  story.call("server", 1020, 1030, "socket", "AF_INET, SOCK_STREAM, IPPROTO_MPTCP", {8});
+  const Told told(story);
+  ASSERT_TRUE(told.has("socket.multipath"));
+  EXPECT_NE(told.text("socket.multipath").find("2×"), std::string::npos) << told.text("socket.multipath");
+}
+
 TEST(Closing, of_a_descriptor_that_was_sent_to_another_process_names_it) {
   const std::string rights = "4, {msg_control=[{cmsg_type=SCM_RIGHTS, cmsg_data=[5]}]}, 0";
   const auto told = [&](bool same_socket) {

@@ -1,5 +1,7 @@
 #include "explain/story.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace tcpwhy::explain {
@@ -116,6 +118,35 @@ const Call* linger_zero_before(const Story& story, Side side, base::WallTime whe
   return found;
 }
 
+// "unread": how much had arrived and was never read; "bytes" too, where that is known: not without packets, or where some were not seen.
+void say_unread(const Story& story, Side side, base::WallTime when, std::map<std::string, Slot, std::less<>>& slots) {
+  const auto arrived = story.bytes_arrived(side, when), read = story.bytes_read(side, when);
+  if (arrived > read) {
+    const auto bytes = static_cast<std::int64_t>(arrived - read);
+    slots["bytes"] = bytes;
+    slots["unread"] = fmt::format("{} bytes", bytes), slots["unread_zh"] = fmt::format(" {} 字节", bytes);
+  } else {
+    slots["unread"] = "data (how much is not known)", slots["unread_zh"] = "数据（数量未知）";
+  }
+}
+
+// What closed the socket, in a sentence: dup2() over a descriptor, close_range() and execve() do it too.
+struct Closing {
+  std::string en = "closing of its descriptor", zh = "关闭描述符";
+};
+Closing closing_by(const Story& story, std::optional<EventId> by) {
+  if (by && by->valid())
+    if (const auto* entered = std::get_if<recording::CallEntered>(&story.timeline.event(*by).what))
+      return {entered->name + "()", entered->name + "()"};
+  return {};
+}
+
+std::optional<EventId> entry_of(const Story& story, Side side, std::optional<std::uint32_t> number) {
+  for (const Call* call : story.calls(side))
+    if (number && call->number == *number) return call->entered;
+  return std::nullopt;
+}
+
 void find_active(const Story& story, const Segment& reset, Findings& findings) {
   const Side side = reset.from;
   const auto when = story.time(reset.departed);
@@ -135,12 +166,12 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
   }
   const Grade grade = rule == "reset.unexplained" ? Grade::assumed : Grade::derived;
   const HowEnded how = how_ended(story.timeline, reset.cause.by);
-  findings.add(rule, story, grade, evidence).slots = {
-      {"who", story.name(side)},
-      {"how", how.en},
-      {"how_zh", how.zh},
-      {"peer", story.name(other(side))},
-      {"bytes", static_cast<std::int64_t>(arrived - std::min(arrived, read))}};
+  const Closing closing = closing_by(story, reset.cause.by);
+  auto& slots = findings.add(rule, story, grade, evidence).slots;
+  slots = {{"who", story.name(side)},  {"how", how.en},
+           {"how_zh", how.zh},         {"closing", closing.en},
+           {"closing_zh", closing.zh}, {"peer", story.name(other(side))}};
+  say_unread(story, side, when, slots);
 }
 
 // --- The kernel's own word -----------------------------------------------------------------------------------------
@@ -173,11 +204,11 @@ std::string_view kernel_rule(std::string_view cause, std::string_view reason) {
 }
 
 std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side, base::WallTime when) {
-  const auto arrived = story.bytes_arrived(side, when), read = story.bytes_read(side, when);
-  return {{"who", story.name(side)},
-          {"peer", story.name(other(side))},
-          {"port", std::int64_t{story.connection.sides[side].address.port}},
-          {"bytes", static_cast<std::int64_t>(arrived - std::min(arrived, read))}};
+  std::map<std::string, Slot, std::less<>> slots = {{"who", story.name(side)},
+                                                    {"peer", story.name(other(side))},
+                                                    {"port", std::int64_t{story.connection.sides[side].address.port}}};
+  say_unread(story, side, when, slots);
+  return slots;
 }
 
 bool find_said(const Story& story, const Segment& reset, Findings& findings) {
@@ -193,6 +224,8 @@ bool find_said(const Story& story, const Segment& reset, Findings& findings) {
   finding.slots = slots_of(story, reset.from, story.time(reset.departed));
   const HowEnded how = how_ended(story.timeline, reset.cause.by);
   finding.slots["how"] = how.en, finding.slots["how_zh"] = how.zh;
+  const Closing closing = closing_by(story, reset.cause.by);
+  finding.slots["closing"] = closing.en, finding.slots["closing_zh"] = closing.zh;
   finding.about = reset.departed;
   return true;
 }
@@ -203,7 +236,9 @@ void find_without_packets(const Story& story, Side side, Findings& findings) {
     const auto* reset = std::get_if<recording::Reset>(&story.timeline.event(kernel.event).what);
     if (reset == nullptr || !reset->sent || kernel.side != side) continue;
     auto rule = kernel_rule("", reset->reason);
-    const auto slots = slots_of(story, side, story.time(kernel.event));
+    auto slots = slots_of(story, side, story.time(kernel.event));
+    const Closing closing = closing_by(story, entry_of(story, side, reset->call));
+    slots["closing"] = closing.en, slots["closing_zh"] = closing.zh;
     const Call* linger = linger_zero_before(story, side, story.time(kernel.event));
     if (rule.empty() && reset->reason == "TCP_STATE" && linger != nullptr) rule = "reset.linger_zero";
     findings

@@ -80,6 +80,17 @@ TEST(Findings, fin_ack_after_forty_ms_when_data_came_before) {
             std::chrono::milliseconds(41));
 }
 
+// A side that was told to wait longer (TCP_QUICKACK 0), or that took data with the SYN, is not that case.
+TEST(Findings, fin_ack_by_a_timer_that_was_set_for_neither_time_is_not_explained_by_it) {
+  StoryRecorder story;
+  story.open();
+  server_closes(story);
+  story.segment(45'000, "client", A, 1, 2);
+  const Told told(story);
+  EXPECT_TRUE(told.has("fin_ack.by_timer"));
+  EXPECT_FALSE(told.has("fin_ack.next_tick"));
+}
+
 TEST(Findings, one_ack_for_data_and_fin) {
   StoryRecorder story;
   story.open();

@@ -93,6 +93,9 @@ constexpr Rule table[] = {
     {"fin_ack.delayed", chat,
      "the ACK of a FIN came by the delayed-ACK timer, started by the FIN, and its sender had received data before",
      "tcp_send_delayed_ack(): TCP_ATO_MIN, 40 ms", ""},
+    {"fin_ack.by_timer", note,
+     "the ACK of a FIN came by the delayed-ACK timer, and neither the next tick nor 40 ms after it",
+     "tcp_send_delayed_ack(): icsk_ack.ato", ""},
     {"fin_ack.covers_data", note,
      "the ACK of a FIN came by the delayed-ACK timer, which data before the FIN had started",
      "tcp_send_delayed_ack() keeps the earlier timeout", ""},
@@ -258,6 +261,9 @@ constexpr Rule table[] = {
     {"ack.by_quickack", chat,
      "after setsockopt(TCP_QUICKACK) it or a receiving call sent an ACK, or data was acknowledged at once and answered within 40 ms",
      "tcp(7) TCP_QUICKACK; tcp_sock_set_quickack()", ""},
+    // --- what is not followed ---
+    {"socket.multipath", warning, "a program made sockets of Multipath TCP, which are not followed",
+     "RFC 8684; net/mptcp/protocol.c", ""},
     // --- signals ---
     {"signal.killed", error, "a process was killed by SIGPIPE inside a sending call",
      "send(2), signal(7); sk_stream_error(): send_sig(SIGPIPE)", ""},

@@ -38,6 +38,7 @@ constexpr KindRow kinds[] = {
     {EndKind::refused, "refused", "被拒绝"},
     {EndKind::given_up, "given up", "被放弃"},
     {EndKind::failed, "never stood", "从未建立"},
+    {EndKind::not_known, "closed, how is not known", "已关闭，方式未知"},
 };
 
 std::string_view kind_words(EndKind kind, Language language) {
@@ -64,6 +65,9 @@ std::string ending_words(const Ending& ending, const std::string& who, Language 
     case EndKind::refused: return say("refused by {0}", "被 {0} 拒绝");
     case EndKind::given_up: return say("given up by {0}'s kernel: {2}", "{0} 的内核放弃：{2}");
     case EndKind::failed: return say("never stood: {2}", "从未建立：{2}");
+    case EndKind::not_known:
+      return say("{0} closed first{1}; whether in order is not known without packets",
+                 "{0} 先关闭{1}；没有报文，无从得知是否正常");
   }
   return {};
 }

@@ -38,7 +38,10 @@ Lookups::Lookups(const recording::Recording& recording) {
       if (event.actor.value < recording.actors.size()) ends_of_pid.add(recording.actors[event.actor.value].pid, id);
       if (ended->call) ends_in_call.add(*ended->call, id);
     } else if (const auto* started = std::get_if<recording::ProcessStarted>(&event.what)) {
-      if (started->parent) forks_of_pid.add(*started->parent, id);
+      if (started->parent)
+        forks_of_pid.add(*started->parent, id);
+      else
+        programs_of_process.add(process_of(event.actor), id);
     } else if (const auto* signal = std::get_if<recording::Signal>(&event.what)) {
       if (signal->call) signals_in_call.add(*signal->call, id);
     } else if (const auto* state = std::get_if<recording::SocketState>(&event.what)) {
@@ -49,7 +52,7 @@ Lookups::Lookups(const recording::Recording& recording) {
     }
   }
   ends_of_process.sort(), ends_of_pid.sort(), forks_of_pid.sort(), ends_in_call.sort(), signals_in_call.sort();
-  listening_on_port.sort(), holding_port.sort(), counters.sort();
+  programs_of_process.sort(), listening_on_port.sort(), holding_port.sort(), counters.sort();
 }
 
 void Lookups::add_calls(const recording::Recording& recording, std::span<const Call> calls) {

@@ -76,6 +76,8 @@ class Lookups {
   // --- Events, in order of time
   Events<std::uint64_t> ends_of_process;           // ProcessEnded, by process_of()
   Events<std::int32_t> ends_of_pid, forks_of_pid;  // ProcessEnded; ProcessStarted, by the pid of the parent
+  Events<std::uint64_t>
+      programs_of_process;  // ProcessStarted without a parent (by execve(), the first of a trace), by process_of()
   Events<std::uint32_t> ends_in_call, signals_in_call;
   Events<std::uint16_t> listening_on_port;  // SocketState, from or to LISTEN, by local port
   Events<std::uint16_t> holding_port;       // SocketState, to LISTEN or TIME-WAIT, by local port

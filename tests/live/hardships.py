@@ -1,9 +1,11 @@
 """A traced program that forks a thousand times, that becomes another one, that is killed; a tracer that is killed. Nothing is lost in
 silence, and nothing stays: no BPF program, no stopped process."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 from live import PATIENCE, Case, is_in, need, text_of, wait_for
 
@@ -66,4 +68,15 @@ assert target.stdout.readline() == "still here\n"
 assert state(target.pid) in "SRD", state(target.pid)
 assert "TracerPid:\t0\n" in text_of(f"/proc/{target.pid}/status")
 wait_for("no program of the tracer's is left", lambda: not any(map(lives, programs)))
+
+# A program whose file only root may read is not dumpable: to anybody else its descriptors can't be looked at, which is said.
+if case.backend == "ptrace" and os.environ["TCPWHY_LIVE_ROOT"] == "yes" and shutil.which("setpriv"):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        hidden = os.path.join(folder, "hidden")
+        shutil.copyfile(shutil.which("true"), hidden)
+        os.chmod(hidden, 0o711)
+        said = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", case.tcpwhy, "trace",
+                               "--backend", "ptrace", "--lang", "en", "--", hidden], capture_output=True, text=True, cwd=folder)
+        assert said.returncode == 0 and "lost 1 process's calls: " in said.stdout + said.stderr, said
 case.done()

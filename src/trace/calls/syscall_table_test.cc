@@ -67,6 +67,8 @@ TEST(SyscallTableTest, which_sockets_are_tcp) {
   EXPECT_TRUE(makes_tcp_socket(AF_INET, SOCK_STREAM, 0));
   EXPECT_TRUE(makes_tcp_socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   EXPECT_TRUE(makes_tcp_socket(0xdead'0000'0000ULL << 16 | AF_INET, SOCK_STREAM, 0)) << "the kernel takes an int";
+  EXPECT_TRUE(makes_tcp_socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP))
+      << "so that it can be said that it is not followed";
   EXPECT_FALSE(makes_tcp_socket(AF_UNIX, SOCK_STREAM, 0));
   EXPECT_FALSE(makes_tcp_socket(AF_INET, SOCK_DGRAM, 0));
   EXPECT_FALSE(makes_tcp_socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP));

@@ -32,6 +32,9 @@ class ThreadRegisters {
   // Of the system call that it is in, or has come back from: what it asked for, and what it was given (-errno: a failure).
   [[nodiscard]] std::uint64_t call_number() const;
   [[nodiscard]] std::int64_t call_result() const;
+  // Of the call that it is about to make; and, behind it, what the program expects to find there again.
+  void set_first_argument(std::uint64_t value);
+  void restore_first_argument(std::uint64_t value);
 
   [[nodiscard]] Registers for_unwinding() const;
 

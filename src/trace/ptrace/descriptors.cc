@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <span>
@@ -68,10 +69,11 @@ std::optional<TcpSocket> describe(int fd) {
   return socket;
 }
 
-// The inode of a socket; 0: something else, or not open.
-std::uint32_t inode_of(pid_t pid, std::int32_t fd) {
+// The inode of a socket; 0: something else, or not open. Absent: nobody but root may know.
+std::optional<std::uint32_t> inode_of(pid_t pid, std::int32_t fd) {
   std::array<char, 64> target;
   const ssize_t length = ::readlink(fmt::format("/proc/{}/fd/{}", pid, fd).c_str(), target.data(), target.size());
+  if (length < 0 && errno == EACCES) return std::nullopt;
   return socket_inode({target.data(), length < 0 ? 0 : static_cast<std::size_t>(length)}).value_or(0);
 }
 
@@ -100,15 +102,16 @@ base::UniqueFd open_process(pid_t tid) {
 
 }  // namespace
 
-std::optional<TcpSocket> look_at_descriptor(pid_t pid, std::int32_t fd) {
-  const std::uint32_t inode = fd < 0 ? 0 : inode_of(pid, fd);
-  if (inode == 0) return std::nullopt;
+Look look_at_descriptor(pid_t pid, std::int32_t fd) {
+  const auto inode = fd < 0 ? std::optional(std::uint32_t{0}) : inode_of(pid, fd);
+  if (!inode) return {.socket = {}, .refused = true};
+  if (*inode == 0) return {};
   const base::UniqueFd process = open_process(pid);
   if (process.valid()) {
     const base::UniqueFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
-    if (copy.valid()) return describe(copy.get());
+    if (copy.valid()) return {.socket = describe(copy.get())};
   }
-  return find_by_inode(inode);
+  return {.socket = find_by_inode(*inode)};
 }
 
 void SocketsByCookie::learn(const TcpSocket& socket) {
@@ -145,7 +148,8 @@ const TcpSocket* Descriptors::find(pid_t pid, std::int32_t fd) {
     const auto known = sockets_.find(fd);
     if (known != sockets_.end()) return &known->second;
   }
-  const auto socket = look_at_descriptor(pid, fd);
+  const auto [socket, refused] = look_at_descriptor(pid, fd);
+  was_refused_ = was_refused_ || refused;
   set(fd, socket ? Kind::tcp : Kind::other);
   if (!socket) return nullptr;
   return &sockets_.insert_or_assign(fd, *socket).first->second;
@@ -202,6 +206,7 @@ bool Descriptors::has_tcp_in(std::uint32_t first, std::uint32_t last) const {
 
 void Descriptors::scan(pid_t pid) {
   DIR* folder = ::opendir(fmt::format("/proc/{}/fd", pid).c_str());
+  was_refused_ = was_refused_ || (folder == nullptr && errno == EACCES);
   if (folder == nullptr) return;
   std::int32_t seen = 0;
   while (const dirent* entry = ::readdir(folder)) {

@@ -43,6 +43,8 @@ class Descriptors {
   void scan(pid_t pid);
   [[nodiscard]] bool has_tcp() const { return tcp_count_ > 0; }
   [[nodiscard]] bool has_tcp_in(std::uint32_t first, std::uint32_t last) const;
+  // Some of it could not be looked at (Look::refused).
+  [[nodiscard]] bool was_refused() const { return was_refused_; }
 
  private:
   enum class Kind : std::uint8_t { unknown, other, tcp };
@@ -51,6 +53,7 @@ class Descriptors {
   std::vector<Kind> kinds_;  // by number
   std::unordered_map<std::int32_t, TcpSocket> sockets_;
   std::size_t tcp_count_ = 0;
+  bool was_refused_ = false;
 };
 
 // Sockets by their cookies, whoever holds them: at least the last 65536 that were learnt or asked for.
@@ -64,9 +67,13 @@ class SocketsByCookie {
   std::unordered_map<std::uint64_t, TcpSocket> young_, old_;
 };
 
-// The socket behind the descriptor of another process, or thread (one that lives: a first thread that has ended has none): by a copy of it (pidfd_getfd(2), Linux 5.6), which for some microseconds is one
-// more reference to it; where that isn't allowed, by its inode and sock_diag(7) in our own network namespace. Absent: no TCP
-// socket.
-std::optional<TcpSocket> look_at_descriptor(pid_t pid, std::int32_t fd);
+// The socket behind the descriptor of another process, or thread (one that lives: a first thread that has ended has none): by a copy of it
+// (pidfd_getfd(2), Linux 5.6), which for some microseconds is one more reference to it; where that isn't allowed, by its inode and
+// sock_diag(7) in our own network namespace.
+struct Look {
+  std::optional<TcpSocket> socket;  // absent: no TCP socket
+  bool refused = false;             // the process is not dumpable (proc(5), PR_SET_DUMPABLE): what it is is not known
+};
+Look look_at_descriptor(pid_t pid, std::int32_t fd);
 
 }  // namespace tcpwhy::trace

@@ -1,6 +1,7 @@
 #include "trace/ptrace/launch.h"
 
 #include <fcntl.h>
+#include <linux/bpf_common.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -124,13 +125,17 @@ base::Result<std::vector<sock_filter>> make_filter() {
   const std::unique_ptr<void, ReleaseFilter> context(::seccomp_init(SCMP_ACT_ALLOW));
   if (!context) return base::fail(base::ErrorKind::system, "seccomp filter: no memory");
   if (auto added = add_rules(context.get()); !added) return std::unexpected(added.error());
-  const base::UniqueFd file(::memfd_create("filter", MFD_CLOEXEC));
-  if (!file.valid()) return base::fail_errno("memfd_create");
-  if (const int error = ::seccomp_export_bpf(context.get(), file.get()); error != 0)
+  // By a pipe, which has room for the longest of filters (BPF_MAXINSNS): RLIMIT_FSIZE is for files, those in memory too.
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return base::fail_errno("pipe2");
+  const base::UniqueFd reader(ends[0]), writer(ends[1]);
+  std::vector<sock_filter> filter(BPF_MAXINSNS);
+  (void)::fcntl(writer.get(), F_SETPIPE_SZ, static_cast<int>(filter.size() * sizeof(sock_filter)));
+  if (const int error = ::seccomp_export_bpf(context.get(), writer.get()); error != 0)
     return base::fail_errno("seccomp filter", -error);
-  const off_t size = ::lseek(file.get(), 0, SEEK_END);
-  std::vector<sock_filter> filter(static_cast<std::size_t>(size) / sizeof(sock_filter));
-  if (::pread(file.get(), filter.data(), static_cast<std::size_t>(size), 0) != size) return base::fail_errno("pread");
+  const ssize_t size = ::read(reader.get(), filter.data(), filter.size() * sizeof(sock_filter));
+  if (size <= 0) return base::fail_errno("read");
+  filter.resize(static_cast<std::size_t>(size) / sizeof(sock_filter));
   if (machine::has_recorder) let_recorder_pass(filter);
   return filter;
 }

@@ -32,6 +32,7 @@ using recording::ProcessStarted;
 using recording::Signal;
 using recording::SignalFate;
 using testing::all_of;
+using ::testing::AllOf;
 using ::testing::Contains;
 using testing::drain_until;
 using ::testing::HasSubstr;
@@ -137,6 +138,18 @@ TEST_P(EachWay, forks_in_parallel) {
   EXPECT_EQ(all_of<ProcessStarted>(run.recording).size(), 1 + children + execute);
   EXPECT_EQ(all_of<ProcessEnded>(run.recording).size(), 1 + children);
   EXPECT_TRUE(all_of<recording::Loss>(run.recording).empty());
+}
+
+// Without a tracer the filter would fail its calls.
+TEST_P(EachWay, a_child_that_wants_no_tracer_is_traced_and_not_disturbed) {
+  for (const std::string call : {"clone", "clone3"}) {
+    const auto run = trace_command({program("tracee"), "untraced", call}, options());
+    EXPECT_EQ(run.status, 0) << call;
+    const auto ended = all_of<ProcessEnded>(run.recording);
+    EXPECT_EQ(ended.size(), 2U) << call;
+    EXPECT_THAT(lines_of(run.recording), Contains(HasSubstr("\"mine\", 4, 0, NULL, 0) = 4"))) << call;
+    EXPECT_THAT(lines_of(run.recording), Contains(AllOf(StartsWith(call + "("), HasSubstr("CLONE_UNTRACED")))) << call;
+  }
 }
 
 // What is asked of a process is asked of a thread that lives.

@@ -188,6 +188,8 @@ void TraceLoop::run() {
   take_down_bell();
   take_inside(true);
   tell_unread_symbols();
+  for (const auto& [_, process] : processes_) note_unseen(*process);
+  tell_unseen();
   state_.finished = true;
   state_.let_go = true;
   state_.let_go.notify_all();
@@ -311,6 +313,7 @@ void TraceLoop::remove_thread(pid_t tid) {
   }
   threads_.erase(thread);
   if (--process->threads > 0) return;
+  note_unseen(*process);
   forget_inside(*process);
   unwinder_.forget(process->pid);
   processes_.erase(process->pid);
@@ -349,6 +352,7 @@ void TraceLoop::on_executed(pid_t pid) {
   if (inside_) inside_->release_slot(pid);
   forget_inside(process);
 
+  note_unseen(process);
   leader.actor = {};  // another program from here on
   leader.has_left = process.leader_has_left = false;
   process.name = command_of(pid);
@@ -432,6 +436,26 @@ void TraceLoop::resume(Thread& thread, int signal) {
 void TraceLoop::tell_unread_symbols() {
   for (const UnreadSymbols& unread : unwinder_.take_unread())
     if (recording_) outbox_.add({base::wall_now(), {}, loss_of(unread)});
+}
+
+void TraceLoop::note_unseen(const Process& process) {
+  constexpr std::size_t most_named = 4;
+  if (!recording_ || !process.recorded || !process.descriptors->was_refused()) return;
+  ++unseen_count_;
+  if (unseen_.size() < most_named && std::ranges::count(unseen_, process.name) == 0) unseen_.push_back(process.name);
+}
+
+void TraceLoop::tell_unseen() {
+  if (unseen_count_ == 0) return;
+  std::string names;
+  for (const std::string& name : unseen_) names += (names.empty() ? "" : ", ") + name;
+  outbox_.add({base::wall_now(),
+               {},
+               recording::Loss{
+                   unseen_count_ == 1 ? "process's calls" : "processes' calls", unseen_count_,
+                   fmt::format("the kernel lets only root look at the descriptors of a program that is not dumpable "
+                               "(its file can't be read, or it asked for that by prctl()): {}",
+                               names)}});
 }
 
 recording::ActorId TraceLoop::actor_of(Thread& thread) {

@@ -6,9 +6,11 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "trace/machine/registers.h"
 #include "trace/ptrace/bell.h"
@@ -83,6 +85,8 @@ class TraceLoop {
   void on_entry(Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
   void on_call_stop(Thread& thread, bool filtered);
   void on_exit(Thread& thread, std::int64_t result);
+  static bool keep_traced(const Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
+  static void put_back_untraced(const Thread& thread, const CallInFlight& call);
   void tell_closed(Thread& thread);
   struct Decision {
     bool record = false, wait_for_exit = false;
@@ -123,6 +127,8 @@ class TraceLoop {
   void emit_at(base::WallTime at, Thread& thread, recording::What what);
   void emit_start(Thread& thread, std::optional<std::int32_t> parent);
   void tell_unread_symbols();
+  void note_unseen(const Process& process);
+  void tell_unseen();
 
   PtraceOptions options_;
   Outbox& outbox_;
@@ -137,6 +143,8 @@ class TraceLoop {
   bool letting_go_ = false, ending_ = false;
   std::chrono::steady_clock::time_point wished_at_;
   std::uint32_t call_count_ = 0;
+  std::vector<std::string> unseen_;     // programs whose descriptors could not be looked at, each name once
+  std::uint64_t unseen_count_ = 0;      // of their processes
   SocketsByCookie sockets_;             // those that recorders may name
   std::unique_ptr<InsideArea> inside_;  // null: every call stops
   // Threads that have ended, as long as records of theirs may stand behind one that isn't complete yet.

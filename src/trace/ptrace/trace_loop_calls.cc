@@ -1,5 +1,6 @@
 // Entry and exit of calls: which are recorded, and what they do to the descriptors.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "trace/calls/spelling.h"
 #include "trace/machine/machine.h"
 #include "trace/machine/registers.h"
 #include "trace/ptrace/trace_loop.h"
@@ -85,7 +87,11 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
   }
   thread.to_restart.reset();
   if (number == SYS_seccomp || number == SYS_prctl || number == SYS_io_uring_setup) leave_inside(process);
-  if (row == nullptr || !recording_) return resume(thread);
+  if (row == nullptr || !recording_) {
+    call.untraced = row != nullptr && keep_traced(thread, number, call.arguments);
+    if (call.untraced) thread.in_flight = call;
+    return resume(thread);
+  }
 
   const Decision decision = decide(thread, *row, call.arguments);
   recording::CallEntered entered;
@@ -109,7 +115,8 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
     call.entered_at = now;
   }
   forget_before(process, *row, call.arguments);
-  if (decision.wait_for_exit) thread.in_flight = call;
+  call.untraced = keep_traced(thread, number, call.arguments);
+  if (decision.wait_for_exit || call.untraced) thread.in_flight = call;
   const pid_t pid = one_that_lives(thread);
   if (stack) unwinder_.learn(pid, stack->registers.instruction_pointer());
   resume(thread);
@@ -118,6 +125,35 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
   if (stack)
     entered.stack = text(unwinder_.unwind(pid, stack->registers, stack->bytes, stack->registers.stack_pointer()));
   emit_at(now, thread, std::move(entered));
+}
+
+// A child that has no tracer gets ENOSYS for every call that the filter stops at, and it has the filter (seccomp(2), SECCOMP_RET_TRACE):
+// CLONE_UNTRACED is taken away for the time of the call. True: it was there.
+bool TraceLoop::keep_traced(const Thread& thread, std::uint64_t number, const SyscallArguments& arguments) {
+  if (number == SYS_clone && (arguments[0] & CLONE_UNTRACED) != 0) {
+    auto registers = ThreadRegisters::of(thread.tid);
+    if (!registers) return false;
+    registers->set_first_argument(arguments[0] & ~std::uint64_t{CLONE_UNTRACED});
+    return registers->write_to(thread.tid);
+  }
+  if (number != SYS_clone3) return false;
+  const auto flags =
+      read_value<std::uint64_t>(ProcessMemory(thread.tid), arguments[0]);  // clone_args::flags stands first
+  if (!flags || (*flags & CLONE_UNTRACED) == 0) return false;
+  // Not process_vm_writev(2): it may lie where the program itself can't write.
+  return ::ptrace(PTRACE_POKEDATA, thread.tid, arguments[0], *flags & ~std::uint64_t{CLONE_UNTRACED}) == 0;
+}
+
+void TraceLoop::put_back_untraced(const Thread& thread, const CallInFlight& call) {
+  if (call.row->number == SYS_clone) {
+    auto registers = ThreadRegisters::of(thread.tid);
+    if (!registers) return;
+    registers->restore_first_argument(call.arguments[0]);
+    (void)registers->write_to(thread.tid);  // it has been killed, if not
+    return;
+  }
+  const auto flags = read_value<std::uint64_t>(ProcessMemory(thread.tid), call.arguments[0]);
+  if (flags) ::ptrace(PTRACE_POKEDATA, thread.tid, call.arguments[0], *flags | CLONE_UNTRACED);
 }
 
 TraceLoop::Decision TraceLoop::decide(Thread& thread, const SyscallRow& row, const SyscallArguments& arguments) {
@@ -203,6 +239,7 @@ void TraceLoop::on_exit(Thread& thread, std::int64_t result) {
   const base::WallTime now = base::wall_now();
   if (!thread.in_flight) return;
   CallInFlight call = *std::exchange(thread.in_flight, std::nullopt);
+  if (call.untraced) put_back_untraced(thread, call);
   if (call.held) record_held(thread, call, result);
   if (result == restart_block) thread.to_restart = call;
   if (call.call == 0) return learn_after(thread, call, result, nullptr);

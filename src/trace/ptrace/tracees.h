@@ -53,6 +53,7 @@ struct CallInFlight {
   std::optional<recording::CallEntered> held;
   base::WallTime entered_at;
   std::uint64_t cookie = 0;  // of the socket it acts on
+  bool untraced = false;     // clone() with CLONE_UNTRACED, which it does not get: put back at its return
 };
 
 struct Thread {

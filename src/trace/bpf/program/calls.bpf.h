@@ -77,8 +77,8 @@ static __always_inline __u64 running_call(void) {
 
 // The call that the running thread is making on `sk`, or its io_uring operation; 0: none.
 //
-// Before Linux 6.6 close() leaves the socket's end to task work (fput()), which the thread does on its way back to the program, when the
-// hook of the return has been passed already.
+// dup2() leaves the end of the socket whose descriptor it closes to task work (fput()), which the thread does on its way back to the program,
+// when the hook of the return has been passed already; before Linux 6.6 so does close().
 static __always_inline __u64 call_on(const void* sk) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   const struct call_state* call = state_of(tid);
@@ -358,7 +358,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   if (!draft) return 0;
   begin_draft(draft, PROBE_CALL_ENTERED, state);
   draft->head.at_ns = state->id;
-  if (row->closes && file) draft->references = references_of(file);
+  if (row->closes == PROBE_CLOSES_ITS_OWN && file) draft->references = references_of(file);
   tell_socket_or_none(draft, sk);
   take_pieces(SYSTEM_CALL, row, 0);
   const int stack = row->wants_stack && sk && may_take_stack(draft->call);
@@ -383,7 +383,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   if (!draft) return 0;
   begin_draft(draft, state->told ? PROBE_CALL_RETURNED : PROBE_CALL_MADE, state);
   draft->result = result;
-  struct sock* sk = state->closes ? 0 : (struct sock*)state->socket;
+  struct sock* sk = state->closes == PROBE_CLOSES_ITS_OWN ? 0 : (struct sock*)state->socket;
   if (state->held) {
     if (result >= 0) sk = (struct sock*)passed_socket(draft->arguments[1]);
     if (!sk) {
@@ -396,7 +396,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   if (!state->told) take_pieces(SYSTEM_CALL, row, 0);
   if (result > -4096) take_pieces(SYSTEM_CALL, row, 1);
   state->number = PROBE_NO_CALL;
-  if (state->closes && result == 0) state->closed_by = number + 1;
+  if (state->closes && result >= 0) state->closed_by = number + 1;
   send_draft(draft);
   return 0;
 }

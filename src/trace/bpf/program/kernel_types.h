@@ -198,7 +198,8 @@ struct mm_struct {
   struct file* exe_file;
 };
 struct signal_struct {
-  atomic_t live;  // threads
+  atomic_t live;                        // threads
+  struct task_struct* group_exec_task;  // since 5.17
 };
 struct task_struct {
   unsigned int flags;

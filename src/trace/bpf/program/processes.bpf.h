@@ -5,6 +5,7 @@
 #include "common.bpf.h"
 #include "mappings.bpf.h"
 
+#define SIGKILL 9
 #define SIGCHLD 17
 
 static __always_inline __u64 call_of_current(void) {
@@ -34,10 +35,18 @@ int BPF_PROG(on_signal_generated, int signal, struct kernel_siginfo* info, struc
   return 0;
 }
 
+// So execve() ends the other threads of its process (de_thread(), get_signal()): nobody has sent it.
+static __always_inline int is_ended_by_execve(void) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  if (!bpf_core_field_exists(struct signal_struct, group_exec_task)) return 0;
+  return BPF_CORE_READ(task, signal, group_exec_task) != NULL;
+}
+
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal_delivered, int signal, struct kernel_siginfo* info, struct k_sigaction* action) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
   if (signal == SIGCHLD || !is_traced(tgid)) return 0;
+  if (signal == SIGKILL && is_ended_by_execve()) return 0;
   struct probe_signal* record = RESERVE(probe_signal, PROBE_SIGNAL);
   if (!record) return 0;
   record->signal = signal;

@@ -128,6 +128,13 @@ struct probe_call {
   struct probe_snippet snippet[PROBE_SNIPPETS];
 };
 
+// Which of the descriptors that it is given a call closes.
+enum probe_closes {
+  PROBE_CLOSES_NONE,
+  PROBE_CLOSES_ITS_OWN,  // close()
+  PROBE_CLOSES_ANOTHER,  // dup2(), dup3(): what the second number stood for
+};
+
 // The call that a thread is in: what `places` and the map `calls` hold.
 struct call_state {
   __u64 id;  // time of entry
@@ -135,9 +142,9 @@ struct call_state {
   __u64 arguments[6];
   __u32 number;  // PROBE_NO_CALL: it is in none
   __u32 tgid;
-  __u16 closes;
-  __u16 told;  // its entry
-  __u16 held;  // recvmsg: whether it matters (a TCP socket has been passed) is known at its return
+  __u16 closes;  // enum probe_closes
+  __u16 told;    // its entry
+  __u16 held;    // recvmsg: whether it matters (a TCP socket has been passed) is known at its return
   __u16
       closed_by;  // 1 + the number of a call that has closed the descriptor and returned; what it set going may yet come
 };
@@ -288,7 +295,7 @@ struct probe_mapping {
 
 // Settings of a system call, from trace/calls/syscall_table.
 struct probe_syscall {
-  __u8 wanted, only_on_tcp, wants_stack, closes;
+  __u8 wanted, only_on_tcp, wants_stack, closes;  // closes: enum probe_closes
   __s8 fd_argument, second_fd_argument;
   __u8 result_is_fd, piece_count;
   __u8 direct;          // enum probe_direct: what it makes leave at once

@@ -10,6 +10,8 @@ std::uint64_t ThreadRegisters::stack_pointer() const { return raw.sp; }
 void ThreadRegisters::go_on_at(std::uint64_t address) { raw.pc = address; }
 std::uint64_t ThreadRegisters::call_number() const { return raw.regs[8]; }
 std::int64_t ThreadRegisters::call_result() const { return static_cast<std::int64_t>(raw.regs[0]); }
+void ThreadRegisters::set_first_argument(std::uint64_t value) { raw.regs[0] = value; }
+void ThreadRegisters::restore_first_argument(std::uint64_t) {}  // the result stands there
 
 Registers ThreadRegisters::for_unwinding() const {
   Registers made;

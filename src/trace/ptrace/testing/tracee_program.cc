@@ -3,10 +3,13 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -52,6 +55,23 @@ int forks(int count) {
     if (waitpid(child, &status, 0) != child || status != 0) return 93;
   }
   return 0;
+}
+
+// A child that no tracer is to have, by clone() or clone3(): its calls are its own all the same.
+int makes_untraced(bool by_clone3) {
+  const Pair pair = connected();
+  // clone_args (linux/sched.h), where the program itself can't write.
+  static const unsigned long arguments[8] = {CLONE_UNTRACED, 0, 0, 0, SIGCHLD, 0, 0, 0};
+  const long child = by_clone3 ? syscall(SYS_clone3, arguments, sizeof arguments)
+                               : syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    if (send(pair.client, "mine", 4, 0) != 4) _exit(errno == ENOSYS ? 38 : 1);
+    _exit(0);
+  }
+  int status = 0;
+  if (child < 0 || waitpid(static_cast<pid_t>(child), &status, 0) != child) return 105;
+  const bool as_before = arguments[0] == CLONE_UNTRACED;
+  return !as_before ? 106 : WIFEXITED(status) ? WEXITSTATUS(status) : 107;
 }
 
 // As make -j does: several at a time, each with children of its own, some of which execute a program.
@@ -251,6 +271,7 @@ int main(int count, char** words) {
   if (mode == "forks") return forks(std::atoi(argument));
   if (mode == "forks-in-parallel") return forks_in_parallel(std::atoi(argument));
   if (mode == "forks-for-ever") return forks_for_ever();
+  if (mode == "untraced") return makes_untraced(std::string_view(argument) == "clone3");
   if (mode == "restless") return restless();
   if (mode == "waits-for-its-vfork") return waits_for_its_vfork(std::atoi(argument));
   if (mode == "connects-without-first-thread") goes_on_in(connects_often, std::atoi(argument));

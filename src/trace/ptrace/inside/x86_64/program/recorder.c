@@ -73,7 +73,7 @@ static __u64 decide_on_socket(const struct inside_row* row, const struct inside_
 static int makes_tcp_socket(const struct inside_frame* frame) {
   const __u32 family = (__u32)frame->rdi, type = (__u32)frame->rsi, protocol = (__u32)frame->rdx;
   return (family == FAMILY_V4 || family == FAMILY_V6) && (type & ~STREAM_FLAGS) == STREAM &&
-         (protocol == 0 || protocol == IPPROTO_TCP);
+         (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
 static int has_too_many_vectors(const struct inside_row* row, const struct inside_frame* frame) {
