@@ -271,6 +271,10 @@ Sharing sharing_of(const Story& story, const Call& close) {
         add(call.entered,
             fmt::format("that of {}[{}], which was sent it (SCM_RIGHTS)", story.caller(call), pid_of(story, call)),
             fmt::format("{}[{}] 收到的一个（SCM_RIGHTS）", story.caller(call), pid_of(story, call)));
+      if (other.name == "pidfd_getfd")
+        add(call.entered,
+            fmt::format("that of {}[{}], which took it by pidfd_getfd()", story.caller(call), pid_of(story, call)),
+            fmt::format("{}[{}] 用 pidfd_getfd() 取走的一个", story.caller(call), pid_of(story, call)));
       continue;
     }
     if (!carries) add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");

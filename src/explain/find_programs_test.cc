@@ -488,6 +488,29 @@ TEST(Closing, of_a_descriptor_that_was_sent_to_another_process_names_it) {
   EXPECT_EQ(told(false).find("SCM_RIGHTS"), std::string::npos) << told(false);
 }
 
+TEST(Closing, of_a_descriptor_that_another_process_took_names_it) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  const auto socket = story.last_call().socket;
+  auto recording = story.take();
+  recording.actors.push_back({"worker", 555, 555, "worker", ""});
+  recording::CallEntered taken;
+  taken.call = 9000, taken.name = "pidfd_getfd", taken.arguments = "7, 4, 0";
+  recording::CallReturned brought;
+  brought.call = 9000, brought.result = 8, brought.new_fd = 8, brought.socket = socket;
+  const recording::ActorId worker{static_cast<std::uint32_t>(recording.actors.size() - 1)};
+  const auto at = recording.events.front().at;
+  recording.events.push_back({at + std::chrono::microseconds(960), worker, taken});
+  recording.events.push_back({at + std::chrono::microseconds(970), worker, brought});
+  recording::sort_by_time(recording);
+  const Told told(recording);
+  ASSERT_TRUE(told.has("close.nothing_sent"));
+  EXPECT_NE(told.text("close.nothing_sent").find("that of worker[555], which took it by pidfd_getfd()"),
+            std::string::npos)
+      << told.text("close.nothing_sent");
+}
+
 // A second thread of the server's process.
 recording::Recording with_thread(StoryRecorder& story, std::string_view ending) {
   auto recording = story.take();

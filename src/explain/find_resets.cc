@@ -132,7 +132,7 @@ void say_unread(const Story& story, Side side, base::WallTime when, std::map<std
 
 // What closed the socket, in a sentence: dup2() over a descriptor, close_range() and execve() do it too.
 struct Closing {
-  std::string en = "closing of its descriptor", zh = "关闭描述符";
+  std::string en = "closing of its descriptor", zh = "关闭操作";
 };
 Closing closing_by(const Story& story, std::optional<EventId> by) {
   if (by && by->valid())

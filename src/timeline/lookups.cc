@@ -12,7 +12,7 @@ namespace {
 constexpr SegmentIndex none = UINT32_MAX;
 
 bool duplicates(const recording::CallEntered& entered) {
-  return entered.name.starts_with("dup") ||
+  return entered.name.starts_with("dup") || entered.name == "pidfd_getfd" ||
          (entered.name == "fcntl" && entered.arguments.find("F_DUPFD") != std::string::npos);
 }
 

@@ -51,6 +51,9 @@ std::string try_ptrace() {
     struct __ptrace_syscall_info info{};
     if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info) < 0) {
       wrong = fmt::format("PTRACE_GET_SYSCALL_INFO: {}", std::strerror(errno));
+    } else if (access(fmt::format("/proc/{}/fd", child).c_str(), X_OK) != 0) {
+      wrong = fmt::format("/proc/PID/fd: {}: another file system covers it, or it is another PID namespace's",
+                          std::strerror(errno));
     }
   }
   kill(child, SIGKILL);
@@ -58,8 +61,7 @@ std::string try_ptrace() {
   return wrong;
 }
 
-Probe ptrace_of_children() {
-  const auto wrong = try_ptrace();
+Probe ptrace_of_children(const std::string& wrong) {
   Probe probe{
       .id = "ptrace",
       .title = {"ptrace", "ptrace"},
@@ -69,10 +71,19 @@ Probe ptrace_of_children() {
       .more = {}};
   if (!wrong.empty()) {
     probe.found = {wrong, wrong};
-    probe.more = {"in a container: --cap-add SYS_PTRACE; the kernel must be 5.3 or newer",
-                  "在容器中：--cap-add SYS_PTRACE；内核需 5.3 或更新"};
+    probe.more = {
+        "in a container: --cap-add SYS_PTRACE, and no seccomp profile that forbids it; the kernel must be 5.3 or newer",
+        "在容器中：--cap-add SYS_PTRACE，且 seccomp 配置不得禁止；内核需 5.3 或更新"};
   }
   return probe;
+}
+
+// What can't be had where ptrace itself does not work.
+void depend_on_ptrace(const std::string& wrong, Probe& probe) {
+  if (wrong.empty()) return;
+  probe.answer = Answer::no;
+  probe.found = {"ptrace does not work here (see above)", "ptrace 在此不可用（见上）"};
+  probe.more = {};
 }
 
 Probe ptrace_without_stops() {
@@ -126,9 +137,12 @@ Probe ptrace_of_others() {
 
 void examine_host(std::vector<Probe>& probes) {
   probes.push_back(host_packets());
-  probes.push_back(ptrace_of_children());
+  const std::string wrong = try_ptrace();
+  probes.push_back(ptrace_of_children(wrong));
   probes.push_back(ptrace_without_stops());
+  depend_on_ptrace(wrong, probes.back());
   probes.push_back(ptrace_of_others());
+  depend_on_ptrace(wrong, probes.back());
 }
 
 }  // namespace tcpwhy::cli::doctor

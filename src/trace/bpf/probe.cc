@@ -100,7 +100,7 @@ probe_syscall settings_of(const SyscallRow& row) {
                                                     : PROBE_CLOSES_NONE;
   made.fd_argument = row.fd_range ? std::int8_t{-1} : row.fd_argument;
   made.second_fd_argument = row.second_fd_argument;
-  constexpr std::string_view making[] = {"socket", "accept", "accept4"};  // of calls and of operations
+  constexpr std::string_view making[] = {"socket", "accept", "accept4", "pidfd_getfd"};  // of calls and of operations
   made.result_is_fd = is_one_of(row.name, making);
   made.direct = row.name == "connect"                ? PROBE_DIRECT_CONNECT
                 : row.name == "shutdown"             ? PROBE_DIRECT_SHUTDOWN
