@@ -89,9 +89,9 @@ class WithoutPackets {
     if (const auto error = first_error(story_, {ECONNRESET})) return other(error->first);
     // Of a reset behind a FIN nothing but a sending call tells (tcp_reset(): EPIPE in CLOSE-WAIT).
     for (const Side side : {opener, listener})
-      for (const Call* call : story_.calls(side, CallFamily::sending))
+      for (const Call* call : story_.calls(side, Effect::sends))
         if (story_.failed_with(*call, EPIPE) && !call->descriptor_was_closed &&
-            !story_.shut(side, "SHUT_WR", story_.time(call->entered)))
+            !story_.shut_sending(side, story_.time(call->entered)))
           return other(side);
     return std::nullopt;
   }
@@ -118,15 +118,15 @@ class WithoutPackets {
   }
 
   [[nodiscard]] const Call* shutdown_of(Side side) const {
-    for (const Call* call : story_.calls(side, CallFamily::shutting))
-      if (story_.succeeded(*call) && !story_.timeline.entered(*call).arguments.ends_with("SHUT_RD")) return call;
+    for (const Call* call : story_.calls(side, Effect::shuts))
+      if (story_.succeeded(*call) && call->meaning.as<calls::Shutdown>()->sending()) return call;
     return nullptr;
   }
 
   // Of several processes that hold the socket the last one's closes it.
   [[nodiscard]] const Call* last_closing_call(Side side) const {
     const Call* last = nullptr;
-    for (const Call* call : story_.calls(side, CallFamily::closing))
+    for (const Call* call : story_.calls(side, Effect::closes))
       if (!call->descriptor_was_closed) last = call;
     return last;
   }
@@ -144,24 +144,21 @@ class WithoutPackets {
 
   // When a receiving call of that side met the end of the stream.
   [[nodiscard]] std::optional<EventId> end_of_stream_at(Side side) const {
-    for (const Call* call : story_.calls(side, CallFamily::receiving))
+    for (const Call* call : story_.calls(side, Effect::receives))
       if (story_.succeeded(*call) && story_.result(*call) == 0 && !asks_for_nothing(*call) &&
-          !story_.shut(side, "SHUT_RD", story_.time(*call->returned)))
+          !story_.shut_receiving(side, story_.time(*call->returned)))
         return *call->returned;
     return std::nullopt;
   }
 
   // recv() of 0 bytes returns 0 whatever is there.
-  [[nodiscard]] bool asks_for_nothing(const Call& call) const {
-    const auto line = story_.line(call);
-    return line.find("\"\", 0)") != std::string::npos || line.find("\"\", 0,") != std::string::npos;
-  }
+  [[nodiscard]] bool asks_for_nothing(const Call& call) const { return story_.timeline.entered(call).byte_count == 0; }
 
   // It has read to the end, and nobody else can hold the socket: then its close sends a FIN.
   [[nodiscard]] bool nothing_unread_at(Side side, const Close& close) const {
     const auto end = end_of_stream_at(side);
     return end && *end < close.at && close.call != "execve" && !may_be_shared(side, close.at) &&
-           story_.option_set(side, "SO_LINGER", story_.time(close.at)) == nullptr;
+           story_.option_set(side, so_linger, story_.time(close.at)) == nullptr;
   }
 
   [[nodiscard]] bool may_be_shared(Side side, EventId before) const {
@@ -218,14 +215,12 @@ std::uint64_t bytes_sent(const timeline::Timeline& timeline, timeline::Connectio
   const auto& connection = timeline.connections[index];
   if (!connection.without_packets()) return connection.sides[side].bytes_sent;
   const Story story(timeline, index);
-  const auto sum = [&](Side whose, CallFamily family) {
+  const auto sum = [&](Side whose, Effect effect) {
     std::uint64_t bytes = 0;
-    for (const Call* call : story.calls(whose, family))
-      if (story.result(*call) > 0 && timeline.entered(*call).arguments.find("MSG_PEEK") == std::string::npos)
-        bytes += static_cast<std::uint64_t>(story.result(*call));
+    for (const Call* call : story.calls(whose, effect)) bytes += story.bytes_moved(*call);
     return bytes;
   };
-  return std::max(sum(side, CallFamily::sending), sum(other(side), CallFamily::receiving));
+  return std::max(sum(side, Effect::sends), sum(other(side), Effect::receives));
 }
 
 }  // namespace tcpwhy::explain
