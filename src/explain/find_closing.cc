@@ -148,8 +148,11 @@ void find_end_states(const Story& story, Side side, Findings& findings) {
   const auto* waits = change_to(story, side, tcp::State::fin_wait_2);
   const auto* peer_waits = change_to(story, other(side), tcp::State::close_wait);
   const Call* close = story.closing_call(side);
-  const bool closed = close != nullptr && story.fin_of(side) != nullptr && story.succeeded(*close) &&
-                      story.time(close->entered) < story.time(story.fin_of(side)->departed);
+  // After shutdown() the program still holds the socket, whoever closes another descriptor of it.
+  const Segment* fin = story.fin_of(side);
+  const bool closed = close != nullptr && fin != nullptr && story.succeeded(*close) &&
+                      story.time(close->entered) < story.time(fin->departed) &&
+                      !story.shut_sending(side, story.time(fin->departed));
   if (waits != nullptr && peer_waits != nullptr && closed) {
     const bool sampled = waits->sampled && peer_waits->sampled;
     std::vector<EventId> evidence = {waits->event, peer_waits->event};

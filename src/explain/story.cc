@@ -25,7 +25,7 @@ Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
     if (segment.tcp.payload_length > 0) data_departures_[segment.from].push_back(segment.departed);
   }
   std::ranges::sort(causing_calls_);
-  calls_known_ = std::ranges::count(timeline.recording->provenance.observed, "calls") > 0;
+  calls_known_ = timeline.recording->provenance.has_calls();
 }
 
 Effect Story::effect(const Call& call) {

@@ -57,7 +57,7 @@ class Assembler {
         if (calls::effect_of(call->name) == calls::Effect::listens && call->local)
           listening_.insert(listening_key(*call->local));
     two_taps_ = std::ranges::any_of(recording_.interfaces, [](const auto& i) { return !i.host.empty(); });
-    calls_known_ = std::ranges::count(recording_.provenance.observed, "calls") > 0;
+    calls_known_ = recording_.provenance.has_calls();
   }
 
   void run() {

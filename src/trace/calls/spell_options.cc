@@ -22,7 +22,7 @@ using namespace calls;
 
 constexpr std::uint64_t get_flags = F_GETFL, set_flags = F_SETFL;
 
-// Without the access mode. O_LARGEFILE is the kernel's, which the C library has as 0.
+// O_LARGEFILE is the kernel's, which the C library has as 0.
 constexpr NamedValue open_rows[] = {
     {0100, "O_CREAT"},
     {0200, "O_EXCL"},
@@ -44,7 +44,7 @@ constexpr NamedValue open_rows[] = {
 std::string spell_open_flags(std::uint32_t value) {
   std::string text = spell_value(access_modes(), value & O_ACCMODE, "O_???");
   if (const std::uint32_t rest = value & ~static_cast<std::uint32_t>(O_ACCMODE); rest != 0)
-    text += "|" + spell_flags(open_rows, rest, "O_???");
+    text += "|" + spell_flags(open_flags(), rest, "O_???");
   return text;
 }
 
@@ -100,6 +100,8 @@ std::string spell_unknown_request(std::uint32_t request) {
 }
 
 }  // namespace
+
+calls::NamedValues open_flags() { return open_rows; }
 
 void enter_fcntl(const CallView& call, std::string& out) {
   const std::uint32_t command = call.flags(1);
