@@ -51,85 +51,83 @@ const timeline::SideChange* fin_by_states(const Story& story, Side side) {
 }
 
 // What a close sent is in no packet here: a FIN, a RST because something was unread, or nothing because somebody else holds the socket
-// too. What shows it all the same: the kernels' word, errors, and who has read to the end.
+// too. What shows it all the same: the kernels' word, errors, states, and who has read to the end. What these leave open is not known.
 class WithoutPackets {
  public:
   explicit WithoutPackets(const Story& story) : story_(story) {}
 
   void tell(Ending& ending) const {
-    if (const auto resetter = who_reset()) {
-      ending.kind = EndKind::reset, ending.first = *resetter;
-      return;
-    }
+    if (tell_reset(ending)) return;
     const Close closes[2] = {close_of(opener), close_of(listener)};
-    const auto count = [&](Sent sent) { return std::ranges::count(closes, sent, &Close::sent); };
-    if (count(Sent::nothing) == 2) return;
-    const bool second = closes[0].sent == Sent::nothing ||
-                        (closes[1].sent != Sent::nothing && story_.time(closes[1].at) < story_.time(closes[0].at));
-    const Side first = second ? listener : opener;
-    ending.first = first, ending.call = closes[first].call, ending.process_ended = closes[first].process_ended;
-    ending.kind = count(Sent::not_known) > 0 ? EndKind::not_known
-                  : count(Sent::fin) == 2    ? EndKind::in_order
-                                             : EndKind::half;
+    const auto by_states = first_by_states();
+    ending.first = by_states ? by_states : first_by_order(closes);
+    if (ending.first) {
+      const Close& first = closes[*ending.first];
+      if (first.is_the_one) ending.call = first.call, ending.process_ended = first.process_ended;
+    }
+    const bool fins[2] = {sent_fin(opener, closes[opener]), sent_fin(listener, closes[listener])};
+    if (is_no_orderly_end() || may_have_closed(opener, closes[opener], fins[opener]) ||
+        may_have_closed(listener, closes[listener], fins[listener]))
+      ending.kind = EndKind::not_known;
+    else if (fins[opener] && fins[listener])
+      ending.kind = EndKind::in_order;
+    else if (fins[opener] || fins[listener])
+      ending.kind = EndKind::half;
   }
 
  private:
-  enum class Sent : std::uint8_t { nothing, fin, not_known };
+  // What may have closed a side's socket.
   struct Close {
-    Sent sent = Sent::nothing;
-    EventId at;                  // invalid: no event of its own side tells when
-    std::string call;            // "": none, or not known
-    bool process_ended = false;  // of itself, or by execve()
+    EventId at;               // invalid: nothing that was seen
+    EventId done;             // when it had returned
+    bool shuts = false;       // shutdown(): whoever else holds the socket, it sends the FIN
+    bool is_the_one = false;  // nothing speaks against it
+    std::string call;         // "": none
+    bool process_ended = false;
   };
 
-  [[nodiscard]] std::optional<Side> who_reset() const {
+  bool tell_reset(Ending& ending) const {
     for (const auto& kernel : story_.connection.kernel)
-      if (const auto* reset = std::get_if<recording::Reset>(&story_.timeline.event(kernel.event).what))
-        return reset->sent ? kernel.side : other(kernel.side);
-    if (const auto error = first_error(story_, {ECONNRESET})) return other(error->first);
+      if (const auto* reset = std::get_if<recording::Reset>(&story_.timeline.event(kernel.event).what)) {
+        ending.kind = EndKind::reset, ending.first = reset->sent ? kernel.side : other(kernel.side);
+        return true;
+      }
     // Of a reset behind a FIN nothing but a sending call tells (tcp_reset(): EPIPE in CLOSE-WAIT).
     for (const Side side : {opener, listener})
-      for (const Call* call : story_.calls(side, CallFamily::sending))
-        if (story_.failed_with(*call, EPIPE) && !call->descriptor_was_closed &&
-            !story_.shut(side, "SHUT_WR", story_.time(call->entered)))
-          return other(side);
-    return std::nullopt;
+      for (const Call* call : story_.calls(side)) {
+        const bool broke = Story::effect(*call) == Effect::sends && story_.failed_with(*call, EPIPE) &&
+                           !call->descriptor_was_closed && !story_.shut_sending(side, story_.time(call->entered));
+        if (!broke && !story_.failed_with(*call, ECONNRESET)) continue;
+        ending.kind = EndKind::reset;
+        // A kernel that resets because its program refuses what comes gives it that error too (tcp_rcv_state_process(), RCV_SHUTDOWN).
+        if (!story_.shut_receiving(side, story_.time(call->entered))) ending.first = other(side);
+        return true;
+      }
+    return false;
   }
 
   [[nodiscard]] Close close_of(Side side) const {
     Close close;
-    const Call* shut = shutdown_of(side);
-    if (const Call* call = shut != nullptr ? shut : last_closing_call(side)) {
-      close.at = call->entered, close.call = story_.timeline.entered(*call).name;
-    } else if (const auto replaced = execve_after_last_call(side)) {
-      close.at = *replaced, close.call = "execve";
-    } else if (const auto end = story_.end_of_process(side)) {
-      close.at = *end, close.process_ended = true;
+    for (const Call* call : story_.calls(side, Effect::shuts))
+      if (story_.succeeded(*call) && call->meaning.as<calls::Shutdown>()->sending())
+        return {
+            .at = call->entered, .done = *call->returned, .shuts = true, .is_the_one = true, .call = name_of(*call)};
+    // Of several processes that hold the socket the last one's closes it.
+    for (const Call* call : story_.calls(side, Effect::closes))
+      if (!call->descriptor_was_closed)
+        close = {.at = call->entered, .done = call->returned.value_or(call->entered), .call = name_of(*call)};
+    if (!close.at.valid()) {
+      if (const auto replaced = execve_after_last_call(side))
+        close = {.at = *replaced, .done = *replaced, .call = "execve"};
+      else if (const auto end = story_.end_of_process(side))
+        close = {.at = *end, .done = *end, .process_ended = true};
     }
-    const auto* by_states = fin_by_states(story_, side);
-    const auto read = end_of_stream_at(other(side));
-    const bool said = shut != nullptr || by_states != nullptr || read;
-    if (said || (close.at.valid() && nothing_unread_at(side, close)))
-      close.sent = Sent::fin;
-    else if (close.at.valid())
-      close.sent = Sent::not_known;
-    if (close.sent == Sent::fin && !close.at.valid()) close.at = by_states != nullptr ? by_states->event : *read;
+    close.is_the_one = close.at.valid() && close.call != "execve" && !may_be_shared(side, close.at) &&
+                       !was_open_after(side, story_.time(close.done)) && !had_closed_before(side, close.at);
     return close;
   }
 
-  [[nodiscard]] const Call* shutdown_of(Side side) const {
-    for (const Call* call : story_.calls(side, CallFamily::shutting))
-      if (story_.succeeded(*call) && !story_.timeline.entered(*call).arguments.ends_with("SHUT_RD")) return call;
-    return nullptr;
-  }
-
-  // Of several processes that hold the socket the last one's closes it.
-  [[nodiscard]] const Call* last_closing_call(Side side) const {
-    const Call* last = nullptr;
-    for (const Call* call : story_.calls(side, CallFamily::closing))
-      if (!call->descriptor_was_closed) last = call;
-    return last;
-  }
+  [[nodiscard]] std::string name_of(const Call& call) const { return story_.timeline.entered(call).name; }
 
   // Another program took the place of one that had used the socket: close-on-exec may have closed it.
   [[nodiscard]] std::optional<EventId> execve_after_last_call(Side side) const {
@@ -140,28 +138,6 @@ class WithoutPackets {
     const auto found =
         std::ranges::upper_bound(later, calls.back()->entered, {}, [](const auto& pair) { return pair.value; });
     return found == later.end() ? std::nullopt : std::optional(found->value);
-  }
-
-  // When a receiving call of that side met the end of the stream.
-  [[nodiscard]] std::optional<EventId> end_of_stream_at(Side side) const {
-    for (const Call* call : story_.calls(side, CallFamily::receiving))
-      if (story_.succeeded(*call) && story_.result(*call) == 0 && !asks_for_nothing(*call) &&
-          !story_.shut(side, "SHUT_RD", story_.time(*call->returned)))
-        return *call->returned;
-    return std::nullopt;
-  }
-
-  // recv() of 0 bytes returns 0 whatever is there.
-  [[nodiscard]] bool asks_for_nothing(const Call& call) const {
-    const auto line = story_.line(call);
-    return line.find("\"\", 0)") != std::string::npos || line.find("\"\", 0,") != std::string::npos;
-  }
-
-  // It has read to the end, and nobody else can hold the socket: then its close sends a FIN.
-  [[nodiscard]] bool nothing_unread_at(Side side, const Close& close) const {
-    const auto end = end_of_stream_at(side);
-    return end && *end < close.at && close.call != "execve" && !may_be_shared(side, close.at) &&
-           story_.option_set(side, "SO_LINGER", story_.time(close.at)) == nullptr;
   }
 
   [[nodiscard]] bool may_be_shared(Side side, EventId before) const {
@@ -176,6 +152,106 @@ class WithoutPackets {
       const auto socket = story_.timeline.entered(*call).socket;
       return socket != 0 && !lookups.sharings_of_socket.of(socket).empty();
     });
+  }
+
+  // --- States, sampled now and then ------------------------------------------------------------------------------
+
+  template <class Holds>
+  [[nodiscard]] bool any_change(Side side, Holds&& holds) const {
+    return std::ranges::any_of(story_.connection.changes,
+                               [&](const auto& change) { return change.side == side && holds(change); });
+  }
+  [[nodiscard]] bool was_in(Side side, std::initializer_list<tcp::State> states) const {
+    return any_change(side, [&](const auto& change) { return std::ranges::count(states, change.to) > 0; });
+  }
+
+  // The kernel still had it as a standing connection at a later sample.
+  [[nodiscard]] bool was_open_after(Side side, base::WallTime when) const {
+    return any_change(side, [&](const timeline::SideChange& change) {
+      const auto* state = std::get_if<recording::SocketState>(&story_.timeline.event(change.event).what);
+      const bool stood = change.from == tcp::State::established || change.from == tcp::State::close_wait;
+      return stood && state != nullptr && state->not_before && *state->not_before > when;
+    });
+  }
+
+  // Its FIN had been seen, or read by the other side, before that.
+  [[nodiscard]] bool had_closed_before(Side side, EventId event) const {
+    using enum tcp::State;
+    const auto read = end_of_stream_at(other(side));
+    const auto* fin = fin_by_states(story_, side);
+    return (read && *read < event) || (fin != nullptr && fin->event < event) ||
+           any_change(side, [&](const auto& change) {
+             return (change.to == fin_wait_2 || change.to == time_wait) && change.event < event;
+           });
+  }
+
+  // RFC 9293, figure 5: who is in FIN-WAIT or TIME-WAIT closed first, whose peer is in CLOSE-WAIT or LAST-ACK too.
+  [[nodiscard]] std::optional<Side> first_by_states() const {
+    using enum tcp::State;
+    for (const Side side : {opener, listener})
+      if (was_in(side, {fin_wait_1, fin_wait_2, time_wait}) || was_in(other(side), {close_wait, last_ack})) return side;
+    return std::nullopt;
+  }
+
+  // A socket in FIN-WAIT is gone with a TIME-WAIT entry, or by a reset; and one of both ends has such an entry.
+  [[nodiscard]] bool is_no_orderly_end() const {
+    using enum tcp::State;
+    const auto is_gone = [&](Side side) { return was_in(side, {closed}); };
+    if (was_in(opener, {time_wait}) || was_in(listener, {time_wait})) return false;
+    for (const Side side : {opener, listener}) {
+      if (any_change(side, [](const auto& change) {
+            return change.to == closed && (change.from == fin_wait_1 || change.from == fin_wait_2);
+          }))
+        return true;
+      if (is_gone(side) && !story_.calls(side).empty() && was_gone_before(side)) return true;
+    }
+    return is_gone(opener) && is_gone(listener);
+  }
+
+  // ... although its program, whose calls are seen, had done nothing yet that closes it.
+  [[nodiscard]] bool was_gone_before(Side side) const {
+    const Close close = close_of(side);
+    return any_change(side, [&](const auto& change) {
+      return change.to == tcp::State::closed && (!close.at.valid() || change.event < close.at);
+    });
+  }
+
+  // --- What follows ----------------------------------------------------------------------------------------------
+
+  // When a receiving call of that side met the end of the stream. recv() of 0 bytes returns 0 whatever is there.
+  [[nodiscard]] std::optional<EventId> end_of_stream_at(Side side) const {
+    for (const Call* call : story_.calls(side, Effect::receives))
+      if (story_.succeeded(*call) && story_.result(*call) == 0 && story_.timeline.entered(*call).byte_count != 0 &&
+          !story_.shut_receiving(side, story_.time(*call->returned)))
+        return *call->returned;
+    return std::nullopt;
+  }
+
+  [[nodiscard]] bool sent_fin(Side side, const Close& close) const {
+    using enum tcp::State;
+    if (close.shuts || end_of_stream_at(other(side)) || fin_by_states(story_, side) != nullptr ||
+        was_in(side, {fin_wait_2, time_wait}))
+      return true;
+    // It has read to the end, and nobody else holds the socket: then its close has nothing unread.
+    const auto end = end_of_stream_at(side);
+    return close.is_the_one && end && *end < close.at &&
+           story_.option_set(side, so_linger, story_.time(close.at)) == nullptr;
+  }
+
+  [[nodiscard]] bool may_have_closed(Side side, const Close& close, bool fin) const {
+    return !fin && (close.at.valid() || was_in(side, {tcp::State::closed}));
+  }
+
+  // One side's FIN had been sent, or read, before the other did anything that sends one.
+  [[nodiscard]] std::optional<Side> first_by_order(const Close (&closes)[2]) const {
+    for (const Side side : {opener, listener}) {
+      std::optional<EventId> sent;
+      if (closes[side].shuts) sent = closes[side].done;
+      if (const auto read = end_of_stream_at(other(side)); read && (!sent || *read < *sent)) sent = read;
+      const EventId others = closes[other(side)].at;
+      if (sent && (!others.valid() || *sent < others)) return side;
+    }
+    return std::nullopt;
   }
 
   const Story& story_;
@@ -218,14 +294,12 @@ std::uint64_t bytes_sent(const timeline::Timeline& timeline, timeline::Connectio
   const auto& connection = timeline.connections[index];
   if (!connection.without_packets()) return connection.sides[side].bytes_sent;
   const Story story(timeline, index);
-  const auto sum = [&](Side whose, CallFamily family) {
+  const auto sum = [&](Side whose, Effect effect) {
     std::uint64_t bytes = 0;
-    for (const Call* call : story.calls(whose, family))
-      if (story.result(*call) > 0 && timeline.entered(*call).arguments.find("MSG_PEEK") == std::string::npos)
-        bytes += static_cast<std::uint64_t>(story.result(*call));
+    for (const Call* call : story.calls(whose, effect)) bytes += story.bytes_moved(*call);
     return bytes;
   };
-  return std::max(sum(side, CallFamily::sending), sum(other(side), CallFamily::receiving));
+  return std::max(sum(side, Effect::sends), sum(other(side), Effect::receives));
 }
 
 }  // namespace tcpwhy::explain

@@ -16,13 +16,13 @@ enum class EndKind : std::uint8_t {
   refused,    // a RST, or an ICMP message, instead of the SYN-ACK
   given_up,   // the kernel gave up: `error`
   failed,     // never stood, for another reason: `error`
-  not_known,  // `first` closed first, and without packets nothing tells what that sent
+  not_known,  // without packets nothing tells what was sent
 };
 std::string_view name(EndKind kind);
 
 struct Ending {
   EndKind kind = EndKind::open;
-  std::optional<timeline::Side> first;  // who closed, reset or gave up first
+  std::optional<timeline::Side> first;  // who closed, reset or gave up first, if that is known
   std::string call;                     // the call that did it: "close"; "" if none or not known
   bool process_ended = false;           // its process's end did it
   std::int32_t error = 0;               // errno that a socket or a call got, for the last two

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -17,7 +18,7 @@ using timeline::listener;
 using timeline::opener;
 
 // Of the only connection.
-void expect_ending(StoryRecorder story, EndKind kind, timeline::Side first, std::string_view call) {
+void expect_ending(StoryRecorder story, EndKind kind, std::optional<timeline::Side> first, std::string_view call) {
   const auto recording = story.take();
   const auto timeline = timeline::build(recording);
   ASSERT_EQ(timeline.connections.size(), 1U);
@@ -79,7 +80,7 @@ TEST(EndingByCallsAlone, is_not_known_where_nobody_has_read_to_the_end) {
   StoryRecorder story = calls_of_both();
   story.call("server", 1000, 1100, "close", "4");
   story.call("client", 2000, 2100, "close", "3");
-  expect_ending(std::move(story), EndKind::not_known, listener, "close");
+  expect_ending(std::move(story), EndKind::not_known, {}, "");
 }
 
 TEST(EndingByCallsAlone, is_in_order_where_each_side_has_read_to_the_end_or_been_read) {
@@ -94,8 +95,9 @@ TEST(EndingByCallsAlone, is_in_order_where_each_side_has_read_to_the_end_or_been
 TEST(EndingByCallsAlone, recv_of_nothing_is_not_the_end) {
   StoryRecorder story = calls_of_both();
   story.call("server", 1300, 1310, "recv", "4, \"\", 0, 0");
+  story.last_call().byte_count = 0;
   story.call("server", 1400, 1410, "close", "4");
-  expect_ending(std::move(story), EndKind::not_known, listener, "close");
+  expect_ending(std::move(story), EndKind::not_known, {}, "");
 }
 
 TEST(EndingByCallsAlone, is_not_known_where_a_child_may_hold_the_socket) {
@@ -117,7 +119,64 @@ TEST(EndingByCallsAlone, is_a_reset_where_a_call_broke_that_had_not_been_shut) {
 TEST(EndingByCallsAlone, is_not_known_where_another_program_took_the_place_of_one_that_never_closed) {
   StoryRecorder story = calls_of_both();
   story.event(1000, "server", recording::ProcessStarted{"/bin/true", {}});
-  expect_ending(std::move(story), EndKind::not_known, listener, "execve");
+  expect_ending(std::move(story), EndKind::not_known, {}, "");
+}
+
+// A socket in FIN-WAIT that is gone without a TIME-WAIT entry on either side was reset, by whomever.
+TEST(EndingByCallsAlone, is_not_known_where_the_states_are_those_of_no_orderly_end) {
+  StoryRecorder story = calls_of_both();
+  story.call("client", 1000, 1100, "shutdown", "3, SHUT_WR");
+  story.call("server", 1200, 1210, "recv", "4, \"hello\", 100, 0", {5});
+  story.call("server", 1300, 1310, "recv", "4, \"\", 100, 0");
+  story.sample(1000, 1400, "client", "ESTABLISHED", "FIN-WAIT-2");
+  story.sample(1000, 1400, "server", "ESTABLISHED", "CLOSE-WAIT");
+  story.call("client", 1500, 1510, "close", "3");
+  story.sample(1400, 1600, "client", "FIN-WAIT-2", "CLOSED");
+  story.sample(1400, 1600, "server", "CLOSE-WAIT", "CLOSED");
+  story.call("server", 1700, 1710, "close", "4");
+  expect_ending(std::move(story), EndKind::not_known, opener, "shutdown");
+}
+
+TEST(EndingByCallsAlone, goes_by_the_states_and_not_by_the_only_close_that_was_seen) {
+  StoryRecorder story = calls_of_both();
+  story.sample(1000, 1400, "client", "ESTABLISHED", "FIN-WAIT-2");
+  story.sample(1000, 1400, "server", "ESTABLISHED", "CLOSE-WAIT");
+  story.call("server", 1450, 1460, "recv", "4, \"hello\", 100, 0", {5});
+  story.call("server", 1470, 1480, "recv", "4, \"\", 100, 0");
+  story.call("server", 1500, 1510, "close", "4");
+  story.sample(1400, 1600, "client", "FIN-WAIT-2", "TIME-WAIT");
+  story.sample(1400, 1600, "server", "CLOSE-WAIT", "CLOSED");
+  expect_ending(std::move(story), EndKind::in_order, opener, "");
+}
+
+TEST(EndingByCallsAlone, does_not_name_what_came_after_the_end_of_the_stream_was_read) {
+  StoryRecorder story = calls_of_both();
+  story.call("server", 300, 310, "recv", "4, \"hello\", 100, 0", {5});
+  story.call("server", 400, 410, "recv", "4, \"\", 100, 0");
+  story.call("server", 500, 510, "close", "4");
+  story.event(900, "client", recording::ProcessEnded{.exit_status = 0, .signal = {}, .call = {}});
+  const auto recording = story.take();
+  const auto timeline = timeline::build(recording);
+  const Ending ending = ending_of(timeline, 0);
+  EXPECT_EQ(ending.kind, EndKind::in_order);
+  EXPECT_EQ(ending.first, opener);
+  EXPECT_FALSE(ending.process_ended);
+}
+
+TEST(EndingByCallsAlone, does_not_name_a_close_after_which_the_connection_stood) {
+  StoryRecorder story = calls_of_both();
+  story.call("server", 500, 510, "close", "4");
+  story.sample(900, 1400, "client", "ESTABLISHED", "CLOSE-WAIT");
+  story.sample(900, 1400, "server", "ESTABLISHED", "FIN-WAIT-2");
+  expect_ending(std::move(story), EndKind::half, listener, "");
+}
+
+TEST(EndingByCallsAlone, does_not_say_who_reset_a_side_that_refuses_what_comes) {
+  StoryRecorder story = calls_of_both();
+  story.call("client", 1000, 1100, "shutdown", "3, SHUT_RDWR");
+  story.call("server", 1200, 1210, "send", "4, \"abc\", 3, 0", {3});
+  story.call("client", 1300, 1310, "recv", "3, ..., 100, 0", {-1, ECONNRESET});
+  expect_ending(std::move(story), EndKind::reset, {}, "");
 }
 
 }  // namespace

@@ -38,6 +38,12 @@ struct Times {
   }
 };
 
+// setsockopt(TCP_QUICKACK) to anything but 0.
+bool sets_quickack(const Call& call) {
+  const auto* option = call.meaning.as<calls::Option>();
+  return option != nullptr && option->is(tcp_quickack.level, tcp_quickack.number) && option->value.value_or(0) != 0;
+}
+
 // The segments of one connection in their order, from the point of view of the side that acknowledges.
 class AcknowledgingWalk {
  public:
@@ -83,11 +89,11 @@ class AcknowledgingWalk {
   void by_call(const Segment& segment) {
     const Call* call = story_.call_at(*segment.cause.by);
     if (call == nullptr) return;
-    const bool reads = story_.family(*call) == CallFamily::receiving;
+    const bool reads = Story::effect(*call) == Effect::receives;
     const bool asked = quickack_ != nullptr && quickack_->entered <= call->entered;
     if (reads && !asked) by_reading_.add(segment, {*waiting_->arrived, call->entered});
     // setsockopt() itself sends what is owed, or the recv() that follows it does.
-    if (asked && (reads || story_.family(*call) == CallFamily::option))
+    if (asked && (reads || Story::effect(*call) == Effect::sets_option))
       by_quickack_.add(segment, {*waiting_->arrived, quickack_->entered, call->entered});
   }
 
@@ -104,10 +110,8 @@ class AcknowledgingWalk {
 
   // The first TCP_QUICKACK that this side set.
   [[nodiscard]] const Call* first_quickack() const {
-    for (const Call* call : story_.calls(acker_, CallFamily::option))
-      if (story_.succeeded(*call) &&
-          story_.timeline.entered(*call).arguments.find("TCP_QUICKACK, [1]") != std::string::npos)
-        return call;
+    for (const Call* call : story_.calls(acker_, Effect::sets_option))
+      if (story_.succeeded(*call) && sets_quickack(*call)) return call;
     return nullptr;
   }
 
@@ -133,9 +137,8 @@ class AcknowledgingWalk {
 void find_quickack_before_fin(const Story& story, Side closer, Findings& findings) {
   const Segment* fin = story.fin_of(closer);
   if (fin == nullptr || !fin->arrived) return;
-  const Call* option = story.option_set(other(closer), "TCP_QUICKACK", story.time(*fin->arrived));
-  if (option == nullptr || story.timeline.entered(*option).arguments.find("TCP_QUICKACK, [0]") != std::string::npos)
-    return;
+  const Call* option = story.option_set(other(closer), tcp_quickack, story.time(*fin->arrived));
+  if (option == nullptr || !sets_quickack(*option)) return;
   const Segment* ack = story.acknowledgment_of(*fin);
   if (ack == nullptr || ack->cause.timer != Timer::delayed_ack) return;
   findings.add("fin_ack.despite_quickack", story, ack->cause.grade, {option->entered, *fin->arrived, ack->departed})
@@ -155,7 +158,7 @@ std::uint32_t full_segment(const Story& story, Side side) {
 // A small segment that left as the ACK of another small one came: Nagle, a round trip. (stall.nagle_delayed_ack has those for
 // which that ACK was held back by a timer.)
 void find_nagle_round_trip(const Story& story, Side side, Findings& findings) {
-  const auto& sending = story.calls(side, CallFamily::sending);
+  const auto& sending = story.calls(side, Effect::sends);
   if (sending.empty()) return;
   const std::uint32_t full = full_segment(story, side);
   Times times;
@@ -200,7 +203,7 @@ void find_nagle_round_trip(const Story& story, Side side, Findings& findings) {
 // One call, many segments.
 void find_segmented(const Story& story, Side side, Findings& findings) {
   const Call* biggest = nullptr;
-  for (const Call* call : story.calls(side, CallFamily::sending))
+  for (const Call* call : story.calls(side, Effect::sends))
     if (story.succeeded(*call) && (biggest == nullptr || story.result(*call) > story.result(*biggest))) biggest = call;
   if (biggest == nullptr) return;
   const auto bytes = story.result(*biggest);
@@ -233,7 +236,7 @@ void find_urgent(const Story& story, Side side, Findings& findings) {
     if (!segment->tcp.flags.urg() || !segment->arrived || segment->segment_class == tcp::SegmentClass::retransmission)
       continue;
     const auto arrived = story.time(*segment->arrived);
-    if (const Call* option = story.option_set(reader, "SO_OOBINLINE", arrived)) {
+    if (const Call* option = story.option_set(reader, so_oobinline, arrived)) {
       findings.add("urgent.inline", story, Grade::observed, {option->entered, *segment->arrived}).slots = {
           {"who", story.name(side)}, {"peer", story.name(reader)}};
       return;
@@ -244,10 +247,9 @@ void find_urgent(const Story& story, Side side, Findings& findings) {
                                                                                          {"peer", story.name(reader)}};
       continue;
     }
-    const auto receives = story.calls_between(reader, CallFamily::receiving, *first->arrived, *segment->arrived);
-    const bool taken = std::ranges::any_of(receives, [&](const Call* call) {
-      return story.succeeded(*call) && story.timeline.entered(*call).arguments.find("MSG_OOB") != std::string::npos;
-    });
+    const auto receives = story.calls_between(reader, Effect::receives, *first->arrived, *segment->arrived);
+    const bool taken = std::ranges::any_of(
+        receives, [&](const Call* call) { return story.succeeded(*call) && call->meaning.has(MSG_OOB); });
     if (taken) {
       first = segment;
       continue;

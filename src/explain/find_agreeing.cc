@@ -137,7 +137,7 @@ void find_mapped(const Story& story, Findings& findings) {
   const auto is_v6 = [](const std::optional<wire::SocketAddress>& address) {
     return address && address->ip.family == wire::IpFamily::v6;
   };
-  for (const Call* call : story.calls(listener, CallFamily::accepting)) {
+  for (const Call* call : story.calls(listener, Effect::accepts)) {
     const auto* returned = story.timeline.returned(*call);
     if (returned == nullptr || (!is_v6(story.timeline.entered(*call).local) && !is_v6(returned->remote))) continue;
     findings.add("open.v4_mapped", story, Grade::observed, {call->entered, *call->returned}).slots = {

@@ -1,6 +1,7 @@
 // What calls returned, and why: sending, receiving, signals.
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <ranges>
 #include <span>
 
@@ -79,7 +80,7 @@ class SendingWalk {
         reset_(relevant_reset()) {}
 
   void run() {
-    for (const Call* call : story_.calls(side_, CallFamily::sending)) {
+    for (const Call* call : story_.calls(side_, Effect::sends)) {
       if (call->descriptor_was_closed) continue;
       if (broke(story_, *call))
         broken(*call);
@@ -97,7 +98,7 @@ class SendingWalk {
   void broken(const Call& call) {
     const auto entered = story_.time(call.entered);
     std::vector<EventId> evidence = {call.entered, end_event(call)};
-    if (story_.shut(side_, "SHUT_WR", entered)) {
+    if (story_.shut_sending(side_, entered)) {
       findings_.add("call.send_after_shutdown", story_, Grade::observed, evidence).slots = of(story_, side_, call);
       return;
     }
@@ -126,8 +127,9 @@ class SendingWalk {
     const auto entered = story_.time(call.entered);
     if (!story_.arrived_before(peer_fin_, entered)) return;
     // Its peer only shut down its sending half: that is what half-close is for.
-    const auto& peer_shut = story_.calls(other(side_), CallFamily::shutting);
-    if (!peer_shut.empty() && story_.closing_call(other(side_)) == nullptr) return;
+    const auto& peer_shut = story_.calls(other(side_), Effect::shuts);
+    const Call* peer_close = story_.closing_call(other(side_));
+    if (!peer_shut.empty() && (peer_close == nullptr || story_.time(peer_close->entered) > entered)) return;
     std::vector<EventId> evidence = {*peer_fin_->arrived, call.entered, end_event(call)};
     if (sent_after_fin_ && reset_ != nullptr && !story_.arrived_before(reset_, story_.time(end_event(call)))) {
       if (reset_->arrived) evidence.push_back(*reset_->arrived);
@@ -167,7 +169,7 @@ class ReceivingWalk {
         reset_(story.reset_of(other(side))) {}
 
   void run() {
-    for (const Call* call : story_.calls(side_, CallFamily::receiving)) {
+    for (const Call* call : story_.calls(side_, Effect::receives)) {
       if (call->descriptor_was_closed || !call->returned) continue;
       if (story_.failed_with(*call, ECONNRESET))
         connection_reset(*call);
@@ -192,7 +194,7 @@ class ReceivingWalk {
     } else if (story_.arrived_before(peer_fin_, returned)) {
       auto& list = story_.arrived_before(reset_, story_.time(call.entered)) ? after_reset_ : after_fin_;
       list.push_back(*call.returned);
-    } else if (story_.shut(side_, "SHUT_RD", returned)) {
+    } else if (story_.shut_receiving(side_, returned)) {
       findings_.add("call.recv_after_shutdown", story_, Grade::observed, {call.entered, *call.returned}).slots =
           of(story_, side_, call);
     }
@@ -215,11 +217,9 @@ class ReceivingWalk {
         of(story_, side_, call);
   }
   [[nodiscard]] const Call* shut_rd() const {
-    for (const Call* call : story_.calls(side_, CallFamily::shutting)) {
-      const auto& arguments = story_.timeline.entered(*call).arguments;
-      if (story_.succeeded(*call) && arguments.find("SHUT_RD") != std::string::npos &&
-          arguments.find("SHUT_RDWR") == std::string::npos)
-        return call;
+    for (const Call* call : story_.calls(side_, Effect::shuts)) {
+      const auto* shutdown = call->meaning.as<calls::Shutdown>();
+      if (story_.succeeded(*call) && shutdown->receiving() && !shutdown->sending()) return call;
     }
     return nullptr;
   }
@@ -258,25 +258,24 @@ std::span<const timeline::Lookups::Calls<timeline::ActorId>::Pair> signal_calls_
 // The actor has SIGPIPE blocked: the latest mask that it set before `call`.
 std::optional<EventId> blocks_sigpipe(const Story& story, const Call& call) {
   for (const auto& [_, index] : signal_calls_before(story, call) | std::views::reverse) {
-    const Call& other_call = story.timeline.calls[index];
-    const auto& entered = story.timeline.entered(other_call);
-    if (entered.name.find("sigprocmask") == std::string::npos) continue;
-    const bool names_it = entered.arguments.find("PIPE") != std::string::npos;
-    const bool sets = entered.arguments.find("SIG_SETMASK") != std::string::npos;
-    const bool blocks = names_it && (sets || entered.arguments.find("SIG_BLOCK") != std::string::npos);
-    if (blocks) return other_call.entered;
-    if (sets || names_it) return std::nullopt;
+    const Call& setting = story.timeline.calls[index];
+    const auto* mask = setting.meaning.as<calls::SignalMask>();
+    if (mask == nullptr || !story.succeeded(setting)) continue;
+    using Change = calls::SignalMask::Change;
+    if (mask->change == Change::set) return mask->names(SIGPIPE) ? std::optional(setting.entered) : std::nullopt;
+    if (mask->change == Change::none || !mask->names(SIGPIPE)) continue;
+    return mask->change == Change::block ? std::optional(setting.entered) : std::nullopt;
   }
   return std::nullopt;
 }
 
-// The actor's last word on SIGPIPE before `call`: rt_sigaction(SIGPIPE, {sa_handler=SIG_IGN...
+// The actor's last word on SIGPIPE before `call` is that it be ignored.
 bool ignores_sigpipe(const Story& story, const Call& call) {
   for (const auto& [_, index] : signal_calls_before(story, call) | std::views::reverse) {
-    const auto& entered = story.timeline.entered(story.timeline.calls[index]);
-    if (entered.arguments.find("SIGPIPE") == std::string::npos) continue;
-    if (entered.name == "signal" || entered.name == "rt_sigaction" || entered.name == "sigaction")
-      return entered.arguments.find("SIG_IGN") != std::string::npos;
+    const Call& setting = story.timeline.calls[index];
+    const auto* action = setting.meaning.as<calls::SignalAction>();
+    if (action == nullptr || action->signal != SIGPIPE || !story.succeeded(setting)) continue;
+    if (action->fate != calls::SignalAction::Fate::unchanged) return action->fate == calls::SignalAction::Fate::ignored;
   }
   return false;
 }
@@ -296,7 +295,7 @@ void find_receiving(const Story& story, Findings& findings) {
 
 void find_signals(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {
-    for (const Call* call : story.calls(side, CallFamily::sending)) {
+    for (const Call* call : story.calls(side, Effect::sends)) {
       if (const auto end = killed_in(story, *call)) {
         auto& finding = findings.add("signal.killed", story, Grade::observed, {call->entered, *end});
         finding.slots = of(story, side, *call);
@@ -305,7 +304,7 @@ void find_signals(const Story& story, Findings& findings) {
       }
       if (!story.failed_with(*call, EPIPE)) continue;
       const auto handled = sigpipe_in(story, *call, SignalFate::handled);
-      const bool asked = story.timeline.entered(*call).arguments.find("MSG_NOSIGNAL") != std::string::npos;
+      const bool asked = call->meaning.has(MSG_NOSIGNAL);
       std::string_view rule;
       std::vector<EventId> evidence = {call->entered, *call->returned};
       if (handled) {

@@ -40,12 +40,12 @@ void find_fin(const Story& story, Side side, Findings& findings) {
     return;
   }
   const Call* call = cause.trigger == Trigger::call && cause.by ? story.call_at(*cause.by) : nullptr;
-  const bool closes =
-      call != nullptr && (story.family(*call) == CallFamily::closing || story.family(*call) == CallFamily::shutting);
+  const bool closes = call != nullptr && (Story::effect(*call) == Effect::closes ||
+                                          Story::effect(*call) == Effect::shuts || call->meaning.closes_another());
   if (!closes && story.left_after_end_of_process(*fin)) return find_late_fin(story, *fin, findings);
   // A receiving call that another thread's close() had left with the last reference closes as it returns.
   if (call == nullptr) return;
-  const bool shut = story.family(*call) == CallFamily::shutting;
+  const bool shut = Story::effect(*call) == Effect::shuts;
   auto& finding = findings.add(shut ? "shutdown.fin" : "close.fin", story, cause.grade,
                                {call->entered, fin->departed, fin->arrived.value_or(EventId{})});
   const auto state_after = [](const std::optional<timeline::SideChange>& change) {
@@ -64,7 +64,7 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   const Call* close = story.closing_call(side);
   if (close == nullptr || !story.succeeded(*close) || story.caused_any(*close)) return;
   // Another thread that is inside a call on the descriptor holds the socket too: close.under_recv speaks of that.
-  for (const Call* reading : story.calls(side, CallFamily::receiving))
+  for (const Call* reading : story.calls(side, Effect::receives))
     if (reading->entered < close->entered && (!reading->returned || *reading->returned > *close->returned)) return;
   const auto state = story.state(side, story.time(*close->returned));
   // Where no packets were captured, nothing tells what it sent; states that are sampled now and then don't either.
@@ -148,8 +148,11 @@ void find_end_states(const Story& story, Side side, Findings& findings) {
   const auto* waits = change_to(story, side, tcp::State::fin_wait_2);
   const auto* peer_waits = change_to(story, other(side), tcp::State::close_wait);
   const Call* close = story.closing_call(side);
-  const bool closed = close != nullptr && story.fin_of(side) != nullptr && story.succeeded(*close) &&
-                      story.time(close->entered) < story.time(story.fin_of(side)->departed);
+  // After shutdown() the program still holds the socket, whoever closes another descriptor of it.
+  const Segment* fin = story.fin_of(side);
+  const bool closed = close != nullptr && fin != nullptr && story.succeeded(*close) &&
+                      story.time(close->entered) < story.time(fin->departed) &&
+                      !story.shut_sending(side, story.time(fin->departed));
   if (waits != nullptr && peer_waits != nullptr && closed) {
     const bool sampled = waits->sampled && peer_waits->sampled;
     std::vector<EventId> evidence = {waits->event, peer_waits->event};
@@ -166,9 +169,9 @@ void find_end_states(const Story& story, Side side, Findings& findings) {
 
 // Data of the other side that arrived and was read after this side's first shutdown(SHUT_WR).
 void find_half_close(const Story& story, Side side, Findings& findings) {
-  const auto& shutdowns = story.calls(side, CallFamily::shutting);
+  const auto& shutdowns = story.calls(side, Effect::shuts);
   const auto shutdown = std::ranges::find_if(shutdowns, [&](const Call* call) {
-    return story.succeeded(*call) && story.timeline.entered(*call).arguments.find("SHUT_WR") != std::string::npos;
+    return story.succeeded(*call) && call->meaning.as<calls::Shutdown>()->sending();
   });
   if (shutdown == shutdowns.end()) return;
   const auto& sent = story.segments(other(side));
@@ -176,7 +179,7 @@ void find_half_close(const Story& story, Side side, Findings& findings) {
     return segment->tcp.payload_length > 0 && segment->departed > *(*shutdown)->returned && segment->arrived;
   });
   if (data == sent.end()) return;
-  for (const Call* recv : story.calls(side, CallFamily::receiving)) {
+  for (const Call* recv : story.calls(side, Effect::receives)) {
     if (!recv->returned || *recv->returned < *(*data)->arrived || story.result(*recv) <= 0) continue;
     findings
         .add("shutdown.half_close", story, Grade::observed, {(*shutdown)->entered, *(*data)->arrived, *recv->returned})

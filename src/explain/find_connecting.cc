@@ -47,7 +47,7 @@ constexpr std::ptrdiff_t syns_as_evidence = 16;
 
 void find_failed(const Story& story, Findings& findings) {
   const auto syns = syns_of(story);
-  for (const Call* call : story.calls(opener, CallFamily::connecting)) {
+  for (const Call* call : story.calls(opener, Effect::connects)) {
     const auto* returned = story.timeline.returned(*call);
     if (returned == nullptr || returned->result >= 0 || story.timeline.entered(*call).name != "connect") continue;
     std::string_view rule;
@@ -78,7 +78,7 @@ void find_failed_later(const Story& story, Findings& findings) {
     if (error == nullptr || kernel.side != opener) continue;
     const auto* row = std::ranges::find(failed_rows, error->error, &FailedRow::error);
     if (row == std::end(failed_rows) || row->error == EINTR || row->error == EADDRNOTAVAIL) continue;
-    const auto& connects = story.calls(opener, CallFamily::connecting);
+    const auto& connects = story.calls(opener, Effect::connects);
     if (!connects.empty() && story.failed_with(*connects.front(), error->error)) return;  // said
     auto& finding = findings.add(row->rule, story, Grade::observed, {syns.front()->departed, kernel.event});
     finding.slots = {{"who", story.name(opener)},
@@ -205,7 +205,7 @@ void find_odd_openings(const Story& story, Findings& findings) {
 // accept() handed out what was dead already.
 void find_dead_on_accept(const Story& story, Findings& findings) {
   const Segment* reset = story.reset_of(opener);
-  for (const Call* accept : story.calls(listener, CallFamily::accepting))
+  for (const Call* accept : story.calls(listener, Effect::accepts))
     if (story.succeeded(*accept) && story.arrived_before(reset, story.time(accept->entered)))
       findings
           .add("accept.already_reset", story, Grade::observed, {*reset->arrived, accept->entered, *accept->returned})
@@ -259,8 +259,8 @@ std::optional<EventId> holder_of_port(const Timeline& timeline, const Call& call
 bool sent_unconnected(const Timeline& timeline, const Call& call) {
   const auto* returned = timeline.returned(call);
   const auto& entered = timeline.entered(call);
-  return family_of(entered.name) == CallFamily::sending && returned->error == EPIPE && !call.connection &&
-         entered.socket != 0 && !entered.remote;
+  return call.meaning.effect == Effect::sends && returned->error == EPIPE && !call.connection && entered.socket != 0 &&
+         !entered.remote;
 }
 
 // listen() on a socket that was made here and that nobody bound: the kernel chose the port.
@@ -270,9 +270,9 @@ void find_unbound_listeners(const Timeline& timeline, Findings& findings) {
     const auto* returned = timeline.returned(call);
     if (returned == nullptr || returned->result < 0) continue;
     const auto& entered = timeline.entered(call);
-    if (entered.name == "socket" && returned->socket != 0) bound[returned->socket] = false;
-    if (entered.name == "bind") bound[entered.socket] = true;
-    if (entered.name != "listen") continue;
+    if (call.meaning.effect == Effect::makes_socket && returned->socket != 0) bound[returned->socket] = false;
+    if (call.meaning.effect == Effect::binds) bound[entered.socket] = true;
+    if (call.meaning.effect != Effect::listens) continue;
     const auto socket = bound.find(entered.socket);
     if (socket == bound.end() || std::exchange(socket->second, true)) continue;
     findings.add("listen.without_bind", call.connection, Grade::observed, {call.entered, *call.returned}).slots = {
@@ -296,11 +296,11 @@ void find_connecting(const Story& story, Findings& findings) {
 // by default since 1.24.
 void find_multipath(const Timeline& timeline, Findings& findings) {
   std::map<std::uint64_t, std::pair<const Call*, std::int64_t>> first_of_process;
-  for (const auto& [_, index] : timeline.lookups.calls_named.of("socket")) {
+  for (const auto& [_, index] : timeline.lookups.calls_of_effect.of(Effect::makes_socket)) {
     const Call& call = timeline.calls[index];
     const auto* returned = timeline.returned(call);
-    if (returned == nullptr || returned->result < 0 || !timeline.entered(call).arguments.ends_with("IPPROTO_MPTCP"))
-      continue;
+    const auto* socket = call.meaning.as<calls::NewSocket>();
+    if (returned == nullptr || returned->result < 0 || socket->protocol != IPPROTO_MPTCP) continue;
     auto& [first, times] = first_of_process[timeline.lookups.process_of(call.actor)];
     if (first == nullptr) first = &call;
     ++times;

@@ -34,7 +34,7 @@ std::optional<GaveUp> gave_up(const Story& story, Side side) {
   for (const Call* call : story.calls(side)) {
     const auto* returned = story.timeline.returned(*call);
     if (returned == nullptr || returned->result >= 0 || !is_one(returned->error)) continue;
-    if (story.family(*call) == CallFamily::connecting) continue;
+    if (Story::effect(*call) == Effect::connects) continue;
     if (!found) found = GaveUp{*call->returned, returned->error, call};
     if (found->call == nullptr) found->call = call;
     break;
@@ -81,7 +81,7 @@ void find_given_up(const Story& story, Side side, Findings& findings) {
   const bool stood = std::ranges::any_of(story.connection.changes, [&](const auto& change) {
     return change.side == side && change.to == tcp::State::established;
   });
-  const bool limited = story.option_set(side, "TCP_USER_TIMEOUT", at) != nullptr;
+  const bool limited = story.option_set(side, tcp_user_timeout, at) != nullptr;
   // open.timed_out speaks of a connection that never stood, but not of that limit.
   if (!stood && !limited && !story.connection.without_packets() && !story.connection.began_before_capture) return;
   std::string_view rule = "gave_up.retransmissions";
@@ -135,7 +135,7 @@ void find_nagle(const Story& story, Side side, Findings& findings) {
     if (first == nullptr) continue;
     // Who called send() before the ACK was there; where no calls were seen, the earlier segment's departure.
     std::optional<base::WallTime> wanted;
-    const auto sends = story.calls_between(side, CallFamily::sending, first->departed, ack->departed);
+    const auto sends = story.calls_between(side, Effect::sends, first->departed, ack->departed);
     if (const auto call = std::ranges::find_if(sends, [&](const Call* one) { return story.succeeded(*one); });
         call != sends.end()) {
       wanted = story.time((*call)->entered);
@@ -191,11 +191,11 @@ void find_zero_window(const Story& story, Side reader, Findings& findings) {
 
 // MSG_MORE, and nothing left during the call.
 bool more_to_come(const Story& story, const Call& call) {
-  return story.timeline.entered(call).arguments.find("MSG_MORE") != std::string::npos && !story.caused_any(call);
+  return call.meaning.has(MSG_MORE) && !story.caused_any(call);
 }
 
 void find_held_back(const Story& story, Side side, Findings& findings) {
-  const auto& calls = story.calls(side, CallFamily::sending);
+  const auto& calls = story.calls(side, Effect::sends);
   auto next = calls.begin();
   const Call* sending = nullptr;  // the latest that had succeeded before `releasing`
   for (const Segment* segment : story.segments(side)) {
@@ -209,8 +209,8 @@ void find_held_back(const Story& story, Side side, Findings& findings) {
     const Call* releasing = sends ? *next : story.call_at(releasing_id);
     if (releasing == nullptr) continue;
     // A call that only touches what another call is sending at the same time holds nothing back.
-    const auto family = story.family(*releasing);
-    const bool releases = sends || family == CallFamily::option || family == CallFamily::closing;
+    const auto effect = Story::effect(*releasing);
+    const bool releases = sends || effect == Effect::sets_option || effect == Effect::closes;
     if (!releases && story.time(segment->departed) - story.time(*sending->returned) < 100us) continue;
     findings
         .add("send.held_back", story, segment->cause.grade, {sending->entered, releasing->entered, segment->departed})
@@ -226,14 +226,14 @@ void find_held_back(const Story& story, Side side, Findings& findings) {
 constexpr base::Duration cork_ceiling = 196ms;
 
 bool corked(const Story& story, const Call& call) {
-  if (story.timeline.entered(call).arguments.find("MSG_MORE") != std::string::npos) return true;
-  const Call* option = story.option_set(call.side, "TCP_CORK", story.time(call.entered));
-  return option != nullptr && story.timeline.entered(*option).arguments.find("TCP_CORK, [1]") != std::string::npos;
+  if (call.meaning.has(MSG_MORE)) return true;
+  const Call* option = story.option_set(call.side, tcp_cork, story.time(call.entered));
+  return option != nullptr && option->meaning.as<calls::Option>()->value.value_or(0) != 0;
 }
 
 // What a cork held leaves after 200 ms by the timer that probes windows, although the window is open. (tcp_push() arms it.)
 void find_cork_timer(const Story& story, Side side, Findings& findings) {
-  const auto& calls = story.calls(side, CallFamily::sending);
+  const auto& calls = story.calls(side, Effect::sends);
   auto next = calls.begin();
   bool open = false;
   const Call* first = nullptr;  // of those whose bytes have not left

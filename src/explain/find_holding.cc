@@ -39,7 +39,7 @@ std::optional<EventId> fork_before(const Story& story, const Call& before, Event
     const EventId latest = std::prev(later)->value;
     return latest < since ? std::nullopt : std::optional(latest);
   }
-  const auto forks = story.timeline.lookups.calls_named.of("fork");
+  const auto forks = story.timeline.lookups.calls_of_effect.of(Effect::forks);
   const auto call_of = [&](const auto& pair) -> const Call& { return story.timeline.calls[pair.value]; };
   const auto entered = [&](const auto& pair) { return call_of(pair).entered; };
   for (auto it = std::ranges::lower_bound(forks, before.entered, {}, entered); it != forks.begin();) {
@@ -56,11 +56,10 @@ bool in_progress_at(const Story& story, const Call& call, const Call& when) {
 
 // One thread closes or shuts down what another is reading from.
 void find_threads(const Story& story, Side side, Findings& findings) {
-  const auto& all = story.calls(side, CallFamily::receiving);
+  const auto& all = story.calls(side, Effect::receives);
   for (const Call* ending : story.calls(side)) {
-    const auto family = story.family(*ending);
-    if ((family != CallFamily::closing && family != CallFamily::shutting) || !ending->returned ||
-        !story.succeeded(*ending))
+    const auto effect = Story::effect(*ending);
+    if ((effect != Effect::closes && effect != Effect::shuts) || !ending->returned || !story.succeeded(*ending))
       continue;
     const auto later = std::ranges::lower_bound(all, ending->entered, {}, &Call::entered);
     const auto begun = std::min<std::ptrdiff_t>(later - all.begin(), threads_looked_at);
@@ -70,10 +69,10 @@ void find_threads(const Story& story, Side side, Findings& findings) {
       const Segment* fin = story.fin_of(side);
       const std::map<std::string, Slot, std::less<>> slots = {
           {"who", story.name(side)}, {"call", story.line(*ending)}, {"recv", story.line(*reading)}};
-      if (family == CallFamily::closing && (fin == nullptr || fin->departed > *ending->returned))
+      if (effect == Effect::closes && (fin == nullptr || fin->departed > *ending->returned))
         findings.add("close.under_recv", story, Grade::derived, {reading->entered, ending->entered, *ending->returned})
             .slots = slots;
-      if (family == CallFamily::shutting && reading->returned && story.result(*reading) == 0 &&
+      if (effect == Effect::shuts && reading->returned && story.result(*reading) == 0 &&
           !story.arrived_before(story.fin_of(other(side)), story.time(ending->entered)))
         findings
             .add("shutdown.woke_recv", story, Grade::derived, {reading->entered, ending->entered, *reading->returned})
@@ -104,7 +103,7 @@ void find_peer_keeps_open(const Story& story, Side side, Findings& findings) {
   if (story.state(side, end) != tcp::State::fin_wait_2 || story.fin_of(other(side)) != nullptr) return;
   const Segment* fin = story.fin_of(side);
   if (fin == nullptr || story.closing_call(side) != nullptr || end - story.time(fin->departed) < left_open) return;
-  for (const Call* call : story.calls(side, CallFamily::shutting))
+  for (const Call* call : story.calls(side, Effect::shuts))
     if (story.succeeded(*call)) {
       findings.add("shutdown.peer_keeps_open", story, Grade::observed, {call->entered, fin->departed}).slots = {
           {"who", story.name(side)}, {"peer", story.name(other(side))}, {"after", end - story.time(fin->departed)}};
@@ -116,11 +115,10 @@ void find_peer_keeps_open(const Story& story, Side side, Findings& findings) {
 void find_lingering(const Story& story, Side side, Findings& findings) {
   const Call* close = story.closing_call(side);
   if (close == nullptr || !close->returned) return;
-  const Call* option = story.option_set(side, "SO_LINGER", story.time(close->entered));
+  const Call* option = story.option_set(side, so_linger, story.time(close->entered));
   if (option == nullptr) return;
-  const auto& arguments = story.timeline.entered(*option).arguments;
-  const bool waits =
-      arguments.find("l_onoff=1") != std::string::npos && arguments.find("l_linger=0") == std::string::npos;
+  const auto& linger = *option->meaning.as<calls::Option>();
+  const bool waits = linger.value.value_or(0) != 0 && linger.linger_seconds.value_or(0) != 0;
   const auto took = story.time(*close->returned) - story.time(close->entered);
   // It waited for the ACK of its FIN or until its time was over. An ACK that a timer sent was waited for however soon it came: the
   // next tick may be a few microseconds away. One that the FIN itself called for is back, on loopback, before close() could sleep.
@@ -183,7 +181,7 @@ void find_discarded(const Story& story, Side side, Findings& findings) {
     return;
   std::vector<EventId> evidence = {reset->departed};
   std::int64_t taken = 0;
-  for (const Call* call : story.calls(side, CallFamily::sending)) {
+  for (const Call* call : story.calls(side, Effect::sends)) {
     if (!call->returned || *call->returned > reset->departed || story.result(*call) <= 0) continue;
     taken += story.result(*call);
     if (evidence.size() < 16) evidence.push_back(call->entered);
@@ -199,7 +197,7 @@ void find_shutdown_of_shared(const Story& story, Side side, Findings& findings) 
   const Segment* fin = story.fin_of(side);
   if (fin == nullptr || fin->cause.trigger != timeline::Trigger::call || !fin->cause.by) return;
   const Call* shutdown = story.call_at(*fin->cause.by);
-  if (shutdown == nullptr || story.family(*shutdown) != CallFamily::shutting) return;
+  if (shutdown == nullptr || Story::effect(*shutdown) != Effect::shuts) return;
   // Forked while the connection stood.
   const auto& stands = story.calls(side).front()->entered;
   const auto forked = fork_before(story, *shutdown, stands);
@@ -211,15 +209,12 @@ void find_shutdown_of_shared(const Story& story, Side side, Findings& findings) 
 // getsockopt(SO_ERROR) takes the error that the next call would have returned.
 void find_error_taken(const Story& story, Side side, Findings& findings) {
   for (const Call* call : story.calls(side)) {
-    const auto& entered = story.timeline.entered(*call);
-    if (entered.name != "getsockopt" || entered.arguments.find("SO_ERROR") == std::string::npos ||
-        !story.succeeded(*call))
+    const auto* option = call->meaning.as<calls::Option>();
+    if (call->meaning.effect != Effect::gets_option || !option->is(so_error.level, so_error.number) ||
+        !story.succeeded(*call) || option->value.value_or(0) == 0)
       continue;
-    const std::string line = story.line(*call);
-    const auto open = line.find("[E");
-    if (open == std::string::npos) continue;
     findings.add("error.taken", story, Grade::observed, {call->entered, *call->returned}).slots = {
-        {"who", story.name(side)}, {"error", line.substr(open + 1, line.find(']', open) - open - 1)}};
+        {"who", story.name(side)}, {"error", error_words(static_cast<int>(*option->value))}};
     return;
   }
 }
@@ -264,21 +259,20 @@ Sharing sharing_of(const Story& story, const Call& close) {
     const Call& call = story.timeline.calls[index];
     const auto& other = story.timeline.entered(call);
     if (!story.succeeded(call)) continue;
-    const auto* returned = story.timeline.returned(call);
-    const bool carries = timeline::carries_descriptors(other, returned);
+    const bool carries = call.meaning.carries_descriptors();
     if (pid_of(story, call) != pid) {
-      if (carries && other.name == "recvmsg")
+      if (carries && call.meaning.effect == Effect::receives)
         add(call.entered,
             fmt::format("that of {}[{}], which was sent it (SCM_RIGHTS)", story.caller(call), pid_of(story, call)),
             fmt::format("{}[{}] 收到的一个（SCM_RIGHTS）", story.caller(call), pid_of(story, call)));
-      if (other.name == "pidfd_getfd")
+      if (!carries && call.meaning.effect == Effect::duplicates)
         add(call.entered,
-            fmt::format("that of {}[{}], which took it by pidfd_getfd()", story.caller(call), pid_of(story, call)),
-            fmt::format("{}[{}] 用 pidfd_getfd() 取走的一个", story.caller(call), pid_of(story, call)));
+            fmt::format("that of {}[{}], which took it by {}()", story.caller(call), pid_of(story, call), other.name),
+            fmt::format("{}[{}] 用 {}() 取走的一个", story.caller(call), pid_of(story, call), other.name));
       continue;
     }
     if (!carries) add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
-    if (carries && other.name == "sendmsg")
+    if (carries && call.meaning.effect == Effect::sends)
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
   }
   // Who was forked before the process had the socket does not hold it.

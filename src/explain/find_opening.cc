@@ -31,7 +31,7 @@ Handshake handshake_of(const Story& story) {
 }
 
 const Call* connect_call(const Story& story) {
-  const auto& calls = story.calls(opener, CallFamily::connecting);
+  const auto& calls = story.calls(opener, Effect::connects);
   return calls.empty() ? nullptr : calls.front();
 }
 
@@ -61,7 +61,7 @@ void find_accept(const Story& story, const Handshake& shake, Findings& findings)
   if (!story.calls_known() || !story.connection.sides[listener].listens) return;
   const auto established = story.arrival(shake.ack);
   if (!established) return;
-  const auto& accepts = story.calls(listener, CallFamily::accepting);
+  const auto& accepts = story.calls(listener, Effect::accepts);
   if (accepts.empty()) {
     auto& finding = findings.add("open.never_accepted", story, Grade::observed, {*shake.ack->arrived});
     finding.slots = {{"listener", story.name(listener)}};

@@ -107,15 +107,10 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
 }
 
 const Call* linger_zero_before(const Story& story, Side side, base::WallTime when) {
-  const Call* found = nullptr;
-  for (const Call* call : story.calls(side, CallFamily::option)) {
-    const auto& arguments = story.timeline.entered(*call).arguments;
-    if (story.time(call->entered) < when && story.succeeded(*call) && arguments.find("SO_LINGER") != std::string::npos)
-      found = arguments.find("l_linger=0") != std::string::npos && arguments.find("l_onoff=1") != std::string::npos
-                  ? call
-                  : nullptr;
-  }
-  return found;
+  const Call* call = story.option_set(side, so_linger, when);
+  if (call == nullptr) return nullptr;
+  const auto& linger = *call->meaning.as<calls::Option>();
+  return linger.value.value_or(0) != 0 && linger.linger_seconds == 0 ? call : nullptr;
 }
 
 // "unread": how much had arrived and was never read; "bytes" too, where that is known: not without packets, or where some were not seen.
@@ -306,8 +301,9 @@ bool find_otherwise(const Story& story, const Segment& reset, Findings& findings
     if (const Call* close = listener_closing(story, side, when))
       return say("reset.listener_closed", Grade::derived, {close->entered});
   if (reset.cause.rule == "rst.active_call" && reset.cause.by) {
-    const auto& entered = std::get<recording::CallEntered>(story.timeline.event(*reset.cause.by).what);
-    if (entered.arguments.find("AF_UNSPEC") != std::string::npos)
+    const Call* call = story.call_at(*reset.cause.by);
+    const auto* address = call == nullptr ? nullptr : call->meaning.as<calls::Address>();
+    if (address != nullptr && address->family == AF_UNSPEC)
       return say("reset.disconnected", Grade::derived, {*reset.cause.by});
   }
   if (reset.cause.trigger == Trigger::unknown)
@@ -316,9 +312,9 @@ bool find_otherwise(const Story& story, const Segment& reset, Findings& findings
   if (reset.cause.trigger == Trigger::segment && reset.cause.by) {
     if (const Call* close = listener_closing(story, side, when); close != nullptr && story.calls(side).empty())
       return say("reset.listener_closed", Grade::derived, {close->entered, *reset.cause.by});
-    if (const Call* option = story.option_set(side, "TCP_LINGER2", when);
+    if (const Call* option = story.option_set(side, tcp_linger2, when);
         option != nullptr && story.fin_of(side) != nullptr &&
-        story.timeline.entered(*option).arguments.find("-1") != std::string::npos)
+        option->meaning.as<calls::Option>()->value.value_or(0) < 0)
       return say("reset.linger_2", Grade::derived, {option->entered, *reset.cause.by});
     if (in_time_wait(story, reset)) return say("reset.time_wait_entry", Grade::derived, {*reset.cause.by});
     // It never closed, as far as anybody saw, and yet it does not know the connection.
@@ -385,7 +381,7 @@ void find_resets(const Story& story, Findings& findings) {
     const Segment* provoking = provoking_segment(story, *reset);
     if (provoking != nullptr && provoking->tcp.flags.syn() && provoking->from == opener)
       continue;  // open.refused speaks of it
-    const bool linger_2 = story.option_set(side, "TCP_LINGER2", story.time(reset->departed)) != nullptr;
+    const bool linger_2 = story.option_set(side, tcp_linger2, story.time(reset->departed)) != nullptr;
     if ((story.fin_of(side) == nullptr || linger_2 || in_time_wait(story, *reset)) &&
         !(reset->cause.trigger == Trigger::call && story.bytes_arrived(side, story.time(reset->departed)) >
                                                        story.bytes_read(side, story.time(reset->departed))) &&

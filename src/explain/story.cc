@@ -5,48 +5,6 @@
 #include "base/check.h"
 
 namespace tcpwhy::explain {
-namespace {
-
-struct CallRow {
-  std::string_view name;
-  CallFamily family;
-};
-constexpr CallRow call_rows[] = {
-    {"send", CallFamily::sending},
-    {"sendto", CallFamily::sending},
-    {"sendmsg", CallFamily::sending},
-    {"sendmmsg", CallFamily::sending},
-    {"write", CallFamily::sending},
-    {"writev", CallFamily::sending},
-    {"sendfile", CallFamily::sending},
-    {"splice", CallFamily::sending},
-    {"recv", CallFamily::receiving},
-    {"recvfrom", CallFamily::receiving},
-    {"recvmsg", CallFamily::receiving},
-    {"read", CallFamily::receiving},
-    {"readv", CallFamily::receiving},
-    {"close", CallFamily::closing},
-    {"close_range", CallFamily::closing},
-    {"shutdown", CallFamily::shutting},
-    {"connect", CallFamily::connecting},
-    {"accept", CallFamily::accepting},
-    {"accept4", CallFamily::accepting},
-    {"setsockopt", CallFamily::option},
-    // io_uring's own
-    {"send_zc", CallFamily::sending},
-    {"sendmsg_zc", CallFamily::sending},
-    {"write_fixed", CallFamily::sending},
-    {"read_fixed", CallFamily::receiving},
-    {"read_multishot", CallFamily::receiving},
-};
-
-}  // namespace
-
-CallFamily family_of(std::string_view call_name) {
-  const auto* row = std::ranges::find(call_rows, call_name, &CallRow::name);
-  return row == std::end(call_rows) ? CallFamily::other : row->family;
-}
-
 Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
     : timeline(whole), connection(whole.connections[i]), index(i) {
   for (const auto c : connection.calls) {
@@ -55,7 +13,7 @@ Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
   }
   for (const Side side : {timeline::opener, timeline::listener}) {
     std::ranges::sort(calls_[side], {}, &Call::entered);
-    for (const Call* call : calls_[side]) by_family_[side][static_cast<std::size_t>(family(*call))].push_back(call);
+    for (const Call* call : calls_[side]) by_effect_[side][static_cast<std::size_t>(effect(*call))].push_back(call);
   }
   for (const auto s : connection.segments) {
     const Segment& segment = timeline.segments[s];
@@ -67,16 +25,15 @@ Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
     if (segment.tcp.payload_length > 0) data_departures_[segment.from].push_back(segment.departed);
   }
   std::ranges::sort(causing_calls_);
-  calls_known_ = std::ranges::count(timeline.recording->provenance.observed, "calls") > 0;
+  calls_known_ = timeline.recording->provenance.has_calls();
 }
 
-CallFamily Story::family(const Call& call) const {
-  const auto& entered = timeline.entered(call);
-  return timeline::carries_descriptors(entered, timeline.returned(call)) ? CallFamily::other : family_of(entered.name);
+Effect Story::effect(const Call& call) {
+  return call.meaning.carries_descriptors() ? Effect::none : call.meaning.effect;
 }
 
-std::span<const Call* const> Story::calls_between(Side side, CallFamily family, EventId after, EventId before) const {
-  const auto& all = calls(side, family);
+std::span<const Call* const> Story::calls_between(Side side, Effect effect, EventId after, EventId before) const {
+  const auto& all = calls(side, effect);
   const auto first = std::ranges::upper_bound(all, after, {}, &Call::entered);
   const auto last = std::ranges::lower_bound(first, all.end(), before, {}, &Call::entered);
   return {first, last};
@@ -146,7 +103,7 @@ bool Story::sent_data_between(Side side, EventId after, EventId before) const {
 }
 
 const Call* Story::closing_call(Side side) const {
-  for (const Call* call : calls(side, CallFamily::closing))
+  for (const Call* call : calls(side, Effect::closes))
     if (!call->descriptor_was_closed) return call;
   return nullptr;
 }
@@ -167,7 +124,7 @@ std::optional<EventId> Story::end_of_process(Side side) const {
 bool Story::left_after_end_of_process(const Segment& segment) const {
   const auto end = end_of_process(segment.from);
   if (!end || time(*end) > time(segment.departed) || closing_call(segment.from) != nullptr) return false;
-  return !shut(segment.from, "SHUT_WR", time(segment.departed));
+  return !shut_sending(segment.from, time(segment.departed));
 }
 
 HowEnded how_ended(const Timeline& timeline, std::optional<EventId> end) {
@@ -178,11 +135,15 @@ HowEnded how_ended(const Timeline& timeline, std::optional<EventId> end) {
   return how;
 }
 
-bool Story::shut(Side side, std::string_view how, base::WallTime before) const {
-  return std::ranges::any_of(calls(side, CallFamily::shutting), [&](const Call* call) {
-    const auto& entered = timeline.entered(*call);
-    if (!succeeded(*call) || time(call->entered) >= before) return false;
-    return entered.arguments.find(how) != std::string::npos || entered.arguments.find("SHUT_RDWR") != std::string::npos;
+bool Story::shut_sending(Side side, base::WallTime before) const {
+  return std::ranges::any_of(calls(side, Effect::shuts), [&](const Call* call) {
+    return succeeded(*call) && time(call->entered) < before && call->meaning.as<calls::Shutdown>()->sending();
+  });
+}
+
+bool Story::shut_receiving(Side side, base::WallTime before) const {
+  return std::ranges::any_of(calls(side, Effect::shuts), [&](const Call* call) {
+    return succeeded(*call) && time(call->entered) < before && call->meaning.as<calls::Shutdown>()->receiving();
   });
 }
 
@@ -196,14 +157,17 @@ std::uint64_t Story::bytes_arrived(Side side, base::WallTime by) const {
   return bytes;
 }
 
+std::uint64_t Story::bytes_moved(const Call& call) const {
+  const auto* transfer = call.meaning.as<calls::Transfer>();
+  if (transfer == nullptr || result(call) <= 0 || transfer->has(MSG_PEEK)) return 0;
+  if (call.meaning.row->counts_messages) return transfer->message_bytes.value_or(0);
+  return static_cast<std::uint64_t>(result(call));
+}
+
 std::uint64_t Story::bytes_read(Side side, base::WallTime by) const {
   std::uint64_t bytes = 0;
-  for (const Call* call : calls(side, CallFamily::receiving)) {
-    const auto& entered = timeline.entered(*call);
-    if (call->returned && time(*call->returned) <= by && result(*call) > 0 &&
-        entered.arguments.find("MSG_PEEK") == std::string::npos)
-      bytes += static_cast<std::uint64_t>(result(*call));
-  }
+  for (const Call* call : calls(side, Effect::receives))
+    if (call->returned && time(*call->returned) <= by) bytes += bytes_moved(*call);
   return bytes;
 }
 
@@ -221,12 +185,12 @@ std::optional<EventId> Story::counter_moved(std::string_view counter, Side side,
   return timeline.lookups.counter_covering({counter, connection.sides[side].host}, covering, *timeline.recording);
 }
 
-const Call* Story::option_set(Side side, std::string_view option, base::WallTime when) const {
-  const auto& options = calls(side, CallFamily::option);
+const Call* Story::option_set(Side side, const SocketOption& option, base::WallTime when) const {
+  const auto& options = calls(side, Effect::sets_option);
   const auto later = std::ranges::lower_bound(options, when, {}, [&](const Call* call) { return time(call->entered); });
   for (auto call = later; call != options.begin();) {
     --call;
-    if (succeeded(**call) && timeline.entered(**call).arguments.find(option) != std::string::npos) return *call;
+    if (succeeded(**call) && (*call)->meaning.is_option(option.level, option.number)) return *call;
   }
   return nullptr;
 }

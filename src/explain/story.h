@@ -2,6 +2,10 @@
 // Not for other rooms.
 #pragma once
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <array>
 #include <span>
 #include <string>
@@ -12,6 +16,7 @@
 
 namespace tcpwhy::explain {
 
+using calls::Effect;
 using timeline::Call;
 using timeline::Connection;
 using timeline::EventId;
@@ -19,9 +24,13 @@ using timeline::Segment;
 using timeline::Side;
 using timeline::Timeline;
 
-enum class CallFamily : std::uint8_t { sending, receiving, closing, shutting, connecting, accepting, option, other };
-inline constexpr std::size_t call_families = 8;
-CallFamily family_of(std::string_view call_name);
+struct SocketOption {
+  std::uint64_t level, number;
+};
+inline constexpr SocketOption so_linger{SOL_SOCKET, SO_LINGER}, so_error{SOL_SOCKET, SO_ERROR},
+    so_oobinline{SOL_SOCKET, SO_OOBINLINE};
+inline constexpr SocketOption tcp_quickack{IPPROTO_TCP, TCP_QUICKACK}, tcp_cork{IPPROTO_TCP, TCP_CORK},
+    tcp_linger2{IPPROTO_TCP, TCP_LINGER2}, tcp_user_timeout{IPPROTO_TCP, TCP_USER_TIMEOUT};
 
 class Story {
  public:
@@ -36,14 +45,14 @@ class Story {
   // Who made the call: of an end with several processes, the one.
   [[nodiscard]] std::string caller(const Call& call) const;
   [[nodiscard]] const std::vector<const Call*>& calls(Side side) const { return calls_[side]; }
-  [[nodiscard]] const std::vector<const Call*>& calls(Side side, CallFamily family) const {
-    return by_family_[side][static_cast<std::size_t>(family)];
+  [[nodiscard]] const std::vector<const Call*>& calls(Side side, Effect effect) const {
+    return by_effect_[side][static_cast<std::size_t>(effect)];
   }
   // Those of them that were entered after one event and before another.
-  [[nodiscard]] std::span<const Call* const> calls_between(Side side, CallFamily family, EventId after,
+  [[nodiscard]] std::span<const Call* const> calls_between(Side side, Effect effect, EventId after,
                                                            EventId before) const;
   // What it does to the connection; a message that only carries its descriptor (SCM_RIGHTS) to another process does nothing.
-  [[nodiscard]] CallFamily family(const Call& call) const;
+  [[nodiscard]] static Effect effect(const Call& call);
   // strace's line; without a result if it never came back.
   [[nodiscard]] std::string line(const Call& call) const;
 
@@ -71,7 +80,9 @@ class Story {
   [[nodiscard]] std::optional<EventId> end_of_process(Side side) const;
   // What left this side without a call of its own to close it, after its process had ended: the kernel's doing.
   [[nodiscard]] bool left_after_end_of_process(const Segment& segment) const;
-  [[nodiscard]] bool shut(Side side, std::string_view how, base::WallTime before) const;
+  // It had called shutdown() for that direction.
+  [[nodiscard]] bool shut_sending(Side side, base::WallTime before) const;
+  [[nodiscard]] bool shut_receiving(Side side, base::WallTime before) const;
   // Payload bytes that had reached `side` by then, and bytes that its calls had taken.
   [[nodiscard]] std::uint64_t bytes_arrived(Side side, base::WallTime by) const;
   [[nodiscard]] std::uint64_t bytes_read(Side side, base::WallTime by) const;
@@ -80,8 +91,10 @@ class Story {
   [[nodiscard]] std::optional<EventId> counter_moved(std::string_view counter, Side side,
                                                      base::WallTime covering) const;
   [[nodiscard]] const std::vector<const Segment*>& segments(Side side) const { return segments_[side]; }
-  // The last successful setsockopt() of that name by this side before `when`; null: none.
-  [[nodiscard]] const Call* option_set(Side side, std::string_view name, base::WallTime when) const;
+  // Payload bytes that a sending or receiving call moved; 0 if it failed, or only looked (MSG_PEEK).
+  [[nodiscard]] std::uint64_t bytes_moved(const Call& call) const;
+  // The last successful setsockopt() of that option by this side before `when`; null: none.
+  [[nodiscard]] const Call* option_set(Side side, const SocketOption& option, base::WallTime when) const;
   // The kernel's word on a segment: that it threw it away; the reset that it is (as its sender says).
   [[nodiscard]] std::optional<EventId> drop_of(const Segment& segment) const;
   [[nodiscard]] std::optional<EventId> reset_event_of(const Segment& segment) const;
@@ -89,7 +102,7 @@ class Story {
 
  private:
   std::array<std::vector<const Call*>, 2> calls_;
-  std::array<std::array<std::vector<const Call*>, call_families>, 2> by_family_;
+  std::array<std::array<std::vector<const Call*>, calls::effects>, 2> by_effect_;
   std::array<std::vector<const Segment*>, 2> segments_;
   std::vector<EventId> causing_calls_;  // entries, sorted
   std::array<std::vector<EventId>, 2> data_departures_;

@@ -1,6 +1,7 @@
 // A recording: the events of one observation, the only thing that passes from collecting to analysing.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -42,6 +43,11 @@ struct Provenance {
   std::map<std::string, std::string> labels;  // the scenario's headers: title, title.zh, asks, ...
   std::map<std::string, std::string> settings;  // what was set for it: sysctls, the link's one-way delay, ...
   std::vector<std::string> comments;            // other section comments of a capture
+  // The programs' calls were seen, by whatever means: "calls", "calls.bpf", "calls.ptrace".
+  [[nodiscard]] bool has_calls() const {
+    return std::ranges::any_of(observed,
+                               [](const std::string& what) { return what == "calls" || what.starts_with("calls."); });
+  }
   bool operator==(const Provenance&) const = default;
 };
 

@@ -38,7 +38,7 @@ constexpr KindRow kinds[] = {
     {EndKind::refused, "refused", "被拒绝"},
     {EndKind::given_up, "given up", "被放弃"},
     {EndKind::failed, "never stood", "从未建立"},
-    {EndKind::not_known, "closed, how is not known", "已关闭，方式未知"},
+    {EndKind::not_known, "ended, how is not known", "已结束，方式未知"},
 };
 
 std::string_view kind_words(EndKind kind, Language language) {
@@ -60,14 +60,19 @@ std::string ending_words(const Ending& ending, const std::string& who, Language 
   switch (ending.kind) {
     case EndKind::open: return say("still open", "仍然打开");
     case EndKind::half: return say("{0} closed{1}, the other side has not", "{0} 已关闭{1}，另一方还没有");
-    case EndKind::in_order: return say("{0} closed first{1}; in order", "{0} 先关闭{1}；正常结束");
-    case EndKind::reset: return say("reset by {0}{1}", "被 {0} 复位{1}");
+    case EndKind::in_order:
+      return who.empty() ? say("closed in order", "正常关闭")
+                         : say("{0} closed first{1}; in order", "{0} 先关闭{1}；正常结束");
+    case EndKind::reset:
+      return who.empty() ? say("reset, by whom is not known", "被复位，由谁复位未知")
+                         : say("reset by {0}{1}", "被 {0} 复位{1}");
     case EndKind::refused: return say("refused by {0}", "被 {0} 拒绝");
     case EndKind::given_up: return say("given up by {0}'s kernel: {2}", "{0} 的内核放弃：{2}");
     case EndKind::failed: return say("never stood: {2}", "从未建立：{2}");
     case EndKind::not_known:
-      return say("{0} closed first{1}; whether in order is not known without packets",
-                 "{0} 先关闭{1}；没有报文，无从得知是否正常");
+      return who.empty() ? say("ended; how is not known without packets", "已结束；没有报文，无从得知如何结束")
+                         : say("{0} closed first{1}; whether in order is not known without packets",
+                               "{0} 先关闭{1}；没有报文，无从得知是否正常");
   }
   return {};
 }

@@ -54,9 +54,10 @@ class Assembler {
   explicit Assembler(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {
     for (const auto& event : recording_.events)
       if (const auto* call = std::get_if<recording::CallEntered>(&event.what))
-        if (call->name == "listen" && call->local) listening_.insert(listening_key(*call->local));
+        if (calls::effect_of(call->name) == calls::Effect::listens && call->local)
+          listening_.insert(listening_key(*call->local));
     two_taps_ = std::ranges::any_of(recording_.interfaces, [](const auto& i) { return !i.host.empty(); });
-    calls_known_ = std::ranges::count(recording_.provenance.observed, "calls") > 0;
+    calls_known_ = recording_.provenance.has_calls();
   }
 
   void run() {

@@ -21,8 +21,6 @@ struct Descriptor {
   auto operator<=>(const Descriptor&) const = default;
 };
 
-bool accepts(const CallEntered& call) { return call.name == "accept" || call.name == "accept4"; }
-
 class Attacher {
  public:
   explicit Attacher(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {}
@@ -39,7 +37,7 @@ class Attacher {
     const auto* returned = timeline_.returned(call);
     const std::int32_t pid = pid_of(call.actor);
     const std::uint64_t socket = entered.socket != 0 ? entered.socket : returned != nullptr ? returned->socket : 0;
-    if (accepts(entered)) {
+    if (call.meaning.effect == calls::Effect::accepts) {
       if (returned != nullptr) tie(index, returned->socket);
     } else if (socket != 0) {
       tie(index, socket);
@@ -55,7 +53,7 @@ class Attacher {
     if (entered.fd && entered.socket != 0) last_socket_[{pid, *entered.fd}] = entered.socket;
     if (returned != nullptr && returned->new_fd && returned->socket != 0)
       last_socket_[{pid, *returned->new_fd}] = returned->socket;
-    if (entered.name == "listen" && entered.local && call.actor.valid())
+    if (call.meaning.effect == calls::Effect::listens && entered.local && call.actor.valid())
       listens_.try_emplace(entered.local->port, call.actor);
   }
 
@@ -149,6 +147,12 @@ void pair_calls(Timeline& timeline) {
       timeline.calls[found->second].ended = event.at;
       open.erase(found);
     }
+  }
+  for (Call& call : timeline.calls) {
+    const auto& entered = timeline.entered(call);
+    const auto* returned = timeline.returned(call);
+    call.meaning = calls::meaning_of(entered.name, entered.arguments,
+                                     returned == nullptr ? std::string_view() : std::string_view(returned->detail));
   }
   for (const auto& [_, index] : open)
     unfinished[timeline.lookups.process_of(timeline.calls[index].actor)].push_back(index);

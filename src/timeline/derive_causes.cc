@@ -1,4 +1,8 @@
 // What made each segment leave, by the rules of cause_rules(). The kernel's own word comes after (observe_causes.cc).
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -11,6 +15,8 @@ namespace tcpwhy::timeline::steps {
 namespace {
 
 using namespace std::chrono_literals;
+using calls::Effect;
+using calls::Meaning;
 
 // An answer leaves within the softirq that took the segment in: microseconds later. Timers are at least a tick of 1 ms apart
 // from it (HZ = 1000) but for the delayed ACK of a FIN, which has a rule of its own.
@@ -22,20 +28,16 @@ constexpr base::Duration exit_takes = 100ms;
 // Of processes that share one socket and end within that time.
 constexpr std::size_t ends_looked_at = 64;
 
-constexpr std::string_view sending_calls[] = {"send", "sendto", "sendmsg", "sendmmsg", "write", "writev", "sendfile",
-                                              "splice", "pwritev2",
-                                              // io_uring's own
-                                              "send_zc", "sendmsg_zc", "write_fixed"};
-constexpr std::string_view receiving_calls[] = {"recv",  "recvfrom",   "recvmsg",       "read",
-                                                "readv", "read_fixed", "read_multishot"};
-
-constexpr std::string_view connecting_calls[] = {"connect", "sendto", "sendmsg"};
-constexpr std::string_view closing_calls[] = {"close", "close_range", "dup2", "dup3"};
-constexpr std::string_view shutdown_call[] = {"shutdown"};
-constexpr std::string_view option_call[] = {"setsockopt"};
-
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
-  return std::ranges::find(names, name) != names.end();
+bool sends(const Meaning& meaning) { return meaning.effect == Effect::sends; }
+bool receives(const Meaning& meaning) { return meaning.effect == Effect::receives; }
+bool connects(const Meaning& meaning) { return meaning.effect == Effect::connects; }
+// By Fast Open a sending call sends the SYN (tcp(7), MSG_FASTOPEN, TCP_FASTOPEN_CONNECT).
+bool sends_syn(const Meaning& meaning) { return connects(meaning) || sends(meaning); }
+bool closes(const Meaning& meaning) { return meaning.effect == Effect::closes || meaning.closes_another(); }
+bool shuts(const Meaning& meaning) { return meaning.effect == Effect::shuts; }
+bool sets_option(const Meaning& meaning) { return meaning.effect == Effect::sets_option; }
+bool sets_quickack(const Meaning& meaning) {
+  return sets_option(meaning) && meaning.is_option(IPPROTO_TCP, TCP_QUICKACK);
 }
 
 // A segment that has arrived at the side in question.
@@ -241,13 +243,10 @@ class CauseFinder {
     return {};
   }
 
-  const Call* in_progress(const Situation& now, std::span<const std::string_view> names,
-                          std::string_view argument = {}) const {
-    for (const CallIndex c : now.calls) {
-      const auto& entered = timeline_.entered(timeline_.calls[c]);
-      if (is_one_of(entered.name, names) && entered.arguments.find(argument) != std::string::npos)
-        return &timeline_.calls[c];
-    }
+  template <class Wanted>
+  const Call* in_progress(const Situation& now, Wanted&& wanted) const {
+    for (const CallIndex c : now.calls)
+      if (wanted(timeline_.calls[c].meaning)) return &timeline_.calls[c];
     return nullptr;
   }
 
@@ -271,15 +270,15 @@ class CauseFinder {
   static bool just_arrived(const Situation& now) { return now.last_arrival && now.at - now.last_arrival->at < at_once; }
 
   Cause cause_of_syn(const Situation& now) const {
-    if (const Call* call = in_progress(now, connecting_calls)) return by_call(*call, "syn.connect");
+    if (const Call* call = in_progress(now, sends_syn)) return by_call(*call, "syn.connect");
     return {};
   }
 
   Cause cause_of_data(const Situation& now) const {
-    if (const Call* call = in_progress(now, sending_calls)) return by_call(*call, "data.send");
-    if (const Call* call = in_progress(now, option_call)) return by_call(*call, "data.option_released");
+    if (const Call* call = in_progress(now, sends)) return by_call(*call, "data.send");
+    if (const Call* call = in_progress(now, sets_option)) return by_call(*call, "data.option_released");
     if (now.segment.tcp.flags.fin())
-      if (const Call* call = in_progress(now, closing_calls)) return by_call(*call, "fin.close");
+      if (const Call* call = in_progress(now, closes)) return by_call(*call, "fin.close");
     if (just_arrived(now)) return answer(now, "data.released_by_ack");
     return cause_without_owners(now, "data.released_by_ack");
   }
@@ -300,8 +299,8 @@ class CauseFinder {
   }
 
   Cause cause_of_fin(const Situation& now) const {
-    if (const Call* call = in_progress(now, closing_calls)) return by_call(*call, "fin.close");
-    if (const Call* call = in_progress(now, shutdown_call)) return by_call(*call, "fin.shutdown");
+    if (const Call* call = in_progress(now, closes)) return by_call(*call, "fin.close");
+    if (const Call* call = in_progress(now, shuts)) return by_call(*call, "fin.shutdown");
     if (now.process_end) return by_process_end(now, "fin.process_end");
     if (just_arrived(now)) return answer(now, "fin.released_by_ack");
     return cause_without_owners(now, "fin.released_by_ack");
@@ -318,15 +317,15 @@ class CauseFinder {
     const auto& reset = now.segment.tcp;
     if (now.last_arrival && answers(reset, timeline_.segments[now.last_arrival->segment].tcp))
       return answer(now, "rst.answers_segment");
-    if (const Call* call = in_progress(now, closing_calls)) return by_call(*call, "rst.active_close");
+    if (const Call* call = in_progress(now, closes)) return by_call(*call, "rst.active_close");
     // A call that the process's end cut short is in progress still.
     if (now.process_end) return by_process_end(now, "rst.process_end");
-    if (const Call* call = in_progress(now, connecting_calls)) return by_call(*call, "rst.active_call");
+    if (const Call* call = in_progress(now, connects)) return by_call(*call, "rst.active_call");
     return {};
   }
 
   Cause cause_of_ack(const Situation& now) const {
-    if (const Call* call = in_progress(now, option_call, "TCP_QUICKACK")) return by_call(*call, "ack.quickack_set");
+    if (const Call* call = in_progress(now, sets_quickack)) return by_call(*call, "ack.quickack_set");
     if (!now.last_arrival) return {};
     const Segment& last = timeline_.segments[now.last_arrival->segment];
     if (last.tcp.flags.syn() && just_arrived(now)) return answer(now, "ack.completes_handshake");
@@ -334,7 +333,7 @@ class CauseFinder {
         just_arrived(now))
       return answer(now, "ack.of_duplicate");
     if (now.owed) return cause_of_owed_ack(now);
-    if (const Call* call = in_progress(now, receiving_calls)) return by_call(*call, "ack.reader_made_room");
+    if (const Call* call = in_progress(now, receives)) return by_call(*call, "ack.reader_made_room");
     if (just_arrived(now)) return answer(now, "ack.answers_segment");
     return {};
   }
@@ -348,7 +347,7 @@ class CauseFinder {
     }
     if (just_arrived(now)) return answer(now, "ack.of_data_is_immediate");
     // A reader that was handed bytes may have sent it on its way out: then the call, not the timer, made it leave.
-    if (const Call* call = in_progress(now, receiving_calls)) {
+    if (const Call* call = in_progress(now, receives)) {
       const auto* returned = timeline_.returned(*call);
       if (returned != nullptr && returned->result > 0) return by_call(*call, "ack.reader_made_room");
     }

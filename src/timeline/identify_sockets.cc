@@ -9,6 +9,8 @@
 namespace tcpwhy::timeline::steps {
 namespace {
 
+using calls::Effect;
+
 using namespace std::chrono_literals;
 using wire::SocketAddress;
 
@@ -50,11 +52,11 @@ class Identifier {
     for (const Call& call : timeline_.calls) {
       const auto& entered = timeline_.entered(call);
       const auto* returned = timeline_.returned(call);
-      if (entered.name == "connect") openers_.insert(entered.socket);
-      if ((entered.name == "accept" || entered.name == "accept4") && returned != nullptr)
-        listeners_.insert(returned->socket);
-      if (entered.name == "listen" && entered.local) ports_.insert(entered.local->port);
-      if (entered.name == "listen" && returned != nullptr && returned->result == 0) listening_.insert(entered.socket);
+      const bool listens = call.meaning.effect == Effect::listens;
+      if (call.meaning.effect == Effect::connects) openers_.insert(entered.socket);
+      if (call.meaning.effect == Effect::accepts && returned != nullptr) listeners_.insert(returned->socket);
+      if (listens && entered.local) ports_.insert(entered.local->port);
+      if (listens && returned != nullptr && returned->result == 0) listening_.insert(entered.socket);
     }
     for (const EventId id : timeline_.all<recording::SocketState>()) {
       const auto& state = timeline_.get<recording::SocketState>(id);
@@ -90,7 +92,7 @@ class Identifier {
   template <class Other>
   void see(const Other&, std::uint32_t) {}
   void see(const recording::CallEntered& call, std::uint32_t event) {
-    if (call.name != "connect") see_addresses(call.socket, event, call.local, call.remote);
+    if (calls::effect_of(call.name) != Effect::connects) see_addresses(call.socket, event, call.local, call.remote);
   }
   void see(const recording::CallReturned& call, std::uint32_t event) {
     see_addresses(call.socket, event, call.local, call.remote);
@@ -164,7 +166,8 @@ class Identifier {
   // is a connection of which one address is known.
   void see_lonely_connect(const Call& call) {
     const auto& entered = timeline_.entered(call);
-    if (entered.name != "connect" || entered.socket == 0 || !entered.remote || entered.remote->port == 0) return;
+    if (call.meaning.effect != Effect::connects || entered.socket == 0 || !entered.remote || entered.remote->port == 0)
+      return;
     const auto from = timeline_.time_of(call.entered), to = timeline_.end_of(call);
     auto& ends = ends_[entered.socket];
     if (has_end_within(ends, from, to)) return;

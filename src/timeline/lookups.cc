@@ -1,5 +1,8 @@
 #include "timeline/lookups.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <map>
 #include <string>
 #include <tuple>
@@ -9,20 +12,11 @@
 namespace tcpwhy::timeline {
 namespace {
 
+using calls::Effect;
+
 constexpr SegmentIndex none = UINT32_MAX;
 
-bool duplicates(const recording::CallEntered& entered) {
-  return entered.name.starts_with("dup") || entered.name == "pidfd_getfd" ||
-         (entered.name == "fcntl" && entered.arguments.find("F_DUPFD") != std::string::npos);
-}
-
 }  // namespace
-
-bool carries_descriptors(const recording::CallEntered& entered, const recording::CallReturned* returned) {
-  if (!entered.name.ends_with("msg")) return false;
-  const auto has_rights = [](const std::string& text) { return text.find("SCM_RIGHTS") != std::string::npos; };
-  return has_rights(entered.arguments) || (returned != nullptr && has_rights(returned->detail));
-}
 
 Lookups::Lookups(const recording::Recording& recording) {
   std::map<std::tuple<std::int32_t, std::string_view>, std::uint64_t> processes;
@@ -60,22 +54,22 @@ void Lookups::add_calls(const recording::Recording& recording, std::span<const C
     const Call& call = calls[i];
     const auto& entered = std::get<recording::CallEntered>(recording[call.entered].what);
     const auto* returned = call.returned ? &std::get<recording::CallReturned>(recording[*call.returned].what) : nullptr;
-    calls_named.add(entered.name, i);
-    if (entered.name == "listen" && entered.local) listens_on_port.add(entered.local->port, i);
-    if (entered.name == "close" || entered.name == "close_range") closes_of_socket.add(entered.socket, i);
-    if (entered.name.find("sig") != std::string::npos) signal_calls.add(call.actor, i);
-    const bool another_number = duplicates(entered);
-    if (another_number || carries_descriptors(entered, returned)) {
+    const auto effect = call.meaning.effect;
+    calls_of_effect.add(effect, i);
+    if (effect == Effect::listens && entered.local) listens_on_port.add(entered.local->port, i);
+    if (effect == Effect::closes) closes_of_socket.add(entered.socket, i);
+    if (effect == Effect::changes_signals) signal_calls.add(call.actor, i);
+    const bool another_number = effect == Effect::duplicates;
+    if (another_number || call.meaning.carries_descriptors()) {
       sharings_of_socket.add(entered.socket, i);
       if (returned != nullptr && returned->socket != entered.socket) sharings_of_socket.add(returned->socket, i);
     }
     if (another_number && entered.fd && call.actor.value < recording.actors.size())
       duplications_of.add({recording.actors[call.actor.value].pid, *entered.fd}, i);
-    if (!first_defer_accept && entered.name == "setsockopt" &&
-        entered.arguments.find("TCP_DEFER_ACCEPT") != std::string::npos)
+    if (!first_defer_accept && effect == Effect::sets_option && call.meaning.is_option(IPPROTO_TCP, TCP_DEFER_ACCEPT))
       first_defer_accept = call.entered;
   }
-  calls_named.sort(), listens_on_port.sort(), closes_of_socket.sort(), sharings_of_socket.sort();
+  calls_of_effect.sort(), listens_on_port.sort(), closes_of_socket.sort(), sharings_of_socket.sort();
   duplications_of.sort(), signal_calls.sort();
 }
 

@@ -10,15 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "calls/call.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::timeline {
 
 struct Call;
 struct Segment;
-
-// sendmsg() or recvmsg() on a unix socket, with descriptors in it. `returned`: null if it never came back.
-bool carries_descriptors(const recording::CallEntered& entered, const recording::CallReturned* returned);
 
 // Values by key; of one key in the order in which they were added.
 template <class Key, class Value>
@@ -87,9 +85,9 @@ class Lookups {
                                                         const recording::Recording& recording) const;
 
   // --- Calls, in order of their entry
-  Calls<std::string_view> calls_named;
-  Calls<std::uint16_t> listens_on_port;   // with a local address
-  Calls<std::uint64_t> closes_of_socket;  // close(), close_range()
+  Calls<calls::Effect> calls_of_effect;
+  Calls<std::uint16_t> listens_on_port;  // with a local address
+  Calls<std::uint64_t> closes_of_socket;
   // What makes another reference to a socket: dup() and its like, sendmsg() and recvmsg() of descriptors; by the socket that one of
   // its two events names, and those of the first kind by descriptor too.
   Calls<std::uint64_t> sharings_of_socket;

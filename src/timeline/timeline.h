@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "calls/call.h"
 #include "recording/recording.h"
 #include "tcp/endpoint.h"
 #include "timeline/cause.h"
@@ -66,6 +67,7 @@ struct Call {
   std::optional<EventId> returned;
   base::WallTime ended;  // when it returned, or its process ended, or the recording
   ActorId actor;
+  calls::Meaning meaning;  // what it does and was asked for
   std::optional<ConnectionIndex> connection;
   Side side = opener;
   bool descriptor_was_closed = false;  // the descriptor had been this connection's, and was closed

@@ -1,5 +1,7 @@
 #include "cli/ps/illness.h"
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -224,6 +226,7 @@ base::Result<Facts> collect() {
   facts.sockets = std::move(sample->sockets);
   facts.complete = sample->complete;
   facts.holders = trace::find_socket_holders();
+  facts.as_root = ::geteuid() == 0;
   facts.listen_overflows = counter("ListenOverflows");
   facts.listen_drops = counter("ListenDrops");
   std::ifstream range("/proc/sys/net/ipv4/ip_local_port_range");

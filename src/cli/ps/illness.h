@@ -27,6 +27,7 @@ struct Facts {
   std::vector<trace::SocketSnapshot> sockets;
   bool complete = true;  // false: the tables changed under the dump
   trace::SocketHolders holders;
+  bool as_root = false;  // who looked for them: a process may be no longer there, or be kept from root too
   // TcpExt counters since the namespace began; nothing where they cannot be read.
   std::optional<std::uint64_t> listen_overflows, listen_drops;
   // net.ipv4.ip_local_port_range: how many ports connect() can choose from.

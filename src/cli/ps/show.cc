@@ -146,12 +146,12 @@ class Text {
           0, 2);
     if (facts_.holders.not_permitted > 0)
       put(Style::dim,
-          fmt::format(
-              fmt::runtime(pick(
-                  language(),
-                  "Not permitted to see the descriptors of {} of {} processes: as root it would say which process.",
-                  "没有权限查看 {} 个进程（共 {} 个）的描述符：以 root 运行可知是哪个进程。")),
-              facts_.holders.not_permitted, facts_.holders.processes),
+          fmt::format(fmt::runtime(pick(language(), "Not permitted to see the descriptors of {} of {} processes{}.",
+                                        "没有权限查看 {} 个进程（共 {} 个）的描述符{}。")),
+                      facts_.holders.not_permitted, facts_.holders.processes,
+                      facts_.as_root
+                          ? ""
+                          : pick(language(), ": as root it would say which process", "：以 root 运行可知是哪个进程")),
           0, 2);
     if (!facts_.complete)
       put(Style::bad,

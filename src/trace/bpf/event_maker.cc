@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "trace/bpf/whole_records.h"
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 #include "trace/tcp_states.h"
 #include "wire/segment.h"
 
@@ -250,7 +250,7 @@ void EventMaker::add_drop(const probe_drop& drop, Recording& recording) {
 
 void EventMaker::add_signal(const probe_signal& signal, Recording& recording) {
   Signal told;
-  told.name = signal_name(signal.signal);
+  told.name = calls::signal_name(signal.signal);
   constexpr std::int32_t ignored = 1;  // TRACE_SIGNAL_IGNORED
   if (signal.delivered == 0)
     told.fate = signal.result == ignored ? SignalFate::ignored : SignalFate::generated;
@@ -291,7 +291,7 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
       ProcessEnded ended;
       const auto status = static_cast<int>(process.exit_code);
       if (WIFSIGNALED(status))
-        ended.signal = signal_name(WTERMSIG(status));
+        ended.signal = calls::signal_name(WTERMSIG(status));
       else
         ended.exit_status = WEXITSTATUS(status);
       const std::uint32_t event =

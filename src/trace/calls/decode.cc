@@ -10,11 +10,13 @@
 #include <iterator>
 #include <utility>
 
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 #include "trace/calls/spelling.h"
 
 namespace tcpwhy::trace {
 namespace {
+
+using namespace calls;
 
 void put(std::string& out, std::int64_t number) { fmt::format_to(std::back_inserter(out), "{}", number); }
 

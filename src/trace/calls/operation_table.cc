@@ -8,11 +8,13 @@
 #include <iterator>
 #include <string>
 
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 #include "trace/calls/spelling.h"
 
 namespace tcpwhy::trace {
 namespace {
+
+using namespace calls;
 
 using enum CallClass;
 using enum Piece::When;

@@ -11,13 +11,35 @@
 #include <algorithm>
 #include <iterator>
 
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 #include "trace/calls/spelling.h"
+#include "trace/machine/machine.h"
 
 namespace tcpwhy::trace {
 namespace {
 
+using namespace calls;
+
 constexpr std::uint64_t get_flags = F_GETFL, set_flags = F_SETFL;
+
+// O_LARGEFILE is the kernel's, which the C library has as 0.
+constexpr NamedValue open_rows[] = {
+    {0100, "O_CREAT"},
+    {0200, "O_EXCL"},
+    {0400, "O_NOCTTY"},
+    {01000, "O_TRUNC"},
+    {02000, "O_APPEND"},
+    {04000, "O_NONBLOCK"},
+    {04010000, "O_SYNC"},
+    {010000, "O_DSYNC"},
+    {020000, "O_ASYNC"},
+    {O_DIRECT, "O_DIRECT"},
+    {machine::large_file_flag, "O_LARGEFILE"},
+    {O_NOFOLLOW, "O_NOFOLLOW"},
+    {01000000, "O_NOATIME"},
+    {02000000, "O_CLOEXEC"},
+    {010000000, "O_PATH"},
+};
 
 std::string spell_open_flags(std::uint32_t value) {
   std::string text = spell_value(access_modes(), value & O_ACCMODE, "O_???");
@@ -78,6 +100,8 @@ std::string spell_unknown_request(std::uint32_t request) {
 }
 
 }  // namespace
+
+calls::NamedValues open_flags() { return open_rows; }
 
 void enter_fcntl(const CallView& call, std::string& out) {
   const std::uint32_t command = call.flags(1);

@@ -7,12 +7,14 @@
 #include <array>
 #include <iterator>
 
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 #include "trace/calls/spelling.h"
 #include "trace/machine/machine.h"
 
 namespace tcpwhy::trace {
 namespace {
+
+using namespace calls;
 
 constexpr std::uint64_t signal_bits = 0xff;  // CSIGNAL: the low byte of clone()'s flags
 

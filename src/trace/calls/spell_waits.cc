@@ -9,11 +9,13 @@
 #include <cstddef>
 #include <iterator>
 
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 #include "trace/calls/spelling.h"
 
 namespace tcpwhy::trace {
 namespace {
+
+using namespace calls;
 
 // Packed on x86-64, and not elsewhere (linux/eventpoll.h).
 constexpr std::size_t epoll_event_size = sizeof(epoll_event), epoll_data_at = offsetof(epoll_event, data);

@@ -13,10 +13,12 @@
 #include <utility>
 
 #include "base/text.h"
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 
 namespace tcpwhy::trace {
 namespace {
+
+using namespace calls;
 
 constexpr std::size_t shown_bytes = payload_taken;
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "calls/names.h"
 #include "trace/calls/decode.h"
 #include "trace/calls/memory.h"
 #include "wire/address.h"
@@ -81,6 +82,9 @@ void spell_array(std::uint64_t count, std::string& out, Spell&& spell) {
 // The bytes that an array of struct iovec, or those of a struct msghdr, offer; absent: not readable.
 std::optional<std::uint64_t> count_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::uint64_t count);
 std::optional<std::uint64_t> count_message(const TraceeMemory& memory, std::uint64_t address);
+
+// O_*, without the access mode.
+calls::NamedValues open_flags();
 
 // One function a call: its arguments at entry, `...` for what it will hand back; what it has handed back.
 using Speller = void(const CallView&, std::string& out);

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 #include "trace/holders.h"
 #include "trace/machine/machine.h"
 #include "trace/ptrace/process_status.h"
@@ -395,7 +395,7 @@ void TraceLoop::on_ended(pid_t tid, Stop stop) {
     if (stop.kind == Kind::exited)
       ended.exit_status = stop.value;
     else
-      ended.signal = signal_name(stop.value);
+      ended.signal = calls::signal_name(stop.value);
     ended.call = process.unfinished;
     emit(thread, std::move(ended));
   }
@@ -423,7 +423,7 @@ void TraceLoop::on_signal(Thread& thread, int signal) {
       call = thread.in_flight->call;
     else if (interrupts || by_call)
       call = thread.last_call;
-    emit(thread, recording::Signal{.name = signal_name(signal), .fate = fate, .call = call});
+    emit(thread, recording::Signal{.name = calls::signal_name(signal), .fate = fate, .call = call});
   }
   resume(thread, signal);
 }

@@ -323,6 +323,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   const __u32 tgid = who >> 32, tid = (__u32)who;
   struct call_state* state = state_of(tid);
   if (!state && !is_traced(tgid)) return 0;
+  // Another call of the same number, on what is no TCP socket, has nothing to do with what the last one closed.
+  if (state) state->closed_by = 0;
 
   __u64 arguments[6];
   take_arguments(arguments, regs);

@@ -200,6 +200,8 @@ struct mm_struct {
 struct signal_struct {
   atomic_t live;                        // threads
   struct task_struct* group_exec_task;  // since 5.17
+  int group_exit_code;
+  unsigned int flags;
 };
 struct task_struct {
   unsigned int flags;

@@ -35,18 +35,23 @@ int BPF_PROG(on_signal_generated, int signal, struct kernel_siginfo* info, struc
   return 0;
 }
 
-// So execve() ends the other threads of its process (de_thread(), get_signal()): nobody has sent it.
-static __always_inline int is_ended_by_execve(void) {
+#define SIGNAL_GROUP_EXIT 4  // include/linux/sched/signal.h
+
+// SIGKILL is how the kernel has the threads of a process end (get_signal()): for execve() and exit_group(), which nobody sent, and for
+// whatever signal ends the process (complete_signal()). That signal; 0: none was sent.
+static __always_inline int signal_behind_kill(void) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
-  if (!bpf_core_field_exists(struct signal_struct, group_exec_task)) return 0;
-  return BPF_CORE_READ(task, signal, group_exec_task) != NULL;
+  if (bpf_core_field_exists(struct signal_struct, group_exec_task) && BPF_CORE_READ(task, signal, group_exec_task) != NULL) return 0;
+  if (!(BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)) return SIGKILL;
+  return BPF_CORE_READ(task, signal, group_exit_code) & 0x7f;
 }
 
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal_delivered, int signal, struct kernel_siginfo* info, struct k_sigaction* action) {
   const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
   if (signal == SIGCHLD || !is_traced(tgid)) return 0;
-  if (signal == SIGKILL && is_ended_by_execve()) return 0;
+  if (signal == SIGKILL) signal = signal_behind_kill();
+  if (signal == 0) return 0;
   struct probe_signal* record = RESERVE(probe_signal, PROBE_SIGNAL);
   if (!record) return 0;
   record->signal = signal;

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 
 struct NamedValue {
   std::uint64_t value = 0;
@@ -36,7 +36,6 @@ NamedValues epoll_operations();
 NamedValues epoll_create_flags();
 NamedValues descriptor_commands();  // F_*
 NamedValues access_modes();         // O_RDONLY, O_WRONLY, O_RDWR
-NamedValues open_flags();           // without the access mode
 NamedValues close_range_flags();
 NamedValues splice_flags();
 NamedValues vector_flags();  // RWF_*
@@ -50,4 +49,4 @@ std::string signal_name(int number);
 // [INT TERM], ~[HUP], [] as strace spells a 64-bit set.
 std::string spell_signal_set(std::uint64_t bits);
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

@@ -1,4 +1,4 @@
-#include "trace/calls/flags.h"
+#include "calls/names.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -19,9 +19,7 @@
 #include <array>
 #include <bit>
 
-#include "trace/machine/machine.h"
-
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 namespace {
 
 #define TCPWHY_NAMED(name) \
@@ -201,23 +199,6 @@ constexpr NamedValue command_rows[] = {
     {10, "F_SETSIG"}, {11, "F_GETSIG"}, {15, "F_SETOWN_EX"}, {16, "F_GETOWN_EX"}, {1030, "F_DUPFD_CLOEXEC"},
 };
 constexpr NamedValue access_rows[] = {TCPWHY_NAMED(O_RDONLY), TCPWHY_NAMED(O_WRONLY), TCPWHY_NAMED(O_RDWR)};
-constexpr NamedValue open_rows[] = {
-    {0100, "O_CREAT"},
-    {0200, "O_EXCL"},
-    {0400, "O_NOCTTY"},
-    {01000, "O_TRUNC"},
-    {02000, "O_APPEND"},
-    {04000, "O_NONBLOCK"},
-    {04010000, "O_SYNC"},
-    {010000, "O_DSYNC"},
-    {020000, "O_ASYNC"},
-    {O_DIRECT, "O_DIRECT"},
-    {machine::large_file_flag, "O_LARGEFILE"},
-    {O_NOFOLLOW, "O_NOFOLLOW"},
-    {01000000, "O_NOATIME"},
-    {02000000, "O_CLOEXEC"},
-    {010000000, "O_PATH"},
-};
 constexpr NamedValue close_range_rows[] = {TCPWHY_NAMED(CLOSE_RANGE_UNSHARE), TCPWHY_NAMED(CLOSE_RANGE_CLOEXEC)};
 constexpr NamedValue splice_rows[] = {
     {1, "SPLICE_F_MOVE"}, {2, "SPLICE_F_NONBLOCK"}, {4, "SPLICE_F_MORE"}, {8, "SPLICE_F_GIFT"}};
@@ -339,7 +320,6 @@ NamedValues epoll_operations() { return epoll_operation_rows; }
 NamedValues epoll_create_flags() { return epoll_create_rows; }
 NamedValues descriptor_commands() { return command_rows; }
 NamedValues access_modes() { return access_rows; }
-NamedValues open_flags() { return open_rows; }
 NamedValues close_range_flags() { return close_range_rows; }
 NamedValues splice_flags() { return splice_rows; }
 NamedValues vector_flags() { return vector_rows; }
@@ -379,4 +359,4 @@ std::string spell_signal_set(std::uint64_t bits) {
   return text + "]";
 }
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

@@ -1,0 +1,271 @@
+#include <string.h>
+#include <sys/socket.h>
+
+#include <charconv>
+#include <string>
+#include <vector>
+
+#include "calls/call.h"
+#include "calls/names.h"
+
+namespace tcpwhy::calls {
+namespace {
+
+constexpr int last_signal = 64;
+
+// Without what stands in quotes, escaped as strace does it: payload, paths, names.
+std::string without_strings(std::string_view text) {
+  std::string left;
+  left.reserve(text.size());
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') quoted = !quoted;
+    if (quoted && text[i] == '\\') {
+      ++i;
+      continue;
+    }
+    if (!quoted || text[i] == '"') left += text[i];
+  }
+  return left;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+// At the commas that stand in no bracket.
+std::vector<std::string_view> split(std::string_view text) {
+  std::vector<std::string_view> parts;
+  int depth = 0;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '(' || c == '[' || c == '{') ++depth;
+    if ((c == ')' || c == ']' || c == '}') && depth > 0) --depth;
+    if (c != ',' || depth > 0) continue;
+    parts.push_back(trimmed(text.substr(begin, i - begin)));
+    begin = i + 1;
+  }
+  if (const auto last = trimmed(text.substr(begin)); !last.empty() || !parts.empty()) parts.push_back(last);
+  return parts;
+}
+
+std::optional<std::int64_t> number_of(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  const int base = text.starts_with("0x") ? 16 : 10;
+  if (base == 16) text.remove_prefix(2);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (error != std::errc{}) return std::nullopt;
+  return negative ? -static_cast<std::int64_t>(number) : static_cast<std::int64_t>(number);
+}
+
+// A name of the table, or a number: "SOL_TCP", "0x1e /* SOL_??? */".
+std::optional<std::uint64_t> value_of(NamedValues names, std::string_view word) {
+  for (const NamedValue& named : names)
+    if (named.name == word) return named.value;
+  const auto number = number_of(word);
+  return number ? std::optional(static_cast<std::uint64_t>(*number)) : std::nullopt;
+}
+
+std::uint64_t flags_of(NamedValues names, std::string_view words) {
+  std::uint64_t flags = 0;
+  while (!words.empty()) {
+    const auto bar = words.find('|');
+    flags |= value_of(names, trimmed(words.substr(0, bar))).value_or(0);
+    if (bar == std::string_view::npos) break;
+    words.remove_prefix(bar + 1);
+  }
+  return flags;
+}
+
+// What stands behind "NAME=" in a structure, up to the comma or its end.
+std::optional<std::string_view> field(std::string_view structure, std::string_view name) {
+  for (auto at = structure.find(name); at != std::string_view::npos; at = structure.find(name, at + 1)) {
+    const std::string_view behind = structure.substr(at + name.size());
+    const bool whole = at == 0 || structure[at - 1] == '{' || structure[at - 1] == ' ';
+    if (whole && behind.starts_with('=')) return behind.substr(1, behind.find_first_of(",}", 1) - 1);
+  }
+  return std::nullopt;
+}
+
+int signal_of(std::string_view name) {
+  for (int signal = 1; signal <= last_signal; ++signal)
+    if (signal_name(signal) == name) return signal;
+  return 0;
+}
+
+// A view of a call's arguments, by position.
+class Arguments {
+ public:
+  explicit Arguments(std::string_view text) : text_(without_strings(text)), parts_(split(text_)) {}
+  [[nodiscard]] std::string_view operator[](std::size_t i) const {
+    return i < parts_.size() ? parts_[i] : std::string_view();
+  }
+  [[nodiscard]] std::string_view whole() const { return text_; }
+
+ private:
+  std::string text_;
+  std::vector<std::string_view> parts_;
+};
+
+bool has_rights(std::string_view structures) {
+  return structures.find("cmsg_type=SCM_RIGHTS") != std::string_view::npos;
+}
+
+std::optional<std::uint64_t> sum_of_messages(std::string_view structures) {
+  constexpr std::string_view length = "msg_len=";
+  std::optional<std::uint64_t> sum;
+  for (auto at = structures.find(length); at != std::string_view::npos; at = structures.find(length, at + 1))
+    if (const auto bytes = number_of(structures.substr(at + length.size())); bytes && *bytes >= 0)
+      sum = sum.value_or(0) + static_cast<std::uint64_t>(*bytes);
+  return sum;
+}
+
+Transfer transfer_of(const CallRow& row, const Arguments& asked, const Arguments& back) {
+  Transfer transfer;
+  if (row.message_flags >= 0)
+    transfer.flags = flags_of(message_flags(), asked[static_cast<std::size_t>(row.message_flags)]);
+  if (row.takes_message) transfer.carries_descriptors = has_rights(asked.whole()) || has_rights(back.whole());
+  if (row.counts_messages) transfer.message_bytes = sum_of_messages(back.whole());
+  return transfer;
+}
+
+// "[1]", "{l_onoff=1, l_linger=0}", of SO_ERROR "[ECONNRESET]".
+void read_option_value(std::string_view text, Option& option) {
+  if (const auto on = field(text, "l_onoff")) {
+    option.value = number_of(*on);
+    if (const auto seconds = field(text, "l_linger")) option.linger_seconds = number_of(*seconds);
+    return;
+  }
+  if (!text.starts_with('[')) return;
+  text.remove_prefix(1);
+  text = text.substr(0, text.find(']'));
+  option.value = number_of(text);
+  if (option.value || !text.starts_with('E')) return;
+  constexpr int highest = 133;  // EHWPOISON
+  for (int error = 1; error <= highest && !option.value; ++error)
+    if (const char* known = strerrorname_np(error); known != nullptr && text == known) option.value = error;
+}
+
+Option option_of(const CallRow& row, const Arguments& asked, const Arguments& back) {
+  Option option;
+  auto level = value_of(option_levels(), asked[1]);
+  if (!level) level = value_of(ip_protocols(), asked[1]);
+  option.level = level.value_or(UINT64_MAX);
+  option.number = value_of(options_of(option.level), asked[2]).value_or(UINT64_MAX);
+  read_option_value(row.effect == Effect::sets_option ? asked[3] : back[0], option);
+  return option;
+}
+
+SignalAction action_of(const Arguments& asked) {
+  SignalAction action{.signal = signal_of(asked[0])};
+  const auto handler = asked[1].starts_with('{') ? field(asked[1], "sa_handler") : std::optional(asked[1]);
+  if (!handler || *handler == "NULL" || handler->empty()) return action;
+  action.fate = *handler == "SIG_IGN"   ? SignalAction::Fate::ignored
+                : *handler == "SIG_DFL" ? SignalAction::Fate::by_default
+                                        : SignalAction::Fate::handled;
+  return action;
+}
+
+// "[PIPE INT]", "~[PIPE]".
+std::uint64_t set_of(std::string_view text) {
+  const bool inverted = text.starts_with('~');
+  if (inverted) text.remove_prefix(1);
+  if (!text.starts_with('[')) return 0;
+  text = text.substr(1, text.find(']') - 1);
+  std::uint64_t set = 0;
+  while (!text.empty()) {
+    const auto blank = text.find(' ');
+    if (const int signal = signal_of("SIG" + std::string(text.substr(0, blank))); signal > 0)
+      set |= std::uint64_t{1} << (signal - 1);
+    if (blank == std::string_view::npos) break;
+    text.remove_prefix(blank + 1);
+  }
+  return inverted ? ~set : set;
+}
+
+SignalMask mask_of(const Arguments& asked) {
+  using Change = SignalMask::Change;
+  SignalMask mask;
+  if (asked[1] == "NULL") return mask;
+  mask.change = asked[0] == "SIG_BLOCK"     ? Change::block
+                : asked[0] == "SIG_UNBLOCK" ? Change::unblock
+                : asked[0] == "SIG_SETMASK" ? Change::set
+                                            : Change::none;
+  mask.signals = set_of(asked[1]);
+  return mask;
+}
+
+bool is_mask(std::string_view name) { return name.ends_with("sigprocmask"); }
+
+}  // namespace
+
+bool Shutdown::receiving() const { return how == SHUT_RD || how == SHUT_RDWR; }
+bool Shutdown::sending() const { return how == SHUT_WR || how == SHUT_RDWR; }
+
+bool Meaning::has(std::uint64_t flag) const {
+  const auto* transfer = as<Transfer>();
+  return transfer != nullptr && transfer->has(flag);
+}
+
+bool Meaning::carries_descriptors() const {
+  const auto* transfer = as<Transfer>();
+  return transfer != nullptr && transfer->carries_descriptors;
+}
+
+bool Meaning::is_option(std::uint64_t level, std::uint64_t number) const {
+  const auto* option = as<Option>();
+  return option != nullptr && option->is(level, number);
+}
+
+Meaning meaning_of(std::string_view name, std::string_view arguments, std::string_view handed_back) {
+  Meaning meaning;
+  meaning.row = find_call(name);
+  if (meaning.row == nullptr) return meaning;
+  const CallRow& row = *meaning.row;
+  meaning.effect = row.effect;
+  switch (row.effect) {
+    case Effect::sends:
+    case Effect::receives:
+      if (row.message_flags >= 0 || row.takes_message)
+        meaning.value = transfer_of(row, Arguments(arguments), Arguments(row.takes_message ? handed_back : ""));
+      else
+        meaning.value = Transfer{};
+      break;
+    case Effect::makes_socket: {
+      const Arguments asked(arguments);
+      meaning.value =
+          NewSocket{value_of(address_families(), asked[0]).value_or(0), value_of(ip_protocols(), asked[2]).value_or(0)};
+      break;
+    }
+    case Effect::binds:
+    case Effect::connects: {
+      const Arguments asked(arguments);
+      const auto family = field(asked[1], "sa_family");
+      if (family) meaning.value = Address{value_of(address_families(), *family).value_or(UINT64_MAX)};
+      break;
+    }
+    case Effect::sets_option:
+    case Effect::gets_option: meaning.value = option_of(row, Arguments(arguments), Arguments(handed_back)); break;
+    case Effect::shuts:
+      meaning.value = Shutdown{value_of(shutdown_ways(), Arguments(arguments)[1]).value_or(UINT64_MAX)};
+      break;
+    case Effect::controls:
+      if (Arguments(arguments)[1].starts_with("F_DUPFD")) meaning.effect = Effect::duplicates;
+      break;
+    case Effect::changes_signals:
+      if (is_mask(name))
+        meaning.value = mask_of(Arguments(arguments));
+      else
+        meaning.value = action_of(Arguments(arguments));
+      break;
+    default: break;
+  }
+  return meaning;
+}
+
+}  // namespace tcpwhy::calls

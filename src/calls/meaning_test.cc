@@ -1,0 +1,123 @@
+// A call's spelling, read back into what it means; and that no payload changes it.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <csignal>
+#include <string>
+
+#include "calls/call.h"
+
+namespace tcpwhy::calls {
+namespace {
+
+TEST(CallTable, has_each_name_once) {
+  for (const CallRow& row : call_table()) EXPECT_EQ(find_call(row.name), &row) << row.name;
+  EXPECT_EQ(find_call("no_such_call"), nullptr);
+  EXPECT_EQ(effect_of("no_such_call"), Effect::none);
+}
+
+TEST(Meaning, of_what_sends_and_receives_has_its_flags) {
+  EXPECT_TRUE(meaning_of("send", "4, \"hello\", 5, MSG_NOSIGNAL|MSG_DONTWAIT", "").has(MSG_NOSIGNAL));
+  EXPECT_FALSE(meaning_of("send", "4, \"hello\", 5, MSG_DONTWAIT", "").has(MSG_NOSIGNAL));
+  EXPECT_TRUE(meaning_of("sendto", "4, \"hello\", 5, MSG_FASTOPEN, {sa_family=AF_INET, sin_port=htons(1)}, 16", "")
+                  .has(MSG_FASTOPEN));
+  EXPECT_TRUE(meaning_of("recvfrom", "4, ..., 10, MSG_PEEK|0x80000000, NULL, NULL", "\"x\"").has(MSG_PEEK));
+  EXPECT_TRUE(
+      meaning_of("sendmsg", "4, {msg_name=NULL, msg_iov=[{iov_base=\"a\", iov_len=1}]}, MSG_OOB", "").has(MSG_OOB));
+  EXPECT_TRUE(meaning_of("send", "4, \"hello\", 5, 0x4000 /* MSG_??? */", "").has(0x4000));
+  EXPECT_EQ(meaning_of("write", "4, \"x\", 1", "").effect, Effect::sends);
+  EXPECT_EQ(meaning_of("preadv2", "4, ..., 1, -1, 0", "").effect, Effect::receives);
+}
+
+// Every word that means something where it is no payload.
+TEST(Meaning, is_the_same_whatever_the_payload_says) {
+  for (const std::string word : {"MSG_NOSIGNAL", "MSG_PEEK|MSG_OOB", "\\\", 5, MSG_NOSIGNAL", "cmsg_type=SCM_RIGHTS",
+                                 "\\\\", "l_linger=0, l_onoff=1", "SHUT_RDWR", "}], 1, MSG_MORE", "msg_len=7"}) {
+    EXPECT_EQ(meaning_of("send", "4, \"" + word + "\", 5, 0", "").as<Transfer>()->flags, 0U) << word;
+    EXPECT_EQ(meaning_of("send", "4, \"" + word + "\"..., 5, MSG_MORE", "").as<Transfer>()->flags,
+              std::uint64_t{MSG_MORE})
+        << word;
+    const auto message =
+        meaning_of("sendmsg", "4, {msg_iov=[{iov_base=\"" + word + "\", iov_len=5}], msg_controllen=0}, 0", "");
+    EXPECT_EQ(message.as<Transfer>()->flags, 0U) << word;
+    EXPECT_FALSE(message.carries_descriptors()) << word;
+    const auto messages =
+        meaning_of("recvmmsg", "4, ..., 2, 0, NULL", "[{msg_hdr={msg_iov=[{iov_base=\"" + word + "\"}]}, msg_len=3}]");
+    EXPECT_EQ(messages.as<Transfer>()->message_bytes, 3U) << word;
+  }
+}
+
+TEST(Meaning, of_messages_says_whether_descriptors_go_along_and_how_many_bytes) {
+  EXPECT_TRUE(
+      meaning_of("sendmsg",
+                 "4, {msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[5]}]}, 0", "")
+          .carries_descriptors());
+  EXPECT_TRUE(meaning_of("recvmsg", "4, ..., 0", "{msg_control=[{cmsg_len=20, cmsg_type=SCM_RIGHTS, cmsg_data=[5]}]}")
+                  .carries_descriptors());
+  EXPECT_EQ(meaning_of("recvmmsg", "4, ..., 2, 0, NULL", "[{msg_hdr={}, msg_len=3}, {msg_hdr={}, msg_len=40}]")
+                .as<Transfer>()
+                ->message_bytes,
+            43U);
+}
+
+TEST(Meaning, of_an_option_is_which_and_its_value) {
+  const auto quickack = meaning_of("setsockopt", "4, SOL_TCP, TCP_QUICKACK, [1], 4", "");
+  EXPECT_TRUE(quickack.is_option(IPPROTO_TCP, TCP_QUICKACK));
+  EXPECT_EQ(quickack.as<Option>()->value, 1);
+  EXPECT_EQ(meaning_of("setsockopt", "4, SOL_TCP, TCP_LINGER2, [-1], 4", "").as<Option>()->value, -1);
+  const auto linger = meaning_of("setsockopt", "4, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=30}, 8", "");
+  EXPECT_TRUE(linger.is_option(SOL_SOCKET, SO_LINGER));
+  EXPECT_EQ(linger.as<Option>()->value, 1);
+  EXPECT_EQ(linger.as<Option>()->linger_seconds, 30);
+  const auto error = meaning_of("getsockopt", "4, SOL_SOCKET, SO_ERROR", "[ECONNRESET], [4]");
+  EXPECT_TRUE(error.is_option(SOL_SOCKET, SO_ERROR));
+  EXPECT_EQ(error.as<Option>()->value, ECONNRESET);
+  EXPECT_EQ(meaning_of("getsockopt", "4, SOL_SOCKET, SO_ERROR", "[0], [4]").as<Option>()->value, 0);
+  const auto congestion = meaning_of("setsockopt", "4, SOL_TCP, TCP_CONGESTION, \"TCP_QUICKACK, [1]\", 4", "");
+  EXPECT_TRUE(congestion.is_option(IPPROTO_TCP, TCP_CONGESTION));
+  EXPECT_FALSE(congestion.as<Option>()->value.has_value());
+}
+
+TEST(Meaning, of_the_rest) {
+  EXPECT_TRUE(meaning_of("shutdown", "4, SHUT_RDWR", "").as<Shutdown>()->sending());
+  EXPECT_FALSE(meaning_of("shutdown", "4, SHUT_RD", "").as<Shutdown>()->sending());
+  EXPECT_TRUE(meaning_of("shutdown", "4, SHUT_RD", "").as<Shutdown>()->receiving());
+  EXPECT_EQ(meaning_of("connect", "3, {sa_family=AF_UNSPEC, sa_data=\"\"}, 16", "").as<Address>()->family,
+            std::uint64_t{AF_UNSPEC});
+  EXPECT_EQ(meaning_of("socket", "AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_MPTCP", "").as<NewSocket>()->protocol,
+            262U);
+  EXPECT_EQ(meaning_of("fcntl", "4, F_DUPFD_CLOEXEC, 10", "").effect, Effect::duplicates);
+  EXPECT_EQ(meaning_of("fcntl", "4, F_SETFL, O_RDWR", "").effect, Effect::controls);
+  EXPECT_TRUE(meaning_of("dup2", "3, 4", "").closes_another());
+}
+
+TEST(Meaning, of_signal_calls) {
+  using Fate = SignalAction::Fate;
+  const auto ignored =
+      meaning_of("rt_sigaction", "SIGPIPE, {sa_handler=SIG_IGN, sa_mask=[PIPE], sa_flags=SA_RESTART}, NULL, 8", "");
+  EXPECT_EQ(ignored.as<SignalAction>()->signal, SIGPIPE);
+  EXPECT_EQ(ignored.as<SignalAction>()->fate, Fate::ignored);
+  EXPECT_EQ(meaning_of("rt_sigaction", "SIGPIPE, NULL, {sa_handler=SIG_IGN}, 8", "").as<SignalAction>()->fate,
+            Fate::unchanged);
+  EXPECT_EQ(meaning_of("rt_sigaction", "SIGPIPE, {sa_handler=0x55, sa_mask=[]}, NULL, 8", "").as<SignalAction>()->fate,
+            Fate::handled);
+  const auto blocked = meaning_of("rt_sigprocmask", "SIG_BLOCK, [PIPE USR1], NULL, 8", "");
+  EXPECT_EQ(blocked.as<SignalMask>()->change, SignalMask::Change::block);
+  EXPECT_TRUE(blocked.as<SignalMask>()->names(SIGPIPE));
+  EXPECT_FALSE(blocked.as<SignalMask>()->names(SIGUSR2));
+  EXPECT_TRUE(meaning_of("rt_sigprocmask", "SIG_SETMASK, ~[USR1], [PIPE], 8", "").as<SignalMask>()->names(SIGPIPE));
+  EXPECT_EQ(meaning_of("rt_sigprocmask", "SIG_BLOCK, NULL, [PIPE], 8", "").as<SignalMask>()->change,
+            SignalMask::Change::none);
+}
+
+TEST(Meaning, of_anything_is_a_value_and_no_crash) {
+  for (const char* text :
+       {"", ",", ",,,,", "\"", "\\", "[", "{", "}}}", "4, \"", "4, {", "4, SOL_SOCKET", "~[", "[", "(((((", "4, \"\\"})
+    for (const CallRow& row : call_table()) (void)meaning_of(row.name, text, text);
+}
+
+}  // namespace
+}  // namespace tcpwhy::calls
