@@ -78,7 +78,7 @@ TEST(TraceReport, a_healthy_connection_of_many_is_one_line_and_a_reset_one_a_tim
   const auto explained = explain::explain(recording);
   const auto text = trace_report(explained, {.text = {.width = 80}});
   EXPECT_NE(text.find("└ server's close(), row"), std::string::npos) << text;
-  EXPECT_NE(text.find("client closed"), std::string::npos) << text;
+  EXPECT_NE(text.find("ended; how"), std::string::npos) << text;
   EXPECT_EQ(text.find("connect(3, {sa_family=AF_INET, ...}"), std::string::npos) << text;
   const auto all = trace_report(explained, {.text = {.width = 80}, .all = true});
   EXPECT_GT(all.size(), text.size());

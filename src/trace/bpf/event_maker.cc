@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "trace/bpf/whole_records.h"
 #include "calls/names.h"
+#include "trace/bpf/whole_records.h"
 #include "trace/tcp_states.h"
 #include "wire/segment.h"
 

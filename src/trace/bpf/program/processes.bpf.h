@@ -41,7 +41,9 @@ int BPF_PROG(on_signal_generated, int signal, struct kernel_siginfo* info, struc
 // whatever signal ends the process (complete_signal()). That signal; 0: none was sent.
 static __always_inline int signal_behind_kill(void) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
-  if (bpf_core_field_exists(struct signal_struct, group_exec_task) && BPF_CORE_READ(task, signal, group_exec_task) != NULL) return 0;
+  if (bpf_core_field_exists(struct signal_struct, group_exec_task) &&
+      BPF_CORE_READ(task, signal, group_exec_task) != NULL)
+    return 0;
   if (!(BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)) return SIGKILL;
   return BPF_CORE_READ(task, signal, group_exit_code) & 0x7f;
 }
