@@ -10,6 +10,8 @@
 #include <array>
 #include <sstream>
 
+#include "calls/call.h"
+#include "lab/call.h"
 #include "lab/netns.h"
 #include "lab/sandbox.h"
 
@@ -144,6 +146,10 @@ TEST(ByHand, addresses_to_listen_on) {
   EXPECT_EQ(spelled("host:80"), "usage");
   EXPECT_EQ(find_host("127.0.0.1", 80)->port, 80);
   EXPECT_FALSE(find_host("no-such-host.invalid", 80));
+}
+
+TEST(CallTable, has_only_calls_that_are_known_for_what_they_do) {
+  for (const CallRow& row : call_table()) EXPECT_NE(calls::find_call(row.recorded_name), nullptr) << row.recorded_name;
 }
 
 }  // namespace

@@ -95,9 +95,9 @@ probe_syscall settings_of(const SyscallRow& row) {
   made.wanted = 1;
   made.only_on_tcp = row.only_on_tcp && !row.fd_range;
   made.wants_stack = row.wants_stack;
-  made.closes = row.call_class == CallClass::closes ? PROBE_CLOSES_ITS_OWN
-                : closes_another(row)               ? PROBE_CLOSES_ANOTHER
-                                                    : PROBE_CLOSES_NONE;
+  made.closes = closes_another(row)                   ? PROBE_CLOSES_ANOTHER
+                : row.call_class == CallClass::closes ? PROBE_CLOSES_ITS_OWN
+                                                      : PROBE_CLOSES_NONE;
   made.fd_argument = row.fd_range ? std::int8_t{-1} : row.fd_argument;
   made.second_fd_argument = row.second_fd_argument;
   constexpr std::string_view making[] = {"socket", "accept", "accept4", "pidfd_getfd"};  // of calls and of operations

@@ -6,8 +6,12 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <map>
 #include <set>
 #include <string_view>
+
+#include "calls/call.h"
+#include "trace/calls/operation_table.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -72,6 +76,30 @@ TEST(SyscallTableTest, which_sockets_are_tcp) {
   EXPECT_FALSE(makes_tcp_socket(AF_UNIX, SOCK_STREAM, 0));
   EXPECT_FALSE(makes_tcp_socket(AF_INET, SOCK_DGRAM, 0));
   EXPECT_FALSE(makes_tcp_socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP));
+}
+
+// One table says what a call does; this one how it is taken apart.
+TEST(SyscallTable, agrees_with_the_table_of_calls) {
+  using calls::Effect;
+  const std::map<CallClass, std::set<Effect>> effects = {
+      {CallClass::opens, {Effect::makes_socket, Effect::binds, Effect::listens, Effect::accepts, Effect::connects}},
+      {CallClass::sends, {Effect::sends}},
+      {CallClass::receives, {Effect::receives}},
+      {CallClass::shuts, {Effect::shuts}},
+      {CallClass::closes, {Effect::closes, Effect::duplicates}},
+      {CallClass::options, {Effect::sets_option, Effect::gets_option, Effect::asks_address, Effect::controls}},
+      {CallClass::waits, {Effect::waits}},
+      {CallClass::duplicates, {Effect::duplicates, Effect::forks}},
+      {CallClass::ends, {Effect::executes, Effect::ends}},
+      {CallClass::rings, {Effect::uses_ring}},
+  };
+  const auto agrees = [&](std::string_view name, CallClass call_class) {
+    const calls::CallRow* row = calls::find_call(name);
+    ASSERT_NE(row, nullptr) << name;
+    EXPECT_TRUE(effects.at(call_class).contains(row->effect)) << name;
+  };
+  for (const SyscallRow& row : syscall_table()) agrees(row.name, row.call_class);
+  for (const OperationRow& row : operation_table()) agrees(row.call.name, row.call.call_class);
 }
 
 }  // namespace

@@ -360,7 +360,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   if (!draft) return 0;
   begin_draft(draft, PROBE_CALL_ENTERED, state);
   draft->head.at_ns = state->id;
-  if (row->closes == PROBE_CLOSES_ITS_OWN && file) draft->references = references_of(file);
+  if (row->closes && file) draft->references = references_of(file);
   tell_socket_or_none(draft, sk);
   take_pieces(SYSTEM_CALL, row, 0);
   const int stack = row->wants_stack && sk && may_take_stack(draft->call);
