@@ -128,8 +128,9 @@ class SendingWalk {
     if (!story_.arrived_before(peer_fin_, entered)) return;
     // Its peer only shut down its sending half: that is what half-close is for.
     const auto& peer_shut = story_.calls(other(side_), Effect::shuts);
-    const Call* peer_close = story_.closing_call(other(side_));
-    if (!peer_shut.empty() && (peer_close == nullptr || story_.time(peer_close->entered) > entered)) return;
+    const auto& peer_closes = story_.calls(other(side_), Effect::closes);
+    const bool peer_holds_it = peer_closes.empty() || story_.time(peer_closes.back()->entered) > entered;
+    if (!peer_shut.empty() && peer_holds_it) return;
     std::vector<EventId> evidence = {*peer_fin_->arrived, call.entered, end_event(call)};
     if (sent_after_fin_ && reset_ != nullptr && !story_.arrived_before(reset_, story_.time(end_event(call)))) {
       if (reset_->arrived) evidence.push_back(*reset_->arrived);
