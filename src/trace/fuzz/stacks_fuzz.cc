@@ -29,6 +29,11 @@ tcpwhy::base::UniqueFd file_of(std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
+// dwarf_getscopes() of libdw 0.188 forgets its array where what nests in the scopes is broken. Who reads the files of others is a process that
+// does not live long (symbol_worker.cc).
+extern "C" const char* __lsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_suppressions() { return "leak:libdw.so\n"; }
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tcpwhy::trace;
   if (size <= stack_bytes || size > largest) return -1;
