@@ -104,13 +104,21 @@ constexpr auto rows = std::to_array<CallRow>({
     plain("socketpair", none),
 });
 
+// Of each call of a recording it is asked.
+constexpr auto by_name = [] {
+  std::array<const CallRow*, rows.size()> sorted{};
+  std::ranges::transform(rows, sorted.begin(), [](const CallRow& row) { return &row; });
+  std::ranges::sort(sorted, {}, &CallRow::name);
+  return sorted;
+}();
+
 }  // namespace
 
 std::span<const CallRow> call_table() { return rows; }
 
 const CallRow* find_call(std::string_view name) {
-  const auto* const row = std::ranges::find(rows, name, &CallRow::name);
-  return row == rows.end() ? nullptr : row;
+  const auto* const found = std::ranges::lower_bound(by_name, name, {}, &CallRow::name);
+  return found == by_name.end() || (*found)->name != name ? nullptr : *found;
 }
 
 Effect effect_of(std::string_view name) {
