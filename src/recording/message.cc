@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "recording/call_text.h"
 #include "recording/fields.h"
 #include "recording/recording.h"
 
@@ -73,6 +74,12 @@ std::string between(const std::optional<wire::SocketAddress>& one, const std::op
   return fmt::format(" ({} - {})", *one, *other);
 }
 
+// What was handed back stands there unless it has its place among the arguments.
+std::string result_behind(const CallReturned& returned, bool has_place) {
+  return fmt::format(" = {}{}", result_text(returned),
+                     has_place || returned.detail.empty() ? "" : fmt::format(" ({})", returned.detail));
+}
+
 std::string line_of(const CallEntered& entered, const CallReturned* returned) {
   const std::string_view arguments = entered.arguments;
   const std::size_t place = find_place(arguments);
@@ -82,12 +89,12 @@ std::string line_of(const CallEntered& entered, const CallReturned* returned) {
     const bool spaced = known.empty() || known.ends_with(' ');
     return fmt::format("{}({}{}<unfinished ...>", entered.name, known, spaced ? "" : " ");
   }
+  const std::string result = result_behind(*returned, has_place);
   if (has_place)
-    return fmt::format("{}({}{}{}) = {}", entered.name, arguments.substr(0, place),
+    return fmt::format("{}({}{}{}){}", entered.name, arguments.substr(0, place),
                        returned->detail.empty() ? handed_back_later : returned->detail,
-                       arguments.substr(place + handed_back_later.size()), result_text(*returned));
-  return fmt::format("{}({}) = {}{}", entered.name, arguments, result_text(*returned),
-                     returned->detail.empty() ? "" : fmt::format(" ({})", returned->detail));
+                       arguments.substr(place + handed_back_later.size()), result);
+  return fmt::format("{}({}){}", entered.name, arguments, result);
 }
 
 // io_uring: send(5, "hello", 5, 0) = 5
@@ -167,6 +174,10 @@ const CallEntered* find_entry(const Recording& recording, const Event& event) {
 }
 
 }  // namespace
+
+std::string call_result(const CallEntered& entered, const CallReturned& returned) {
+  return base::escape_controls(result_behind(returned, find_place(entered.arguments) != std::string_view::npos));
+}
 
 std::string call_line(const CallEntered& entered, const CallReturned* returned) {
   return base::escape_controls(whole_line_of(entered, returned));

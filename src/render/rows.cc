@@ -1,6 +1,7 @@
 #include "render/rows.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <iterator>
@@ -9,6 +10,7 @@
 
 #include "base/text.h"
 #include "explain/catalogue.h"
+#include "recording/call_text.h"
 #include "render/words.h"
 
 namespace tcpwhy::render {
@@ -115,8 +117,8 @@ class RowMaker {
     const bool meanwhile = event.at >= connection.began && event.at <= connection.ended;
     if (entry.kind == EntryKind::call_entered || entry.kind == EntryKind::call_returned) {
       const auto& entered = timeline_.entered(timeline_.calls[entry.index]);
-      return entered.name == "listen" && is_of(listener) && entered.local && event.at <= connection.ended &&
-             entered.local->port == actors[listener].address.port;
+      return calls::effect_of(entered.name) == calls::Effect::listens && is_of(listener) && entered.local &&
+             event.at <= connection.ended && entered.local->port == actors[listener].address.port;
     }
     if (const auto* signal = std::get_if<recording::Signal>(&event.what))
       return (is_of(opener) || is_of(listener)) && (signal->call ? calls_of_it().contains(*signal->call) : meanwhile);
@@ -193,6 +195,8 @@ class RowMaker {
     const auto& entered = timeline_.entered(call);
     rows_of_lines_[entered.step_line] = rows_.rows.size() - 1;
     row.stack = base::escape_controls(entered.stack);
+    row.opens = is_of_the_opening(call);
+    row.failed = whole && timeline_.returned(call)->result < 0;
     if (whole) {
       row.text = short_call(base::escape_controls(recording::call_line(entered, timeline_.returned(call))));
       row.events.push_back(*call.returned);
@@ -216,12 +220,12 @@ class RowMaker {
     place(row, call.actor, call.connection ? std::optional(call.side) : std::nullopt);
     row.inside_call[*row.side] = false;
     if (open_calls_[*row.side] > 0) --open_calls_[*row.side];
-    const auto whole = base::escape_controls(recording::call_line(entered, timeline_.returned(call)));
-    const auto result = whole.rfind(" = ");
+    row.opens = is_of_the_opening(call);
     row.text = "... " + base::escape_controls(through(entered) + entered.name) + "(";
     const auto* returned = timeline_.returned(call);
     if (!returned->detail.empty()) row.text += short_call(base::escape_controls(returned->detail));
-    row.text += ")" + (result == std::string::npos ? "" : whole.substr(result));
+    row.text += ")" + recording::call_result(entered, *returned);
+    row.failed = returned->result < 0;
   }
 
   // --- Segments ------------------------------------------------------------------------------------------------
@@ -233,6 +237,8 @@ class RowMaker {
     Row& row = push(entry, one_moment ? RowKind::segment : arrives ? RowKind::arrival : RowKind::departure);
     row.side = segment.from;
     row.text = segment_words(segment);
+    row.opens = wire::to_string(segment.tcp.flags) == "." && segment.seq == 1 && segment.ack == 1 &&
+                segment.tcp.payload_length == 0;
     const auto& who = timeline_.connections[segment.connection].sides[opener].name;
     if (who != rows_.ends[opener]) row.actor = base::escape_controls(explain::end_name(who, language_));
     for (const Side side : {opener, listener}) row.states[side].state = entry.states[side];
@@ -360,24 +366,24 @@ class RowMaker {
       const bool established =
           row.states[opener].state == tcp::State::established && row.states[listener].state == tcp::State::established;
       stood = stood || established;
-      const bool opening_call =
-          (row.kind == RowKind::call || row.kind == RowKind::call_returns || row.kind == RowKind::call_enters) &&
-          is_opening_call(row.text);
-      const bool opening_segment =
-          row.kind == RowKind::segment || row.kind == RowKind::departure || row.kind == RowKind::arrival;
-      if (stood && !opening_call && !(opening_segment && row.text.starts_with("[.] 1 ack 1"))) {
+      if (stood && !row.opens) {
         rows_.opening_ends = row.number - 1;
         return;
       }
     }
   }
 
-  static bool is_opening_call(std::string_view text) {
-    for (const std::string_view before : {"... ", "io_uring: "})
-      if (text.starts_with(before)) text.remove_prefix(before.size());
-    for (const std::string_view name : {"socket(", "setsockopt(", "bind(", "listen(", "connect(", "accept"})
-      if (text.starts_with(name)) return text.find("SO_LINGER") == std::string_view::npos;
-    return false;
+  static bool is_of_the_opening(const Call& call) {
+    using calls::Effect;
+    switch (call.meaning.effect) {
+      case Effect::makes_socket:
+      case Effect::binds:
+      case Effect::listens:
+      case Effect::connects:
+      case Effect::accepts: return true;
+      case Effect::sets_option: return !call.meaning.is_option(SOL_SOCKET, SO_LINGER);
+      default: return false;
+    }
   }
 
   void name_causes() {
@@ -499,7 +505,7 @@ EntriesByConnection::EntriesByConnection(const Timeline& timeline)
   for (const Call& call : timeline.calls) {
     calls_[call.number] = call.entered;
     connection_of[call.number] = call.connection;
-    if (timeline.entered(call).name == "listen" || call.side == listener) listener_like_.insert(call.actor.value);
+    if (call.meaning.effect == calls::Effect::listens || call.side == listener) listener_like_.insert(call.actor.value);
   }
   for (std::uint32_t i = 0; i < timeline.entries.size(); ++i) {
     const Entry& entry = timeline.entries[i];
@@ -518,8 +524,9 @@ bool EntriesByConnection::share(std::uint32_t index) {
   const Entry& entry = timeline_.entries[index];
   const auto& event = timeline_.event(entry.event);
   if (entry.kind == EntryKind::call_entered || entry.kind == EntryKind::call_returned) {
-    const auto& entered = timeline_.entered(timeline_.calls[entry.index]);
-    if (entered.name != "listen") return false;
+    const Call& call = timeline_.calls[entry.index];
+    if (call.meaning.effect != calls::Effect::listens) return false;
+    const auto& entered = timeline_.entered(call);
     if (entered.local) listens_.add(entered.local->port, index);
     return true;
   }

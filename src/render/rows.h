@@ -57,6 +57,8 @@ struct Row {
   std::string cause;                  // "connect()", "answer to row 5", "delayed-ACK timer, started by row 7"
   std::optional<Grade> grade;
   std::array<bool, 2> inside_call{};  // a call of that side is in progress around this row
+  bool failed = false;                // the call did
+  bool opens = false;                 // a call that sets up a socket or connects it, the ACK that ends the handshake
   // What the tracker says of a segment of a capture, and since when the connection was quiet; 0 and empty elsewhere.
   std::uint64_t frame = 0;
   std::optional<base::Duration> since;

@@ -171,10 +171,10 @@ class TimelinePrinter {
   // What one end does: the left end from the left edge, the right end up to the right edge.
   void print_side(const Row& row, Style style) {
     std::string text = (row.actor.empty() ? "" : row.actor + ": ") + row.text;
-    const bool failed = text.find(" = -1 ") != std::string::npos;
+    const bool failed = row.failed;
     // A line that reaches over the whole width no longer shows whose it is: the errno's name says enough.
     if (failed && display_width(text) + state_width > body_width_)
-      text = text.substr(0, text.find(" (", text.find(" = -1 ")));
+      text = text.substr(0, text.find(" (", text.rfind(" = -1 ")));
     const auto columns = display_width(text);
     const auto painted = paint(failed ? Style::bad : style, text);
     if (columns > body_width_) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <sstream>
 
@@ -106,6 +107,26 @@ TEST(Text, names_one_row_in_the_singular) {
   EXPECT_NE(findings_text(explained.findings, rows, {}).find("; row 3]"), std::string::npos);
   explained.findings[0].evidence.push_back(rows.rows[4].events.front());
   EXPECT_NE(findings_text(explained.findings, rows, {}).find("; rows 3, 5]"), std::string::npos);
+}
+
+// What a program sends may look like the end of a call's line.
+TEST(Rows, take_a_call_for_what_it_is_whatever_its_payload) {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 200, 220, "send", "3, \"x\", 1) = -1 EPIPE (Broken pipe)\", 30, 0", {30});
+  story.call("client", 300, 320, "send", "3, \" = 5\", 4, 0", {-1, EPIPE});
+  story.call("client", 400, 500, "setsockopt", "3, SOL_TCP, TCP_CONGESTION, \"SO_LINGER\", 9");
+  story.call("client", 600, 610, "send", "3, \"setsockopt(\", 11, 0", {11});
+  const auto recording = story.take();
+  const auto explained = explain::explain(recording);
+  const auto rows = make_rows(explained.timeline, Language::en).rows;
+  const auto row_with = [&](std::string_view text) {
+    return *std::ranges::find_if(rows, [&](const Row& row) { return row.text.find(text) != std::string::npos; });
+  };
+  EXPECT_FALSE(row_with("\"x\"").failed);
+  EXPECT_TRUE(row_with("\" = 5\"").failed);
+  EXPECT_TRUE(row_with("TCP_CONGESTION").opens);
+  EXPECT_FALSE(row_with("\"setsockopt(\"").opens);
 }
 
 TEST(Text, lets_no_escape_sequence_of_a_recording_through) {
