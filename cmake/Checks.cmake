@@ -8,6 +8,8 @@ endfunction()
 
 tcpwhy_add_check(layers ${Python3_EXECUTABLE} tools/check-layers)
 tcpwhy_add_check(layers_self_test ${Python3_EXECUTABLE} tools/check-layers --self-test)
+tcpwhy_add_check(call_values ${Python3_EXECUTABLE} tools/check-call-values)
+tcpwhy_add_check(call_values_self_test ${Python3_EXECUTABLE} tools/check-call-values --self-test)
 tcpwhy_add_check(citations ${Python3_EXECUTABLE} tools/check-citations)
 tcpwhy_add_check(citations_self_test ${Python3_EXECUTABLE} tools/check-citations --self-test)
 tcpwhy_add_check(format tools/check-format)

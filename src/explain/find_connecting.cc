@@ -49,7 +49,7 @@ void find_failed(const Story& story, Findings& findings) {
   const auto syns = syns_of(story);
   for (const Call* call : story.calls(opener, Effect::connects)) {
     const auto* returned = story.timeline.returned(*call);
-    if (returned == nullptr || returned->result >= 0 || story.timeline.entered(*call).name != "connect") continue;
+    if (returned == nullptr || returned->result >= 0) continue;
     std::string_view rule;
     const auto* row = std::ranges::find(failed_rows, returned->error, &FailedRow::error);
     if (row != std::end(failed_rows)) rule = row->rule;
