@@ -30,7 +30,7 @@ enum class Effect : std::uint8_t {
   controls,      // fcntl(), ioctl()
   waits,
   changes_signals,  // what becomes of a signal: its action, the mask
-  forks,
+  forks,            // what makes another holder of all that is open; threads share it
   executes,
   ends,
   uses_ring,
@@ -109,7 +109,7 @@ using Value = std::variant<std::monostate, Transfer, NewSocket, Address, Option,
 
 struct Meaning {
   const CallRow* row = nullptr;  // null: not in the table
-  Effect effect = Effect::none;  // its row's; of fcntl(F_DUPFD) `duplicates`
+  Effect effect = Effect::none;  // its row's; of fcntl(F_DUPFD) `duplicates`, of clone(CLONE_FILES) `none`
   Value value;
 
   template <class T>

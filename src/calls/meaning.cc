@@ -1,4 +1,4 @@
-#include <string.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include <charconv>
@@ -145,10 +145,7 @@ void read_option_value(std::string_view text, Option& option) {
   text.remove_prefix(1);
   text = text.substr(0, text.find(']'));
   option.value = number_of(text);
-  if (option.value || !text.starts_with('E')) return;
-  constexpr int highest = 133;  // EHWPOISON
-  for (int error = 1; error <= highest && !option.value; ++error)
-    if (const char* known = strerrorname_np(error); known != nullptr && text == known) option.value = error;
+  if (const int error = error_named(text); !option.value && error != 0) option.value = error;
 }
 
 Option option_of(const CallRow& row, const Arguments& asked, const Arguments& back) {
@@ -198,6 +195,12 @@ SignalMask mask_of(const Arguments& asked) {
                                             : Change::none;
   mask.signals = set_of(asked[1]);
   return mask;
+}
+
+// clone(2): with CLONE_FILES, as threads are made, no descriptor is duplicated.
+bool shares_descriptors(std::string_view arguments) {
+  const auto flags = field(arguments, "flags");
+  return flags && (flags_of(clone_flags(), *flags) & CLONE_FILES) != 0;
 }
 
 bool is_mask(std::string_view name) { return name.ends_with("sigprocmask"); }
@@ -256,6 +259,9 @@ Meaning meaning_of(std::string_view name, std::string_view arguments, std::strin
       break;
     case Effect::controls:
       if (Arguments(arguments)[1].starts_with("F_DUPFD")) meaning.effect = Effect::duplicates;
+      break;
+    case Effect::forks:
+      if (shares_descriptors(Arguments(arguments).whole())) meaning.effect = Effect::none;
       break;
     case Effect::changes_signals:
       if (is_mask(name))

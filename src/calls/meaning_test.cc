@@ -92,6 +92,13 @@ TEST(Meaning, of_the_rest) {
   EXPECT_EQ(meaning_of("fcntl", "4, F_DUPFD_CLOEXEC, 10", "").effect, Effect::duplicates);
   EXPECT_EQ(meaning_of("fcntl", "4, F_SETFL, O_RDWR", "").effect, Effect::controls);
   EXPECT_TRUE(meaning_of("dup2", "3, 4", "").closes_another());
+  EXPECT_EQ(meaning_of("clone", "child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD", "").effect,
+            Effect::forks);
+  EXPECT_EQ(meaning_of("clone", "child_stack=0x7f, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_THREAD", "").effect,
+            Effect::none);
+  EXPECT_EQ(meaning_of("clone3", "{flags=CLONE_VM|CLONE_FILES|CLONE_THREAD, exit_signal=0, stack=0x7f}, 88", "").effect,
+            Effect::none);
+  EXPECT_EQ(meaning_of("fork", "", "").effect, Effect::forks);
 }
 
 TEST(Meaning, of_signal_calls) {

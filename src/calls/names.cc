@@ -16,8 +16,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <iterator>
 
 namespace tcpwhy::calls {
 namespace {
@@ -279,7 +281,25 @@ std::string short_signal_name(int number) {
   return name == nullptr ? fmt::format("{}", number) : name;
 }
 
+struct ErrorNumber {
+  std::string_view name;
+  std::int32_t number;
+};
+// The kernel's own, that no program sees: include/linux/errno.h.
+constexpr ErrorNumber restarts[] = {
+    {"ERESTARTSYS", 512}, {"ERESTARTNOINTR", 513}, {"ERESTARTNOHAND", 514}, {"ERESTART_RESTARTBLOCK", 516}};
+
 }  // namespace
+
+std::int32_t error_named(std::string_view name) {
+  constexpr std::int32_t highest = 133;  // EHWPOISON
+  for (std::int32_t error = 1; error <= highest; ++error) {
+    const char* known = strerrorname_np(error);
+    if (known != nullptr && name == known) return error;
+  }
+  const auto* row = std::ranges::find(restarts, name, &ErrorNumber::name);
+  return row == std::end(restarts) ? 0 : row->number;
+}
 
 const NamedValue* find_value(NamedValues rows, std::uint64_t value) {
   for (const NamedValue& row : rows)

@@ -44,6 +44,8 @@ NamedValues ioctl_requests();
 NamedValues ring_setup_flags();
 NamedValues ring_enter_flags();
 
+// The number of "EPIPE", or of one of the kernel's own that strace shows ("ERESTARTSYS"); 0: none of that name.
+std::int32_t error_named(std::string_view name);
 // "SIGPIPE", "SIGRT_3"; 0 and what is no signal: the number.
 std::string signal_name(int number);
 // [INT TERM], ~[HUP], [] as strace spells a 64-bit set.

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "calls/names.h"
 #include "capfile/reader.h"
 
 namespace tcpwhy::capfile {
@@ -78,24 +79,6 @@ std::size_t end_of_decoration(std::string_view text, std::size_t at) {
   if (const auto bracket = inside.find("]>"); bracket != std::string_view::npos) return at + 1 + bracket + 2;
   if (const auto end = inside.find('>'); end != std::string_view::npos) return at + 1 + end + 1;
   return at;
-}
-
-struct ErrorNumber {
-  std::string_view name;
-  std::int32_t number;
-};
-// The kernel's own, that no program sees: include/linux/errno.h.
-constexpr ErrorNumber restarts[] = {
-    {"ERESTARTSYS", 512}, {"ERESTARTNOINTR", 513}, {"ERESTARTNOHAND", 514}, {"ERESTART_RESTARTBLOCK", 516}};
-
-std::int32_t error_named(std::string_view name) {
-  constexpr std::int32_t highest = 133;  // EHWPOISON
-  for (std::int32_t error = 1; error <= highest; ++error) {
-    const char* known = strerrorname_np(error);
-    if (known != nullptr && name == known) return error;
-  }
-  const auto* row = std::ranges::find(restarts, name, &ErrorNumber::name);
-  return row == std::end(restarts) ? 0 : row->number;
 }
 
 std::optional<wire::SocketAddress> parse_endpoint(std::string_view text) {
@@ -257,7 +240,7 @@ StraceResult parse_strace_result(std::string_view text) {
   }
   rest = trim(rest);
   if (rest.starts_with('E')) {
-    result.error = error_named(rest.substr(0, rest.find(' ')));
+    result.error = calls::error_named(rest.substr(0, rest.find(' ')));
     // "? ERESTARTSYS": the kernel will make the call again, or hand out EINTR.
     if (lost && result.error != 0) result.value = -1;
   } else if (rest.starts_with('(') && rest.ends_with(')')) {

@@ -1,6 +1,7 @@
 #include "explain/ending.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "explain/story.h"
@@ -42,7 +43,8 @@ std::optional<std::pair<Side, int>> first_error(const Story& story, std::initial
 const timeline::SideChange* fin_by_states(const Story& story, Side side) {
   using enum tcp::State;
   for (const auto& change : story.connection.changes) {
-    const bool sends = change.side == side && (change.to == fin_wait_1 || change.to == last_ack);
+    const bool sends = change.side == side && (change.to == fin_wait_1 || change.to == fin_wait_2 ||
+                                               change.to == last_ack || change.to == time_wait);
     const bool receives =
         change.side == other(side) && (change.to == close_wait || change.to == closing || change.to == time_wait);
     if (sends || receives) return &change;
@@ -54,25 +56,25 @@ const timeline::SideChange* fin_by_states(const Story& story, Side side) {
 // too. What shows it all the same: the kernels' word, errors, states, and who has read to the end. What these leave open is not known.
 class WithoutPackets {
  public:
-  explicit WithoutPackets(const Story& story) : story_(story) {}
+  explicit WithoutPackets(const Story& story) : story_(story), closes_{close_of(opener), close_of(listener)} {}
 
   void tell(Ending& ending) const {
     if (tell_reset(ending)) return;
-    const Close closes[2] = {close_of(opener), close_of(listener)};
     const auto by_states = first_by_states();
-    ending.first = by_states ? by_states : first_by_order(closes);
+    ending.first = by_states ? by_states : first_by_order();
     if (ending.first) {
-      const Close& first = closes[*ending.first];
+      const Close& first = closes_[*ending.first];
       if (first.is_the_one) ending.call = first.call, ending.process_ended = first.process_ended;
     }
-    const bool fins[2] = {sent_fin(opener, closes[opener]), sent_fin(listener, closes[listener])};
-    if (is_no_orderly_end() || may_have_closed(opener, closes[opener], fins[opener]) ||
-        may_have_closed(listener, closes[listener], fins[listener]))
-      ending.kind = EndKind::not_known;
-    else if (fins[opener] && fins[listener])
+    const bool fins[2] = {sent_fin(opener), sent_fin(listener)};
+    const auto silent = [&](Side side) { return !fins[side] && !is_seen_open(side); };
+    if (fins[opener] && fins[listener])
       ending.kind = EndKind::in_order;
     else if (fins[opener] || fins[listener])
-      ending.kind = EndKind::half;
+      ending.kind = silent(opener) || silent(listener) ? EndKind::not_known : EndKind::half;
+    else if (may_have_closed(opener) || may_have_closed(listener))
+      ending.kind = EndKind::not_known;
+    if (is_no_orderly_end()) ending.kind = EndKind::not_known;
   }
 
  private:
@@ -176,13 +178,9 @@ class WithoutPackets {
 
   // Its FIN had been seen, or read by the other side, before that.
   [[nodiscard]] bool had_closed_before(Side side, EventId event) const {
-    using enum tcp::State;
     const auto read = end_of_stream_at(other(side));
     const auto* fin = fin_by_states(story_, side);
-    return (read && *read < event) || (fin != nullptr && fin->event < event) ||
-           any_change(side, [&](const auto& change) {
-             return (change.to == fin_wait_2 || change.to == time_wait) && change.event < event;
-           });
+    return (read && *read < event) || (fin != nullptr && fin->event < event);
   }
 
   // RFC 9293, figure 5: who is in FIN-WAIT or TIME-WAIT closed first, whose peer is in CLOSE-WAIT or LAST-ACK too.
@@ -193,27 +191,39 @@ class WithoutPackets {
     return std::nullopt;
   }
 
-  // A socket in FIN-WAIT is gone with a TIME-WAIT entry, or by a reset; and one of both ends has such an entry.
-  [[nodiscard]] bool is_no_orderly_end() const {
-    using enum tcp::State;
-    const auto is_gone = [&](Side side) { return was_in(side, {closed}); };
-    if (was_in(opener, {time_wait}) || was_in(listener, {time_wait})) return false;
-    for (const Side side : {opener, listener}) {
-      if (any_change(side, [](const auto& change) {
-            return change.to == closed && (change.from == fin_wait_1 || change.from == fin_wait_2);
-          }))
-        return true;
-      if (is_gone(side) && !story_.calls(side).empty() && was_gone_before(side)) return true;
-    }
-    return is_gone(opener) && is_gone(listener);
+  // At a sample the kernel had nothing of it left, not even a small entry. (To the tracepoint FIN-WAIT-2 of a closed socket and TIME-WAIT are
+  // CLOSED too: that says nothing of the kind.)
+  template <class Holds>
+  [[nodiscard]] bool was_gone(Side side, Holds&& holds) const {
+    return any_change(side, [&](const timeline::SideChange& change) {
+      const auto* state = std::get_if<recording::SocketState>(&story_.timeline.event(change.event).what);
+      return change.to == tcp::State::closed && state != nullptr && state->not_before && holds(change);
+    });
   }
 
-  // ... although its program, whose calls are seen, had done nothing yet that closes it.
-  [[nodiscard]] bool was_gone_before(Side side) const {
-    const Close close = close_of(side);
-    return any_change(side, [&](const auto& change) {
-      return change.to == tcp::State::closed && (!close.at.valid() || change.event < close.at);
-    });
+  // A socket in FIN-WAIT is gone with a TIME-WAIT entry, or by a reset; one of both ends has such an entry; and no socket is gone before its
+  // program, whose calls are seen, has done anything that closes it.
+  [[nodiscard]] bool is_no_orderly_end() const {
+    using enum tcp::State;
+    if (was_in(opener, {time_wait}) || was_in(listener, {time_wait})) return false;
+    const auto in_fin_wait = [](const auto& change) { return change.from == fin_wait_1 || change.from == fin_wait_2; };
+    const auto whatever = [](const auto&) { return true; };
+    for (const Side side : {opener, listener}) {
+      const EventId close = closes_[side].at;
+      const auto too_soon = [&](const auto& change) { return !close.valid() || change.event < close; };
+      if (was_gone(side, in_fin_wait) || (!story_.calls(side).empty() && was_gone(side, too_soon))) return true;
+    }
+    return was_gone(opener, whatever) && was_gone(listener, whatever);
+  }
+
+  // That it has not closed: its program's calls are seen, and none does; or the kernel's last word is that it stands, or that its peer waits
+  // for its FIN.
+  [[nodiscard]] bool is_seen_open(Side side) const {
+    using enum tcp::State;
+    const auto last = [&](Side whose) { return story_.state(whose, base::WallTime::max()); };
+    if (closes_[side].at.valid()) return false;
+    return !story_.calls(side).empty() || last(side) == established || last(side) == close_wait ||
+           last(other(side)) == fin_wait_2;
   }
 
   // --- What follows ----------------------------------------------------------------------------------------------
@@ -227,34 +237,33 @@ class WithoutPackets {
     return std::nullopt;
   }
 
-  [[nodiscard]] bool sent_fin(Side side, const Close& close) const {
-    using enum tcp::State;
-    if (close.shuts || end_of_stream_at(other(side)) || fin_by_states(story_, side) != nullptr ||
-        was_in(side, {fin_wait_2, time_wait}))
-      return true;
+  [[nodiscard]] bool sent_fin(Side side) const {
+    const Close& close = closes_[side];
+    if (close.shuts || end_of_stream_at(other(side)) || fin_by_states(story_, side) != nullptr) return true;
     // It has read to the end, and nobody else holds the socket: then its close has nothing unread.
     const auto end = end_of_stream_at(side);
     return close.is_the_one && end && *end < close.at &&
            story_.option_set(side, so_linger, story_.time(close.at)) == nullptr;
   }
 
-  [[nodiscard]] bool may_have_closed(Side side, const Close& close, bool fin) const {
-    return !fin && (close.at.valid() || was_in(side, {tcp::State::closed}));
+  [[nodiscard]] bool may_have_closed(Side side) const {
+    return closes_[side].at.valid() || was_in(side, {tcp::State::closed});
   }
 
   // One side's FIN had been sent, or read, before the other did anything that sends one.
-  [[nodiscard]] std::optional<Side> first_by_order(const Close (&closes)[2]) const {
+  [[nodiscard]] std::optional<Side> first_by_order() const {
     for (const Side side : {opener, listener}) {
       std::optional<EventId> sent;
-      if (closes[side].shuts) sent = closes[side].done;
+      if (closes_[side].shuts) sent = closes_[side].done;
       if (const auto read = end_of_stream_at(other(side)); read && (!sent || *read < *sent)) sent = read;
-      const EventId others = closes[other(side)].at;
+      const EventId others = closes_[other(side)].at;
       if (sent && (!others.valid() || *sent < others)) return side;
     }
     return std::nullopt;
   }
 
   const Story& story_;
+  std::array<Close, 2> closes_;
 };
 
 }  // namespace

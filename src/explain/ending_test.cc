@@ -27,6 +27,7 @@ void expect_ending(StoryRecorder story, EndKind kind, std::optional<timeline::Si
   EXPECT_EQ(ending.kind, kind);
   EXPECT_EQ(ending.first, first);
   EXPECT_EQ(ending.call, call);
+  EXPECT_FALSE(ending.process_ended);
 }
 
 // The server is traced, its client is not; both live on this machine.
@@ -76,6 +77,17 @@ StoryRecorder calls_of_both() {
   return story;
 }
 
+void server_reads_to_the_end(StoryRecorder& story, std::int64_t at) {
+  story.call("server", at, at + 10, "recv", "4, \"hello\", 100, 0", {5});
+  story.call("server", at + 20, at + 30, "recv", "4, \"\", 100, 0");
+}
+
+// Seen by sampling at 1400 µs; at 1000 it still stood.
+void client_has_closed(StoryRecorder& story) {
+  story.sample(1000, 1400, "client", "ESTABLISHED", "FIN-WAIT-2");
+  story.sample(1000, 1400, "server", "ESTABLISHED", "CLOSE-WAIT");
+}
+
 TEST(EndingByCallsAlone, is_not_known_where_nobody_has_read_to_the_end) {
   StoryRecorder story = calls_of_both();
   story.call("server", 1000, 1100, "close", "4");
@@ -86,8 +98,7 @@ TEST(EndingByCallsAlone, is_not_known_where_nobody_has_read_to_the_end) {
 TEST(EndingByCallsAlone, is_in_order_where_each_side_has_read_to_the_end_or_been_read) {
   StoryRecorder story = calls_of_both();
   story.call("client", 1000, 1100, "shutdown", "3, SHUT_WR");
-  story.call("server", 1200, 1210, "recv", "4, \"hello\", 100, 0", {5});
-  story.call("server", 1300, 1310, "recv", "4, \"\", 100, 0");
+  server_reads_to_the_end(story, 1200);
   story.call("server", 1400, 1410, "close", "4");
   expect_ending(std::move(story), EndKind::in_order, opener, "shutdown");
 }
@@ -125,11 +136,9 @@ TEST(EndingByCallsAlone, is_not_known_where_another_program_took_the_place_of_on
 // A socket in FIN-WAIT that is gone without a TIME-WAIT entry on either side was reset, by whomever.
 TEST(EndingByCallsAlone, is_not_known_where_the_states_are_those_of_no_orderly_end) {
   StoryRecorder story = calls_of_both();
-  story.call("client", 1000, 1100, "shutdown", "3, SHUT_WR");
-  story.call("server", 1200, 1210, "recv", "4, \"hello\", 100, 0", {5});
-  story.call("server", 1300, 1310, "recv", "4, \"\", 100, 0");
-  story.sample(1000, 1400, "client", "ESTABLISHED", "FIN-WAIT-2");
-  story.sample(1000, 1400, "server", "ESTABLISHED", "CLOSE-WAIT");
+  story.call("client", 1100, 1110, "shutdown", "3, SHUT_WR");
+  server_reads_to_the_end(story, 1200);
+  client_has_closed(story);
   story.call("client", 1500, 1510, "close", "3");
   story.sample(1400, 1600, "client", "FIN-WAIT-2", "CLOSED");
   story.sample(1400, 1600, "server", "CLOSE-WAIT", "CLOSED");
@@ -137,12 +146,24 @@ TEST(EndingByCallsAlone, is_not_known_where_the_states_are_those_of_no_orderly_e
   expect_ending(std::move(story), EndKind::not_known, opener, "shutdown");
 }
 
+// To the kernel's tracepoint a socket is CLOSED when its small entry takes its place.
+TEST(EndingByCallsAlone, is_in_order_where_the_tracepoint_saw_the_states_of_an_orderly_end) {
+  StoryRecorder story = calls_of_both();
+  story.call("client", 1000, 1100, "close", "3");
+  story.state(1010, "client", "ESTABLISHED", "FIN-WAIT-1");
+  story.state(1020, "server", "ESTABLISHED", "CLOSE-WAIT");
+  story.state(1030, "client", "FIN-WAIT-1", "FIN-WAIT-2");
+  story.call("server", 2000, 2100, "close", "4");
+  story.state(2010, "server", "CLOSE-WAIT", "LAST-ACK");
+  story.state(2020, "client", "FIN-WAIT-2", "CLOSED");
+  story.state(2030, "server", "LAST-ACK", "CLOSED");
+  expect_ending(std::move(story), EndKind::in_order, opener, "close");
+}
+
 TEST(EndingByCallsAlone, goes_by_the_states_and_not_by_the_only_close_that_was_seen) {
   StoryRecorder story = calls_of_both();
-  story.sample(1000, 1400, "client", "ESTABLISHED", "FIN-WAIT-2");
-  story.sample(1000, 1400, "server", "ESTABLISHED", "CLOSE-WAIT");
-  story.call("server", 1450, 1460, "recv", "4, \"hello\", 100, 0", {5});
-  story.call("server", 1470, 1480, "recv", "4, \"\", 100, 0");
+  client_has_closed(story);
+  server_reads_to_the_end(story, 1450);
   story.call("server", 1500, 1510, "close", "4");
   story.sample(1400, 1600, "client", "FIN-WAIT-2", "TIME-WAIT");
   story.sample(1400, 1600, "server", "CLOSE-WAIT", "CLOSED");
@@ -151,16 +172,18 @@ TEST(EndingByCallsAlone, goes_by_the_states_and_not_by_the_only_close_that_was_s
 
 TEST(EndingByCallsAlone, does_not_name_what_came_after_the_end_of_the_stream_was_read) {
   StoryRecorder story = calls_of_both();
-  story.call("server", 300, 310, "recv", "4, \"hello\", 100, 0", {5});
-  story.call("server", 400, 410, "recv", "4, \"\", 100, 0");
+  server_reads_to_the_end(story, 300);
   story.call("server", 500, 510, "close", "4");
   story.event(900, "client", recording::ProcessEnded{.exit_status = 0, .signal = {}, .call = {}});
-  const auto recording = story.take();
-  const auto timeline = timeline::build(recording);
-  const Ending ending = ending_of(timeline, 0);
-  EXPECT_EQ(ending.kind, EndKind::in_order);
-  EXPECT_EQ(ending.first, opener);
-  EXPECT_FALSE(ending.process_ended);
+  expect_ending(std::move(story), EndKind::in_order, opener, "");
+}
+
+// That a peer which nobody sees has not closed is not known.
+TEST(EndingByCallsAlone, of_a_peer_that_is_not_seen_is_not_said_to_be_half) {
+  StoryRecorder story;
+  story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, sin_port=htons(9999)}, 16");
+  story.call("client", 1000, 1100, "shutdown", "3, SHUT_WR");
+  expect_ending(std::move(story), EndKind::not_known, opener, "shutdown");
 }
 
 TEST(EndingByCallsAlone, does_not_name_a_close_after_which_the_connection_stood) {

@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "explain/finding.h"
-#include "explain/questions.h"
-#include "recording/testing/story_recorder.h"
+#include "explain/told_testing.h"
 
 namespace tcpwhy::explain {
 namespace {
 
 using recording::testing::StoryRecorder;
+using testing::Told;
 
 constexpr std::uint16_t F = 0x01, S = 0x02, R = 0x04, P = 0x08, A = 0x10, U = 0x20, E = 0x40, C = 0x80;
 constexpr auto to_server = "3, {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr(\"127.0.0.1\")}, 16";
@@ -23,31 +22,6 @@ const Bytes mss_only = {2, 4, 5, 180};
 const Bytes cookie_request = {2, 4, 5, 180, 34, 2, 1, 1};
 const Bytes cookie = {2, 4, 5, 180, 34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1};
 const Bytes signature = {19, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
-
-struct Told {
-  recording::Recording recording;
-  Explained explained;
-  explicit Told(recording::Recording given) : recording(std::move(given)), explained(explain(recording)) {}
-  explicit Told(StoryRecorder& story) : recording(story.take()), explained(explain(recording)) {}
-  [[nodiscard]] const Finding* finding(std::string_view rule) const {
-    const auto found = std::ranges::find_if(explained.findings, [&](const Finding& f) { return f.rule->id == rule; });
-    return found == explained.findings.end() ? nullptr : &*found;
-  }
-  [[nodiscard]] bool has(std::string_view rule) const {
-    const Finding* found = finding(rule);
-    // Every place of its texts is filled.
-    for (const Language language : {Language::en, Language::zh})
-      if (found != nullptr) {
-        const std::string text = say(*found, language) + remedy(*found, language);
-        for (const char* place : {"{who}", "{peer}", "{call}", "{times}", "{after}", "{bytes}", "{options}"})
-          EXPECT_EQ(text.find(place), std::string::npos) << text;
-      }
-    return found != nullptr;
-  }
-  [[nodiscard]] std::string text(std::string_view rule) const {
-    return finding(rule) != nullptr ? say(*finding(rule), Language::en) : "";
-  }
-};
 
 // A handshake with these options; 5 to 15 µs.
 void shake(StoryRecorder& story, const Bytes& asked, const Bytes& answered, std::uint16_t syn_bits = S,

@@ -3,27 +3,15 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "explain/finding.h"
-#include "explain/questions.h"
-#include "recording/testing/story_recorder.h"
+#include "explain/told_testing.h"
 
 namespace tcpwhy::explain {
 namespace {
 
 using recording::testing::StoryRecorder;
+using testing::Told;
 
 constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
-
-struct Told {
-  recording::Recording recording;
-  Explained explained;
-  explicit Told(StoryRecorder& story) : recording(story.take()), explained(explain(recording)) {}
-  [[nodiscard]] const Finding* finding(std::string_view rule) const {
-    const auto found = std::ranges::find_if(explained.findings, [&](const Finding& f) { return f.rule->id == rule; });
-    return found == explained.findings.end() ? nullptr : &*found;
-  }
-  [[nodiscard]] bool has(std::string_view rule) const { return finding(rule) != nullptr; }
-};
 
 // The server closes at 1 ms; the FIN leaves at 1.05 ms.
 void server_closes(StoryRecorder& story, std::uint32_t seq = 1, std::uint32_t ack = 1) {

@@ -93,7 +93,7 @@ constexpr Rule table[] = {
     {"fin_ack.delayed", chat,
      "the ACK of a FIN came by the delayed-ACK timer, started by the FIN, and its sender had received data before",
      "tcp_send_delayed_ack(): TCP_ATO_MIN, 40 ms", ""},
-    {"fin_ack.by_timer", note,
+    {"fin_ack.by_timer", chat,
      "the ACK of a FIN came by the delayed-ACK timer, and neither the next tick nor 40 ms after it",
      "tcp_send_delayed_ack(): icsk_ack.ato", ""},
     {"fin_ack.covers_data", note,

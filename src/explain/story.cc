@@ -135,16 +135,17 @@ HowEnded how_ended(const Timeline& timeline, std::optional<EventId> end) {
   return how;
 }
 
-bool Story::shut_sending(Side side, base::WallTime before) const {
+bool Story::shut(Side side, bool (calls::Shutdown::*direction)() const, base::WallTime before) const {
   return std::ranges::any_of(calls(side, Effect::shuts), [&](const Call* call) {
-    return succeeded(*call) && time(call->entered) < before && call->meaning.as<calls::Shutdown>()->sending();
+    return succeeded(*call) && time(call->entered) < before && (call->meaning.as<calls::Shutdown>()->*direction)();
   });
 }
 
+bool Story::shut_sending(Side side, base::WallTime before) const {
+  return shut(side, &calls::Shutdown::sending, before);
+}
 bool Story::shut_receiving(Side side, base::WallTime before) const {
-  return std::ranges::any_of(calls(side, Effect::shuts), [&](const Call* call) {
-    return succeeded(*call) && time(call->entered) < before && call->meaning.as<calls::Shutdown>()->receiving();
-  });
+  return shut(side, &calls::Shutdown::receiving, before);
 }
 
 std::uint64_t Story::bytes_arrived(Side side, base::WallTime by) const {

@@ -101,6 +101,8 @@ class Story {
   [[nodiscard]] bool calls_known() const { return calls_known_; }
 
  private:
+  [[nodiscard]] bool shut(Side side, bool (calls::Shutdown::*direction)() const, base::WallTime before) const;
+
   std::array<std::vector<const Call*>, 2> calls_;
   std::array<std::array<std::vector<const Call*>, calls::effects>, 2> by_effect_;
   std::array<std::vector<const Segment*>, 2> segments_;

@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "base/text.h"
-#include "recording/call_text.h"
 #include "recording/fields.h"
 #include "recording/recording.h"
 

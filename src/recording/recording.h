@@ -70,6 +70,8 @@ void sort_by_time(Recording& recording);
 // place; in an unfinished call the line ends there, as in strace. A `detail` without such a place follows the result
 // in parentheses, as strace writes what poll() found.
 std::string call_line(const CallEntered& entered, const CallReturned* returned);
+// What stands behind its closing parenthesis: " = 5", " = -1 EPIPE (Broken pipe)", " = 1 (POLLIN)". Safe for a terminal.
+std::string call_result(const CallEntered& entered, const CallReturned& returned);
 // One line for any event but a packet (empty for that): MESSAGE of the journal block and the row of the timeline,
 // without the name of the actor. Escaped. A call's entry reads as unfinished, its return as the whole line. Signals and
 // ends as strace has them: --- SIGPIPE ---, +++ killed by SIGPIPE +++, +++ exited with 0 +++.

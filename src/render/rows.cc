@@ -10,7 +10,6 @@
 
 #include "base/text.h"
 #include "explain/catalogue.h"
-#include "recording/call_text.h"
 #include "render/words.h"
 
 namespace tcpwhy::render {

@@ -1,5 +1,6 @@
 // libbpf must not share a translation unit with libpcap: struct bpf_insn is another thing in each.
 #include "trace/bpf/probe.h"
+#include "calls/call.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -95,9 +96,10 @@ probe_syscall settings_of(const SyscallRow& row) {
   made.wanted = 1;
   made.only_on_tcp = row.only_on_tcp && !row.fd_range;
   made.wants_stack = row.wants_stack;
-  made.closes = closes_another(row)                   ? PROBE_CLOSES_ANOTHER
-                : row.call_class == CallClass::closes ? PROBE_CLOSES_ITS_OWN
-                                                      : PROBE_CLOSES_NONE;
+  if (row.call_class == CallClass::closes) {
+    const calls::CallRow* known = calls::find_call(row.name);
+    made.closes = known != nullptr && known->closes_another ? PROBE_CLOSES_ANOTHER : PROBE_CLOSES_ITS_OWN;
+  }
   made.fd_argument = row.fd_range ? std::int8_t{-1} : row.fd_argument;
   made.second_fd_argument = row.second_fd_argument;
   constexpr std::string_view making[] = {"socket", "accept", "accept4", "pidfd_getfd"};  // of calls and of operations

@@ -206,8 +206,6 @@ taken_piece layout_of(const Piece& piece) {
           .reserved = 0};
 }
 
-bool closes_another(const SyscallRow& row) { return row.name == "dup2" || row.name == "dup3"; }
-
 bool makes_tcp_socket(std::uint64_t family, std::uint64_t type, std::uint64_t protocol) {
   // The kernel takes ints: the upper halves of the registers may hold anything.
   const auto kind = static_cast<std::uint32_t>(type) & ~static_cast<std::uint32_t>(SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -71,9 +71,6 @@ const SyscallRow* find_syscall(long number);
 constexpr bool is_error(std::int64_t result) { return result < 0 && result >= -4095; }
 // For those that can't include this.
 taken_piece layout_of(const Piece& piece);
-// dup2() and dup3(): what the second descriptor stood for is closed.
-bool closes_another(const SyscallRow& row);
-
 // socket(family, type, protocol): AF_INET or AF_INET6, SOCK_STREAM whatever its flags, protocol 0 or IPPROTO_TCP; or IPPROTO_MPTCP, whose
 // sockets are not followed any further, which only this call can tell.
 bool makes_tcp_socket(std::uint64_t family, std::uint64_t type, std::uint64_t protocol);

@@ -1,0 +1,260 @@
+// What closes a connection and what does not: other holders of the socket, threads, forks, lingering. Each with a story in which it is found,
+// and the neighbouring one in which it must not be.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "explain/told_testing.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+using recording::testing::StoryRecorder;
+using testing::five_bytes;
+using testing::Told;
+
+constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
+
+TEST(Closing, of_a_descriptor_that_others_share_is_observed_by_its_references) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.last_call().references = 2;
+  const Told told(story);
+  ASSERT_TRUE(told.has("close.nothing_sent"));
+  EXPECT_EQ(told.grade("close.nothing_sent"), Grade::observed);
+  EXPECT_NE(told.text("close.nothing_sent").find("(1 more)"), std::string::npos);
+}
+
+TEST(Closing, without_packets_nobody_knows_what_it_sent) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  auto recording = story.take();
+  EXPECT_TRUE(Told(recording).has("close.nothing_sent"));
+  std::erase_if(recording.events,
+                [](const auto& event) { return std::holds_alternative<recording::Packet>(event.what); });
+  EXPECT_FALSE(Told(recording).has("close.nothing_sent"));
+}
+
+TEST(Closing, of_a_descriptor_that_a_fork_shares_names_the_child) {
+  StoryRecorder story;
+  story.open();
+  story.event(500, "server", recording::ProcessStarted{"server", 101});
+  story.call("server", 1000, 1100, "close", "4");
+  const Told told(story);
+  ASSERT_TRUE(told.has("close.nothing_sent"));
+  EXPECT_EQ(told.grade("close.nothing_sent"), Grade::derived);
+  EXPECT_NE(told.text("close.nothing_sent").find("forked child"), std::string::npos);
+}
+
+TEST(Closing, a_child_that_was_forked_before_the_connection_does_not_hold_it) {
+  StoryRecorder story;
+  story.event(1, "server", recording::ProcessStarted{"server", 101});
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  const Told told(story);
+  ASSERT_TRUE(told.has("close.nothing_sent"));
+  EXPECT_EQ(told.text("close.nothing_sent").find("forked child"), std::string::npos);
+}
+
+TEST(Closing, is_named_as_the_call_that_did_it) {
+  for (const std::string call : {"close", "dup2", "close_range"}) {
+    StoryRecorder story;
+    story.open();
+    story.segment(500, "client", P | A, 1, 1, 5);
+    story.segment(550, "server", A, 1, 6);
+    const auto number = story.call("server", 1000, 1100, call, "4");
+    story.segment(1050, "server", R | A, 1, 6);
+    story.cause(1049, "server", "R.", 1, 6, 0, {"call", "close.unread_data", number});
+    const Told told(story);
+    ASSERT_TRUE(told.has("reset.unread_data_at_close")) << call;
+    EXPECT_TRUE(told.text("reset.unread_data_at_close").starts_with("The server's " + call + "() sent a RST"))
+        << told.text("reset.unread_data_at_close");
+  }
+}
+
+TEST(Closing, of_a_descriptor_that_was_sent_to_another_process_names_it) {
+  const std::string rights = "4, {msg_control=[{cmsg_type=SCM_RIGHTS, cmsg_data=[5]}]}, 0";
+  const auto told = [&](bool same_socket) {
+    StoryRecorder story;
+    story.open();
+    story.call("server", 900, 950, "sendmsg", rights);
+    story.call("server", 1000, 1100, "close", "4");
+    const auto socket = story.last_call().socket;
+    auto recording = story.take();
+    recording.actors.push_back({"worker", 555, 555, "worker", ""});
+    for (auto& event : recording.events) {
+      auto* entered = std::get_if<recording::CallEntered>(&event.what);
+      if (entered != nullptr && entered->name == "sendmsg") entered->socket = same_socket ? socket : socket + 1000;
+    }
+    recording::CallEntered taken;
+    taken.call = 9000, taken.name = "recvmsg", taken.arguments = rights,
+    taken.socket = same_socket ? socket : socket + 1000;
+    recording::CallReturned brought;
+    brought.call = 9000, brought.result = 1, brought.socket = taken.socket;
+    const recording::ActorId worker{static_cast<std::uint32_t>(recording.actors.size() - 1)};
+    const auto at = recording.events.front().at;
+    recording.events.push_back({at + std::chrono::microseconds(960), worker, taken});
+    recording.events.push_back({at + std::chrono::microseconds(970), worker, brought});
+    recording::sort_by_time(recording);
+    return Told(recording).text("close.nothing_sent");
+  };
+  EXPECT_NE(told(true).find("worker[555]"), std::string::npos) << told(true);
+  EXPECT_NE(told(true).find("SCM_RIGHTS"), std::string::npos);
+  EXPECT_EQ(told(false).find("SCM_RIGHTS"), std::string::npos) << told(false);
+}
+
+TEST(Closing, of_a_descriptor_that_another_process_took_names_it) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  const auto socket = story.last_call().socket;
+  auto recording = story.take();
+  recording.actors.push_back({"worker", 555, 555, "worker", ""});
+  recording::CallEntered taken;
+  taken.call = 9000, taken.name = "pidfd_getfd", taken.arguments = "7, 4, 0";
+  recording::CallReturned brought;
+  brought.call = 9000, brought.result = 8, brought.new_fd = 8, brought.socket = socket;
+  const recording::ActorId worker{static_cast<std::uint32_t>(recording.actors.size() - 1)};
+  const auto at = recording.events.front().at;
+  recording.events.push_back({at + std::chrono::microseconds(960), worker, taken});
+  recording.events.push_back({at + std::chrono::microseconds(970), worker, brought});
+  recording::sort_by_time(recording);
+  const Told told(recording);
+  ASSERT_TRUE(told.has("close.nothing_sent"));
+  EXPECT_NE(told.text("close.nothing_sent").find("that of worker[555], which took it by pidfd_getfd()"),
+            std::string::npos)
+      << told.text("close.nothing_sent");
+}
+
+// A second thread of the server's process.
+recording::Recording with_thread(StoryRecorder& story, std::string_view ending) {
+  auto recording = story.take();
+  recording.actors.push_back({"server", 101, 103, "server", ""});
+  std::uint32_t number = 0;
+  for (auto& event : recording.events) {
+    auto* entered = std::get_if<recording::CallEntered>(&event.what);
+    const auto* returned = std::get_if<recording::CallReturned>(&event.what);
+    if (entered != nullptr && entered->name == ending) number = entered->call;
+    const bool its =
+        (entered != nullptr && entered->call == number) || (returned != nullptr && returned->call == number);
+    if (number != 0 && its) event.actor = recording::ActorId{2};
+  }
+  return recording;
+}
+
+TEST(Closing, by_one_thread_under_anothers_recv_sends_nothing) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 500, -1, "recv", "4, 100, 0");
+  story.call("server", 1000, 1100, "close", "4");
+  const Told told(with_thread(story, "close"));
+  EXPECT_TRUE(told.has("close.under_recv"));
+  EXPECT_FALSE(told.has("close.nothing_sent"));
+  StoryRecorder alone;
+  alone.open();
+  alone.call("server", 500, 600, "recv", "4, 100, 0", {1});
+  alone.call("server", 1000, 1100, "close", "4");
+  EXPECT_FALSE(Told(with_thread(alone, "close")).has("close.under_recv"));
+}
+
+TEST(Closing, shutdown_by_one_thread_wakes_another) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 500, 1060, "recv", "4, 100, 0", {0});
+  story.call("server", 1000, 1100, "shutdown", "4, SHUT_RDWR");
+  story.segment(1050, "server", F | A, 1, 1);
+  EXPECT_TRUE(Told(with_thread(story, "shutdown")).has("shutdown.woke_recv"));
+}
+
+TEST(Closing, that_the_program_forgets_is_a_leak) {
+  StoryRecorder story, closes;
+  for (auto* s : {&story, &closes}) {
+    s->open();
+    s->call("client", 1000, 1100, "close", "3");
+    s->segment(1050, "client", F | A, 1, 1);
+    s->segment(1200, "server", A, 1, 2);
+    s->call("server", 2000, 2001, "recv", "4, 100, 0", {0});
+  }
+  closes.call("server", 3000, 3010, "close", "4");
+  closes.segment(3005, "server", F | A, 1, 2);
+  for (auto* s : {&story, &closes}) s->counter(5'000'000, 5'000'001, "TcpExt.Anything");
+  const Told told(story);
+  ASSERT_TRUE(told.has("close_wait.left_open"));
+  EXPECT_FALSE(Told(closes).has("close_wait.left_open"));
+}
+
+TEST(Closing, that_waits_by_linger) {
+  StoryRecorder story, zero;
+  for (auto* s : {&story, &zero}) s->open();
+  story.call("server", 500, 510, "setsockopt", "4, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=5}, 8");
+  zero.call("server", 500, 510, "setsockopt", "4, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=0}, 8");
+  for (auto* s : {&story, &zero}) {
+    s->call("server", 1000, 51'000, "close", "4");
+    s->segment(1050, "server", F | A, 1, 1);
+  }
+  EXPECT_TRUE(Told(story).has("close.lingered"));
+  EXPECT_FALSE(Told(zero).has("close.lingered"));
+}
+
+TEST(Closing, that_waits_by_linger_waited_for_the_ack_of_a_timer_however_soon_the_tick_came) {
+  StoryRecorder by_timer, by_fin;
+  for (auto* s : {&by_timer, &by_fin}) {
+    s->open();
+    s->call("server", 500, 510, "setsockopt", "4, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=5}, 8");
+    s->call("server", 1000, 1400, "close", "4");
+    s->segment(1050, "server", F | A, 1, 1);
+  }
+  by_timer.segment(1390, "client", A, 1, 2);
+  by_fin.call("client", 1060, 1080, "close", "3");
+  by_fin.segment(1070, "client", F | A, 1, 2);
+  EXPECT_TRUE(Told(by_timer).has("close.lingered"));
+  EXPECT_FALSE(Told(by_fin).has("close.lingered"));
+}
+
+TEST(Closing, goes_on_in_the_kernel_after_close_has_returned) {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 500, 600, "send", "3, \"\"..., 2000, 0", {2000});
+  story.segment(550, "client", P | A, 1, 1, 1000);
+  story.call("client", 700, 710, "close", "3");
+  story.segment(900, "server", A, 1, 1001);
+  story.segment(901, "client", P | A, 1001, 1, 1000);
+  story.segment(902, "client", F | A, 2001, 1);
+  EXPECT_TRUE(Told(story).has("close.delivered_later"));
+}
+
+// A server that forks for each connection closes its own descriptor at once.
+TEST(Closing, delivers_nothing_of_what_a_child_sends_after_it) {
+  StoryRecorder story;
+  story.open();
+  story.event(500, "server", recording::ProcessStarted{"server", 101});
+  story.call("server", 600, 610, "close", "4");
+  story.call("server", 700, 800, "send", "4, \"answer\", 6, 0", {6});
+  story.segment(750, "server", P | A, 1, 1, 6);
+  story.call("server", 900, 1000, "close", "4");
+  story.segment(950, "server", F | A, 7, 1);
+  EXPECT_FALSE(Told(story).has("close.delivered_later"));
+}
+
+TEST(Closing, a_healthy_connection_has_nothing_to_worry_about) {
+  StoryRecorder story;
+  story.open();
+  five_bytes(story);
+  story.call("server", 700, 710, "recv", "4, \"hello\", 100, 0", {5});
+  story.call("client", 1000, 1100, "close", "3");
+  story.segment(1050, "client", F | A, 6, 1);
+  story.segment(1200, "server", A, 1, 7);
+  story.call("server", 1300, 1301, "recv", "4, \"\", 100, 0", {0});
+  story.call("server", 1400, 1500, "close", "4");
+  story.segment(1450, "server", F | A, 1, 7);
+  story.segment(1460, "client", A, 7, 2);
+  const Told told(story);
+  for (const auto& finding : told.explained.findings)
+    EXPECT_LT(finding.rule->severity, Severity::warning) << finding.rule->id;
+}
+
+}  // namespace
+}  // namespace tcpwhy::explain
