@@ -145,11 +145,8 @@ class WithoutPackets {
   [[nodiscard]] bool may_be_shared(Side side, EventId before) const {
     const auto& lookups = story_.timeline.lookups;
     const auto& actors = story_.timeline.recording->actors;
-    for (const auto actor : story_.connection.sides[side].actors) {
-      if (actor.value >= actors.size()) return true;
-      const auto forks = lookups.forks_of_pid.of(actors[actor.value].pid);
-      if (!forks.empty() && forks.front().value < before) return true;
-    }
+    for (const auto actor : story_.connection.sides[side].actors)
+      if (actor.value >= actors.size() || fork_while_held(story_, side, actors[actor.value].pid, before)) return true;
     return std::ranges::any_of(story_.calls(side), [&](const Call* call) {
       const auto socket = story_.timeline.entered(*call).socket;
       return socket != 0 && !lookups.sharings_of_socket.of(socket).empty();

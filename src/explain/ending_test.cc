@@ -120,6 +120,17 @@ TEST(EndingByCallsAlone, is_not_known_where_a_child_may_hold_the_socket) {
   expect_ending(std::move(story), EndKind::not_known, opener, "shutdown");
 }
 
+TEST(EndingByCallsAlone, is_known_where_a_child_was_forked_before_the_connection) {
+  StoryRecorder story;
+  story.event(1, "server", recording::ProcessStarted{"server", 101});
+  story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, sin_port=htons(9999)}, 16");
+  story.call("server", 80, 90, "accept", "3, NULL, NULL", {4});
+  story.call("client", 1000, 1100, "shutdown", "3, SHUT_WR");
+  server_reads_to_the_end(story, 1200);
+  story.call("server", 1400, 1410, "close", "4");
+  expect_ending(std::move(story), EndKind::in_order, opener, "shutdown");
+}
+
 TEST(EndingByCallsAlone, is_a_reset_where_a_call_broke_that_had_not_been_shut) {
   StoryRecorder story = calls_of_both();
   story.call("server", 1000, 1100, "close", "4");

@@ -29,20 +29,18 @@ std::int32_t pid_of(const Story& story, const Call& call) {
   return call.actor.value < actors.size() ? actors[call.actor.value].pid : 0;
 }
 
-// The latest fork of the caller's process before that call: the child's start, or the call where that is all there is. Calls before
-// `since` are not looked at.
-std::optional<EventId> fork_before(const Story& story, const Call& before, EventId since = EventId{0}) {
-  const auto pid = pid_of(story, before);
+// The latest fork of that process after `since` and before that: the child's start, or the call where that is all there is.
+std::optional<EventId> fork_between(const Story& story, std::int32_t pid, EventId since, EventId before) {
   const auto started = story.timeline.lookups.forks_of_pid.of(pid);
   const auto event = [](const auto& pair) { return pair.value; };
-  if (const auto later = std::ranges::lower_bound(started, before.entered, {}, event); later != started.begin()) {
+  if (const auto later = std::ranges::lower_bound(started, before, {}, event); later != started.begin()) {
     const EventId latest = std::prev(later)->value;
     return latest < since ? std::nullopt : std::optional(latest);
   }
   const auto forks = story.timeline.lookups.calls_of_effect.of(Effect::forks);
   const auto call_of = [&](const auto& pair) -> const Call& { return story.timeline.calls[pair.value]; };
   const auto entered = [&](const auto& pair) { return call_of(pair).entered; };
-  for (auto it = std::ranges::lower_bound(forks, before.entered, {}, entered); it != forks.begin();) {
+  for (auto it = std::ranges::lower_bound(forks, before, {}, entered); it != forks.begin();) {
     const Call& fork = call_of(*--it);
     if (fork.entered < since) break;
     if (pid_of(story, fork) == pid && story.succeeded(fork)) return fork.entered;
@@ -199,9 +197,9 @@ void find_shutdown_of_shared(const Story& story, Side side, Findings& findings) 
   const Call* shutdown = story.call_at(*fin->cause.by);
   if (shutdown == nullptr || Story::effect(*shutdown) != Effect::shuts) return;
   // Forked while the connection stood.
-  const auto& stands = story.calls(side).front()->entered;
-  const auto forked = fork_before(story, *shutdown, stands);
-  if (!forked || *forked < stands) return;
+  const auto forked =
+      fork_between(story, pid_of(story, *shutdown), story.calls(side).front()->entered, shutdown->entered);
+  if (!forked) return;
   findings.add("shutdown.despite_sharing", story, Grade::derived, {*forked, shutdown->entered, fin->departed}).slots = {
       {"who", story.caller(*shutdown)}, {"peer", story.name(other(side))}, {"call", story.line(*shutdown)}};
 }
@@ -240,6 +238,12 @@ std::set<timeline::CallIndex> other_references(const Story& story, const Call& c
   return found;
 }
 
+std::optional<EventId> fork_while_held(const Story& story, Side side, std::int32_t pid, EventId before) {
+  const auto& calls = story.calls(side);
+  const auto first = std::ranges::find(calls, pid, [&](const Call* call) { return pid_of(story, *call); });
+  return first == calls.end() ? std::nullopt : fork_between(story, pid, (*first)->entered, before);
+}
+
 // What else refers to the socket that close() did not close.
 Sharing sharing_of(const Story& story, const Call& close) {
   Sharing sharing;
@@ -275,10 +279,7 @@ Sharing sharing_of(const Story& story, const Call& close) {
     if (carries && call.meaning.effect == Effect::sends)
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
   }
-  // Who was forked before the process had the socket does not hold it.
-  const auto& calls = story.calls(close.side);
-  const auto first = std::ranges::find(calls, pid, [&](const Call* call) { return pid_of(story, *call); });
-  if (const auto forked = fork_before(story, close, (*first)->entered))
+  if (const auto forked = fork_while_held(story, close.side, pid, close.entered))
     add(*forked, "that of a forked child", "fork 出的子进程持有的一个");
   if (sharing.en.empty()) {
     sharing.en = "which one was not recorded";

@@ -135,6 +135,9 @@ struct Sharing {
 Sharing sharing_of(const Story& story, const Call& close);  // looks through all calls before it
 bool was_shared(const Story& story, const Call& close);     // Sharing::observed
 
+// The latest fork of a process after its first call on that side's socket: the child holds the socket too. Who was forked before does not.
+std::optional<EventId> fork_while_held(const Story& story, Side side, std::int32_t pid, EventId before);
+
 // How a process ended, as what follows "the process": "was killed by SIGKILL", "ended".
 struct HowEnded {
   std::string en = "ended", zh = "结束";
