@@ -80,6 +80,12 @@ base::Status set_up_middle() {
   return {};
 }
 
+base::Status await_queueing_discipline(std::string_view interface) {
+  auto netlink = RtNetlink::open();
+  if (!netlink) return std::unexpected(std::move(netlink.error()));
+  return netlink->await_queueing_discipline(std::string(interface));
+}
+
 void close_all_but(std::array<int, 3> keep) {
   std::ranges::sort(keep);
   unsigned int next = 3;
@@ -145,6 +151,7 @@ struct Link::Impl {
   SharedDropping dropping;
   ForwarderProcess forwarder;
 
+  [[nodiscard]] const NetNamespace& end(LinkEnd end) const { return ends[static_cast<std::size_t>(end)]; }
   ~Impl() {
     if (forwarder.pid <= 0) return;
     ::kill(forwarder.pid, SIGKILL);
@@ -174,6 +181,12 @@ base::Result<Link> Link::create(const LinkOptions& options) {
     impl->ends.push_back(std::move(*made));
   }
   if (auto done = set_up_middle(); !done) return std::unexpected(std::move(done.error()));
+  for (const LinkEnd end : both_ends) {
+    if (auto done = await_queueing_discipline(addresses_of(end).middle); !done)
+      return std::unexpected(std::move(done.error()));
+    if (auto done = impl->end(end).run([] { return await_queueing_discipline(link_interface); }); !done)
+      return std::unexpected(std::move(done.error()));
+  }
   auto dropping = share_dropping();
   if (!dropping) return std::unexpected(std::move(dropping.error()));
   impl->dropping = std::move(*dropping);
@@ -183,7 +196,7 @@ base::Result<Link> Link::create(const LinkOptions& options) {
   return Link(std::move(impl));
 }
 
-const NetNamespace& Link::end(LinkEnd end) const { return impl_->ends[static_cast<std::size_t>(end)]; }
+const NetNamespace& Link::end(LinkEnd end) const { return impl_->end(end); }
 const AppliedSysctls& Link::sysctls() const { return impl_->sysctls; }
 void Link::set_dropping(LinkEnd from, bool drop) { impl_->dropping->from[static_cast<std::size_t>(from)].store(drop); }
 int Link::fd() const { return impl_->forwarder.reports.get(); }

@@ -14,7 +14,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <string_view>
+#include <thread>
 #include <utility>
 
 #include "base/kernel_module.h"
@@ -58,6 +61,19 @@ base::Result<int> index_of(const std::string& interface) {
   return static_cast<int>(index);
 }
 
+constexpr std::string_view no_discipline = "noop";
+
+// mnl_cb_t of a link's answer; `data`: std::string.
+int read_discipline(const nlmsghdr* link, void* data) {
+  if (link->nlmsg_type != RTM_NEWLINK) return MNL_CB_OK;
+  const nlattr* attribute = nullptr;
+  mnl_attr_for_each(attribute, link, sizeof(ifinfomsg)) {
+    if (mnl_attr_get_type(attribute) == IFLA_QDISC && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+      *static_cast<std::string*>(data) = mnl_attr_get_str(attribute);
+  }
+  return MNL_CB_OK;
+}
+
 }  // namespace
 
 base::Result<RtNetlink> RtNetlink::open() {
@@ -66,7 +82,7 @@ base::Result<RtNetlink> RtNetlink::open() {
   return RtNetlink(std::move(socket));
 }
 
-base::Status RtNetlink::request(void* message, const std::string& what) {
+base::Status RtNetlink::request(void* message, const std::string& what, Answer on_answer, void* data) {
   auto* const header = static_cast<nlmsghdr*>(message);
   header->nlmsg_seq = ++sequence_;
   if (::send(socket_.get(), header, header->nlmsg_len, 0) < 0) return base::fail_errno(what);
@@ -75,7 +91,7 @@ base::Status RtNetlink::request(void* message, const std::string& what) {
     const ssize_t got = ::recv(socket_.get(), answer.data(), answer.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return base::fail_errno(what);
-    const int state = mnl_cb_run(answer.data(), static_cast<std::size_t>(got), sequence_, 0, nullptr, nullptr);
+    const int state = mnl_cb_run(answer.data(), static_cast<std::size_t>(got), sequence_, 0, on_answer, data);
     if (state < 0) return base::fail_errno(what);
     if (state == MNL_CB_STOP) return {};
   }
@@ -110,6 +126,23 @@ base::Status RtNetlink::set_up(const std::string& interface) {
   body->ifi_flags = IFF_UP;
   body->ifi_change = IFF_UP;
   return request(header, "cannot set " + interface + " up");
+}
+
+base::Status RtNetlink::await_queueing_discipline(const std::string& interface) {
+  constexpr auto pause = std::chrono::milliseconds(1);
+  constexpr int most_questions = 5000;
+  const auto index = index_of(interface);
+  if (!index) return std::unexpected(index.error());
+  for (int asked = 0; asked < most_questions; ++asked) {
+    MessageBuffer buffer;
+    nlmsghdr* const header = begin_message(buffer, RTM_GETLINK, 0);
+    put_body<ifinfomsg>(header)->ifi_index = *index;
+    std::string discipline(no_discipline);
+    if (auto done = request(header, "cannot ask for " + interface, read_discipline, &discipline); !done) return done;
+    if (discipline != no_discipline) return {};
+    std::this_thread::sleep_for(pause);
+  }
+  return base::fail(base::ErrorKind::system, interface + " is up, but the kernel does not make it ready to send");
 }
 
 base::Status RtNetlink::add_address(const std::string& interface, const wire::IpAddress& ip,
