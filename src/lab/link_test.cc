@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capture/live_capture.h"
@@ -108,6 +111,47 @@ TEST_F(LinkTest, carries_both_families_and_nothing_but_the_experiment) {
     TCPWHY_INSIDE(longest == 1514);  // Ethernet header and an MTU of 1500
     return Bytes{};
   });
+}
+
+// What /proc/net/dev says of an interface of the current network namespace: how many packets it threw away instead of sending.
+base::Result<std::uint64_t> count_thrown_away(std::string_view interface) {
+  constexpr int fields_before = 11;  // eight of what was received; bytes, packets, errors sent
+  std::ifstream file("/proc/thread-self/net/dev");
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string name, field;
+    if (!(words >> name) || name != std::string(interface) + ':') continue;
+    for (int i = 0; i < fields_before; ++i) words >> field;
+    std::uint64_t dropped = 0;
+    if (words >> dropped) return dropped;
+  }
+  return base::fail(base::ErrorKind::system, "not in /proc/net/dev: " + std::string(interface));
+}
+
+// Namespaces that come and go keep the kernel's worker waiting, which makes interfaces ready to send (rtnl_lock()).
+TEST_F(LinkTest, sends_from_the_start_while_the_kernel_has_other_links_to_make) {
+  for (int i = 0; i < 30; ++i)
+    expect_inside([](Workplace&) -> base::Result<Bytes> {
+      const pid_t busy = ::fork();
+      if (busy == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (NetNamespace::create()) {
+        }
+        ::_exit(1);
+      }
+      const auto link = Link::create({});
+      TCPWHY_INSIDE_OK(link);
+      const auto listener = listen_at_server(*link, wire::IpFamily::v4);
+      TCPWHY_INSIDE(connect_from_client(*link, wire::IpFamily::v4).valid());
+      ::kill(busy, SIGKILL);
+      TCPWHY_INSIDE(::waitpid(busy, nullptr, 0) == busy);
+      for (const LinkEnd end : {LinkEnd::client, LinkEnd::server}) {
+        const auto thrown_away = link->end(end).run([] { return count_thrown_away(link_interface); });
+        TCPWHY_INSIDE_OK(thrown_away);
+        TCPWHY_INSIDE(*thrown_away == 0);
+      }
+      return Bytes{};
+    });
 }
 
 // What would break the silence later: multicast groups that are reported, addresses that are defended.

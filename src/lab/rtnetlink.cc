@@ -63,15 +63,14 @@ base::Result<int> index_of(const std::string& interface) {
 
 constexpr std::string_view no_discipline = "noop";
 
-// mnl_cb_t of a link's answer; `data`: std::string.
-int read_discipline(const nlmsghdr* link, void* data) {
-  if (link->nlmsg_type != RTM_NEWLINK) return MNL_CB_OK;
-  const nlattr* attribute = nullptr;
-  mnl_attr_for_each(attribute, link, sizeof(ifinfomsg)) {
-    if (mnl_attr_get_type(attribute) == IFLA_QDISC && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-      *static_cast<std::string*>(data) = mnl_attr_get_str(attribute);
-  }
+// mnl_attr_cb_t, mnl_cb_t; `data`: std::string.
+int keep_discipline(const nlattr* attribute, void* data) {
+  if (mnl_attr_get_type(attribute) == IFLA_QDISC && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+    *static_cast<std::string*>(data) = mnl_attr_get_str(attribute);
   return MNL_CB_OK;
+}
+int read_discipline(const nlmsghdr* link, void* data) {
+  return link->nlmsg_type == RTM_NEWLINK ? mnl_attr_parse(link, sizeof(ifinfomsg), keep_discipline, data) : MNL_CB_OK;
 }
 
 }  // namespace
