@@ -13,12 +13,6 @@
 namespace tcpwhy::calls {
 namespace {
 
-TEST(CallTable, has_each_name_once) {
-  for (const CallRow& row : call_table()) EXPECT_EQ(find_call(row.name), &row) << row.name;
-  EXPECT_EQ(find_call("no_such_call"), nullptr);
-  EXPECT_EQ(effect_of("no_such_call"), Effect::none);
-}
-
 TEST(Meaning, of_what_sends_and_receives_has_its_flags) {
   EXPECT_TRUE(meaning_of("send", "4, \"hello\", 5, MSG_NOSIGNAL|MSG_DONTWAIT", "").has(MSG_NOSIGNAL));
   EXPECT_FALSE(meaning_of("send", "4, \"hello\", 5, MSG_DONTWAIT", "").has(MSG_NOSIGNAL));

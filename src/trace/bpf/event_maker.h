@@ -15,13 +15,13 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "calls/call.h"
 #include "recording/recording.h"
 #include "trace/bpf/kernel_causes.h"
 #include "trace/bpf/kernel_symbols.h"
 #include "trace/bpf/known_sockets.h"
 #include "trace/bpf/program/protocol.h"
 #include "trace/bpf/stack_paths.h"
-#include "trace/calls/syscall_table.h"
 #include "trace/holders.h"
 #include "trace/stacks/unwinder.h"
 
@@ -110,7 +110,7 @@ class EventMaker {
     std::uint32_t number;
     std::uint32_t event;  // position of its entry
     std::uint64_t socket;
-    CallClass call_class;
+    calls::Effect effect;
   };
   std::unordered_map<std::uint64_t, OpenOperation> operations_;  // by the probe's id
   std::set<std::uint32_t> processes_with_sockets_;

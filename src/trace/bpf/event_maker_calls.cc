@@ -3,18 +3,21 @@
 
 #include <algorithm>
 
+#include "calls/call.h"
+#include "calls/decode.h"
+#include "calls/operation_table.h"
 #include "trace/bpf/event_maker.h"
-#include "trace/calls/decode.h"
-#include "trace/calls/operation_table.h"
-#include "trace/calls/syscall_table.h"
+#include "trace/call_events.h"
 
 namespace tcpwhy::trace {
 namespace {
 
+using calls::Effect;
+
 using namespace recording;
 
 // The memory that came along with the call.
-class Snippets final : public TraceeMemory {
+class Snippets final : public calls::Memory {
  public:
   explicit Snippets(const probe_call& call) : call_(call) {}
   [[nodiscard]] std::vector<std::uint8_t> read(std::uint64_t address, std::size_t length) const override {
@@ -60,14 +63,14 @@ void EventMaker::tell_call(std::uint32_t tid, std::uint64_t id, std::uint32_t ev
 // --- Calls ----------------------------------------------------------------------------------------------------------
 
 void EventMaker::add_call_entered(const probe_call& call, Recording& recording) {
-  const SyscallRow* row = find_syscall(call.number);
+  const calls::CallRow* row = calls::find_call(call.number);
   const CallKey key{call.head.tid, call.call};
   if (row == nullptr) return;
   if (call.socket.pointer != 0) processes_with_sockets_.insert(call.head.tgid);
   const bool other_socket = row->only_on_tcp && row->fd_argument < 0 &&
-                            !makes_tcp_socket(call.arguments[0], call.arguments[1], call.arguments[2]);
+                            !calls::makes_tcp_socket(call.arguments[0], call.arguments[1], call.arguments[2]);
   // What a process waits for matters once it has a connection.
-  const bool idle_wait = row->call_class == CallClass::waits && !processes_with_sockets_.contains(call.head.tgid);
+  const bool idle_wait = row->effect == Effect::waits && !processes_with_sockets_.contains(call.head.tgid);
   auto waiting = waiting_for_call_.extract(key);
   if (other_socket || idle_wait) {
     ignored_calls_.insert(key);
@@ -75,13 +78,13 @@ void EventMaker::add_call_entered(const probe_call& call, Recording& recording) 
   }
   CallEntered entered;
   entered.call = next_call_++;
-  SyscallArguments arguments;
+  calls::SyscallArguments arguments;
   std::ranges::copy(call.arguments, arguments.begin());
-  decode_entry(*row, arguments, Snippets(call), entered);
+  tell(*row, calls::decode_entry(*row, arguments, Snippets(call)), entered);
   if (call.references != 0) entered.references = call.references;
   KnownSocket* known = sockets_.learn(call.socket, recording);
   if (known != nullptr) tell_socket(entered, call.socket, known);
-  if (known != nullptr && row->call_class == CallClass::closes) known->closed_by.reset();
+  if (known != nullptr && row->is_closing()) known->closed_by.reset();
   const std::uint64_t pointer = call.socket.pointer;
   const std::uint32_t number = entered.call;
   probe_head at_entry = call.head;
@@ -98,7 +101,7 @@ void EventMaker::add_call_entered(const probe_call& call, Recording& recording) 
 void EventMaker::forget_what_came_later(const probe_call& call, Recording& recording) {
   const auto open = calls_.find({call.head.tid, call.call});
   if (call.number != SYS_recvmsg || open == calls_.end()) return;
-  if (passed_descriptors(Snippets(call), call.arguments[1]).empty()) return;
+  if (calls::passed_descriptors(Snippets(call), call.arguments[1]).empty()) return;
   auto& entered = std::get<CallEntered>(recording.events[open->second.event].what);
   entered.socket = 0;
   entered.local.reset(), entered.remote.reset();
@@ -108,13 +111,13 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
   const CallKey key{call.head.tid, call.call};
   if (ignored_calls_.erase(key) != 0) return;
   const auto open = calls_.find(key);
-  const SyscallRow* row = find_syscall(call.number);
+  const calls::CallRow* row = calls::find_call(call.number);
   if (open == calls_.end() || row == nullptr) return;  // its entry was lost, or stands before the beginning
   CallReturned returned;
   returned.call = open->second.number;
-  SyscallArguments arguments;
+  calls::SyscallArguments arguments;
   std::ranges::copy(call.arguments, arguments.begin());
-  decode_return(*row, arguments, call.result, Snippets(call), returned);
+  tell(calls::decode_return(*row, arguments, call.result, Snippets(call)), returned);
   KnownSocket* known = sockets_.learn(call.socket, recording);
   if (known != nullptr) processes_with_sockets_.insert(call.head.tgid);
   if (known == nullptr && open->second.socket != 0) {
@@ -127,22 +130,24 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
   const std::uint32_t event =
       append(call.head, actor(call.head.tid, call.head.tgid, recording), std::move(returned), recording);
   remember(known, event);
-  if (row->call_class == CallClass::closes) closed_[call.head.tid] = {call.call, open->second.number, event};
+  if (row->is_closing()) closed_[call.head.tid] = {call.call, open->second.number, event};
   calls_.erase(open);
 }
 
 // --- Operations of io_uring -----------------------------------------------------------------------------------------
 
 void EventMaker::add_operation_submitted(const probe_call& operation, Recording& recording) {
-  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
-  SyscallArguments fields;
+  const calls::OperationRow* row = calls::find_operation(operation.number - PROBE_SYSCALLS);
+  calls::SyscallArguments fields;
   std::ranges::copy(operation.arguments, fields.begin());
   if (row == nullptr) return;
   // socket(): what it makes stands in its arguments.
-  if (row->call.fd_argument < 0 && !makes_tcp_socket(fields[field_fd], fields[field_offset], fields[field_length]))
+  if (row->call.fd_argument < 0 &&
+      !calls::makes_tcp_socket(fields[calls::field_fd], fields[calls::field_offset], fields[calls::field_length]))
     return;
   CallEntered entered;
-  decode_operation_entry(*row, fields, Snippets(operation), entered);
+  tell(row->call, calls::decode_operation_entry(*row, fields, Snippets(operation)), entered);
+  entered.through = "io_uring";
   if (operation.references != 0) entered.references = operation.references;
   processes_with_sockets_.insert(operation.head.tgid);
   KnownSocket* known = sockets_.learn(operation.socket, recording);
@@ -152,20 +157,20 @@ void EventMaker::add_operation_submitted(const probe_call& operation, Recording&
 
 void EventMaker::open_operation(const probe_call& operation, CallEntered entered, KnownSocket* known,
                                 Recording& recording) {
-  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
-  OpenOperation open{next_call_++, 0, operation.socket.pointer, row->call.call_class};
+  const calls::OperationRow* row = calls::find_operation(operation.number - PROBE_SYSCALLS);
+  OpenOperation open{next_call_++, 0, operation.socket.pointer, row->call.effect};
   entered.call = open.number;
   open.event =
       append(operation.head, actor(operation.head.tid, operation.head.tgid, recording), std::move(entered), recording);
   remember(known, open.event);
   if (known != nullptr) known->operations.push_back(operation.call);
-  if (known != nullptr && open.call_class == CallClass::closes) known->closed_by = open.number;
+  if (known != nullptr && open.effect == Effect::closes) known->closed_by = open.number;
   operations_[operation.call] = open;
 }
 
 void EventMaker::add_operation_completed(const probe_call& operation, Recording& recording) {
   const auto found = operations_.find(operation.call);
-  const OperationRow* row = find_operation(operation.number - PROBE_SYSCALLS);
+  const calls::OperationRow* row = calls::find_operation(operation.number - PROBE_SYSCALLS);
   if (found == operations_.end() || row == nullptr) return;  // its submission was lost
   const OpenOperation open = found->second;
   operations_.erase(found);
@@ -174,9 +179,9 @@ void EventMaker::add_operation_completed(const probe_call& operation, Recording&
 
   CallReturned returned;
   returned.call = open.number;
-  SyscallArguments fields;
+  calls::SyscallArguments fields;
   std::ranges::copy(operation.arguments, fields.begin());
-  decode_operation_return(*row, fields, operation.result, Snippets(operation), returned);
+  tell(calls::decode_operation_return(*row, fields, operation.result, Snippets(operation)), returned);
   const CallEntered entered = std::get<CallEntered>(recording.events[open.event].what);
   KnownSocket* const known = sockets_.learn(operation.socket, recording);
   if (known != nullptr)
@@ -188,7 +193,7 @@ void EventMaker::add_operation_completed(const probe_call& operation, Recording&
   remember(known, event);
   // Armed again: the same question, until the next completion.
   constexpr std::uint32_t more_to_come = 1U << 1;  // IORING_CQE_F_MORE
-  if ((operation.completion & more_to_come) == 0 || !is_multishot(*row, fields)) return;
+  if ((operation.completion & more_to_come) == 0 || !calls::is_multishot(*row, fields)) return;
   probe_call again = operation;
   again.socket.pointer = open.socket;
   open_operation(again, entered, sockets_.find(open.socket), recording);  // learn() may have moved it
@@ -198,14 +203,14 @@ std::optional<std::uint32_t> EventMaker::operation_behind(const KnownSocket* kno
   if (known == nullptr || cause.trigger != "call") return std::nullopt;
   if (cause.name.starts_with("close")) return known->closed_by;
   if (cause.through.empty()) return std::nullopt;
-  const CallClass wanted = cause.name == "recv"       ? CallClass::receives
-                           : cause.name == "shutdown" ? CallClass::shuts
-                           : cause.name == "connect"  ? CallClass::opens
-                                                      : CallClass::sends;
+  const Effect wanted = cause.name == "recv"       ? Effect::receives
+                        : cause.name == "shutdown" ? Effect::shuts
+                        : cause.name == "connect"  ? Effect::connects
+                                                   : Effect::sends;
   std::optional<std::uint32_t> chosen;
   for (const std::uint64_t id : known->operations) {
     const auto found = operations_.find(id);
-    if (found == operations_.end() || found->second.call_class != wanted) continue;
+    if (found == operations_.end() || found->second.effect != wanted) continue;
     chosen = found->second.number;
     // What waits is carried out in order; what has just been submitted, at once.
     if (cause.through != "submission") break;

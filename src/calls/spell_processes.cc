@@ -7,14 +7,12 @@
 #include <array>
 #include <iterator>
 
+#include "calls/machine.h"
 #include "calls/names.h"
-#include "trace/calls/spelling.h"
-#include "trace/machine/machine.h"
+#include "calls/spelling.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 namespace {
-
-using namespace calls;
 
 constexpr std::uint64_t signal_bits = 0xff;  // CSIGNAL: the low byte of clone()'s flags
 
@@ -26,7 +24,7 @@ void spell_clone_flags(std::uint64_t flags, std::string& out) {
 }
 
 // How many pointers stand before the null one; absent: not readable, or more than anybody has.
-std::optional<std::size_t> count_pointers(const TraceeMemory& memory, std::uint64_t address) {
+std::optional<std::size_t> count_pointers(const Memory& memory, std::uint64_t address) {
   constexpr std::size_t at_once = 64, most = 4096;
   for (std::size_t count = 0; count < most;) {
     const auto bytes = memory.read(address + count * sizeof(std::uint64_t), at_once * sizeof(std::uint64_t));
@@ -40,7 +38,7 @@ std::optional<std::size_t> count_pointers(const TraceeMemory& memory, std::uint6
   return std::nullopt;
 }
 
-void spell_strings(const TraceeMemory& memory, std::uint64_t address, std::string& out) {
+void spell_strings(const Memory& memory, std::uint64_t address, std::string& out) {
   const auto count = address == 0 ? std::nullopt : count_pointers(memory, address);
   if (!count) return spell_pointer(address, out);
   spell_array(*count, out, [&](std::uint64_t i) {
@@ -156,4 +154,4 @@ void enter_io_uring_enter(const CallView& call, std::string& out) {
   fmt::format_to(std::back_inserter(out), ", {}", call[5]);
 }
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

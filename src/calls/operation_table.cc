@@ -1,4 +1,4 @@
-#include "trace/calls/operation_table.h"
+#include "calls/operation_table.h"
 
 #include <fmt/format.h>
 #include <sys/syscall.h>
@@ -9,14 +9,11 @@
 #include <string>
 
 #include "calls/names.h"
-#include "trace/calls/spelling.h"
+#include "calls/spelling.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 namespace {
 
-using namespace calls;
-
-using enum CallClass;
 using enum Piece::When;
 using enum Piece::Shape;
 
@@ -60,15 +57,17 @@ constexpr Piece vectors(Piece::When when) { return {when, io_vectors, at_address
 
 constexpr bool with_stack = true;
 
-constexpr OperationRow row(std::uint8_t opcode, std::string_view name, CallClass call_class, long same_as,
-                           std::initializer_list<std::int8_t> fields, std::initializer_list<Piece> pieces = {},
-                           bool stack = false) {
+// What it does stands in the row of the call that is named like it (call_table.cc).
+OperationRow row(std::uint8_t opcode, std::string_view name, long same_as, std::initializer_list<std::int8_t> fields,
+                 std::initializer_list<Piece> pieces = {}, bool stack = false) {
   OperationRow made;
   made.opcode = opcode;
   made.same_as = same_as;
   for (const std::int8_t field : fields) made.fields.at(made.field_count++) = field;
   made.call.name = name;
-  made.call.call_class = call_class;
+  const CallRow* named = find_call(name);
+  made.call.effect = named->effect;
+  made.call.told_at_return = named->told_at_return;
   made.call.fd_argument = opcode == op_socket ? std::int8_t{-1} : std::int8_t{field_fd};
   made.call.second_fd_argument = opcode == op_splice || opcode == op_tee ? std::int8_t{field_rest} : std::int8_t{-1};
   for (const Piece& piece : pieces) made.call.pieces.at(made.call.piece_count++) = piece;
@@ -78,33 +77,6 @@ constexpr OperationRow row(std::uint8_t opcode, std::string_view name, CallClass
 
 // As the entries of liburing are filled.
 constexpr std::int8_t fd = field_fd, addr = field_address, len = field_length, own = field_flags, off = field_offset;
-
-constexpr auto rows = std::to_array<OperationRow>({
-    row(op_readv, "readv", receives, SYS_readv, {fd, addr, len}, {vectors(exit)}),
-    row(op_writev, "writev", sends, SYS_writev, {fd, addr, len}, {vectors(entry)}),
-    row(op_read_fixed, "read_fixed", receives, SYS_read, {fd, addr, len}, {filled}),
-    row(op_write_fixed, "write_fixed", sends, SYS_write, {fd, addr, len}, {payload}),
-    row(op_poll_add, "poll_add", waits, -1, {}),
-    row(op_sendmsg, "sendmsg", sends, SYS_sendmsg, {fd, addr, own}, {header(entry)}),
-    row(op_recvmsg, "recvmsg", receives, SYS_recvmsg, {fd, addr, own}, {header(exit)}),
-    row(op_accept, "accept", opens, SYS_accept4, {fd, addr, off, own}, {peer_address}, with_stack),
-    row(op_connect, "connect", opens, SYS_connect, {fd, addr, off}, {asked_address}, with_stack),
-    row(op_close, "close", closes, SYS_close, {fd}, {}, with_stack),
-    row(op_read, "read", receives, SYS_read, {fd, addr, len}, {filled}),
-    row(op_write, "write", sends, SYS_write, {fd, addr, len}, {payload}),
-    row(op_send, "send", sends, SYS_write, {fd, addr, len}, {payload}),
-    row(op_recv, "recv", receives, SYS_read, {fd, addr, len}, {filled}),
-    row(op_splice, "splice", sends, -1, {}),
-    row(op_tee, "tee", sends, -1, {}),
-    row(op_shutdown, "shutdown", shuts, SYS_shutdown, {fd, len}, {}, with_stack),
-    row(op_socket, "socket", opens, SYS_socket, {fd, off, len}, {}, with_stack),
-    row(op_send_zc, "send_zc", sends, SYS_write, {fd, addr, len}, {payload}),
-    row(op_sendmsg_zc, "sendmsg_zc", sends, SYS_sendmsg, {fd, addr, own}, {header(entry)}),
-    row(op_read_multishot, "read_multishot", receives, SYS_read, {fd, addr, len}),
-    row(op_bind, "bind", opens, SYS_bind, {fd, addr, off}, {asked_address}, with_stack),
-    row(op_listen, "listen", opens, SYS_listen, {fd, len}, {}, with_stack),
-    row(op_recv_zc, "recv_zc", receives, SYS_read, {fd, addr, len}),
-});
 
 bool has_message_flags(std::uint8_t opcode) { return opcode == op_send || opcode == op_recv || opcode == op_send_zc; }
 bool takes_messages(std::uint8_t opcode) {
@@ -182,12 +154,40 @@ void spell_own(const OperationRow& row, const SyscallArguments& fields, std::str
 
 }  // namespace
 
-std::span<const OperationRow> operation_table() { return rows; }
+std::span<const OperationRow> operation_table() {
+  static const auto rows = std::to_array<OperationRow>({
+      row(op_readv, "readv", SYS_readv, {fd, addr, len}, {vectors(exit)}),
+      row(op_writev, "writev", SYS_writev, {fd, addr, len}, {vectors(entry)}),
+      row(op_read_fixed, "read_fixed", SYS_read, {fd, addr, len}, {filled}),
+      row(op_write_fixed, "write_fixed", SYS_write, {fd, addr, len}, {payload}),
+      row(op_poll_add, "poll_add", -1, {}),
+      row(op_sendmsg, "sendmsg", SYS_sendmsg, {fd, addr, own}, {header(entry)}),
+      row(op_recvmsg, "recvmsg", SYS_recvmsg, {fd, addr, own}, {header(exit)}),
+      row(op_accept, "accept", SYS_accept4, {fd, addr, off, own}, {peer_address}, with_stack),
+      row(op_connect, "connect", SYS_connect, {fd, addr, off}, {asked_address}, with_stack),
+      row(op_close, "close", SYS_close, {fd}, {}, with_stack),
+      row(op_read, "read", SYS_read, {fd, addr, len}, {filled}),
+      row(op_write, "write", SYS_write, {fd, addr, len}, {payload}),
+      row(op_send, "send", SYS_write, {fd, addr, len}, {payload}),
+      row(op_recv, "recv", SYS_read, {fd, addr, len}, {filled}),
+      row(op_splice, "splice", -1, {}),
+      row(op_tee, "tee", -1, {}),
+      row(op_shutdown, "shutdown", SYS_shutdown, {fd, len}, {}, with_stack),
+      row(op_socket, "socket", SYS_socket, {fd, off, len}, {}, with_stack),
+      row(op_send_zc, "send_zc", SYS_write, {fd, addr, len}, {payload}),
+      row(op_sendmsg_zc, "sendmsg_zc", SYS_sendmsg, {fd, addr, own}, {header(entry)}),
+      row(op_read_multishot, "read_multishot", SYS_read, {fd, addr, len}),
+      row(op_bind, "bind", SYS_bind, {fd, addr, off}, {asked_address}, with_stack),
+      row(op_listen, "listen", SYS_listen, {fd, len}, {}, with_stack),
+      row(op_recv_zc, "recv_zc", SYS_read, {fd, addr, len}),
+  });
+  return rows;
+}
 
 const OperationRow* find_operation(std::uint32_t opcode) {
-  const auto* const row =
-      std::ranges::find(rows, opcode, [](const OperationRow& r) { return std::uint32_t{r.opcode}; });
-  return row == rows.end() ? nullptr : row;
+  const auto rows = operation_table();
+  const auto row = std::ranges::find(rows, opcode, [](const OperationRow& r) { return std::uint32_t{r.opcode}; });
+  return row == rows.end() ? nullptr : &*row;
 }
 
 bool is_multishot(const OperationRow& row, const SyscallArguments& fields) {
@@ -197,39 +197,39 @@ bool is_multishot(const OperationRow& row, const SyscallArguments& fields) {
   return row.opcode == op_read_multishot || row.opcode == op_recv_zc;
 }
 
-void decode_operation_entry(const OperationRow& row, const SyscallArguments& fields, const TraceeMemory& memory,
-                            recording::CallEntered& entered) {
-  if (const SyscallRow* same = find_syscall(row.same_as))
-    decode_entry(*same, as_call(row, fields), memory, entered);
+Entry decode_operation_entry(const OperationRow& row, const SyscallArguments& fields, const Memory& memory) {
+  Entry entry;
+  if (const CallRow* same = find_call(row.same_as))
+    entry = decode_entry(*same, as_call(row, fields), memory);
   else
-    spell_own(row, fields, entered.arguments);
-  entered.name = row.call.name;
-  entered.through = "io_uring";
-  if (row.call.fd_argument >= 0) entered.fd = static_cast<std::int32_t>(fields[field_fd]);
+    spell_own(row, fields, entry.arguments);
+  if (row.call.fd_argument >= 0) entry.fd = static_cast<std::int32_t>(fields[field_fd]);
   if (has_message_flags(row.opcode))
-    entered.arguments +=
-        ", " + spell_flags(message_flags(), static_cast<std::uint32_t>(fields[field_flags]), "MSG_???");
+    entry.arguments += ", " + spell_flags(message_flags(), static_cast<std::uint32_t>(fields[field_flags]), "MSG_???");
   // A registered file has no descriptor, but a slot in the ring's table.
   if (row.opcode == op_close && file_index(fields) != 0) {
-    entered.arguments = fmt::format("slot {}", file_index(fields) - 1);
-    entered.fd.reset();
+    entry.arguments = fmt::format("slot {}", file_index(fields) - 1);
+    entry.fd.reset();
   }
-  if ((entry_flags(fields) & fixed_file) != 0) entered.fd.reset();
-  if (const auto behind = flags_behind(row, fields); !behind.empty()) entered.arguments += ", " + behind;
+  if ((entry_flags(fields) & fixed_file) != 0) entry.fd.reset();
+  if (const auto behind = flags_behind(row, fields); !behind.empty()) entry.arguments += ", " + behind;
+  return entry;
 }
 
-void decode_operation_return(const OperationRow& row, const SyscallArguments& fields, std::int64_t result,
-                             const TraceeMemory& memory, recording::CallReturned& returned) {
+Return decode_operation_return(const OperationRow& row, const SyscallArguments& fields, std::int64_t result,
+                               const Memory& memory) {
+  Return back;
   const bool failed = result < 0;
-  if (const SyscallRow* same = find_syscall(row.same_as)) {
-    decode_return(*same, as_call(row, fields), result, memory, returned);
+  if (const CallRow* same = find_call(row.same_as)) {
+    back = decode_return(*same, as_call(row, fields), result, memory);
   } else {
-    returned.result = failed ? -1 : result;
-    returned.error = failed ? static_cast<std::int32_t>(-result) : 0;
-    if (row.opcode == op_poll_add && !failed) returned.detail = events(static_cast<std::uint64_t>(result));
+    back.result = failed ? -1 : result;
+    back.error = failed ? static_cast<std::int32_t>(-result) : 0;
+    if (row.opcode == op_poll_add && !failed) back.detail = events(static_cast<std::uint64_t>(result));
   }
   const bool makes_slot = (row.opcode == op_accept || row.opcode == op_socket) && file_index(fields) != 0;
-  if (makes_slot) returned.new_fd.reset();
+  if (makes_slot) back.new_fd.reset();
+  return back;
 }
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

@@ -11,12 +11,12 @@
 #include <string>
 #include <string_view>
 
+#include "calls/decode.h"
+#include "calls/memory.h"
 #include "calls/names.h"
-#include "trace/calls/decode.h"
-#include "trace/calls/memory.h"
 #include "wire/address.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 
 inline constexpr std::size_t most_elements = 32;
 inline constexpr std::size_t most_text = 4096;  // bytes of a line after which arrays end in "..."
@@ -24,7 +24,7 @@ inline constexpr std::size_t most_text = 4096;  // bytes of a line after which a
 // A call as a speller sees it.
 struct CallView {
   const SyscallArguments& arguments;
-  const TraceeMemory& memory;
+  const Memory& memory;
   std::int64_t result = 0;  // at its return: the kernel's, -errno for a failure
 
   [[nodiscard]] std::uint64_t operator[](std::size_t i) const { return arguments[i]; }
@@ -35,7 +35,7 @@ struct CallView {
 };
 
 template <class T>
-std::optional<T> read_value(const TraceeMemory& memory, std::uint64_t address) {
+std::optional<T> read_value(const Memory& memory, std::uint64_t address) {
   if (address == 0) return std::nullopt;
   const auto bytes = memory.read(address, sizeof(T));
   if (bytes.size() < sizeof(T)) return std::nullopt;
@@ -47,22 +47,21 @@ std::optional<T> read_value(const TraceeMemory& memory, std::uint64_t address) {
 // Each appends to `out`.
 void spell_pointer(std::uint64_t address, std::string& out);  // NULL, 0x7ffc12345678
 // `length` bytes as a string, of which 32 are shown; the address where they can't be read.
-void spell_bytes(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out);
+void spell_bytes(const Memory& memory, std::uint64_t address, std::uint64_t length, std::string& out);
 // A string that ends with a zero byte.
-void spell_string(const TraceeMemory& memory, std::uint64_t address, std::string& out);
+void spell_string(const Memory& memory, std::uint64_t address, std::string& out);
 // {sa_family=AF_INET, ...}
 // An Internet address and its port; nothing for another family, and for what can't be read.
-std::optional<wire::SocketAddress> read_sockaddr(const TraceeMemory& memory, std::uint64_t address,
-                                                 std::uint64_t length);
-void spell_sockaddr(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out);
+std::optional<wire::SocketAddress> read_sockaddr(const Memory& memory, std::uint64_t address, std::uint64_t length);
+void spell_sockaddr(const Memory& memory, std::uint64_t address, std::uint64_t length, std::string& out);
 // [{iov_base="...", iov_len=3}, ...]: `payload` is how many bytes they hold in all (received), or UINT64_MAX (to be sent).
-void spell_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::uint64_t count, std::uint64_t payload,
+void spell_io_vectors(const Memory& memory, std::uint64_t address, std::uint64_t count, std::uint64_t payload,
                       std::string& out);
-void spell_message_header(const TraceeMemory& memory, std::uint64_t address, std::uint64_t payload, std::string& out);
+void spell_message_header(const Memory& memory, std::uint64_t address, std::uint64_t payload, std::string& out);
 // {tv_sec=1, tv_nsec=0} or, with "usec", a timeval.
-void spell_time(const TraceeMemory& memory, std::uint64_t address, std::string_view fraction, std::string& out);
+void spell_time(const Memory& memory, std::uint64_t address, std::string_view fraction, std::string& out);
 // [INT TERM]
-void spell_signal_mask(const TraceeMemory& memory, std::uint64_t address, std::string& out);
+void spell_signal_mask(const Memory& memory, std::uint64_t address, std::string& out);
 // "[", the elements and "]", and "..." for those that aren't shown. `spell(i)` appends element i; false: it couldn't, and
 // the array ends there.
 template <class Spell>
@@ -80,14 +79,18 @@ void spell_array(std::uint64_t count, std::string& out, Spell&& spell) {
 }
 
 // The bytes that an array of struct iovec, or those of a struct msghdr, offer; absent: not readable.
-std::optional<std::uint64_t> count_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::uint64_t count);
-std::optional<std::uint64_t> count_message(const TraceeMemory& memory, std::uint64_t address);
+std::optional<std::uint64_t> count_io_vectors(const Memory& memory, std::uint64_t address, std::uint64_t count);
+std::optional<std::uint64_t> count_message(const Memory& memory, std::uint64_t address);
 
 // O_*, without the access mode.
-calls::NamedValues open_flags();
+NamedValues open_flags();
 
 // One function a call: its arguments at entry, `...` for what it will hand back; what it has handed back.
-using Speller = void(const CallView&, std::string& out);
+Speller enter_socket, enter_number, enter_numbers, enter_address, enter_asked_address, enter_accept4, return_address,
+    enter_write, enter_sendto, enter_sendmsg, enter_messages, enter_recvmmsg, return_sendmmsg, return_recvmmsg,
+    enter_writev, enter_pwritev2, enter_sendfile, return_sendfile, enter_splice, enter_tee, enter_read, return_read,
+    enter_recvfrom, return_recvfrom, enter_recvmsg, return_recvmsg, enter_readv, enter_preadv2, return_readv,
+    enter_shutdown, enter_close_range, enter_dup3;
 Speller enter_fcntl, return_fcntl, enter_setsockopt, enter_getsockopt, return_getsockopt, enter_ioctl, return_ioctl;
 Speller enter_poll, return_poll, enter_ppoll, return_ppoll, enter_select, return_select, enter_pselect6,
     return_pselect6, enter_epoll_create, enter_epoll_create1, enter_epoll_ctl, enter_epoll_wait, enter_epoll_pwait,
@@ -95,4 +98,4 @@ Speller enter_poll, return_poll, enter_ppoll, return_ppoll, enter_select, return
 Speller enter_clone, return_clone, enter_clone3, enter_execve, enter_pidfd_getfd, enter_io_uring_setup,
     return_io_uring_setup, enter_io_uring_enter;
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

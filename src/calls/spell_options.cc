@@ -11,14 +11,12 @@
 #include <algorithm>
 #include <iterator>
 
+#include "calls/machine.h"
 #include "calls/names.h"
-#include "trace/calls/spelling.h"
-#include "trace/machine/machine.h"
+#include "calls/spelling.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 namespace {
-
-using namespace calls;
 
 constexpr std::uint64_t get_flags = F_GETFL, set_flags = F_SETFL;
 
@@ -101,7 +99,7 @@ std::string spell_unknown_request(std::uint32_t request) {
 
 }  // namespace
 
-calls::NamedValues open_flags() { return open_rows; }
+NamedValues open_flags() { return open_rows; }
 
 void enter_fcntl(const CallView& call, std::string& out) {
   const std::uint32_t command = call.flags(1);
@@ -179,4 +177,4 @@ void return_ioctl(const CallView& call, std::string& out) {
     spell_pointer(call[2], out);
 }
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

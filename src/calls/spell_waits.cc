@@ -10,12 +10,10 @@
 #include <iterator>
 
 #include "calls/names.h"
-#include "trace/calls/spelling.h"
+#include "calls/spelling.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 namespace {
-
-using namespace calls;
 
 // Packed on x86-64, and not elsewhere (linux/eventpoll.h).
 constexpr std::size_t epoll_event_size = sizeof(epoll_event), epoll_data_at = offsetof(epoll_event, data);
@@ -124,7 +122,7 @@ void spell_ready_sets(const CallView& call, std::string_view fraction, std::stri
   spell_time(call.memory, call[4], fraction, out);
 }
 
-bool spell_epoll_event(const TraceeMemory& memory, std::uint64_t address, std::string& out) {
+bool spell_epoll_event(const Memory& memory, std::uint64_t address, std::string& out) {
   const auto bytes = address == 0 ? std::vector<std::uint8_t>() : memory.read(address, epoll_event_size);
   if (bytes.size() < epoll_event_size) {
     spell_pointer(address, out);
@@ -233,4 +231,4 @@ void return_epoll(const CallView& call, std::string& out) {
               [&](std::uint64_t i) { return spell_epoll_event(call.memory, call[1] + i * epoll_event_size, out); });
 }
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

@@ -1,4 +1,4 @@
-// trace::Piece (syscall_table.h) as those know it who take the caller's memory along: the BPF program and the recorder
+// calls::Piece (memory.h) as those know it who take the caller's memory along: the BPF program and the recorder
 // inside a process. Plain C for them.
 #pragma once
 
@@ -6,7 +6,7 @@
 #include <linux/types.h>
 #endif
 
-enum taken_shape { SHAPE_BYTES, SHAPE_MESSAGE, SHAPE_VECTORS, SHAPE_VALUE_LENGTH };  // trace::Piece::Shape
+enum taken_shape { SHAPE_BYTES, SHAPE_MESSAGE, SHAPE_VECTORS, SHAPE_VALUE_LENGTH };  // calls::Piece::Shape
 
 struct taken_piece {
   __u8 at_exit, shape, pointer_argument;

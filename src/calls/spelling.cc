@@ -1,4 +1,4 @@
-#include "trace/calls/spelling.h"
+#include "calls/spelling.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -15,10 +15,8 @@
 #include "base/text.h"
 #include "calls/names.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 namespace {
-
-using namespace calls;
 
 constexpr std::size_t shown_bytes = payload_taken;
 
@@ -122,7 +120,7 @@ void for_each_control(std::span<const std::uint8_t> bytes, Take&& take) {
   }
 }
 
-void spell_control(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out) {
+void spell_control(const Memory& memory, std::uint64_t address, std::uint64_t length, std::string& out) {
   const auto bytes = memory.read(address, static_cast<std::size_t>(std::min(length, most_control)));
   if (bytes.size() < sizeof(RemoteControl)) return spell_pointer(address, out);
   bool first = true;
@@ -159,7 +157,7 @@ void spell_pointer(std::uint64_t address, std::string& out) {
     fmt::format_to(std::back_inserter(out), "{:#x}", address);
 }
 
-void spell_bytes(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out) {
+void spell_bytes(const Memory& memory, std::uint64_t address, std::uint64_t length, std::string& out) {
   if (address == 0) return spell_pointer(address, out);
   const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(length, shown_bytes));
   const auto bytes = wanted == 0 ? std::vector<std::uint8_t>() : memory.read(address, wanted);
@@ -167,7 +165,7 @@ void spell_bytes(const TraceeMemory& memory, std::uint64_t address, std::uint64_
   quote_cut(std::span(bytes).first(wanted), length > shown_bytes, out);
 }
 
-void spell_string(const TraceeMemory& memory, std::uint64_t address, std::string& out) {
+void spell_string(const Memory& memory, std::uint64_t address, std::string& out) {
   if (address == 0) return spell_pointer(address, out);
   const auto bytes = memory.read(address, shown_bytes + 1);
   const auto end = std::find(bytes.begin(), bytes.end(), std::uint8_t{0});
@@ -176,8 +174,7 @@ void spell_string(const TraceeMemory& memory, std::uint64_t address, std::string
   quote_cut(std::span(bytes).first(std::min(length, shown_bytes)), length > shown_bytes, out);
 }
 
-std::optional<wire::SocketAddress> read_sockaddr(const TraceeMemory& memory, std::uint64_t address,
-                                                 std::uint64_t length) {
+std::optional<wire::SocketAddress> read_sockaddr(const Memory& memory, std::uint64_t address, std::uint64_t length) {
   if (address == 0 || length < sizeof(sockaddr_in)) return std::nullopt;
   const auto bytes =
       memory.read(address, static_cast<std::size_t>(std::min<std::uint64_t>(length, sizeof(sockaddr_in6))));
@@ -196,7 +193,7 @@ std::optional<wire::SocketAddress> read_sockaddr(const TraceeMemory& memory, std
   return wire::SocketAddress{wire::IpAddress::v6(octets).unmapped(), ntohs(v6.sin6_port)};
 }
 
-void spell_sockaddr(const TraceeMemory& memory, std::uint64_t address, std::uint64_t length, std::string& out) {
+void spell_sockaddr(const Memory& memory, std::uint64_t address, std::uint64_t length, std::string& out) {
   constexpr std::uint64_t most_address = sizeof(sockaddr_storage);
   const auto wanted = static_cast<std::size_t>(std::min(length, most_address));
   if (address == 0 || wanted < sizeof(std::uint16_t)) return spell_pointer(address, out);
@@ -215,7 +212,7 @@ void spell_sockaddr(const TraceeMemory& memory, std::uint64_t address, std::uint
   out += '}';
 }
 
-void spell_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::uint64_t count, std::uint64_t payload,
+void spell_io_vectors(const Memory& memory, std::uint64_t address, std::uint64_t count, std::uint64_t payload,
                       std::string& out) {
   if (address == 0) return spell_pointer(address, out);
   if (count != 0 && !read_value<RemoteVector>(memory, address)) return spell_pointer(address, out);
@@ -235,7 +232,7 @@ void spell_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::ui
   });
 }
 
-void spell_message_header(const TraceeMemory& memory, std::uint64_t address, std::uint64_t payload, std::string& out) {
+void spell_message_header(const Memory& memory, std::uint64_t address, std::uint64_t payload, std::string& out) {
   const auto header = read_value<RemoteMessage>(memory, address);
   if (!header) return spell_pointer(address, out);
   out += "{msg_name=";
@@ -251,13 +248,13 @@ void spell_message_header(const TraceeMemory& memory, std::uint64_t address, std
                  spell_flags(message_flags(), header->flags, "MSG_???"));
 }
 
-void spell_time(const TraceeMemory& memory, std::uint64_t address, std::string_view fraction, std::string& out) {
+void spell_time(const Memory& memory, std::uint64_t address, std::string_view fraction, std::string& out) {
   const auto time = read_value<std::array<std::int64_t, 2>>(memory, address);
   if (!time) return spell_pointer(address, out);
   fmt::format_to(std::back_inserter(out), "{{tv_sec={}, tv_{}={}}}", (*time)[0], fraction, (*time)[1]);
 }
 
-void spell_signal_mask(const TraceeMemory& memory, std::uint64_t address, std::string& out) {
+void spell_signal_mask(const Memory& memory, std::uint64_t address, std::string& out) {
   const auto bits = read_value<std::uint64_t>(memory, address);
   if (bits)
     out += spell_signal_set(*bits);
@@ -265,7 +262,7 @@ void spell_signal_mask(const TraceeMemory& memory, std::uint64_t address, std::s
     spell_pointer(address, out);
 }
 
-std::optional<std::uint64_t> count_io_vectors(const TraceeMemory& memory, std::uint64_t address, std::uint64_t count) {
+std::optional<std::uint64_t> count_io_vectors(const Memory& memory, std::uint64_t address, std::uint64_t count) {
   // UIO_MAXIOV: the kernel refuses more.
   if (count == 0 || count > 1024) return std::nullopt;
   const auto bytes = memory.read(address, static_cast<std::size_t>(count) * sizeof(RemoteVector));
@@ -276,7 +273,7 @@ std::optional<std::uint64_t> count_io_vectors(const TraceeMemory& memory, std::u
   return sum;
 }
 
-std::vector<std::int32_t> passed_descriptors(const TraceeMemory& memory, std::uint64_t address) {
+std::vector<std::int32_t> passed_descriptors(const Memory& memory, std::uint64_t address) {
   std::vector<std::int32_t> descriptors;
   const auto header = read_value<RemoteMessage>(memory, address);
   if (!header || header->control == 0 || header->control_length == 0) return descriptors;
@@ -293,10 +290,10 @@ std::vector<std::int32_t> passed_descriptors(const TraceeMemory& memory, std::ui
   return descriptors;
 }
 
-std::optional<std::uint64_t> count_message(const TraceeMemory& memory, std::uint64_t address) {
+std::optional<std::uint64_t> count_message(const Memory& memory, std::uint64_t address) {
   const auto header = read_value<RemoteMessage>(memory, address);
   if (!header) return std::nullopt;
   return count_io_vectors(memory, header->vectors, header->vector_count);
 }
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

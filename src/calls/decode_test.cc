@@ -1,5 +1,5 @@
 // The spelling of calls, held against strace 6.1's by hand; the memory of the traced process is a map in the test.
-#include "trace/calls/decode.h"
+#include "calls/decode.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -20,13 +20,13 @@
 #include <map>
 #include <string>
 
-#include "recording/recording.h"
-#include "trace/machine/machine.h"
+#include "calls/line.h"
+#include "calls/machine.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 namespace {
 
-class FakeMemory : public TraceeMemory {
+class FakeMemory : public Memory {
  public:
   std::vector<std::uint8_t> read(std::uint64_t address, std::size_t length) const override {
     most_asked = std::max(most_asked, length);
@@ -66,13 +66,12 @@ class DecodeTest : public ::testing::Test {
  protected:
   // The whole line of a call that returned `result`; a call that did not return has none.
   std::string line(long number, const SyscallArguments& arguments, std::optional<std::int64_t> result) {
-    const SyscallRow* row = find_syscall(number);
-    entered = {};
+    const CallRow* row = find_call(number);
+    entered = decode_entry(*row, arguments, memory);
     returned = {};
-    decode_entry(*row, arguments, memory, entered);
-    if (!result) return recording::call_line(entered, nullptr);
-    decode_return(*row, arguments, *result, memory, returned);
-    return recording::call_line(entered, &returned);
+    if (!result) return unfinished_line(row->name, entered.arguments);
+    returned = decode_return(*row, arguments, *result, memory);
+    return returned_line(row->name, entered.arguments, returned.result, returned.error, returned.detail);
   }
   std::uint64_t v4(std::uint16_t port) {
     sockaddr_in address{};
@@ -83,8 +82,8 @@ class DecodeTest : public ::testing::Test {
   }
 
   FakeMemory memory;
-  recording::CallEntered entered;
-  recording::CallReturned returned;
+  Entry entered;
+  Return returned;
 };
 
 constexpr std::uint64_t minus_one = UINT64_MAX;
@@ -282,7 +281,7 @@ TEST_F(DecodeTest, processes) {
 }
 
 // Every call, with any registers over memory that holds anything anywhere.
-class HostileMemory : public TraceeMemory {
+class HostileMemory : public Memory {
  public:
   explicit HostileMemory(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes)) {}
   std::vector<std::uint8_t> read(std::uint64_t address, std::size_t length) const override {
@@ -308,11 +307,9 @@ RC_GTEST_PROP(DecodeProperty, hostile_memory_neither_crashes_nor_grows, ()) {
   for (auto& argument : arguments) argument = *word;
   const auto result = static_cast<std::int64_t>(*word);
   RC_ASSERT(passed_descriptors(memory, arguments[0]).size() <= 253U);
-  for (const SyscallRow& row : syscall_table()) {
-    recording::CallEntered entered;
-    recording::CallReturned returned;
-    decode_entry(row, arguments, memory, entered);
-    decode_return(row, arguments, result, memory, returned);
+  for (const CallRow& row : call_table()) {
+    const Entry entered = decode_entry(row, arguments, memory);
+    const Return returned = decode_return(row, arguments, result, memory);
     RC_ASSERT(entered.arguments.size() < 16U * 1024);
     RC_ASSERT(returned.detail.size() < 16U * 1024);
   }
@@ -320,4 +317,4 @@ RC_GTEST_PROP(DecodeProperty, hostile_memory_neither_crashes_nor_grows, ()) {
 }
 
 }  // namespace
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

@@ -1,5 +1,5 @@
 // The lines of io_uring operations. That they are the kernel's: tests/live/uring_operations.py.
-#include "trace/calls/operation_table.h"
+#include "calls/operation_table.h"
 
 #include <gtest/gtest.h>
 #include <linux/io_uring.h>
@@ -11,14 +11,14 @@
 #include <cstring>
 #include <string>
 
-#include "recording/recording.h"
+#include "calls/line.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 namespace {
 
 constexpr std::uint64_t text_at = 0x1000;
 
-class OneText : public TraceeMemory {
+class OneText : public Memory {
  public:
   std::vector<std::uint8_t> read(std::uint64_t address, std::size_t length) const override {
     if (address != text_at) return {};
@@ -39,11 +39,9 @@ std::string line(const Asked& asked) {
   if (row == nullptr) return {};
   OneText memory;
   memory.text = asked.memory;
-  recording::CallEntered entered;
-  recording::CallReturned returned;
-  decode_operation_entry(*row, asked.fields, memory, entered);
-  decode_operation_return(*row, asked.fields, asked.result, memory, returned);
-  return recording::call_line(entered, &returned);
+  const Entry entered = decode_operation_entry(*row, asked.fields, memory);
+  const Return returned = decode_operation_return(*row, asked.fields, asked.result, memory);
+  return returned_line(row->call.name, entered.arguments, returned.result, returned.error, returned.detail);
 }
 
 constexpr std::uint64_t rest(std::uint64_t ioprio, std::uint64_t flags, std::uint64_t file_index = 0) {
@@ -52,34 +50,32 @@ constexpr std::uint64_t rest(std::uint64_t ioprio, std::uint64_t flags, std::uin
 
 TEST(Operations, are_spelled_as_the_call_that_does_the_same) {
   EXPECT_EQ(line({IORING_OP_SEND, {5, text_at, 5, MSG_NOSIGNAL, 0, 0}, 5, "hello"}),
-            R"(io_uring: send(5, "hello", 5, MSG_NOSIGNAL) = 5)");
-  EXPECT_EQ(line({IORING_OP_RECV, {5, text_at, 64, 0, 0, 0}, 2, "hi"}), R"(io_uring: recv(5, "hi", 64, 0) = 2)");
+            R"(send(5, "hello", 5, MSG_NOSIGNAL) = 5)");
+  EXPECT_EQ(line({IORING_OP_RECV, {5, text_at, 64, 0, 0, 0}, 2, "hi"}), R"(recv(5, "hi", 64, 0) = 2)");
   EXPECT_EQ(line({IORING_OP_RECV, {5, text_at, 64, 0, 0, 0}, -ECANCELED}),
-            "io_uring: recv(5, ..., 64, 0) = -1 ECANCELED (Operation canceled)");
-  EXPECT_EQ(line({IORING_OP_SHUTDOWN, {5, 0, SHUT_WR, 0, 0, 0}, 0}), "io_uring: shutdown(5, SHUT_WR) = 0");
-  EXPECT_EQ(line({IORING_OP_SPLICE, {7, ~0ULL, 64, 0, ~0ULL, rest(0, 0, 5)}, 64}),
-            "io_uring: splice(5, -1, 7, -1, 64, 0) = 64");
+            "recv(5, ..., 64, 0) = -1 ECANCELED (Operation canceled)");
+  EXPECT_EQ(line({IORING_OP_SHUTDOWN, {5, 0, SHUT_WR, 0, 0, 0}, 0}), "shutdown(5, SHUT_WR) = 0");
+  EXPECT_EQ(line({IORING_OP_SPLICE, {7, ~0ULL, 64, 0, ~0ULL, rest(0, 0, 5)}, 64}), "splice(5, -1, 7, -1, 64, 0) = 64");
   EXPECT_EQ(line({IORING_OP_POLL_ADD, {5, 0, 0, POLLIN, 0, 0}, POLLIN | POLLHUP}),
-            "io_uring: poll_add(5, POLLIN) = 17 (POLLIN|POLLHUP)");
+            "poll_add(5, POLLIN) = 17 (POLLIN|POLLHUP)");
   EXPECT_EQ(line({IORING_OP_SOCKET, {AF_INET, 0, 0, 0, SOCK_STREAM, 0}, 4}),
-            "io_uring: socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 4");
+            "socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 4");
 }
 
 TEST(Operations, have_their_flags_behind_their_arguments) {
   EXPECT_EQ(line({IORING_OP_SEND, {5, text_at, 1, 0, 0, rest(0, IOSQE_IO_LINK | IOSQE_ASYNC)}, 1, "x"}),
-            R"(io_uring: send(5, "x", 1, 0, IOSQE_IO_LINK|IOSQE_ASYNC) = 1)");
+            R"(send(5, "x", 1, 0, IOSQE_IO_LINK|IOSQE_ASYNC) = 1)");
   EXPECT_EQ(line({IORING_OP_ACCEPT, {3, 0, 0, SOCK_CLOEXEC, 0, rest(1, 0)}, 6}),
-            "io_uring: accept(3, NULL, NULL, SOCK_CLOEXEC, IORING_ACCEPT_MULTISHOT) = 6");
+            "accept(3, NULL, NULL, SOCK_CLOEXEC, IORING_ACCEPT_MULTISHOT) = 6");
 }
 
 TEST(Operations, on_registered_files_have_no_descriptor) {
-  recording::CallEntered entered;
-  decode_operation_entry(*find_operation(IORING_OP_RECV), {2, text_at, 8, 0, 0, rest(0, IOSQE_FIXED_FILE)}, OneText(),
-                         entered);
+  const Entry entered = decode_operation_entry(*find_operation(IORING_OP_RECV),
+                                               {2, text_at, 8, 0, 0, rest(0, IOSQE_FIXED_FILE)}, OneText());
   EXPECT_FALSE(entered.fd);
-  EXPECT_EQ(line({IORING_OP_CLOSE, {0, 0, 0, 0, 0, rest(0, 0, 4)}, 0}), "io_uring: close(slot 3) = 0");
-  recording::CallReturned returned;
-  decode_operation_return(*find_operation(IORING_OP_ACCEPT), {3, 0, 0, 0, 0, rest(0, 0, 2)}, 0, OneText(), returned);
+  EXPECT_EQ(line({IORING_OP_CLOSE, {0, 0, 0, 0, 0, rest(0, 0, 4)}, 0}), "close(slot 3) = 0");
+  const Return returned =
+      decode_operation_return(*find_operation(IORING_OP_ACCEPT), {3, 0, 0, 0, 0, rest(0, 0, 2)}, 0, OneText());
   EXPECT_FALSE(returned.new_fd);
 }
 
@@ -116,4 +112,4 @@ TEST(Operations, have_the_numbers_of_the_kernel_s_header) {
 }
 
 }  // namespace
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls

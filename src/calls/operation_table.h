@@ -9,10 +9,10 @@
 #include <span>
 #include <string_view>
 
-#include "trace/calls/decode.h"
-#include "trace/calls/syscall_table.h"
+#include "calls/call.h"
+#include "calls/decode.h"
 
-namespace tcpwhy::trace {
+namespace tcpwhy::calls {
 
 // Where a field of the submission entry stands in an operation's SyscallArguments (struct io_uring_sqe, linux/io_uring.h).
 enum OperationField : std::int8_t {
@@ -26,7 +26,7 @@ enum OperationField : std::int8_t {
 
 struct OperationRow {
   std::uint8_t opcode = 0;              // IORING_OP_*
-  SyscallRow call;                      // its pieces and descriptors count the fields above
+  CallRow call;                         // its pieces and descriptors count the fields above
   long same_as = -1;                    // the system call whose arguments it has; -1: spelled by itself
   std::array<std::int8_t, 6> fields{};  // of that call's arguments; -1: 0
   std::uint8_t field_count = 0;
@@ -36,11 +36,10 @@ std::span<const OperationRow> operation_table();
 // Null: not in the table.
 const OperationRow* find_operation(std::uint32_t opcode);
 
-void decode_operation_entry(const OperationRow& row, const SyscallArguments& fields, const TraceeMemory& memory,
-                            recording::CallEntered& entered);
-void decode_operation_return(const OperationRow& row, const SyscallArguments& fields, std::int64_t result,
-                             const TraceeMemory& memory, recording::CallReturned& returned);
+Entry decode_operation_entry(const OperationRow& row, const SyscallArguments& fields, const Memory& memory);
+Return decode_operation_return(const OperationRow& row, const SyscallArguments& fields, std::int64_t result,
+                               const Memory& memory);
 // It is completed again and again, until it is cancelled or fails.
 bool is_multishot(const OperationRow& row, const SyscallArguments& fields);
 
-}  // namespace tcpwhy::trace
+}  // namespace tcpwhy::calls
