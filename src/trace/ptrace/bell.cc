@@ -34,6 +34,11 @@ base::Status Bell::hang(std::optional<std::chrono::milliseconds> at_latest) {
   return {};
 }
 
+void Bell::heard() {
+  const std::scoped_lock lock(mutex_);
+  rope_.reset();
+}
+
 void Bell::ring() {
   const std::scoped_lock lock(mutex_);
   if (rope_.valid())

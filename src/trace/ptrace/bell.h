@@ -19,6 +19,9 @@ class Bell {
   // It rings by itself `at_latest` from now.
   base::Status hang(std::optional<std::chrono::milliseconds> at_latest = {});
   [[nodiscard]] pid_t pid() const { return pid_; }
+  // By the thread that has waited for it, before it looks why: who rings from now on rings the next one, not this, which may have rung by
+  // itself.
+  void heard();
   // By any thread, any time. Once until it hangs anew.
   void ring();
 

@@ -206,6 +206,7 @@ bool TraceLoop::wait_and_act() {
   }
   if (has_bell_ && tid == state_.bell.pid()) {
     has_bell_ = false;
+    state_.bell.heard();
     hear_wish();
     return true;
   }
