@@ -91,15 +91,19 @@ class LibbpfWords {
   std::string text_;
 };
 
+__u8 closes_of(const SyscallRow& row) {
+  if (row.fd_range || row.name == "execve") return PROBE_CLOSES_SEVERAL;
+  if (row.call_class != CallClass::closes) return PROBE_CLOSES_NONE;
+  const calls::CallRow* known = calls::find_call(row.name);
+  return known != nullptr && known->closes_another ? PROBE_CLOSES_ANOTHER : PROBE_CLOSES_ITS_OWN;
+}
+
 probe_syscall settings_of(const SyscallRow& row) {
   probe_syscall made{};
   made.wanted = 1;
   made.only_on_tcp = row.only_on_tcp && !row.fd_range;
   made.wants_stack = row.wants_stack;
-  if (row.call_class == CallClass::closes) {
-    const calls::CallRow* known = calls::find_call(row.name);
-    made.closes = known != nullptr && known->closes_another ? PROBE_CLOSES_ANOTHER : PROBE_CLOSES_ITS_OWN;
-  }
+  made.closes = closes_of(row);
   made.fd_argument = row.fd_range ? std::int8_t{-1} : row.fd_argument;
   made.second_fd_argument = row.second_fd_argument;
   constexpr std::string_view making[] = {"socket", "accept", "accept4", "pidfd_getfd"};  // of calls and of operations
