@@ -73,7 +73,8 @@ class Attacher {
     if (by_process.empty()) return;
     for (ConnectionIndex c = 0; c < timeline_.connections.size(); ++c)
       for (const Side side : {opener, listener})
-        if (const auto index = call_that_closed(c, side, by_process)) tie(*index, SocketEnd{.connection = c, .side = side});
+        if (const auto index = call_that_closed(c, side, by_process))
+          tie(*index, SocketEnd{.connection = c, .side = side});
   }
 
   [[nodiscard]] bool closes_several(const Call& call) const {

@@ -127,7 +127,8 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
   const std::uint32_t event =
       append(call.head, actor(call.head.tid, call.head.tgid, recording), std::move(returned), recording);
   remember(known, event);
-  if (row->call_class == CallClass::closes || row->number == SYS_execve) closed_[call.head.tid] = {call.call, open->second.number, event};
+  if (row->call_class == CallClass::closes || row->number == SYS_execve)
+    closed_[call.head.tid] = {call.call, open->second.number, event};
   calls_.erase(open);
 }
 
