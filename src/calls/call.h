@@ -105,8 +105,12 @@ struct CallRow {
     return effect == Effect::makes_socket || effect == Effect::accepts ||
            (effect == Effect::duplicates && fd_argument < 0);
   }
-  // close() and its like: a descriptor, its own or another, is no more.
-  [[nodiscard]] constexpr bool is_closing() const { return effect == Effect::closes || closes_another; }
+  // close_range(), execve(): descriptors that no argument names.
+  [[nodiscard]] constexpr bool closes_several() const { return fd_range || effect == Effect::executes; }
+  // One descriptor or more are no more: its own, another, several.
+  [[nodiscard]] constexpr bool is_closing() const {
+    return effect == Effect::closes || closes_another || closes_several();
+  }
 };
 std::span<const CallRow> call_table();
 // The rows that the tracers record: this machine's system calls.
@@ -190,6 +194,7 @@ struct Meaning {
   [[nodiscard]] bool carries_descriptors() const;
   [[nodiscard]] bool is_option(std::uint64_t level, std::uint64_t number) const;
   [[nodiscard]] bool closes_another() const { return row != nullptr && row->closes_another; }
+  [[nodiscard]] bool is_closing() const { return row != nullptr && row->is_closing(); }
 };
 
 // From strace's spelling: `arguments` without the parentheses, `...` for what comes back; `handed_back`: that ("" if nothing did, or the

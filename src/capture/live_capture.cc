@@ -1,5 +1,6 @@
 #include "capture/live_capture.h"
 
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <pcap/pcap.h>
 #include <sys/socket.h>
@@ -116,6 +117,8 @@ base::Result<LiveCapture> LiveCapture::open(const LiveCaptureOptions& options) {
     return cannot_capture(options.interface, pcap, set);
   // A positive value is a warning (promiscuous mode not supported, ...): the tap stands.
   if (const int active = pcap_activate(pcap); active < 0) return cannot_capture(options.interface, pcap, active);
+  // A command that is traced would get it.
+  if (::fcntl(pcap_fileno(pcap), F_SETFD, FD_CLOEXEC) != 0) return base::fail_errno("the tap on " + options.interface);
   keep_departing_copies_out(pcap, options.interface);
   if (pcap_setnonblock(pcap, 1, error) != 0)
     return base::fail(base::ErrorKind::system, "cannot capture on " + options.interface + ": " + error);

@@ -175,9 +175,10 @@ TEST(Sending, small_writes_wait_for_a_round_trip) {
 }
 
 TEST(Sending, a_cork_holds_for_200_ms) {
-  StoryRecorder corked, shut;
-  for (auto* s : {&corked, &shut}) {
+  StoryRecorder corked, shut, small;
+  for (auto* s : {&corked, &shut, &small}) {
     s->open();
+    if (s != &small) s->call("client", 400, 401, "setsockopt", "3, SOL_TCP, TCP_CORK, [1], 4");
     s->segment(500, "server", A, 1, 1, 0, s == &shut ? 0 : 512);
     s->call("client", 1000, 1010, "send", "3, \"a\", 1, 0", {1});
     s->segment(201'000, "client", P | A, 1, 1, 1);
@@ -195,6 +196,7 @@ TEST(Sending, a_cork_holds_for_200_ms) {
   EXPECT_FALSE(Told(plain).has("send.cork_timed_out"));
   EXPECT_TRUE(Told(corked).has("send.cork_timed_out"));
   EXPECT_FALSE(Told(shut).has("send.cork_timed_out"));
+  EXPECT_FALSE(Told(small).has("send.cork_timed_out")) << "too small a window";
 }
 
 TEST(Sending, msg_more_leaves_with_the_next_call) {

@@ -40,9 +40,9 @@ void find_fin(const Story& story, Side side, Findings& findings) {
     return;
   }
   const Call* call = cause.trigger == Trigger::call && cause.by ? story.call_at(*cause.by) : nullptr;
-  const bool closes = call != nullptr && (Story::effect(*call) == Effect::closes ||
-                                          Story::effect(*call) == Effect::shuts || call->meaning.closes_another());
-  if (!closes && story.left_after_end_of_process(*fin)) return find_late_fin(story, *fin, findings);
+  // What leaves inside a call did not wait for what stood before it.
+  if (cause.trigger != Trigger::call && story.left_after_end_of_process(*fin))
+    return find_late_fin(story, *fin, findings);
   // A receiving call that another thread's close() had left with the last reference closes as it returns.
   if (call == nullptr) return;
   const bool shut = Story::effect(*call) == Effect::shuts;
@@ -59,6 +59,17 @@ void find_fin(const Story& story, Side side, Findings& findings) {
                    {"after", story.time(fin->departed) - story.time(call->entered)}};
 }
 
+// The kernel counted: nobody else refers to the socket.
+bool is_last(const Story& story, const Call& close) { return story.timeline.entered(close).references == 1U; }
+
+// A FIN goes behind what was written before: it leaves when the peer has room for that.
+bool waits_behind_data(const Story& story, Side side, const Call& close) {
+  std::uint64_t written = 0;
+  for (const Call* call : story.calls(side, Effect::sends))
+    if (call->entered < close.entered) written += story.bytes_moved(*call);
+  return written > story.bytes_arrived(other(side), story.time(*close.returned));
+}
+
 // close() that came back, caused nothing, and was followed by this side's later segments or by a connection that lives on.
 void find_silent_close(const Story& story, Side side, Findings& findings) {
   const Call* close = story.closing_call(side);
@@ -71,6 +82,7 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   const bool lives =
       !story.connection.without_packets() && (state == tcp::State::established || state == tcp::State::close_wait);
   if (!lives && !was_shared(story, *close)) return;
+  if (is_last(story, *close) || (!was_shared(story, *close) && waits_behind_data(story, side, *close))) return;
   const Sharing sharing = sharing_of(story, *close);
   std::vector<EventId> evidence = {close->entered, *close->returned};
   evidence.insert(evidence.end(), sharing.evidence.begin(), sharing.evidence.end());

@@ -27,6 +27,37 @@ TEST(Closing, of_a_descriptor_that_others_share_is_observed_by_its_references) {
   EXPECT_NE(told.text("close.nothing_sent").find("(1 more)"), std::string::npos);
 }
 
+TEST(Closing, of_the_last_reference_is_not_said_to_leave_others) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "close", "4");
+  story.last_call().references = 1;
+  EXPECT_FALSE(Told(story).has("close.nothing_sent"));
+}
+
+TEST(Closing, behind_data_that_the_peer_has_no_room_for_is_not_said_to_leave_others) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "send", "4, \"hello\", 5, 0", {5});
+  story.call("server", 1200, 1300, "close", "4");
+  EXPECT_FALSE(Told(story).has("close.nothing_sent"));
+}
+
+// What leaves inside somebody's call did not wait to be sent; whose it was may not be known.
+TEST(Closing, by_a_call_that_nobody_recorded_is_not_laid_to_a_process_that_had_ended) {
+  const auto told_of = [](std::string trigger, std::string name) {
+    StoryRecorder story;
+    story.open();
+    story.event(1000, "server", recording::ProcessEnded{.exit_status = 0, .signal = {}, .call = {}});
+    story.cause(2000, "server", "F.", 1, 1, 0, {std::move(trigger), std::move(name)});
+    story.segment(2001, "server", F | A, 1, 1);
+    return Told(story).has("close.delivered_after_exit");
+  };
+  EXPECT_FALSE(told_of("call", "close"));
+  EXPECT_FALSE(told_of("process_end", "close"));
+  EXPECT_TRUE(told_of("segment", "answer"));
+}
+
 TEST(Closing, without_packets_nobody_knows_what_it_sent) {
   StoryRecorder story;
   story.open();

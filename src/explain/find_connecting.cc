@@ -42,6 +42,14 @@ constexpr FailedRow failed_rows[] = {
     {EPROTO, "open.unreachable"},    {ENOPROTOOPT, "open.unreachable"},     {EACCES, "open.unreachable"},
 };
 
+struct Counted {
+  std::string en, zh;
+};
+Counted counted(const Story& story, const std::vector<const Segment*>& syns) {
+  if (story.connection.without_packets()) return {"an unknown number of SYNs", "数目不明的 SYN"};
+  return {fmt::format("{} SYN{}", syns.size(), syns.size() == 1 ? "" : "s"), fmt::format(" {} 个 SYN", syns.size())};
+}
+
 // More would say nothing more, and each of many calls may have as many.
 constexpr std::ptrdiff_t syns_as_evidence = 16;
 
@@ -64,7 +72,8 @@ void find_failed(const Story& story, Findings& findings) {
     finding.slots = {{"who", story.name(opener)},
                      {"call", story.line(*call)},
                      {"after", story.time(*call->returned) - story.time(call->entered)},
-                     {"syns", count(syns)}};
+                     {"counted", counted(story, syns).en},
+                     {"counted_zh", counted(story, syns).zh}};
   }
 }
 
@@ -84,7 +93,8 @@ void find_failed_later(const Story& story, Findings& findings) {
     finding.slots = {{"who", story.name(opener)},
                      {"call", connects.empty() ? "connect()" : story.line(*connects.front())},
                      {"after", story.time(kernel.event) - story.time(syns.front()->departed)},
-                     {"syns", count(syns)}};
+                     {"counted", counted(story, syns).en},
+                     {"counted_zh", counted(story, syns).zh}};
     return;
   }
 }

@@ -247,12 +247,12 @@ void find_cork_timer(const Story& story, Side side, Findings& findings) {
     for (; next != calls.end() && (*next)->entered < segment.departed; ++next)
       if (first == nullptr && story.succeeded(**next)) first = *next;
     const Call* held = std::exchange(first, nullptr);
-    if (held == nullptr || !open) continue;
+    // The same timer sends what does not fit into a window that is open a little.
+    if (held == nullptr || !open || !corked(story, *held)) continue;
     const bool said = segment.cause.timer == Timer::zero_window_probe;
     // The probe misses some timers: what was corked and waited as long as only this one makes it wait.
     const bool waited = segment.cause.trigger != Trigger::call && segment.cause.grade != Grade::observed &&
-                        story.time(segment.departed) - story.time(held->entered) >= cork_ceiling &&
-                        corked(story, *held);
+                        story.time(segment.departed) - story.time(held->entered) >= cork_ceiling;
     if (said || waited) {
       findings
           .add("send.cork_timed_out", story, said ? segment.cause.grade : Grade::derived,

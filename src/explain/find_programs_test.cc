@@ -28,6 +28,14 @@ TEST(Opening, timed_out_names_the_syns) {
   EXPECT_FALSE(told.has("open.unreachable"));
 }
 
+TEST(Opening, that_timed_out_without_packets_counts_no_syns) {
+  StoryRecorder story;
+  story.call("client", 10, 7'000'000, "connect", to_server, {-1, ETIMEDOUT});
+  const Told told(story);
+  ASSERT_TRUE(told.has("open.timed_out"));
+  EXPECT_NE(told.text("open.timed_out").find("an unknown number of SYNs"), std::string::npos);
+}
+
 TEST(Opening, unreachable_is_not_timed_out) {
   StoryRecorder story;
   story.call("client", 10, 3'000'000, "connect", to_server, {-1, EHOSTUNREACH});

@@ -76,8 +76,10 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
   const auto counter = story.counter_moved(abort_on_data, side, story.time(reset.departed));
   if (counter) evidence.push_back(*counter);
   const Call* close = story.closing_call(side);
-  const bool closed = !story.calls_known() || (close != nullptr && story.time(close->entered) <= when) ||
-                      fin->cause.trigger == Trigger::process_end;
+  const bool seen_closing =
+      (close != nullptr && story.time(close->entered) <= when) || fin->cause.trigger == Trigger::process_end;
+  // A program whose calls nobody saw has closed, most likely: of shutdown(SHUT_RDWR) is spoken where it was seen.
+  const bool closed = seen_closing || !story.shut_receiving(side, when);
   const Segment* ack = story.acknowledgment_of(*fin);
   const bool acked_before = ack != nullptr && ack != &provoking && story.arrived_before(ack, when);
   std::string_view rule = "reset.unexplained";
@@ -102,7 +104,7 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
   }
   // The counter and the order of segments have to agree; if they do not, the likelier is only assumed.
   const bool counted = counter.has_value() == (rule != "reset.fin_wait_2_entry");
-  const Grade grade = story.calls_known() && counted ? Grade::derived : Grade::assumed;
+  const Grade grade = (seen_closing || !closed) && counted ? Grade::derived : Grade::assumed;
   findings.add(rule, story, grade, evidence).slots = slots;
 }
 

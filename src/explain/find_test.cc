@@ -132,6 +132,18 @@ TEST(Findings, reset_by_the_orphan_when_the_data_itself_acknowledged_the_fin) {
   EXPECT_EQ(told.finding("reset.orphan_fin_wait_1")->grade, Grade::derived);
 }
 
+// Nobody saw the server's calls: no shutdown(SHUT_RDWR) is made up for it.
+TEST(Findings, reset_for_data_by_a_program_that_nobody_watched_is_assumed_to_be_its_close) {
+  StoryRecorder story;
+  story.open();
+  story.segment(1050, "server", F | A, 1, 1);
+  client_sends_and_is_reset(story, 9000, true);
+  const Told told(story);
+  EXPECT_FALSE(told.has("reset.after_shutdown"));
+  ASSERT_TRUE(told.has("reset.fin_wait_2_entry"));
+  EXPECT_EQ(told.finding("reset.fin_wait_2_entry")->grade, Grade::assumed);
+}
+
 TEST(Findings, a_counter_that_contradicts_lowers_the_grade) {
   StoryRecorder story;
   story.open();

@@ -26,7 +26,12 @@ class Attacher {
   explicit Attacher(Timeline& timeline) : timeline_(timeline), recording_(*timeline.recording) {}
 
   void run() {
+    for (const EventId id : timeline_.all<recording::SegmentCause>()) {
+      const auto& cause = timeline_.get<recording::SegmentCause>(id);
+      if (cause.call && cause.socket != 0 && cause.name.starts_with("close")) closed_by_[*cause.call] = cause.socket;
+    }
     for (CallIndex i = 0; i < timeline_.calls.size(); ++i) attach(i);
+    attach_those_that_close_several();
     name_sides();
   }
 
@@ -41,6 +46,8 @@ class Attacher {
       if (returned != nullptr) tie(index, returned->socket);
     } else if (socket != 0) {
       tie(index, socket);
+    } else if (const auto closed = closed_by_.find(entered.call); closed != closed_by_.end()) {
+      tie(index, closed->second);
     } else if (entered.fd) {
       // A number that is nobody's now: what it was until close() is what the program means.
       const auto was = last_socket_.find({pid, *entered.fd});
@@ -57,14 +64,54 @@ class Attacher {
       listens_.try_emplace(entered.local->port, call.actor);
   }
 
+  // close_range() and execve() name no socket. Where the kernel's word is missing: a side's FIN or RST left while its process was in one.
+  void attach_those_that_close_several() {
+    std::map<std::uint64_t, std::vector<CallIndex>> by_process;
+    for (CallIndex i = 0; i < timeline_.calls.size(); ++i)
+      if (const Call& call = timeline_.calls[i]; !call.connection && closes_several(call))
+        by_process[timeline_.lookups.process_of(call.actor)].push_back(i);
+    if (by_process.empty()) return;
+    for (ConnectionIndex c = 0; c < timeline_.connections.size(); ++c)
+      for (const Side side : {opener, listener})
+        if (const auto index = call_that_closed(c, side, by_process))
+          tie(*index, SocketEnd{.connection = c, .side = side});
+  }
+
+  static bool closes_several(const Call& call) {
+    return call.meaning.row != nullptr && call.meaning.row->closes_several();
+  }
+
+  [[nodiscard]] std::optional<CallIndex> call_that_closed(
+      ConnectionIndex c, Side side, const std::map<std::uint64_t, std::vector<CallIndex>>& by_process) const {
+    const auto& connection = timeline_.connections[c];
+    const auto last = std::ranges::find_if(connection.segments, [&](SegmentIndex s) {
+      const Segment& segment = timeline_.segments[s];
+      return segment.from == side && (segment.tcp.flags.fin() || segment.tcp.flags.rst());
+    });
+    if (last == connection.segments.end()) return std::nullopt;
+    const auto left = timeline_.time_of(timeline_.segments[*last].departed);
+    for (const ActorId actor : connection.sides[side].actors) {
+      const auto found = by_process.find(timeline_.lookups.process_of(actor));
+      if (found == by_process.end()) continue;
+      for (const CallIndex index : found->second) {
+        const Call& call = timeline_.calls[index];
+        if (!call.connection && timeline_.time_of(call.entered) <= left && left <= timeline_.end_of(call)) return index;
+      }
+    }
+    return std::nullopt;
+  }
+
   void tie(CallIndex index, std::uint64_t socket) {
+    const SocketEnd* end = timeline_.socket_end(socket, timeline_.end_of(timeline_.calls[index]));
+    if (end != nullptr) tie(index, *end);
+  }
+
+  void tie(CallIndex index, const SocketEnd& end) {
     Call& call = timeline_.calls[index];
-    const SocketEnd* end = timeline_.socket_end(socket, timeline_.end_of(call));
-    if (end == nullptr) return;
-    call.connection = end->connection;
-    call.side = end->side;
-    auto& connection = timeline_.connections[end->connection];
-    connection.calls.push_back(index);
+    call.connection = end.connection;
+    call.side = end.side;
+    auto& connection = timeline_.connections[end.connection];
+    connection.calls.insert(std::ranges::upper_bound(connection.calls, index), index);  // most often at the end
     if (connection.without_packets()) connection.began = std::min(connection.began, timeline_.time_of(call.entered));
     connection.ended = std::max(connection.ended, timeline_.time_of(call.returned.value_or(call.entered)));
     auto& actors = connection.sides[call.side].actors;
@@ -110,6 +157,8 @@ class Attacher {
   Timeline& timeline_;
   const recording::Recording& recording_;
   std::map<Descriptor, std::uint64_t> last_socket_;
+  // Of calls that name no socket (close_range(), execve()), by number: one that the kernel saw them close.
+  std::map<std::uint32_t, std::uint64_t> closed_by_;
   std::map<std::uint16_t, ActorId> listens_;
 };
 

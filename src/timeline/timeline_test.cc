@@ -338,6 +338,35 @@ TEST(Calls, on_a_closed_descriptor_belong_to_what_it_was) {
   EXPECT_TRUE(told.timeline.segments_caused_by(call).empty());
 }
 
+// close_range() and execve() name no socket.
+TEST(Calls, that_the_kernel_saw_close_a_socket_belong_to_its_connection) {
+  StoryRecorder story;
+  story.open();
+  const auto number = story.call("server", 1000, 1100, "close_range", "3, 9, 0", {-1, EBADF});
+  story.cause(1050, "server", "F.", 1, 1, 0, {"call", "close", number});
+  story.segment(1051, "server", F | A, 1, 1);
+  const Told told(story);
+  const auto& call = told.timeline.calls.back();
+  ASSERT_TRUE(call.connection);
+  EXPECT_EQ(call.side, listener);
+  EXPECT_EQ(told.timeline.segments_caused_by(call).size(), 1U);
+}
+
+TEST(Calls, that_name_no_socket_belong_to_the_connection_that_a_fin_left_in_them) {
+  for (const std::string name : {"close_range", "execve"}) {
+    StoryRecorder story;
+    story.open();
+    story.call("server", 500, 510, "recv", "4, \"\", 9, 0");
+    story.call("server", 1000, 1100, name, "3, 9, 0", {0, 0}, 77);
+    story.last_call().fd.reset(), story.last_call().socket = 0;
+    story.segment(1051, "server", F | A, 1, 1);
+    const Told told(story);
+    const auto& call = told.timeline.calls.back();
+    ASSERT_TRUE(call.connection) << name;
+    EXPECT_EQ(told.timeline.segments_caused_by(call).size(), 1U) << name;
+  }
+}
+
 // --- The kernel's own word ---------------------------------------------------------------------------------------
 
 TEST(KernelCause, is_tied_to_its_packet_by_what_both_know_of_it) {

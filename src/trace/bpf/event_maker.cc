@@ -182,7 +182,10 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
     const NamedStack& stack = name_stack(frames_of(segment));
     cause.trigger = stack.cause.trigger, cause.name = stack.cause.name, cause.stack = stack.text;
     cause.through = stack.cause.through;
-    cause.call = operation_behind(known, stack.cause);
+    // do_exit() lies further out in the stack than what is taken of it.
+    if (cause.trigger == "call" && cause.name.starts_with("close") && (segment.head.flags & PROBE_EXITING) != 0)
+      cause.trigger = "process_end", cause.through.clear();
+    if (cause.trigger == "call") cause.call = operation_behind(known, stack.cause);
   }
   const bool in_call = cause.trigger == "call" || cause.trigger == "process_end";
   const std::uint32_t event = append(segment.head, {}, std::move(cause), recording);

@@ -62,6 +62,25 @@ TEST(EventMaker, what_close_sets_going_after_its_return_is_its_own_and_it_is_bac
   EXPECT_GT(back, left);
 }
 
+// do_exit() may lie further out in the stack than what is taken of it.
+TEST(EventMaker, a_process_that_is_ending_makes_no_call_that_closes) {
+  const auto trigger_of = [](__u8 flags) {
+    KernelSymbols symbols({{0x100, "tcp_close"}, {0x200, "inet_release"}});
+    EventMaker maker{EventMakerOptions{.symbols = &symbols}};
+    Recording recording;
+    auto segment = about_socket<probe_segment>(PROBE_SEGMENT, 1000);
+    segment.head.flags = flags;
+    segment.facts.flags = 0x11;
+    segment.stack[0] = 0x101, segment.stack[1] = 0x201, segment.frames = 2 * sizeof(__u64);
+    add(maker, recording, segment);
+    for (const Event& event : recording.events)
+      if (const auto* cause = std::get_if<SegmentCause>(&event.what)) return cause->trigger;
+    return std::string();
+  };
+  EXPECT_EQ(trigger_of(0), "call");
+  EXPECT_EQ(trigger_of(PROBE_EXITING), "process_end");
+}
+
 // TCP_LINGER2 below 0, want of memory and unread data have one stack; a kernel without reasons tells them by what was unread.
 TEST(EventMaker, a_close_that_resets_with_nothing_unread_is_not_for_unread_data) {
   const auto cause_of = [](__u32 unread, bool linger2) {

@@ -97,12 +97,18 @@ __u8 direct_of(const calls::CallRow& row) {
   }
 }
 
+__u8 closes_of(const calls::CallRow& row) {
+  if (!row.is_closing()) return PROBE_CLOSES_NONE;
+  if (row.closes_several()) return PROBE_CLOSES_SEVERAL;
+  return row.closes_another ? PROBE_CLOSES_ANOTHER : PROBE_CLOSES_ITS_OWN;
+}
+
 probe_syscall settings_of(const calls::CallRow& row) {
   probe_syscall made{};
   made.wanted = 1;
   made.only_on_tcp = row.only_on_tcp && !row.fd_range;
   made.wants_stack = row.wants_stack;
-  if (row.is_closing()) made.closes = row.closes_another ? PROBE_CLOSES_ANOTHER : PROBE_CLOSES_ITS_OWN;
+  made.closes = closes_of(row);
   made.fd_argument = row.fd_range ? std::int8_t{-1} : row.fd_argument;
   made.second_fd_argument = row.second_fd_argument;
   made.result_is_fd = row.brings_socket();

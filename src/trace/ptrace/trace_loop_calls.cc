@@ -36,16 +36,16 @@ bool changes_memory(std::uint64_t number) {
          number == SYS_pkey_mprotect || number == SYS_madvise;
 }
 
-// Before Linux 6.6 close(2) leaves the end of the file to task work (fput()), which the thread does on its way back to the program: behind
-// the stop at the call's exit.
-bool ends_files_after_the_call() {
-  static const bool before = [] {
+// Whether it leaves the end of a file that it closes to task work (fput()), which the thread does on its way back to the program: behind the
+// stop at the call's exit. So does close(), before Linux 6.6.
+bool ends_files_after(const calls::CallRow& row) {
+  static const bool close_does = [] {
     utsname system{};
     int major = 0, minor = 0;
     return uname(&system) == 0 && std::sscanf(system.release, "%d.%d", &major, &minor) == 2 &&
            (major < 6 || (major == 6 && minor < 6));
   }();
-  return before;
+  return row.number == SYS_close ? close_does : row.is_closing();
 }
 
 bool duplicates_by_fcntl(const calls::CallRow& row, const calls::SyscallArguments& arguments) {
@@ -254,7 +254,7 @@ void TraceLoop::on_exit(Thread& thread, std::int64_t result) {
   learn_after(thread, call, result, &returned);
   thread.last_call = call.call;
   thread.last_error = returned.error;
-  if (call.row->is_closing() && !calls::is_error(result) && ends_files_after_the_call()) {
+  if (!calls::is_error(result) && ends_files_after(*call.row)) {
     thread.closing = std::move(returned);
     // It stops once more, when it has done what it has to do before it is back.
     ::ptrace(PTRACE_INTERRUPT, thread.tid, 0, 0);

@@ -77,12 +77,15 @@ static __always_inline __u64 running_call(void) {
 
 // The call that the running thread is making on `sk`, or its io_uring operation; 0: none.
 //
-// dup2() leaves the end of the socket whose descriptor it closes to task work (fput()), which the thread does on its way back to the program,
+// dup2() and what closes several leave the end of the socket whose descriptor they close to task work (fput()), which the thread does on its way back to the program,
 // when the hook of the return has been passed already; before Linux 6.6 so does close().
 static __always_inline __u64 call_on(const void* sk) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   const struct call_state* call = state_of(tid);
-  if (call && call->socket == (__u64)sk) {
+  // What closes several names none of them: the socket that its thread owns is one of them.
+  const int one_of_several = call && call->closes == PROBE_CLOSES_SEVERAL && call->socket == 0 &&
+                             BPF_CORE_READ((const struct sock*)sk, sk_lock.owned) != 0;
+  if (call && (call->socket == (__u64)sk || one_of_several)) {
     if (call->number != PROBE_NO_CALL) return call->id;
     if (call->closed_by != 0 && running_call() + 1 == call->closed_by) return call->id;
   }

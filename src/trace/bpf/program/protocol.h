@@ -133,6 +133,7 @@ enum probe_closes {
   PROBE_CLOSES_NONE,
   PROBE_CLOSES_ITS_OWN,  // close()
   PROBE_CLOSES_ANOTHER,  // dup2(), dup3(): what the second number stood for
+  PROBE_CLOSES_SEVERAL,  // close_range(), execve(): those that it finds
 };
 
 // The call that a thread is in: what `places` and the map `calls` hold.
