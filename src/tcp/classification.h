@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -93,7 +94,10 @@ enum class ResetCause : std::uint8_t {
   keep_alive_gave_up,  // active: probes without answer
   third_party,         // by somebody else in the sender's name: injection or middlebox
 };
-inline constexpr std::size_t reset_cause_count = 12;
+inline constexpr std::string_view reset_cause_names[] = {
+    "none",        "refused",       "abandoned",   "bad-ACK", "data-after-close",   "late-after-close",
+    "after-reset", "no-connection", "unread-data", "aborted", "keep-alive-gave-up", "third-party"};
+inline constexpr std::size_t reset_cause_count = std::size(reset_cause_names);
 std::string_view name(ResetCause cause);  // "data-after-close"
 
 // `via`: the state between, where one segment shows two moves at once (a FIN that acknowledges the peer's); otherwise `to`.
