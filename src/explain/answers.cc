@@ -1,5 +1,6 @@
 // The table of answers: sentence by sentence, each said only if its findings were found.
 #include "explain/questions.h"
+#include "explain/reset_reasons.h"
 
 namespace tcpwhy::explain {
 
@@ -17,8 +18,11 @@ std::span<const Question> questions() {
   return table;
 }
 
-std::span<const AnswerRow> answer_rows() {
-  static const std::vector<AnswerRow> table = {
+namespace {
+
+// All but the clauses on why a reset was sent.
+std::vector<AnswerRow> own_rows() {
+  return {
       // --- 1 ---
       {1,
        {"open.handshake", "open.inside_connect"},
@@ -107,25 +111,6 @@ std::span<const AnswerRow> answer_rows() {
        "The first send() succeeds: the FIN only said that the server will send no more. The bytes go out, and the server's kernel "
        "answers them with a RST.",
        "第一次 send() 成功：FIN 只表示服务器不再发送。字节发了出去，服务器的内核用 RST 回应。"},
-      {5,
-       {"reset.fin_wait_2_entry"},
-       "Why a RST: the FIN had been acknowledged, and of the connection only a FIN-WAIT-2 entry was left, with no program to hand "
-       "data to. The port was not closed: the listener was there all the time.",
-       "为什么是 RST：FIN 已被确认，连接只剩一个 FIN-WAIT-2 条目，没有程序可以接收数据。端口并没有关闭：监听套接字一直都在。"},
-      {5,
-       {"reset.orphan_fin_wait_1"},
-       "While the ACK of the FIN is still pending, the same bytes meet an orphan in FIN-WAIT-1 and are refused for that "
-       "reason (the counter TCPAbortOnData moved).",
-       "若 FIN 的 ACK 尚未发出，同样的字节遇到的是处于 FIN-WAIT-1 的孤儿套接字，因此被拒绝（计数器 TCPAbortOnData 增加）。"},
-      {5,
-       {"reset.forgotten"},
-       "Once the entry has been forgotten and nobody listens, the same bytes get the same RST for yet another reason: no such socket.",
-       "当条目已被遗忘且无人监听时，同样的字节得到同样的 RST，却是另一个原因：没有这样的套接字。"},
-      {5,
-       {"reset.unread_data_at_close"},
-       "If the server closes while something is unread ({reset.unread_data_at_close/unread} here), it is the closer that resets: its close() "
-       "sends RST instead of FIN.",
-       "如果服务器关闭时还有未读字节（此处为{reset.unread_data_at_close/unread_zh}），复位的就是关闭方：close() 发出 RST 而不是 FIN。"},
       // --- 6 ---
       {6,
        {"recv.end_of_file"},
@@ -175,7 +160,18 @@ std::span<const AnswerRow> answer_rows() {
        "after it.",
        "没有 FIN 的复位之后，下一次 send() 以 ECONNRESET 失败，没有信号；再下一次才是 EPIPE 和 SIGPIPE。"},
   };
-  return table;
+}
+
+}  // namespace
+
+std::span<const AnswerRow> answer_rows() {
+  static const std::vector<AnswerRow> all = [] {
+    std::vector<AnswerRow> rows = own_rows();
+    for (const ResetReason& reason : reset_reasons())
+      if (!reason.answer.empty()) rows.push_back({5, {reason.id}, reason.answer.en, reason.answer.zh});
+    return rows;
+  }();
+  return all;
 }
 
 }  // namespace tcpwhy::explain

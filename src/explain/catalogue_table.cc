@@ -1,5 +1,9 @@
-// The texts of the findings, one row a rule.
+// The texts of the findings, one row a rule; those of the reasons of a reset stand in reset_reasons.cc.
 #include "explain/catalogue.h"
+
+#include <vector>
+
+#include "explain/reset_reasons.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -329,83 +333,11 @@ constexpr Text table[] = {
     {"error.taken",
      "{who} took the error {error} by getsockopt(SO_ERROR): an error is handed out once, the next call no longer sees it.",
      "{who}通过 getsockopt(SO_ERROR) 取走了错误 {error}：错误只交出一次，之后的调用不再看到它。", "", ""},
-    // --- resets ---
-    {"reset.fin_wait_2_entry",
-     "{who}'s kernel answered the data with a RST: the program had closed, the FIN was acknowledged, and what was left of the "
-     "connection, a FIN-WAIT-2 entry, has nobody to hand data to. It is not a closed port.",
-     "{who}的内核用 RST 回应了数据：程序已关闭，FIN 已被确认，连接只剩一个 FIN-WAIT-2 条目，没有人可以接收数据。这并不是端口关闭。",
-     "let the peer finish first: shutdown(SHUT_WR), read until 0, then close()",
-     "让对端先结束：shutdown(SHUT_WR)，读到 0，再 close()"},
-    {"reset.orphan_fin_wait_1",
-     "{who}'s kernel answered the data with a RST: the program had closed and the socket, an orphan in FIN-WAIT-1 whose FIN these "
-     "very bytes acknowledged, has nobody to hand them to.",
-     "{who}的内核用 RST 回应了数据：程序已关闭，套接字成为处于 FIN-WAIT-1 的孤儿（正是这些字节确认了它的 FIN），没有人可以接收它们。",
-     "let the peer finish first: shutdown(SHUT_WR), read until 0, then close()",
-     "让对端先结束：shutdown(SHUT_WR)，读到 0，再 close()"},
-    {"reset.after_shutdown",
-     "{who}'s kernel answered the data with a RST: its program had called shutdown(SHUT_RDWR), which refuses whatever comes.",
-     "{who}的内核用 RST 回应了数据：程序调用过 shutdown(SHUT_RDWR)，拒绝后来的一切。",
-     "use shutdown(SHUT_WR) and keep reading", "使用 shutdown(SHUT_WR) 并继续读取"},
-    {"reset.forgotten", "{who}'s kernel answered the segment with a RST because it knows no such connection: {reason}.",
-     "{who}的内核用 RST 回应该报文段，因为它不认识这个连接：{reason_zh}。", "", ""},
-    {"reset.unread_data_at_close",
-     "{who}'s {closing} sent a RST, not a FIN: {unread} from {peer} were never read, and {peer} has to learn that they "
-     "are lost.",
-     "{who}的 {closing_zh} 发出的是 RST 而不是 FIN：{peer}发来的{unread_zh}从未被读取，必须让{peer}知道它们丢失了。",
-     "read until recv() returns 0 before close()", "在 close() 之前一直读到 recv() 返回 0"},
-    {"reset.unread_data_at_exit",
-     "{who}'s process {how} with {unread} from {peer} unread: the kernel closed its socket with a RST.",
-     "{who}的进程{how_zh}时{peer}发来的{unread_zh}未被读取：内核用 RST 关闭了它的套接字。", "", ""},
-    {"reset.linger_zero",
-     "{who}'s {closing} sent a RST, not a FIN, because SO_LINGER was set to {on, 0}: it aborts the connection and leaves no "
-     "TIME-WAIT.",
-     "{who}的 {closing_zh} 发出的是 RST 而不是 FIN，因为 SO_LINGER 设成了 {on, 0}：它中止连接，不留下 TIME-WAIT。",
-     "do not set SO_LINGER to 0 for an orderly close", "要正常关闭就不要把 SO_LINGER 设为 0"},
+    // --- what a reset cost ---
     {"reset.unsent_discarded",
      "{who}'s kernel threw away {bytes} bytes that send() had taken and that had not left ({sent} had): after a reset nothing more is delivered.",
      "{who}的内核丢弃了 send() 已收下但尚未发出的 {bytes} 字节（已发出 {sent} 字节）：复位之后不再投递任何数据。",
      "shutdown(SHUT_WR) and read until end of file before closing", "关闭前先 shutdown(SHUT_WR)，并读到文件结束"},
-    {"reset.unexplained", "{who} sent a RST; the evidence does not say why.", "{who}发出了 RST；现有证据无法说明原因。",
-     "trace {who} to see the call or the timer behind it", "跟踪{who}以查看背后的调用或定时器"},
-    {"reset.listener_closed",
-     "{who} closed its listening socket (port {port}) while {peer}'s connection waited to be accepted: the kernel reset it.",
-     "{who}关闭监听套接字（端口 {port}）时，{peer}的连接还在等待 accept：内核将其复位。",
-     "accept and close what is queued before closing the listener; let clients try again",
-     "关闭监听套接字之前先 accept 并关闭排队的连接；让客户端重试"},
-    {"reset.aborted_from_outside",
-     "Somebody aborted {who}'s socket from outside (ss -K or the like): the kernel sent {peer} a RST.",
-     "有人从外部中止了{who}的套接字（ss -K 之类）：内核向{peer}发出 RST。",
-     "find out who runs ss -K, a connection killer or a container runtime",
-     "查明是谁运行了 ss -K、断连工具或容器运行时"},
-    {"reset.disconnected", "{who} called connect() with AF_UNSPEC: that dissolves the connection with a RST to {peer}.",
-     "{who}以 AF_UNSPEC 调用 connect()：这会用一个 RST 解除与{peer}的连接。", "", ""},
-    {"reset.keep_alive",
-     "{who}'s keep-alive probes were not answered by {peer}: its kernel gave the connection up and sent a RST in case somebody is there after all.",
-     "{who}的保活探测没有得到{peer}的回应：内核放弃了连接，并发出 RST 以防对端其实还在。",
-     "the peer or the path is gone; tcp_keepalive_time, TCP_KEEPIDLE and TCP_KEEPCNT say how soon that is noticed",
-     "对端或路径已不在；tcp_keepalive_time、TCP_KEEPIDLE、TCP_KEEPCNT 决定多久发现"},
-    {"reset.peer_forgot",
-     "{who} does not know the connection any more, and answered {peer}'s segment with a RST: it was restarted, or something between has forgotten it.",
-     "{who}已不认识这个连接，用 RST 回应了{peer}的报文段：它重启过，或途中的设备遗忘了该连接。",
-     "connect again; keep-alive notices sooner that the peer has forgotten", "重新连接；保活可以更早发现对端已遗忘"},
-    {"reset.queue_full",
-     "{who}'s accept queue (port {port}) was full, and tcp_abort_on_overflow is set: its kernel reset the connection that {peer} thought established.",
-     "{who}的 accept 队列（端口 {port}）已满，且设置了 tcp_abort_on_overflow：内核复位了{peer}以为已建立的连接。",
-     "call accept() sooner, raise the backlog, or leave tcp_abort_on_overflow at 0",
-     "更快地 accept、加大 backlog，或将 tcp_abort_on_overflow 保持为 0"},
-    {"reset.unacceptable_ack",
-     "{who} refused {peer}'s segment with a RST: it acknowledges something that was never sent, as a segment of an older connection does.",
-     "{who}用 RST 拒绝了{peer}的报文段：它确认了从未发送过的内容，像是旧连接的报文段。", "", ""},
-    {"reset.linger_2",
-     "{who} had set TCP_LINGER2 so that nothing waits in FIN-WAIT-2: once its FIN was acknowledged the kernel sent {peer} a RST.",
-     "{who}设置了 TCP_LINGER2，不在 FIN-WAIT-2 等待：FIN 被确认后内核就向{peer}发出 RST。", "", ""},
-    {"reset.time_wait_entry",
-     "{who}'s TIME-WAIT entry answered a segment of {peer}'s with a RST: both had closed, so it is an old or a late one.",
-     "{who}的 TIME-WAIT 条目用 RST 回应了{peer}的报文段：双方都已关闭，它是旧的或迟到的。", "", ""},
-    {"reset.again",
-     "{who}'s kernel answered another segment of {peer}'s with a RST: after the first one nothing of the connection is left, and the segment met {met}.",
-     "{who}的内核又用 RST 回应了{peer}的另一个报文段：第一个 RST 之后连接已不复存在，该报文段遇到的是{met_zh}。", "",
-     ""},
     // --- nobody answers, or not for a while ---
     {"gave_up.retransmissions",
      "{who}'s kernel gave the connection up ({error}): what it sent was retransmitted {times} times over {after} and {peer} answered nothing.",
@@ -483,6 +415,15 @@ constexpr Text table[] = {
 
 }  // namespace
 
-std::span<const Text> texts() { return table; }
+std::span<const Text> texts() {
+  static const std::vector<Text> all = [] {
+    std::vector<Text> made(std::begin(table), std::end(table));
+    for (const ResetReason& reason : reset_reasons())
+      if (!reason.finding.empty())
+        made.push_back({reason.id, reason.finding.en, reason.finding.zh, reason.remedy.en, reason.remedy.zh});
+    return made;
+  }();
+  return all;
+}
 
 }  // namespace tcpwhy::explain

@@ -173,7 +173,10 @@ TEST(Resets, are_what_the_kernels_stack_says) {
         KernelReset{"call", "close.listener_queue", "TCP_STATE", "reset.listener_closed"},
         KernelReset{"call", "abort.sock_diag", "TCP_STATE", "reset.aborted_from_outside"},
         KernelReset{"call", "disconnect", "TCP_STATE", "reset.disconnected"},
-        KernelReset{"timer", "keep_alive_gave_up", "TCP_KEEPALIVE_TIMEOUT", "reset.keep_alive"}}) {
+        KernelReset{"timer", "keep_alive_gave_up", "TCP_KEEPALIVE_TIMEOUT", "reset.keep_alive"},
+        KernelReset{"call", "close.linger2", "", "reset.linger_2"},
+        KernelReset{"timer", "out_of_memory", "", "reset.out_of_memory"},
+        KernelReset{"call", "out_of_memory", "TCP_ABORT_ON_MEMORY", "reset.out_of_memory"}}) {
     StoryRecorder story;
     story.open();
     story.cause(1049, "server", "R.", 1, 1, 0, {row.trigger, row.cause});

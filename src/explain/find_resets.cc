@@ -1,3 +1,4 @@
+#include "explain/reset_reasons.h"
 #include "explain/story.h"
 
 #include <fmt/format.h>
@@ -24,6 +25,13 @@ const Segment* provoking_segment(const Story& story, const Segment& reset) {
 std::string_view reason_of(const Story& story, const Segment& reset) {
   const auto event = story.reset_event_of(reset);
   return event ? std::string_view(story.timeline.get<recording::Reset>(*event).reason) : std::string_view();
+}
+
+std::string_view id_of(const ResetReason* reason) { return reason == nullptr ? std::string_view() : reason->id; }
+
+// The row that the kernel's reason alone names; empty: none.
+std::string_view said_by_reason(const Story& story, const Segment& reset) {
+  return id_of(reset_reason_of_kernel("", reason_of(story, reset)));
 }
 
 // The kernel's sample that shows this side's socket gone, taken before `when`.
@@ -89,16 +97,17 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
     rule = "reset.fin_wait_2_entry";
   else
     rule = "reset.orphan_fin_wait_1";
-  // The kernel may have said which it was: TCP_TIMEWAIT_SOCKET is an entry, TCP_ABORT_ON_DATA a socket that has been closed.
-  const auto reason = reason_of(story, reset);
+  // The kernel may have said which it was: an entry, or a socket that has been closed.
+  const auto said = said_by_reason(story, reset);
   if (const auto event = story.reset_event_of(reset)) evidence.push_back(*event);
-  if (reason == "TCP_TIMEWAIT_SOCKET" || reset.cause.kernel_name == "segment.time_wait")
+  if (said == "reset.fin_wait_2_entry" ||
+      id_of(reset_reason_of_kernel(reset.cause.kernel_name, "")) == "reset.fin_wait_2_entry")
     rule = "reset.fin_wait_2_entry";
-  if (reason == "TCP_ABORT_ON_DATA" && closed) rule = "reset.orphan_fin_wait_1";
+  if (said == "reset.orphan_fin_wait_1" && closed) rule = "reset.orphan_fin_wait_1";
   // The stack alone does not say it: an entry's answer and that to a segment for nobody pass the same functions.
-  if (reason == "TCP_FLAGS" || reason == "NO_SOCKET")
+  if (said == "reset.forgotten")
     return find_forgotten(story, reset, provoking, story.reset_event_of(reset).value_or(reset.departed), findings);
-  if (reason == "TCP_TIMEWAIT_SOCKET" || reason == "TCP_ABORT_ON_DATA") {
+  if (said == "reset.fin_wait_2_entry" || said == "reset.orphan_fin_wait_1") {
     findings.add(rule, story, Grade::observed, evidence).slots = slots;
     return;
   }
@@ -173,31 +182,10 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
 
 // --- The kernel's own word -----------------------------------------------------------------------------------------
 
-struct KernelRow {
-  std::string_view cause;   // SegmentCause::name; "" any
-  std::string_view reason;  // Reset::reason; "" any
-  std::string_view rule;
-};
-// The first row that fits. What is not here (a refused segment, none's segment) the walk of states tells apart.
-constexpr KernelRow kernel_rows[] = {
-    {"close.unread_data", "", "reset.unread_data_at_close"},
-    {"close.linger_zero", "", "reset.linger_zero"},
-    {"close.listener_queue", "", "reset.listener_closed"},
-    {"abort.sock_diag", "", "reset.aborted_from_outside"},
-    {"disconnect", "", "reset.disconnected"},
-    {"keep_alive_gave_up", "", "reset.keep_alive"},
-    {"segment.accept_queue_full", "", "reset.queue_full"},
-    {"", "TCP_KEEPALIVE_TIMEOUT", "reset.keep_alive"},
-    {"", "INVALID_SYN", "reset.queue_full"},
-    {"", "TCP_INVALID_ACK_SEQUENCE", "reset.unacceptable_ack"},
-    {"", "TCP_ABORT_ON_LINGER", "reset.linger_2"},
-    {"", "TCP_ABORT_ON_CLOSE", "reset.unread_data_at_close"},
-};
-
-std::string_view kernel_rule(std::string_view cause, std::string_view reason) {
-  for (const KernelRow& row : kernel_rows)
-    if ((row.cause.empty() || row.cause == cause) && (row.reason.empty() || row.reason == reason)) return row.rule;
-  return {};
+// The row that the kernel's word settles. Null: it does not speak, or the walk of states has to tell (a refused segment, nobody's segment).
+const ResetReason* settled_by_kernel(std::string_view cause, std::string_view reason) {
+  const ResetReason* row = reset_reason_of_kernel(cause, reason);
+  return row == nullptr || row->finding.empty() || !row->kernel.settles_it ? nullptr : row;
 }
 
 std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side, base::WallTime when) {
@@ -209,15 +197,14 @@ std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side,
 }
 
 bool find_said(const Story& story, const Segment& reset, Findings& findings) {
-  auto rule = kernel_rule(reset.cause.kernel_name, reason_of(story, reset));
-  if (rule.empty()) return false;
+  const ResetReason* reason = settled_by_kernel(reset.cause.kernel_name, reason_of(story, reset));
+  if (reason == nullptr) return false;
   // The same function closes what a process leaves open when it ends.
-  if (rule == "reset.unread_data_at_close" && reset.cause.trigger == Trigger::process_end)
-    rule = "reset.unread_data_at_exit";
+  const bool at_exit = reset.cause.trigger == Trigger::process_end && !reason->at_exit.empty();
   std::vector<EventId> evidence = {reset.departed};
   evidence.insert(evidence.end(), reset.kernel.begin(), reset.kernel.end());
   if (reset.cause.by) evidence.push_back(*reset.cause.by);
-  auto& finding = findings.add(rule, story, Grade::observed, evidence);
+  auto& finding = findings.add(at_exit ? reason->at_exit : reason->id, story, Grade::observed, evidence);
   finding.slots = slots_of(story, reset.from, story.time(reset.departed));
   const HowEnded how = how_ended(story.timeline, reset.cause.by);
   finding.slots["how"] = how.en, finding.slots["how_zh"] = how.zh;
@@ -232,12 +219,13 @@ void find_without_packets(const Story& story, Side side, Findings& findings) {
   for (const auto& kernel : story.connection.kernel) {
     const auto* reset = std::get_if<recording::Reset>(&story.timeline.event(kernel.event).what);
     if (reset == nullptr || !reset->sent || kernel.side != side) continue;
-    auto rule = kernel_rule("", reset->reason);
+    auto rule = id_of(settled_by_kernel("", reset->reason));
     auto slots = slots_of(story, side, story.time(kernel.event));
     const Closing closing = closing_by(story, entry_of(story, side, reset->call));
     slots["closing"] = closing.en, slots["closing_zh"] = closing.zh;
     const Call* linger = linger_zero_before(story, side, story.time(kernel.event));
-    if (rule.empty() && reset->reason == "TCP_STATE" && linger != nullptr) rule = "reset.linger_zero";
+    const bool aborted = id_of(reset_reason_of_kernel("", reset->reason)) == "reset.aborted";
+    if (aborted && linger != nullptr) rule = "reset.linger_zero";
     findings
         .add(rule.empty() ? "reset.unexplained" : rule, story, rule.empty() ? Grade::assumed : Grade::observed,
              {kernel.event})
@@ -283,8 +271,7 @@ std::vector<EventId> probes_before(const Story& story, const Segment& reset) {
 // It was in TIME-WAIT before the segment came that it refused, as far as the segments say. The kernel may know better: an entry
 // answers with TCP_TIMEWAIT_SOCKET.
 bool in_time_wait(const Story& story, const Segment& reset) {
-  const auto reason = reason_of(story, reset);
-  if (reason == "NO_SOCKET" || reason == "TCP_FLAGS" || !reset.cause.by) return false;
+  if (said_by_reason(story, reset) == "reset.forgotten" || !reset.cause.by) return false;
   const auto before = story.time(*reset.cause.by) - std::chrono::microseconds(1);
   return story.state(reset.from, before) == tcp::State::time_wait;
 }

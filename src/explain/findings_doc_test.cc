@@ -12,7 +12,7 @@ TEST(Golden, findings_page_is_the_tables) {
       "# Findings\n\n"
       "Every statement that tcpwhy makes about a connection, what must hold for it to be made, and what it rests on. A finding carries the\n"
       "events that are its evidence and a grade: *observed*, *derived* or *assumed*. `tools/golden update` writes this page from the tables in\n"
-      "`src/explain/rules.cc` and `src/explain/catalogue.cc`.\n\n"
+      "`src/explain/rules.cc` and `src/explain/reset_reasons.cc`.\n\n"
       "| rule | severity | made when | rests on | leaves open |\n| --- | --- | --- | --- | --- |\n";
   for (const auto& rule : rules())
     page += fmt::format("| `{}` | {} | {} | {} | {} |\n", rule.id, name(rule.severity), rule.when, rule.rests_on,

@@ -1,13 +1,16 @@
 #include <algorithm>
+#include <vector>
 
 #include "explain/finding.h"
+#include "explain/reset_reasons.h"
 
 namespace tcpwhy::explain {
 namespace {
 
 using enum Severity;
 
-// One rule, one row; its text stands in catalogue.cc under the same id, the code that finds it in find_*.cc.
+// One rule, one row; its text stands in catalogue_table.cc under the same id, the code that finds it in find_*.cc. Why a reset was sent
+// is told by the rows of reset_reasons.cc.
 constexpr Rule table[] = {
     // --- opening ---
     {"open.handshake", chat, "SYN, SYN-ACK and the ACK of it were seen", "RFC 9293 3.5", ""},
@@ -188,49 +191,10 @@ constexpr Rule table[] = {
     {"send.segmented", chat, "the bytes of one sending call left in several segments", "RFC 9293 3.7; tcp_write_xmit()",
      ""},
     {"error.taken", chat, "getsockopt(SO_ERROR) returned an error", "socket(7) SO_ERROR; sock_error()", ""},
-    // --- resets ---
-    {"reset.fin_wait_2_entry", error, "a RST answered data that came after a closed socket's FIN had been acknowledged",
-     "RFC 9293 3.6.1, RFC 1122 4.2.2.13; tcp_timewait_state_process(): TCP_TW_RST", ""},
-    {"reset.orphan_fin_wait_1", error,
-     "a RST answered data that arrived while a closed socket's FIN was not yet acknowledged",
-     "RFC 9293 3.6.1, RFC 1122 4.2.2.13; tcp_rcv_state_process(): TCPABORTONDATA", ""},
-    {"reset.after_shutdown", error, "a RST answered data for a socket whose program had called shutdown(SHUT_RDWR)",
-     "tcp_rcv_state_process(): RCV_SHUTDOWN", ""},
-    {"reset.forgotten", error, "a RST answered a segment for a connection that this side's kernel no longer knew",
-     "RFC 9293 3.10.7.1; tcp_v4_rcv(): no_tcp_socket, tcp_v4_send_reset()", ""},
-    {"reset.unread_data_at_close", error, "close() sent a RST, and received bytes had not been read",
-     "RFC 2525 2.17, RFC 1122 4.2.2.13; __tcp_close(): TCPABORTONCLOSE",
-     "from packets alone this may also be SO_LINGER 0"},
-    {"reset.unread_data_at_exit", error, "a RST left as the process ended, and received bytes had not been read",
-     "do_exit(), __tcp_close(): TCPABORTONCLOSE", ""},
-    {"reset.linger_zero", error, "close() sent a RST after SO_LINGER had been set to {on, 0}",
-     "RFC 9293 3.10.5; socket(7) SO_LINGER; __tcp_close(), tcp_disconnect()", ""},
+    // --- what a reset cost ---
     {"reset.unsent_discarded", error,
      "a side reset the connection by its own call or end, and its sending calls had taken more bytes than had left",
      "__tcp_close(), tcp_disconnect(): tcp_write_queue_purge()", ""},
-    {"reset.unexplained", warning, "a RST was seen and no rule above says why", "RFC 9293 3.5.2", "why it was sent"},
-    {"reset.listener_closed", error,
-     "a RST left as the listening socket was closed, or in answer to data after it, and nobody had accepted the connection",
-     "inet_csk_listen_stop(): inet_child_forget(), tcp_disconnect()", ""},
-    {"reset.aborted_from_outside", error, "the kernel's stack shows tcp_abort() for a sock_diag request",
-     "sock_diag(7) SOCK_DESTROY; tcp_abort(); ss(8) -K", ""},
-    {"reset.disconnected", note, "connect() to AF_UNSPEC sent a RST", "connect(2); tcp_disconnect()", ""},
-    {"reset.keep_alive", error, "a RST left after keep-alive probes that nobody answered",
-     "RFC 1122 4.2.3.6; tcp_keepalive_timer()", ""},
-    {"reset.peer_forgot", error,
-     "a RST answered a segment of a standing connection, its sender never having been seen to close",
-     "RFC 9293 3.5.1 (half-open connections)",
-     "a restart of the host, a middlebox that lost its state, or a program whose calls were not seen"},
-    {"reset.queue_full", error, "a RST answered the handshake's last ACK or data because the accept queue was full",
-     "net.ipv4.tcp_abort_on_overflow; tcp_check_req()", ""},
-    {"reset.unacceptable_ack", error, "the kernel gave TCP_INVALID_ACK_SEQUENCE as the reason of a RST",
-     "RFC 9293 3.10.7.3, first", ""},
-    {"reset.linger_2", note, "a RST left after TCP_LINGER2 had been set below 0, or FIN-WAIT-2 was cut short",
-     "tcp(7) TCP_LINGER2; tcp_rcv_state_process(), __tcp_close()", ""},
-    {"reset.time_wait_entry", note, "a RST answered a segment that met an entry in TIME-WAIT",
-     "RFC 9293 3.6.1, RFC 1337; tcp_timewait_state_process()", ""},
-    {"reset.again", note, "a side sent another RST in answer to a later segment",
-     "RFC 9293 3.10.7.1; tcp_v4_send_reset()", ""},
     // --- nobody answers, or not for a while ---
     {"gave_up.retransmissions", error, "a socket got ETIMEDOUT, and what it had sent again was not answered",
      "RFC 9293 3.8.3, RFC 1122 4.2.3.5; tcp_write_timeout(), tcp_retries2", ""},
@@ -282,11 +246,20 @@ constexpr std::string_view severity_names[] = {"chat", "note", "warning", "error
 
 std::string_view name(Severity severity) { return severity_names[static_cast<std::size_t>(severity)]; }
 
-std::span<const Rule> rules() { return table; }
+std::span<const Rule> rules() {
+  static const std::vector<Rule> all = [] {
+    std::vector<Rule> made(std::begin(table), std::end(table));
+    for (const ResetReason& reason : reset_reasons())
+      if (!reason.finding.empty())
+        made.push_back({reason.id, reason.severity, reason.when, reason.rests_on, reason.cannot_know});
+    return made;
+  }();
+  return all;
+}
 
 const Rule* find_rule(std::string_view id) {
-  const auto* row = std::ranges::find(table, id, &Rule::id);
-  return row == std::end(table) ? nullptr : row;
+  const auto row = std::ranges::find(rules(), id, &Rule::id);
+  return row == rules().end() ? nullptr : &*row;
 }
 
 }  // namespace tcpwhy::explain

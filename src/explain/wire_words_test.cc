@@ -4,8 +4,6 @@
 
 #include <set>
 
-#include "explain/catalogue.h"
-
 namespace tcpwhy::explain {
 namespace {
 
@@ -36,31 +34,6 @@ TEST(WireWords, no_value_lacks_a_language) {
   }
   for (std::size_t i = 1; i <= static_cast<std::size_t>(tcp::Illegality::ack_out_of_window); ++i)
     EXPECT_TRUE(clause_of(static_cast<tcp::Illegality>(i)).starts_with("RFC ")) << i;
-}
-
-TEST(WireWords, every_reset_cause_says_what_happened_and_why_we_say_it) {
-  for (std::size_t i = 1; i < tcp::reset_cause_count; ++i) {
-    const auto cause = static_cast<tcp::ResetCause>(i);
-    const ResetText& text = text_of(cause);
-    for (const Language language : both) {
-      EXPECT_FALSE(text.happened(language).empty()) << name(cause);
-      EXPECT_FALSE(text.because(language).empty()) << name(cause);
-      const std::string filled =
-          fill(std::string(text.happened(language)) + std::string(text.because(language)) +
-                   std::string(text.or_else(language)) + std::string(text.remedy(language)),
-               {{"sender", std::string("10.0.0.1:80")}, {"receiver", std::string("10.0.0.2:4000")}}, language);
-      EXPECT_EQ(filled.find('{'), std::string::npos) << filled;
-    }
-    EXPECT_EQ(text.or_else_en.empty(), text.or_else_zh.empty()) << name(cause);
-    EXPECT_EQ(text.remedy_en.empty(), text.remedy_zh.empty()) << name(cause);
-  }
-}
-
-// tcp/reset_cause.cc assumes these: the row must name what else it may be.
-TEST(WireWords, what_may_be_assumed_names_the_alternative) {
-  using enum tcp::ResetCause;
-  for (const auto cause : {refused, data_after_close, no_connection, third_party, unread_data, aborted})
-    EXPECT_FALSE(text_of(cause).or_else_en.empty()) << name(cause);
 }
 
 TEST(SegmentInWords, is_empty_where_the_flags_say_it_all) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "explain/catalogue.h"
+#include "explain/reset_reasons.h"
 #include "explain/wire_words.h"
 #include "render/connection_report.h"
 #include "render/json_parts.h"
@@ -91,11 +92,11 @@ class Writer {
   [[nodiscard]] Json reset_json() const {
     const tcp::ResetSeen reset = seen_.tracker.reset();
     if (reset.cause == tcp::ResetCause::none) return nullptr;
-    const auto& text = explain::text_of(reset.cause);
-    const auto say = [&](std::string_view words) {
-      return explain::fill(words,
-                           {{"sender", wire::to_string(seen_.ends[reset.from])},
-                            {"receiver", wire::to_string(seen_.ends[tcp::opposite(reset.from)])}},
+    const auto& reason = explain::reset_reason_on_wire(reset.cause);
+    const auto say = [&](const explain::Words& words) {
+      return explain::fill(words.in(language_),
+                           {{"who", wire::to_string(seen_.ends[reset.from])},
+                            {"peer", wire::to_string(seen_.ends[tcp::opposite(reset.from)])}},
                            language_);
     };
     return {{"by", role(reset.from)},
@@ -103,10 +104,10 @@ class Writer {
             {"at_ns", reset.at_ns},
             {"cause", tcp::name(reset.cause)},
             {"grade", grade_of(reset.assumed)},
-            {"text", say(text.happened(language_))},
-            {"because", say(text.because(language_))},
-            {"or_else", reset.assumed ? Json(say(text.or_else(language_))) : Json(nullptr)},
-            {"remedy", say(text.remedy(language_))}};
+            {"text", say(reason.on_wire.sentence)},
+            {"because", say(reason.on_wire.because)},
+            {"or_else", reset.assumed ? Json(say(reason.on_wire.or_else)) : Json(nullptr)},
+            {"remedy", say(reason.remedy)}};
   }
 
   [[nodiscard]] Json segment_json(std::size_t index) const {

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "explain/catalogue.h"
+#include "explain/reset_reasons.h"
 #include "explain/wire_words.h"
 #include "render/connection_rows.h"
 #include "render/words.h"
@@ -122,10 +123,10 @@ class Report {
   void why_reset() {
     const tcp::ResetSeen reset = seen_.tracker.reset();
     if (reset.cause == tcp::ResetCause::none) return;
-    const auto& text = explain::text_of(reset.cause);
-    const auto say = [&](std::string_view words) {
-      return explain::fill(words, {{"sender", address(reset.from)}, {"receiver", address(tcp::opposite(reset.from))}},
-                           language());
+    const auto& reason = explain::reset_reason_on_wire(reset.cause);
+    const auto say = [&](const explain::Words& words) {
+      return explain::fill(words.in(language()),
+                           {{"who", address(reset.from)}, {"peer", address(tcp::opposite(reset.from))}}, language());
     };
     const auto paragraph = [&](Style style, const std::string& words) {
       out_ += "     " + paint(style, wrap(words, 0, 5, width() - 5)) + "\n";
@@ -134,22 +135,20 @@ class Report {
         fmt::format(fmt::runtime(word(Word::frame_evidence, language())), reset_grade(reset), reset.frame);
     out_ +=
         "   " +
-        paint(Style::bad, wrap(fmt::format("• {} [{}]", say(text.happened(language())), evidence), 0, 5, width() - 3)) +
+        paint(Style::bad, wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
         "\n";
-    paragraph(Style::plain, say(text.because(language())));
-    if (reset.assumed && !text.or_else(language()).empty())
-      paragraph(Style::plain,
-                fmt::format(fmt::runtime(word(Word::or_else, language())), say(text.or_else(language()))));
-    if (!text.remedy(language()).empty())
-      paragraph(Style::good,
-                fmt::format(fmt::runtime(word(Word::what_to_do, language())), say(text.remedy(language()))));
+    paragraph(Style::plain, say(reason.on_wire.because));
+    if (reset.assumed && !reason.on_wire.or_else.empty())
+      paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
+    if (!reason.remedy.empty())
+      paragraph(Style::good, fmt::format(fmt::runtime(word(Word::what_to_do, language())), say(reason.remedy)));
   }
 
   // Why it was reset has been said.
   void problems() {
     const bool reset = seen_.tracker.reset().cause != tcp::ResetCause::none;
     for (const ConnectionProblem& problem : report_.problems) {
-      if (reset && (problem.id.starts_with("capture.reset.") || problem.id == "capture.refused")) continue;
+      if (reset && explain::reset_reason_of_problem(problem.id) != nullptr) continue;
       std::string text = "• " + problem.text;
       if (problem.count > 1) text += fmt::format(" ({}x)", grouped(problem.count));
       const auto grade = timeline::name(problem.grade);

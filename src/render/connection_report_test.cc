@@ -99,8 +99,9 @@ TEST(ConnectionReport, shows_each_segment_with_frame_pause_class_and_both_states
             "     acknowledged, and no close of 10.0.0.2:80 was seen.\n"
             "     Or: The host restarted or aborted unseen; or a firewall, load balancer or\n"
             "     NAT on the way forgot the connection and answers in its name.\n"
-            "     what to do: compare the idle time before it with the timeouts on the way;\n"
-            "     keep-alives more often than that hold the entry open\n");
+            "     what to do: compare the idle time before it with the timeouts on the way\n"
+            "     (keep-alives more often than that hold the entry open), and look\n"
+            "     whether the host of 10.0.0.2:80 restarted\n");
 }
 
 TEST(ConnectionReport, folds_long_runs_of_the_ordinary_and_nothing_else) {

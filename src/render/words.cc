@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "explain/reset_reasons.h"
+
 namespace tcpwhy::render {
 namespace {
 
@@ -75,28 +77,22 @@ constexpr TimerRow timers[] = {
 struct KernelCauseRow {
   std::string_view id, en, zh;
 };
-// The ids are those of docs/KERNEL-CAUSES.md. What a process's end does to its sockets is what close() does.
+// The ids are those of docs/KERNEL-CAUSES.md; the words of those that are a reason to reset stand in explain/reset_reasons.cc. What a
+// process's end does to its sockets is what close() does.
 constexpr KernelCauseRow kernel_causes[] = {
     {"connect", "", ""},
     {"send", "", ""},
     {"send_fastopen", "TCP Fast Open", "TCP Fast Open"},
     {"close", "", ""},
-    {"close.unread_data", "data unread", "有未读数据"},
-    {"close.linger_zero", "SO_LINGER 0", "SO_LINGER 0"},
-    {"close.listener_queue", "connections that nobody had accepted", "有未被 accept 的连接"},
-    {"close.linger2", "TCP_LINGER2 below 0", "TCP_LINGER2 小于 0"},
     {"shutdown", "", ""},
     {"setsockopt", "released what was held back", "放出被扣留的数据"},
     {"recv", "the reader made room", "读取腾出了空间"},
-    {"abort.sock_diag", "aborted from outside: ss -K or the like", "被外部中止：ss -K 之类"},
-    {"disconnect", "connect() to AF_UNSPEC", "connect() 到 AF_UNSPEC"},
     {"segment.syn", "", ""},
     {"segment.arrived", "", ""},
     {"segment.fin", "", ""},
     {"segment.challenge", "challenge ACK", "质询 ACK"},
     {"segment.no_socket", "no full socket", "没有完整的套接字"},
     {"segment.refused", "the socket refuses it", "套接字拒绝它"},
-    {"segment.accept_queue_full", "the accept queue is full", "接受队列已满"},
     {"segment.time_wait", "by a TIME-WAIT or FIN-WAIT-2 entry", "由 TIME-WAIT 或 FIN-WAIT-2 条目发出"},
     {"segment.request", "by a request not accepted yet", "由尚未完成的连接请求发出"},
     {"segment.ack_made_room", "it made room", "它腾出了空间"},
@@ -106,11 +102,9 @@ constexpr KernelCauseRow kernel_causes[] = {
     {"compressed_ack_timer", "compressed ACKs", "压缩 ACK"},
     {"retransmission_timer", "", ""},
     {"reordering_timer", "reordering timer (RACK)", "乱序定时器（RACK）"},
-    {"out_of_memory", "too many orphans, or too little memory", "孤儿套接字过多或内存不足"},
     {"tail_loss_probe_timer", "", ""},
     {"zero_window_probe_timer", "", ""},
     {"keep_alive_timer", "", ""},
-    {"keep_alive_gave_up", "gave up", "放弃"},
     {"syn_ack_timer", "", ""},
     {"pacing_timer", "", ""},
     {"unknown", "", ""},
@@ -157,6 +151,9 @@ std::string_view timer_words(timeline::Timer timer, Language language) {
 }
 
 std::optional<std::string_view> kernel_cause_words(std::string_view id, Language language) {
+  if (const auto* reason = explain::reset_reason_of_kernel(id, "");
+      reason != nullptr && !reason->kernel.row_words.empty())
+    return reason->kernel.row_words.in(language);
   const auto* row = std::ranges::find(kernel_causes, id, &KernelCauseRow::id);
   // A variant that is not known here reads as what it is a variant of.
   if (row == std::end(kernel_causes))

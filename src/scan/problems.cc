@@ -1,56 +1,29 @@
 #include "scan/problems.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <deque>
+#include <iterator>
+#include <utility>
 
 #include "base/check.h"
+#include "explain/catalogue.h"
+#include "explain/reset_reasons.h"
 
 namespace tcpwhy::scan {
 namespace {
 
 using explain::Grade;
+using explain::Language;
 using explain::Severity;
 
-constexpr ProblemRule rules[] = {
-    {"capture.reset.third_party", Severity::error,
-     "the reset has another TTL than its sender's segments and an IP ID that does not fit, or its sender went on afterwards",
-     "RFC 5961 1; RFC 3360", "reset by somebody else in the peer's name: a middlebox, or forged",
-     "由第三方冒充对端发出的复位：中间设备或伪造报文",
-     "capture at both ends and compare; look for firewalls and inline devices on the path",
-     "在两端同时抓包比较；检查路径上的防火墙与串接设备"},
-    {"capture.reset.unread_data", Severity::error,
-     "reset with ACK, right behind data of the peer that its sender did not answer", "RFC 2525 2.17; tcp_close()",
-     "aborted right after data had come: most likely closed with unread data",
-     "数据刚到达就中止：很可能是关闭时接收缓冲区还有未读数据",
-     "let the program read to the end of file before close(), or shutdown(SHUT_WR) and drain",
-     "close() 前先读到文件结束，或先 shutdown(SHUT_WR) 再读完"},
-    {"capture.reset.no_connection", Severity::error,
-     "reset without ACK in answer to a segment, though its sender had neither closed nor reset",
-     "RFC 9293 3.5.1; tcp_v4_send_reset()",
-     "the peer's host does not know the connection (any more): rebooted, or a middlebox answered for it",
-     "对端主机不认识（或已忘记）这个连接：可能重启过，或由中间设备代答",
-     "look whether the host restarted, or whether a NAT or load balancer timed out",
-     "检查主机是否重启，NAT 或负载均衡是否超时"},
-    {"capture.reset.keep_alive_gave_up", Severity::error,
-     "reset with ACK behind keep-alive probes that nobody answered", "RFC 9293 3.8.4; tcp_keepalive_timer()",
-     "keep-alive probes had no answer: given up", "保活探测无人应答：放弃连接",
-     "the peer or the path was gone; look there", "对端或路径已失效，请到那里查找原因"},
+// All but the reasons of a reset: explain/reset_reasons.cc.
+constexpr ProblemRule own_rules[] = {
     {"capture.gave_up", Severity::error,
      "at the end three or more retransmissions of one end had no answer, and no reset came",
      "RFC 9293 3.8.3; tcp_retries2", "sent again and again without an answer until the end",
      "反复重传，直到最后都没有应答", "the peer or the path was gone; look there", "对端或路径已失效，请到那里查找原因"},
-    {"capture.reset.aborted", Severity::warning, "reset with ACK of its sender's own accord",
-     "RFC 9293 3.10.5; tcp_disconnect(), SO_LINGER in socket(7)",
-     "aborted by the program: SO_LINGER 0, disconnect, or killed", "被程序中止：SO_LINGER 0、断开或被杀死",
-     "if that is not meant: shutdown(SHUT_WR), read to the end of file, then close()",
-     "若非本意：shutdown(SHUT_WR)，读到文件结束，再 close()"},
-    {"capture.reset.data_after_close", Severity::warning, "reset in answer to data for an end that had sent its FIN",
-     "RFC 9293 3.10.7.1; tcp_rcv_state_process(), tcp_timewait_state_process()",
-     "data came for a program that had closed: reset", "数据到达时程序已关闭：复位",
-     "the sender should stop at end of file, or the closer should wait for the peer's end",
-     "发送方读到文件结束就应停止发送，或关闭方先等对端结束"},
-    {"capture.refused", Severity::warning, "reset in answer to the SYN", "RFC 9293 3.10.7.1",
-     "refused: nobody listens on that port, or a firewall rejects", "被拒绝：该端口无人监听，或被防火墙拒绝",
-     "start the server, correct the port, or look at the firewall", "启动服务、改正端口，或检查防火墙"},
     {"capture.unanswered", Severity::warning, "SYN without any answer", "RFC 9293 3.8.3; tcp_syn_retries",
      "no answer to the SYN", "SYN 没有任何应答", "a firewall that drops, a host that is down, or a full accept queue",
      "防火墙丢弃、主机不在线，或接受队列已满"},
@@ -75,12 +48,6 @@ constexpr ProblemRule rules[] = {
     {"capture.illegal", Severity::warning, "a segment that RFC 9293 3.10.7 or RFC 5961 rejects",
      "RFC 9293 3.10.7, RFC 5961", "segments that the receiver must not take: strays, or forged",
      "接收方不得接受的报文：走失的或伪造的", "", ""},
-    {"capture.reset.late_after_close", Severity::note,
-     "reset in answer to a segment without data, after its sender's FIN", "RFC 9293 3.10.7.1",
-     "reset after the close: no harm, nothing was lost", "关闭之后的复位：无害，没有丢失数据", "", ""},
-    {"capture.reset.abandoned", Severity::note, "the opener reset before the handshake was done", "RFC 9293 3.10.5",
-     "the opener gave up during the handshake: a scan, or connect() was abandoned",
-     "握手期间发起方放弃：扫描，或 connect() 被放弃", "", ""},
     {"capture.needless", Severity::note,
      "three or more retransmissions that D-SACK, time stamps or earlier ACKs prove needless", "RFC 2883, RFC 3522",
      "sent again though nothing was lost: reordering, or delay that jumped", "并未丢失却被重传：乱序或时延突变", "",
@@ -101,10 +68,36 @@ constexpr ProblemRule rules[] = {
      "raise --max-connections", "调大 --max-connections"},
 };
 
+// Lives as long as the rules that show it.
+std::string_view kept(std::string text) {
+  static std::deque<std::string> texts;
+  return texts.emplace_back(std::move(text));
+}
+
+// What to do about a reset, where connections are counted and no end is named.
+std::string_view unnamed(const explain::Words& remedy, Language language) {
+  const bool zh = language == Language::zh;
+  return kept(explain::fill(remedy.in(language),
+                            {{"who", std::string(zh ? "发出复位的一端" : "the end that reset")},
+                             {"peer", std::string(zh ? "另一端" : "the other end")}},
+                            language));
+}
+
+ProblemRule rule_of(const explain::ResetReason& reason) {
+  return {.id = reason.on_wire.problem,
+          .severity = reason.severity,
+          .when = kept(fmt::format("the cause of its reset is `{}`", tcp::name(reason.wire))),
+          .rests_on = reason.rests_on,
+          .en = reason.on_wire.summary.en,
+          .zh = reason.on_wire.summary.zh,
+          .remedy_en = unnamed(reason.remedy, Language::en),
+          .remedy_zh = unnamed(reason.remedy, Language::zh)};
+}
+
 const ProblemRule* rule_named(std::string_view id) {
-  const auto* row = std::ranges::find(rules, id, &ProblemRule::id);
-  TCPWHY_CHECK(row != std::end(rules));
-  return row;
+  const auto row = std::ranges::find(problem_rules(), id, &ProblemRule::id);
+  TCPWHY_CHECK(row != problem_rules().end());
+  return &*row;
 }
 
 class Finder {
@@ -140,23 +133,10 @@ class Finder {
   }
 
   void reset() {
-    const Grade grade = record_.reset_assumed ? Grade::assumed : Grade::derived;
-    const auto cause = [&](std::string_view id) { say(id, record_.reset_frame, 1, grade); };
-    switch (record_.reset_cause) {
-      case tcp::ResetCause::third_party: return cause("capture.reset.third_party");
-      case tcp::ResetCause::unread_data: return cause("capture.reset.unread_data");
-      case tcp::ResetCause::no_connection: return cause("capture.reset.no_connection");
-      case tcp::ResetCause::keep_alive_gave_up: return cause("capture.reset.keep_alive_gave_up");
-      case tcp::ResetCause::aborted: return cause("capture.reset.aborted");
-      case tcp::ResetCause::data_after_close: return cause("capture.reset.data_after_close");
-      case tcp::ResetCause::late_after_close: return cause("capture.reset.late_after_close");
-      case tcp::ResetCause::abandoned: return cause("capture.reset.abandoned");
-      case tcp::ResetCause::none:
-      case tcp::ResetCause::refused:      // told by the opening
-      case tcp::ResetCause::bad_ack:      // ends no connection
-      case tcp::ResetCause::after_reset:  // never the first
-        return;
-    }
+    const tcp::ResetCause cause = record_.reset_cause;
+    if (cause == tcp::ResetCause::none || cause == tcp::ResetCause::refused) return;  // refused is told by the opening
+    const std::string_view problem = explain::reset_reason_on_wire(cause).on_wire.problem;
+    if (!problem.empty()) say(problem, record_.reset_frame, 1, record_.reset_assumed ? Grade::assumed : Grade::derived);
   }
 
   void transfer() {
@@ -201,7 +181,18 @@ class Finder {
 
 }  // namespace
 
-std::span<const ProblemRule> problem_rules() { return rules; }
+// Worst first.
+std::span<const ProblemRule> problem_rules() {
+  static const std::vector<ProblemRule> all = [] {
+    std::vector<ProblemRule> rules;
+    for (const explain::ResetReason& reason : explain::reset_reasons())
+      if (!reason.on_wire.problem.empty()) rules.push_back(rule_of(reason));
+    std::ranges::copy(own_rules, std::back_inserter(rules));
+    std::ranges::stable_sort(rules, std::ranges::greater{}, &ProblemRule::severity);
+    return rules;
+  }();
+  return all;
+}
 
 std::vector<Problem> problems_of(const ConnectionRecord& record) { return Finder(record).run(); }
 

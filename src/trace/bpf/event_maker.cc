@@ -216,12 +216,7 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
   if (told.active && known != nullptr && known->last_cause) {
     auto& cause = std::get<SegmentCause>(recording.events[*known->last_cause].what);
     const bool of_close = cause.name == "close.unread_data" && cause.flags.find('R') != std::string::npos;
-    // A kernel that gives no reason has closed so because nothing else was left.
-    const bool nothing_unread = told.reason.empty() && reset.unread == 0;
-    const bool linger2 = reset.linger2_below_zero != 0;
-    if (of_close && (told.reason == "TCP_ABORT_ON_LINGER" || (nothing_unread && linger2))) cause.name = "close.linger2";
-    if (of_close && (told.reason == "TCP_ABORT_ON_MEMORY" || (nothing_unread && !linger2)))
-      cause.name = "out_of_memory";
+    if (of_close) cause.name = cause_of_closing_reset({told.reason, reset.unread != 0, reset.linger2_below_zero != 0});
   }
   const std::uint32_t event = append(reset.head, {}, std::move(told), recording);
   remember(known, event);

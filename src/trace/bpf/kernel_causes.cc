@@ -232,6 +232,14 @@ std::optional<Found> find(std::span<const std::string_view> frames) {
 std::span<const KernelCauseRow> kernel_cause_rows() { return rows; }
 std::span<const KernelCauseName> kernel_cause_names() { return names; }
 
+std::string_view cause_of_closing_reset(const ClosingReset& reset) {
+  if (reset.reason == "TCP_ABORT_ON_LINGER") return "close.linger2";
+  if (reset.reason == "TCP_ABORT_ON_MEMORY") return "out_of_memory";
+  if (!reset.reason.empty() || reset.data_unread) return "close.unread_data";
+  // A kernel that gives no reason has closed so because nothing else was left.
+  return reset.linger2_below_zero ? "close.linger2" : "out_of_memory";
+}
+
 KernelCause classify(std::span<const std::string_view> frames) {
   const auto found = find(frames);
   if (!found) return {"unknown", "unknown"};

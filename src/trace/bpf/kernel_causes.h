@@ -40,6 +40,14 @@ struct KernelCause {
 // `frames`: names, leaf first; "" for one without a name.
 KernelCause classify(std::span<const std::string_view> frames);
 
+// close() resets for three reasons by one stack, `close.unread_data`: what tells them apart.
+struct ClosingReset {
+  std::string_view reason{};  // the kernel's; "" before Linux 6.10
+  bool data_unread = false;
+  bool linger2_below_zero = false;
+};
+std::string_view cause_of_closing_reset(const ClosingReset& reset);
+
 // How many frames from the leaf outwards settle what classify() and spell_stack() say, whatever comes further out; 0: all may
 // matter (the program's calls), or there are too few.
 std::size_t decisive_frames(std::span<const std::string_view> frames);

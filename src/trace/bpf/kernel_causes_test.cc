@@ -107,6 +107,15 @@ TEST(KernelCauses, say_unknown_where_no_row_fits) {
   EXPECT_EQ(cause_of("some_new_function < another"), "unknown unknown");
 }
 
+TEST(KernelCauses, of_a_close_that_resets_are_told_apart_by_the_kernels_reason_and_without_one_by_what_was_unread) {
+  EXPECT_EQ(cause_of_closing_reset({.reason = "TCP_ABORT_ON_CLOSE"}), "close.unread_data");
+  EXPECT_EQ(cause_of_closing_reset({.reason = "TCP_ABORT_ON_LINGER", .data_unread = true}), "close.linger2");
+  EXPECT_EQ(cause_of_closing_reset({.reason = "TCP_ABORT_ON_MEMORY", .data_unread = true}), "out_of_memory");
+  EXPECT_EQ(cause_of_closing_reset({.data_unread = true, .linger2_below_zero = true}), "close.unread_data");
+  EXPECT_EQ(cause_of_closing_reset({.linger2_below_zero = true}), "close.linger2");
+  EXPECT_EQ(cause_of_closing_reset({}), "out_of_memory");
+}
+
 TEST(KernelCauses, have_words_for_every_name_and_a_row_for_every_word_but_what_is_not_told_by_the_stack) {
   for (const KernelCauseRow& row : kernel_cause_rows())
     EXPECT_NE(std::ranges::find(kernel_cause_names(), row.name, &KernelCauseName::name), kernel_cause_names().end())

@@ -212,8 +212,8 @@ void LifeTracker::on_reset(const probe_reset& reset, base::WallTime at, const On
     life.reset_sent = true, life.reset_active = reset.active != 0;
     // Several may be sent; one that answers data tells the story.
     if (reset.answered != ~0U) life.reset_answers_data = life.reset_answers_data.value_or(false) || reset.answered > 0;
-    life.reset_cause = cause_of(reset);
     if (reset.reason < options_.reset_reasons.size()) life.reset_reason = options_.reset_reasons[reset.reason];
+    life.reset_cause = cause_of(reset, life.reset_reason);
   };
   const Ends ends{address(reset.socket.family, reset.socket.local, reset.socket.local_port),
                   address(reset.socket.family, reset.socket.remote, reset.socket.remote_port)};
@@ -230,15 +230,15 @@ void LifeTracker::on_reset(const probe_reset& reset, base::WallTime at, const On
 }
 
 // By the kernel's stack; "": not known.
-std::string LifeTracker::cause_of(const probe_reset& reset) const {
+std::string LifeTracker::cause_of(const probe_reset& reset, std::string_view reason) const {
   if (options_.symbols == nullptr || reset.frames <= 0) return {};
   std::vector<std::string_view> frames;
   for (const __u64 frame : std::span(reset.stack).first(static_cast<std::size_t>(reset.frames) / sizeof(__u64)))
     frames.push_back(options_.symbols->name(frame));
   const std::string_view name = classify(frames).name;
   if (name == "unknown") return {};
-  if (name != "close.unread_data" || reset.unread != 0) return std::string(name);
-  return reset.linger2_below_zero != 0 ? "close.linger2" : "out_of_memory";
+  if (name != "close.unread_data") return std::string(name);
+  return std::string(cause_of_closing_reset({reason, reset.unread != 0, reset.linger2_below_zero != 0}));
 }
 
 void LifeTracker::on_error(const probe_error& error, base::WallTime at) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -69,7 +70,7 @@ class LifeTracker {
   void on_gone(std::uint64_t pointer, base::WallTime at, const OnEnded& on_ended);
   void on_reset(const probe_reset& reset, base::WallTime at, const OnEnded& on_ended);
   void on_error(const probe_error& error, base::WallTime at);
-  [[nodiscard]] std::string cause_of(const probe_reset& reset) const;
+  [[nodiscard]] std::string cause_of(const probe_reset& reset, std::string_view reason) const;
   void end(Alive& alive, base::WallTime at, const OnEnded& on_ended);
   void make_room(const OnEnded& on_ended);
 
