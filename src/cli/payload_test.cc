@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "calls/names.h"
-#include "explain/questions.h"
+#include "explain/explain.h"
 #include "lab/lab.h"
 
 namespace tcpwhy::cli {

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "base/text.h"
-#include "capfile/recording_io.h"
+#include "capfile/recording/recording_io.h"
 #include "lab/conductor.h"
 #include "lab/observer.h"
 #include "lab/program_user.h"

@@ -79,7 +79,7 @@ inline constexpr int count = 18;
 }  // namespace mark
 std::string_view mark_name(int bit);  // "gap-before"; bit < mark::count
 
-// Why a connection was reset, as far as a wire can tell. What is said of each: explain/reset_reasons.cc.
+// Why a connection was reset, as far as a wire can tell. What is said of each: explain/texts/reset_reasons.cc.
 enum class ResetCause : std::uint8_t {
   none,
   refused,             // answer to a SYN: nobody listens, or something refuses in the listener's name

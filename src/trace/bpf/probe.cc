@@ -24,9 +24,9 @@
 #include "base/unique_fd.h"
 #include "calls/call.h"
 #include "calls/operation_table.h"
-#include "trace/bpf/event_rings.h"
+#include "trace/bpf/events/event_rings.h"
 #include "trace/bpf/hooks.h"
-#include "trace/bpf/kernel_types.h"
+#include "trace/bpf/kernel/kernel_types.h"
 #include "trace/bpf/probe.skel.h"
 #include "trace/bpf/program_loader.h"
 
