@@ -385,6 +385,7 @@ constexpr auto rows = std::to_array<CallRow>({
     call(SYS_pidfd_getfd, "pidfd_getfd", duplicates, 3).always().makes().spelt(enter_pidfd_getfd),
 
     call(SYS_execve, "execve", executes, 3).always().spelt(enter_execve).takes({fixed(entry, 0, path_bytes)}),
+    call(SYS_execveat, "execveat", executes, 5).always().spelt(enter_execveat).takes({fixed(entry, 1, path_bytes)}),
     call(SYS_exit_group, "exit_group", ends, 1).always().spelt(enter_number).with_stack(),
 
     call(SYS_io_uring_setup, "io_uring_setup", uses_ring, 2)

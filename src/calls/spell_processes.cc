@@ -1,4 +1,5 @@
 // Calls that make and replace processes, hand descriptors about, and set up rings.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/io_uring.h>
 #include <linux/sched.h>
@@ -46,6 +47,35 @@ void spell_strings(const Memory& memory, std::uint64_t address, std::string& out
     spell_string(memory, pointer.value_or(0), out);
     return pointer.has_value();
   });
+}
+
+// The path at argument `first`, the arguments and the environment behind it.
+void spell_program(const CallView& call, std::size_t first, std::string& out) {
+  // A path is shown whole, as strace does.
+  constexpr std::size_t most_path = 4096;
+  const auto bytes = call[first] == 0 ? std::vector<std::uint8_t>() : call.memory.read(call[first], most_path);
+  const auto end = std::find(bytes.begin(), bytes.end(), std::uint8_t{0});
+  if (end == bytes.end()) {
+    spell_pointer(call[first], out);
+  } else {
+    std::string path = "\"";
+    for (auto at = bytes.begin(); at != end; ++at) {
+      const auto c = static_cast<char>(*at);
+      if (c == '"' || c == '\\') path += '\\';
+      if (*at >= 0x20 && *at < 0x7f)
+        path += c;
+      else
+        fmt::format_to(std::back_inserter(path), "\\{:03o}", *at);
+    }
+    out += path + "\"";
+  }
+  out += ", ";
+  spell_strings(call.memory, call[first + 1], out);
+  out += ", ";
+  spell_pointer(call[first + 2], out);
+  if (call[first + 2] == 0) return;
+  if (const auto count = count_pointers(call.memory, call[first + 2]))
+    fmt::format_to(std::back_inserter(out), " /* {} var{} */", *count, *count == 1 ? "" : "s");
 }
 
 }  // namespace
@@ -102,32 +132,14 @@ void enter_clone3(const CallView& call, std::string& out) {
   fmt::format_to(std::back_inserter(out), ", {}", call[1]);
 }
 
-void enter_execve(const CallView& call, std::string& out) {
-  // A path is shown whole, as strace does.
-  constexpr std::size_t most_path = 4096;
-  const auto bytes = call[0] == 0 ? std::vector<std::uint8_t>() : call.memory.read(call[0], most_path);
-  const auto end = std::find(bytes.begin(), bytes.end(), std::uint8_t{0});
-  if (end == bytes.end()) {
-    spell_pointer(call[0], out);
-  } else {
-    std::string path = "\"";
-    for (auto at = bytes.begin(); at != end; ++at) {
-      const auto c = static_cast<char>(*at);
-      if (c == '"' || c == '\\') path += '\\';
-      if (*at >= 0x20 && *at < 0x7f)
-        path += c;
-      else
-        fmt::format_to(std::back_inserter(path), "\\{:03o}", *at);
-    }
-    out += path + "\"";
-  }
+void enter_execve(const CallView& call, std::string& out) { spell_program(call, 0, out); }
+
+void enter_execveat(const CallView& call, std::string& out) {
+  constexpr NamedValue at_flags[] = {{AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"}, {AT_EMPTY_PATH, "AT_EMPTY_PATH"}};
+  out += call.integer(0) == AT_FDCWD ? "AT_FDCWD" : std::to_string(call.integer(0));
   out += ", ";
-  spell_strings(call.memory, call[1], out);
-  out += ", ";
-  spell_pointer(call[2], out);
-  if (call[2] == 0) return;
-  if (const auto count = count_pointers(call.memory, call[2]))
-    fmt::format_to(std::back_inserter(out), " /* {} var{} */", *count, *count == 1 ? "" : "s");
+  spell_program(call, 1, out);
+  out += ", " + spell_flags(at_flags, call.flags(4), "AT_???");
 }
 
 void enter_pidfd_getfd(const CallView& call, std::string& out) {

@@ -95,7 +95,7 @@ Speller enter_fcntl, return_fcntl, enter_setsockopt, enter_getsockopt, return_ge
 Speller enter_poll, return_poll, enter_ppoll, return_ppoll, enter_select, return_select, enter_pselect6,
     return_pselect6, enter_epoll_create, enter_epoll_create1, enter_epoll_ctl, enter_epoll_wait, enter_epoll_pwait,
     enter_epoll_pwait2, return_epoll;
-Speller enter_clone, return_clone, enter_clone3, enter_execve, enter_pidfd_getfd, enter_io_uring_setup,
+Speller enter_clone, return_clone, enter_clone3, enter_execve, enter_execveat, enter_pidfd_getfd, enter_io_uring_setup,
     return_io_uring_setup, enter_io_uring_enter;
 
 }  // namespace tcpwhy::calls

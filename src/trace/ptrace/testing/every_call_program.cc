@@ -258,6 +258,11 @@ void version_six() {
 
 }  // namespace
 
+void replaces_itself_in_vain() {
+  const char* arguments[] = {"nobody", nullptr};
+  call(SYS_execveat, -1, "/nowhere/nobody", arguments, nullptr, AT_SYMLINK_NOFOLLOW);
+}
+
 int main() {
   sockaddr_in address;
   const int listener = listener_on_loopback(address);
@@ -282,6 +287,7 @@ int main() {
   files(client, server);
   passes_descriptor(client);
   version_six();
+  replaces_itself_in_vain();
   shutdown(client, SHUT_WR);
   char room[64];
   read(server, room, sizeof room);
