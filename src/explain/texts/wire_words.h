@@ -2,6 +2,7 @@
 // reset_reasons.h). English and Chinese side by side; a test holds that no value of tcp/classification.h lacks a row.
 #pragma once
 
+#include <bit>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,9 @@ std::string_view words(tcp::RetransmissionReason reason, Language language);
 std::string_view words(tcp::Illegality illegality, Language language);
 std::string_view words(tcp::ResetCause cause, Language language);
 std::string_view mark_words(int bit, Language language);  // bit < tcp::mark::count
+inline std::string_view words_of_mark(std::uint32_t mark, Language language) {
+  return mark_words(std::countr_zero(mark), language);
+}
 
 // The clause that makes it illegal: "RFC 5961 3.2". Empty for none.
 std::string_view clause_of(tcp::Illegality illegality);

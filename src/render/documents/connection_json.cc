@@ -6,6 +6,7 @@
 
 #include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
+#include "explain/texts/wire_counters.h"
 #include "explain/texts/wire_words.h"
 #include "render/documents/json_parts.h"
 #include "render/reports/connection_report.h"
@@ -65,28 +66,16 @@ class Writer {
 
   [[nodiscard]] Json end_json(EndIndex index) const {
     const tcp::End& end = seen_.tracker.end(index);
-    return {{"address", wire::to_string(seen_.ends[index])},
-            {"state", tcp::name(end.state)},
-            {"segments", end.segments},
-            {"data_segments", end.data_segments},
-            {"bytes", end.bytes},
-            {"resent_bytes", end.resent_bytes},
-            {"unseen_bytes", end.unseen_bytes()},
-            {"retransmissions", end.retransmissions},
-            {"timeouts", end.timeouts},
-            {"fast_retransmissions", end.fast_retransmissions},
-            {"tail_loss_probes", end.tail_loss_probes},
-            {"needless", end.needless},
-            {"duplicates", end.duplicates},
-            {"reordered", end.reordered},
-            {"duplicate_acks", end.duplicate_acks_sent},
-            {"zero_windows", end.zero_windows},
-            {"window_full", end.window_full},
-            {"window_probes", end.window_probes},
-            {"keep_alives", end.keep_alives},
-            {"illegal", end.illegal},
-            {"resets", end.resets},
-            {"min_rtt_us", end.min_rtt_us > 0 ? Json(end.min_rtt_us) : Json(nullptr)}};
+    Json json = {{"address", wire::to_string(seen_.ends[index])},
+                 {"state", tcp::name(end.state)},
+                 {"segments", end.segments},
+                 {"data_segments", end.data_segments},
+                 {"bytes", end.bytes},
+                 {"resent_bytes", end.resent_bytes},
+                 {"unseen_bytes", end.unseen_bytes()}};
+    for (const auto& counter : explain::wire_counters) json[std::string(counter.id)] = end.*counter.member;
+    json["min_rtt_us"] = end.min_rtt_us > 0 ? Json(end.min_rtt_us) : Json(nullptr);
+    return json;
   }
 
   [[nodiscard]] Json reset_json() const {

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
+#include "explain/texts/wire_counters.h"
 #include "explain/texts/wire_words.h"
 #include "render/reports/connection_rows.h"
 #include "render/timeline/words.h"
@@ -29,12 +30,6 @@ std::string_view reset_grade(const tcp::ResetSeen& reset) {
 }
 
 bool stood(const SeenConnection& seen) { return !seen.tracker.opener_known() || seen.tracker.handshake_complete(); }
-
-// A count of one end that is worth a word.
-struct Count {
-  std::uint64_t number;
-  std::string_view words;
-};
 
 class Report {
  public:
@@ -88,32 +83,14 @@ class Report {
               "\n";
       return;
     }
-    const auto kind = [&](tcp::Kind which) { return explain::words(which, language()); };
-    const auto reason = [&](tcp::RetransmissionReason which) { return explain::words(which, language()); };
-    const auto mark = [&](std::uint32_t bit) { return explain::mark_words(std::countr_zero(bit), language()); };
-    const Count all[] = {
-        {end.retransmissions, kind(tcp::Kind::retransmission)},
-        {end.timeouts, reason(tcp::RetransmissionReason::timeout)},
-        {end.fast_retransmissions, reason(tcp::RetransmissionReason::fast)},
-        {end.tail_loss_probes, reason(tcp::RetransmissionReason::tail_loss_probe)},
-        {end.needless, mark(tcp::mark::needless)},
-        {end.reordered, kind(tcp::Kind::reordered)},
-        {end.duplicates, kind(tcp::Kind::duplicate)},
-        {end.duplicate_acks_sent, kind(tcp::Kind::duplicate_ack)},
-        {end.zero_windows, mark(tcp::mark::zero_window)},
-        {end.window_full, mark(tcp::mark::window_full)},
-        {end.window_probes, kind(tcp::Kind::window_probe)},
-        {end.keep_alives, kind(tcp::Kind::keep_alive)},
-        {end.illegal, kind(tcp::Kind::illegal)},
-        {end.resets, kind(tcp::Kind::reset)},
-        {end.unseen_bytes(), pick(language(), "bytes not captured", "未捕获的字节")},
-    };
     std::string text =
         fmt::format(fmt::runtime(pick(language(), "{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}")),
                     address(index), grouped(end.segments), grouped(end.bytes));
-    for (const Count& count : all)
-      if (count.number > 0)
-        text += fmt::format("{}{} {}", pick(language(), ", ", "，"), count.words, grouped(count.number));
+    const auto add = [&](std::uint64_t number, std::string_view words) {
+      if (number > 0) text += fmt::format("{}{} {}", pick(language(), ", ", "，"), words, grouped(number));
+    };
+    for (const auto& counter : explain::wire_counters) add(end.*counter.member, counter.words(language()));
+    add(end.unseen_bytes(), pick(language(), "bytes not captured", "未捕获的字节"));
     if (end.min_rtt_us > 0)
       text += fmt::format(fmt::runtime(pick(language(), ", least round trip {}", "，最短往返 {}")),
                           explain::in_words(std::chrono::microseconds(end.min_rtt_us)));

@@ -11,30 +11,8 @@ constexpr std::string_view ending_names[] = {"open", "half-closed", "closed", "c
 static_assert(std::size(ending_names) == ending_count);
 
 EndRecord record_of(const tcp::End& end) {
-  return {.state = end.state,
-          .bytes = end.bytes,
-          .resent_bytes = end.resent_bytes,
-          .unseen_bytes = end.unseen_bytes(),
-          .segments = end.segments,
-          .data_segments = end.data_segments,
-          .retransmissions = end.retransmissions,
-          .timeouts = end.timeouts,
-          .fast_retransmissions = end.fast_retransmissions,
-          .tail_loss_probes = end.tail_loss_probes,
-          .needless = end.needless,
-          .duplicates = end.duplicates,
-          .reordered = end.reordered,
-          .illegal = end.illegal,
-          .zero_windows = end.zero_windows,
-          .window_full = end.window_full,
-          .keep_alives = end.keep_alives,
-          .window_probes = end.window_probes,
-          .duplicate_acks = end.duplicate_acks_sent,
-          .resets = end.resets,
-          .unanswered_resends = end.unanswered_resends,
-          .srtt_us = end.srtt_us,
-          .min_rtt_us = end.min_rtt_us,
-          .sent_fin = end.fin >= 0};
+  return {end,         end.state,      end.bytes,   end.resent_bytes, end.unseen_bytes(), end.unanswered_resends,
+          end.srtt_us, end.min_rtt_us, end.fin >= 0};
 }
 
 Opening opening_of(const tcp::Tracker& tracker, const ConnectionRecord& record) {

@@ -35,13 +35,10 @@ std::string_view name(Ending ending);
 // Ends of a record: 0 opened it, as far as is known (opener_known), 1 was asked.
 inline constexpr int opener = 0, listener = 1;
 
-struct EndRecord {
+struct EndRecord : tcp::EndCounters {
   tcp::State state = tcp::State::not_seen;
   std::uint64_t bytes = 0, resent_bytes = 0, unseen_bytes = 0;
-  std::uint32_t segments = 0, data_segments = 0, retransmissions = 0, timeouts = 0, fast_retransmissions = 0,
-                tail_loss_probes = 0, needless = 0, duplicates = 0, reordered = 0, illegal = 0, zero_windows = 0,
-                window_full = 0, keep_alives = 0, window_probes = 0, duplicate_acks = 0, resets = 0,
-                unanswered_resends = 0;
+  std::uint32_t unanswered_resends = 0;
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
   bool sent_fin = false;
 };

@@ -5,9 +5,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <utility>
 
 #include "base/text.h"
+#include "explain/texts/wire_counters.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -28,7 +31,7 @@ std::string text(std::string_view word) { return std::string(word); }
   }
 #define OF_END(end, field) [](const Row& row) -> FieldValue { return number(row.record.ends[end].field); }
 
-constexpr Field table[] = {
+constexpr Field before[] = {
     {"stream", "number in order of first frames, from 0", Unit::none,
      [](const Row& row) -> FieldValue { return row.stream ? FieldValue(number(*row.stream)) : FieldValue(); }},
     {"frame", "first frame", Unit::none, [](const Row& row) { return frame(row.record.first_frame); }},
@@ -85,18 +88,9 @@ constexpr Field table[] = {
     {"client.retransmissions", "", Unit::none, OF_END(opener, retransmissions)},
     {"server.retransmissions", "", Unit::none, OF_END(listener, retransmissions)},
     {"resent.bytes", "payload of retransmissions", Unit::bytes, OF_BOTH(resent_bytes)},
-    {"timeouts", "retransmissions by timer", Unit::none, OF_BOTH(timeouts)},
-    {"fast", "fast retransmissions and SACK holes", Unit::none, OF_BOTH(fast_retransmissions)},
-    {"probes", "tail-loss probes", Unit::none, OF_BOTH(tail_loss_probes)},
-    {"needless", "retransmissions proven needless", Unit::none, OF_BOTH(needless)},
-    {"duplicates", "copies made by the network or the capture", Unit::none, OF_BOTH(duplicates)},
-    {"reordered", "", Unit::none, OF_BOTH(reordered)},
-    {"duplicate.acks", "", Unit::none, OF_BOTH(duplicate_acks)},
-    {"zero.windows", "segments that offer a window of 0", Unit::none, OF_BOTH(zero_windows)},
-    {"window.full", "segments that fill the window offered", Unit::none, OF_BOTH(window_full)},
-    {"window.probes", "", Unit::none, OF_BOTH(window_probes)},
-    {"keep.alives", "", Unit::none, OF_BOTH(keep_alives)},
-    {"illegal", "segments that move nothing (RFC 9293 3.10.7, RFC 5961)", Unit::none, OF_BOTH(illegal)},
+};
+
+constexpr Field behind[] = {
     {"server.rtt", "of the handshake: SYN to SYN-ACK", Unit::nanoseconds,
      [](const Row& row) { return positive(row.record.listener_rtt_ns); }},
     {"client.rtt", "of the handshake: SYN-ACK to ACK", Unit::nanoseconds,
@@ -132,6 +126,28 @@ constexpr Field table[] = {
 
 #undef OF_BOTH
 #undef OF_END
+
+constexpr std::size_t counter_fields = static_cast<std::size_t>(
+    std::ranges::count_if(explain::wire_counters, [](const auto& counter) { return !counter.field.empty(); }));
+
+template <std::size_t I>
+FieldValue sum_of_counter(const Row& row) {
+  constexpr auto member = explain::wire_counters[I].member;
+  return number(std::uint64_t{row.record.ends[0].*member} + row.record.ends[1].*member);
+}
+
+constexpr auto table = [] {
+  std::array<Field, std::size(before) + counter_fields + std::size(behind)> all{};
+  auto to = std::ranges::copy(before, all.begin()).out;
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    const auto add = [&](const explain::WireCounter& counter, FieldValue (*value)(const Row&)) {
+      if (!counter.field.empty()) *to++ = {counter.field, counter.what, Unit::none, value};
+    };
+    (add(explain::wire_counters[I], sum_of_counter<I>), ...);
+  }(std::make_index_sequence<std::size(explain::wire_counters)>());
+  std::ranges::copy(behind, to);
+  return all;
+}();
 
 std::string duration_cell(std::int64_t ns) {
   const double ms = static_cast<double>(ns) / 1e6;
