@@ -103,11 +103,12 @@ void enter_clone3(const CallView& call, std::string& out) {
 }
 
 void enter_execve(const CallView& call, std::string& out) {
-  // A path is shown whole, as strace does.
+  // A path is shown whole, as strace does; one that is longer than any may be (PATH_MAX) up to there.
   constexpr std::size_t most_path = 4096;
   const auto bytes = call[0] == 0 ? std::vector<std::uint8_t>() : call.memory.read(call[0], most_path);
   const auto end = std::find(bytes.begin(), bytes.end(), std::uint8_t{0});
-  if (end == bytes.end()) {
+  const bool longer = end == bytes.end() && bytes.size() == most_path;
+  if (end == bytes.end() && !longer) {
     spell_pointer(call[0], out);
   } else {
     std::string path = "\"";
@@ -119,7 +120,7 @@ void enter_execve(const CallView& call, std::string& out) {
       else
         fmt::format_to(std::back_inserter(path), "\\{:03o}", *at);
     }
-    out += path + "\"";
+    out += path + (longer ? "\"..." : "\"");
   }
   out += ", ";
   spell_strings(call.memory, call[1], out);
