@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 #include "calls/line.h"
-#include "lab/names.h"
+#include "calls/names.h"
 #include "lab/scenario_parser.h"
 #include "trace/socket_sampler.h"
 
@@ -134,7 +134,7 @@ class Session {
 
   void print_handled_signals() {
     for (; signals_told_ < handled_signals.count.load() && signals_told_ < SignalLog::capacity; ++signals_told_)
-      write(fmt::format("--- {} (handled) ---\n", signal_name(handled_signals.slots[signals_told_].signal)));
+      write(fmt::format("--- {} (handled) ---\n", calls::signal_name(handled_signals.slots[signals_told_].signal)));
   }
 
   void learn(const CallSpec& spec, const ReadyCall& call, const CallSlot& slot) {

@@ -145,6 +145,9 @@ std::span<const CallRow> call_table();
 const CallRow& row_of(CallId id);
 const CallRow* find_call(std::string_view name);
 
+// CallSpec::option, of an option that is in the table.
+std::uint16_t option_row(std::string_view name);
+
 // Makes the call: stamps `slot` right before it and right after.
 void run_call(const ReadyCall& call, const CallContext& context, CallSlot& slot);
 

@@ -20,8 +20,8 @@
 
 #include "calls/call.h"
 #include "calls/line.h"
+#include "calls/socket_options.h"
 #include "lab/call.h"
-#include "lab/names.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -59,7 +59,7 @@ struct Example {
     return std::move(*this);
   }
   void option(std::string_view name, std::int32_t first, std::int32_t second = 0) {
-    call.option = find_socket_option(name).value_or(0);
+    call.option = option_row(name);
     call.values[0] = first;
     call.values[1] = second;
   }
@@ -265,7 +265,8 @@ RC_GTEST_PROP(CallImageProperty, no_made_up_address_is_ever_told, ()) {
     example.call.fd = *small, example.call.passed_fd = *small, example.call.flags = *small;
     example.call.number = std::clamp(*small, 0, 64), example.call.family = *small;
     example.call.size = *rc::gen::element<std::uint64_t>(0, 1, 64, 16 << 20);
-    example.call.option = *rc::gen::inRange<std::uint16_t>(0, static_cast<std::uint16_t>(socket_options().size()));
+    example.call.option =
+        *rc::gen::inRange<std::uint16_t>(0, static_cast<std::uint16_t>(calls::socket_options().size()));
     example.call.disposition = *rc::gen::element(Disposition::default_action, Disposition::ignore, Disposition::handle);
     const auto length = rc::gen::inRange<socklen_t>(0, 128);
     example.call.address.ss_family = static_cast<sa_family_t>(std::clamp(*small, 0, 70));

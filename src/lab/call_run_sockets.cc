@@ -11,13 +11,19 @@
 #include <cstring>
 #include <vector>
 
+#include "calls/socket_options.h"
 #include "lab/call_run.h"
-#include "lab/names.h"
 
 namespace tcpwhy::lab {
 namespace {
 
+using calls::OptionValue;
+
 constexpr short asked_events = POLLIN | POLLPRI | POLLOUT | POLLRDHUP;
+
+const calls::SocketOption& option_of(const ReadyCall& call) { return calls::socket_options()[call.option]; }
+int level_of(const ReadyCall& call) { return static_cast<int>(option_of(call).level); }
+int number_of(const ReadyCall& call) { return static_cast<int>(option_of(call).number); }
 
 std::vector<std::uint8_t> bytes_of(const void* value, std::size_t size) {
   const auto* first = static_cast<const std::uint8_t*>(value);
@@ -26,7 +32,7 @@ std::vector<std::uint8_t> bytes_of(const void* value, std::size_t size) {
 
 // What setsockopt() is given.
 std::vector<std::uint8_t> value_of_option(const ReadyCall& call, std::string_view batch) {
-  switch (socket_options()[call.option].value) {
+  switch (option_of(call).value) {
     case OptionValue::linger: {
       const linger both{call.values[0], call.values[1]};
       return bytes_of(&both, sizeof both);
@@ -39,7 +45,9 @@ std::vector<std::uint8_t> value_of_option(const ReadyCall& call, std::string_vie
       std::memcpy(signature.tcpm_key, key.data(), signature.tcpm_keylen);
       return bytes_of(&signature, sizeof signature);
     }
-    case OptionValue::number: break;
+    case OptionValue::by_length:
+    case OptionValue::number:
+    case OptionValue::error: break;
   }
   return bytes_of(&call.values[0], sizeof call.values[0]);
 }
@@ -125,37 +133,36 @@ void run_dup(const ReadyCall& call, const CallContext& context, CallSlot& slot) 
 }
 
 void run_setsockopt(const ReadyCall& call, const CallContext& context, CallSlot& slot) {
-  const SocketOption& option = socket_options()[call.option];
+  const int level = level_of(call), number = number_of(call);
   const auto value = value_of_option(call, context.payload);
   const auto length = static_cast<socklen_t>(value.size());
-  stamped(context, slot, [&] { return ::setsockopt(call.fd, option.level, option.number, value.data(), length); });
+  stamped(context, slot, [&] { return ::setsockopt(call.fd, level, number, value.data(), length); });
 }
 
 void lay_out_setsockopt(const MadeCall& made, CallImage& image) {
-  const SocketOption& option = socket_options()[made.call.option];
   const auto value = value_of_option(made.call, made.payload);
-  image.pass(made.call.fd, option.level, option.number, image.put(std::as_bytes(std::span(value))), value.size());
+  image.pass(made.call.fd, level_of(made.call), number_of(made.call), image.put(std::as_bytes(std::span(value))),
+             value.size());
 }
 
 void run_getsockopt(const ReadyCall& call, const CallContext& context, CallSlot& slot) {
-  const SocketOption& option = socket_options()[call.option];
+  const int level = level_of(call), number = number_of(call);
   linger both{};
-  socklen_t length = option.value == OptionValue::linger ? sizeof both : sizeof(int);
-  stamped(context, slot, [&] { return ::getsockopt(call.fd, option.level, option.number, &both, &length); });
+  socklen_t length = option_of(call).value == OptionValue::linger ? sizeof both : sizeof(int);
+  stamped(context, slot, [&] { return ::getsockopt(call.fd, level, number, &both, &length); });
   slot.value = both.l_onoff;  // the first int, also of an option that is one int
   slot.second_value = both.l_linger;
   slot.value_length = length;
 }
 
 void lay_out_getsockopt(const MadeCall& made, CallImage& image) {
-  const SocketOption& option = socket_options()[made.call.option];
   std::array<std::int32_t, 2> value{};
   socklen_t length = 0;
   if (made.returned) {
     value = {static_cast<std::int32_t>(made.slot.value), static_cast<std::int32_t>(made.slot.second_value)};
     length = std::min<socklen_t>(made.slot.value_length, sizeof value);
   }
-  image.pass(made.call.fd, option.level, option.number, image.put_value(value), image.put_value(length));
+  image.pass(made.call.fd, level_of(made.call), number_of(made.call), image.put_value(value), image.put_value(length));
 }
 
 void run_poll(const ReadyCall& call, const CallContext& context, CallSlot& slot) {

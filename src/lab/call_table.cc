@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "calls/call.h"
+#include "calls/socket_options.h"
 #include "lab/call.h"
 #include "lab/call_image.h"
 #include "lab/call_run.h"
@@ -127,6 +128,12 @@ const CallRow* find_call(std::string_view name) {
   for (const CallRow& row : rows)
     if (row.name == name) return &row;
   return nullptr;
+}
+
+std::uint16_t option_row(std::string_view name) {
+  const calls::SocketOption* option = calls::find_option(name);
+  TCPWHY_CHECK(option != nullptr);
+  return static_cast<std::uint16_t>(option - calls::socket_options().data());
 }
 
 void run_call(const ReadyCall& call, const CallContext& context, CallSlot& slot) {

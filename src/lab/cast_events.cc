@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "calls/names.h"
 #include "lab/cast_internal.h"
-#include "lab/names.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -202,7 +202,7 @@ bool Cast::collect_signals(Process& process) {
     if (slot.at_ns.load() == 0) break;
     const base::WallTime at = base::wall_from_ns(slot.at_ns.load());
     process.handled.push_back({slot.signal, at});
-    recording::Signal signal{signal_name(slot.signal), recording::SignalFate::handled, std::nullopt};
+    recording::Signal signal{calls::signal_name(slot.signal), recording::SignalFate::handled, std::nullopt};
     recording::ActorId actor = process.threads.front().actor;
     for (const Thread& thread : process.threads) {
       if (!thread.batch) continue;
@@ -231,7 +231,7 @@ void Cast::note_end(Process& process, int status) {
   recording::ProcessEnded ended;
   ended.call = call;
   if (WIFSIGNALED(status)) {
-    ended.signal = signal_name(WTERMSIG(status));
+    ended.signal = calls::signal_name(WTERMSIG(status));
     recording_.events.push_back({now, actor, recording::Signal{ended.signal, recording::SignalFate::delivered, call}});
   } else {
     ended.exit_status = WEXITSTATUS(status);
