@@ -298,6 +298,9 @@ TEST_F(DecodeTest, processes) {
   const std::uint64_t list = memory.put(words);
   EXPECT_EQ(line(SYS_execve, {memory.put("/bin/true", 10), list, 0x10}, 0),
             R"(execve("/bin/true", ["true", "-x"], 0x10) = 0)");
+  const std::string endless(5000, 'a');
+  EXPECT_EQ(line(SYS_execve, {memory.put_text(endless), 0, 0}, -36),
+            "execve(\"" + endless.substr(0, 4096) + "\"..., NULL, NULL) = -1 ENAMETOOLONG (File name too long)");
   EXPECT_EQ(line(SYS_exit_group, {3}, std::nullopt), "exit_group(3 <unfinished ...>");
 }
 
