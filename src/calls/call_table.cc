@@ -395,19 +395,19 @@ constexpr auto rows = std::to_array<CallRow>({
         .takes({fixed(exit, 1, 120)}),
     call(SYS_io_uring_enter, "io_uring_enter", uses_ring, 6).on(0).always().spelt(enter_io_uring_enter),
 
-    // The tracers leave these; the laboratory's agents make them.
-    named("send", sends).flags_at(3),
-    named("recv", receives).flags_at(3),
+    // The tracers leave these; the laboratory's agents make them, as their C library's functions have it (send, recv), not the kernel.
+    named("send", sends).on(0).spelt(enter_send).counts(2).flags_at(3),
+    named("recv", receives).on(0).spelt(enter_recv, return_read).counts(2).flags_at(3),
     named("signal", changes_signals),
     named("sigaction", changes_signals),
-    named("rt_sigaction", changes_signals),
+    named("rt_sigaction", changes_signals).spelt(enter_rt_sigaction, return_rt_sigaction),
     named("sigprocmask", changes_signals),
-    named("rt_sigprocmask", changes_signals),
-    named("kill", none),
-    named("setitimer", none),
-    named("rt_sigtimedwait", none),
-    named("prlimit64", none),
-    named("socketpair", none),
+    named("rt_sigprocmask", changes_signals).spelt(enter_rt_sigprocmask, return_rt_sigprocmask),
+    named("kill", none).spelt(enter_kill),
+    named("setitimer", none).spelt(enter_setitimer, return_setitimer),
+    named("rt_sigtimedwait", none).spelt(enter_rt_sigtimedwait, return_rt_sigtimedwait),
+    named("prlimit64", none).spelt(enter_prlimit64, return_prlimit64),
+    named("socketpair", none).spelt(enter_socketpair, return_socketpair),
 
     // Operations of io_uring that no call is named like (io_uring_enter(2), liburing's io_uring_prep_*).
     named("send_zc", sends).flags_at(3),

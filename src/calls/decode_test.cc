@@ -16,6 +16,8 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 #include <cstring>
 #include <map>
 #include <string>
@@ -66,7 +68,12 @@ class DecodeTest : public ::testing::Test {
  protected:
   // The whole line of a call that returned `result`; a call that did not return has none.
   std::string line(long number, const SyscallArguments& arguments, std::optional<std::int64_t> result) {
-    const CallRow* row = find_call(number);
+    return row_line(find_call(number), arguments, result);
+  }
+  std::string named_line(std::string_view name, const SyscallArguments& arguments, std::optional<std::int64_t> result) {
+    return row_line(find_call(name), arguments, result);
+  }
+  std::string row_line(const CallRow* row, const SyscallArguments& arguments, std::optional<std::int64_t> result) {
     entered = decode_entry(*row, arguments, memory);
     returned = {};
     if (!result) return unfinished_line(row->name, entered.arguments);
@@ -220,6 +227,20 @@ TEST_F(DecodeTest, options_have_their_names_and_values) {
             "setsockopt(4, 0x4d /* SOL_?? */, 88, [1], 4) = -1 ENOPROTOOPT (Protocol not available)");
   EXPECT_EQ(line(SYS_getsockopt, {4, SOL_SOCKET, SO_ERROR, memory.put(refused), memory.put(four)}, 0),
             "getsockopt(4, SOL_SOCKET, SO_ERROR, [ECONNREFUSED], [4]) = 0");
+  tcp_md5sig key{};
+  sockaddr_in peer{};
+  peer.sin_family = AF_INET;
+  std::memcpy(&key.tcpm_addr, &peer, sizeof peer);
+  key.tcpm_keylen = 3;
+  std::memcpy(key.tcpm_key, "key", 3);
+  EXPECT_EQ(line(SYS_setsockopt, {4, IPPROTO_TCP, TCP_MD5SIG, memory.put(key), sizeof key}, 0),
+            R"(setsockopt(4, SOL_TCP, TCP_MD5SIG, {tcpm_addr={sa_family=AF_INET, sin_port=htons(0), )"
+            R"(sin_addr=inet_addr("0.0.0.0")}, tcpm_key="key"}, 216) = 0)");
+  EXPECT_EQ(
+      line(SYS_setsockopt, {4, IPPROTO_TCP, TCP_MD5SIG, memory.put(&key, 64), sizeof key}, 0),
+      R"(setsockopt(4, SOL_TCP, TCP_MD5SIG, "\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"..., )"
+      "216) = 0")
+      << "where a tracer has taken only the first bytes";
   EXPECT_EQ(line(SYS_getsockopt, {4, SOL_SOCKET, 12345, memory.put(one), memory.put(four)}, -92),
             "getsockopt(4, SOL_SOCKET, 0x3039 /* SO_??? */, ...) = -1 ENOPROTOOPT (Protocol not available)");
 }
@@ -277,7 +298,72 @@ TEST_F(DecodeTest, processes) {
   const std::uint64_t list = memory.put(words);
   EXPECT_EQ(line(SYS_execve, {memory.put("/bin/true", 10), list, 0x10}, 0),
             R"(execve("/bin/true", ["true", "-x"], 0x10) = 0)");
+  const std::string endless(5000, 'a');
+  EXPECT_EQ(line(SYS_execve, {memory.put_text(endless), 0, 0}, -36),
+            "execve(\"" + endless.substr(0, 4096) + "\"..., NULL, NULL) = -1 ENAMETOOLONG (File name too long)");
   EXPECT_EQ(line(SYS_exit_group, {3}, std::nullopt), "exit_group(3 <unfinished ...>");
+}
+
+// What the kernel takes and gives: struct sigaction with its own order and mask, sets of 64 bits.
+TEST_F(DecodeTest, signals) {
+  using Words = std::array<std::uint64_t, 4>;  // handler, flags, restorer, mask
+  const std::uint64_t ignoring = memory.put(Words{1, 0, 0, 0});
+  EXPECT_EQ(named_line("rt_sigaction", {SIGPIPE, ignoring, 0, 8}, 0),
+            "rt_sigaction(SIGPIPE, {sa_handler=SIG_IGN, sa_mask=[], sa_flags=0}, NULL, 8) = 0");
+  const std::uint64_t handling = memory.put(Words{0x5500, 0x14000000, 0x7f00, 1 << (SIGUSR1 - 1)});
+  EXPECT_EQ(named_line("rt_sigaction", {SIGUSR2, handling, ignoring, 8}, 0),
+            "rt_sigaction(SIGUSR2, {sa_handler=0x5500, sa_mask=[USR1], sa_flags=SA_RESTORER|SA_RESTART, "
+            "sa_restorer=0x7f00}, {sa_handler=SIG_IGN, sa_mask=[], sa_flags=0}, 8) = 0");
+  EXPECT_EQ(named_line("rt_sigaction", {77, 0x10, 0, 8}, -14),
+            "rt_sigaction(77, 0x10, NULL, 8) = -1 EFAULT (Bad address)");
+
+  const std::uint64_t pipe = memory.put(std::uint64_t{1} << (SIGPIPE - 1));
+  EXPECT_EQ(named_line("rt_sigprocmask", {SIG_BLOCK, pipe, 0, 8}, 0), "rt_sigprocmask(SIG_BLOCK, [PIPE], NULL, 8) = 0");
+  EXPECT_EQ(named_line("rt_sigprocmask", {SIG_UNBLOCK, 0, pipe, 8}, 0),
+            "rt_sigprocmask(SIG_UNBLOCK, NULL, [PIPE], 8) = 0");
+  EXPECT_EQ(named_line("rt_sigprocmask", {7, 0x10, 0, 4}, -22),
+            "rt_sigprocmask(0x7 /* SIG_??? */, 0x10, NULL, 4) = -1 EINVAL (Invalid argument)");
+
+  const timespec at_once{};
+  const std::int32_t by_a_process[6] = {SIGPIPE, 0, SI_USER, 0, 1234, 1000};
+  EXPECT_EQ(named_line("rt_sigtimedwait", {pipe, memory.put(by_a_process), memory.put(at_once), 8}, SIGPIPE),
+            "rt_sigtimedwait([PIPE], {si_signo=SIGPIPE, si_code=SI_USER, si_pid=1234, si_uid=1000}, {tv_sec=0, "
+            "tv_nsec=0}, 8) = 13");
+  const std::int32_t by_the_kernel[6] = {SIGALRM, 0, SI_KERNEL, 0, 0, 0};
+  EXPECT_EQ(named_line("rt_sigtimedwait", {pipe, memory.put(by_the_kernel), 0, 8}, SIGALRM),
+            "rt_sigtimedwait([PIPE], {si_signo=SIGALRM, si_code=SI_KERNEL}, NULL, 8) = 14");
+  EXPECT_EQ(named_line("rt_sigtimedwait", {pipe, 0x10, memory.put(at_once), 8}, -11),
+            "rt_sigtimedwait([PIPE], ..., {tv_sec=0, tv_nsec=0}, 8) = -1 EAGAIN (Resource temporarily unavailable)");
+  EXPECT_EQ(named_line("kill", {1234, SIGPIPE}, 0), "kill(1234, SIGPIPE) = 0");
+  EXPECT_EQ(named_line("kill", {minus_one, 0}, 0), "kill(-1, 0) = 0");
+}
+
+TEST_F(DecodeTest, timers_and_limits) {
+  const std::uint64_t once = memory.put(std::array<std::int64_t, 4>{0, 0, 1, 500});
+  EXPECT_EQ(named_line("setitimer", {0, once, 0}, 0),
+            "setitimer(ITIMER_REAL, {it_interval={tv_sec=0, tv_usec=0}, it_value={tv_sec=1, tv_usec=500}}, NULL) = 0");
+  EXPECT_EQ(named_line("setitimer", {9, 0, once}, 0),
+            "setitimer(0x9 /* ITIMER_??? */, NULL, {it_interval={tv_sec=0, tv_usec=0}, it_value={tv_sec=1, "
+            "tv_usec=500}}) = 0");
+  const std::uint64_t limits = memory.put(std::array<std::uint64_t, 2>{20, 1024});
+  const std::uint64_t large = memory.put(std::array<std::uint64_t, 2>{8192 * 1024, UINT64_MAX});
+  EXPECT_EQ(named_line("prlimit64", {0, 7, limits, 0}, 0),
+            "prlimit64(0, RLIMIT_NOFILE, {rlim_cur=20, rlim_max=1024}, NULL) = 0");
+  EXPECT_EQ(named_line("prlimit64", {0, 3, 0, large}, 0),
+            "prlimit64(0, RLIMIT_STACK, NULL, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0");
+}
+
+TEST_F(DecodeTest, calls_that_only_a_library_makes) {
+  const std::uint64_t text = memory.put_text("hello");
+  EXPECT_EQ(named_line("send", {4, text, 5, MSG_NOSIGNAL}, 5), R"(send(4, "hello", 5, MSG_NOSIGNAL) = 5)");
+  EXPECT_EQ(entered.byte_count, 5U);
+  EXPECT_EQ(named_line("recv", {4, text, 64, MSG_PEEK}, 5), R"(recv(4, "hello", 64, MSG_PEEK) = 5)");
+  const int pair[] = {3, 4};
+  EXPECT_EQ(named_line("socketpair", {AF_UNIX, SOCK_STREAM, 0, memory.put(pair)}, 0),
+            "socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0");
+  EXPECT_EQ(named_line("socketpair", {99, SOCK_STREAM, 0, 0x10}, -97),
+            "socketpair(0x63 /* AF_??? */, SOCK_STREAM, 0, ...) = -1 EAFNOSUPPORT (Address family not supported by "
+            "protocol)");
 }
 
 // Every call, with any registers over memory that holds anything anywhere.

@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 
 #include "calls/machine.h"
 #include "calls/names.h"
+#include "calls/socket_options.h"
 #include "calls/spelling.h"
 
 namespace tcpwhy::calls {
@@ -53,31 +55,43 @@ bool takes_no_argument(std::uint32_t command) {
 }
 
 void spell_level_and_option(const CallView& call, std::string& out) {
-  const std::uint32_t level = call.flags(1), option = call.flags(2);
-  out += spell_value(option_levels(), level, "SOL_??");
-  out += ", ";
-  // A level that nobody knows has no names to miss.
-  if (unknown_option_of(level).empty())
-    fmt::format_to(std::back_inserter(out), "{}", option);
-  else
-    out += spell_value(options_of(level), option, unknown_option_of(level));
+  out += spell_value(option_levels(), call.flags(1), "SOL_??");
+  out += ", " + spell_option(call.flags(1), call.flags(2));
 }
 
-bool is_linger(const CallView& call) { return call.flags(1) == SOL_SOCKET && call.flags(2) == SO_LINGER; }
+OptionValue kind_of_value(const CallView& call) {
+  const SocketOption* option = find_option(call.flags(1), call.flags(2));
+  return option == nullptr ? OptionValue::by_length : option->value;
+}
 
-// An option's value: a structure where strace knows it as one, else a number of four bytes or a string.
+// Where the whole of it can be read: strace shows its first bytes.
+void spell_key(const CallView& call, std::string& out) {
+  const auto value = read_value<tcp_md5sig>(call.memory, call[3]);
+  if (!value) return spell_bytes(call.memory, call[3], sizeof(tcp_md5sig), out);
+  out += "{tcpm_addr=";
+  spell_sockaddr(call.memory, call[3] + offsetof(tcp_md5sig, tcpm_addr),
+                 value->tcpm_addr.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in), out);
+  out += ", tcpm_key=";
+  spell_bytes(call.memory, call[3] + offsetof(tcp_md5sig, tcpm_key),
+              std::min<std::uint64_t>(value->tcpm_keylen, TCP_MD5SIG_MAXKEYLEN), out);
+  out += '}';
+}
+
+// An option's value: a structure where it is known as one, else a number of four bytes or a string.
 void spell_option_value(const CallView& call, std::uint64_t length, bool is_answer, std::string& out) {
   const std::uint64_t address = call[3];
-  if (is_linger(call) && length >= 2 * sizeof(int)) {
+  const OptionValue kind = kind_of_value(call);
+  if (kind == OptionValue::linger && length >= sizeof(linger)) {
     const auto value = read_value<linger>(call.memory, address);
     if (!value) return spell_pointer(address, out);
     fmt::format_to(std::back_inserter(out), "{{l_onoff={}, l_linger={}}}", value->l_onoff, value->l_linger);
     return;
   }
+  if (kind == OptionValue::key && length == sizeof(tcp_md5sig)) return spell_key(call, out);
   if (length != sizeof(int)) return spell_bytes(call.memory, address, length, out);
   const auto value = read_value<std::int32_t>(call.memory, address);
   if (!value) return spell_pointer(address, out);
-  const bool is_error = is_answer && call.flags(1) == SOL_SOCKET && call.flags(2) == SO_ERROR && *value != 0;
+  const bool is_error = is_answer && kind == OptionValue::error && *value != 0;
   const char* name = is_error ? strerrorname_np(*value) : nullptr;
   if (name != nullptr)
     fmt::format_to(std::back_inserter(out), "[{}]", name);

@@ -51,11 +51,12 @@ void spell_strings(const Memory& memory, std::uint64_t address, std::string& out
 
 // The path at argument `first`, the arguments and the environment behind it.
 void spell_program(const CallView& call, std::size_t first, std::string& out) {
-  // A path is shown whole, as strace does.
+  // A path is shown whole, as strace does; one that is longer than any may be (PATH_MAX) up to there.
   constexpr std::size_t most_path = 4096;
   const auto bytes = call[first] == 0 ? std::vector<std::uint8_t>() : call.memory.read(call[first], most_path);
   const auto end = std::find(bytes.begin(), bytes.end(), std::uint8_t{0});
-  if (end == bytes.end()) {
+  const bool longer = end == bytes.end() && bytes.size() == most_path;
+  if (end == bytes.end() && !longer) {
     spell_pointer(call[first], out);
   } else {
     std::string path = "\"";
@@ -67,7 +68,7 @@ void spell_program(const CallView& call, std::size_t first, std::string& out) {
       else
         fmt::format_to(std::back_inserter(path), "\\{:03o}", *at);
     }
-    out += path + "\"";
+    out += path + (longer ? "\"..." : "\"");
   }
   out += ", ";
   spell_strings(call.memory, call[first + 1], out);

@@ -60,6 +60,19 @@ void enter_socket(const CallView& call, std::string& out) {
       ", " + (has_names ? spell_value(ip_protocols(), call.flags(2), "IPPROTO_???") : fmt::to_string(call.integer(2)));
 }
 
+void enter_socketpair(const CallView& call, std::string& out) {
+  enter_socket(call, out);
+  out += ", ...";
+}
+
+void return_socketpair(const CallView& call, std::string& out) {
+  if (call.failed()) return;
+  if (const auto pair = read_value<std::array<std::int32_t, 2>>(call.memory, call[3]))
+    fmt::format_to(std::back_inserter(out), "[{}, {}]", (*pair)[0], (*pair)[1]);
+  else
+    spell_pointer(call[3], out);
+}
+
 // One or two numbers: descriptors, a backlog, a status.
 void enter_number(const CallView& call, std::string& out) { put(out, call.integer(0)); }
 
@@ -98,9 +111,14 @@ void enter_write(const CallView& call, std::string& out) {
   fmt::format_to(std::back_inserter(out), ", {}", call[2]);
 }
 
-void enter_sendto(const CallView& call, std::string& out) {
+void enter_send(const CallView& call, std::string& out) {
   enter_write(call, out);
-  out += ", " + spell_flags(message_flags(), call.flags(3), "MSG_???") + ", ";
+  out += ", " + spell_flags(message_flags(), call.flags(3), "MSG_???");
+}
+
+void enter_sendto(const CallView& call, std::string& out) {
+  enter_send(call, out);
+  out += ", ";
   const std::int32_t length = call.integer(5);
   spell_sockaddr(call.memory, call[4], length < 0 ? 0 : static_cast<std::uint64_t>(length), out);
   fmt::format_to(std::back_inserter(out), ", {}", length);
@@ -187,6 +205,11 @@ void enter_tee(const CallView& call, std::string& out) {
 
 void enter_read(const CallView& call, std::string& out) {
   fmt::format_to(std::back_inserter(out), "{}, ..., {}", call.integer(0), call[2]);
+}
+
+void enter_recv(const CallView& call, std::string& out) {
+  enter_read(call, out);
+  out += ", " + spell_flags(message_flags(), call.flags(3), "MSG_???");
 }
 
 void return_read(const CallView& call, std::string& out) {

@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "calls/names.h"
+#include "calls/socket_options.h"
 
 namespace tcpwhy::calls {
 namespace {
@@ -95,12 +96,12 @@ void spell_rights(std::span<const std::uint8_t> data, std::string& out) {
 void spell_control_type(const RemoteControl& header, std::string& out) {
   constexpr NamedValue socket_types_of_control[] = {{1, "SCM_RIGHTS"}, {2, "SCM_CREDENTIALS"}, {3, "SCM_SECURITY"}};
   const auto type = static_cast<std::uint32_t>(header.type);
-  const NamedValues rows = header.level == SOL_SOCKET ? NamedValues(socket_types_of_control)
-                                                      : options_of(static_cast<std::uint32_t>(header.level));
-  const NamedValue* row = find_value(rows, type);
-  if (row == nullptr && header.level == SOL_SOCKET) row = find_value(options_of(SOL_SOCKET), type);
+  const NamedValue* row = header.level == SOL_SOCKET ? find_value(socket_types_of_control, type) : nullptr;
+  const SocketOption* option = find_option(static_cast<std::uint32_t>(header.level), type);
   if (row != nullptr)
     out += row->name;
+  else if (option != nullptr)
+    out += option->name;
   else
     fmt::format_to(std::back_inserter(out), "{:#x}", type);
 }

@@ -90,12 +90,14 @@ Speller enter_socket, enter_number, enter_numbers, enter_address, enter_asked_ad
     enter_write, enter_sendto, enter_sendmsg, enter_messages, enter_recvmmsg, return_sendmmsg, return_recvmmsg,
     enter_writev, enter_pwritev2, enter_sendfile, return_sendfile, enter_splice, enter_tee, enter_read, return_read,
     enter_recvfrom, return_recvfrom, enter_recvmsg, return_recvmsg, enter_readv, enter_preadv2, return_readv,
-    enter_shutdown, enter_close_range, enter_dup3;
+    enter_shutdown, enter_close_range, enter_dup3, enter_send, enter_recv, enter_socketpair, return_socketpair;
 Speller enter_fcntl, return_fcntl, enter_setsockopt, enter_getsockopt, return_getsockopt, enter_ioctl, return_ioctl;
 Speller enter_poll, return_poll, enter_ppoll, return_ppoll, enter_select, return_select, enter_pselect6,
     return_pselect6, enter_epoll_create, enter_epoll_create1, enter_epoll_ctl, enter_epoll_wait, enter_epoll_pwait,
     enter_epoll_pwait2, return_epoll;
 Speller enter_clone, return_clone, enter_clone3, enter_execve, enter_execveat, enter_pidfd_getfd, enter_io_uring_setup,
     return_io_uring_setup, enter_io_uring_enter;
+Speller enter_rt_sigaction, return_rt_sigaction, enter_rt_sigprocmask, return_rt_sigprocmask, enter_rt_sigtimedwait,
+    return_rt_sigtimedwait, enter_kill, enter_setitimer, return_setitimer, enter_prlimit64, return_prlimit64;
 
 }  // namespace tcpwhy::calls

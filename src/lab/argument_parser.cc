@@ -5,7 +5,8 @@
 
 #include <algorithm>
 
-#include "lab/names.h"
+#include "calls/names.h"
+#include "calls/socket_options.h"
 #include "lab/scenario_parser.h"
 #include "lab/syntax.h"
 
@@ -13,6 +14,7 @@ namespace tcpwhy::lab::syntax {
 namespace {
 
 constexpr std::int64_t highest_timeout_ms = 3'600'000;
+constexpr int last_standard_signal = 31;  // signal(7)
 
 class ArgumentParser {
  public:
@@ -173,42 +175,45 @@ class ArgumentParser {
   Parsed<void> read_message_flags() {
     do {
       const Token& token = cursor_.peek();
-      const auto flag =
-          token.kind == Token::Kind::word ? find_named(message_flags(), token.text, "MSG_") : std::nullopt;
+      const auto flag = token.kind == Token::Kind::word ? calls::value_named(calls::message_flags(), token.text, "MSG_")
+                                                        : std::nullopt;
       if (!flag) return cursor_.expected(describe_parameter(ParameterKind::message_flags));
-      spec_.flags |= *flag;
+      spec_.flags |= static_cast<std::int32_t>(*flag);
       cursor_.next();
     } while (cursor_.take("|"));
     return {};
   }
 
   Parsed<void> read_how() {
-    const auto how = find_named(shutdown_ways(), cursor_.peek().text, "SHUT_");
+    const auto how = calls::value_named(calls::shutdown_ways(), cursor_.peek().text, "SHUT_");
     if (!how) return cursor_.expected(describe_parameter(ParameterKind::how));
-    spec_.number = *how;
+    spec_.number = static_cast<std::int32_t>(*how);
     cursor_.next();
     return {};
   }
 
+  // A scenario can say its value.
+  static bool has_values(const calls::SocketOption& option) { return option.value != calls::OptionValue::by_length; }
+
   Parsed<void> read_option() {
-    const auto option = find_socket_option(cursor_.peek().text);
-    if (!option) {
+    const calls::SocketOption* option = calls::find_option(cursor_.peek().text);
+    if (option == nullptr || !has_values(*option)) {
       std::string known;
-      for (const SocketOption& row : socket_options())
-        known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
+      for (const calls::SocketOption& row : calls::socket_options())
+        if (has_values(row)) known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
       auto complaint = cursor_.expected("a socket option");
       complaint.error().hint = fmt::format("known are {}", known);
       return complaint;
     }
-    spec_.option = *option;
+    spec_.option = option_row(option->name);
     cursor_.next();
     return {};
   }
 
   Parsed<void> read_option_values() {
-    const SocketOption& option = socket_options()[spec_.option];
-    if (option.value == OptionValue::key) return read_key();
-    const std::size_t wanted = option.value == OptionValue::linger ? 2 : 1;
+    const calls::SocketOption& option = calls::socket_options()[spec_.option];
+    if (option.value == calls::OptionValue::key) return read_key();
+    const std::size_t wanted = option.value == calls::OptionValue::linger ? 2 : 1;
     for (std::size_t i = 0; i < wanted; ++i) {
       if (i > 0 && !style_.typed && !cursor_.take(","))
         return cursor_.expected(fmt::format("a comma and {}'s second value", option.name));
@@ -220,17 +225,16 @@ class ArgumentParser {
   }
 
   Parsed<void> read_signal() {
-    const auto signal = find_signal(cursor_.peek().text);
-    if (!signal) return cursor_.expected(describe_parameter(ParameterKind::signal));
+    const auto signal = parse_signal(cursor_);
+    if (!signal) return std::unexpected(signal.error());
     spec_.number = *signal;
-    cursor_.next();
     return {};
   }
 
   Parsed<void> read_disposition() {
-    static constexpr NamedNumber words[] = {
-        {"SIG_DFL", 0}, {"SIG_IGN", 1}, {"default", 0}, {"ignore", 1}, {"handle", 2}};
-    const auto found = find_named(words, cursor_.peek().text, "SIG_");
+    static constexpr calls::NamedValue words[] = {
+        {0, "SIG_DFL"}, {1, "SIG_IGN"}, {0, "default"}, {1, "ignore"}, {2, "handle"}};
+    const auto found = calls::value_named(words, cursor_.peek().text, "SIG_");
     if (!found) return cursor_.expected(describe_parameter(ParameterKind::disposition));
     spec_.disposition = static_cast<Disposition>(*found);
     cursor_.next();
@@ -254,10 +258,10 @@ class ArgumentParser {
   }
 
   Parsed<void> read_mask_change() {
-    static constexpr NamedNumber words[] = {{"SIG_BLOCK", SIG_BLOCK}, {"SIG_UNBLOCK", SIG_UNBLOCK}};
-    const auto found = find_named(words, cursor_.peek().text, "SIG_");
+    static constexpr calls::NamedValue words[] = {{SIG_BLOCK, "SIG_BLOCK"}, {SIG_UNBLOCK, "SIG_UNBLOCK"}};
+    const auto found = calls::value_named(words, cursor_.peek().text, "SIG_");
     if (!found) return cursor_.expected(describe_parameter(ParameterKind::mask_change));
-    spec_.flags = *found;
+    spec_.flags = static_cast<std::int32_t>(*found);
     cursor_.next();
     return {};
   }
@@ -297,8 +301,9 @@ class ArgumentParser {
 // A number, or names of errno values or poll events joined by |.
 std::optional<std::int64_t> named_value(std::string_view word) {
   if (const auto number = parse_number(word)) return number;
-  if (const auto error = find_errno(word)) return *error;
-  if (const auto event = find_named(poll_events(), word, "POLL")) return *event;
+  if (const auto error = calls::error_named(word); error != 0) return error;
+  if (const auto event = calls::value_named(calls::poll_events(), word, "POLL"))
+    return static_cast<std::int64_t>(*event);
   return std::nullopt;
 }
 
@@ -321,15 +326,13 @@ Parsed<void> parse_result(Cursor& cursor, Expectation& expectation) {
 
 Parsed<void> parse_failure(Cursor& cursor, Expectation& expectation) {
   expectation.kind = Expectation::Kind::error;
-  const auto error = find_errno(cursor.peek().text);
-  if (!error) return cursor.expected("an errno such as EPIPE");
-  expectation.error = *error;
+  expectation.error = calls::error_named(cursor.peek().text);
+  if (expectation.error == 0) return cursor.expected("an errno such as EPIPE");
   cursor.next();
   while (cursor.peek().kind == Token::Kind::word && cursor.peek().text.starts_with("SIG")) {
-    const auto signal = find_signal(cursor.peek().text);
-    if (!signal) return cursor.expected("a signal such as SIGPIPE");
+    const auto signal = parse_signal(cursor);
+    if (!signal) return std::unexpected(signal.error());
     expectation.signals.push_back(*signal);
-    cursor.next();
   }
   return {};
 }
@@ -356,6 +359,13 @@ Parsed<Expectation> parse_expectation(Cursor& cursor) {
   if (!read) return std::unexpected(read.error());
   while (start.position().column < cursor.position().column && !start.at_end()) note(start.next());
   return expectation;
+}
+
+Parsed<int> parse_signal(Cursor& cursor) {
+  const int signal = calls::signal_named(cursor.peek().text);
+  if (signal == 0 || signal > last_standard_signal) return cursor.expected("a signal such as SIGPIPE");
+  cursor.next();
+  return signal;
 }
 
 Parsed<base::Duration> parse_duration_word(Cursor& cursor) {

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/text.h"
-#include "lab/names.h"
+#include "calls/line.h"
+#include "calls/names.h"
 #include "lab/scenario_parser.h"
-#include "recording/recording.h"
 #include "trace/socket_sampler.h"
 
 namespace tcpwhy::lab {
@@ -113,34 +113,28 @@ class Session {
 
   // The call as far as it is known goes out before it is made: it may not come back.
   void run_printed(ReadyCall& call, const std::string& payload, CallSlot& slot) {
-    const CallRow& row = row_of(call.id);
-    recording::CallEntered entered;
-    entered.name = row.recorded_name;
-    entered.arguments = row.arguments(call, payload);
-    if (call.id == CallId::kill)
-      entered.arguments.replace(0, std::string_view("getpid()").size(), std::to_string(getpid()));
-    constexpr std::string_view unfinished = "<unfinished ...>";
-    std::string begun = recording::call_line(entered, nullptr);
-    begun.resize(begun.size() - unfinished.size());
-    while (begun.ends_with(' ')) begun.pop_back();
-    write(begun);
-    run_call(call, {payload, {}}, slot);
-    const recording::CallReturned returned{.call = 0,
-                                           .result = slot.result,
-                                           .error = slot.error,
-                                           .detail = row.handed_back(call, slot),
-                                           .new_fd = std::nullopt,
-                                           .socket = 0,
-                                           .local = std::nullopt,
-                                           .remote = std::nullopt};
-    const std::string line = recording::call_line(entered, &returned);
+    MadeCall made{call, payload, slot, false, getpid()};
+    const std::string_view name = row_of(call.id).recorded_name;
+    std::string arguments, begun;
+    const auto tell_entry = [&] {
+      constexpr std::string_view unfinished = "<unfinished ...>";
+      arguments = spell_entry(made).arguments;
+      begun = calls::unfinished_line(name, arguments);
+      begun.resize(begun.size() - unfinished.size());
+      while (begun.ends_with(' ')) begun.pop_back();
+      write(begun);
+    };
+    run_call(call, {payload, {}, tell_entry}, slot);
+    made.returned = true;
+    const calls::Return back = spell_return(made);
+    const std::string line = calls::returned_line(name, arguments, back.result, back.error, back.detail);
     write(line.substr(std::min(begun.size(), line.size())) + "\n");
     print_handled_signals();
   }
 
   void print_handled_signals() {
     for (; signals_told_ < handled_signals.count.load() && signals_told_ < SignalLog::capacity; ++signals_told_)
-      write(fmt::format("--- {} (handled) ---\n", signal_name(handled_signals.slots[signals_told_].signal)));
+      write(fmt::format("--- {} (handled) ---\n", calls::signal_name(handled_signals.slots[signals_told_].signal)));
   }
 
   void learn(const CallSpec& spec, const ReadyCall& call, const CallSlot& slot) {

@@ -1,7 +1,8 @@
-// The calls that an end can make: one row each, which says how its arguments read, how it runs, and how strace spells
-// it. Scenario files, the agents that run them and the experiment by hand all use this table.
+// The calls that an end can make: one row each, which says how its arguments read, how it runs, and how it then stands in registers and
+// memory, from where calls/decode.h spells it. Scenario files, the agents that run them and the experiment by hand all use this table.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "calls/decode.h"
 #include "lab/scenario.h"
 #include "wire/address.h"
 
@@ -44,19 +46,27 @@ struct CallSlot {
   static constexpr std::size_t kept_bytes = 2048;
 
   std::atomic<std::int64_t> entered_ns{0}, returned_ns{0};
+  // Written before the call is entered.
+  std::int32_t fd = -1;        // the descriptor it acts on
+  std::int32_t other_fd = -1;  // made for the call alone: sendfile's file, splice's pipe
+  rlimit limit{};              // setrlimit
+
   std::atomic<std::uint32_t> complete{0};  // 1: everything below is written
   std::int64_t result = 0;
   std::int32_t error = 0;
-  std::int32_t fd = -1;  // the descriptor it acted on
   std::int32_t new_fd = -1;
-  bool skipped = false;           // needs_previous, and that one failed
-  std::int64_t value = 0;         // poll: revents; getsockopt: the value; sigtimedwait: si_code
-  std::int64_t second_value = 0;  // getsockopt(SO_LINGER): l_linger; socketpair: the second descriptor
-  std::uint64_t cookie = 0;       // SO_COOKIE of the socket made or acted on
+  bool skipped = false;  // needs_previous, and that one failed
+  // poll: revents; getsockopt: the value; sigtimedwait: 1 if the process itself sent it; recv_fd: msg_flags
+  std::int64_t value = 0;
+  std::int64_t second_value = 0;   // getsockopt(SO_LINGER): l_linger; socketpair: the second descriptor
+  std::uint32_t value_length = 0;  // getsockopt
+  sockaddr_storage address{};      // as accept, getpeername and getsockname hand it back
+  socklen_t address_length = 0;
+  std::uint64_t cookie = 0;  // SO_COOKIE of the socket made or acted on
   sockaddr_storage local{}, remote{};
   socklen_t local_length = 0, remote_length = 0;
   std::uint32_t data_length = 0;  // bytes kept of what was received
-  char data[kept_bytes];
+  char data[kept_bytes] = {};     // sigtimedwait: siginfo_t
 };
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 
@@ -77,6 +87,19 @@ struct CallContext {
   std::string_view payload;  // of the batch
   // Makes the process number ReadyCall::number; absent: -1 ENOSYS. In the child it does not come back.
   std::function<long(std::int32_t)> fork;
+  // Called right before the call is entered, when the slot has all that is known then. Absent: nobody wants to know.
+  std::function<void()> entering;
+};
+
+class CallImage;  // lab/call_image.h
+
+// A call that is being made.
+struct MadeCall {
+  const ReadyCall& call;
+  std::string_view payload;  // of its batch
+  const CallSlot& slot;
+  bool returned = false;  // if not, the slot has only what is written before a call is entered
+  std::int32_t pid = 0;   // of the process, as everybody outside knows it
 };
 
 enum class ParameterKind : std::uint8_t {
@@ -109,13 +132,12 @@ struct Parameter {
 struct CallRow {
   CallId id;
   std::string_view name;           // in a scenario; the system call's name unless the spelling says another
-  std::string_view recorded_name;  // as strace has it: exit -> exit_group
+  std::string_view recorded_name;  // as strace has it: exit -> exit_group; a row of calls::call_table()
   std::string_view usage;          // "send([FD,] \"BYTES\" [, FLAGS])"
   std::string_view help;
   std::span<const Parameter> parameters;
   void (*run)(const ReadyCall&, const CallContext&, CallSlot&);
-  std::string (*arguments)(const ReadyCall&, std::string_view payload);  // known at entry
-  std::string (*handed_back)(const ReadyCall&, const CallSlot&);         // known on return; may be empty
+  void (*lay_out)(const MadeCall&, CallImage&);
   std::string_view not_supported = {};  // why not, for a row that is one of the language but can't be run
 };
 
@@ -123,8 +145,15 @@ std::span<const CallRow> call_table();
 const CallRow& row_of(CallId id);
 const CallRow* find_call(std::string_view name);
 
+// CallSpec::option, of an option that is in the table.
+std::uint16_t option_row(std::string_view name);
+
 // Makes the call: stamps `slot` right before it and right after.
 void run_call(const ReadyCall& call, const CallContext& context, CallSlot& slot);
+
+// As strace spells it: what is known when it is entered, and when it has come back (`made.returned`).
+calls::Entry spell_entry(const MadeCall& made);
+calls::Return spell_return(const MadeCall& made);
 
 // Where handlers of signals (signal(SIGPIPE, handle)) write what they saw; one per process.
 void set_signal_log(SignalLog* log);

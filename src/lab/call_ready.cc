@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "lab/call.h"
-#include "lab/names.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -60,7 +59,7 @@ void append_ready(std::vector<ReadyCall>& batch, std::string& payload, const Cal
   if (spec.id == CallId::listen && !resolved.on_existing_socket) {
     batch.push_back(make_socket(resolved));
     ReadyCall reuse = on_made(spec, resolved, CallId::setsockopt, first);
-    reuse.option = *find_socket_option("SO_REUSEADDR");
+    reuse.option = option_row("SO_REUSEADDR");
     reuse.values[0] = 1;
     batch.push_back(reuse);
     batch.push_back(on_made(spec, resolved, CallId::bind, first));

@@ -10,7 +10,6 @@
 
 #include "base/check.h"
 #include "lab/cast_internal.h"
-#include "lab/names.h"
 
 namespace tcpwhy::lab {
 

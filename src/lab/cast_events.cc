@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "calls/names.h"
 #include "lab/cast_internal.h"
-#include "lab/names.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -16,14 +16,6 @@ std::optional<wire::SocketAddress> unmapped(const sockaddr_storage& address, soc
   auto known = from_sockaddr(address, length);
   if (known) known->ip = known->ip.unmapped();
   return known;
-}
-
-// What the process did to itself is told with its own number, as strace tells it.
-std::string with_pid(std::string arguments, const Agent& agent) {
-  constexpr std::string_view self = "getpid()";
-  if (const std::size_t at = arguments.find(self); at != std::string::npos)
-    arguments.replace(at, self.size(), std::to_string(agent.page().host_pid.load()));
-  return arguments;
 }
 
 }  // namespace
@@ -92,11 +84,12 @@ void Cast::enter(Process& process, Thread& thread, std::size_t index) {
   progress.number = calls_++;
   progress.entered_at = base::wall_from_ns(slot.entered_ns.load());
 
-  const CallRow& row = row_of(call.id);
+  calls::Entry spelled = spell_entry({call, batch.payload, slot, false, page.host_pid.load()});
   recording::CallEntered entered;
   entered.call = progress.number;
-  entered.name = row.recorded_name;
-  entered.arguments = with_pid(row.arguments(call, batch.payload), *process.agent);
+  entered.name = row_of(call.id).recorded_name;
+  entered.arguments = std::move(spelled.arguments);
+  entered.byte_count = spelled.byte_count;
   entered.step_line = batch.line;
   if (call.fd >= 0) entered.fd = call.fd;
   if (const auto known = process.descriptors.find(call.fd); known != process.descriptors.end()) {
@@ -106,18 +99,6 @@ void Cast::enter(Process& process, Thread& thread, std::size_t index) {
   }
   if (call.id == CallId::connect || call.id == CallId::sendto)
     entered.remote = unmapped(call.address, call.address_length);
-  switch (call.id) {
-    case CallId::send:
-    case CallId::sendto:
-    case CallId::sendmsg:
-    case CallId::write:
-    case CallId::writev: entered.byte_count = std::uint64_t{call.payload_length} * call.payload_repeat; break;
-    case CallId::recv:
-    case CallId::read:
-    case CallId::sendfile:
-    case CallId::splice: entered.byte_count = call.size; break;
-    default: break;
-  }
   recording_.events.push_back({progress.entered_at, thread.actor, std::move(entered)});
 }
 
@@ -143,7 +124,7 @@ void Cast::leave(Process& process, Thread& thread, std::size_t index) {
   returned.call = progress.number;
   returned.result = slot.result;
   returned.error = slot.error;
-  returned.detail = row_of(call.id).handed_back(call, slot);
+  returned.detail = spell_return({call, batch.payload, slot, true, process.agent->page().host_pid.load()}).detail;
   if (slot.new_fd >= 0) returned.new_fd = slot.new_fd;
   returned.socket = socket.cookie;
   returned.local = socket.local;
@@ -221,7 +202,7 @@ bool Cast::collect_signals(Process& process) {
     if (slot.at_ns.load() == 0) break;
     const base::WallTime at = base::wall_from_ns(slot.at_ns.load());
     process.handled.push_back({slot.signal, at});
-    recording::Signal signal{signal_name(slot.signal), recording::SignalFate::handled, std::nullopt};
+    recording::Signal signal{calls::signal_name(slot.signal), recording::SignalFate::handled, std::nullopt};
     recording::ActorId actor = process.threads.front().actor;
     for (const Thread& thread : process.threads) {
       if (!thread.batch) continue;
@@ -250,7 +231,7 @@ void Cast::note_end(Process& process, int status) {
   recording::ProcessEnded ended;
   ended.call = call;
   if (WIFSIGNALED(status)) {
-    ended.signal = signal_name(WTERMSIG(status));
+    ended.signal = calls::signal_name(WTERMSIG(status));
     recording_.events.push_back({now, actor, recording::Signal{ended.signal, recording::SignalFate::delivered, call}});
   } else {
     ended.exit_status = WEXITSTATUS(status);

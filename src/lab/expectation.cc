@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "lab/names.h"
+#include "calls/names.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -45,12 +45,12 @@ bool holds(const Expectation& expected, CallId call, const CallOutcome& actual) 
 }  // namespace
 
 std::string describe(const CallOutcome& actual) {
-  if (actual.killed_by) return fmt::format("+++ killed by {} +++", signal_name(*actual.killed_by));
+  if (actual.killed_by) return fmt::format("+++ killed by {} +++", calls::signal_name(*actual.killed_by));
   if (actual.exited_with) return fmt::format("+++ exited with {} +++", *actual.exited_with);
   if (!actual.returned) return "did not return";
   std::string text;
-  for (const int signal : actual.signals) text += fmt::format("--- {} --- ", signal_name(signal));
-  if (actual.result < 0) return text + fmt::format("= -1 {}", errno_name(actual.error));
+  for (const int signal : actual.signals) text += fmt::format("--- {} --- ", calls::signal_name(signal));
+  if (actual.result < 0) return text + fmt::format("= -1 {}", calls::error_name(actual.error));
   if (!actual.bytes.empty()) return text + fmt::format("= {}", base::quote(actual.bytes));
   return text + fmt::format("= {}", actual.value);
 }

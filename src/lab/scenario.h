@@ -94,7 +94,7 @@ struct CallSpec {
   std::int32_t number = 0;    // backlog, SHUT_*, exit status, poll's timeout in ms, signal number
   std::optional<std::uint16_t> port;  // bind, listen
   Peer peer;                          // connect, sendto, setsockopt(TCP_MD5SIG)
-  std::uint16_t option = 0;           // row of the socket option table
+  std::uint16_t option = 0;           // row of calls::socket_options()
   std::vector<std::int32_t> values;   // setsockopt
   Disposition disposition = Disposition::default_action;
   bool operator==(const CallSpec&) const = default;

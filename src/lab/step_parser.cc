@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "lab/names.h"
 #include "lab/scenario_parser.h"
+#include "tcp/state.h"
 
 namespace tcpwhy::lab {
 namespace {
@@ -122,9 +122,11 @@ Parsed<StepKind> StepParser::parse_state(Cursor& cursor) {
   step.who = *who;
   if (has_variable(step.who, cursor.peek().text)) step.descriptor = cursor.next().text;
   const std::string& state = cursor.peek().text;
-  if (state != "gone" && std::ranges::find(state_names(), state) == state_names().end()) {
+  const auto named = tcp::state_named(state);
+  if (state != "gone" && (!named || *named == tcp::State::not_seen)) {
     std::string known = "gone";
-    for (const std::string_view name : state_names()) known += fmt::format(", {}", name);
+    for (std::size_t i = static_cast<std::size_t>(tcp::State::closed); i < tcp::state_count; ++i)
+      known += fmt::format(", {}", tcp::name(static_cast<tcp::State>(i)));
     auto complaint = cursor.expected("a state, or the name of a descriptor");
     complaint.error().hint = fmt::format("the states are {}", known);
     return complaint;
@@ -182,12 +184,12 @@ Parsed<StepKind> StepParser::parse_process(Cursor& cursor, const std::string& wh
     const auto status = parse_number(cursor.peek().text);
     if (!status || *status < 0 || *status > 255) return cursor.expected("an exit status (0 to 255)");
     step.number = static_cast<int>(*status);
+    cursor.next();
   } else {
-    const auto signal = find_signal(cursor.peek().text);
-    if (!signal) return cursor.expected("a signal such as SIGPIPE");
+    const auto signal = syntax::parse_signal(cursor);
+    if (!signal) return std::unexpected(signal.error());
     step.number = *signal;
   }
-  cursor.next();
   if (!cursor.take(fence)) return cursor.expected(fence);
   return step;
 }

@@ -54,6 +54,8 @@ struct ArgumentStyle {
 // The arguments of `row` up to (not including) the closing parenthesis or the end of the line.
 Parsed<CallSpec> parse_arguments(Cursor& cursor, const CallRow& row, const ArgumentStyle& style);
 
+// SIGPIPE or PIPE, any case; no real-time signal: the C library keeps some of those for itself.
+Parsed<int> parse_signal(Cursor& cursor);
 // = 14, = "hello", = EPIPE, ! EPIPE SIGPIPE, ...; success if nothing of the kind stands there.
 Parsed<Expectation> parse_expectation(Cursor& cursor);
 // after 30ms within 200ms; in any order.
