@@ -21,8 +21,8 @@
 #include "capture/live_capture.h"
 #include "doctor/child.h"
 #include "doctor/probe.h"
-#include "lab/netns.h"
-#include "lab/sandbox.h"
+#include "lab/link/netns.h"
+#include "lab/sandbox/sandbox.h"
 #include "trace/counter_sampler.h"
 #include "trace/socket_sampler.h"
 

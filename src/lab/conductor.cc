@@ -11,9 +11,9 @@
 #include <functional>
 
 #include "calls/names.h"
-#include "lab/cast.h"
-#include "lab/link.h"
-#include "lab/netns.h"
+#include "lab/agents/cast.h"
+#include "lab/link/link.h"
+#include "lab/link/netns.h"
 #include "lab/observer.h"
 
 namespace tcpwhy::lab {

@@ -1,4 +1,4 @@
-// tcpwhy server and tcpwhy client: the experiment by hand, in two terminals (lab/by_hand.h).
+// tcpwhy server and tcpwhy client: the experiment by hand, in two terminals (lab/agents/by_hand.h).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -8,7 +8,7 @@
 #include <string>
 
 #include "cli/command.h"
-#include "lab/by_hand.h"
+#include "lab/agents/by_hand.h"
 
 namespace tcpwhy::cli {
 namespace {
