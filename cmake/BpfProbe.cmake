@@ -31,7 +31,7 @@ function(tcpwhy_build_bpf_probe room_target)
             -I ${CMAKE_CURRENT_SOURCE_DIR}/src -c ${sources}/probe.bpf.c -o ${object}
     ${strip_command}
     COMMAND ${BPFTOOL} gen skeleton ${object} name probe >${skeleton}
-    DEPENDS ${sources}/probe.bpf.c ${headers} ${CMAKE_CURRENT_SOURCE_DIR}/src/trace/calls/taken_piece.h ${machine_headers}
+    DEPENDS ${sources}/probe.bpf.c ${headers} ${CMAKE_CURRENT_SOURCE_DIR}/src/calls/taken_piece.h ${machine_headers}
     COMMENT "Compiling the BPF probe")
   add_custom_target(tcpwhy_bpf_probe DEPENDS ${skeleton})
   target_include_directories(${room_target} SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated-system)

@@ -45,7 +45,7 @@ function(tcpwhy_build_inside_recorder room_target)
     COMMAND ${OBJCOPY} -O binary ${object}.elf ${object}.bin
     COMMAND ${CMAKE_COMMAND} -D CODE=${object}.bin -D OUTPUT=${folder}/recorder_code.h -P ${recorder_script}
     DEPENDS ${sources}/x86_64/program/recorder.c ${sources}/x86_64/program/recorder.S ${sources}/x86_64/program/recorder.ld ${sources}/protocol.h
-            ${CMAKE_CURRENT_SOURCE_DIR}/src/trace/calls/taken_piece.h ${recorder_script}
+            ${CMAKE_CURRENT_SOURCE_DIR}/src/calls/taken_piece.h ${recorder_script}
     COMMENT "Compiling the recorder that runs inside a traced process")
   add_custom_target(tcpwhy_inside_recorder DEPENDS ${folder}/recorder_code.h)
   target_include_directories(${room_target} SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated-system)

@@ -1,7 +1,7 @@
 # Reads tools/layers.txt: each room src/<room>/ becomes the static library tcpwhy_<room>, linked with exactly the
 # rooms and outside libraries that its line names. Beside the code stand *_test.cc, which become test_<room>,
 # *_benchmark.cc, which become bench_<room>, *_measure.cc, each a program of its name that a script of tools/ runs,
-# fuzz/NAME_fuzz.cc (cmake/Fuzzers.cmake), and testing/NAME_program.cc: a program by itself that the room's tests start
+# src/<room>/fuzz/NAME_fuzz.cc (cmake/Fuzzers.cmake), and testing/NAME_program.cc: a program by itself that the room's tests start
 # (NAME_program in the folder TCPWHY_TEST_PROGRAMS), or testing/NAME_library.cc: one that they load (NAME_library.so there).
 # src/cli/main.cc is the program.
 find_package(fmt REQUIRED)

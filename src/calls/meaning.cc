@@ -7,11 +7,10 @@
 
 #include "calls/call.h"
 #include "calls/names.h"
+#include "calls/socket_options.h"
 
 namespace tcpwhy::calls {
 namespace {
-
-constexpr int last_signal = 64;
 
 // Without what stands in quotes, escaped as strace does it: payload, paths, names.
 std::string without_strings(std::string_view text) {
@@ -92,12 +91,6 @@ std::optional<std::string_view> field(std::string_view structure, std::string_vi
   return std::nullopt;
 }
 
-int signal_of(std::string_view name) {
-  for (int signal = 1; signal <= last_signal; ++signal)
-    if (signal_name(signal) == name) return signal;
-  return 0;
-}
-
 // A view of a call's arguments, by position.
 class Arguments {
  public:
@@ -153,13 +146,15 @@ Option option_of(const CallRow& row, const Arguments& asked, const Arguments& ba
   auto level = value_of(option_levels(), asked[1]);
   if (!level) level = value_of(ip_protocols(), asked[1]);
   option.level = level.value_or(UINT64_MAX);
-  option.number = value_of(options_of(option.level), asked[2]).value_or(UINT64_MAX);
+  const SocketOption* named = find_option(asked[2]);
+  const bool of_level = named != nullptr && named->level == option.level;
+  option.number = of_level ? named->number : value_of({}, asked[2]).value_or(UINT64_MAX);
   read_option_value(row.effect == Effect::sets_option ? asked[3] : back[0], option);
   return option;
 }
 
 SignalAction action_of(const Arguments& asked) {
-  SignalAction action{.signal = signal_of(asked[0])};
+  SignalAction action{.signal = signal_named(asked[0])};
   const auto handler = asked[1].starts_with('{') ? field(asked[1], "sa_handler") : std::optional(asked[1]);
   if (!handler || *handler == "NULL" || handler->empty()) return action;
   action.fate = *handler == "SIG_IGN"   ? SignalAction::Fate::ignored
@@ -177,8 +172,7 @@ std::uint64_t set_of(std::string_view text) {
   std::uint64_t set = 0;
   while (!text.empty()) {
     const auto blank = text.find(' ');
-    if (const int signal = signal_of("SIG" + std::string(text.substr(0, blank))); signal > 0)
-      set |= std::uint64_t{1} << (signal - 1);
+    if (const int signal = signal_named(text.substr(0, blank)); signal > 0) set |= std::uint64_t{1} << (signal - 1);
     if (blank == std::string_view::npos) break;
     text.remove_prefix(blank + 1);
   }

@@ -7,17 +7,12 @@
 #include <cerrno>
 #include <csignal>
 #include <string>
+#include <tuple>
 
 #include "calls/call.h"
 
 namespace tcpwhy::calls {
 namespace {
-
-TEST(CallTable, has_each_name_once) {
-  for (const CallRow& row : call_table()) EXPECT_EQ(find_call(row.name), &row) << row.name;
-  EXPECT_EQ(find_call("no_such_call"), nullptr);
-  EXPECT_EQ(effect_of("no_such_call"), Effect::none);
-}
 
 TEST(Meaning, of_what_sends_and_receives_has_its_flags) {
   EXPECT_TRUE(meaning_of("send", "4, \"hello\", 5, MSG_NOSIGNAL|MSG_DONTWAIT", "").has(MSG_NOSIGNAL));
@@ -118,6 +113,60 @@ TEST(Meaning, of_signal_calls) {
   EXPECT_TRUE(meaning_of("rt_sigprocmask", "SIG_SETMASK, ~[USR1], [PIPE], 8", "").as<SignalMask>()->names(SIGPIPE));
   EXPECT_EQ(meaning_of("rt_sigprocmask", "SIG_BLOCK, NULL, [PIPE], 8", "").as<SignalMask>()->change,
             SignalMask::Change::none);
+}
+
+// As decode.h spells what the laboratory's agents are asked for.
+TEST(Meaning, of_the_laboratory_s_calls) {
+  using Fate = SignalAction::Fate;
+  const auto fate = [](std::string_view handler) {
+    const std::string action = "SIGPIPE, {sa_handler=" + std::string(handler) + ", sa_mask=[], sa_flags=0}, NULL, 8";
+    return meaning_of("rt_sigaction", action, "").as<SignalAction>()->fate;
+  };
+  EXPECT_EQ(fate("SIG_IGN"), Fate::ignored);
+  EXPECT_EQ(fate("SIG_DFL"), Fate::by_default);
+  EXPECT_EQ(fate("0x55d0c8a7b2f9"), Fate::handled);
+  EXPECT_EQ(meaning_of("rt_sigprocmask", "SIG_UNBLOCK, [PIPE], NULL, 8", "").as<SignalMask>()->change,
+            SignalMask::Change::unblock);
+  EXPECT_EQ(meaning_of("connect", R"(4, {sa_family=AF_UNSPEC, sa_data="\0\0\0\0\0\0\0\0\0\0\0\0\0\0"}, 16)", "")
+                .as<Address>()
+                ->family,
+            std::uint64_t{AF_UNSPEC});
+  const auto key = meaning_of(
+      "setsockopt",
+      R"(4, SOL_TCP, TCP_MD5SIG, {tcpm_addr={sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}, )"
+      R"(tcpm_key="[1]"}, 216)",
+      "");
+  EXPECT_TRUE(key.is_option(IPPROTO_TCP, TCP_MD5SIG));
+  EXPECT_FALSE(key.as<Option>()->value.has_value());
+  const auto passed = [](std::string_view name, std::string_view asked, std::string_view back) {
+    return meaning_of(name, asked, back).carries_descriptors();
+  };
+  constexpr std::string_view message =
+      R"({msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="f", iov_len=1}], msg_iovlen=1, msg_control=[{cmsg_len=20, )"
+      R"(cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[5]}], msg_controllen=24, msg_flags=0})";
+  EXPECT_TRUE(passed("sendmsg", "4, " + std::string(message) + ", MSG_NOSIGNAL", ""));
+  EXPECT_TRUE(passed("recvmsg", "4, ..., 0", message));
+  const auto plain = meaning_of(
+      "sendmsg",
+      R"(4, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="f", iov_len=1}], msg_iovlen=1, msg_controllen=0, msg_flags=0}, MSG_MORE)",
+      "");
+  EXPECT_FALSE(plain.carries_descriptors());
+  EXPECT_TRUE(plain.has(MSG_MORE));
+  EXPECT_EQ(meaning_of("sendfile", "4, 201, NULL, 100", "").effect, Effect::sends);
+  EXPECT_EQ(meaning_of("splice", "201, NULL, 4, NULL, 100, 0", "").effect, Effect::sends);
+  EXPECT_EQ(meaning_of("execve", R"("sleep", ["sleep", "1"], 0x7ffd8 /* 23 vars */)", "").effect, Effect::executes);
+  // What follows has no effect on a connection, however it is spelled.
+  for (const auto& [name, asked, back] :
+       {std::tuple{"kill", "1234, SIGPIPE", ""},
+        {"setitimer", "ITIMER_REAL, {it_interval={tv_sec=0, tv_usec=0}, it_value={tv_sec=1, tv_usec=0}}, NULL", ""},
+        {"rt_sigtimedwait", "[PIPE], ..., {tv_sec=0, tv_nsec=0}, 8", "{si_signo=SIGPIPE, si_code=SI_USER, ...}"},
+        {"prlimit64", "0, RLIMIT_NOFILE, {rlim_cur=20, rlim_max=20000}, NULL", ""},
+        {"socketpair", "AF_UNIX, SOCK_STREAM, 0, ...", "[3, 4]"}}) {
+    const auto meaning = meaning_of(name, asked, back);
+    ASSERT_NE(meaning.row, nullptr) << name;
+    EXPECT_EQ(meaning.effect, Effect::none) << name;
+    EXPECT_TRUE(std::holds_alternative<std::monostate>(meaning.value)) << name;
+  }
 }
 
 TEST(Meaning, of_anything_is_a_value_and_no_crash) {

@@ -6,7 +6,6 @@
 #include <linux/io_uring.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <iterator>
 
 namespace tcpwhy::calls {
@@ -54,130 +54,6 @@ constexpr NamedValue message_rows[] = {
 constexpr NamedValue level_rows[] = {
     {SOL_SOCKET, "SOL_SOCKET"}, {IPPROTO_IP, "SOL_IP"},   {IPPROTO_TCP, "SOL_TCP"}, {IPPROTO_UDP, "SOL_UDP"},
     {IPPROTO_IPV6, "SOL_IPV6"}, {IPPROTO_RAW, "SOL_RAW"}, {282, "SOL_TLS"},         {284, "SOL_MPTCP"},
-};
-constexpr NamedValue socket_option_rows[] = {
-    TCPWHY_NAMED(SO_DEBUG),
-    TCPWHY_NAMED(SO_REUSEADDR),
-    TCPWHY_NAMED(SO_TYPE),
-    TCPWHY_NAMED(SO_ERROR),
-    TCPWHY_NAMED(SO_DONTROUTE),
-    TCPWHY_NAMED(SO_BROADCAST),
-    TCPWHY_NAMED(SO_SNDBUF),
-    TCPWHY_NAMED(SO_RCVBUF),
-    TCPWHY_NAMED(SO_KEEPALIVE),
-    TCPWHY_NAMED(SO_OOBINLINE),
-    TCPWHY_NAMED(SO_NO_CHECK),
-    TCPWHY_NAMED(SO_PRIORITY),
-    TCPWHY_NAMED(SO_LINGER),
-    TCPWHY_NAMED(SO_BSDCOMPAT),
-    TCPWHY_NAMED(SO_REUSEPORT),
-    TCPWHY_NAMED(SO_PASSCRED),
-    TCPWHY_NAMED(SO_PEERCRED),
-    TCPWHY_NAMED(SO_RCVLOWAT),
-    TCPWHY_NAMED(SO_SNDLOWAT),
-    {20, "SO_RCVTIMEO_OLD"},
-    {21, "SO_SNDTIMEO_OLD"},
-    TCPWHY_NAMED(SO_BINDTODEVICE),
-    TCPWHY_NAMED(SO_ATTACH_FILTER),
-    TCPWHY_NAMED(SO_DETACH_FILTER),
-    TCPWHY_NAMED(SO_PEERNAME),
-    {29, "SO_TIMESTAMP_OLD"},
-    TCPWHY_NAMED(SO_ACCEPTCONN),
-    TCPWHY_NAMED(SO_PEERSEC),
-    TCPWHY_NAMED(SO_SNDBUFFORCE),
-    TCPWHY_NAMED(SO_RCVBUFFORCE),
-    TCPWHY_NAMED(SO_PASSSEC),
-    {35, "SO_TIMESTAMPNS_OLD"},
-    TCPWHY_NAMED(SO_MARK),
-    {37, "SO_TIMESTAMPING_OLD"},
-    TCPWHY_NAMED(SO_PROTOCOL),
-    TCPWHY_NAMED(SO_DOMAIN),
-    TCPWHY_NAMED(SO_RXQ_OVFL),
-    TCPWHY_NAMED(SO_WIFI_STATUS),
-    TCPWHY_NAMED(SO_PEEK_OFF),
-    TCPWHY_NAMED(SO_NOFCS),
-    TCPWHY_NAMED(SO_LOCK_FILTER),
-    TCPWHY_NAMED(SO_SELECT_ERR_QUEUE),
-    TCPWHY_NAMED(SO_BUSY_POLL),
-    TCPWHY_NAMED(SO_MAX_PACING_RATE),
-    TCPWHY_NAMED(SO_BPF_EXTENSIONS),
-    TCPWHY_NAMED(SO_INCOMING_CPU),
-    TCPWHY_NAMED(SO_ATTACH_BPF),
-    TCPWHY_NAMED(SO_ATTACH_REUSEPORT_CBPF),
-    TCPWHY_NAMED(SO_ATTACH_REUSEPORT_EBPF),
-    TCPWHY_NAMED(SO_CNX_ADVICE),
-    TCPWHY_NAMED(SO_MEMINFO),
-    TCPWHY_NAMED(SO_INCOMING_NAPI_ID),
-    TCPWHY_NAMED(SO_COOKIE),
-    TCPWHY_NAMED(SO_PEERGROUPS),
-    TCPWHY_NAMED(SO_ZEROCOPY),
-    TCPWHY_NAMED(SO_TXTIME),
-    TCPWHY_NAMED(SO_BINDTOIFINDEX),
-    {66, "SO_RCVTIMEO_NEW"},
-    {67, "SO_SNDTIMEO_NEW"},
-    {69, "SO_PREFER_BUSY_POLL"},
-    {70, "SO_BUSY_POLL_BUDGET"},
-    {71, "SO_NETNS_COOKIE"},
-    {72, "SO_BUF_LOCK"},
-    {73, "SO_RESERVE_MEM"},
-    {74, "SO_TXREHASH"},
-    {75, "SO_RCVMARK"},
-};
-constexpr NamedValue tcp_option_rows[] = {
-    TCPWHY_NAMED(TCP_NODELAY),
-    TCPWHY_NAMED(TCP_MAXSEG),
-    TCPWHY_NAMED(TCP_CORK),
-    TCPWHY_NAMED(TCP_KEEPIDLE),
-    TCPWHY_NAMED(TCP_KEEPINTVL),
-    TCPWHY_NAMED(TCP_KEEPCNT),
-    TCPWHY_NAMED(TCP_SYNCNT),
-    TCPWHY_NAMED(TCP_LINGER2),
-    TCPWHY_NAMED(TCP_DEFER_ACCEPT),
-    TCPWHY_NAMED(TCP_WINDOW_CLAMP),
-    TCPWHY_NAMED(TCP_INFO),
-    TCPWHY_NAMED(TCP_QUICKACK),
-    TCPWHY_NAMED(TCP_CONGESTION),
-    TCPWHY_NAMED(TCP_MD5SIG),
-    {15, "TCP_COOKIE_TRANSACTIONS"},
-    TCPWHY_NAMED(TCP_THIN_LINEAR_TIMEOUTS),
-    TCPWHY_NAMED(TCP_THIN_DUPACK),
-    TCPWHY_NAMED(TCP_USER_TIMEOUT),
-    TCPWHY_NAMED(TCP_REPAIR),
-    TCPWHY_NAMED(TCP_REPAIR_QUEUE),
-    TCPWHY_NAMED(TCP_QUEUE_SEQ),
-    TCPWHY_NAMED(TCP_REPAIR_OPTIONS),
-    TCPWHY_NAMED(TCP_FASTOPEN),
-    TCPWHY_NAMED(TCP_TIMESTAMP),
-    TCPWHY_NAMED(TCP_NOTSENT_LOWAT),
-    TCPWHY_NAMED(TCP_CC_INFO),
-    TCPWHY_NAMED(TCP_SAVE_SYN),
-    TCPWHY_NAMED(TCP_SAVED_SYN),
-    TCPWHY_NAMED(TCP_REPAIR_WINDOW),
-    TCPWHY_NAMED(TCP_FASTOPEN_CONNECT),
-    TCPWHY_NAMED(TCP_ULP),
-    TCPWHY_NAMED(TCP_MD5SIG_EXT),
-    TCPWHY_NAMED(TCP_FASTOPEN_KEY),
-    TCPWHY_NAMED(TCP_FASTOPEN_NO_COOKIE),
-    TCPWHY_NAMED(TCP_ZEROCOPY_RECEIVE),
-    TCPWHY_NAMED(TCP_INQ),
-    {37, "TCP_TX_DELAY"},
-};
-constexpr NamedValue ip_option_rows[] = {
-    TCPWHY_NAMED(IP_TOS),        TCPWHY_NAMED(IP_TTL),
-    TCPWHY_NAMED(IP_HDRINCL),    TCPWHY_NAMED(IP_OPTIONS),
-    TCPWHY_NAMED(IP_RECVOPTS),   TCPWHY_NAMED(IP_RETOPTS),
-    TCPWHY_NAMED(IP_PKTINFO),    TCPWHY_NAMED(IP_MTU_DISCOVER),
-    TCPWHY_NAMED(IP_RECVERR),    TCPWHY_NAMED(IP_RECVTTL),
-    TCPWHY_NAMED(IP_RECVTOS),    TCPWHY_NAMED(IP_MTU),
-    TCPWHY_NAMED(IP_FREEBIND),   TCPWHY_NAMED(IP_TRANSPARENT),
-    TCPWHY_NAMED(IP_MINTTL),     TCPWHY_NAMED(IP_BIND_ADDRESS_NO_PORT),
-    {51, "IP_LOCAL_PORT_RANGE"},
-};
-constexpr NamedValue ip6_option_rows[] = {
-    TCPWHY_NAMED(IPV6_ADDRFORM),    TCPWHY_NAMED(IPV6_UNICAST_HOPS), TCPWHY_NAMED(IPV6_MTU_DISCOVER),
-    TCPWHY_NAMED(IPV6_MTU),         TCPWHY_NAMED(IPV6_RECVERR),      TCPWHY_NAMED(IPV6_V6ONLY),
-    TCPWHY_NAMED(IPV6_RECVPKTINFO), TCPWHY_NAMED(IPV6_TCLASS),       TCPWHY_NAMED(IPV6_TRANSPARENT),
-    TCPWHY_NAMED(IPV6_FREEBIND),
 };
 constexpr NamedValue shutdown_rows[] = {TCPWHY_NAMED(SHUT_RD), TCPWHY_NAMED(SHUT_WR), TCPWHY_NAMED(SHUT_RDWR)};
 constexpr NamedValue poll_rows[] = {
@@ -253,25 +129,9 @@ constexpr NamedValue ring_enter_rows[] = {
     {8, "IORING_ENTER_EXT_ARG"},   {16, "IORING_ENTER_REGISTERED_RING"},
 };
 
-struct OptionLevel {
-  std::uint64_t level;
-  NamedValues options;
-  std::string_view unknown;
-};
-constexpr OptionLevel option_level_rows[] = {
-    {SOL_SOCKET, socket_option_rows, "SO_???"},
-    {IPPROTO_TCP, tcp_option_rows, "TCP_???"},
-    {IPPROTO_IP, ip_option_rows, "IP_???"},
-    {IPPROTO_IPV6, ip6_option_rows, "IPV6_???"},
-};
-
-const OptionLevel* find_level(std::uint64_t level) {
-  for (const OptionLevel& row : option_level_rows)
-    if (row.level == level) return &row;
-  return nullptr;
-}
-
 constexpr int first_real_time = 32, last_signal = 64;
+
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
 // Without SIG.
 std::string short_signal_name(int number) {
@@ -297,8 +157,24 @@ std::int32_t error_named(std::string_view name) {
     const char* known = strerrorname_np(error);
     if (known != nullptr && name == known) return error;
   }
+  if (name == "EWOULDBLOCK") return EWOULDBLOCK;  // EAGAIN's other name
   const auto* row = std::ranges::find(restarts, name, &ErrorNumber::name);
   return row == std::end(restarts) ? 0 : row->number;
+}
+
+std::string error_name(std::int32_t error) {
+  const char* name = strerrorname_np(error);
+  return name == nullptr ? fmt::format("errno {}", error) : name;
+}
+
+bool same_word(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, upper, upper); }
+
+std::optional<std::uint64_t> value_named(NamedValues rows, std::string_view name, std::string_view prefix) {
+  for (const NamedValue& row : rows) {
+    const bool whole = same_word(name, row.name);
+    if (whole || (row.name.starts_with(prefix) && same_word(name, row.name.substr(prefix.size())))) return row.value;
+  }
+  return std::nullopt;
 }
 
 const NamedValue* find_value(NamedValues rows, std::uint64_t value) {
@@ -348,20 +224,19 @@ NamedValues ioctl_requests() { return ioctl_rows; }
 NamedValues ring_setup_flags() { return ring_setup_rows; }
 NamedValues ring_enter_flags() { return ring_enter_rows; }
 
-NamedValues options_of(std::uint64_t level) {
-  const OptionLevel* row = find_level(level);
-  return row == nullptr ? NamedValues() : row->options;
-}
-
-std::string_view unknown_option_of(std::uint64_t level) {
-  const OptionLevel* row = find_level(level);
-  return row == nullptr ? std::string_view() : row->unknown;
-}
-
 std::string signal_name(int number) {
   const bool known = (number >= first_real_time && number <= last_signal) ||
                      (number > 0 && number < first_real_time && sigabbrev_np(number) != nullptr);
   return known ? "SIG" + short_signal_name(number) : fmt::format("{}", number);
+}
+
+int signal_named(std::string_view name) {
+  if (name.size() > 3 && same_word(name.substr(0, 3), "SIG")) name.remove_prefix(3);
+  for (int number = 1; number <= last_signal; ++number) {
+    const std::string known = short_signal_name(number);
+    if (known.front() > '9' && same_word(name, known)) return number;  // not a number without a name
+  }
+  return 0;
 }
 
 std::string spell_signal_set(std::uint64_t bits) {

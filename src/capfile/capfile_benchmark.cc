@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "capfile/capture_builder.h"
-#include "capfile/reader.h"
+#include "capfile/formats/reader.h"
 
 namespace tcpwhy::capfile {
 namespace {

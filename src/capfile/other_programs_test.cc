@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "capfile/read_all.h"
-#include "capfile/recording_io.h"
-#include "capfile/sample_recording.h"
+#include "capfile/input/read_all.h"
+#include "capfile/recording/recording_io.h"
+#include "capfile/recording/sample_recording.h"
 
 namespace tcpwhy::capfile {
 namespace {

@@ -10,10 +10,10 @@
 #include <string>
 
 #include "capfile/capture_builder.h"
-#include "capfile/compression.h"
-#include "capfile/read_all.h"
-#include "capfile/recording_io.h"
-#include "capfile/sample_recording.h"
+#include "capfile/input/compression.h"
+#include "capfile/input/read_all.h"
+#include "capfile/recording/recording_io.h"
+#include "capfile/recording/sample_recording.h"
 
 namespace tcpwhy::capfile {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "cli/output.h"
+#include "cli/output/output.h"
 #include "cli/settings.h"
 
 namespace CLI {

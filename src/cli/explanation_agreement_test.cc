@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "cli/kernel_experiments/account.h"
-#include "explain/questions.h"
+#include "explain/explain.h"
 #include "lab/lab.h"
 
 namespace tcpwhy::cli {

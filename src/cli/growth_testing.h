@@ -16,7 +16,7 @@
 
 #include "base/check.h"
 #include "capfile/capture_builder.h"
-#include "capfile/recording_io.h"
+#include "capfile/recording/recording_io.h"
 #include "recording/testing/growing_shapes.h"
 
 namespace tcpwhy::cli::testing {

@@ -2,7 +2,7 @@
 #include <new>
 
 #include "base/result.h"
-#include "cli/output.h"
+#include "cli/output/output.h"
 #include "cli/program.h"
 
 int main(int argc, char** argv) {

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "calls/names.h"
-#include "explain/questions.h"
+#include "calls/socket_options.h"
+#include "explain/explain.h"
 #include "lab/lab.h"
 
 namespace tcpwhy::cli {
@@ -77,9 +78,9 @@ std::vector<std::string> telling_words() {
                                     "F_DUPFD",
                                     "msg_len=7"};
   for (const auto& names :
-       {calls::message_flags(), calls::shutdown_ways(), calls::ip_protocols(), calls::descriptor_commands(),
-        calls::options_of(1 /* SOL_SOCKET */), calls::options_of(6 /* SOL_TCP */)})
+       {calls::message_flags(), calls::shutdown_ways(), calls::ip_protocols(), calls::descriptor_commands()})
     for (const auto& named : names) words.emplace_back(named.name);
+  for (const auto& option : calls::socket_options()) words.emplace_back(option.name);
   for (int error = 1; error < 134; ++error)
     if (const char* name = strerrorname_np(error)) words.emplace_back(name);
   return words;

@@ -7,9 +7,9 @@
 
 #include "base/text.h"
 #include "cli/ps/illness.h"
-#include "lab/netns.h"
-#include "lab/sandbox_sockets_testing.h"
-#include "lab/sandbox_testing.h"
+#include "lab/link/netns.h"
+#include "lab/sandbox/sandbox_sockets_testing.h"
+#include "lab/sandbox/sandbox_testing.h"
 
 namespace tcpwhy::cli::ps {
 namespace {

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "capfile/strace_log.h"
-#include "render/connection_report.h"
-#include "scan/pick_connection.h"
-#include "scan/problems.h"
+#include "capfile/strace/strace_log.h"
+#include "render/reports/connection_report.h"
+#include "scan/connections/pick_connection.h"
+#include "scan/connections/problems.h"
 
 namespace tcpwhy::cli {
 namespace {

@@ -5,10 +5,10 @@
 #include <optional>
 #include <string>
 
-#include "capfile/input.h"
+#include "capfile/input/input.h"
 #include "cli/command.h"
-#include "cli/view.h"
-#include "scan/pick_connection.h"
+#include "cli/output/view.h"
+#include "scan/connections/pick_connection.h"
 
 namespace tcpwhy::cli {
 

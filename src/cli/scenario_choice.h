@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "lab/scenario.h"
+#include "lab/language/scenario.h"
 
 namespace tcpwhy::cli {
 

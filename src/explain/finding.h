@@ -22,6 +22,13 @@ std::string_view name(Severity severity);
 
 enum class Language : std::uint8_t { en, zh };
 
+// One text in both languages.
+struct Words {
+  std::string_view en, zh;
+  [[nodiscard]] constexpr std::string_view in(Language language) const { return language == Language::zh ? zh : en; }
+  [[nodiscard]] constexpr bool empty() const { return en.empty(); }
+};
+
 // What a rule claims and on what ground. Ids are dotted, stable and never reused: they appear in JSON, tests and docs.
 struct Rule {
   std::string_view id;  // "reset.unread_data_at_close"

@@ -6,7 +6,7 @@
 #include <string>
 #include <tuple>
 
-#include "explain/questions.h"
+#include "explain/explain.h"
 #include "recording/testing/story_recorder.h"
 
 namespace tcpwhy::explain {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "explain/questions.h"
+#include "explain/explain.h"
 #include "recording/testing/story_recorder.h"
 
 namespace tcpwhy::explain::testing {

@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <functional>
 
-#include "lab/cast.h"
-#include "lab/link.h"
-#include "lab/names.h"
-#include "lab/netns.h"
+#include "calls/names.h"
+#include "lab/agents/cast.h"
+#include "lab/link/link.h"
+#include "lab/link/netns.h"
 #include "lab/observer.h"
 
 namespace tcpwhy::lab {
@@ -276,7 +276,7 @@ class Conductor {
   std::string end_text(const std::string& who) const {
     const std::optional<int> status = cast_.end_status(who);
     if (!status) return "it runs";
-    return WIFSIGNALED(*status) ? fmt::format("+++ killed by {} +++", signal_name(WTERMSIG(*status)))
+    return WIFSIGNALED(*status) ? fmt::format("+++ killed by {} +++", calls::signal_name(WTERMSIG(*status)))
                                 : fmt::format("+++ exited with {} +++", WEXITSTATUS(*status));
   }
 
@@ -362,7 +362,7 @@ class Conductor {
     if (!*came) return Verdict::fails(step.text, cast_.alive(what.who) ? "it runs on" : end_text(what.who), true);
     if (what.kind == ProcessStep::Kind::signal) return Verdict::holds();
     const std::string expected = what.kind == ProcessStep::Kind::killed
-                                     ? fmt::format("+++ killed by {} +++", signal_name(what.number))
+                                     ? fmt::format("+++ killed by {} +++", calls::signal_name(what.number))
                                      : fmt::format("+++ exited with {} +++", what.number);
     if (end_text(what.who) != expected) return Verdict::fails(expected, end_text(what.who), false);
     return Verdict::holds();
@@ -373,7 +373,7 @@ class Conductor {
     for (std::size_t i = first_event_; i < recording_.events.size(); ++i) {
       const recording::Event& event = recording_.events[i];
       const auto* signal = std::get_if<recording::Signal>(&event.what);
-      if (signal && signal->name == signal_name(what.number) && event.actor.valid() &&
+      if (signal && signal->name == calls::signal_name(what.number) && event.actor.valid() &&
           end_of(recording_.actors[event.actor.value].name) == end_of(what.who))
         return true;
     }

@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 #include "lab/lab.h"
-#include "lab/scenario.h"
+#include "lab/language/scenario.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::lab {

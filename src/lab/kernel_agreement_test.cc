@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "lab/lab.h"
-#include "lab/sandbox.h"
+#include "lab/sandbox/sandbox.h"
 #include "wire/packet.h"
 
 namespace tcpwhy::lab {

@@ -10,13 +10,13 @@
 #include <thread>
 
 #include "base/text.h"
-#include "capfile/recording_io.h"
+#include "capfile/recording/recording_io.h"
+#include "lab/agents/program_user.h"
 #include "lab/conductor.h"
+#include "lab/language/scenario_parser.h"
 #include "lab/observer.h"
-#include "lab/program_user.h"
-#include "lab/sandbox.h"
+#include "lab/sandbox/sandbox.h"
 #include "lab/scenario_files.h"
-#include "lab/scenario_parser.h"
 #include "trace/bpf/namespace_watch.h"
 
 namespace tcpwhy::lab {

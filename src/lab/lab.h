@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "lab/scenario.h"
+#include "lab/language/scenario.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::lab {

@@ -15,10 +15,10 @@
 #include <set>
 #include <sstream>
 
-#include "lab/program_user.h"
-#include "lab/sandbox.h"
+#include "lab/agents/program_user.h"
+#include "lab/language/scenario_parser.h"
+#include "lab/sandbox/sandbox.h"
 #include "lab/scenario_files.h"
-#include "lab/scenario_parser.h"
 
 namespace tcpwhy::lab {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 #include "capture/live_capture.h"
-#include "lab/netns.h"
+#include "lab/link/netns.h"
 #include "recording/recording.h"
 #include "trace/diag.h"
 #include "wire/segment.h"

@@ -1,67 +1,15 @@
 // Events as lines, in the spelling of strace where strace has one.
 #include <fmt/format.h>
 
-#include <cstring>
 #include <string>
-#include <string_view>
 
 #include "base/text.h"
+#include "calls/line.h"
 #include "recording/fields.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::recording {
 namespace {
-
-constexpr std::string_view handed_back_later = "...";
-
-struct ErrorName {
-  std::int32_t error;
-  std::string_view name, text;
-};
-
-// The kernel's own codes that a tracer sees and errno(3) lacks (include/linux/errno.h); texts as strace prints them.
-constexpr ErrorName restart_errors[] = {
-    {512, "ERESTARTSYS", "To be restarted if SA_RESTART is set"},
-    {513, "ERESTARTNOINTR", "To be restarted"},
-    {514, "ERESTARTNOHAND", "To be restarted if no handler"},
-    {516, "ERESTART_RESTARTBLOCK", "Interrupted by signal"},
-};
-
-std::string error_text(std::int32_t error) {
-  for (const ErrorName& row : restart_errors)
-    if (row.error == error) return fmt::format("{} ({})", row.name, row.text);
-  const char* name = strerrorname_np(error);
-  return name == nullptr ? fmt::format("errno {}", error) : fmt::format("{} ({})", name, strerrordesc_np(error));
-}
-
-std::string result_text(const CallReturned& returned) {
-  std::string text = fmt::format("{}", returned.result);
-  if (returned.error != 0) text += " " + error_text(returned.error);
-  return text;
-}
-
-// Where the first argument that is exactly `...` stands in a list of arguments, or npos. Quoted strings are stepped
-// over.
-std::size_t find_place(std::string_view arguments) {
-  bool quoted = false, at_start = true;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const char c = arguments[i];
-    if (quoted) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        quoted = false;
-      continue;
-    }
-    if (at_start && arguments.substr(i).starts_with(handed_back_later)) {
-      const std::string_view after = arguments.substr(i + handed_back_later.size());
-      if (after.empty() || after[0] == ',') return i;
-    }
-    if (c == '"') quoted = true;
-    at_start = c == ',' || (at_start && c == ' ');
-  }
-  return std::string_view::npos;
-}
 
 std::string endpoints(const SocketState& state) {
   const bool connected = state.remote.ip.family != wire::IpFamily::none && state.remote.port != 0;
@@ -73,32 +21,12 @@ std::string between(const std::optional<wire::SocketAddress>& one, const std::op
   return fmt::format(" ({} - {})", *one, *other);
 }
 
-// What was handed back stands there unless it has its place among the arguments.
-std::string result_behind(const CallReturned& returned, bool has_place) {
-  return fmt::format(" = {}{}", result_text(returned),
-                     has_place || returned.detail.empty() ? "" : fmt::format(" ({})", returned.detail));
-}
-
-std::string line_of(const CallEntered& entered, const CallReturned* returned) {
-  const std::string_view arguments = entered.arguments;
-  const std::size_t place = find_place(arguments);
-  const bool has_place = place != std::string_view::npos;
-  if (returned == nullptr) {
-    const std::string_view known = arguments.substr(0, has_place ? place : arguments.size());
-    const bool spaced = known.empty() || known.ends_with(' ');
-    return fmt::format("{}({}{}<unfinished ...>", entered.name, known, spaced ? "" : " ");
-  }
-  const std::string result = result_behind(*returned, has_place);
-  if (has_place)
-    return fmt::format("{}({}{}{}){}", entered.name, arguments.substr(0, place),
-                       returned->detail.empty() ? handed_back_later : returned->detail,
-                       arguments.substr(place + handed_back_later.size()), result);
-  return fmt::format("{}({}){}", entered.name, arguments, result);
-}
-
 // io_uring: send(5, "hello", 5, 0) = 5
 std::string whole_line_of(const CallEntered& entered, const CallReturned* returned) {
-  return (entered.through.empty() ? "" : entered.through + ": ") + line_of(entered, returned);
+  const std::string line = returned == nullptr ? calls::unfinished_line(entered.name, entered.arguments)
+                                               : calls::returned_line(entered.name, entered.arguments, returned->result,
+                                                                      returned->error, returned->detail);
+  return entered.through.empty() ? line : entered.through + ": " + line;
 }
 
 // One function a kind; those of CallReturned need the entry.
@@ -109,7 +37,7 @@ struct Lines {
   std::string operator()(const CallEntered& e) const { return whole_line_of(e, nullptr); }
   std::string operator()(const CallReturned& e) const {
     if (entered != nullptr) return whole_line_of(*entered, &e);
-    return fmt::format("<... call {} resumed>{}) = {}", e.call, e.detail, result_text(e));
+    return fmt::format("<... call {} resumed>{}) = {}", e.call, e.detail, calls::result_text(e.result, e.error));
   }
   std::string operator()(const Signal& e) const {
     return e.fate == SignalFate::delivered ? fmt::format("--- {} ---", e.name)
@@ -140,7 +68,8 @@ struct Lines {
                        e.reason.empty() ? "" : ", reason " + e.reason, between(e.local, e.remote));
   }
   std::string operator()(const SocketError& e) const {
-    return fmt::format("socket error {}{}", e.error == 0 ? "taken" : error_text(e.error), between(e.local, e.remote));
+    return fmt::format("socket error {}{}", e.error == 0 ? "taken" : calls::error_text(e.error),
+                       between(e.local, e.remote));
   }
   std::string operator()(const SegmentDropped& e) const {
     return fmt::format("dropped [{}] seq {} ack {} length {}: {} in {}{}", e.flags, e.seq, e.ack, e.length, e.reason,
@@ -175,7 +104,7 @@ const CallEntered* find_entry(const Recording& recording, const Event& event) {
 }  // namespace
 
 std::string call_result(const CallEntered& entered, const CallReturned& returned) {
-  return base::escape_controls(result_behind(returned, find_place(entered.arguments) != std::string_view::npos));
+  return base::escape_controls(calls::behind_line(entered.arguments, returned.result, returned.error, returned.detail));
 }
 
 std::string call_line(const CallEntered& entered, const CallReturned* returned) {

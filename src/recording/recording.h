@@ -64,11 +64,7 @@ struct Recording {
 // Puts events in order of time (stable) and renumbers every EventId inside them. Collectors call it once, at the end.
 void sort_by_time(Recording& recording);
 
-// strace's line: send(5, "hello", 5, 0) = -1 EPIPE (Broken pipe). Escaped.
-// `returned`: the entry's CallReturned; null if it never came back: recv(5, <unfinished ...>
-// An argument `...` stands for what the call hands back (recv(5, ..., 1024, 0)): `detail`, if not empty, takes its
-// place; in an unfinished call the line ends there, as in strace. A `detail` without such a place follows the result
-// in parentheses, as strace writes what poll() found.
+// Strace's line of it (calls/line.h), escaped; `returned`: the entry's CallReturned; null if it never came back.
 std::string call_line(const CallEntered& entered, const CallReturned* returned);
 // What stands behind its closing parenthesis: " = 5", " = -1 EPIPE (Broken pipe)", " = 1 (POLLIN)". Safe for a terminal.
 std::string call_result(const CallEntered& entered, const CallReturned& returned);

@@ -7,8 +7,8 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdio>
 
-#include "capfile/reader.h"
-#include "scan/flow_key.h"
+#include "capfile/formats/reader.h"
+#include "scan/connections/flow_key.h"
 #include "wire/packet.h"
 
 namespace tcpwhy::scan {

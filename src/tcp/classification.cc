@@ -30,10 +30,6 @@ constexpr std::string_view mark_names[] = {
     "carries-new",       "foreign-TTL",     "captured-twice", "answers-FIN", "old-ACK",         "assumed"};
 static_assert(std::size(mark_names) == mark::count);
 
-constexpr std::array<std::string_view, reset_cause_count> reset_cause_names = {
-    "none",        "refused",       "abandoned",   "bad-ACK", "data-after-close",   "late-after-close",
-    "after-reset", "no-connection", "unread-data", "aborted", "keep-alive-gave-up", "third-party"};
-
 }  // namespace
 
 std::string_view name(Kind kind) { return kind_names[static_cast<std::size_t>(kind)]; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -78,7 +79,7 @@ inline constexpr int count = 18;
 }  // namespace mark
 std::string_view mark_name(int bit);  // "gap-before"; bit < mark::count
 
-// Why a connection was reset, as far as a wire can tell.
+// Why a connection was reset, as far as a wire can tell. What is said of each: explain/texts/reset_reasons.cc.
 enum class ResetCause : std::uint8_t {
   none,
   refused,             // answer to a SYN: nobody listens, or something refuses in the listener's name
@@ -93,7 +94,10 @@ enum class ResetCause : std::uint8_t {
   keep_alive_gave_up,  // active: probes without answer
   third_party,         // by somebody else in the sender's name: injection or middlebox
 };
-inline constexpr std::size_t reset_cause_count = 12;
+inline constexpr std::string_view reset_cause_names[] = {
+    "none",        "refused",       "abandoned",   "bad-ACK", "data-after-close",   "late-after-close",
+    "after-reset", "no-connection", "unread-data", "aborted", "keep-alive-gave-up", "third-party"};
+inline constexpr std::size_t reset_cause_count = std::size(reset_cause_names);
 std::string_view name(ResetCause cause);  // "data-after-close"
 
 // `via`: the state between, where one segment shows two moves at once (a FIN that acknowledges the peer's); otherwise `to`.

@@ -35,8 +35,15 @@ struct Gap {
 };
 inline constexpr std::size_t max_gaps = 64;
 
+// What is counted of what an end sent. Those that are told have a row in explain/texts/wire_counters.h.
+struct EndCounters {
+  std::uint32_t segments = 0, data_segments = 0, retransmissions = 0, timeouts = 0, fast_retransmissions = 0,
+                tail_loss_probes = 0, needless = 0, duplicates = 0, reordered = 0, illegal = 0, zero_windows = 0,
+                window_full = 0, keep_alives = 0, window_probes = 0, duplicate_acks_sent = 0, resets = 0, gaps_seen = 0;
+};
+
 // What one end has sent, and what the other said of it.
-struct End {
+struct End : EndCounters {
   // --- sequence space, 64 bits wide: 0 is the initial sequence number
   std::int64_t snd_nxt = 0;   // end of the highest sequence sent
   std::int64_t snd_una = 0;   // highest acknowledgment by the peer
@@ -74,13 +81,8 @@ struct End {
   bool last_had_data = false;
   std::uint32_t last_ack_raw = 0,
                 last_illegal_ack = 0;  // the ACK field of its last segment that had one; of its last illegal one
-  // --- counts
-  std::uint32_t segments = 0, data_segments = 0, retransmissions = 0, timeouts = 0, fast_retransmissions = 0,
-                tail_loss_probes = 0;
-  std::uint32_t needless = 0, duplicates = 0, reordered = 0, illegal = 0, zero_windows = 0, window_full = 0,
-                keep_alives = 0, window_probes = 0, duplicate_acks_sent = 0, resets = 0, gaps_seen = 0;
-  std::uint64_t bytes = 0;         // payload, each byte once
-  std::uint64_t resent_bytes = 0;  // payload of retransmissions
+  std::uint64_t bytes = 0;             // payload, each byte once
+  std::uint64_t resent_bytes = 0;      // payload of retransmissions
   std::uint64_t forgotten_gap_bytes = 0;
   std::vector<Gap> gaps;    // in the order in which they opened
   std::vector<Gap> resent;  // gaps that a retransmission filled: the original may still come

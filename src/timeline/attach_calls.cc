@@ -77,9 +77,8 @@ class Attacher {
           tie(*index, SocketEnd{.connection = c, .side = side});
   }
 
-  [[nodiscard]] bool closes_several(const Call& call) const {
-    return call.meaning.effect == calls::Effect::executes ||
-           (call.meaning.effect == calls::Effect::closes && !timeline_.entered(call).fd);
+  static bool closes_several(const Call& call) {
+    return call.meaning.row != nullptr && call.meaning.row->closes_several();
   }
 
   [[nodiscard]] std::optional<CallIndex> call_that_closed(

@@ -72,7 +72,7 @@ def destroyed():
 
 
 cases = [(in_order, "life.in_order"), (unread, "reset.unread_data_at_close"), (linger_zero, "reset.linger_zero"),
-         (linger2, "reset.linger_2"), (sent_after_close, "reset.after_close"), (destroyed, "reset.destroyed")]
+         (linger2, "reset.linger_2"), (sent_after_close, "reset.after_close"), (destroyed, "reset.aborted_from_outside")]
 for make, _ in cases:
     make()
 watch.send_signal(signal.SIGINT)

@@ -4,7 +4,7 @@
 #include <span>
 
 #include "base/check.h"
-#include "capfile/reader.h"
+#include "capfile/formats/reader.h"
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <type_traits>
 
 #include "base/check.h"
-#include "capfile/reader.h"
-#include "capfile/recording_io.h"
+#include "capfile/formats/reader.h"
+#include "capfile/recording/recording_io.h"
 #include "recording/fields.h"
 
 namespace {

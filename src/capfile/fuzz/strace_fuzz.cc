@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "capfile/reader.h"
-#include "capfile/strace_log.h"
+#include "capfile/formats/reader.h"
+#include "capfile/strace/strace_log.h"
 
 namespace {
 

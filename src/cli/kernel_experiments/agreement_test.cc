@@ -23,7 +23,7 @@
 #include <tuple>
 
 #include "cli/kernel_experiments/account.h"
-#include "explain/questions.h"
+#include "explain/explain.h"
 #include "lab/lab.h"
 
 namespace tcpwhy::cli::kernel_experiments {

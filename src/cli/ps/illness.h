@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cli/doctor/probe.h"
+#include "doctor/probe.h"
 #include "explain/finding.h"
 #include "trace/holders.h"
 #include "trace/socket_sampler.h"

@@ -8,7 +8,7 @@
 #include "base/json_text.h"
 #include "base/text.h"
 #include "cli/ps/illness.h"
-#include "render/text.h"
+#include "render/timeline/text.h"
 
 namespace tcpwhy::cli::ps {
 namespace {

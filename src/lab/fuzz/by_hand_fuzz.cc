@@ -3,8 +3,8 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "lab/by_hand.h"
-#include "lab/scenario_parser.h"
+#include "lab/agents/by_hand.h"
+#include "lab/language/scenario_parser.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tcpwhy;

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "lab/scenario_parser.h"
+#include "lab/language/scenario_parser.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tcpwhy::lab;

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "base/check.h"
-#include "capfile/recording_io.h"
-#include "explain/questions.h"
-#include "render/json.h"
-#include "render/lab_report.h"
-#include "render/tcpdump.h"
-#include "render/trace_report.h"
+#include "capfile/recording/recording_io.h"
+#include "explain/explain.h"
+#include "render/documents/json.h"
+#include "render/reports/lab_report.h"
+#include "render/reports/trace_report.h"
+#include "render/tcpdump/tcpdump.h"
 
 namespace {
 

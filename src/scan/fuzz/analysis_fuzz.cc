@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "base/check.h"
-#include "capfile/byte_source.h"
-#include "scan/analysis.h"
-#include "scan/summary_text.h"
-#include "scan/where.h"
+#include "capfile/input/byte_source.h"
+#include "scan/connections/analysis.h"
+#include "scan/tables/summary_text.h"
+#include "scan/tables/where.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tcpwhy;

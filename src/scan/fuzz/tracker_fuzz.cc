@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "scan/connection_table.h"
-#include "scan/fields.h"
+#include "scan/tables/connection_table.h"
+#include "scan/tables/fields.h"
 
 namespace {
 

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/check.h"
-#include "scan/connection_table.h"
-#include "scan/pick_connection.h"
-#include "scan/where.h"
+#include "scan/connections/pick_connection.h"
+#include "scan/tables/connection_table.h"
+#include "scan/tables/where.h"
 
 namespace {
 

@@ -16,9 +16,9 @@
 #include <set>
 
 #include "base/unique_fd.h"
-#include "trace/bpf/event_maker.h"
-#include "trace/bpf/kernel_types.h"
-#include "trace/bpf/told_conversations.h"
+#include "trace/bpf/events/event_maker.h"
+#include "trace/bpf/events/told_conversations.h"
+#include "trace/bpf/kernel/kernel_types.h"
 #include "trace/counter_sampler.h"
 #include "trace/gated_child.h"
 #include "trace/give_way.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "trace/bpf/kernel_types.h"
+#include "trace/bpf/kernel/kernel_types.h"
 
 namespace tcpwhy::trace {
 namespace {

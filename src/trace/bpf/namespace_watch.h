@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 #include "recording/recording.h"
-#include "trace/bpf/event_maker.h"
+#include "trace/bpf/events/event_maker.h"
 #include "trace/bpf/probe.h"
 
 namespace tcpwhy::trace {

@@ -22,13 +22,13 @@
 #include <optional>
 
 #include "base/unique_fd.h"
-#include "trace/bpf/event_rings.h"
+#include "calls/call.h"
+#include "calls/operation_table.h"
+#include "trace/bpf/events/event_rings.h"
 #include "trace/bpf/hooks.h"
-#include "trace/bpf/kernel_types.h"
+#include "trace/bpf/kernel/kernel_types.h"
 #include "trace/bpf/probe.skel.h"
 #include "trace/bpf/program_loader.h"
-#include "trace/calls/operation_table.h"
-#include "trace/calls/syscall_table.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -36,10 +36,6 @@
 
 namespace tcpwhy::trace {
 namespace {
-
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
-  return std::ranges::find(names, name) != names.end();
-}
 
 // Tests have a build of the program of which some tracing programs are such as every kernel refuses: those that this variable names.
 bool is_spoilt_here([[maybe_unused]] std::string_view program) {
@@ -91,14 +87,23 @@ class LibbpfWords {
   std::string text_;
 };
 
-__u8 closes_of(const SyscallRow& row) {
-  if (row.fd_range || row.name == "execve") return PROBE_CLOSES_SEVERAL;
-  if (row.call_class != CallClass::closes) return PROBE_CLOSES_NONE;
-  const calls::CallRow* known = calls::find_call(row.name);
-  return known != nullptr && known->closes_another ? PROBE_CLOSES_ANOTHER : PROBE_CLOSES_ITS_OWN;
+__u8 direct_of(const calls::CallRow& row) {
+  switch (row.effect) {
+    case calls::Effect::connects: return PROBE_DIRECT_CONNECT;
+    case calls::Effect::shuts: return PROBE_DIRECT_SHUTDOWN;
+    case calls::Effect::closes: return row.fd_range ? PROBE_NOT_DIRECT : PROBE_DIRECT_CLOSE;
+    case calls::Effect::sends: return PROBE_DIRECT_SEND;
+    default: return PROBE_NOT_DIRECT;
+  }
 }
 
-probe_syscall settings_of(const SyscallRow& row) {
+__u8 closes_of(const calls::CallRow& row) {
+  if (!row.is_closing()) return PROBE_CLOSES_NONE;
+  if (row.closes_several()) return PROBE_CLOSES_SEVERAL;
+  return row.closes_another ? PROBE_CLOSES_ANOTHER : PROBE_CLOSES_ITS_OWN;
+}
+
+probe_syscall settings_of(const calls::CallRow& row) {
   probe_syscall made{};
   made.wanted = 1;
   made.only_on_tcp = row.only_on_tcp && !row.fd_range;
@@ -106,21 +111,12 @@ probe_syscall settings_of(const SyscallRow& row) {
   made.closes = closes_of(row);
   made.fd_argument = row.fd_range ? std::int8_t{-1} : row.fd_argument;
   made.second_fd_argument = row.second_fd_argument;
-  constexpr std::string_view making[] = {"socket", "accept", "accept4", "pidfd_getfd"};  // of calls and of operations
-  made.result_is_fd = is_one_of(row.name, making);
-  made.direct = row.name == "connect"                ? PROBE_DIRECT_CONNECT
-                : row.name == "shutdown"             ? PROBE_DIRECT_SHUTDOWN
-                : row.name == "close"                ? PROBE_DIRECT_CLOSE
-                : row.call_class == CallClass::sends ? PROBE_DIRECT_SEND
-                                                     : PROBE_NOT_DIRECT;
-  // Those that come by the thousand, and whose memory says at their return what it said at their entry.
-  constexpr std::string_view told_at_return[] = {"sendto",    "sendmsg",    "write",      "writev",     "recvfrom",
-                                                 "recvmsg",   "read",       "readv",      "epoll_wait", "epoll_pwait",
-                                                 "epoll_ctl", "setsockopt", "getsockopt", "fcntl"};
-  made.told_at_return = is_one_of(row.name, told_at_return);
+  made.result_is_fd = row.brings_socket();
+  made.direct = direct_of(row);
+  made.told_at_return = row.told_at_return;
   made.passes = row.number == SYS_sendmsg, made.is_passed = row.number == SYS_recvmsg;
   made.piece_count = std::min<std::uint8_t>(row.piece_count, PROBE_PIECES);
-  for (std::size_t i = 0; i < made.piece_count; ++i) made.piece[i] = layout_of(row.pieces.at(i));
+  for (std::size_t i = 0; i < made.piece_count; ++i) made.piece[i] = calls::layout_of(row.pieces.at(i));
   return made;
 }
 
@@ -283,9 +279,9 @@ void set_up(::probe& skeleton, const ProbeOptions& options, const RingSizes& rin
   if (const auto number = reason_number("CONSUMED")) settings.reason_consumed = *number;
   if (const auto number = reason_number("DROP_REASON_QUEUE_PURGE")) settings.reason_queue_purge = *number;
   if (!options.calls) return;
-  for (const SyscallRow& row : syscall_table())
-    if (row.number >= 0 && row.number < PROBE_SYSCALLS) skeleton.bss->syscalls[row.number] = settings_of(row);
-  for (const OperationRow& row : operation_table())
+  for (const calls::CallRow& row : calls::traced_calls())
+    if (row.number < PROBE_SYSCALLS) skeleton.bss->syscalls[row.number] = settings_of(row);
+  for (const calls::OperationRow& row : calls::operation_table())
     if (row.opcode < PROBE_OPERATIONS) skeleton.bss->operation_rows[row.opcode] = settings_of(row.call);
 }
 

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "trace/bpf/kernel_types.h"
+#include "trace/bpf/kernel/kernel_types.h"
 
 namespace tcpwhy::trace {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "base/check.h"
 #include "recording/recording.h"
-#include "trace/bpf/event_maker.h"
-#include "trace/bpf/life_tracker.h"
+#include "trace/bpf/events/event_maker.h"
+#include "trace/bpf/lives/life_tracker.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/check.h"
-#include "trace/bpf/kernel_symbols.h"
+#include "trace/bpf/kernel/kernel_symbols.h"
 #include "trace/proc_text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <functional>
 
+#include "calls/machine.h"
 #include "trace/machine/machine.h"
 
 namespace tcpwhy::trace {
@@ -149,8 +150,8 @@ TEST(MachineTest, the_order_of_what_clone_is_given) {
   });
   const auto entry = child.next_entry_of(SYS_clone);
   ASSERT_EQ(entry.op, PTRACE_SYSCALL_INFO_ENTRY);
-  EXPECT_NE(entry.entry.args[machine::clone_child_tid], 0U);
-  EXPECT_EQ(entry.entry.args[machine::clone_tls], 0U);
+  EXPECT_NE(entry.entry.args[calls::machine::clone_child_tid], 0U);
+  EXPECT_EQ(entry.entry.args[calls::machine::clone_tls], 0U);
 }
 
 }  // namespace

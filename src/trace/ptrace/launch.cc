@@ -18,7 +18,7 @@
 #include <string_view>
 #include <utility>
 
-#include "trace/calls/syscall_table.h"
+#include "calls/call.h"
 #include "trace/machine/machine.h"
 #include "trace/ptrace/inside/protocol.h"
 
@@ -60,7 +60,7 @@ base::Status add_rules(void* context) {
   // Whatever isn't in the table passes; so do calls of 32-bit programs, which would be killed otherwise.
   int error = ::seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
   if (error == 0) error = ::seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree, not a list
-  for (const SyscallRow& row : syscall_table())
+  for (const calls::CallRow& row : calls::traced_calls())
     if (error == 0) error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), static_cast<int>(row.number), 0);
   // What poll() and its like come back with after a signal.
   if (error == 0) error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), SCMP_SYS(restart_syscall), 0);

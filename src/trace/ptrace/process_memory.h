@@ -3,11 +3,11 @@
 
 #include <sys/types.h>
 
-#include "trace/calls/memory.h"
+#include "calls/memory.h"
 
 namespace tcpwhy::trace {
 
-class ProcessMemory : public TraceeMemory {
+class ProcessMemory : public calls::Memory {
  public:
   explicit ProcessMemory(pid_t pid) : pid_(pid) {}
   // process_vm_readv(2): up to the first page that can't be read.

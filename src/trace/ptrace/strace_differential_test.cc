@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "trace/calls/syscall_table.h"
+#include "calls/call.h"
 #include "trace/ptrace/traced_run_testing.h"
 
 namespace tcpwhy::trace {
@@ -108,7 +108,7 @@ class Tolerance {
 
 bool is_recorded_anyway(const std::string& line) {
   const std::string name = line.substr(0, line.find('('));
-  for (const SyscallRow& row : syscall_table())
+  for (const calls::CallRow& row : calls::traced_calls())
     if (row.name == name)
       return !row.only_on_tcp || row.fd_range;  // a range isn't decorated; here it has sockets in it
   return false;
@@ -116,7 +116,7 @@ bool is_recorded_anyway(const std::string& line) {
 
 Lines lines_of_strace(const std::string& program, Tolerance& tolerance) {
   std::string names;
-  for (const SyscallRow& row : syscall_table()) names += (names.empty() ? "" : ",") + std::string(row.name);
+  for (const calls::CallRow& row : calls::traced_calls()) names += (names.empty() ? "" : ",") + std::string(row.name);
   const std::string output = ::testing::TempDir() + "strace_differential." + std::to_string(::getpid());
   const std::string command = "strace -f -yy -o " + output + " -e trace=" + names + " " + program;
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 3) << command;

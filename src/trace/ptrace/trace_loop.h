@@ -82,10 +82,10 @@ class TraceLoop {
   [[nodiscard]] bool is_filtered(pid_t pid) const;
 
   // trace_loop_calls.cc
-  void on_entry(Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
+  void on_entry(Thread& thread, std::uint64_t number, const calls::SyscallArguments& arguments);
   void on_call_stop(Thread& thread, bool filtered);
   void on_exit(Thread& thread, std::int64_t result);
-  static bool keep_traced(const Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
+  static bool keep_traced(const Thread& thread, std::uint64_t number, const calls::SyscallArguments& arguments);
   static void put_back_untraced(const Thread& thread, const CallInFlight& call);
   void tell_closed(Thread& thread);
   struct Decision {
@@ -94,19 +94,19 @@ class TraceLoop {
     const TcpSocket* socket = nullptr;
   };
   const TcpSocket* find_passed(Thread& thread, std::uint64_t header, bool received);
-  Decision decide(Thread& thread, const SyscallRow& row, const SyscallArguments& arguments);
+  Decision decide(Thread& thread, const calls::CallRow& row, const calls::SyscallArguments& arguments);
   void record_held(Thread& thread, CallInFlight& call, std::int64_t result);
-  void forget_before(Process& process, const SyscallRow& row, const SyscallArguments& arguments);
+  void forget_before(Process& process, const calls::CallRow& row, const calls::SyscallArguments& arguments);
   void learn_after(Thread& thread, const CallInFlight& call, std::int64_t result, recording::CallReturned* returned);
   // trace_loop_inside.cc: recorders in the processes' own memory
   void take_inside(bool nobody_lives = false);
   Thread* whose(const inside_record& record);
   void on_recorded(const inside_record& record, std::span<const std::byte> snippets);
-  bool make_inside(Thread& thread, const SyscallRow* row, std::uint64_t address);
+  bool make_inside(Thread& thread, const calls::CallRow* row, std::uint64_t address);
   void inherit_inside(Process& process, Process* parent);
   [[nodiscard]] bool share_memory(const Process& parent, const Process& child) const;
   void leave_inside(Process& process);
-  bool make_way(Thread& thread, std::uint64_t number, const SyscallArguments& arguments);
+  bool make_way(Thread& thread, std::uint64_t number, const calls::SyscallArguments& arguments);
   [[nodiscard]] bool is_alone_in_its_memory(const Thread& thread) const;
   void forget_inside(Process& process);
   void give_back_table(Process& process);

@@ -11,7 +11,8 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "trace/calls/spelling.h"
+#include "calls/spelling.h"
+#include "trace/call_events.h"
 #include "trace/machine/machine.h"
 #include "trace/machine/registers.h"
 #include "trace/ptrace/trace_loop.h"
@@ -19,11 +20,13 @@
 namespace tcpwhy::trace {
 namespace {
 
+using calls::Effect;
+
 constexpr std::size_t stack_bytes = 16U * 1024;
 constexpr std::int64_t restart_block = -516;  // ERESTART_RESTARTBLOCK, linux/errno.h
 
 // Whether the struct msghdr there has room for control data: msg_controllen, bits/socket.h.
-bool has_control_room(const TraceeMemory& memory, std::uint64_t header) {
+bool has_control_room(const calls::Memory& memory, std::uint64_t header) {
   const auto bytes = memory.read(header + 40, sizeof(std::uint64_t));
   return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
 }
@@ -35,18 +38,17 @@ bool changes_memory(std::uint64_t number) {
 
 // Whether it leaves the end of a file that it closes to task work (fput()), which the thread does on its way back to the program: behind the
 // stop at the call's exit. So does close(), before Linux 6.6.
-bool ends_files_after(const SyscallRow& row) {
+bool ends_files_after(const calls::CallRow& row) {
   static const bool close_does = [] {
     utsname system{};
     int major = 0, minor = 0;
     return uname(&system) == 0 && std::sscanf(system.release, "%d.%d", &major, &minor) == 2 &&
            (major < 6 || (major == 6 && minor < 6));
   }();
-  if (row.number == SYS_close) return close_does;
-  return row.call_class == CallClass::closes || row.number == SYS_execve;
+  return row.number == SYS_close ? close_does : row.is_closing();
 }
 
-bool duplicates_by_fcntl(const SyscallRow& row, const SyscallArguments& arguments) {
+bool duplicates_by_fcntl(const calls::CallRow& row, const calls::SyscallArguments& arguments) {
   const auto command = static_cast<std::uint32_t>(arguments[1]);
   return row.number == SYS_fcntl && (command == F_DUPFD || command == F_DUPFD_CLOEXEC);
 }
@@ -63,19 +65,19 @@ void TraceLoop::on_call_stop(Thread& thread, bool filtered) {
     return resume(thread);
   }
   const std::uint64_t number = filtered ? info.seccomp.nr : info.entry.nr;
-  if (filtered && make_inside(thread, find_syscall(static_cast<long>(number)), info.instruction_pointer)) return;
+  if (filtered && make_inside(thread, calls::find_call(static_cast<long>(number)), info.instruction_pointer)) return;
   const auto& entry = filtered ? info.seccomp.args : info.entry.args;
-  SyscallArguments arguments;
+  calls::SyscallArguments arguments;
   std::copy(std::begin(entry), std::end(entry), arguments.begin());
   if (filtered && changes_memory(number) && !make_way(thread, number, arguments)) return resume(thread);
   on_entry(thread, number, arguments);
 }
 
-void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArguments& arguments) {
+void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const calls::SyscallArguments& arguments) {
   const base::WallTime now = base::wall_now();
   Process& process = *thread.process;
   thread.in_flight.reset();
-  const SyscallRow* row = find_syscall(static_cast<long>(number));
+  const calls::CallRow* row = calls::find_call(static_cast<long>(number));
   CallInFlight call;
   bool restarted = false;
   if (row == nullptr && number == SYS_restart_syscall && thread.to_restart) {
@@ -99,7 +101,7 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
   std::optional<StackCopy> stack;
   if (decision.record || decision.hold) {
     const ProcessMemory memory(thread.tid);
-    decode_entry(*row, call.arguments, memory, entered);
+    tell(*row, calls::decode_entry(*row, call.arguments, memory), entered);
     if (restarted) entered.name = "restart_syscall";
     if (decision.record) entered.call = ++call_count_;
     if (decision.socket != nullptr) {
@@ -130,7 +132,7 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const SyscallArgu
 
 // A child that has no tracer gets ENOSYS for every call that the filter stops at, and it has the filter (seccomp(2), SECCOMP_RET_TRACE):
 // CLONE_UNTRACED is taken away for the time of the call. True: it was there.
-bool TraceLoop::keep_traced(const Thread& thread, std::uint64_t number, const SyscallArguments& arguments) {
+bool TraceLoop::keep_traced(const Thread& thread, std::uint64_t number, const calls::SyscallArguments& arguments) {
   if (number == SYS_clone && (arguments[0] & CLONE_UNTRACED) != 0) {
     auto registers = ThreadRegisters::of(thread.tid);
     if (!registers) return false;
@@ -157,7 +159,8 @@ void TraceLoop::put_back_untraced(const Thread& thread, const CallInFlight& call
   if (flags) ::ptrace(PTRACE_POKEDATA, thread.tid, call.arguments[0], *flags | CLONE_UNTRACED);
 }
 
-TraceLoop::Decision TraceLoop::decide(Thread& thread, const SyscallRow& row, const SyscallArguments& arguments) {
+TraceLoop::Decision TraceLoop::decide(Thread& thread, const calls::CallRow& row,
+                                      const calls::SyscallArguments& arguments) {
   Decision decision;
   Process& process = *thread.process;
   Descriptors& descriptors = *process.descriptors;
@@ -172,7 +175,7 @@ TraceLoop::Decision TraceLoop::decide(Thread& thread, const SyscallRow& row, con
     const auto first = static_cast<std::uint32_t>(arguments[0]), last = static_cast<std::uint32_t>(arguments[1]);
     decision.record = descriptors.has_tcp_in(first, last);
   } else if (row.number == SYS_socket) {
-    decision.record = makes_tcp_socket(arguments[0], arguments[1], arguments[2]);
+    decision.record = calls::makes_tcp_socket(arguments[0], arguments[1], arguments[2]);
   } else if (row.only_on_tcp) {
     decision.socket = descriptor(row.fd_argument);
     if (decision.socket == nullptr) decision.socket = descriptor(row.second_fd_argument);
@@ -182,10 +185,10 @@ TraceLoop::Decision TraceLoop::decide(Thread& thread, const SyscallRow& row, con
     decision.hold = !decision.record && row.number == SYS_recvmsg && process.recorded &&
                     has_control_room(ProcessMemory(thread.tid), arguments[1]);
   } else {
-    const bool needs_tcp = row.call_class == CallClass::waits || row.call_class == CallClass::rings ||
-                           row.call_class == CallClass::duplicates;
+    const bool needs_tcp =
+        row.effect == Effect::waits || row.effect == Effect::uses_ring || row.effect == Effect::forks;
     const bool has_tcp = descriptors.has_tcp() || (process.table && inside_->has_tcp(*process.table));
-    decision.record = !needs_tcp || has_tcp || row.number == SYS_pidfd_getfd;
+    decision.record = !needs_tcp || has_tcp;
   }
   decision.record = decision.record && process.recorded;
   decision.wait_for_exit = decision.record || decision.hold || (moves && descriptors.has_tcp());
@@ -195,7 +198,7 @@ TraceLoop::Decision TraceLoop::decide(Thread& thread, const SyscallRow& row, con
 // A TCP socket that a message passes on, or has brought.
 const TcpSocket* TraceLoop::find_passed(Thread& thread, std::uint64_t header, bool received) {
   const TcpSocket* socket = nullptr;
-  for (const std::int32_t fd : passed_descriptors(ProcessMemory(thread.tid), header)) {
+  for (const std::int32_t fd : calls::passed_descriptors(ProcessMemory(thread.tid), header)) {
     if (received) thread.process->descriptors->forget(fd);
     if (socket == nullptr) socket = look_up(thread, fd);
   }
@@ -203,7 +206,7 @@ const TcpSocket* TraceLoop::find_passed(Thread& thread, std::uint64_t header, bo
 }
 
 void TraceLoop::record_held(Thread& thread, CallInFlight& call, std::int64_t result) {
-  if (is_error(result)) return;
+  if (calls::is_error(result)) return;
   const TcpSocket* socket = find_passed(thread, call.arguments[1], true);
   if (socket == nullptr) return;
   call.held->call = call.call = ++call_count_;
@@ -212,7 +215,7 @@ void TraceLoop::record_held(Thread& thread, CallInFlight& call, std::int64_t res
 }
 
 // Before it happens: another thread may be given the same number before we hear that the call has come back.
-void TraceLoop::forget_before(Process& process, const SyscallRow& row, const SyscallArguments& arguments) {
+void TraceLoop::forget_before(Process& process, const calls::CallRow& row, const calls::SyscallArguments& arguments) {
   Descriptors& descriptors = *process.descriptors;
   const auto fd = [&](std::size_t i) { return static_cast<std::int32_t>(arguments[i]); };
   switch (row.number) {
@@ -246,12 +249,12 @@ void TraceLoop::on_exit(Thread& thread, std::int64_t result) {
   if (call.call == 0) return learn_after(thread, call, result, nullptr);
   recording::CallReturned returned;
   returned.call = call.call;
-  decode_return(*call.row, call.arguments, result, ProcessMemory(thread.tid), returned);
+  tell(calls::decode_return(*call.row, call.arguments, result, ProcessMemory(thread.tid)), returned);
   returned.socket = call.cookie;
   learn_after(thread, call, result, &returned);
   thread.last_call = call.call;
   thread.last_error = returned.error;
-  if (!is_error(result) && ends_files_after(*call.row)) {
+  if (!calls::is_error(result) && ends_files_after(*call.row)) {
     thread.closing = std::move(returned);
     // It stops once more, when it has done what it has to do before it is back.
     ::ptrace(PTRACE_INTERRUPT, thread.tid, 0, 0);
@@ -287,7 +290,7 @@ void TraceLoop::learn_after(Thread& thread, const CallInFlight& call, std::int64
     case SYS_fcntl:
     case SYS_pidfd_getfd: {
       const bool makes = call.row->number != SYS_fcntl || duplicates_by_fcntl(*call.row, call.arguments);
-      if (is_error(result) || !makes) break;
+      if (calls::is_error(result) || !makes) break;
       const auto made = static_cast<std::int32_t>(result);
       descriptors.refresh(one_that_lives(thread), made);
       socket = look_up(thread, made);

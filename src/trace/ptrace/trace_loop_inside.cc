@@ -34,7 +34,7 @@ bool overlaps_recorder(std::uint64_t address, std::uint64_t length) {
   return address < end + page && (address >= INSIDE_BASE || length > INSIDE_BASE - address);
 }
 
-bool touches_recorder(std::uint64_t number, const SyscallArguments& arguments) {
+bool touches_recorder(std::uint64_t number, const calls::SyscallArguments& arguments) {
   if (overlaps_recorder(arguments[0], arguments[1])) return true;
   const bool is_given_place = number == SYS_mremap && (arguments[3] & MREMAP_FIXED) != 0;
   return is_given_place && overlaps_recorder(arguments[4], arguments[2]);
@@ -63,7 +63,7 @@ Thread* TraceLoop::whose(const inside_record& record) {
 
 void TraceLoop::on_recorded(const inside_record& record, std::span<const std::byte> snippets) {
   Thread* const found = whose(record);
-  const SyscallRow* row = find_syscall(record.number);
+  const calls::CallRow* row = calls::find_call(record.number);
   if (found == nullptr || row == nullptr) return outbox_.lose(2);
   Thread& thread = *found;
   Process& process = *thread.process;
@@ -76,7 +76,7 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
   InsideCall call;
   call.record = record;
   if (record.cookie != 0) call.at_entry = packed(sockets_.of(record.cookie));
-  if (row->call_class == CallClass::closes) descriptors.forget(fd(0), record.cookie);
+  if (row->is_closing()) descriptors.forget(fd(0), record.cookie);
   if (record.socket.cookie != 0) {
     call.at_return = record.socket;
     const TcpSocket socket = unpacked(record.socket);
@@ -89,7 +89,7 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
   call.call = was_told ? thread.told_early.call : ++call_count_;
   call.entry_is_told = was_told ? 1 : 0;
   thread.last_call = call.call;
-  thread.last_error = is_error(record.result) ? static_cast<int>(-record.result) : 0;
+  thread.last_error = calls::is_error(record.result) ? static_cast<int>(-record.result) : 0;
   if (was_told) thread.told_early = {};
   call.actor = actor_of(thread).value;
   outbox_.put_aside(call, snippets);
@@ -97,7 +97,7 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
 
 // Gives the process its recorder, or has it called from one more place. True: the thread runs again, and makes its
 // call from the beginning.
-bool TraceLoop::make_inside(Thread& thread, const SyscallRow* row, std::uint64_t address) {
+bool TraceLoop::make_inside(Thread& thread, const calls::CallRow* row, std::uint64_t address) {
   Process& process = *thread.process;
   if (!inside_ || !recording_ || !process.recorded || process.stays_outside || process.shares_memory) return false;
   const base::WallTime now = base::wall_now();
@@ -181,7 +181,7 @@ bool TraceLoop::is_alone_in_its_memory(const Thread& thread) const {
 
 // Of a process that is about to have other memory where its recorder lies: it goes on as if there had never been one.
 // False: other threads may be in it, and the call fails.
-bool TraceLoop::make_way(Thread& thread, std::uint64_t number, const SyscallArguments& arguments) {
+bool TraceLoop::make_way(Thread& thread, std::uint64_t number, const calls::SyscallArguments& arguments) {
   Process& process = *thread.process;
   if (!process.inside.is_mapped() || !touches_recorder(number, arguments)) return true;
   if (is_alone_in_its_memory(thread) && process.inside.withdraw(thread.tid)) {
@@ -235,7 +235,7 @@ std::optional<std::uint32_t> TraceLoop::tell_early(Thread& thread) {
   if (!inside_) return std::nullopt;
   const auto slot = inside_->call_of(thread.tid);
   if (!slot) return std::nullopt;
-  const SyscallRow* row = find_syscall(slot->number);
+  const calls::CallRow* row = calls::find_call(slot->number);
   if (row == nullptr || !recording_ || !thread.process->recorded) return std::nullopt;
   if (thread.told_early.id == slot->id) return thread.told_early.call;
   const TcpSocket socket = slot->cookie == 0 ? TcpSocket{} : sockets_.of(slot->cookie);
@@ -289,7 +289,7 @@ void TraceLoop::tell_return(Thread& thread, const inside_slot& slot, std::int64_
   const auto number = tell_early(thread);
   thread.told_early = {};
   CallInFlight call;
-  call.row = find_syscall(slot.number);
+  call.row = calls::find_call(slot.number);
   if (!number || call.row == nullptr) return;
   call.call = *number;
   std::ranges::copy(slot.arguments, call.arguments.begin());

@@ -11,9 +11,9 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "calls/call.h"
+#include "calls/decode.h"
 #include "recording/event.h"
-#include "trace/calls/decode.h"
-#include "trace/calls/syscall_table.h"
 #include "trace/ptrace/descriptors.h"
 #include "trace/ptrace/inside/code.h"
 
@@ -46,8 +46,8 @@ struct ToldEarly {
 };
 
 struct CallInFlight {
-  const SyscallRow* row = nullptr;
-  SyscallArguments arguments{};
+  const calls::CallRow* row = nullptr;
+  calls::SyscallArguments arguments{};
   std::uint32_t call = 0;  // 0: its return is waited for, but it is not recorded
   // recvmsg() with room for descriptors: recorded once it is known that it was given a TCP socket.
   std::optional<recording::CallEntered> held;

@@ -4,7 +4,7 @@
 #include "common.bpf.h"
 #include "mappings.bpf.h"
 
-// Per system call, by number: from trace/calls/syscall_table.
+// Per system call, by number: from calls/call_table.
 struct probe_syscall syscalls[PROBE_SYSCALLS] = {};
 
 // By thread: the call it is in. Each traced thread has a place by the lower bits of its number, from its first call to its end: to look
@@ -39,7 +39,7 @@ static __always_inline struct call_state* state_of(__u32 tid) {
 // A system call, or an io_uring operation (uring.bpf.h), which is submitted inside one.
 enum call_kind { SYSTEM_CALL, RING_OPERATION, CALL_KINDS };
 
-// Per operation, by opcode: from trace/calls/operation_table.
+// Per operation, by opcode: from calls/operation_table.
 struct probe_syscall operation_rows[PROBE_OPERATIONS] = {};
 
 // A call's record under construction, one a kind: programs of the same kind can't interrupt each other.

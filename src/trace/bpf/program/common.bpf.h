@@ -103,7 +103,7 @@ enum socket_interest {
 };
 
 // Each has one place where it may stand, as its address, a multiple of 8, plus its interest: cheaper than an entry of a hash, to look up
-// and to make (docs/ARCHITECTURE.md, "What watching costs"). Two processors may take the same one at once, and one of them loses it: so
+// and to make (docs/PERFORMANCE.md, "What makes the probe cheap"). Two processors may take the same one at once, and one of them loses it: so
 // here stand only those that would be found again.
 enum { SOCKET_PLACES_BITS = 13 };
 struct socket_place socket_places[1 << SOCKET_PLACES_BITS] = {};

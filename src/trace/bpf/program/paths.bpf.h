@@ -1,5 +1,5 @@
 // Ways through the kernel that are recognised by the return addresses on the stack: a few loads, where to have the kernel unwind
-// costs microseconds. The reader learns them from samples (trace/bpf/stack_paths.h).
+// costs microseconds. The reader learns them from samples (trace/bpf/kernel/stack_paths.h).
 #pragma once
 
 #include "common.bpf.h"

@@ -5,7 +5,7 @@
 #ifndef __bpf__
 #include <linux/types.h>
 #endif
-#include "trace/calls/taken_piece.h"
+#include "calls/taken_piece.h"
 #include "trace/machine/dwarf_registers.h"
 
 enum probe_kind {
@@ -294,7 +294,7 @@ struct probe_mapping {
   char path[PROBE_PATH_BYTES];  // names, each ended by NUL, from the file's to the root's
 };
 
-// Settings of a system call, from trace/calls/syscall_table.
+// Settings of a system call, from calls/call_table.
 struct probe_syscall {
   __u8 wanted, only_on_tcp, wants_stack, closes;  // closes: enum probe_closes
   __s8 fd_argument, second_fd_argument;

@@ -12,10 +12,13 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "trace/calls/syscall_table.h"
+#include "calls/call.h"
 
 namespace tcpwhy::trace {
 namespace {
+
+using calls::Effect;
+using calls::Piece;
 
 constexpr std::uint64_t most_age_ns = 20'000'000;
 constexpr std::uint64_t given_up_after_ns = 1'000'000'000;
@@ -44,38 +47,29 @@ std::uint64_t room_of(const Piece& piece) {
   return head + aligned(piece.constant);
 }
 
-inside_policy policy_of(const SyscallRow& row) {
-  // What makes or moves descriptors about, or passes them on, is left to the tracer; so is what is rare.
-  constexpr std::string_view on_socket[] = {
-      "bind",   "listen",     "accept",     "accept4", "connect",   "sendto",      "sendmsg",    "write",
-      "writev", "sendfile",   "recvfrom",   "recvmsg", "read",      "readv",       "close",      "shutdown",
-      "fcntl",  "setsockopt", "getsockopt", "ioctl",   "epoll_ctl", "getsockname", "getpeername"};
-  constexpr std::string_view waits[] = {"poll",       "ppoll",       "select",      "pselect6",
-                                        "epoll_wait", "epoll_pwait", "epoll_pwait2"};
-  if (row.name == "socket") return INSIDE_MAKES;
-  if (std::ranges::find(on_socket, row.name) != std::end(on_socket)) return INSIDE_ON_SOCKET;
-  if (std::ranges::find(waits, row.name) != std::end(waits)) return INSIDE_WAITS;
-  return INSIDE_STOPS;
+inside_policy policy_of(const calls::CallRow& row) {
+  if (!row.recorded_inside) return INSIDE_STOPS;
+  if (row.effect == Effect::makes_socket) return INSIDE_MAKES;
+  return row.effect == Effect::waits && !row.only_on_tcp ? INSIDE_WAITS : INSIDE_ON_SOCKET;
 }
 
-inside_row row_of(const SyscallRow& row) {
+inside_row row_of(const calls::CallRow& row) {
   inside_row made{};
   made.policy = static_cast<__u8>(policy_of(row));
   made.fd_argument = row.fd_argument;
   made.second_fd_argument = row.second_fd_argument;
   made.wants_stack = row.wants_stack;
-  made.closes = row.name == "close";
-  made.result_is_fd = row.name == "socket" || row.name == "accept" || row.name == "accept4";
-  made.asks_socket = row.call_class == CallClass::opens;
-  made.passes = row.name == "sendmsg" || row.name == "recvmsg";
+  made.closes = row.effect == Effect::closes;
+  made.result_is_fd = row.brings_socket();
+  made.asks_socket = is_opening(row.effect);
+  made.passes = row.takes_message && !row.counts_messages;
   made.duplicates = row.name == "fcntl";
-  constexpr std::string_view changes_what_it_is_given[] = {"ppoll", "select", "pselect6", "sendfile", "ioctl"};
-  made.keeps = std::ranges::find(changes_what_it_is_given, row.name) != std::end(changes_what_it_is_given);
+  made.keeps = row.writes_over_arguments;
   made.piece_count = std::min<__u8>(row.piece_count, INSIDE_PIECES);
   std::uint64_t room = 0;
   for (std::size_t i = 0; i < made.piece_count; ++i) {
     const Piece& piece = row.pieces.at(i);
-    made.piece[i] = layout_of(piece);
+    made.piece[i] = calls::layout_of(piece);
     room += room_of(piece);
   }
   made.room = static_cast<__u16>(std::min<std::uint64_t>(room, INSIDE_MOST_SNIPPET_BYTES));
@@ -87,8 +81,8 @@ inside_row row_of(const SyscallRow& row) {
 const InsideRows& inside_rows() {
   static const InsideRows rows = [] {
     InsideRows made{};
-    for (const SyscallRow& row : syscall_table())
-      if (row.number >= 0 && row.number < INSIDE_CALLS) made.at(static_cast<std::size_t>(row.number)) = row_of(row);
+    for (const calls::CallRow& row : calls::traced_calls())
+      if (row.number < INSIDE_CALLS) made.at(static_cast<std::size_t>(row.number)) = row_of(row);
     return made;
   }();
   return rows;

@@ -82,7 +82,7 @@ class InsideArea {
   bool is_broken_ = false;
 };
 
-// What the recorder is to do at each call, from trace/calls/syscall_table.
+// What the recorder is to do at each call, from calls/call_table.
 using InsideRows = std::array<inside_row, INSIDE_CALLS>;
 const InsideRows& inside_rows();
 

@@ -7,14 +7,15 @@
 #include <chrono>
 #include <cstring>
 
-#include "trace/calls/decode.h"
+#include "calls/decode.h"
+#include "trace/call_events.h"
 #include "trace/ptrace/process_memory.h"
 
 namespace tcpwhy::trace {
 namespace {
 
 // The memory that came along with a call.
-class Snippets final : public TraceeMemory {
+class Snippets final : public calls::Memory {
  public:
   explicit Snippets(std::span<const std::byte> bytes) : bytes_(bytes) {}
   [[nodiscard]] std::vector<std::uint8_t> read(std::uint64_t address, std::size_t length) const override {
@@ -50,17 +51,17 @@ std::optional<wire::SocketAddress> address_of(std::uint16_t family, const std::u
   return wire::SocketAddress{wire::IpAddress::v6(octets).unmapped(), port};
 }
 
-SyscallArguments arguments_of(const __u64 (&arguments)[6]) {
-  SyscallArguments copy;
+calls::SyscallArguments arguments_of(const __u64 (&arguments)[6]) {
+  calls::SyscallArguments copy;
   std::ranges::copy(arguments, copy.begin());
   return copy;
 }
 
 base::WallTime time_of(std::uint64_t ns) { return base::WallTime(std::chrono::nanoseconds(ns)); }
 
-void tell_entry(const SyscallRow& row, const SyscallArguments& arguments, const TraceeMemory& memory,
+void tell_entry(const calls::CallRow& row, const calls::SyscallArguments& arguments, const calls::Memory& memory,
                 const TcpSocket& socket, recording::CallEntered& entered) {
-  decode_entry(row, arguments, memory, entered);
+  tell(row, calls::decode_entry(row, arguments, memory), entered);
   if (socket.cookie == 0) return;
   entered.socket = socket.cookie;
   entered.local = socket.local;
@@ -95,14 +96,14 @@ TcpSocket unpacked(const inside_socket& socket) {
 }
 
 void append_events(const InsideCall& call, std::span<const std::byte> snippets, std::vector<recording::Event>& events) {
-  const SyscallRow* row = find_syscall(call.record.number);
+  const calls::CallRow* row = calls::find_call(call.record.number);
   if (row == nullptr) return;
   const Snippets memory(snippets);
   // What was handed back is looked for first: it may stand where something was given.
   const std::size_t given = std::min<std::size_t>(call.record.entry_bytes, snippets.size());
   std::vector<std::byte> turned(snippets.begin() + static_cast<std::ptrdiff_t>(given), snippets.end());
   turned.insert(turned.end(), snippets.begin(), snippets.begin() + static_cast<std::ptrdiff_t>(given));
-  const SyscallArguments arguments = arguments_of(call.record.arguments);
+  const calls::SyscallArguments arguments = arguments_of(call.record.arguments);
   const recording::ActorId actor{call.actor};
   const TcpSocket at_entry = unpacked(call.at_entry), at_return = unpacked(call.at_return);
   if (call.entry_is_told == 0) {
@@ -113,7 +114,7 @@ void append_events(const InsideCall& call, std::span<const std::byte> snippets, 
   }
   recording::CallReturned returned;
   returned.call = call.call;
-  decode_return(*row, arguments, call.record.result, Snippets(turned), returned);
+  tell(calls::decode_return(*row, arguments, call.record.result, Snippets(turned)), returned);
   returned.socket = at_entry.cookie;
   if (at_return.cookie != 0)
     returned.socket = at_return.cookie, returned.local = at_return.local, returned.remote = at_return.remote;
@@ -123,7 +124,7 @@ void append_events(const InsideCall& call, std::span<const std::byte> snippets, 
 recording::CallEntered entry_of(const inside_slot& call, pid_t tid, std::uint32_t number, const TcpSocket& socket) {
   recording::CallEntered entered;
   entered.call = number;
-  if (const SyscallRow* row = find_syscall(call.number); row != nullptr)
+  if (const calls::CallRow* row = calls::find_call(call.number); row != nullptr)
     tell_entry(*row, arguments_of(call.arguments), ProcessMemory(tid), socket, entered);
   return entered;
 }

@@ -24,7 +24,7 @@
 #ifndef __ASSEMBLER__
 #include <linux/types.h>
 
-#include "trace/calls/taken_piece.h"
+#include "calls/taken_piece.h"
 
 enum {
   INSIDE_CALLS = 512,

@@ -19,7 +19,7 @@
 #include <string>
 
 #include "base/unique_fd.h"
-#include "trace/calls/syscall_table.h"
+#include "calls/decode.h"
 #include "trace/ptrace/inside/recorder_code.h"
 #include "trace/ptrace/process_memory.h"
 #include "trace/stacks/mapping.h"
@@ -88,7 +88,7 @@ std::uint64_t clock_of(pid_t pid) {
   return 0;
 }
 
-bool succeeded(std::optional<std::int64_t> result) { return result && !is_error(*result); }
+bool succeeded(std::optional<std::int64_t> result) { return result && !calls::is_error(*result); }
 
 // The name that it was opened by may have meant another file: /proc may be another PID namespace's there.
 bool is_same_file(pid_t pid, std::int64_t its, int ours) {

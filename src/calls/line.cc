@@ -1,0 +1,86 @@
+#include "calls/line.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace tcpwhy::calls {
+namespace {
+
+constexpr std::string_view handed_back_later = "...";
+
+struct ErrorName {
+  std::int32_t error;
+  std::string_view name, text;
+};
+
+// The kernel's own codes that a tracer sees and errno(3) lacks (include/linux/errno.h); texts as strace prints them.
+constexpr ErrorName restart_errors[] = {
+    {512, "ERESTARTSYS", "To be restarted if SA_RESTART is set"},
+    {513, "ERESTARTNOINTR", "To be restarted"},
+    {514, "ERESTARTNOHAND", "To be restarted if no handler"},
+    {516, "ERESTART_RESTARTBLOCK", "Interrupted by signal"},
+};
+
+// Where the first argument that is exactly `...` stands in a list of arguments, or npos. Quoted strings are stepped
+// over.
+std::size_t find_place(std::string_view arguments) {
+  bool quoted = false, at_start = true;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const char c = arguments[i];
+    if (quoted) {
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        quoted = false;
+      continue;
+    }
+    if (at_start && arguments.substr(i).starts_with(handed_back_later)) {
+      const std::string_view after = arguments.substr(i + handed_back_later.size());
+      if (after.empty() || after[0] == ',') return i;
+    }
+    if (c == '"') quoted = true;
+    at_start = c == ',' || (at_start && c == ' ');
+  }
+  return std::string_view::npos;
+}
+
+std::string behind(bool has_place, std::int64_t result, std::int32_t error, std::string_view detail) {
+  return fmt::format(" = {}{}", result_text(result, error),
+                     has_place || detail.empty() ? "" : fmt::format(" ({})", detail));
+}
+
+}  // namespace
+
+std::string error_text(std::int32_t error) {
+  for (const ErrorName& row : restart_errors)
+    if (row.error == error) return fmt::format("{} ({})", row.name, row.text);
+  const char* name = strerrorname_np(error);
+  return name == nullptr ? fmt::format("errno {}", error) : fmt::format("{} ({})", name, strerrordesc_np(error));
+}
+
+std::string result_text(std::int64_t result, std::int32_t error) {
+  return error == 0 ? fmt::format("{}", result) : fmt::format("{} {}", result, error_text(error));
+}
+
+std::string behind_line(std::string_view arguments, std::int64_t result, std::int32_t error, std::string_view detail) {
+  return behind(find_place(arguments) != std::string_view::npos, result, error, detail);
+}
+
+std::string unfinished_line(std::string_view name, std::string_view arguments) {
+  const std::string_view known = arguments.substr(0, find_place(arguments));
+  const bool spaced = known.empty() || known.ends_with(' ');
+  return fmt::format("{}({}{}<unfinished ...>", name, known, spaced ? "" : " ");
+}
+
+std::string returned_line(std::string_view name, std::string_view arguments, std::int64_t result, std::int32_t error,
+                          std::string_view detail) {
+  const std::size_t place = find_place(arguments);
+  const bool has_place = place != std::string_view::npos;
+  const std::string end = behind(has_place, result, error, detail);
+  if (!has_place) return fmt::format("{}({}){}", name, arguments, end);
+  return fmt::format("{}({}{}{}){}", name, arguments.substr(0, place), detail.empty() ? handed_back_later : detail,
+                     arguments.substr(place + handed_back_later.size()), end);
+}
+
+}  // namespace tcpwhy::calls

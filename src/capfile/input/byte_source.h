@@ -1,0 +1,38 @@
+// Where bytes come from: memory, an open file, or the decompressed content of another source.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "capfile/input/input.h"
+
+namespace tcpwhy::capfile {
+
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  // Fills a part of `room` (not empty) and says how much; 0 at the end, and from the first failure on.
+  virtual std::size_t read(std::span<std::uint8_t> room) = 0;
+  // What ended the bytes early ("the gzip data are corrupt"), if anything did.
+  [[nodiscard]] virtual std::optional<std::string> failure() const { return std::nullopt; }
+  // How much of the innermost input, compressed or not, has been read, and how much there is in all, where that is known.
+  [[nodiscard]] virtual std::uint64_t position() const = 0;
+  [[nodiscard]] virtual std::optional<std::uint64_t> size() const = 0;
+  // "gzip", "zstd", or empty.
+  [[nodiscard]] virtual std::string compression() const { return {}; }
+};
+
+std::unique_ptr<ByteSource> memory_source(std::span<const std::uint8_t> bytes);  // `bytes` must outlive it
+std::unique_ptr<ByteSource> input_source(const Input& input);
+
+// `source` itself, or its decompressed content if its first bytes are those of gzip (RFC 1952) or zstd (RFC 8878).
+// Members and frames may be concatenated; what follows a gzip member and is none itself is ignored, as gzip(1) does.
+// By its first four bytes.
+bool is_compressed(std::span<const std::uint8_t> start);
+std::unique_ptr<ByteSource> decompressed(std::unique_ptr<ByteSource> source);
+
+}  // namespace tcpwhy::capfile

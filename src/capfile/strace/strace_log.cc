@@ -1,0 +1,486 @@
+#include "capfile/strace/strace_log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "capfile/formats/reader.h"
+#include "capfile/input/byte_source.h"
+#include "capfile/strace/strace_line.h"
+#include "capfile/strace/strace_sockets.h"
+
+namespace tcpwhy::capfile {
+namespace {
+
+using namespace std::chrono_literals;
+using recording::ActorId;
+using recording::CallEntered;
+using recording::CallReturned;
+using recording::Event;
+using wire::SocketAddress;
+
+// What a call does, as far as reading its line needs it. What is not in this table is left out.
+enum class Hands : std::uint8_t {
+  nothing,     // back but its result
+  bytes,       // its second argument
+  bytes_from,  // the second, and who sent them if that was asked for
+  address,     // the second and third
+  option,      // the fourth and fifth
+};
+struct CallRow {
+  std::string_view name;
+  Hands hands = Hands::nothing;
+  bool waits = false;   // it may take its time
+  bool makes = false;   // its result is a descriptor
+  int byte_count = -1;  // the argument that says how many bytes
+  int descriptor = 0;   // the argument that is the socket; splice() and its like: the one that is
+  int other_descriptor = -1;
+};
+constexpr CallRow rows[] = {
+    {.name = "socket", .makes = true, .descriptor = -1},
+    {.name = "bind"},
+    {.name = "listen"},
+    {.name = "accept", .hands = Hands::address, .waits = true, .makes = true},
+    {.name = "accept4", .hands = Hands::address, .waits = true, .makes = true},
+    {.name = "connect", .waits = true},
+    {.name = "sendto", .byte_count = 2},
+    {.name = "sendmsg"},
+    {.name = "sendmmsg"},
+    {.name = "write", .byte_count = 2},
+    {.name = "writev"},
+    {.name = "pwritev2"},
+    {.name = "sendfile", .byte_count = 3},
+    {.name = "splice", .waits = true, .byte_count = 4, .other_descriptor = 2},
+    {.name = "tee", .byte_count = 2, .other_descriptor = 1},
+    {.name = "recvfrom", .hands = Hands::bytes_from, .waits = true, .byte_count = 2},
+    {.name = "recvmsg", .hands = Hands::bytes, .waits = true},
+    {.name = "recvmmsg", .hands = Hands::bytes, .waits = true},
+    {.name = "read", .hands = Hands::bytes, .waits = true, .byte_count = 2},
+    {.name = "readv", .hands = Hands::bytes, .waits = true},
+    {.name = "preadv2", .hands = Hands::bytes, .waits = true},
+    {.name = "shutdown"},
+    {.name = "close"},
+    {.name = "dup", .makes = true},
+    {.name = "dup2", .makes = true},
+    {.name = "dup3", .makes = true},
+    {.name = "fcntl", .makes = true},
+    {.name = "ioctl"},
+    {.name = "setsockopt"},
+    {.name = "getsockopt", .hands = Hands::option},
+    {.name = "getsockname", .hands = Hands::address},
+    {.name = "getpeername", .hands = Hands::address},
+};
+
+const CallRow* row_of(std::string_view name) {
+  const auto* row = std::ranges::find(rows, name, &CallRow::name);
+  return row == std::end(rows) ? nullptr : row;
+}
+
+// A line's time is that of strace's first look at the call. It then decodes the arguments (for -yy it asks the kernel
+// for the addresses), and only then lets the call go on, from where -T counts: half a millisecond later as a rule, more
+// on a busy machine. Less than the shortest delayed ACK (TCP_DELACK_MIN, 40 ms), which is no reader's.
+constexpr base::Duration decoding_takes = 30ms;
+
+template <class Integer>
+std::optional<Integer> number_in(std::string_view text) {
+  Integer number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<StraceArgument> argument_of(const StraceCall& call, int index) {
+  if (index < 0 || static_cast<std::size_t>(index) >= call.arguments.size()) return std::nullopt;
+  return call.arguments[static_cast<std::size_t>(index)];
+}
+
+class Parser {
+ public:
+  explicit Parser(const StraceLimits& limits) : limits_(limits) {}
+
+  // False: enough, nothing more is taken.
+  bool take(std::string_view text) {
+    ++log_.lines;
+    const StraceLine line = parse_strace_line(text);
+    if (line.kind == StraceLineKind::unknown) {
+      ++log_.not_understood;
+      return true;
+    }
+    if (!line.at) return true;
+    timed_ = true;
+    settle(*line.at);
+    const std::int32_t pid = line.pid.value_or(0);
+    switch (line.kind) {
+      case StraceLineKind::call: take_call(pid, *line.at, line.name, line.text); break;
+      case StraceLineKind::unfinished:
+        unfinished_[pid] = {std::string(line.name), std::string(line.text), *line.at};
+        memory_ += line.text.size();
+        break;
+      case StraceLineKind::resumed: resume(pid, *line.at, line); break;
+      case StraceLineKind::signal: take_signal(pid, *line.at, line.name); break;
+      case StraceLineKind::exited:
+      case StraceLineKind::killed: take_end(pid, *line.at, line); break;
+      case StraceLineKind::other:
+      case StraceLineKind::unknown: break;
+    }
+    return memory_ + sockets_.memory() <= limits_.memory_bytes && call_ < UINT32_MAX / 4;
+  }
+
+  base::Result<StraceLog> finish(const std::string& name, bool complete) {
+    if (!timed_) {
+      const bool some = log_.lines > log_.not_understood;
+      return base::fail(base::ErrorKind::unreadable,
+                        some ? fmt::format("{}: its lines have no absolute time", name)
+                             : fmt::format("{}: not a log of strace", name),
+                        "strace -f -ttt -T -yy -e trace=network,desc -o FILE");
+    }
+    settle(std::nullopt);
+    for (const auto& [pid, call] : unfinished_) never_returned(pid, call);
+    auto& events = log_.calls.events;
+    if (!complete) {
+      const auto last = events.empty() ? base::WallTime{} : events.back().at;
+      events.push_back({last, {}, recording::Loss{"rest of the strace log", 1, "no room for more"}});
+    }
+    recording::sort_by_time(log_.calls);
+    log_.calls.provenance.observed = {"calls.strace", "signals", "processes"};
+    return std::move(log_);
+  }
+
+ private:
+  struct Unfinished {
+    std::string name, text;
+    base::WallTime at;
+  };
+  // A return whose time is not known yet: at most that of the next line.
+  struct Unsettled {
+    std::size_t event;
+    base::WallTime earliest;  // its entry, and what -T says
+    bool until_next;          // nothing else bounds it
+  };
+
+  void settle(std::optional<base::WallTime> next) {
+    if (!unsettled_) return;
+    base::WallTime at = unsettled_->earliest + decoding_takes;
+    if (next) at = unsettled_->until_next ? *next : std::min(at, *next);
+    log_.calls.events[unsettled_->event].at = std::clamp(at, std::min(unsettled_->earliest, latest_time), latest_time);
+    unsettled_.reset();
+  }
+
+  ActorId actor(std::int32_t pid) {
+    const auto [known, is_new] =
+        actors_.try_emplace(pid, ActorId{static_cast<std::uint32_t>(log_.calls.actors.size())});
+    if (is_new) {
+      recording::Actor actor;
+      actor.pid = actor.tid = pid;
+      actor.name = pid == 0 ? "traced" : fmt::format("pid {}", pid);
+      log_.calls.actors.push_back(std::move(actor));
+    }
+    return known->second;
+  }
+
+  std::size_t add(base::WallTime at, std::int32_t pid, recording::What what) {
+    memory_ += sizeof(Event);
+    log_.calls.events.push_back({at, actor(pid), std::move(what)});
+    return log_.calls.events.size() - 1;
+  }
+
+  // --- Calls ---------------------------------------------------------------------------------------------------
+
+  void resume(std::int32_t pid, base::WallTime at, const StraceLine& line) {
+    const auto found = unfinished_.find(pid);
+    if (found == unfinished_.end() || found->second.name != line.name) return;
+    const Unfinished begun = std::move(found->second);
+    unfinished_.erase(found);
+    std::string_view rest = line.text;
+    // "<... recvfrom resumed> <unfinished ...>) = ?": its process was killed in it.
+    constexpr std::string_view still = " <unfinished ...>";
+    if (rest.starts_with(still)) rest.remove_prefix(still.size());
+    take_call(pid, begun.at, begun.name, begun.text + std::string(rest), at);
+  }
+
+  void never_returned(std::int32_t pid, const Unfinished& begun) { take_call(pid, begun.at, begun.name, begun.text); }
+
+  void take_call(std::int32_t pid, base::WallTime at, std::string_view name, std::string_view text,
+                 std::optional<base::WallTime> returned_at = std::nullopt) {
+    const StraceCall call = split_strace_call(text);
+    const StraceResult result = parse_strace_result(call.result);
+    if (name == "execve") return take_execve(pid, call, result);
+    const CallRow* row = row_of(name);
+    if (row == nullptr) return;
+    const bool fcntl_without = row->name == "fcntl" && !duplicates(call);
+    const bool makes = row->makes && !fcntl_without;
+
+    std::optional<std::int32_t> fd;
+    std::uint64_t socket = 0;
+    for (const int index : {row->descriptor, row->other_descriptor}) {
+      const auto argument = argument_of(call, index);
+      if (!argument) continue;
+      const auto number = number_in<std::int32_t>(argument->text);
+      if (!number) continue;
+      const std::uint64_t candidate = sockets_.find({pid, *number}, argument->descriptor);
+      if (candidate == 0) continue;
+      fd = *number;
+      socket = candidate;
+      break;
+    }
+    const bool opens_tcp =
+        row->name == "socket" && (parse_strace_socket(result.descriptor).value_or(StraceSocket{}).tcp ||
+                                  (result.descriptor.empty() && is_tcp_socket(call)));
+    if (socket == 0 && !opens_tcp) return;
+
+    CallEntered entered;
+    entered.call = ++call_;
+    entered.name = name;
+    entered.fd = fd;
+    entered.socket = socket;
+    tell_connects();
+    if (socket != 0) learn_from(socket, row->name, call, result);
+    if (socket != 0) {
+      entered.local = sockets_[socket].local;
+      entered.remote = sockets_[socket].remote;
+    }
+    if (const auto count = argument_of(call, row->byte_count))
+      entered.byte_count = number_in<std::uint64_t>(count->text);
+    CallReturned returned;
+    returned.call = entered.call;
+    returned.error = result.error;
+    returned.result = result.error != 0 ? -1 : result.value.value_or(0);
+    spell(*row, call, result, entered, returned);
+    memory_ += entered.arguments.size() + returned.detail.size();
+    add(at, pid, std::move(entered));
+    calls_in_[pid] = {call_, result.error};
+    if (!result.value) return;
+
+    if (makes && result.error == 0 && *result.value >= 0 && *result.value <= INT32_MAX) {
+      returned.new_fd = static_cast<std::int32_t>(*result.value);
+      made(pid, *row, socket, call, result, returned);
+    } else if (socket != 0) {
+      returned.socket = socket;
+      returned.local = sockets_[socket].local;
+      returned.remote = sockets_[socket].remote;
+    }
+    if (row->name == "close" && fd && result.error != EBADF) sockets_.forget({pid, *fd});
+    const base::WallTime end = returned_at.value_or(at);
+    const std::size_t event = add(std::clamp(end, at, latest_time), pid, std::move(returned));
+    if (row->name == "connect" && socket != 0 && !sockets_[socket].local) sockets_[socket].connect_returned = event;
+    if (returned_at) return;
+    // connect() must not seem to have come back before its SYN left.
+    const bool until_next = row->name == "connect" || (row->waits && !result.took);
+    unsettled_ = Unsettled{event, at + std::min(result.took.value_or(0ns), base::Duration(1h)), until_next};
+  }
+
+  static bool duplicates(const StraceCall& call) {
+    const auto command = argument_of(call, 1);
+    return command && (command->text == "F_DUPFD" || command->text == "F_DUPFD_CLOEXEC");
+  }
+
+  static bool is_tcp_socket(const StraceCall& call) {
+    const auto family = argument_of(call, 0), type = argument_of(call, 1);
+    return family && type && (family->text == "AF_INET" || family->text == "AF_INET6") &&
+           type->text.starts_with("SOCK_STREAM");
+  }
+
+  // The arguments, "..." for what comes back, and that.
+  static void spell(const CallRow& row, const StraceCall& call, const StraceResult& result, CallEntered& entered,
+                    CallReturned& returned) {
+    std::size_t first = SIZE_MAX, behind = SIZE_MAX;  // the arguments that come back
+    const std::size_t count = call.arguments.size();
+    if (result.value && result.error == 0) {
+      switch (row.hands) {
+        case Hands::nothing: break;
+        case Hands::bytes: first = 1, behind = 2; break;
+        case Hands::bytes_from:
+          first = 1;
+          behind = count >= 6 && call.arguments[4].text != "NULL" ? count : 2;
+          break;
+        case Hands::address:
+          if (count >= 3 && call.arguments[1].text != "NULL") first = 1, behind = 3;
+          break;
+        case Hands::option: first = 3, behind = 5; break;
+      }
+    }
+    const auto append = [](std::string& text, std::string_view piece) {
+      if (!text.empty()) text += ", ";
+      text += piece;
+    };
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i >= first && i < behind) {
+        append(returned.detail, call.arguments[i].text);
+        if (i == first) append(entered.arguments, "...");
+      } else {
+        append(entered.arguments, call.arguments[i].text);
+      }
+    }
+    if (returned.detail.empty()) returned.detail = result.detail;
+  }
+
+  // --- Sockets -------------------------------------------------------------------------------------------------
+
+  // A connect() that had come back before the addresses of its socket were known learns them.
+  void tell_connects() {
+    for (const auto& [event, socket] : sockets_.take_learned()) {
+      auto& returned = std::get<CallReturned>(log_.calls.events[event].what);
+      returned.local = sockets_[socket].local;
+      returned.remote = sockets_[socket].remote;
+    }
+  }
+
+  // What a call's arguments say of its socket.
+  void learn_from(std::uint64_t socket, std::string_view name, const StraceCall& call, const StraceResult& result) {
+    StraceSockets::Socket& known = sockets_[socket];
+    const auto address = argument_of(call, 1);
+    if (!address) return;
+    const auto parsed = parse_strace_sockaddr(address->text);
+    if (!parsed) return;
+    if (name == "connect" && (!known.remote || !known.local)) {
+      known.remote = *parsed;
+      if (const auto fd = argument_of(call, 0))
+        if (const auto number = number_in<std::int32_t>(fd->text)) sockets_.connects(*number, socket);
+    }
+    if (name == "bind" && !known.local && parsed->port != 0 && result.error == 0) known.local = *parsed;
+    if (name == "getsockname" && !known.local && result.error == 0) known.local = *parsed;
+  }
+
+  // A descriptor came to be.
+  void made(std::int32_t pid, const CallRow& row, std::uint64_t from, const StraceCall& call,
+            const StraceResult& result, CallReturned& returned) {
+    const StraceSockets::Descriptor place{pid, *returned.new_fd};
+    if (row.name == "socket") {
+      const auto shown = parse_strace_socket(result.descriptor);
+      const std::uint64_t socket = sockets_.add(shown ? shown->inode : 0);
+      sockets_.put(place, socket);
+      returned.socket = socket;
+      return;
+    }
+    if (!row.name.starts_with("accept")) {  // dup and its like
+      sockets_.put(place, from);
+      returned.socket = from;
+      returned.local = sockets_[from].local;
+      returned.remote = sockets_[from].remote;
+      return;
+    }
+    const auto shown = parse_strace_socket(result.descriptor);
+    const std::uint64_t socket = sockets_.add(shown ? shown->inode : 0);
+    if (shown && shown->remote) {
+      sockets_.set_ends(socket, {*shown->local, *shown->remote});
+    } else {
+      if (const auto address = argument_of(call, 1)) sockets_[socket].remote = parse_strace_sockaddr(address->text);
+      const auto& listens = sockets_[from].local;
+      if (listens && !listens->ip.is_unspecified()) sockets_[socket].local = listens;
+    }
+    sockets_.put(place, socket);
+    returned.socket = socket;
+    returned.local = sockets_[socket].local;
+    returned.remote = sockets_[socket].remote;
+  }
+
+  // --- Processes -----------------------------------------------------------------------------------------------
+
+  void take_execve(std::int32_t pid, const StraceCall& call, const StraceResult& result) {
+    const auto path = argument_of(call, 0);
+    if (!path || result.error != 0 || path->text.size() < 2 || !path->text.starts_with('"')) return;
+    std::string_view command(path->text);
+    command = command.substr(1, command.find('"', 1) - 1);
+    const auto slash = command.rfind('/');
+    if (slash != std::string_view::npos) command.remove_prefix(slash + 1);
+    if (command.empty()) return;
+    auto& known = log_.calls.actors[actor(pid).value];
+    known.name = known.command = command;
+  }
+
+  void take_signal(std::int32_t pid, base::WallTime at, std::string_view name) {
+    if (name == "SIGCHLD") return;  // says nothing of a connection
+    recording::Signal signal;
+    signal.name = name;
+    const auto last = calls_in_.find(pid);
+    if (name == "SIGPIPE" && last != calls_in_.end() && last->second.error == EPIPE) signal.call = last->second.call;
+    add(at, pid, std::move(signal));
+  }
+
+  void take_end(std::int32_t pid, base::WallTime at, const StraceLine& line) {
+    recording::ProcessEnded ended;
+    if (line.kind == StraceLineKind::exited)
+      ended.exit_status = line.status;
+    else
+      ended.signal = line.name;
+    if (const auto found = unfinished_.find(pid); found != unfinished_.end()) {
+      const std::uint32_t before = call_;
+      never_returned(pid, found->second);
+      unfinished_.erase(found);
+      if (call_ != before) ended.call = call_;
+    }
+    add(at, pid, std::move(ended));
+    sockets_.forget_process(pid);
+    calls_in_.erase(pid);
+  }
+
+  struct LastCall {
+    std::uint32_t call;
+    std::int32_t error;
+  };
+
+  const StraceLimits& limits_;
+  StraceLog log_;
+  bool timed_ = false;
+  std::uint64_t memory_ = 0;
+  std::uint32_t call_ = 0;
+  std::map<std::int32_t, ActorId> actors_;
+  std::map<std::int32_t, Unfinished> unfinished_;
+  std::map<std::int32_t, LastCall> calls_in_;
+  std::optional<Unsettled> unsettled_;
+  StraceSockets sockets_;
+};
+
+base::Result<StraceLog> parse(ByteSource& source, const std::string& name, const StraceLimits& limits) {
+  Parser parser(limits);
+  std::string line;
+  std::array<std::uint8_t, 65536> room{};
+  bool enough = false;
+  const auto end_line = [&] {
+    enough = !parser.take(line);
+    line.clear();
+  };
+  while (!enough) {
+    const std::size_t read = source.read(room);
+    if (read == 0) break;
+    for (std::size_t i = 0; i < read && !enough; ++i) {
+      const auto c = static_cast<char>(room[i]);
+      if (c == '\n')
+        end_line();
+      else if (line.size() < limits.line_bytes)
+        line += c;
+    }
+  }
+  if (const auto failure = source.failure())
+    return base::fail(base::ErrorKind::unreadable, fmt::format("{}: {}", name, *failure));
+  if (!enough && !line.empty()) end_line();
+  return parser.finish(name, !enough);
+}
+
+}  // namespace
+
+base::Result<StraceLog> read_strace(const std::string& path, const StraceLimits& limits) {
+  const auto input = Input::open(path);
+  if (!input) return std::unexpected(input.error());
+  return read_strace(*input, limits);
+}
+
+base::Result<StraceLog> read_strace(const Input& input, const StraceLimits& limits) {
+  const auto source = decompressed(input_source(input));
+  return parse(*source, input.name(), limits);
+}
+
+base::Result<StraceLog> parse_strace(std::string_view text, const std::string& name, const StraceLimits& limits) {
+  const auto source = memory_source({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+  return parse(*source, name, limits);
+}
+
+}  // namespace tcpwhy::capfile

@@ -1,0 +1,188 @@
+// tcpwhy trace: a real program, started or already running: its connections, and why they did what they did.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "capfile/recording/recording_io.h"
+#include "cli/choice.h"
+#include "cli/command.h"
+#include "cli/output/output_file.h"
+#include "cli/output/view.h"
+#include "observe/stop_on_signals.h"
+#include "observe/trace_session.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+struct TraceOptions {
+  observe::TraceSessionOptions session;
+  std::vector<std::string> hosts;
+  std::vector<std::uint16_t> ports;
+  bool no_packets = false;
+  std::string write_to, report_to;
+  bool overwrite = false;
+  View view;
+  FailOn fail_on;
+  bool quiet = false, verbose = false, all = false;
+};
+
+// --host, --port and the filter, in tcpdump's language.
+std::string filter_of(const TraceOptions& options) {
+  std::string filter;
+  const auto add = [&filter](const std::string& part) { filter += (filter.empty() ? "" : " and ") + part; };
+  const auto any_of = [](const auto& values, const char* word) {
+    std::string text;
+    for (const auto& value : values) text += fmt::format("{}{} {}", text.empty() ? "" : " or ", word, value);
+    return "(" + text + ")";
+  };
+  if (!options.session.filter.empty()) add("(" + options.session.filter + ")");
+  if (!options.hosts.empty()) add(any_of(options.hosts, "host"));
+  if (!options.ports.empty()) add(any_of(options.ports, "port"));
+  return filter;
+}
+
+// As strace(1): the exit status of the command, or its death.
+int pass_on(int status) {
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+  const int number = WTERMSIG(status);
+  signal(number, SIG_DFL);
+  kill(getpid(), number);
+  return 128 + number;  // it is blocked, or stops only
+}
+
+base::Result<std::optional<OutputFile>> open_file(const std::string& path, bool overwrite) {
+  if (path.empty()) return std::nullopt;
+  auto opened = OutputFile::open(path, overwrite);
+  if (!opened) return std::unexpected(opened.error());
+  return std::optional(std::move(*opened));
+}
+
+base::Status write_to(OutputFile& file, const std::string& path, std::span<const recording::Recording> recordings) {
+  if (auto written = capfile::write_recordings(recordings, file.sink(), capfile::compression_of(path)); !written)
+    return written;
+  return file.finish();
+}
+
+// Returns what --fail-on makes of the findings. Where there is no memory for all, the later part is left out, and said to be.
+int explain_and_show(recording::Recording& recording, const TraceOptions& options, Context& context) {
+  while (true) {
+    try {
+      const auto explained = explain_all({&recording, 1});
+      if (options.view.form == Form::tcpdump)
+        PacketLines(options.view, context).print(recording);
+      else
+        show(explained, options.view.form, context, options.all);
+      return findings_status(explained, options.fail_on);
+    } catch (const std::bad_alloc&) {
+      if (!observe::leave_out_later_half(recording)) throw;
+    }
+  }
+}
+
+int run_trace(const TraceOptions& options, Context& context) {
+  if (options.session.target.command.empty() && options.session.target.pids.empty())
+    return report(
+        {base::ErrorKind::usage, "neither a command nor a process to trace", "tcpwhy trace -- COMMAND, or -p PID"});
+  observe::TraceSessionOptions session = options.session;
+  session.filter = filter_of(options);
+  session.packets = !options.no_packets;
+  if (!options.write_to.empty() && std::filesystem::path(options.write_to).lexically_normal() ==
+                                       std::filesystem::path(options.report_to).lexically_normal())
+    return report(
+        {base::ErrorKind::usage, fmt::format("-w and --report name the same file: {}", options.write_to), {}});
+  auto report_file = open_file(options.report_to, options.overwrite);
+  if (!report_file) return report(report_file.error());
+  auto recording_file = open_file(options.write_to, options.overwrite);
+  if (!recording_file) return report(recording_file.error());
+  observe::StopOnSignals stop_on_signals;
+  auto outcome = observe::run_trace_session(session, stop_on_signals);
+  if (!outcome) return report(outcome.error());
+  if (!options.quiet)
+    for (const base::Error& lacking : outcome->lacking)
+      warn(options.verbose && !lacking.hint.empty() ? lacking.message + "\n" + lacking.hint : lacking.message);
+
+  int failed = 0;  // what could not be written is said, and what else there is to say is said too
+  const auto check = [&failed](const base::Status& done) {
+    if (!done) failed = report(done.error());
+  };
+  std::vector recordings{std::move(outcome->recording)};
+  if (*recording_file) check(write_to(**recording_file, options.write_to, recordings));
+  // The command has standard output for itself.
+  const Output standard_output = context.out;
+  if (*report_file)
+    context.out = (*report_file)->out();
+  else if (!session.target.command.empty())
+    context.out = Output(STDERR_FILENO, "the report");
+  const int found = explain_and_show(recordings.front(), options, context);
+  check(context.out.status());
+  if (*report_file && context.out.status()) check((*report_file)->finish());
+  context.out = standard_output;
+  if (observe::StopOnSignals::requested()) observe::StopOnSignals::die_of_it();
+  if (!session.target.command.empty() && !outcome->command_status)
+    check(base::fail(base::ErrorKind::system, "how the command ended was not seen"));
+  if (failed != 0) return failed;
+  const int status = outcome->command_status ? pass_on(*outcome->command_status) : 0;
+  return status != 0 ? status : found;
+}
+
+}  // namespace
+
+void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
+  auto* trace = app.add_subcommand("trace", "A real program: its connections, and why they did what they did");
+  const auto options = std::make_shared<TraceOptions>();
+  auto& session = options->session;
+  trace->add_option("-p,--pid", session.target.pids, "A process that runs already, and what it forks; may be repeated")
+      ->check(CLI::PositiveNumber);
+  trace->add_option("COMMAND", session.target.command,
+                    "A command to start, after --; its output and exit status pass through");
+  trace->add_option("--port", options->ports, "Only packets from or to this port; may be repeated");
+  trace->add_option("--host", options->hosts, "Only packets from or to this address; may be repeated");
+  trace->add_option("--filter", session.filter, "Only these packets, as tcpdump(1) is told: 'net 10/8'");
+  trace->add_flag("--no-packets", options->no_packets, "No taps: calls and the kernel's events only");
+  add_choice(
+      *trace, "--backend", session.backend,
+      Choices<observe::Backend>{
+          {"auto", observe::Backend::automatic}, {"bpf", observe::Backend::bpf}, {"ptrace", observe::Backend::ptrace}},
+      "How: the kernel's tracepoints (bpf, for root), or ptrace, for one's own processes; the first that is to be had");
+  trace->add_flag("--stop-at-calls", session.stop_at_calls,
+                  "With ptrace: stop at each call, where a busy command's calls are recorded inside it otherwise");
+  trace
+      ->add_option("-w,--write", options->write_to, "Write the recording there, for Wireshark, tcpdump and tcpwhy read")
+      ->option_text("FILE.pcapng");
+  trace
+      ->add_option("--report", options->report_to,
+                   "Write what is found there instead of to standard error (with -p: output)")
+      ->option_text("FILE");
+  add_overwrite(*trace, options->overwrite);
+  trace->add_option("--snaplen", session.snap_length, "Bytes kept of a packet")->capture_default_str();
+  trace
+      ->add_option("--max-events", session.most_events,
+                   "So many calls, packets and events of the kernel are kept; what comes later is left out, and said")
+      ->capture_default_str();
+  trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
+      ->capture_default_str();
+  trace->add_flag("-q,--quiet", options->quiet, "Don't say what could not be watched");
+  trace->add_flag("-v,--verbose", options->verbose,
+                  "Say why something could not be watched in the kernel's own words: the verifier's last lines");
+  trace->add_flag("--all", options->all, "The timeline of every connection, not only of those with something to say");
+  add_view(*trace, options->view);
+  add_fail_on(*trace, options->fail_on);
+  trace->footer(
+      "SIGINT, SIGTERM or SIGHUP ends the trace: processes of -p go on; a command gets the signal, and what is left of it\n"
+      "after two seconds is killed. The report follows; then tcpwhy dies of the signal. Another one ends it at once.");
+  add_settings(*trace, settings);
+  trace->callback(
+      [&chosen, options] { chosen = [options](Context& context) { return run_trace(*options, context); }; });
+}
+
+}  // namespace tcpwhy::cli

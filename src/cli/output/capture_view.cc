@@ -1,0 +1,336 @@
+#include "cli/output/capture_view.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include "base/text.h"
+#include "base/unique_fd.h"
+#include "capfile/formats/reader.h"
+#include "capture/packet_filter.h"
+#include "cli/choice.h"
+#include "cli/output/parquet_table.h"
+#include "scan/connections/analysis.h"
+#include "scan/tables/summary_text.h"
+#include "scan/tables/where.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+using Columns = std::vector<const scan::Field*>;
+
+constexpr std::string_view table_columns =
+    "stream,client,server,duration,bytes,ending,closed.by,reset.cause,retransmissions,opening";
+constexpr std::string_view problem_columns = "stream,client,server,duration,bytes,ending,closed.by,problems";
+
+std::unexpected<base::Error> no_field(std::string_view name) {
+  return base::fail(base::ErrorKind::usage, fmt::format("there is no field {}", base::quote(name)),
+                    "tcpwhy read --fields lists them");
+}
+
+base::Result<Columns> parse_columns(std::string_view list) {
+  Columns columns;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view name = list.substr(0, comma);
+    const scan::Field* field = scan::find_field(name);
+    if (field == nullptr) return no_field(name);
+    columns.push_back(field);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return columns;
+}
+
+Columns all_columns() {
+  Columns columns;
+  for (const scan::Field& field : scan::fields())
+    if (field.name != "stream") columns.push_back(&field);  // not known before the end of the capture
+  return columns;
+}
+
+// Numbers by size, texts by the alphabet; what is not known stands last.
+bool comes_before(const scan::FieldValue& a, const scan::FieldValue& b, bool descending) {
+  if (a.index() != b.index()) return a.index() > b.index();
+  return descending ? b < a : a < b;
+}
+
+// "field" ascending, "-field" descending.
+base::Result<scan::Greatest::Above> parse_sort(std::string_view sort) {
+  const bool descending = sort.starts_with('-');
+  if (descending) sort.remove_prefix(1);
+  const scan::Field* field = scan::find_field(sort);
+  if (field == nullptr) return no_field(sort);
+  return [field, descending](const scan::Kept& a, const scan::Kept& b) {
+    // The number of a connection is not known before the end; the order of first frames is the same.
+    const auto value = [&](const scan::Kept& kept) -> scan::FieldValue {
+      if (field->name == "stream") return static_cast<std::int64_t>(kept.record.first_frame);
+      return field->value({kept.record, kept.problems, {}});
+    };
+    const auto left = value(a), right = value(b);
+    if (left == right) return a.record.first_frame < b.record.first_frame;
+    return comes_before(left, right, descending);
+  };
+}
+
+// On standard error, where that is a terminal; a few times a second, and gone when the work is done.
+class ProgressBar {
+ public:
+  void show(const scan::Progress& progress) {
+    if (!wanted_ || progress.size.value_or(0) == 0) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - shown_ < std::chrono::milliseconds(200)) return;
+    shown_ = now;
+    constexpr std::size_t length = 40;
+    const double share = std::min(1.0, static_cast<double>(progress.read) / static_cast<double>(*progress.size));
+    const auto done = static_cast<std::size_t>(share * length);
+    draw(fmt::format("\r[{}{}] {:3.0f} %", std::string(done, '#'), std::string(length - done, ' '), share * 100));
+    drawn_ = true;
+  }
+  void clear() {
+    if (drawn_) draw("\r\x1b[K");
+    drawn_ = false;
+  }
+
+ private:
+  bool wanted_ = isatty(STDERR_FILENO) == 1;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point shown_{};
+};
+
+std::string title(const std::vector<capfile::Input>& inputs) {
+  const std::string& first = inputs.front().name();
+  return inputs.size() == 1 ? first : fmt::format("{} and {} more", first, inputs.size() - 1);
+}
+
+class SummaryOrTable final : public CaptureView {
+ public:
+  SummaryOrTable(const CaptureOptions& options, Form form, const FailOn& fail_on, Context& context)
+      : options_(options), form_(form), fail_on_(fail_on), context_(context), kept_(0, scan::worse) {}
+
+  base::Status prepare() {
+    if (!options_.where.empty()) {
+      auto where = scan::Where::parse(options_.where);
+      if (!where) return std::unexpected(where.error());
+      where_.emplace(std::move(*where));
+    }
+    const bool streams = is_of_records(form_);
+    if (!options_.columns.empty()) {
+      auto columns = parse_columns(options_.columns);
+      if (!columns) return std::unexpected(columns.error());
+      columns_ = std::move(*columns);
+    } else if (streams) {
+      columns_ = all_columns();
+    } else {
+      columns_ = *parse_columns(options_.sort.empty() || options_.table ? table_columns : problem_columns);
+    }
+    scan::Greatest::Above above = scan::worse;
+    if (!options_.sort.empty()) {
+      auto sorted = parse_sort(options_.sort);
+      if (!sorted) return std::unexpected(sorted.error());
+      above = std::move(*sorted);
+    } else if (options_.table) {
+      above = [](const scan::Kept& a, const scan::Kept& b) { return a.record.first_frame < b.record.first_frame; };
+    }
+    kept_ = scan::Greatest(streams ? 0 : options_.top, std::move(above));
+    return form_ == Form::parquet ? begin_parquet() : base::Status();
+  }
+
+  [[nodiscard]] std::vector<int> reopened() const override { return parquet_ ? parquet_->files() : std::vector<int>(); }
+
+  int show(const OpenCaptures& captures) override {
+    if (form_ == Form::csv) lines_ = scan::csv_header(columns_);
+    scan::AnalysisOptions options{.threads = threads(), .limits = {}, .seed = random_seed(), .on_progress = {}};
+    options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
+    if (options_.most_connections > 0) options.limits.open = options_.most_connections;
+    auto reader = read_captures(captures, options_);
+    if (!reader) return report(reader.error());
+    const scan::Outcome outcome =
+        scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {
+          for (const auto& record : records) take(record);
+          flush();
+        });
+    progress_.clear();
+    flush();
+    streams_.sort();
+    print(captures, outcome.totals);
+    if (const auto written = finish_parquet(); !written) return report(written.error());
+    if (outcome.stopped_by) return report(*outcome.stopped_by);
+    const bool fails = fail_on_ && worst_ && *worst_ >= *fail_on_;
+    return fails ? base::exit_status(base::ErrorKind::expectation) : 0;
+  }
+
+ private:
+  base::Status begin_parquet() {
+    if (isatty(STDOUT_FILENO) == 1)
+      return base::fail(base::ErrorKind::usage, "a Parquet file is nothing for a terminal",
+                        "tcpwhy read FILE -o parquet > FILE.parquet");
+    auto table = ParquetTable::open(columns_);
+    if (!table) return std::unexpected(table.error());
+    parquet_ = std::move(*table);
+    return {};
+  }
+  base::Status finish_parquet() {
+    if (!parquet_) return {};
+    return put_aside_ ? parquet_->write_to(context_.out) : put_aside_;
+  }
+  [[nodiscard]] unsigned threads() const {
+    return options_.threads > 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency());
+  }
+  void take(const scan::ConnectionRecord& record) {
+    streams_.put(record.first_frame);
+    const auto problems = scan::problems_of(record);
+    const scan::Row row{record, problems, {}};
+    if (where_ && !where_->holds(row)) return;
+    if (!problems.empty()) worst_ = std::max(worst_.value_or(explain::Severity::chat), problems.front().rule->severity);
+    summary_.add(record, problems);
+    if (form_ == Form::csv || form_ == Form::parquet) lines_ += scan::csv_line(row, columns_);
+    if (form_ == Form::ndjson) lines_ += scan::ndjson_line(row, columns_);
+    kept_.put(record, problems);
+  }
+  void flush() {
+    if (parquet_) {
+      if (put_aside_) put_aside_ = parquet_->add(lines_);
+    } else if (!lines_.empty()) {
+      context_.out.write(lines_);
+    }
+    lines_.clear();
+  }
+  void print(const OpenCaptures& captures, const scan::Totals& totals) {
+    if (is_of_records(form_)) return;
+    const scan::TextOptions text{.language = context_.language(), .width = context_.width()};
+    const auto kept = kept_.in_order();
+    if (options_.table || !options_.sort.empty() || !options_.columns.empty()) {
+      context_.out.write(scan::table_text(kept, columns_, streams_, text));
+      if (kept_.offered() > kept.size())
+        context_.out.write(fmt::format("... {} of {}; --top N shows more\n", kept.size(), kept_.offered()));
+      return;
+    }
+    context_.out.write(scan::summary_text(title(captures.inputs), totals, summary_, kept, streams_, text));
+  }
+
+  const CaptureOptions& options_;
+  Form form_;
+  const FailOn& fail_on_;
+  Context& context_;
+  std::optional<scan::Where> where_;
+  Columns columns_;
+  scan::Greatest kept_;
+  scan::Summary summary_;
+  scan::StreamNumbers streams_;
+  std::string lines_;
+  std::unique_ptr<ParquetTable> parquet_;
+  base::Status put_aside_;
+  std::optional<explain::Severity> worst_;
+  ProgressBar progress_;
+};
+
+// The first bytes of a pipe, left where they are by tee(2); of anything else that can be read but once, none.
+std::vector<std::uint8_t> peek(const capfile::Input& input) {
+  std::vector<std::uint8_t> bytes(4096);
+  struct stat info{};
+  std::array<int, 2> ends{};
+  if (fstat(input.fd(), &info) != 0 || !S_ISFIFO(info.st_mode) || pipe2(ends.data(), O_CLOEXEC) != 0) return {};
+  const base::UniqueFd from(ends[0]), to(ends[1]);
+  ssize_t got = -1;
+  if (tee(input.fd(), to.get(), bytes.size(), 0) > 0) got = read(from.get(), bytes.data(), bytes.size());
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return bytes;
+}
+
+// A thousand captures of a rotation are open at once.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+bool is_recording(capfile::CaptureReader& reader) {
+  const auto first = reader.next();
+  if (!first || !*first) return false;
+  const auto* section = std::get_if<capfile::SectionRecord>(&**first);
+  return section != nullptr && section->application.starts_with("tcpwhy");
+}
+
+}  // namespace
+
+void add_capture_options(CLI::App& app, CaptureOptions& options) {
+  app.add_option("--where", options.where,
+                 "Only connections of which this holds: 'closed.by=server and reset'; --fields lists the words");
+  app.add_flag("--table", options.table, "A line for each connection, in order of the capture");
+  app.add_option("--columns", options.columns, "What to show of each connection: stream,client,server,bytes");
+  app.add_option("--sort", options.sort, "Order of the table: a field, or -field for the greatest first");
+  app.add_option("--top", options.top, "How many connections to show, 10");
+  app.add_flag("--fields", options.list_fields, "List the fields of --columns, --sort and --where");
+  app.add_flag("--teredo", options.teredo, "Look into Teredo tunnels too (UDP port 3544)");
+  app.add_option("--threads", options.threads,
+                 "Threads, each with its share of the connections; as many as there are processors");
+  app.add_option("--max-connections", options.most_connections,
+                 "How many may be open at once before the quietest is let go, 400000");
+}
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) seed = static_cast<std::uint64_t>(getpid());
+  return seed;
+}
+
+bool is_recording(const capfile::Input& input) {
+  const auto bytes = input.is_regular() ? std::vector<std::uint8_t>() : peek(input);
+  auto reader = input.is_regular() ? capfile::CaptureReader::open(input)
+                                   : capfile::CaptureReader::from_memory(bytes, input.name());
+  return reader && is_recording(*reader);
+}
+
+int show_fields(Context& context) {
+  for (const scan::Field& field : scan::fields()) context.out.write(fmt::format("{:<24}{}\n", field.name, field.what));
+  return 0;
+}
+
+base::Result<OpenCaptures> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options) {
+  OpenCaptures captures;
+  if (!options.filter.empty()) {
+    auto filter = capture::PacketFilter::compile(options.filter);
+    if (!filter) return std::unexpected(filter.error());
+    const auto shared = std::make_shared<capture::PacketFilter>(std::move(*filter));
+    captures.filter = [shared](wire::LinkType link_type, std::span<const std::uint8_t> captured,
+                               std::uint32_t original_length) {
+      return shared->fits(link_type, captured, original_length);
+    };
+  }
+  if (paths.size() > 1) raise_descriptor_limit();
+  for (const std::string& path : paths) {
+    auto input = capfile::Input::open(path);
+    if (!input) return std::unexpected(std::move(input.error()));
+    captures.inputs.push_back(std::move(*input));
+  }
+  return captures;
+}
+
+base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, const CaptureOptions& options,
+                                              scan::FrameOptions frames) {
+  frames.teredo = frames.teredo || options.teredo;
+  frames.filter = captures.filter;
+  return scan::FrameReader::open_all(captures.inputs, std::move(frames));
+}
+
+base::Result<std::unique_ptr<CaptureView>> CaptureView::prepare(const CaptureOptions& options, Form form,
+                                                                const FailOn& fail_on, Context& context) {
+  auto view = std::make_unique<SummaryOrTable>(options, form, fail_on, context);
+  if (auto prepared = view->prepare(); !prepared) return std::unexpected(std::move(prepared.error()));
+  return view;
+}
+
+}  // namespace tcpwhy::cli

@@ -1,0 +1,102 @@
+#include "cli/output/view.h"
+
+#include <algorithm>
+
+#include "cli/choice.h"
+#include "render/documents/json.h"
+#include "render/reports/lab_report.h"
+#include "render/reports/trace_report.h"
+#include "render/timeline/text.h"
+
+namespace tcpwhy::cli {
+namespace {
+
+// tcpdump(1): -t, -tt, -ttt, -tttt, -ttttt.
+render::TcpdumpTime time_style(int flags) {
+  using enum render::TcpdumpTime;
+  constexpr std::array styles = {time_of_day, none, epoch, since_previous, date_and_time, since_first};
+  return styles[std::min<std::size_t>(static_cast<std::size_t>(flags), styles.size() - 1)];
+}
+
+}  // namespace
+
+render::TcpdumpOptions View::tcpdump() const {
+  render::TcpdumpOptions options;
+  options.absolute_sequence_numbers = absolute_sequence_numbers;
+  options.link_header = link_header;
+  options.time = time_style(time_flags);
+  return options;
+}
+
+void add_view(CLI::App& app, View& view, bool tables) {
+  Choices<Form> forms{{"text", Form::text}, {"tcpdump", Form::tcpdump}, {"json", Form::json}};
+  std::string help =
+      "What to show: the timeline and what it means (text, the default), tcpdump's lines, or a JSON document";
+  if (tables) {
+    forms.insert(forms.end(), {{"ndjson", Form::ndjson}, {"csv", Form::csv}, {"parquet", Form::parquet}});
+    help += "; of a capture a record for each connection (ndjson, csv; parquet, if DuckDB's library is there)";
+  }
+  add_choice(app, "-o,--output", view.form, forms, help);
+  app.add_flag("-S", view.absolute_sequence_numbers, "With -o tcpdump: absolute sequence numbers");
+  app.add_flag("-e", view.link_header, "With -o tcpdump: the link-level header");
+  app.add_flag("-t", view.time_flags, "With -o tcpdump: no time; -tt, -ttt, -tttt, -ttttt as tcpdump has them");
+}
+
+std::vector<explain::Explained> explain_all(std::span<const recording::Recording> recordings) {
+  std::vector<explain::Explained> explained;
+  explained.reserve(recordings.size());
+  for (const auto& recording : recordings) explained.push_back(explain::explain(recording));
+  return explained;
+}
+
+void show(std::span<const explain::Explained> explained, Form form, Context& context, bool all) {
+  if (form == Form::json) {
+    render::write_json_report(explained, context.language(),
+                              [&context](std::string_view text) { context.out.write(text); });
+    return;
+  }
+  render::TextOptions options;
+  options.language = context.language();
+  options.width = context.width();
+  options.color = context.color();
+  options.elide_opening = explained.size() > 1;
+  // A recording of real programs has no scenario.
+  if (explained.size() == 1 && explained.front().recording->provenance.scenario.empty()) {
+    context.out.write(render::trace_report(explained.front(), {.text = options, .all = all, .only = {}}));
+    return;
+  }
+  context.out.write(render::lab_report(explained, options));
+}
+
+void PacketLines::print(const render::TcpdumpPacket& packet) { context_.out.write(printer_.print(packet).text + '\n'); }
+
+void PacketLines::print(const recording::Recording& recording) {
+  for (const auto& event : recording.events) {
+    const auto* packet = std::get_if<recording::Packet>(&event.what);
+    if (packet == nullptr) continue;
+    const auto& interface = recording.interfaces.at(packet->interface.value);
+    print({.link_type = interface.link_type,
+           .captured = packet->bytes,
+           .original_length = packet->original_length,
+           .at = event.at});
+  }
+}
+
+void add_fail_on(CLI::App& app, FailOn& fail_on) {
+  using enum explain::Severity;
+  add_choice(app, "--fail-on", fail_on,
+             Choices<explain::Severity>{{"note", note}, {"warning", warning}, {"error", error}},
+             "Exit with status 1 if there is a finding of this severity or a worse one");
+}
+
+int findings_status(std::span<const explain::Explained> explained, const FailOn& fail_on) {
+  if (!fail_on) return 0;
+  for (const auto& one : explained) {
+    for (const auto& finding : one.findings) {
+      if (finding.rule->severity >= *fail_on) return base::exit_status(base::ErrorKind::expectation);
+    }
+  }
+  return 0;
+}
+
+}  // namespace tcpwhy::cli

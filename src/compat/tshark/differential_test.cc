@@ -1,0 +1,210 @@
+// Our table of tshark's analysis against the installed tshark: the shared captures as they are, then made difficult.
+//
+// TCPWHY_TSHARK_ONE_BY_ONE=1 runs tshark on each capture by itself. TCPWHY_TSHARK_ROUNDS (how many times captures are
+// made difficult; 1) and TCPWHY_TSHARK_SEED (1) widen the search.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+#include "capfile/capture_builder.h"
+#include "compat/tshark/mutation_testing.h"
+#include "compat/tshark/reference_testing.h"
+
+namespace tcpwhy::compat::tshark::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path shared() {
+  const char* const place = std::getenv("TCPWHY_SHARED");
+  return place != nullptr ? fs::path(place) : fs::path(TCPWHY_SOURCE_DIR) / "../shared";
+}
+
+// Names are relative to shared().
+std::vector<std::string> shared_captures() {
+  std::vector<std::string> names;
+  for (const char* folder : {"captures", "two-stacks"}) {
+    if (!fs::is_directory(shared() / folder)) continue;
+    for (const auto& entry : fs::recursive_directory_iterator(shared() / folder)) {
+      const std::string extension = entry.path().extension();
+      if (!entry.is_regular_file() || extension == ".tsv" || extension == ".txt" || extension == ".md") continue;
+      names.push_back(fs::relative(entry.path(), shared()).string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+using Place = std::pair<std::string, std::uint64_t>;  // file, frame
+
+// tshark_tolerated.tsv: file, frame, reason.
+std::map<Place, std::string> tolerated() {
+  std::map<Place, std::string> places;
+  std::ifstream in(fs::path(TCPWHY_SOURCE_DIR) / "src/compat/tshark/tolerated.tsv");
+  std::string line;
+  std::getline(in, line);
+  while (std::getline(in, line)) {
+    const Cells cells = cells_of(line);
+    EXPECT_EQ(cells.size(), 3U) << line;
+    if (cells.size() == 3) places[{cells[0], std::stoull(cells[1])}] = cells[2];
+  }
+  return places;
+}
+
+std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+std::string skipped_because() {
+  if (!tshark_4_0_is_installed()) return "tshark 4.0 is not installed";
+  if (shared_captures().empty()) {
+    return shared().string() + " holds no captures (TCPWHY_SHARED names another place)";
+  }
+  return "";
+}
+
+struct Sample {
+  wire::LinkType link_type{};
+  Packets packets;
+};
+
+// The first packets of a capture.
+Sample read_sample(const fs::path& file, std::size_t most = SIZE_MAX) {
+  Sample sample;
+  auto frames = scan::FrameReader::open(file.string());
+  if (!frames) return sample;
+  for (auto frame = frames->next(); frame && *frame && sample.packets.size() < most; frame = frames->next()) {
+    sample.link_type = (*frame)->link_type;
+    sample.packets.push_back({.bytes = {(*frame)->bytes.begin(), (*frame)->bytes.end()},
+                              .original_length = (*frame)->original_length,
+                              .at_ns = base::to_ns((*frame)->at)});
+  }
+  return sample;
+}
+
+std::vector<std::uint8_t> as_pcap(const Sample& sample) {
+  capfile::testing::CaptureBuilder file;
+  file.pcap_header(0xa1b23c4d, static_cast<std::uint32_t>(sample.link_type));
+  for (const Packet& packet : sample.packets) {
+    const auto at = static_cast<std::uint64_t>(std::max<std::int64_t>(packet.at_ns, 0));
+    file.pcap_packet(static_cast<std::uint32_t>(at / 1'000'000'000), static_cast<std::uint32_t>(at % 1'000'000'000),
+                     {reinterpret_cast<const char*>(packet.bytes.data()), packet.bytes.size()},
+                     std::max(packet.original_length, static_cast<std::uint32_t>(packet.bytes.size())));
+  }
+  return file.bytes();
+}
+
+void write(const fs::path& file, const Sample& sample) {
+  const auto bytes = as_pcap(sample);
+  std::ofstream(file, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
+}
+
+// Where our table differs, and how much was compared.
+struct Outcome {
+  std::map<Place, std::string> different;
+  std::size_t frames = 0;
+};
+
+Outcome compare_one_by_one() {
+  Outcome outcome;
+  for (const std::string& name : shared_captures()) {
+    const Table theirs = tshark_table(shared() / name);
+    outcome.frames += theirs.size();
+    for (auto& [frame, what] : differences(theirs, our_table(shared() / name))) {
+      outcome.different[{name, frame}] = std::move(what);
+    }
+  }
+  return outcome;
+}
+
+// All captures of a link type as one: tshark starts a few times instead of a hundred, and connections of different
+// captures meet on the same ports.
+Outcome compare_joined() {
+  struct Joined {
+    Sample sample;
+    std::vector<Place> places;
+  };
+  std::map<wire::LinkType, Joined> by_link_type;
+  for (const std::string& name : shared_captures()) {
+    Sample sample = read_sample(shared() / name);
+    auto& [joined, places] = by_link_type[sample.link_type];
+    joined.link_type = sample.link_type;
+    for (std::size_t i = 0; i < sample.packets.size(); ++i) places.emplace_back(name, i + 1);
+    std::ranges::move(sample.packets, std::back_inserter(joined.packets));
+  }
+  Outcome outcome;
+  const TemporaryFolder folder;
+  for (const auto& [link_type, joined] : by_link_type) {
+    const auto file = folder.path() / fmt::format("{}.pcap", static_cast<unsigned>(link_type));
+    write(file, joined.sample);
+    const Table theirs = tshark_table(file);
+    outcome.frames += theirs.size();
+    for (auto& [frame, what] : differences(theirs, our_table(file))) {
+      outcome.different[joined.places.at(frame - 1)] = std::move(what);
+    }
+  }
+  return outcome;
+}
+
+TEST(TsharkAgreement, holds_on_every_frame_of_the_shared_captures) {
+  if (const auto why = skipped_because(); !why.empty()) GTEST_SKIP() << why;
+  const bool one_by_one = number_from_environment("TCPWHY_TSHARK_ONE_BY_ONE", 0) != 0;
+  const Outcome outcome = one_by_one ? compare_one_by_one() : compare_joined();
+  auto expected = tolerated();
+  for (const auto& [place, what] : outcome.different) {
+    if (expected.erase(place) == 0) ADD_FAILURE() << place.first << " frame " << place.second << ": " << what;
+  }
+  for (const auto& [place, reason] : expected) {
+    ADD_FAILURE() << place.first << " frame " << place.second << " agrees now; its row of tshark_tolerated.tsv goes";
+  }
+  std::printf("compared %zu frames of TCP with tshark, %zu differ\n", outcome.frames, outcome.different.size());
+  EXPECT_GT(outcome.frames, 20'000U);
+  EXPECT_LE(outcome.different.size() * 100, outcome.frames);
+}
+
+// One capture of each link type, from pieces of several captures.
+std::map<wire::LinkType, Sample> difficult_captures(std::uint64_t seed) {
+  constexpr std::size_t most_packets = 250;
+  constexpr unsigned one_file_in = 4;
+  std::mt19937_64 random(seed);
+  std::map<wire::LinkType, Sample> by_link_type;
+  for (const std::string& name : shared_captures()) {
+    if (random() % one_file_in != 0) continue;
+    const Sample sample = read_sample(shared() / name, most_packets);
+    const unsigned one_packet_in = std::array{40U, 10U, 3U}[random() % 3];
+    Packets changed = Mutator(random(), sample.link_type).mutate(sample.packets, one_packet_in);
+    Sample& group = by_link_type[sample.link_type];
+    group.link_type = sample.link_type;
+    std::ranges::move(changed, std::back_inserter(group.packets));
+  }
+  return by_link_type;
+}
+
+TEST(TsharkAgreement, holds_on_captures_made_difficult) {
+  if (const auto why = skipped_because(); !why.empty()) GTEST_SKIP() << why;
+  const TemporaryFolder folder;
+  const std::uint64_t rounds = number_from_environment("TCPWHY_TSHARK_ROUNDS", 1);
+  const std::uint64_t first = number_from_environment("TCPWHY_TSHARK_SEED", 1);
+  std::size_t frames = 0;
+  for (std::uint64_t seed = first; seed < first + rounds; ++seed) {
+    for (const auto& [link_type, sample] : difficult_captures(seed)) {
+      const auto file = folder.path() / fmt::format("{}-{}.pcap", seed, static_cast<unsigned>(link_type));
+      write(file, sample);
+      const Table theirs = tshark_table(file);
+      frames += theirs.size();
+      for (const auto& [frame, what] : differences(theirs, our_table(file))) {
+        ADD_FAILURE() << "seed " << seed << ", link type " << static_cast<unsigned>(link_type) << ", frame " << frame
+                      << ": " << what;
+      }
+    }
+  }
+  std::printf("compared %zu frames of TCP with tshark\n", frames);
+  EXPECT_GT(frames, 1000U);
+}
+
+}  // namespace
+}  // namespace tcpwhy::compat::tshark::testing

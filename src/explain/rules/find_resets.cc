@@ -1,0 +1,386 @@
+#include "explain/story.h"
+#include "explain/texts/reset_reasons.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tcpwhy::explain {
+namespace {
+
+using timeline::listener;
+using timeline::opener;
+using timeline::other;
+using timeline::Trigger;
+
+constexpr std::string_view abort_on_data = "TcpExt.TCPAbortOnData";
+constexpr std::string_view abort_on_close = "TcpExt.TCPAbortOnClose";
+
+const Segment* provoking_segment(const Story& story, const Segment& reset) {
+  if (reset.cause.trigger != Trigger::segment || !reset.cause.by) return nullptr;
+  const auto found = story.timeline.lookups.arrived_in(*reset.cause.by);
+  return found ? &story.timeline.segments[*found] : nullptr;
+}
+
+std::string_view reason_of(const Story& story, const Segment& reset) {
+  const auto event = story.reset_event_of(reset);
+  return event ? std::string_view(story.timeline.get<recording::Reset>(*event).reason) : std::string_view();
+}
+
+std::string_view id_of(const ResetReason* reason) { return reason == nullptr ? std::string_view() : reason->id; }
+
+// The row that the kernel's reason alone names; empty: none.
+std::string_view said_by_reason(const Story& story, const Segment& reset) {
+  return id_of(reset_reason_of_kernel("", reason_of(story, reset)));
+}
+
+// The kernel's sample that shows this side's socket gone, taken before `when`.
+std::optional<EventId> gone_before(const Story& story, Side side, base::WallTime when) {
+  std::optional<EventId> gone;
+  for (const auto& kernel : story.connection.kernel) {
+    if (story.time(kernel.event) > when) break;
+    const auto* state = std::get_if<recording::SocketState>(&story.timeline.event(kernel.event).what);
+    // To the tracepoint a socket is closed when a small entry takes its place: only the samples see those.
+    if (state == nullptr || kernel.side != side || !state->not_before) continue;
+    gone = state->to == "CLOSED" ? std::optional(kernel.event) : std::nullopt;
+  }
+  return gone;
+}
+
+bool still_listens(const Story& story, Side side, base::WallTime when) {
+  const auto states = story.timeline.lookups.listening_on_port.of(story.connection.sides[side].address.port);
+  const auto later =
+      std::ranges::upper_bound(states, when, {}, [&](const auto& pair) { return story.time(pair.value); });
+  if (later == states.begin()) return false;
+  return story.timeline.get<recording::SocketState>(std::prev(later)->value).to == "LISTEN";
+}
+
+void find_forgotten(const Story& story, const Segment& reset, const Segment& provoking, EventId gone,
+                    Findings& findings) {
+  const bool listens =
+      still_listens(story, reset.from, story.time(reset.departed)) || reason_of(story, reset) == "TCP_FLAGS";
+  const Grade grade = reset.cause.grade == Grade::observed ? Grade::observed : Grade::derived;
+  auto& finding = findings.add("reset.forgotten", story, grade, {gone, *provoking.arrived, reset.departed});
+  finding.slots = {
+      {"who", story.name(reset.from)},
+      {"reason", std::string(listens ? "only the listener is left, and it takes nothing but a SYN"
+                                     : "nobody has that port any more, the same as a closed port")},
+      {"reason_zh", std::string(listens ? "只剩监听套接字，它只接受 SYN" : "已没有人使用该端口，与关闭的端口无异")}};
+}
+
+void find_passive(const Story& story, const Segment& reset, const Segment& provoking, Findings& findings) {
+  const Side side = reset.from;
+  const auto when = story.time(*provoking.arrived);
+  if (provoking.tcp.flags.syn()) return;  // open.refused speaks of it
+  const std::map<std::string, Slot, std::less<>> slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}};
+  if (const auto gone = gone_before(story, side, when)) return find_forgotten(story, reset, provoking, *gone, findings);
+
+  const Segment* fin = story.fin_of(side);
+  if (fin == nullptr) {
+    findings.add("reset.unexplained", story, Grade::assumed, {*provoking.arrived, reset.departed}).slots = slots;
+    return;
+  }
+  std::vector<EventId> evidence = {fin->departed, *provoking.arrived, reset.departed};
+  const auto counter = story.counter_moved(abort_on_data, side, story.time(reset.departed));
+  if (counter) evidence.push_back(*counter);
+  const Call* close = story.closing_call(side);
+  const bool seen_closing =
+      (close != nullptr && story.time(close->entered) <= when) || fin->cause.trigger == Trigger::process_end;
+  // A program whose calls nobody saw has closed, most likely: of shutdown(SHUT_RDWR) is spoken where it was seen.
+  const bool closed = seen_closing || !story.shut_receiving(side, when);
+  const Segment* ack = story.acknowledgment_of(*fin);
+  const bool acked_before = ack != nullptr && ack != &provoking && story.arrived_before(ack, when);
+  std::string_view rule = "reset.unexplained";
+  if (!closed)
+    rule = "reset.after_shutdown";
+  else if (acked_before && ack->departed < provoking.departed)
+    rule = "reset.fin_wait_2_entry";
+  else
+    rule = "reset.orphan_fin_wait_1";
+  // The kernel may have said which it was: an entry, or a socket that has been closed.
+  const auto said = said_by_reason(story, reset);
+  if (const auto event = story.reset_event_of(reset)) evidence.push_back(*event);
+  if (said == "reset.fin_wait_2_entry" ||
+      id_of(reset_reason_of_kernel(reset.cause.kernel_name, "")) == "reset.fin_wait_2_entry")
+    rule = "reset.fin_wait_2_entry";
+  if (said == "reset.orphan_fin_wait_1" && closed) rule = "reset.orphan_fin_wait_1";
+  // The stack alone does not say it: an entry's answer and that to a segment for nobody pass the same functions.
+  if (said == "reset.forgotten")
+    return find_forgotten(story, reset, provoking, story.reset_event_of(reset).value_or(reset.departed), findings);
+  if (said == "reset.fin_wait_2_entry" || said == "reset.orphan_fin_wait_1") {
+    findings.add(rule, story, Grade::observed, evidence).slots = slots;
+    return;
+  }
+  // The counter and the order of segments have to agree; if they do not, the likelier is only assumed.
+  const bool counted = counter.has_value() == (rule != "reset.fin_wait_2_entry");
+  const Grade grade = (seen_closing || !closed) && counted ? Grade::derived : Grade::assumed;
+  findings.add(rule, story, grade, evidence).slots = slots;
+}
+
+const Call* linger_zero_before(const Story& story, Side side, base::WallTime when) {
+  const Call* call = story.option_set(side, so_linger, when);
+  if (call == nullptr) return nullptr;
+  const auto& linger = *call->meaning.as<calls::Option>();
+  return linger.value.value_or(0) != 0 && linger.linger_seconds == 0 ? call : nullptr;
+}
+
+// "unread": how much had arrived and was never read; "bytes" too, where that is known: not without packets, or where some were not seen.
+void say_unread(const Story& story, Side side, base::WallTime when, std::map<std::string, Slot, std::less<>>& slots) {
+  const auto arrived = story.bytes_arrived(side, when), read = story.bytes_read(side, when);
+  if (arrived > read) {
+    const auto bytes = static_cast<std::int64_t>(arrived - read);
+    slots["bytes"] = bytes;
+    slots["unread"] = fmt::format("{} bytes", bytes), slots["unread_zh"] = fmt::format(" {} 字节", bytes);
+  } else {
+    slots["unread"] = "data (how much is not known)", slots["unread_zh"] = "数据（数量未知）";
+  }
+}
+
+// What closed the socket, in a sentence: dup2() over a descriptor, close_range() and execve() do it too.
+struct Closing {
+  std::string en = "closing of its descriptor", zh = "关闭操作";
+};
+Closing closing_by(const Story& story, std::optional<EventId> by) {
+  if (by && by->valid())
+    if (const auto* entered = std::get_if<recording::CallEntered>(&story.timeline.event(*by).what))
+      return {entered->name + "()", entered->name + "()"};
+  return {};
+}
+
+std::optional<EventId> entry_of(const Story& story, Side side, std::optional<std::uint32_t> number) {
+  for (const Call* call : story.calls(side))
+    if (number && call->number == *number) return call->entered;
+  return std::nullopt;
+}
+
+void find_active(const Story& story, const Segment& reset, Findings& findings) {
+  const Side side = reset.from;
+  const auto when = story.time(reset.departed);
+  std::vector<EventId> evidence = {reset.departed};
+  if (reset.cause.by) evidence.push_back(*reset.cause.by);
+  const auto arrived = story.bytes_arrived(side, when), read = story.bytes_read(side, when);
+  const bool unread = arrived > read;
+  const auto counter = story.counter_moved(abort_on_close, side, when);
+  const Call* linger = linger_zero_before(story, side, when);
+  std::string_view rule = "reset.unexplained";
+  if (unread && (counter || linger == nullptr)) {
+    rule = reset.cause.trigger == Trigger::process_end ? "reset.unread_data_at_exit" : "reset.unread_data_at_close";
+    if (counter) evidence.push_back(*counter);
+  } else if (linger != nullptr) {
+    rule = "reset.linger_zero";
+    evidence.push_back(linger->entered);
+  }
+  const Grade grade = rule == "reset.unexplained" ? Grade::assumed : Grade::derived;
+  const HowEnded how = how_ended(story.timeline, reset.cause.by);
+  const Closing closing = closing_by(story, reset.cause.by);
+  auto& slots = findings.add(rule, story, grade, evidence).slots;
+  slots = {{"who", story.name(side)},  {"how", how.en},
+           {"how_zh", how.zh},         {"closing", closing.en},
+           {"closing_zh", closing.zh}, {"peer", story.name(other(side))}};
+  say_unread(story, side, when, slots);
+}
+
+// --- The kernel's own word -----------------------------------------------------------------------------------------
+
+// The row that the kernel's word settles. Null: it does not speak, or the walk of states has to tell (a refused segment, nobody's segment).
+const ResetReason* settled_by_kernel(std::string_view cause, std::string_view reason) {
+  const ResetReason* row = reset_reason_of_kernel(cause, reason);
+  return row == nullptr || row->finding.empty() || !row->kernel.settles_it ? nullptr : row;
+}
+
+std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side, base::WallTime when) {
+  std::map<std::string, Slot, std::less<>> slots = {{"who", story.name(side)},
+                                                    {"peer", story.name(other(side))},
+                                                    {"port", std::int64_t{story.connection.sides[side].address.port}}};
+  say_unread(story, side, when, slots);
+  return slots;
+}
+
+bool find_said(const Story& story, const Segment& reset, Findings& findings) {
+  const ResetReason* reason = settled_by_kernel(reset.cause.kernel_name, reason_of(story, reset));
+  if (reason == nullptr) return false;
+  // The same function closes what a process leaves open when it ends.
+  const bool at_exit = reset.cause.trigger == Trigger::process_end && !reason->at_exit.empty();
+  std::vector<EventId> evidence = {reset.departed};
+  evidence.insert(evidence.end(), reset.kernel.begin(), reset.kernel.end());
+  if (reset.cause.by) evidence.push_back(*reset.cause.by);
+  auto& finding = findings.add(at_exit ? reason->at_exit : reason->id, story, Grade::observed, evidence);
+  finding.slots = slots_of(story, reset.from, story.time(reset.departed));
+  const HowEnded how = how_ended(story.timeline, reset.cause.by);
+  finding.slots["how"] = how.en, finding.slots["how_zh"] = how.zh;
+  const Closing closing = closing_by(story, reset.cause.by);
+  finding.slots["closing"] = closing.en, finding.slots["closing_zh"] = closing.zh;
+  finding.about = reset.departed;
+  return true;
+}
+
+// No packet of it was seen: the kernel's Reset is all there is.
+void find_without_packets(const Story& story, Side side, Findings& findings) {
+  for (const auto& kernel : story.connection.kernel) {
+    const auto* reset = std::get_if<recording::Reset>(&story.timeline.event(kernel.event).what);
+    if (reset == nullptr || !reset->sent || kernel.side != side) continue;
+    auto rule = id_of(settled_by_kernel("", reset->reason));
+    auto slots = slots_of(story, side, story.time(kernel.event));
+    const Closing closing = closing_by(story, entry_of(story, side, reset->call));
+    slots["closing"] = closing.en, slots["closing_zh"] = closing.zh;
+    const Call* linger = linger_zero_before(story, side, story.time(kernel.event));
+    const bool aborted = id_of(reset_reason_of_kernel("", reset->reason)) == "reset.aborted";
+    if (aborted && linger != nullptr) rule = "reset.linger_zero";
+    findings
+        .add(rule.empty() ? "reset.unexplained" : rule, story, rule.empty() ? Grade::assumed : Grade::observed,
+             {kernel.event})
+        .slots = slots;
+    return;
+  }
+}
+
+// --- Derived where the kernel did not speak --------------------------------------------------------------------------
+
+// A close() of the listening socket while the reset left.
+const Call* listener_closing(const Story& story, Side side, base::WallTime when) {
+  const auto& calls = story.timeline.calls;
+  const auto listens = story.timeline.lookups.listens_on_port.of(story.connection.sides[side].address.port);
+  // From the first listen() on; the latest before a close() says which socket it is that listens.
+  for (auto listen = listens.begin(); listen != listens.end(); ++listen) {
+    const auto socket = story.timeline.entered(calls[listen->value]).socket;
+    if (socket == 0) continue;
+    const auto closes = story.timeline.lookups.closes_of_socket.of(socket);
+    const auto close = std::ranges::upper_bound(closes, listen->value, {}, [](const auto& pair) { return pair.value; });
+    const auto next = std::next(listen);
+    if (close == closes.end() || (next != listens.end() && close->value > next->value)) continue;
+    return story.time(calls[close->value].entered) > when ? nullptr : &calls[close->value];
+  }
+  return nullptr;
+}
+
+// Keep-alive probes that nobody answered stand right before the reset.
+std::vector<EventId> probes_before(const Story& story, const Segment& reset) {
+  std::vector<EventId> probes;
+  for (const auto s : story.connection.segments) {
+    const Segment& segment = story.timeline.segments[s];
+    if (&segment == &reset) break;
+    if (segment.from != reset.from)
+      probes.clear();
+    else if (segment.segment_class == tcp::SegmentClass::keep_alive ||
+             segment.cause.timer == timeline::Timer::keep_alive)
+      probes.push_back(segment.departed);
+  }
+  return probes;
+}
+
+// It was in TIME-WAIT before the segment came that it refused, as far as the segments say. The kernel may know better: an entry
+// answers with TCP_TIMEWAIT_SOCKET.
+bool in_time_wait(const Story& story, const Segment& reset) {
+  if (said_by_reason(story, reset) == "reset.forgotten" || !reset.cause.by) return false;
+  const auto before = story.time(*reset.cause.by) - std::chrono::microseconds(1);
+  return story.state(reset.from, before) == tcp::State::time_wait;
+}
+
+// Resets that the walk of states does not explain, but the calls or the segments around do. True: said.
+bool find_otherwise(const Story& story, const Segment& reset, Findings& findings) {
+  const Side side = reset.from;
+  const auto when = story.time(reset.departed);
+  const auto slots = slots_of(story, side, when);
+  const auto say = [&](std::string_view rule, Grade grade, std::vector<EventId> evidence) {
+    evidence.push_back(reset.departed);
+    findings.add(rule, story, grade, evidence).slots = slots;
+    return true;
+  };
+  if (reset.cause.trigger != Trigger::segment && story.calls(side).empty())
+    if (const Call* close = listener_closing(story, side, when))
+      return say("reset.listener_closed", Grade::derived, {close->entered});
+  if (reset.cause.rule == "rst.active_call" && reset.cause.by) {
+    const Call* call = story.call_at(*reset.cause.by);
+    const auto* address = call == nullptr ? nullptr : call->meaning.as<calls::Address>();
+    if (address != nullptr && address->family == AF_UNSPEC)
+      return say("reset.disconnected", Grade::derived, {*reset.cause.by});
+  }
+  if (reset.cause.trigger == Trigger::unknown)
+    if (auto probes = probes_before(story, reset); !probes.empty())
+      return say("reset.keep_alive", Grade::derived, probes);
+  if (reset.cause.trigger == Trigger::segment && reset.cause.by) {
+    if (const Call* close = listener_closing(story, side, when); close != nullptr && story.calls(side).empty())
+      return say("reset.listener_closed", Grade::derived, {close->entered, *reset.cause.by});
+    if (const Call* option = story.option_set(side, tcp_linger2, when);
+        option != nullptr && story.fin_of(side) != nullptr &&
+        option->meaning.as<calls::Option>()->value.value_or(0) < 0)
+      return say("reset.linger_2", Grade::derived, {option->entered, *reset.cause.by});
+    if (in_time_wait(story, reset)) return say("reset.time_wait_entry", Grade::derived, {*reset.cause.by});
+    // It never closed, as far as anybody saw, and yet it does not know the connection.
+    const bool stranger = story.calls(side).empty() && story.fin_of(side) == nullptr;
+    const auto counter = story.counter_moved("TcpExt.ListenOverflows", side, when);
+    if (stranger && counter) return say("reset.queue_full", Grade::derived, {*counter, *reset.cause.by});
+    if (stranger) return say("reset.peer_forgot", Grade::assumed, {*reset.cause.by});
+  }
+  return false;
+}
+
+// After the first reset nothing is left of the connection: what still comes meets the listener, or nobody.
+void find_again(const Story& story, Side side, Findings& findings) {
+  const Segment* first = story.reset_of(side);
+  for (const Segment* segment : story.segments(side)) {
+    if (segment == first || !segment->tcp.flags.rst() || !segment->cause.by ||
+        segment->cause.trigger != Trigger::segment)
+      continue;
+    const bool listens =
+        still_listens(story, side, story.time(segment->departed)) || reason_of(story, *segment) == "TCP_FLAGS";
+    std::vector<EventId> evidence = {first->departed, *segment->cause.by, segment->departed};
+    auto& finding = findings.add("reset.again", story, segment->cause.grade, evidence);
+    finding.slots = {{"who", story.name(side)},
+                     {"peer", story.name(other(side))},
+                     {"met", std::string(listens ? "the listener, which takes nothing but a SYN" : "no socket at all")},
+                     {"met_zh", std::string(listens ? "监听套接字，它只接受 SYN" : "没有任何套接字")}};
+    return;
+  }
+}
+
+}  // namespace
+
+Because because_of(const Story& story, const Segment& reset) {
+  const auto& cause = reset.cause;
+  Because because;
+  if (cause.trigger == Trigger::call && cause.by) {
+    const auto* entered = std::get_if<recording::CallEntered>(&story.timeline.event(*cause.by).what);
+    if (entered == nullptr) return because;
+    const std::string call = entered->name + "(" + entered->arguments + ")";
+    const std::string stack = entered->stack.substr(0, entered->stack.find(" < "));
+    because.en = " It was its " + call + (stack.empty() ? "." : ", at " + stack + ".");
+    because.zh = "那是它的 " + call + (stack.empty() ? "。" : "，位于 " + stack + "。");
+    because.evidence = {*cause.by};
+  } else if (cause.trigger == Trigger::process_end) {
+    because.en = " Its process had ended.", because.zh = "它的进程已结束。";
+    if (cause.by) because.evidence = {*cause.by};
+  } else if (cause.trigger == Trigger::segment) {
+    because.en = " Its kernel answered a segment with it.", because.zh = "那是它的内核对一个报文段的回应。";
+  } else if (cause.timer == timeline::Timer::keep_alive) {
+    because.en = " Its keep-alive had given up.", because.zh = "它的保活探测已放弃。";
+  }
+  return because;
+}
+
+void find_resets(const Story& story, Findings& findings) {
+  for (const Side side : {opener, listener}) {
+    const Segment* reset = story.reset_of(side);
+    if (reset == nullptr) {
+      if (story.connection.without_packets()) find_without_packets(story, side, findings);
+      continue;
+    }
+    find_again(story, side, findings);
+    if (find_said(story, *reset, findings)) continue;
+    const Segment* provoking = provoking_segment(story, *reset);
+    if (provoking != nullptr && provoking->tcp.flags.syn() && provoking->from == opener)
+      continue;  // open.refused speaks of it
+    const bool linger_2 = story.option_set(side, tcp_linger2, story.time(reset->departed)) != nullptr;
+    if ((story.fin_of(side) == nullptr || linger_2 || in_time_wait(story, *reset)) &&
+        !(reset->cause.trigger == Trigger::call && story.bytes_arrived(side, story.time(reset->departed)) >
+                                                       story.bytes_read(side, story.time(reset->departed))) &&
+        find_otherwise(story, *reset, findings))
+      continue;
+    if (provoking != nullptr)
+      find_passive(story, *reset, *provoking, findings);
+    else
+      find_active(story, *reset, findings);
+  }
+}
+
+}  // namespace tcpwhy::explain

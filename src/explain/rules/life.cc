@@ -1,0 +1,130 @@
+#include "explain/rules/life.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "explain/texts/reset_reasons.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+using recording::SocketLife;
+
+// How it ended but for a reset whose reason is known: reset_reasons.cc.
+constexpr LifeRow own_rows[] = {
+    {"life.in_order", false, "{first} closed first; in order", "{first} 先关闭；正常结束"},
+    {"life.in_order_by_exit", false, "{first} closed first, by ending; in order", "{first} 因进程结束先关闭；正常结束"},
+    {"life.simultaneous", false, "both closed at the same time; in order", "双方同时关闭；正常结束"},
+    {"open.refused", true, "refused: {peer} answered the SYN with a RST (nobody listens there)",
+     "被拒绝：{peer} 以 RST 回应 SYN（无人监听）"},
+    {"open.timed_out", true, "never stood: no answer to {who}'s SYN", "从未建立：{who} 的 SYN 没有得到回应"},
+    {"open.unreachable", true, "never stood: the network says that {peer} can't be reached",
+     "从未建立：网络称 {peer} 不可达"},
+    {"open.abandoned", true, "given up by {who} before the handshake was done", "握手完成前被 {who} 放弃"},
+    {"reset.by_peer_after_fin", true, "reset by {peer} after its FIN: {who} went on sending",
+     "{peer} 在 FIN 之后复位：{who} 仍在发送"},
+    {"reset.by_peer", true, "reset by {peer}", "被 {peer} 复位"},
+    {"reset.sent", true, "reset by {resetter}: {reason}", "被 {resetter} 复位：{reason}"},
+    {"gave_up.retransmissions", true, "given up by {who}'s kernel: {peer} answered nothing",
+     "{who} 的内核放弃：{peer} 没有任何回应"},
+    {"gave_up.unreachable", true, "given up by {who}'s kernel: the network says that {peer} can't be reached",
+     "{who} 的内核放弃：网络称 {peer} 不可达"},
+    {"life.ended", false, "ended", "已结束"},
+};
+
+const LifeRow* row(std::string_view id) {
+  const auto found = std::ranges::find(life_rows(), id, &LifeRow::id);
+  TCPWHY_CHECK(found != life_rows().end());
+  return &*found;
+}
+
+bool is_unreachable(int error) { return error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN; }
+
+// It had closed: a segment that came then was not for anybody. Empty: that is not what was answered, or whether it had data is not known.
+std::string_view answered_after_close(const SocketLife& life) {
+  const bool refused = life.reset_cause == "segment.refused" || life.reset_cause == "segment.no_socket";
+  const bool closed = life.was_in("FIN-WAIT-1") || life.was_in("LAST-ACK");
+  if (!refused || !closed || !life.reset_answers_data) return {};
+  return *life.reset_answers_data ? "reset.after_close" : "reset.late_after_close";
+}
+
+// The row of its reason, or the wider one that has an ending.
+std::string_view sent_reset(const SocketLife& life) {
+  if (const auto id = answered_after_close(life); !id.empty()) return id;
+  const ResetReason* reason = reset_reason_of_kernel(life.reset_cause, life.reset_reason);
+  if (reason != nullptr && life.closed_by_exit && !reason->at_exit.empty()) reason = find_reset_reason(reason->at_exit);
+  if (reason != nullptr && reason->ending.empty()) reason = find_reset_reason(reason->wider);
+  return reason == nullptr ? "reset.sent" : reason->id;
+}
+
+// Who sent the first FIN: FIN-WAIT-1 before CLOSE-WAIT is this side.
+Closer first_fin(const SocketLife& life) {
+  for (std::uint8_t i = 0; i < life.state_count; ++i) {
+    if (life.states[i] == "FIN-WAIT-1") return life.was_in("CLOSING") ? Closer::both : Closer::local;
+    if (life.states[i] == "CLOSE-WAIT") return Closer::remote;
+  }
+  return Closer::nobody;
+}
+
+LifeVerdict judge_opening(const SocketLife& life) {
+  if (life.error == ECONNREFUSED || life.reset_received) return {row("open.refused"), Closer::remote, true, {}};
+  if (life.error == ETIMEDOUT) return {row("open.timed_out"), Closer::nobody};
+  if (is_unreachable(life.error)) return {row("open.unreachable"), Closer::nobody};
+  return {row("open.abandoned"), Closer::local};
+}
+
+}  // namespace
+
+std::span<const LifeRow> life_rows() {
+  static const std::vector<LifeRow> all = [] {
+    std::vector<LifeRow> rows(std::begin(own_rows), std::end(own_rows));
+    for (const ResetReason& reason : reset_reasons())
+      if (!reason.ending.empty())
+        rows.push_back({reason.id, reason.severity >= Severity::warning, reason.ending.en, reason.ending.zh});
+    return rows;
+  }();
+  return all;
+}
+
+LifeVerdict judge(const SocketLife& life, const SocketLife* peer) {
+  if (!life.established && life.opener) return judge_opening(life);
+  const Closer fin = first_fin(life);
+  if (life.reset_sent)
+    return {row(sent_reset(life)), fin == Closer::nobody ? Closer::local : fin, false, life.reset_reason,
+            life.reset_cause};
+  if (life.reset_received) {
+    const Closer first = fin == Closer::nobody ? Closer::remote : fin;
+    if (peer != nullptr && peer->reset_sent)
+      return {row(sent_reset(*peer)), first, true, peer->reset_reason, peer->reset_cause};
+    return {row(fin == Closer::remote ? "reset.by_peer_after_fin" : "reset.by_peer"), first, true, {}, {}};
+  }
+  if (life.error == ETIMEDOUT) return {row("gave_up.retransmissions"), fin};
+  if (is_unreachable(life.error)) return {row("gave_up.unreachable"), fin};
+  if (fin == Closer::both) return {row("life.simultaneous"), fin};
+  if (fin == Closer::local) {
+    // To the kernel's tracepoint FIN-WAIT-2 of a closed socket and TIME-WAIT both end in CLOSED: a small entry goes on.
+    return {row(life.closed_by_exit ? "life.in_order_by_exit" : "life.in_order"), fin};
+  }
+  if (fin == Closer::remote)
+    return {row(peer != nullptr && peer->closed_by_exit ? "life.in_order_by_exit" : "life.in_order"), fin};
+  return {row("life.ended"), fin};
+}
+
+std::string words(const LifeVerdict& verdict, const std::string& who, const std::string& peer, Language language) {
+  std::string text(language == Language::zh ? verdict.row->zh : verdict.row->en);
+  const auto put = [&text](std::string_view place, std::string_view value) {
+    for (std::size_t at = text.find(place); at != std::string::npos; at = text.find(place, at + value.size()))
+      text.replace(at, place.size(), value);
+  };
+  put("{first}", verdict.first == Closer::remote ? peer : who);
+  put("{who}", who);
+  put("{peer}", peer);
+  put("{resetter}", verdict.reset_by_peer ? peer : who);
+  put("{reason}", verdict.reason.empty() ? "the kernel does not say why" : verdict.reason);
+  return base::escape_controls(text);
+}
+
+}  // namespace tcpwhy::explain

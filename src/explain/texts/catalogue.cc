@@ -1,0 +1,86 @@
+#include "explain/texts/catalogue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/text.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+std::string slot_text(const Slot& slot, Language language) {
+  if (const auto* words = std::get_if<std::string>(&slot)) {
+    const bool english_end = language == Language::en && (*words == "server" || *words == "client");
+    return (english_end ? "the " : "") + base::escape_controls(end_name(*words, language));
+  }
+  if (const auto* duration = std::get_if<base::Duration>(&slot)) return in_words(*duration);
+  return fmt::format("{}", std::get<std::int64_t>(slot));
+}
+
+}  // namespace
+
+const Text* find_text(std::string_view id) {
+  const auto row = std::ranges::find(texts(), id, &Text::id);
+  return row == texts().end() ? nullptr : &*row;
+}
+
+std::string end_name(std::string_view name, Language language) {
+  if (language == Language::zh) {
+    if (name == "server") return "服务器";
+    if (name == "client") return "客户端";
+  }
+  return std::string(name);
+}
+
+std::string fill(std::string_view text, const std::map<std::string, Slot, std::less<>>& slots, Language language) {
+  std::string filled;
+  while (!text.empty()) {
+    const auto open = text.find('{');
+    filled += text.substr(0, open);
+    if (open == std::string_view::npos) break;
+    const auto close = text.find('}', open);
+    if (close == std::string_view::npos) {
+      filled += text.substr(open);
+      break;
+    }
+    const auto slot = slots.find(text.substr(open + 1, close - open - 1));
+    if (slot == slots.end())
+      filled += text.substr(open, close - open + 1);
+    else
+      filled += slot_text(slot->second, language);
+    text.remove_prefix(close + 1);
+  }
+  return filled;
+}
+
+std::string error_words(int error) {
+  const char* name = strerrorname_np(error);
+  return name != nullptr && error != 0 ? std::string(name) : fmt::format("{}", error);
+}
+
+std::string in_words(base::Duration duration) {
+  const double ms = base::to_ms(duration);
+  if (ms < 1) return fmt::format("{:.0f} µs", ms * 1000);
+  if (ms < 10) return fmt::format("{:.2f} ms", ms);
+  if (ms < 1000) return fmt::format("{:.1f} ms", ms);
+  return fmt::format("{:.2f} s", ms / 1000);
+}
+
+std::string say(const Finding& finding, Language language) {
+  const Text* text = find_text(finding.rule->id);
+  if (text == nullptr) return std::string(finding.rule->id);
+  std::string said = fill(language == Language::zh ? text->zh : text->en, finding.slots, language);
+  if (said.starts_with("the ")) said.front() = 'T';
+  for (auto at = said.find(". the "); at != std::string::npos; at = said.find(". the ", at)) said[at + 2] = 'T';
+  return said;
+}
+
+std::string remedy(const Finding& finding, Language language) {
+  const Text* text = find_text(finding.rule->id);
+  return text == nullptr ? std::string()
+                         : fill(language == Language::zh ? text->remedy_zh : text->remedy_en, finding.slots, language);
+}
+
+}  // namespace tcpwhy::explain

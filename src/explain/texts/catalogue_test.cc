@@ -1,0 +1,88 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "explain/explain.h"
+#include "explain/texts/catalogue.h"
+
+namespace tcpwhy::explain {
+namespace {
+
+std::set<std::string> places(std::string_view text) {
+  std::set<std::string> found;
+  for (auto open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
+    const auto place = std::string(text.substr(open + 1, text.find('}', open) - open - 1));
+    if (!place.starts_with("on, ")) found.insert(place.ends_with("_zh") ? place.substr(0, place.size() - 3) : place);
+  }
+  return found;
+}
+
+TEST(Catalogue, every_rule_has_a_text_in_both_languages_with_the_same_places) {
+  for (const Rule& rule : rules()) {
+    const Text* text = find_text(rule.id);
+    ASSERT_NE(text, nullptr) << rule.id;
+    EXPECT_FALSE(text->en.empty()) << rule.id;
+    EXPECT_FALSE(text->zh.empty()) << rule.id;
+    EXPECT_EQ(places(text->en), places(text->zh)) << rule.id;
+    EXPECT_EQ(text->remedy_en.empty(), text->remedy_zh.empty()) << rule.id;
+    EXPECT_EQ(places(text->remedy_en), places(text->remedy_zh)) << rule.id;
+  }
+}
+
+TEST(Catalogue, has_no_text_without_a_rule_and_no_id_twice) {
+  std::set<std::string_view> ids;
+  for (const Text& text : texts()) {
+    EXPECT_NE(find_rule(text.id), nullptr) << text.id;
+    EXPECT_TRUE(ids.insert(text.id).second) << text.id;
+  }
+  EXPECT_EQ(ids.size(), rules().size());
+}
+
+TEST(Catalogue, a_rule_says_when_it_is_set_and_what_it_rests_on) {
+  for (const Rule& rule : rules()) {
+    EXPECT_FALSE(rule.when.empty()) << rule.id;
+    EXPECT_FALSE(rule.rests_on.empty()) << rule.id;
+  }
+}
+
+TEST(Answers, need_rules_that_exist_and_fill_places_of_those_they_need) {
+  for (const AnswerRow& row : answer_rows()) {
+    EXPECT_FALSE(row.needs.empty());
+    for (const auto rule : row.needs) EXPECT_NE(find_rule(rule), nullptr) << rule;
+    EXPECT_EQ(places(row.en), places(row.zh)) << row.en;
+    for (const auto& place : places(row.en)) {
+      const auto rule = place.substr(0, place.find('/'));
+      EXPECT_NE(std::ranges::find(row.needs, rule), row.needs.end()) << place;
+      const auto in_text = places(find_text(rule)->en);
+      EXPECT_TRUE(in_text.contains(place.substr(place.find('/') + 1))) << place;
+    }
+  }
+}
+
+TEST(Answers, exist_for_all_seven_questions) {
+  ASSERT_EQ(questions().size(), 7U);
+  for (const Question& question : questions())
+    EXPECT_TRUE(std::ranges::any_of(answer_rows(), [&](const auto& row) { return row.question == question.number; }));
+}
+
+TEST(Fill, puts_slots_into_places_and_translates_the_ends) {
+  EXPECT_EQ(fill("{who}: {n}", {{"who", std::string("server")}, {"n", std::int64_t{3}}}, Language::zh), "服务器: 3");
+  EXPECT_EQ(fill("{who} {missing}", {{"who", std::string("server")}}, Language::en), "the server {missing}");
+}
+
+TEST(Fill, lets_no_escape_sequence_through) {
+  EXPECT_EQ(fill("{who}", {{"who", std::string("\x1b[2J")}}, Language::en).find('\x1b'), std::string::npos);
+}
+
+TEST(InWords, takes_the_unit_that_reads_best) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(in_words(38us), "38 µs");
+  EXPECT_EQ(in_words(4270us), "4.27 ms");
+  EXPECT_EQ(in_words(42100us), "42.1 ms");
+  EXPECT_EQ(in_words(1020ms), "1.02 s");
+}
+
+}  // namespace
+}  // namespace tcpwhy::explain

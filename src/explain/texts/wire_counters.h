@@ -1,0 +1,51 @@
+// What a tracker counts of each end of a connection (tcp::EndCounters), for those who tell it: one row a counter, which names it in
+// JSON, in the tables of connections, and in words.
+#pragma once
+
+#include <string_view>
+
+#include "explain/texts/wire_words.h"
+#include "tcp/tracker.h"
+
+namespace tcpwhy::explain {
+
+struct WireCounter {
+  std::uint32_t tcp::EndCounters::* member;
+  std::string_view id;  // in JSON
+  std::string_view
+      field;  // of the tables (scan/tables/fields.h), the sum of both ends; empty: none, or told there by itself
+  std::string_view what;  // that field, where its name does not say it
+  std::string_view (*words)(Language language);
+};
+
+inline constexpr WireCounter wire_counters[] = {
+    {&tcp::EndCounters::retransmissions, "retransmissions", "", "",
+     [](Language l) { return words(tcp::Kind::retransmission, l); }},
+    {&tcp::EndCounters::timeouts, "timeouts", "timeouts", "retransmissions by timer",
+     [](Language l) { return words(tcp::RetransmissionReason::timeout, l); }},
+    {&tcp::EndCounters::fast_retransmissions, "fast_retransmissions", "fast", "fast retransmissions and SACK holes",
+     [](Language l) { return words(tcp::RetransmissionReason::fast, l); }},
+    {&tcp::EndCounters::tail_loss_probes, "tail_loss_probes", "probes", "tail-loss probes",
+     [](Language l) { return words(tcp::RetransmissionReason::tail_loss_probe, l); }},
+    {&tcp::EndCounters::needless, "needless", "needless", "retransmissions proven needless",
+     [](Language l) { return words_of_mark(tcp::mark::needless, l); }},
+    {&tcp::EndCounters::duplicates, "duplicates", "duplicates", "copies made by the network or the capture",
+     [](Language l) { return words(tcp::Kind::duplicate, l); }},
+    {&tcp::EndCounters::reordered, "reordered", "reordered", "",
+     [](Language l) { return words(tcp::Kind::reordered, l); }},
+    {&tcp::EndCounters::duplicate_acks_sent, "duplicate_acks", "duplicate.acks", "",
+     [](Language l) { return words(tcp::Kind::duplicate_ack, l); }},
+    {&tcp::EndCounters::zero_windows, "zero_windows", "zero.windows", "segments that offer a window of 0",
+     [](Language l) { return words_of_mark(tcp::mark::zero_window, l); }},
+    {&tcp::EndCounters::window_full, "window_full", "window.full", "segments that fill the window offered",
+     [](Language l) { return words_of_mark(tcp::mark::window_full, l); }},
+    {&tcp::EndCounters::window_probes, "window_probes", "window.probes", "",
+     [](Language l) { return words(tcp::Kind::window_probe, l); }},
+    {&tcp::EndCounters::keep_alives, "keep_alives", "keep.alives", "",
+     [](Language l) { return words(tcp::Kind::keep_alive, l); }},
+    {&tcp::EndCounters::illegal, "illegal", "illegal", "segments that move nothing (RFC 9293 3.10.7, RFC 5961)",
+     [](Language l) { return words(tcp::Kind::illegal, l); }},
+    {&tcp::EndCounters::resets, "resets", "", "", [](Language l) { return words(tcp::Kind::reset, l); }},
+};
+
+}  // namespace tcpwhy::explain

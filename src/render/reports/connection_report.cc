@@ -1,0 +1,203 @@
+#include "render/reports/connection_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "base/text.h"
+#include "explain/texts/catalogue.h"
+#include "explain/texts/reset_reasons.h"
+#include "explain/texts/wire_counters.h"
+#include "explain/texts/wire_words.h"
+#include "render/reports/connection_rows.h"
+#include "render/timeline/words.h"
+
+namespace tcpwhy::render {
+namespace {
+
+using explain::Language;
+using tcp::EndIndex;
+using tcp::SeenConnection;
+using tcp::State;
+
+std::string_view pick(Language language, std::string_view en, std::string_view zh) {
+  return language == Language::zh ? zh : en;
+}
+
+std::string_view reset_grade(const tcp::ResetSeen& reset) {
+  return timeline::name(reset.assumed ? Grade::assumed : Grade::derived);
+}
+
+bool stood(const SeenConnection& seen) { return !seen.tracker.opener_known() || seen.tracker.handshake_complete(); }
+
+class Report {
+ public:
+  Report(const ConnectionReport& report, const TextOptions& options, bool all)
+      : report_(report), seen_(report.seen), options_(options), all_(all) {}
+
+  std::string print() {
+    heading();
+    for (const EndIndex end : {seen_.opener(), tcp::opposite(seen_.opener())}) counts(end);
+    const ConnectionRowsOptions rows_options{language(), all_};
+    const Rows rows = report_.explained == nullptr
+                          ? make_rows_of(seen_, rows_options)
+                          : make_rows_of(seen_, *report_.explained, report_.index, rows_options);
+    static const timeline::Timeline none;
+    out_ += timeline_text(report_.explained == nullptr ? none : report_.explained->timeline, rows, options_);
+    why_reset();
+    problems();
+    findings(rows);
+    return std::move(out_);
+  }
+
+ private:
+  [[nodiscard]] Language language() const { return options_.language; }
+  [[nodiscard]] std::size_t width() const { return std::max<std::size_t>(options_.width, 80); }
+  [[nodiscard]] std::string paint(Style style, std::string_view text) const {
+    return styled(style, text, options_.color);
+  }
+  [[nodiscard]] std::string address(EndIndex end) const { return wire::to_string(seen_.ends[end]); }
+
+  void heading() {
+    const EndIndex opener = seen_.opener();
+    const auto ends = fmt::format("── {} ── {} → {} ", seen_.number, address(opener), address(tcp::opposite(opener)));
+    std::string rule;
+    for (std::size_t i = base::display_width(ends); i < width(); ++i) rule += "─";
+    out_ += paint(Style::heading, ends + rule) + "\n";
+    const auto& tracker = seen_.tracker;
+    const std::string text =
+        fmt::format("{}, {}→ ←{}; {}", explain::in_words(base::Duration(tracker.last_ns() - tracker.began_ns())),
+                    byte_words(tracker.end(opener).bytes), byte_words(tracker.end(tcp::opposite(opener)).bytes),
+                    ending_words(seen_, language()));
+    const bool reset = tracker.reset().cause != tcp::ResetCause::none;
+    out_ += paint(reset ? Style::bad : Style::plain, wrap(text, 3, 3, width())) + "\n";
+  }
+
+  void counts(EndIndex index) {
+    const tcp::End& end = seen_.tracker.end(index);
+    if (end.segments == 0) {
+      out_ += wrap(fmt::format(fmt::runtime(pick(language(), "{}: no segment captured", "{}：未捕获任何报文段")),
+                               address(index)),
+                   3, 5, width()) +
+              "\n";
+      return;
+    }
+    std::string text =
+        fmt::format(fmt::runtime(pick(language(), "{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}")),
+                    address(index), grouped(end.segments), grouped(end.bytes));
+    const auto add = [&](std::uint64_t number, std::string_view words) {
+      if (number > 0) text += fmt::format("{}{} {}", pick(language(), ", ", "，"), words, grouped(number));
+    };
+    for (const auto& counter : explain::wire_counters) add(end.*counter.member, counter.words(language()));
+    add(end.unseen_bytes(), pick(language(), "bytes not captured", "未捕获的字节"));
+    if (end.min_rtt_us > 0)
+      text += fmt::format(fmt::runtime(pick(language(), ", least round trip {}", "，最短往返 {}")),
+                          explain::in_words(std::chrono::microseconds(end.min_rtt_us)));
+    out_ += paint(Style::dim, wrap(text, 3, 5, width())) + "\n";
+  }
+
+  void why_reset() {
+    const tcp::ResetSeen reset = seen_.tracker.reset();
+    if (reset.cause == tcp::ResetCause::none) return;
+    const auto& reason = explain::reset_reason_on_wire(reset.cause);
+    const auto say = [&](const explain::Words& words) {
+      return explain::fill(words.in(language()),
+                           {{"who", address(reset.from)}, {"peer", address(tcp::opposite(reset.from))}}, language());
+    };
+    const auto paragraph = [&](Style style, const std::string& words) {
+      out_ += "     " + paint(style, wrap(words, 0, 5, width() - 5)) + "\n";
+    };
+    const auto evidence =
+        fmt::format(fmt::runtime(word(Word::frame_evidence, language())), reset_grade(reset), reset.frame);
+    out_ +=
+        "   " +
+        paint(Style::bad, wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
+        "\n";
+    paragraph(Style::plain, say(reason.on_wire.because));
+    if (reset.assumed && !reason.on_wire.or_else.empty())
+      paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
+    if (!reason.remedy.empty())
+      paragraph(Style::good, fmt::format(fmt::runtime(word(Word::what_to_do, language())), say(reason.remedy)));
+  }
+
+  // Why it was reset has been said.
+  void problems() {
+    const bool reset = seen_.tracker.reset().cause != tcp::ResetCause::none;
+    for (const ConnectionProblem& problem : report_.problems) {
+      if (reset && explain::reset_reason_of_problem(problem.id) != nullptr) continue;
+      std::string text = "• " + problem.text;
+      if (problem.count > 1) text += fmt::format(" ({}x)", grouped(problem.count));
+      const auto grade = timeline::name(problem.grade);
+      text += problem.frame == 0
+                  ? fmt::format(" [{}]", grade)
+                  : fmt::format(" [{}]", fmt::format(fmt::runtime(word(Word::frame_evidence, language())), grade,
+                                                     problem.frame));
+      const Style style = problem.severity == explain::Severity::error ? Style::bad : Style::plain;
+      out_ += "   " + paint(style, wrap(text, 0, 5, width() - 3)) + "\n";
+      if (problem.remedy.empty()) continue;
+      const auto remedy = fmt::format(fmt::runtime(word(Word::what_to_do, language())), problem.remedy);
+      out_ += "     " + paint(Style::good, wrap(remedy, 0, 5, width() - 5)) + "\n";
+    }
+  }
+
+  // What calls and packets say together. What rests on packets alone the rows have said.
+  void findings(const Rows& rows) {
+    if (report_.explained == nullptr) return;
+    std::vector<explain::Finding> told;
+    for (const auto& finding : report_.explained->findings)
+      if (finding.connection == report_.index && std::ranges::any_of(finding.evidence, [&](EventId id) {
+            return report_.explained->timeline.event(id).actor.valid();
+          }))
+        told.push_back(finding);
+    out_ += findings_text(told, rows, options_);
+  }
+
+  const ConnectionReport& report_;
+  const SeenConnection& seen_;
+  const TextOptions& options_;
+  bool all_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string ending_words(const SeenConnection& seen, Language language) {
+  const tcp::Tracker& tracker = seen.tracker;
+  const EndIndex opener = seen.opener();
+  const auto say = [&](std::string_view en, std::string_view zh, EndIndex end) {
+    return fmt::format(fmt::runtime(pick(language, en, zh)), wire::to_string(seen.ends[end]));
+  };
+  const tcp::ResetSeen reset = tracker.reset();
+  const EndIndex first = tracker.first_closer() == tcp::Closer::end_1 ? 1 : 0;
+  const bool fins = tracker.end(0).fin >= 0 && tracker.end(1).fin >= 0;
+  std::string text;
+  if (reset.cause != tcp::ResetCause::none) {
+    text =
+        fmt::format(fmt::runtime(pick(language, "reset by {}: {} ({})", "被 {} 复位：{}（{}）")),
+                    wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language), reset_grade(reset));
+    if (!tracker.first_closed_by_reset() && tracker.first_closer() != tcp::Closer::nobody)
+      text = say("{} closed first; ", "{} 先关闭；", first) + text;
+  } else if (fins) {
+    text = tracker.is_over()
+               ? say("{} closed first; in order", "{} 先关闭；正常结束", first)
+               : say("{} closed first; not both FINs are acknowledged", "{} 先关闭；并非两个 FIN 都已确认", first);
+  } else if (tracker.first_closer() != tcp::Closer::nobody) {
+    text = say("{} closed, the other side has not", "{} 已关闭，另一方还没有", first);
+  } else if (!stood(seen)) {
+    const EndIndex asked = tcp::opposite(opener);
+    text = tracker.end(asked).segments == 0 ? say("{} answered nothing", "{} 没有任何回应", asked)
+                                            : say("{} never finished the handshake", "{} 从未完成握手", opener);
+  } else {
+    text = pick(language, "still open", "仍然打开");
+  }
+  if (!tracker.opener_known())
+    text = fmt::format("{}{}", pick(language, "began before the capture; ", "抓包前已开始；"), text);
+  return text;
+}
+
+std::string connection_report(const ConnectionReport& report, const TextOptions& options, bool all) {
+  return Report(report, options, all).print();
+}
+
+}  // namespace tcpwhy::render

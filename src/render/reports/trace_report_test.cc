@@ -1,0 +1,133 @@
+#include "render/reports/trace_report.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+#include <cerrno>
+#include <sstream>
+
+#include "base/testing/golden.h"
+#include "base/text.h"
+#include "recording/testing/story_recorder.h"
+#include "render/timeline/words.h"
+
+namespace tcpwhy::render {
+namespace {
+
+using explain::Language;
+using recording::testing::StoryRecorder;
+
+constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
+
+// A server closes with data unread, traced with the kernel's own word.
+recording::Recording reset_by_close() {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 500, 600, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(550, "client", P | A, 1, 1, 5);
+  story.segment(560, "server", A, 1, 6);
+  const auto close = story.call("server", 1000, 1100, "close", "4");
+  story.last_call().stack = "handle server.c:42 < main server.c:77";
+  story.cause(1049, "server", "R.", 1, 6, 0, {"call", "close.unread_data", close});
+  story.segment(1050, "server", R | A, 1, 6);
+  story.reset(1060, "server", true, true, "TCP_ABORT_ON_CLOSE");
+  story.socket_error(1055, "client", ECONNRESET);
+  story.call("client", 2000, 2001, "recv", "3, \"\", 4096, 0", {-1, ECONNRESET});
+  return story.take();
+}
+
+TEST(Golden, trace_report_of_a_reset_connection) {
+  const auto recording = reset_by_close();
+  base::testing::expect_golden("src/render/golden/trace_reset.80.txt",
+                               trace_report(explain::explain(recording), {.text = {.width = 80}}));
+}
+
+// The same connection many times over, each with sockets and ports of its own; every tenth is reset.
+recording::Recording many(int count) {
+  recording::Recording all;
+  for (int i = 0; i < count; ++i) {
+    auto one = i % 10 == 0 ? reset_by_close() : [] {
+      StoryRecorder story;
+      story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, ...}, 16");
+      story.call("client", 60, 61, "send", "3, \"hello\", 5, 0", {5});
+      story.call("client", 100, 110, "close", "3");
+      return story.take();
+    }();
+    if (i == 0) all = {one.provenance, one.interfaces, one.actors, {}};
+    for (auto& event : one.events) {
+      event.at += std::chrono::milliseconds(i * 10);
+      if (auto* entered = std::get_if<recording::CallEntered>(&event.what)) {
+        entered->call += static_cast<std::uint32_t>(i) * 100;
+        if (i % 10 != 0) entered->socket = 1000 + static_cast<std::uint64_t>(i);
+      }
+      if (auto* returned = std::get_if<recording::CallReturned>(&event.what)) {
+        returned->call += static_cast<std::uint32_t>(i) * 100;
+        if (i % 10 != 0) returned->socket = 1000 + static_cast<std::uint64_t>(i);
+      }
+      all.events.push_back(event);
+    }
+  }
+  recording::sort_by_time(all);
+  return all;
+}
+
+TEST(TraceReport, a_healthy_connection_of_many_is_one_line_and_a_reset_one_a_timeline) {
+  const auto recording = many(31);
+  const auto explained = explain::explain(recording);
+  const auto text = trace_report(explained, {.text = {.width = 80}});
+  EXPECT_NE(text.find("└ server's close(), row"), std::string::npos) << text;
+  EXPECT_NE(text.find("ended; how"), std::string::npos) << text;
+  EXPECT_EQ(text.find("connect(3, {sa_family=AF_INET, ...}"), std::string::npos) << text;
+  const auto all = trace_report(explained, {.text = {.width = 80}, .all = true});
+  EXPECT_GT(all.size(), text.size());
+  EXPECT_NE(all.find("connect(3"), std::string::npos);
+}
+
+TEST(TraceReport, only_what_was_chosen) {
+  const auto recording = many(12);
+  const auto explained = explain::explain(recording);
+  const auto text = trace_report(explained, {.text = {.width = 80}, .only = {1}});
+  EXPECT_NE(text.find("── 2 ──"), std::string::npos) << text;
+  EXPECT_EQ(text.find("── 1 ──"), std::string::npos) << text;
+}
+
+TEST(TraceReport, no_line_is_wider_than_the_terminal) {
+  const auto recording = many(31);
+  const auto explained = explain::explain(recording);
+  for (const std::size_t width : {80U, 120U})
+    for (const Language language : {Language::en, Language::zh}) {
+      std::istringstream lines(trace_report(explained, {.text = {.language = language, .width = width}, .all = true}));
+      for (std::string line; std::getline(lines, line);) EXPECT_LE(base::display_width(line), width) << line;
+    }
+}
+
+TEST(TraceReport, lets_no_escape_sequence_through) {
+  auto recording = reset_by_close();
+  recording.actors[0].name = "\x1b[31mserver";
+  for (auto& event : recording.events) {
+    if (auto* call = std::get_if<recording::CallEntered>(&event.what)) call->stack = "\x1b[5m";
+    if (auto* reset = std::get_if<recording::Reset>(&event.what)) reset->reason = "\x1b[5m";
+    if (auto* cause = std::get_if<recording::SegmentCause>(&event.what)) cause->name = "\x1b[5m";
+  }
+  EXPECT_EQ(trace_report(explain::explain(recording), {}).find('\x1b'), std::string::npos);
+}
+
+// The page is held against the kernel's table by a test of trace/bpf: so are these words, without including it.
+TEST(Words, every_kernel_cause_of_the_page_has_words_in_both_languages) {
+  std::ifstream page(TCPWHY_SOURCE_DIR "/docs/KERNEL-CAUSES.md");
+  int seen = 0;
+  for (std::string line; std::getline(page, line) && line != "## The table";) {
+    if (!line.starts_with("| `")) continue;
+    const std::string id = line.substr(3, line.find('`', 3) - 3);
+    for (const Language language : {Language::en, Language::zh}) EXPECT_TRUE(kernel_cause_words(id, language)) << id;
+    ++seen;
+  }
+  EXPECT_GT(seen, 30);
+  EXPECT_EQ(kernel_cause_words("close.unread_data", Language::en), "data unread");
+  EXPECT_FALSE(kernel_cause_words("no.such", Language::en));
+}
+
+}  // namespace
+}  // namespace tcpwhy::render

@@ -1,0 +1,37 @@
+// What is wrong with a connection, as far as its record tells: rules over records, with the frame that shows it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "explain/finding.h"
+#include "scan/connections/record.h"
+
+namespace tcpwhy::scan {
+
+// Ids are dotted, stable and never reused: they appear in NDJSON, --where, tests and docs/CAPTURES.md.
+struct ProblemRule {
+  std::string_view id;  // "capture.reset.unread_data"
+  explain::Severity severity;
+  std::string_view when;      // what must hold, in the words of docs/CAPTURES.md
+  std::string_view rests_on;  // RFC section, kernel function
+  std::string_view en, zh;    // what a person reads
+  std::string_view remedy_en, remedy_zh;
+};
+std::span<const ProblemRule> problem_rules();
+
+struct Problem {
+  const ProblemRule* rule = nullptr;
+  explain::Grade grade = explain::Grade::derived;
+  std::uint64_t frame = 0;  // the evidence
+  std::uint64_t count = 1;  // of what it speaks of
+};
+
+// Worst first; empty where nothing is to be said.
+std::vector<Problem> problems_of(const ConnectionRecord& record);
+
+}  // namespace tcpwhy::scan

@@ -1,0 +1,79 @@
+// What remains of a connection when it leaves the table: one row of every table that `tcpwhy read` prints.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "scan/tables/connection_table.h"
+#include "tcp/tracker.h"
+
+namespace tcpwhy::scan {
+
+enum class Opening : std::uint8_t {
+  handshake,       // SYN, SYN-ACK, ACK
+  before_capture,  // no SYN was seen
+  unanswered,      // SYN only
+  refused,         // reset in answer to the SYN
+  incomplete,      // the SYN-ACK was not acknowledged
+};
+inline constexpr int opening_count = 5;
+std::string_view name(Opening opening);
+
+enum class Ending : std::uint8_t {
+  open,         // not yet, when the capture ended
+  half_closed,  // one FIN
+  closed,       // FIN and ACK both ways
+  closing,      // both FINs, not both acknowledged
+  reset,
+  never_opened,  // refused or unanswered
+};
+inline constexpr int ending_count = 6;
+std::string_view name(Ending ending);
+
+// Ends of a record: 0 opened it, as far as is known (opener_known), 1 was asked.
+inline constexpr int opener = 0, listener = 1;
+
+struct EndRecord : tcp::EndCounters {
+  tcp::State state = tcp::State::not_seen;
+  std::uint64_t bytes = 0, resent_bytes = 0, unseen_bytes = 0;
+  std::uint32_t unanswered_resends = 0;
+  std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
+  bool sent_fin = false;
+};
+
+struct ConnectionRecord {
+  std::array<wire::SocketAddress, 2> addresses;
+  std::array<EndRecord, 2> ends;
+  bool opener_known = false;
+  std::uint64_t first_frame = 0, last_frame = 0;
+  std::int64_t began_ns = 0, ended_ns = 0;
+  std::int64_t listener_rtt_ns = -1, opener_rtt_ns = -1;  // of the handshake: SYN to SYN-ACK, SYN-ACK to ACK
+  Opening opening = Opening::before_capture;
+  Ending ending = Ending::open;
+  std::int8_t closed_by = -1;  // end that closed first; -1: nobody
+  tcp::ResetCause reset_cause = tcp::ResetCause::none;
+  bool reset_assumed = false;
+  std::int8_t reset_by = -1;
+  std::uint64_t reset_frame = 0;
+  std::uint32_t marks = 0;  // of any of its segments
+  std::uint32_t reuse = 0;  // connections before it between the same addresses
+  Left left = Left::over;
+  Evidence evidence;
+  IcmpSeen icmp;
+
+  [[nodiscard]] std::uint64_t bytes() const { return ends[0].bytes + ends[1].bytes; }
+  [[nodiscard]] std::uint64_t segments() const { return std::uint64_t{ends[0].segments} + ends[1].segments; }
+  [[nodiscard]] std::uint64_t retransmissions() const {
+    return std::uint64_t{ends[0].retransmissions} + ends[1].retransmissions;
+  }
+  [[nodiscard]] std::int64_t duration_ns() const { return ended_ns - began_ns; }
+};
+
+ConnectionRecord record_of(const Connection& connection, Left left);
+
+// Community ID version 1, seed 0 (github.com/corelight/community-id-spec): the same in Zeek, Suricata and Wireshark.
+std::string community_id(const ConnectionRecord& record);
+
+}  // namespace tcpwhy::scan

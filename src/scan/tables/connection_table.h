@@ -1,0 +1,135 @@
+// The connections of a capture while they live: each segment goes to the tracker of its connection. Memory is bounded:
+// by the number of connections that are open, and of those that are over but may still see a stray.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "scan/connections/flow_key.h"
+#include "scan/packets/frame_reader.h"
+#include "tcp/tracker.h"
+
+namespace tcpwhy::scan {
+
+// What ended a connection's stay in the table.
+enum class Left : std::uint8_t {
+  over,         // both closed, or reset; or its port was used again
+  capture_end,  // the capture ended before it did
+  evicted,      // more were open than TableLimits allows; it had been quiet the longest
+};
+
+// The first frame of each kind that a finding may rest on; 0: there was none.
+struct Evidence {
+  std::uint64_t retransmission = 0, resent_syn = 0, zero_window = 0, illegal = 0, gap = 0, needless = 0;
+};
+
+// The first ICMP error that quoted a segment of it; frame 0: none.
+struct IcmpSeen {
+  std::uint64_t frame = 0;
+  wire::IcmpError error;
+};
+
+struct Connection {
+  wire::SocketAddress ends[2];  // 0: who was seen first
+  tcp::Tracker tracker;
+  Evidence evidence;
+  IcmpSeen icmp;
+  std::uint64_t last_frame = 0;
+  std::uint32_t reuse = 0;  // how many connections between the same addresses came before it
+};
+
+struct TableLimits {
+  std::size_t open = 400'000;             // about 950 bytes each
+  std::size_t over = 20'000;              // that are over, kept for strays
+  std::int64_t over_ns = 60'000'000'000;  // and for how long (Linux's TIME-WAIT: TCP_TIMEWAIT_LEN)
+};
+
+// What a segment was to its connection.
+struct Taken {
+  Connection* connection = nullptr;  // valid until the next segment
+  tcp::EndIndex from = 0;
+  tcp::Verdict verdict;
+};
+
+class ConnectionTable {
+ public:
+  using OnEnd = std::function<void(Connection&, Left)>;
+
+  ConnectionTable(TableLimits limits, std::uint64_t seed, OnEnd on_end)
+      : limits_(limits), connections_(0, Hash{seed}), asked_in_vlans_(0, Hash{seed}), on_end_(std::move(on_end)) {}
+
+  Taken take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment, wire::Encapsulation around = {});
+  // An ICMP error that quotes `segment`; without a connection that it fits it is passed over.
+  void take_icmp(std::uint64_t frame, const wire::TcpSegment& segment, const wire::IcmpError& error,
+                 wire::Encapsulation around);
+  // Hands out all that is left.
+  void finish();
+  [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
+  [[nodiscard]] std::size_t size() const { return connections_.size(); }
+
+ private:
+  using Slot = std::uint32_t;
+  static constexpr Slot none = UINT32_MAX;
+  struct Hash {
+    using is_avalanching = void;
+    std::uint64_t seed;
+    std::size_t operator()(const FlowKey& key) const { return hash_of(key, seed); }
+  };
+  struct Entry {
+    Connection connection;
+    FlowKey key;
+    bool is_over = false;
+    bool is_first_low = false;  // whether end 0 is the key's lower one
+  };
+  // In the list it is in. Apart from the entries: with each segment those of two others change, whose entries nobody needs then.
+  struct Links {
+    Slot older = none, newer = none;
+  };
+  // By the time of the last segment.
+  struct List {
+    Slot oldest = none, newest = none;
+    std::size_t size = 0;
+  };
+
+  [[nodiscard]] Entry& entry(Slot slot) { return entries_[slot / entries_a_piece][slot % entries_a_piece]; }
+  [[nodiscard]] const Entry& entry(Slot slot) const { return entries_[slot / entries_a_piece][slot % entries_a_piece]; }
+  Slot new_entry(const FlowKey& key);
+  // The connection whose SYN this SYN-ACK answers, though the SYN was seen in another VLAN, or in none; `none`: there
+  // is no such one.
+  [[nodiscard]] Slot asked_in_another_vlan(const wire::TcpSegment& segment, const FlowKey& key) const;
+  [[nodiscard]] Slot find(const FlowKey& key);  // or none
+  void forget_keys(Slot slot);
+  // Of a connection that nothing is known of.
+  static void start(Entry& entry, const wire::TcpSegment& segment);
+  static void start_again(Entry& entry, const wire::TcpSegment& segment);
+  void link(List& list, Slot slot);
+  void unlink(List& list, Slot slot);
+  void leave(Slot slot, Left why);
+  void prefetch(Slot slot) const;
+  void forget_over(std::int64_t now_ns);
+  void make_room();
+
+  TableLimits limits_;
+  // What was found last: packets of one connection come in a row more often than not.
+  FlowKey latest_key_;
+  Slot latest_ = none;
+  boost::unordered_flat_map<FlowKey, Slot, Hash> connections_;
+  // Where the two directions are tagged differently (wire/encapsulation.h): the other direction's key.
+  boost::unordered_flat_map<Slot, FlowKey> other_keys_;
+  // Connections that began with a SYN in a VLAN, by their keys without it.
+  boost::unordered_flat_map<FlowKey, Slot, Hash> asked_in_vlans_;
+  // Grow without moving.
+  static constexpr std::size_t entries_a_piece = 64;
+  std::vector<std::unique_ptr<Entry[]>> entries_;
+  std::vector<Links> links_;  // one for each slot there has been
+  std::vector<Slot> free_;
+  List open_, over_;
+  OnEnd on_end_;
+  std::uint64_t evicted_ = 0;
+};
+
+}  // namespace tcpwhy::scan

@@ -1,0 +1,287 @@
+#include "scan/tables/fields.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "base/text.h"
+#include "explain/texts/wire_counters.h"
+
+namespace tcpwhy::scan {
+namespace {
+
+std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+
+FieldValue positive(std::int64_t value) { return value < 0 ? FieldValue() : FieldValue(value); }
+FieldValue microseconds(std::uint32_t us) { return us == 0 ? FieldValue() : FieldValue(std::int64_t{us} * 1000); }
+FieldValue frame(std::uint64_t frame) { return frame == 0 ? FieldValue() : FieldValue(number(frame)); }
+FieldValue end_word(std::int8_t end) {
+  return end < 0 ? FieldValue() : FieldValue(std::string(end == opener ? "client" : "server"));
+}
+std::string text(std::string_view word) { return std::string(word); }
+
+#define OF_BOTH(field)                                                                 \
+  [](const Row& row) -> FieldValue {                                                   \
+    return number(std::uint64_t{row.record.ends[0].field} + row.record.ends[1].field); \
+  }
+#define OF_END(end, field) [](const Row& row) -> FieldValue { return number(row.record.ends[end].field); }
+
+constexpr Field before[] = {
+    {"stream", "number in order of first frames, from 0", Unit::none,
+     [](const Row& row) -> FieldValue { return row.stream ? FieldValue(number(*row.stream)) : FieldValue(); }},
+    {"frame", "first frame", Unit::none, [](const Row& row) { return frame(row.record.first_frame); }},
+    {"last.frame", "last frame", Unit::none, [](const Row& row) { return frame(row.record.last_frame); }},
+    {"began", "time of the first segment", Unit::wall_time,
+     [](const Row& row) -> FieldValue { return row.record.began_ns; }},
+    {"duration", "from the first segment to the last", Unit::nanoseconds,
+     [](const Row& row) -> FieldValue { return row.record.duration_ns(); }},
+    {"client", "who opened it, or was seen first (client.known)", Unit::none,
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); }, Type::text},
+    {"server", "the other end", Unit::none,
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener]); }, Type::text},
+    {"client.ip", "", Unit::none,
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener].ip); }, Type::text},
+    {"client.port", "", Unit::none,
+     [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[opener].port}; }},
+    {"server.ip", "", Unit::none,
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener].ip); }, Type::text},
+    {"server.port", "", Unit::none,
+     [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[listener].port}; }},
+    {"client.known", "a SYN or SYN-ACK told who opened", Unit::none,
+     [](const Row& row) -> FieldValue { return row.record.opener_known; }, Type::boolean},
+    {"opening", "handshake, before-capture, unanswered, refused, incomplete", Unit::none,
+     [](const Row& row) -> FieldValue { return text(name(row.record.opening)); }, Type::text},
+    {"ending", "open, half-closed, closed, closing, reset, never-opened", Unit::none,
+     [](const Row& row) -> FieldValue { return text(name(row.record.ending)); }, Type::text},
+    {"closed.by", "who closed first, by FIN or reset: client, server", Unit::none,
+     [](const Row& row) { return end_word(row.record.closed_by); }, Type::text},
+    {"reset", "a reset that its receiver took", Unit::none,
+     [](const Row& row) -> FieldValue { return row.record.reset_cause != tcp::ResetCause::none; }, Type::boolean},
+    {"reset.cause", "why (docs/CAPTURES.md)", Unit::none,
+     [](const Row& row) -> FieldValue {
+       return row.record.reset_cause == tcp::ResetCause::none ? FieldValue()
+                                                              : FieldValue(text(name(row.record.reset_cause)));
+     },
+     Type::text},
+    {"reset.by", "client, server", Unit::none, [](const Row& row) { return end_word(row.record.reset_by); },
+     Type::text},
+    {"reset.frame", "", Unit::none, [](const Row& row) { return frame(row.record.reset_frame); }},
+    {"reset.assumed", "another cause looks alike", Unit::none,
+     [](const Row& row) -> FieldValue { return row.record.reset_assumed; }, Type::boolean},
+    {"client.state", "RFC 9293's, as the wire shows it at the end", Unit::none,
+     [](const Row& row) -> FieldValue { return text(name(row.record.ends[opener].state)); }, Type::text},
+    {"server.state", "", Unit::none,
+     [](const Row& row) -> FieldValue { return text(name(row.record.ends[listener].state)); }, Type::text},
+    {"segments", "of both", Unit::none, OF_BOTH(segments)},
+    {"client.segments", "", Unit::none, OF_END(opener, segments)},
+    {"server.segments", "", Unit::none, OF_END(listener, segments)},
+    {"bytes", "payload, each byte once", Unit::bytes, OF_BOTH(bytes)},
+    {"client.bytes", "", Unit::bytes, OF_END(opener, bytes)},
+    {"server.bytes", "", Unit::bytes, OF_END(listener, bytes)},
+    {"missing.bytes", "acknowledged, but not in the capture", Unit::bytes, OF_BOTH(unseen_bytes)},
+    {"retransmissions", "", Unit::none, OF_BOTH(retransmissions)},
+    {"client.retransmissions", "", Unit::none, OF_END(opener, retransmissions)},
+    {"server.retransmissions", "", Unit::none, OF_END(listener, retransmissions)},
+    {"resent.bytes", "payload of retransmissions", Unit::bytes, OF_BOTH(resent_bytes)},
+};
+
+constexpr Field behind[] = {
+    {"server.rtt", "of the handshake: SYN to SYN-ACK", Unit::nanoseconds,
+     [](const Row& row) { return positive(row.record.listener_rtt_ns); }},
+    {"client.rtt", "of the handshake: SYN-ACK to ACK", Unit::nanoseconds,
+     [](const Row& row) { return positive(row.record.opener_rtt_ns); }},
+    {"client.srtt", "smoothed, of the client's data, at the tap", Unit::nanoseconds,
+     [](const Row& row) { return microseconds(row.record.ends[opener].srtt_us); }},
+    {"server.srtt", "", Unit::nanoseconds,
+     [](const Row& row) { return microseconds(row.record.ends[listener].srtt_us); }},
+    {"icmp", "what an ICMP error said that quoted a segment of it", Unit::none,
+     [](const Row& row) -> FieldValue {
+       return row.record.icmp.frame == 0 ? FieldValue()
+                                         : FieldValue(std::string(wire::words_for(row.record.icmp.error)));
+     },
+     Type::text},
+    {"reuse", "how many connections came before it between the same addresses", Unit::none,
+     [](const Row& row) -> FieldValue { return number(row.record.reuse); }},
+    {"problems", "ids of what is wrong, worst first", Unit::none,
+     [](const Row& row) -> FieldValue {
+       std::vector<std::string_view> ids;
+       for (const Problem& problem : row.problems) ids.push_back(problem.rule->id);
+       return ids;
+     },
+     Type::list},
+    {"severity", "of the worst problem: chat, note, warning, error", Unit::none,
+     [](const Row& row) -> FieldValue {
+       return row.problems.empty() ? FieldValue()
+                                   : FieldValue(text(explain::name(row.problems.front().rule->severity)));
+     },
+     Type::text},
+    {"community.id", "Community ID, version 1", Unit::none,
+     [](const Row& row) -> FieldValue { return community_id(row.record); }, Type::text},
+};
+
+#undef OF_BOTH
+#undef OF_END
+
+constexpr std::size_t counter_fields = static_cast<std::size_t>(
+    std::ranges::count_if(explain::wire_counters, [](const auto& counter) { return !counter.field.empty(); }));
+
+template <std::size_t I>
+FieldValue sum_of_counter(const Row& row) {
+  constexpr auto member = explain::wire_counters[I].member;
+  return number(std::uint64_t{row.record.ends[0].*member} + row.record.ends[1].*member);
+}
+
+constexpr auto table = [] {
+  std::array<Field, std::size(before) + counter_fields + std::size(behind)> all{};
+  auto to = std::ranges::copy(before, all.begin()).out;
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    const auto add = [&](const explain::WireCounter& counter, FieldValue (*value)(const Row&)) {
+      if (!counter.field.empty()) *to++ = {counter.field, counter.what, Unit::none, value};
+    };
+    (add(explain::wire_counters[I], sum_of_counter<I>), ...);
+  }(std::make_index_sequence<std::size(explain::wire_counters)>());
+  std::ranges::copy(behind, to);
+  return all;
+}();
+
+std::string duration_cell(std::int64_t ns) {
+  const double ms = static_cast<double>(ns) / 1e6;
+  if (ms < 1) return fmt::format("{:.0f} us", ms * 1e3);
+  if (ms < 1000) return fmt::format("{:.1f} ms", ms);
+  if (ms < 120'000) return fmt::format("{:.2f} s", ms / 1e3);
+  if (ms < 7'200'000) return fmt::format("{:.1f} min", ms / 6e4);
+  if (ms < 172'800'000) return fmt::format("{:.1f} h", ms / 3.6e6);
+  return fmt::format("{:.1f} d", ms / 8.64e7);
+}
+
+std::string bytes_cell(std::int64_t bytes) {
+  if (bytes < 10'000) return fmt::format("{} B", bytes);
+  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+  if (bytes < 10'000'000'000) return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+std::string time_cell(std::int64_t ns) {
+  const auto at = base::wall_from_ns(ns);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(at);
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}.{:06}Z", fmt::gmtime(seconds.time_since_epoch().count()),
+                     std::chrono::duration_cast<std::chrono::microseconds>(at - seconds).count());
+}
+
+std::string json_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+}  // namespace
+
+std::span<const Field> fields() { return table; }
+
+const Field* find_field(std::string_view name) {
+  const auto same = [name](const Field& field) {
+    return std::ranges::equal(field.name, name, [](char a, char b) { return a == b || (a == '.' && b == '_'); });
+  };
+  const auto* row = std::ranges::find_if(table, same);
+  return row == std::end(table) ? nullptr : row;
+}
+
+std::string to_cell(const FieldValue& value, Unit unit) {
+  return std::visit(
+      Overloaded{
+          [](std::monostate) { return std::string(); },
+          [](bool yes) { return std::string(yes ? "yes" : ""); },
+          [unit](std::int64_t number) {
+            switch (unit) {
+              case Unit::bytes: return bytes_cell(number);
+              case Unit::nanoseconds: return duration_cell(number);
+              case Unit::wall_time: return time_cell(number);
+              case Unit::none: break;
+            }
+            return fmt::format("{}", number);
+          },
+          [](const std::string& text) { return base::escape_controls(text); },
+          [](const std::vector<std::string_view>& list) { return fmt::format("{}", fmt::join(list, ",")); },
+      },
+      value);
+}
+
+std::string to_csv(const FieldValue& value) {
+  const auto quoted = [](const std::string& text) {
+    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+    std::string out = "\"";
+    for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return out + '"';
+  };
+  return std::visit(
+      Overloaded{
+          [](std::monostate) { return std::string(); },
+          [](bool yes) { return std::string(yes ? "true" : "false"); },
+          [](std::int64_t number) { return fmt::format("{}", number); },
+          [&](const std::string& text) { return quoted(text); },
+          [&](const std::vector<std::string_view>& list) { return quoted(fmt::format("{}", fmt::join(list, " "))); },
+      },
+      value);
+}
+
+std::string to_json(const FieldValue& value) {
+  return std::visit(Overloaded{
+                        [](std::monostate) { return std::string("null"); },
+                        [](bool yes) { return std::string(yes ? "true" : "false"); },
+                        [](std::int64_t number) { return fmt::format("{}", number); },
+                        [](const std::string& text) { return json_text(text); },
+                        [](const std::vector<std::string_view>& list) {
+                          std::string out = "[";
+                          for (const auto& item : list) out += (out.size() == 1 ? "" : ",") + json_text(item);
+                          return out + "]";
+                        },
+                    },
+                    value);
+}
+
+std::string column_name(const Field& field) {
+  std::string name(field.name);
+  std::ranges::replace(name, '.', '_');
+  return name;
+}
+
+std::string csv_header(std::span<const Field* const> columns) {
+  std::string line;
+  for (const Field* column : columns) line += (line.empty() ? "" : ",") + column_name(*column);
+  return line + "\n";
+}
+
+std::string csv_line(const Row& row, std::span<const Field* const> columns) {
+  std::string line;
+  for (std::size_t i = 0; i < columns.size(); ++i) line += (i == 0 ? "" : ",") + to_csv(columns[i]->value(row));
+  return line + "\n";
+}
+
+std::string ndjson_line(const Row& row, std::span<const Field* const> columns) {
+  std::string line = "{";
+  for (const Field* column : columns)
+    line += fmt::format("{}\"{}\":{}", line.size() == 1 ? "" : ",", column_name(*column), to_json(column->value(row)));
+  return line + "}\n";
+}
+
+}  // namespace tcpwhy::scan

@@ -1,0 +1,100 @@
+#include "scan/tables/summary.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <tuple>
+
+namespace tcpwhy::scan {
+
+void Greatest::put(const ConnectionRecord& record, std::span<const Problem> problems) {
+  ++offered_;
+  if (limit_ == 0) return;
+  Kept kept{record, {problems.begin(), problems.end()}};
+  // The heap's front is what is to be shown last.
+  if (heap_.size() == limit_) {
+    if (!above_(kept, heap_.front())) return;
+    std::ranges::pop_heap(heap_, above_);
+    heap_.pop_back();
+  }
+  heap_.push_back(std::move(kept));
+  std::ranges::push_heap(heap_, above_);
+}
+
+std::vector<Kept> Greatest::in_order() const {
+  std::vector<Kept> all = heap_;
+  std::ranges::sort(all, above_);
+  return all;
+}
+
+bool worse(const Kept& a, const Kept& b) {
+  const auto key = [](const Kept& kept) {
+    const auto severity = kept.problems.empty() ? -1 : static_cast<int>(kept.problems.front().rule->severity);
+    return std::tuple(-severity, -static_cast<int>(kept.problems.size()),
+                      -static_cast<std::int64_t>(kept.record.bytes()), kept.record.first_frame);
+  };
+  return key(a) < key(b);
+}
+
+void Durations::put(std::int64_t ns) {
+  if (ns < 0) return;
+  const auto value = static_cast<std::uint64_t>(ns) | 16U;
+  const int exponent = static_cast<int>(std::bit_width(value)) - 5;  // the four bits below the highest tell the bucket
+  const auto bucket = static_cast<std::size_t>(exponent) * 16 + ((value >> static_cast<unsigned>(exponent)) & 15U);
+  ++buckets_[std::min(bucket, buckets_.size() - 1)];
+  ++count_;
+}
+
+std::int64_t Durations::quantile(double share) const {
+  const auto wanted = static_cast<std::uint64_t>(std::ceil(share * static_cast<double>(count_)));
+  std::uint64_t below = 0;
+  for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+    below += buckets_[bucket];
+    if (below >= wanted && below > 0) return static_cast<std::int64_t>((17 + bucket % 16) << (bucket / 16)) - 1;
+  }
+  return 0;
+}
+
+void Summary::add(const ConnectionRecord& record, std::span<const Problem> problems) {
+  ++connections;
+  if (problems.empty() || problems.front().rule->severity < explain::Severity::warning) ++sound;
+  ++openings[static_cast<std::size_t>(record.opening)];
+  ++endings[static_cast<std::size_t>(record.ending)];
+  ++resets[static_cast<std::size_t>(record.reset_cause)];
+  if (record.closed_by >= 0)
+    ++closed_by[static_cast<std::size_t>(record.ending)][static_cast<std::size_t>(record.closed_by)];
+  for (const Problem& problem : problems) {
+    Told& which = told[static_cast<std::size_t>(problem.rule - problem_rules().data())];
+    if (which.connections++ == 0 || problem.frame < which.example_frame) {
+      which.example_frame = problem.frame;
+      which.example_stream_frame = record.first_frame;
+    }
+  }
+  for (const EndRecord& end : record.ends) {
+    bytes += end.bytes;
+    resent_bytes += end.resent_bytes;
+    segments += end.segments;
+    data_segments += end.data_segments;
+    retransmissions += end.retransmissions;
+  }
+  if (record.listener_rtt_ns >= 0 && record.opener_rtt_ns >= 0)
+    handshake.put(record.listener_rtt_ns + record.opener_rtt_ns);
+}
+
+void StreamNumbers::put(std::uint64_t first_frame) {
+  if (frames_.size() >= most) {
+    too_many_ = true;
+    return;
+  }
+  frames_.push_back(first_frame);
+}
+
+void StreamNumbers::sort() { std::ranges::sort(frames_); }
+
+std::optional<std::uint64_t> StreamNumbers::of(std::uint64_t first_frame) const {
+  const auto place = std::ranges::lower_bound(frames_, first_frame);
+  if (too_many_ || place == frames_.end() || *place != first_frame) return std::nullopt;
+  return static_cast<std::uint64_t>(place - frames_.begin());
+}
+
+}  // namespace tcpwhy::scan

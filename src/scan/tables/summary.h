@@ -1,0 +1,90 @@
+// All connections of a capture in a screenful, in memory that does not grow with their number: counts, and the worst of
+// them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "scan/connections/problems.h"
+#include "scan/connections/record.h"
+#include "scan/tables/fields.h"
+
+namespace tcpwhy::scan {
+
+// A record kept for showing.
+struct Kept {
+  ConnectionRecord record;
+  std::vector<Problem> problems;
+};
+
+// The `limit` greatest of any number of records.
+class Greatest {
+ public:
+  // `above(a, b)`: a is to be shown before b.
+  using Above = std::function<bool(const Kept& a, const Kept& b)>;
+  Greatest(std::size_t limit, Above above) : limit_(limit), above_(std::move(above)) {}
+
+  void put(const ConnectionRecord& record, std::span<const Problem> problems);
+  [[nodiscard]] std::vector<Kept> in_order() const;
+  [[nodiscard]] std::uint64_t offered() const { return offered_; }
+
+ private:
+  std::size_t limit_;
+  Above above_;
+  std::vector<Kept> heap_;
+  std::uint64_t offered_ = 0;
+};
+
+// Worst first: by the severest problem, then by how many, then by bytes, then in order of the capture.
+bool worse(const Kept& a, const Kept& b);
+
+// A distribution of durations, each kept to within a sixteenth.
+class Durations {
+ public:
+  void put(std::int64_t ns);
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  [[nodiscard]] std::int64_t quantile(double share) const;  // upper end of its bucket, ns
+
+ private:
+  std::array<std::uint64_t, std::size_t{16} * 60> buckets_{};
+  std::uint64_t count_ = 0;
+};
+
+struct Summary {
+  struct Told {
+    std::uint64_t connections = 0;
+    std::uint64_t example_frame = 0,
+                  example_stream_frame = 0;  // the evidence of the first, and that connection's first frame
+  };
+
+  std::uint64_t connections = 0, sound = 0;  // sound: nothing worse than a note
+  std::array<std::uint64_t, opening_count> openings{};
+  std::array<std::uint64_t, ending_count> endings{};
+  std::array<std::uint64_t, tcp::reset_cause_count> resets{};
+  std::array<std::array<std::uint64_t, 2>, ending_count> closed_by{};  // by ending and end
+  std::vector<Told> told = std::vector<Told>(problem_rules().size());  // by rule
+  std::uint64_t bytes = 0, resent_bytes = 0, segments = 0, data_segments = 0, retransmissions = 0;
+  Durations handshake;
+
+  void add(const ConnectionRecord& record, std::span<const Problem> problems);
+};
+
+// Numbers connections in order of their first frames.
+class StreamNumbers {
+ public:
+  void put(std::uint64_t first_frame);
+  void sort();  // once all are in
+  [[nodiscard]] std::optional<std::uint64_t> of(
+      std::uint64_t first_frame) const;  // nothing: more than can be remembered
+
+ private:
+  static constexpr std::size_t most = 8'000'000;
+  std::vector<std::uint64_t> frames_;
+  bool too_many_ = false;
+};
+
+}  // namespace tcpwhy::scan

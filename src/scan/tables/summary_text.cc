@@ -1,0 +1,313 @@
+#include "scan/tables/summary_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "explain/texts/wire_words.h"
+
+namespace tcpwhy::scan {
+namespace {
+
+using explain::Language;
+
+struct Words {
+  std::string_view en, zh;
+  [[nodiscard]] std::string_view in(Language language) const { return language == Language::zh ? zh : en; }
+};
+
+constexpr Words opening_words[opening_count] = {{"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
+                                                {"open before the capture began", "抓包开始前已建立"},
+                                                {"SYN without an answer", "SYN 无应答"},
+                                                {"refused", "被拒绝"},
+                                                {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"}};
+constexpr Words ending_words[ending_count] = {
+    {"still open when the capture ended", "抓包结束时仍然打开"},
+    {"half-closed: one FIN", "半关闭：只有一个 FIN"},
+    {"closed: FIN and ACK both ways", "正常关闭：双向 FIN 与 ACK"},
+    {"closing: both FINs, not both acknowledged", "正在关闭：两个 FIN 未全部确认"},
+    {"reset", "复位"},
+    {"never opened", "从未建立"}};
+
+// 1234567 as 1,234,567.
+std::string grouped(std::uint64_t number) {
+  std::string digits = fmt::format("{}", number);
+  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  return digits;
+}
+
+class Page {
+ public:
+  explicit Page(const TextOptions& options) : options_(options) {}
+
+  void heading(const Words& words) { text_ += fmt::format("\n{}\n", words.in(options_.language)); }
+  void line(std::string_view line) { text_ += fmt::format("{}\n", line); }
+  // A count, and what it counts, folded to the width.
+  void counted(std::uint64_t count, std::string_view what) { folded(fmt::format("{:>11}  ", grouped(count)), what); }
+  void folded(const std::string& lead, std::string_view what) {
+    const std::size_t indent = base::display_width(lead);
+    const std::size_t room = std::max<std::size_t>(options_.width, indent + 20) - indent;
+    std::string row = lead;
+    std::size_t used = 0;
+    while (!what.empty()) {
+      const std::string_view word = next_word(what);
+      const std::size_t columns = base::display_width(word);
+      if (used > 0 && used + columns > room) {
+        line(trimmed(row));
+        row = std::string(indent, ' ');
+        used = 0;
+      }
+      row += word;
+      used += columns;
+      what.remove_prefix(word.size());
+    }
+    line(trimmed(row));
+  }
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+  // Up to and with the space behind it; a wide character is a word of its own.
+  static std::string_view next_word(std::string_view text) {
+    std::size_t end = 0;
+    while (end < text.size()) {
+      const auto byte = static_cast<unsigned char>(text[end]);
+      if (byte >= 0xe0) {
+        const std::size_t length = byte >= 0xf0 ? 4 : 3;
+        return text.substr(0, end == 0 ? std::min(length, text.size()) : end);
+      }
+      if (text[end++] == ' ') break;
+    }
+    return text.substr(0, end);
+  }
+  static std::string_view trimmed(std::string_view text) {
+    while (text.ends_with(' ')) text.remove_suffix(1);
+    return text;
+  }
+
+  const TextOptions& options_;
+  std::string text_;
+};
+
+std::string bytes(std::uint64_t count) { return to_cell(static_cast<std::int64_t>(count), Unit::bytes); }
+std::string duration(std::int64_t ns) { return to_cell(ns, Unit::nanoseconds); }
+std::string wall_time(std::int64_t ns) { return to_cell(ns, Unit::wall_time); }
+
+std::string percent(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? "0 %" : fmt::format("{:.2g} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+class SummaryPage {
+ public:
+  SummaryPage(const Totals& totals, const Summary& summary, const StreamNumbers& streams, const TextOptions& options)
+      : totals_(totals), summary_(summary), streams_(streams), options_(options), page_(options) {}
+
+  std::string run(const std::string& name, std::span<const Kept> worst) {
+    head(name);
+    if (summary_.connections == 0) return page_.take();
+    openings();
+    endings();
+    wrong();
+    connections(worst);
+    return page_.take();
+  }
+
+ private:
+  [[nodiscard]] bool zh() const { return options_.language == Language::zh; }
+  std::string_view in(const Words& words) const { return words.in(options_.language); }
+
+  void head(const std::string& name) {
+    page_.line(base::escape_controls(name));
+    if (totals_.frames == 0) return page_.line(in({"no packets", "没有报文"}));
+    page_.folded("", fmt::format(fmt::runtime(in({"{} packets, {} of them TCP; {} on the wire; {}, from {}",
+                                                  "{} 个报文，其中 TCP {} 个；线上 {}；历时 {}，始于 {}"})),
+                                 grouped(totals_.frames), grouped(totals_.segments), bytes(totals_.wire_bytes),
+                                 duration(totals_.last_ns - totals_.first_ns), wall_time(totals_.first_ns)));
+    const std::uint64_t unread = totals_.truncated + totals_.malformed;
+    if (unread > 0)
+      page_.folded(
+          "",
+          fmt::format(fmt::runtime(in(
+                          {"{} TCP packets are cut before the end of their header or contradict themselves: left out",
+                           "{} 个 TCP 报文头部被截断或自相矛盾：未分析"})),
+                      grouped(unread)));
+    if (totals_.fragments > 0)
+      page_.folded(
+          "", fmt::format(
+                  fmt::runtime(in({"{} fragments could not be put together: left out", "{} 个分片无法重组：未分析"})),
+                  grouped(totals_.fragments)));
+    if (totals_.evicted > 0)
+      page_.folded(
+          "",
+          fmt::format(fmt::runtime(in(
+                          {"{} connections were let go before their end: more were open at once than --max-connections",
+                           "{} 个连接未跟踪到结束：同时打开的数量超过 --max-connections"})),
+                      grouped(totals_.evicted)));
+    const std::uint64_t wrong = summary_.connections - summary_.sound;
+    page_.line("");
+    page_.folded("",
+                 fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
+                                              "{}，载荷 {}：{} 个正常，{} 个有问题"})),
+                             connections_counted(), bytes(summary_.bytes), grouped(summary_.sound), grouped(wrong)));
+  }
+
+  [[nodiscard]] std::string connections_counted() const {
+    const Words words =
+        summary_.connections == 1 ? Words{"{} connection", "{} 个连接"} : Words{"{} connections", "{} 个连接"};
+    return fmt::format(fmt::runtime(in(words)), grouped(summary_.connections));
+  }
+
+  void openings() {
+    page_.heading({"How they opened", "如何建立"});
+    for (int i = 0; i < opening_count; ++i) {
+      if (summary_.openings[i] == 0) continue;
+      std::string what(in(opening_words[i]));
+      if (i == static_cast<int>(Opening::handshake) && summary_.handshake.count() > 0)
+        what += fmt::format(fmt::runtime(in({"; median {}, 99 % within {}", "；中位数 {}，99% 在 {} 之内"})),
+                            duration(summary_.handshake.quantile(0.5)), duration(summary_.handshake.quantile(0.99)));
+      page_.counted(summary_.openings[i], what);
+    }
+  }
+
+  void endings() {
+    page_.heading({"How they ended", "如何结束"});
+    for (int i = 0; i < ending_count; ++i) {
+      if (summary_.endings[i] == 0) continue;
+      const auto& by = summary_.closed_by[i];
+      std::string what(in(ending_words[i]));
+      if (by[opener] + by[listener] > 0 && i != static_cast<int>(Ending::never_opened)) {
+        const Words words =
+            i == static_cast<int>(Ending::reset)
+                ? Words{"; first to close or reset: client {}, server {}", "；先关闭或复位的：客户端 {}，服务器 {}"}
+                : Words{"; first to close: client {}, server {}", "；先关闭的：客户端 {}，服务器 {}"};
+        what += fmt::format(fmt::runtime(in(words)), grouped(by[opener]), grouped(by[listener]));
+      }
+      page_.counted(summary_.endings[i], what);
+    }
+    if (summary_.retransmissions > 0)
+      page_.folded(
+          "", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of those with data), {} of payload",
+                                           "重传：{} 个报文段（占数据报文段 {}），载荷 {}"})),
+                          grouped(summary_.retransmissions), percent(summary_.retransmissions, summary_.data_segments),
+                          bytes(summary_.resent_bytes)));
+  }
+
+  void wrong() {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < summary_.told.size(); ++i)
+      if (summary_.told[i].connections > 0) order.push_back(i);
+    if (order.empty()) return;
+    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+      const auto key = [&](std::size_t i) {
+        return std::pair(-static_cast<int>(problem_rules()[i].severity),
+                         -static_cast<std::int64_t>(summary_.told[i].connections));
+      };
+      return key(a) < key(b);
+    });
+    page_.heading({"What is wrong, worst first: connections, and the first of them",
+                   "问题（最严重者在前）：连接数，以及其中第一个"});
+    for (const std::size_t i : order) {
+      const ProblemRule& rule = problem_rules()[i];
+      const Summary::Told& told = summary_.told[i];
+      std::string what = fmt::format("{:<8}{}", explain::name(rule.severity), zh() ? rule.zh : rule.en);
+      what += fmt::format(" [{}", rule.id.substr(rule.id.find('.') + 1));
+      if (const auto stream = streams_.of(told.example_stream_frame))
+        what += fmt::format(fmt::runtime(in({"; stream {}", "；流 {}"})), *stream);
+      if (told.example_frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), told.example_frame);
+      page_.counted(told.connections, what + "]");
+      const std::string_view remedy = zh() ? rule.remedy_zh : rule.remedy_en;
+      if (!remedy.empty() && rule.severity >= explain::Severity::warning)
+        page_.folded(std::string(21, ' '), fmt::format("→ {}", remedy));
+    }
+  }
+
+  void connections(std::span<const Kept> worst) {
+    if (worst.empty() || worst.front().problems.empty()) return;
+    page_.heading({"Look at these first (--stream N shows one)", "先看这些（--stream N 查看其中一个）"});
+    for (const Kept& kept : worst) {
+      if (kept.problems.empty()) break;
+      const auto stream = streams_.of(kept.record.first_frame);
+      std::string what =
+          fmt::format("{} {} {}: ", wire::to_string(kept.record.addresses[opener]),
+                      kept.record.opener_known ? "→" : "–", wire::to_string(kept.record.addresses[listener]));
+      for (std::size_t i = 0; i < kept.problems.size() && i < 3; ++i) {
+        const Problem& problem = kept.problems[i];
+        if (i > 0) what += zh() ? "；" : "; ";
+        what += zh() ? problem.rule->zh : problem.rule->en;
+        if (problem.count > 1) what += fmt::format(" ({}x)", grouped(problem.count));
+        if (problem.frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), problem.frame);
+        if (problem.grade == explain::Grade::assumed) what += in({" (assumed)", "（推测）"});
+      }
+      page_.folded(fmt::format("{:>11}  ", stream ? fmt::format("{}", *stream) : "?"), what);
+    }
+  }
+
+  const Totals& totals_;
+  const Summary& summary_;
+  const StreamNumbers& streams_;
+  const TextOptions& options_;
+  Page page_;
+};
+
+bool is_number(const Field& field) { return field.unit != Unit::none && field.unit != Unit::wall_time; }
+
+}  // namespace
+
+std::string summary_text(const std::string& name, const Totals& totals, const Summary& summary,
+                         std::span<const Kept> worst, const StreamNumbers& streams, const TextOptions& options) {
+  return SummaryPage(totals, summary, streams, options).run(name, worst);
+}
+
+std::string table_text(std::span<const Kept> rows, std::span<const Field* const> columns, const StreamNumbers& streams,
+                       const TextOptions& options) {
+  std::vector<std::vector<std::string>> cells;
+  std::vector<std::size_t> widths;
+  std::vector<bool> right;
+  for (const Field* column : columns) {
+    widths.push_back(base::display_width(column->name));
+    right.push_back(is_number(*column));
+  }
+  for (const Kept& kept : rows) {
+    auto& line = cells.emplace_back();
+    const Row row{kept.record, kept.problems, streams.of(kept.record.first_frame)};
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const FieldValue value = columns[i]->value(row);
+      if (std::holds_alternative<std::int64_t>(value) && columns[i]->unit != Unit::wall_time) right[i] = true;
+      line.push_back(to_cell(value, columns[i]->unit));
+      widths[i] = std::max(widths[i], base::display_width(line.back()));
+    }
+  }
+  // Columns that would not fit are left out whole, from the right, and named.
+  std::size_t shown = 0;
+  for (std::size_t used = 0; shown < columns.size(); ++shown) {
+    used += widths[shown] + (shown > 0 ? 2 : 0);
+    if (shown > 0 && used > options.width) break;
+  }
+  std::string text;
+  const auto put = [&](const auto& cell_of) {
+    std::string line;
+    for (std::size_t i = 0; i < shown; ++i) {
+      if (i > 0) line += "  ";
+      line += right[i] ? base::fit_right(cell_of(i), widths[i]) : base::fit(cell_of(i), widths[i]);
+    }
+    line.resize(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  };
+  put([&](std::size_t i) { return std::string(columns[i]->name); });
+  for (const auto& line : cells) put([&](std::size_t i) { return line[i]; });
+  if (shown < columns.size()) {
+    std::string missing;
+    for (const Field* column : columns.subspan(shown))
+      missing += (missing.empty() ? "" : " ") + std::string(column->name);
+    Page page(options);
+    page.folded("", fmt::format(fmt::runtime(Words{"left out for want of room: {} (--columns, --width, -o csv)",
+                                                   "因宽度不足而省略：{}（--columns、--width、-o csv）"}
+                                                 .in(options.language)),
+                                missing));
+    text += page.take();
+  }
+  return text;
+}
+
+}  // namespace tcpwhy::scan

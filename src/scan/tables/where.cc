@@ -1,0 +1,261 @@
+#include "scan/tables/where.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/text.h"
+
+namespace tcpwhy::scan {
+
+struct Where::Node {
+  enum class Kind : std::uint8_t { all, any, negation, comparison };
+  enum class Operator : std::uint8_t { truth, equal, unequal, less, at_most, greater, at_least, contains };
+  Kind kind = Kind::comparison;
+  std::vector<std::unique_ptr<Node>> parts;
+  const Field* field = nullptr;
+  Operator op = Operator::truth;
+  std::string text;
+  std::optional<double> number;  // the text as one, in the field's unit
+};
+
+namespace {
+
+using Node = Where::Node;
+constexpr int deepest = 64;
+
+struct Token {
+  std::string text;
+  std::size_t at = 0;
+  bool quoted = false;
+};
+
+bool is_operator_character(char c) { return c == '=' || c == '!' || c == '<' || c == '>' || c == '~'; }
+
+base::Result<std::vector<Token>> split(std::string_view text) {
+  std::vector<Token> tokens;
+  for (std::size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    const std::size_t begin = i;
+    if (c == ' ' || c == '\t' || c == '\n') {
+      ++i;
+    } else if (c == '(' || c == ')') {
+      tokens.push_back({std::string(1, c), i++, false});
+    } else if (is_operator_character(c)) {
+      while (i < text.size() && is_operator_character(text[i])) ++i;
+      tokens.push_back({std::string(text.substr(begin, i - begin)), begin, false});
+    } else if (c == '"' || c == '\'') {
+      const std::size_t end = text.find(c, i + 1);
+      if (end == std::string_view::npos)
+        return base::fail(base::ErrorKind::usage, fmt::format("--where: the quote at column {} is not closed", i + 1));
+      tokens.push_back({std::string(text.substr(i + 1, end - i - 1)), i, true});
+      i = end + 1;
+    } else {
+      while (i < text.size() && !is_operator_character(text[i]) &&
+             std::string_view(" \t\n()\"'").find(text[i]) == std::string_view::npos)
+        ++i;
+      tokens.push_back({std::string(text.substr(begin, i - begin)), begin, false});
+    }
+  }
+  return tokens;
+}
+
+// "1.5s" in nanoseconds where the field is a time, "10MB" in bytes where it is a size; a plain number as it is, seconds
+// for a time.
+std::optional<double> in_unit(std::string_view text, Unit unit) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || !std::isfinite(value)) return std::nullopt;
+  const std::string_view suffix(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  struct Suffix {
+    std::string_view word;
+    Unit unit;
+    double factor;
+  };
+  constexpr Suffix suffixes[] = {{"", Unit::none, 1},
+                                 {"", Unit::bytes, 1},
+                                 {"", Unit::nanoseconds, 1e9},
+                                 {"", Unit::wall_time, 1e9},
+                                 {"ns", Unit::nanoseconds, 1},
+                                 {"us", Unit::nanoseconds, 1e3},
+                                 {"ms", Unit::nanoseconds, 1e6},
+                                 {"s", Unit::nanoseconds, 1e9},
+                                 {"min", Unit::nanoseconds, 6e10},
+                                 {"h", Unit::nanoseconds, 3.6e12},
+                                 {"B", Unit::bytes, 1},
+                                 {"kB", Unit::bytes, 1e3},
+                                 {"MB", Unit::bytes, 1e6},
+                                 {"GB", Unit::bytes, 1e9}};
+  const auto* row = std::ranges::find_if(suffixes, [&](const Suffix& s) { return s.word == suffix && s.unit == unit; });
+  if (row == std::end(suffixes)) return std::nullopt;
+  return value * row->factor;
+}
+
+class Parser {
+ public:
+  Parser(std::string_view text, std::vector<Token> tokens) : text_(text), tokens_(std::move(tokens)) {}
+
+  base::Result<std::unique_ptr<Node>> run() {
+    auto root = expression(0);
+    if (root && next_ < tokens_.size()) return wrong("expected \"and\", \"or\" or the end");
+    return root;
+  }
+
+ private:
+  using Parsed = base::Result<std::unique_ptr<Node>>;
+
+  [[nodiscard]] bool is_word(std::string_view word) const {
+    return next_ < tokens_.size() && !tokens_[next_].quoted && tokens_[next_].text == word;
+  }
+  [[nodiscard]] std::unexpected<base::Error> wrong(const std::string& what, std::string hint = {}) const {
+    const std::size_t at = next_ < tokens_.size() ? tokens_[next_].at : text_.size();
+    if (hint.empty()) hint = fmt::format("{}\n{:>{}}", base::escape_controls(text_), "^", at + 1);
+    return base::fail(base::ErrorKind::usage, fmt::format("--where: column {}: {}", at + 1, what), std::move(hint));
+  }
+
+  Parsed joined(int depth, std::string_view word, Node::Kind kind, Parsed (Parser::*part)(int)) {
+    auto first = (this->*part)(depth);
+    if (!first || !is_word(word)) return first;
+    auto node = std::make_unique<Node>();
+    node->kind = kind;
+    node->parts.push_back(std::move(*first));
+    while (is_word(word)) {
+      ++next_;
+      auto more = (this->*part)(depth);
+      if (!more) return more;
+      node->parts.push_back(std::move(*more));
+    }
+    return node;
+  }
+  Parsed expression(int depth) { return joined(depth, "or", Node::Kind::any, &Parser::term); }
+  Parsed term(int depth) { return joined(depth, "and", Node::Kind::all, &Parser::factor); }
+  Parsed factor(int depth) {
+    if (depth > deepest) return wrong("nested too deep");
+    if (is_word("not")) {
+      ++next_;
+      auto inner = factor(depth + 1);
+      if (!inner) return inner;
+      auto node = std::make_unique<Node>();
+      node->kind = Node::Kind::negation;
+      node->parts.push_back(std::move(*inner));
+      return node;
+    }
+    if (is_word("(")) {
+      ++next_;
+      auto inner = expression(depth + 1);
+      if (inner && !is_word(")")) return wrong("expected )");
+      ++next_;
+      return inner;
+    }
+    return comparison();
+  }
+  Parsed comparison() {
+    if (next_ >= tokens_.size()) return wrong("expected a field");
+    auto node = std::make_unique<Node>();
+    node->field = find_field(tokens_[next_].text);
+    if (node->field == nullptr)
+      return wrong(fmt::format("no field {}", base::quote(tokens_[next_].text)), "tcpwhy read --fields lists them");
+    ++next_;
+    if (next_ >= tokens_.size() || tokens_[next_].quoted || !is_operator_character(tokens_[next_].text[0])) return node;
+    struct Spelling {
+      std::string_view text;
+      Node::Operator op;
+    };
+    constexpr Spelling spellings[] = {{"=", Node::Operator::equal},     {"==", Node::Operator::equal},
+                                      {"!=", Node::Operator::unequal},  {"<", Node::Operator::less},
+                                      {"<=", Node::Operator::at_most},  {">", Node::Operator::greater},
+                                      {">=", Node::Operator::at_least}, {"~", Node::Operator::contains}};
+    const auto* spelling = std::ranges::find(spellings, tokens_[next_].text, &Spelling::text);
+    if (spelling == std::end(spellings)) return wrong("expected = != < <= > >= or ~");
+    node->op = spelling->op;
+    ++next_;
+    if (next_ >= tokens_.size() || (!tokens_[next_].quoted && (is_word("(") || is_word(")"))))
+      return wrong("expected a value");
+    node->text = tokens_[next_].text;
+    node->number = in_unit(node->text, node->field->unit);
+    const bool ordered = node->op >= Node::Operator::less && node->op <= Node::Operator::at_least;
+    if (ordered && !node->number) return wrong("expected a number, with a unit that fits the field");
+    ++next_;
+    return node;
+  }
+
+  std::string_view text_;
+  std::vector<Token> tokens_;
+  std::size_t next_ = 0;
+};
+
+bool is_true(const FieldValue& value) {
+  if (const auto* yes = std::get_if<bool>(&value)) return *yes;
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number != 0;
+  if (const auto* list = std::get_if<std::vector<std::string_view>>(&value)) return !list->empty();
+  return std::holds_alternative<std::string>(value);
+}
+
+bool compare_numbers(double left, Node::Operator op, double right) {
+  switch (op) {
+    case Node::Operator::equal: return left == right;
+    case Node::Operator::unequal: return left != right;
+    case Node::Operator::less: return left < right;
+    case Node::Operator::at_most: return left <= right;
+    case Node::Operator::greater: return left > right;
+    case Node::Operator::at_least: return left >= right;
+    default: return false;
+  }
+}
+
+bool compare_text(std::string_view left, Node::Operator op, std::string_view right) {
+  switch (op) {
+    case Node::Operator::equal: return left == right;
+    case Node::Operator::unequal: return left != right;
+    case Node::Operator::contains: return left.find(right) != std::string_view::npos;
+    default: return false;
+  }
+}
+
+bool compare(const Node& node, const FieldValue& value) {
+  if (node.op == Node::Operator::truth) return is_true(value);
+  if (const auto* number = std::get_if<std::int64_t>(&value))
+    return node.number && compare_numbers(static_cast<double>(*number), node.op, *node.number);
+  if (const auto* yes = std::get_if<bool>(&value)) return compare_text(*yes ? "true" : "false", node.op, node.text);
+  if (const auto* text = std::get_if<std::string>(&value)) return compare_text(*text, node.op, node.text);
+  if (const auto* list = std::get_if<std::vector<std::string_view>>(&value)) {
+    if (node.op == Node::Operator::unequal) return std::ranges::find(*list, node.text) == list->end();
+    return std::ranges::any_of(*list, [&](std::string_view item) { return compare_text(item, node.op, node.text); });
+  }
+  return false;
+}
+
+bool holds(const Node& node, const Row& row) {
+  const auto part_holds = [&](const auto& part) { return holds(*part, row); };
+  switch (node.kind) {
+    case Node::Kind::all: return std::ranges::all_of(node.parts, part_holds);
+    case Node::Kind::any: return std::ranges::any_of(node.parts, part_holds);
+    case Node::Kind::negation: return !holds(*node.parts[0], row);
+    case Node::Kind::comparison: break;
+  }
+  return compare(node, node.field->value(row));
+}
+
+}  // namespace
+
+Where::Where(std::unique_ptr<Node> root) : root_(std::move(root)) {}
+Where::Where(Where&&) noexcept = default;
+Where& Where::operator=(Where&&) noexcept = default;
+Where::~Where() = default;
+
+base::Result<Where> Where::parse(std::string_view text) {
+  auto tokens = split(text);
+  if (!tokens) return std::unexpected(tokens.error());
+  auto root = Parser(text, std::move(*tokens)).run();
+  if (!root) return std::unexpected(root.error());
+  return Where(std::move(*root));
+}
+
+bool Where::holds(const Row& row) const { return scan::holds(*root_, row); }
+
+}  // namespace tcpwhy::scan

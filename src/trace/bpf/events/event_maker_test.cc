@@ -1,0 +1,108 @@
+// Records of the probe as events: what no program of these days' kernel brings about.
+#include "trace/bpf/events/event_maker.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <span>
+
+#include "recording/recording.h"
+
+namespace tcpwhy::trace {
+namespace {
+
+using namespace recording;
+
+constexpr std::uint32_t thread = 77;
+
+template <class Record>
+Record about_socket(probe_kind kind, std::uint64_t at_ns) {
+  Record record{};
+  record.head.kind = static_cast<__u8>(kind), record.head.at_ns = at_ns;
+  record.head.tid = record.head.tgid = thread;
+  record.socket.pointer = 0x1000, record.socket.cookie = 5, record.socket.family = AF_INET;
+  record.socket.local[0] = record.socket.remote[0] = 127, record.socket.local[3] = record.socket.remote[3] = 1;
+  record.socket.local_port = 80, record.socket.remote_port = 40000;
+  return record;
+}
+
+template <class Record>
+void add(EventMaker& maker, Recording& recording, const Record& record) {
+  maker.add(std::as_bytes(std::span(&record, 1)), recording);
+}
+
+// Before Linux 6.6 close() leaves the end of the socket to task work, behind the hook of its return.
+TEST(EventMaker, what_close_sets_going_after_its_return_is_its_own_and_it_is_back_after_that) {
+  EventMaker maker{EventMakerOptions{}};
+  maker.start_process(thread, "server");
+  Recording recording;
+  auto entered = about_socket<probe_call>(PROBE_CALL_ENTERED, 1000);
+  entered.call = 1000, entered.number = SYS_close, entered.arguments[0] = 4;
+  add(maker, recording, entered);
+  auto returned = about_socket<probe_call>(PROBE_CALL_RETURNED, 2000);
+  returned.call = 1000, returned.number = SYS_close, returned.arguments[0] = 4;
+  add(maker, recording, returned);
+  auto fin = about_socket<probe_segment>(PROBE_SEGMENT, 3000);
+  fin.facts.flags = 0x11, fin.direct = PROBE_DIRECT_CLOSE, fin.call = 1000;
+  add(maker, recording, fin);
+
+  const CallEntered* call = nullptr;
+  const SegmentCause* cause = nullptr;
+  base::WallTime back{}, left{};
+  for (const Event& event : recording.events) {
+    if (const auto* one = std::get_if<CallEntered>(&event.what)) call = one;
+    if (std::holds_alternative<CallReturned>(event.what)) back = event.at;
+    if (const auto* one = std::get_if<SegmentCause>(&event.what)) cause = one, left = event.at;
+  }
+  ASSERT_NE(call, nullptr);
+  ASSERT_NE(cause, nullptr);
+  EXPECT_EQ(cause->call, call->call);
+  EXPECT_GT(back, left);
+}
+
+// do_exit() may lie further out in the stack than what is taken of it.
+TEST(EventMaker, a_process_that_is_ending_makes_no_call_that_closes) {
+  const auto trigger_of = [](__u8 flags) {
+    KernelSymbols symbols({{0x100, "tcp_close"}, {0x200, "inet_release"}});
+    EventMaker maker{EventMakerOptions{.symbols = &symbols}};
+    Recording recording;
+    auto segment = about_socket<probe_segment>(PROBE_SEGMENT, 1000);
+    segment.head.flags = flags;
+    segment.facts.flags = 0x11;
+    segment.stack[0] = 0x101, segment.stack[1] = 0x201, segment.frames = 2 * sizeof(__u64);
+    add(maker, recording, segment);
+    for (const Event& event : recording.events)
+      if (const auto* cause = std::get_if<SegmentCause>(&event.what)) return cause->trigger;
+    return std::string();
+  };
+  EXPECT_EQ(trigger_of(0), "call");
+  EXPECT_EQ(trigger_of(PROBE_EXITING), "process_end");
+}
+
+// TCP_LINGER2 below 0, want of memory and unread data have one stack; a kernel without reasons tells them by what was unread.
+TEST(EventMaker, a_close_that_resets_with_nothing_unread_is_not_for_unread_data) {
+  const auto cause_of = [](__u32 unread, bool linger2) {
+    KernelSymbols symbols({{0x100, "__tcp_close"}, {0x200, "tcp_send_active_reset"}});
+    EventMaker maker{EventMakerOptions{.symbols = &symbols}};
+    Recording recording;
+    auto segment = about_socket<probe_segment>(PROBE_SEGMENT, 1000);
+    segment.facts.flags = 0x14;
+    segment.stack[0] = 0x201, segment.stack[1] = 0x101, segment.frames = 2 * sizeof(__u64);
+    add(maker, recording, segment);
+    auto reset = about_socket<probe_reset>(PROBE_RESET_SENT, 1001);
+    reset.reason = ~0U, reset.active = 1, reset.unread = unread, reset.linger2_below_zero = linger2;
+    add(maker, recording, reset);
+    for (const Event& event : recording.events)
+      if (const auto* cause = std::get_if<SegmentCause>(&event.what)) return cause->name;
+    return std::string();
+  };
+  EXPECT_EQ(cause_of(9, false), "close.unread_data");
+  EXPECT_EQ(cause_of(9, true), "close.unread_data");
+  EXPECT_EQ(cause_of(0, true), "close.linger2");
+  EXPECT_EQ(cause_of(0, false), "out_of_memory");
+}
+
+}  // namespace
+}  // namespace tcpwhy::trace
