@@ -92,14 +92,6 @@ std::optional<wire::SocketAddress> parse_endpoint(std::string_view text) {
   return wire::SocketAddress{*ip, *port};
 }
 
-std::string_view between(std::string_view text, std::string_view before, std::string_view after) {
-  const auto start = text.find(before);
-  if (start == std::string_view::npos) return {};
-  const std::string_view rest = text.substr(start + before.size());
-  const auto end = rest.find(after);
-  return end == std::string_view::npos ? std::string_view{} : rest.substr(0, end);
-}
-
 void parse_event(std::string_view rest, StraceLine& line) {
   if (take(rest, "--- ")) {
     line.kind = StraceLineKind::other;  // "--- stopped by SIGSTOP ---"
@@ -268,17 +260,6 @@ std::optional<StraceSocket> parse_strace_socket(std::string_view descriptor) {
   if (arrow != std::string_view::npos) socket.remote = parse_endpoint(rest.substr(arrow + 2));
   if (!socket.local || (arrow != std::string_view::npos && !socket.remote)) return std::nullopt;
   return socket;
-}
-
-std::optional<wire::SocketAddress> parse_strace_sockaddr(std::string_view text) {
-  std::string_view port_text = between(text, "port=htons(", ")");
-  const auto port = take_number<std::uint16_t>(port_text);
-  if (!port || !port_text.empty()) return std::nullopt;
-  std::string_view address = between(text, "inet_addr(\"", "\"");
-  if (address.empty()) address = between(text, "inet_pton(AF_INET6, \"", "\"");
-  const auto ip = wire::IpAddress::parse(address);
-  if (!ip) return std::nullopt;
-  return wire::SocketAddress{*ip, *port};
 }
 
 }  // namespace tcpwhy::capfile

@@ -67,7 +67,4 @@ struct StraceSocket {
 // Nothing for what is no socket, or another protocol's.
 std::optional<StraceSocket> parse_strace_socket(std::string_view descriptor);
 
-// {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, and AF_INET6's.
-std::optional<wire::SocketAddress> parse_strace_sockaddr(std::string_view text);
-
 }  // namespace tcpwhy::capfile

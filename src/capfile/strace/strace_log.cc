@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "calls/address_text.h"
 #include "capfile/formats/reader.h"
 #include "capfile/input/byte_source.h"
 #include "capfile/strace/strace_line.h"
@@ -338,7 +339,7 @@ class Parser {
     StraceSockets::Socket& known = sockets_[socket];
     const auto address = argument_of(call, 1);
     if (!address) return;
-    const auto parsed = parse_strace_sockaddr(address->text);
+    const auto parsed = calls::read_address(address->text);
     if (!parsed) return;
     if (name == "connect" && (!known.remote || !known.local)) {
       known.remote = *parsed;
@@ -372,7 +373,7 @@ class Parser {
     if (shown && shown->remote) {
       sockets_.set_ends(socket, {*shown->local, *shown->remote});
     } else {
-      if (const auto address = argument_of(call, 1)) sockets_[socket].remote = parse_strace_sockaddr(address->text);
+      if (const auto address = argument_of(call, 1)) sockets_[socket].remote = calls::read_address(address->text);
       const auto& listens = sockets_[from].local;
       if (listens && !listens->ip.is_unspecified()) sockets_[socket].local = listens;
     }

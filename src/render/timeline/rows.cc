@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "calls/address_text.h"
 #include "explain/texts/catalogue.h"
 #include "render/timeline/words.h"
 
@@ -197,12 +198,15 @@ class RowMaker {
     row.opens = is_of_the_opening(call);
     row.failed = whole && timeline_.returned(call)->result < 0;
     if (whole) {
-      row.text = short_call(base::escape_controls(recording::call_line(entered, timeline_.returned(call))));
+      row.text =
+          calls::with_short_addresses(base::escape_controls(recording::call_line(entered, timeline_.returned(call))));
       row.events.push_back(*call.returned);
       rows_.by_event[*call.returned] = rows_.rows.size() - 1;
       merged_.insert(entry.index);
     } else {
-      row.text = short_call(base::escape_controls(through(entered) + entered.name + "(" + entered.arguments)) + ") ...";
+      row.text = calls::with_short_addresses(
+                     base::escape_controls(through(entered) + entered.name + "(" + entered.arguments)) +
+                 ") ...";
       if (call.returned) ++open_calls_[*row.side];
     }
   }
@@ -222,7 +226,7 @@ class RowMaker {
     row.opens = is_of_the_opening(call);
     row.text = "... " + base::escape_controls(through(entered) + entered.name) + "(";
     const auto* returned = timeline_.returned(call);
-    if (!returned->detail.empty()) row.text += short_call(base::escape_controls(returned->detail));
+    if (!returned->detail.empty()) row.text += calls::with_short_addresses(base::escape_controls(returned->detail));
     row.text += ")" + recording::call_result(entered, *returned);
     row.failed = returned->result < 0;
   }
@@ -348,7 +352,8 @@ class RowMaker {
       Row& row = push(entry, RowKind::state);
       row.side = change.side;
       row.grade = Grade::observed;
-      const auto what = connection.without_packets() ? Word::state_moved
+      const bool told_plainly = connection.without_packets() || change.from == tcp::State::syn_sent;
+      const auto what = told_plainly ? Word::state_moved
                         : change.to == tcp::State::closed &&
                                 (change.from == tcp::State::established || change.from == tcp::State::close_wait)
                             ? Word::given_up

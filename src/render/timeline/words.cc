@@ -110,31 +110,6 @@ constexpr KernelCauseRow kernel_causes[] = {
     {"unknown", "", ""},
 };
 
-// What stands between `before` and `after` in `text`.
-std::optional<std::string_view> between(std::string_view text, std::string_view before, std::string_view after) {
-  const auto start = text.find(before);
-  if (start == std::string_view::npos) return std::nullopt;
-  const auto end = text.find(after, start + before.size());
-  if (end == std::string_view::npos) return std::nullopt;
-  return text.substr(start + before.size(), end - start - before.size());
-}
-
-// {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr("127.0.0.1") -> 127.0.0.1:9999
-std::optional<std::string> address_in(std::string_view sockaddr) {
-  const auto port = between(sockaddr, "port=htons(", ")");
-  if (!port) return std::nullopt;
-  if (const auto v4 = between(sockaddr, "inet_addr(\"", "\"")) return fmt::format("{}:{}", *v4, *port);
-  if (const auto v6 = between(sockaddr, "inet_pton(AF_INET6, \"", "\"")) return fmt::format("[{}]:{}", *v6, *port);
-  return std::nullopt;
-}
-
-// The length argument after a socket address: ", 16" or ", [16]" or ", [128 => 16]".
-std::size_t length_argument(std::string_view rest) {
-  if (!rest.starts_with(", ")) return 0;
-  const auto end = rest.find_first_not_of("0123456789[]=> ", 2);
-  return end == std::string_view::npos || rest[end] == ')' || rest[end] == ',' ? std::min(end, rest.size()) : 0;
-}
-
 }  // namespace
 
 std::string_view word(Word wanted, Language language) {
@@ -174,23 +149,6 @@ std::string grouped(std::uint64_t number) {
   std::string digits = std::to_string(number);
   for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
   return digits;
-}
-
-std::string short_call(std::string line) {
-  std::string text;
-  std::string_view rest = line;
-  for (auto open = rest.find("{sa_family="); open != std::string_view::npos; open = rest.find("{sa_family=")) {
-    const auto close = rest.find('}', open);
-    if (close == std::string_view::npos) break;
-    const auto address = address_in(rest.substr(open, close - open));
-    if (!address) break;
-    text += rest.substr(0, open);
-    text += *address;
-    rest.remove_prefix(close + 1);
-    rest.remove_prefix(length_argument(rest));
-  }
-  text += rest;
-  return text;
 }
 
 std::string segment_words(const wire::TcpSegment& tcp, std::int64_t seq, std::int64_t ack) {

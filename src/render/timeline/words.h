@@ -62,9 +62,6 @@ std::string byte_words(std::uint64_t bytes);
 // "1,240".
 std::string grouped(std::uint64_t number);
 
-// strace's line with a socket address as 127.0.0.1:9999 instead of {sa_family=AF_INET, ...}, 16.
-std::string short_call(std::string line);
-
 // "[S.] 0 ack 1 mss 65495 sackOK ts wscale 7", "[P.] 1:15 ack 1 (14)": relative numbers, tcpdump's flags.
 std::string segment_words(const timeline::Segment& segment);
 // The same without what its class adds ("again"); `seq` and `ack` are the relative numbers.
