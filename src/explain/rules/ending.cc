@@ -14,8 +14,8 @@ using timeline::opener;
 using timeline::other;
 using timeline::Trigger;
 
-constexpr std::string_view kind_names[] = {"open",    "half-closed", "in order", "reset",
-                                           "refused", "given up",    "failed",   "not known"};
+constexpr std::string_view kind_names[] = {"open",     "half-closed", "in order",  "reset",    "refused",
+                                           "given up", "failed",      "withdrawn", "not known"};
 
 void say_who(const Story& story, const Segment& segment, Ending& ending) {
   ending.first = segment.from;
@@ -279,6 +279,9 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
   const bool shaken = std::ranges::any_of(story.connection.changes, [](const auto& change) {
     return change.to == tcp::State::established || change.from == tcp::State::established;
   });
+  const bool withdrawn = std::ranges::any_of(story.connection.changes, [](const auto& change) {
+    return change.side == opener && change.from == tcp::State::syn_sent && change.to == tcp::State::closed;
+  });
   if (const Segment* reset = sooner(resets[0], resets[1])) {
     const bool opening = !shaken && !story.connection.began_before_capture && reset->from == listener;
     ending.kind = opening ? EndKind::refused : EndKind::reset;
@@ -290,6 +293,9 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
   } else if (const Segment* fin = sooner(fins[0], fins[1])) {
     ending.kind = fins[0] != nullptr && fins[1] != nullptr ? EndKind::in_order : EndKind::half;
     say_who(story, *fin, ending);
+  } else if (withdrawn) {
+    ending.kind = EndKind::withdrawn, ending.first = opener;
+    if (const Call* close = story.closing_call(opener)) ending.call = story.timeline.entered(*close).name;
   } else if (story.connection.without_packets()) {
     WithoutPackets(story).tell(ending);
   }

@@ -16,6 +16,7 @@ enum class EndKind : std::uint8_t {
   refused,    // a RST, or an ICMP message, instead of the SYN-ACK
   given_up,   // the kernel gave up: `error`
   failed,     // never stood, for another reason: `error`
+  withdrawn,  // closed by who opened it, before an answer came
   not_known,  // without packets nothing tells what was sent
 };
 std::string_view name(EndKind kind);

@@ -56,6 +56,24 @@ TEST(EndingWithoutPackets, is_in_order_where_the_kernel_saw_the_program_close_th
   expect_ending(std::move(story), EndKind::in_order, listener, "close");
 }
 
+TEST(Ending, of_an_attempt_that_was_closed_before_an_answer_came_is_that) {
+  for (const bool with_packets : {true, false}) {
+    StoryRecorder story;
+    story.call("client", 10, 12, "connect", "3, {sa_family=AF_INET}, 16", {-1, EINPROGRESS});
+    story.state(11, "client", "CLOSED", "SYN-SENT");
+    if (with_packets) story.segment(12, "client", 0x02, 0);
+    story.call("client", 1000, 1100, "close", "3");
+    story.state(1010, "client", "SYN-SENT", "CLOSED");
+    const auto recording = story.take();
+    const auto timeline = timeline::build(recording);
+    ASSERT_EQ(timeline.connections.size(), 1U);
+    const Ending ending = ending_of(timeline, 0);
+    EXPECT_EQ(ending.kind, EndKind::withdrawn) << with_packets;
+    EXPECT_EQ(ending.first, opener);
+    EXPECT_EQ(ending.call, "close");
+  }
+}
+
 TEST(EndingWithoutPackets, names_the_side_that_closed_first_by_the_state_of_the_side_that_is_seen) {
   StoryRecorder story;
   story.state(25, "server", "LISTEN", "SYN-RECEIVED");

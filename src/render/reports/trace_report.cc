@@ -38,6 +38,7 @@ constexpr KindRow kinds[] = {
     {EndKind::refused, "refused", "被拒绝"},
     {EndKind::given_up, "given up", "被放弃"},
     {EndKind::failed, "never stood", "从未建立"},
+    {EndKind::withdrawn, "closed before an answer came", "未得到回应就已关闭"},
     {EndKind::not_known, "ended, how is not known", "已结束，方式未知"},
 };
 
@@ -69,6 +70,7 @@ std::string ending_words(const Ending& ending, const std::string& who, Language 
     case EndKind::refused: return say("refused by {0}", "被 {0} 拒绝");
     case EndKind::given_up: return say("given up by {0}'s kernel: {2}", "{0} 的内核放弃：{2}");
     case EndKind::failed: return say("never stood: {2}", "从未建立：{2}");
+    case EndKind::withdrawn: return say("closed by {0}{1} before an answer came", "{0} 未得到回应就已关闭{1}");
     case EndKind::not_known:
       return who.empty() ? say("ended; how is not known without packets", "已结束；没有报文，无从得知如何结束")
                          : say("{0} closed first{1}; whether in order is not known without packets",
