@@ -84,12 +84,12 @@ class Attacher {
   [[nodiscard]] std::optional<CallIndex> call_that_closed(
       ConnectionIndex c, Side side, const std::map<std::uint64_t, std::vector<CallIndex>>& by_process) const {
     const auto& connection = timeline_.connections[c];
-    const auto last = std::ranges::find_if(connection.segments, [&](SegmentIndex s) {
+    const auto end = std::ranges::find_if(connection.segments, [&](SegmentIndex s) {
       const Segment& segment = timeline_.segments[s];
       return segment.from == side && (segment.tcp.flags.fin() || segment.tcp.flags.rst());
     });
-    if (last == connection.segments.end()) return std::nullopt;
-    const auto left = timeline_.time_of(timeline_.segments[*last].departed);
+    if (end == connection.segments.end()) return std::nullopt;
+    const auto left = timeline_.time_of(timeline_.segments[*end].departed);
     for (const ActorId actor : connection.sides[side].actors) {
       const auto found = by_process.find(timeline_.lookups.process_of(actor));
       if (found == by_process.end()) continue;

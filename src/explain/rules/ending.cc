@@ -263,6 +263,20 @@ class WithoutPackets {
   std::array<Close, 2> closes_;
 };
 
+// The call inside which the opener's socket went from SYN-SENT to CLOSED. A sample can't show that: whoever is refused, or gives up, is closed
+// as well, and closes the descriptor later.
+const Call* close_of_attempt(const Story& story) {
+  for (const auto& change : story.connection.changes) {
+    if (change.side != opener || change.from != tcp::State::syn_sent || change.to != tcp::State::closed) continue;
+    const auto* state = std::get_if<recording::SocketState>(&story.timeline.event(change.event).what);
+    const Call* close = story.closing_call(opener);
+    if (state != nullptr && !state->not_before && close != nullptr && close->entered < change.event &&
+        story.time(change.event) <= close->ended)
+      return close;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::string_view name(EndKind kind) { return kind_names[static_cast<std::size_t>(kind)]; }
@@ -279,9 +293,6 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
   const bool shaken = std::ranges::any_of(story.connection.changes, [](const auto& change) {
     return change.to == tcp::State::established || change.from == tcp::State::established;
   });
-  const bool withdrawn = std::ranges::any_of(story.connection.changes, [](const auto& change) {
-    return change.side == opener && change.from == tcp::State::syn_sent && change.to == tcp::State::closed;
-  });
   if (const Segment* reset = sooner(resets[0], resets[1])) {
     const bool opening = !shaken && !story.connection.began_before_capture && reset->from == listener;
     ending.kind = opening ? EndKind::refused : EndKind::reset;
@@ -293,9 +304,8 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
   } else if (const Segment* fin = sooner(fins[0], fins[1])) {
     ending.kind = fins[0] != nullptr && fins[1] != nullptr ? EndKind::in_order : EndKind::half;
     say_who(story, *fin, ending);
-  } else if (withdrawn) {
-    ending.kind = EndKind::withdrawn, ending.first = opener;
-    if (const Call* close = story.closing_call(opener)) ending.call = story.timeline.entered(*close).name;
+  } else if (const Call* close = close_of_attempt(story)) {
+    ending.kind = EndKind::withdrawn, ending.first = opener, ending.call = story.timeline.entered(*close).name;
   } else if (story.connection.without_packets()) {
     WithoutPackets(story).tell(ending);
   }

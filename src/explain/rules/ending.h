@@ -26,7 +26,7 @@ struct Ending {
   std::optional<timeline::Side> first;  // who closed, reset or gave up first, if that is known
   std::string call;                     // the call that did it: "close"; "" if none or not known
   bool process_ended = false;           // its process's end did it
-  std::int32_t error = 0;               // errno that a socket or a call got, for the last two
+  std::int32_t error = 0;               // errno that a socket or a call got: of refused, given_up, failed
   base::Duration lasted{};              // from the first to the last that is known of it
 };
 Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex index);

@@ -74,6 +74,19 @@ TEST(Ending, of_an_attempt_that_was_closed_before_an_answer_came_is_that) {
   }
 }
 
+// Refused, the socket is closed as well; its program closes the descriptor afterwards, between the same two samples.
+TEST(Ending, of_an_attempt_that_a_sample_shows_closed_is_not_laid_to_its_close) {
+  StoryRecorder story;
+  story.call("client", 10, 12, "connect", "3, {sa_family=AF_INET}, 16", {-1, EINPROGRESS});
+  story.call("client", 1000, 1100, "close", "3");
+  story.sample(5, 15, "client", "", "SYN-SENT");
+  story.sample(15, 2000, "client", "SYN-SENT", "CLOSED");
+  const auto recording = story.take();
+  const auto timeline = timeline::build(recording);
+  ASSERT_EQ(timeline.connections.size(), 1U);
+  EXPECT_EQ(ending_of(timeline, 0).kind, EndKind::not_known);
+}
+
 TEST(EndingWithoutPackets, names_the_side_that_closed_first_by_the_state_of_the_side_that_is_seen) {
   StoryRecorder story;
   story.state(25, "server", "LISTEN", "SYN-RECEIVED");

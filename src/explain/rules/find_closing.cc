@@ -64,10 +64,13 @@ bool is_last(const Story& story, const Call& close) { return story.timeline.ente
 
 // A FIN goes behind what was written before: it leaves when the peer has room for that.
 bool waits_behind_data(const Story& story, Side side, const Call& close) {
-  std::uint64_t written = 0;
+  std::uint64_t written = 0, left = 0;
   for (const Call* call : story.calls(side, Effect::sends))
     if (call->entered < close.entered) written += story.bytes_moved(*call);
-  return written > story.bytes_arrived(other(side), story.time(*close.returned));
+  for (const Segment* segment : story.segments(side))
+    if (segment->segment_class == tcp::SegmentClass::data && segment->departed < *close.returned)
+      left += segment->tcp.payload_length;
+  return written > left;
 }
 
 // close() that came back, caused nothing, and was followed by this side's later segments or by a connection that lives on.

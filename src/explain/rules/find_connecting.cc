@@ -42,6 +42,7 @@ constexpr FailedRow failed_rows[] = {
     {EPROTO, "open.unreachable"},    {ENOPROTOOPT, "open.unreachable"},     {EACCES, "open.unreachable"},
 };
 
+// How many SYNs were sent, in words.
 struct Counted {
   std::string en, zh;
 };
@@ -67,13 +68,14 @@ void find_failed(const Story& story, Findings& findings) {
     if (rule.empty()) continue;
     std::vector<EventId> evidence = {call->entered, *call->returned};
     for (const Segment* syn : syns | std::views::take(syns_as_evidence)) evidence.push_back(syn->departed);
+    const Counted sent = counted(story, syns);
     auto& finding =
         findings.add(rule, story, rule == "open.refused_by_icmp" ? Grade::derived : Grade::observed, evidence);
     finding.slots = {{"who", story.name(opener)},
                      {"call", story.line(*call)},
                      {"after", story.time(*call->returned) - story.time(call->entered)},
-                     {"counted", counted(story, syns).en},
-                     {"counted_zh", counted(story, syns).zh}};
+                     {"counted", sent.en},
+                     {"counted_zh", sent.zh}};
   }
 }
 
@@ -89,12 +91,13 @@ void find_failed_later(const Story& story, Findings& findings) {
     if (row == std::end(failed_rows) || row->error == EINTR || row->error == EADDRNOTAVAIL) continue;
     const auto& connects = story.calls(opener, Effect::connects);
     if (!connects.empty() && story.failed_with(*connects.front(), error->error)) return;  // said
+    const Counted sent = counted(story, syns);
     auto& finding = findings.add(row->rule, story, Grade::observed, {syns.front()->departed, kernel.event});
     finding.slots = {{"who", story.name(opener)},
                      {"call", connects.empty() ? "connect()" : story.line(*connects.front())},
                      {"after", story.time(kernel.event) - story.time(syns.front()->departed)},
-                     {"counted", counted(story, syns).en},
-                     {"counted_zh", counted(story, syns).zh}};
+                     {"counted", sent.en},
+                     {"counted_zh", sent.zh}};
     return;
   }
 }

@@ -77,8 +77,8 @@ static __always_inline __u64 running_call(void) {
 
 // The call that the running thread is making on `sk`, or its io_uring operation; 0: none.
 //
-// dup2() and what closes several leave the end of the socket whose descriptor they close to task work (fput()), which the thread does on its way back to the program,
-// when the hook of the return has been passed already; before Linux 6.6 so does close().
+// dup2() and what closes several leave the end of the socket to task work (fput()), which the thread does on its way back to the program, when
+// the hook of the return has been passed already; before Linux 6.6 so does close().
 static __always_inline __u64 call_on(const void* sk) {
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();
   const struct call_state* call = state_of(tid);
