@@ -2,25 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include "calls/names.h"
 
 namespace tcpwhy::calls {
 namespace {
 
 constexpr std::string_view handed_back_later = "...";
-
-struct ErrorName {
-  std::int32_t error;
-  std::string_view name, text;
-};
-
-// The kernel's own codes that a tracer sees and errno(3) lacks (include/linux/errno.h); texts as strace prints them.
-constexpr ErrorName restart_errors[] = {
-    {512, "ERESTARTSYS", "To be restarted if SA_RESTART is set"},
-    {513, "ERESTARTNOINTR", "To be restarted"},
-    {514, "ERESTARTNOHAND", "To be restarted if no handler"},
-    {516, "ERESTART_RESTARTBLOCK", "Interrupted by signal"},
-};
 
 // Where the first argument that is exactly `...` stands in a list of arguments, or npos. Quoted strings are stepped
 // over.
@@ -51,13 +38,6 @@ std::string behind(bool has_place, std::int64_t result, std::int32_t error, std:
 }
 
 }  // namespace
-
-std::string error_text(std::int32_t error) {
-  for (const ErrorName& row : restart_errors)
-    if (row.error == error) return fmt::format("{} ({})", row.name, row.text);
-  const char* name = strerrorname_np(error);
-  return name == nullptr ? fmt::format("errno {}", error) : fmt::format("{} ({})", name, strerrordesc_np(error));
-}
 
 std::string result_text(std::int64_t result, std::int32_t error) {
   return error == 0 ? fmt::format("{}", result) : fmt::format("{} {}", result, error_text(error));

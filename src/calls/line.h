@@ -22,6 +22,5 @@ std::string behind_line(std::string_view arguments, std::int64_t result, std::in
 
 // "5", "-1 EPIPE (Broken pipe)"
 std::string result_text(std::int64_t result, std::int32_t error);
-std::string error_text(std::int32_t error);
 
 }  // namespace tcpwhy::calls

@@ -141,13 +141,17 @@ std::string short_signal_name(int number) {
   return name == nullptr ? fmt::format("{}", number) : name;
 }
 
-struct ErrorNumber {
-  std::string_view name;
+struct KernelError {
   std::int32_t number;
+  std::string_view name, text;
 };
-// The kernel's own, that no program sees: include/linux/errno.h.
-constexpr ErrorNumber restarts[] = {
-    {"ERESTARTSYS", 512}, {"ERESTARTNOINTR", 513}, {"ERESTARTNOHAND", 514}, {"ERESTART_RESTARTBLOCK", 516}};
+// The kernel's own codes that a tracer sees and errno(3) lacks (include/linux/errno.h); texts as strace prints them.
+constexpr KernelError restarts[] = {
+    {512, "ERESTARTSYS", "To be restarted if SA_RESTART is set"},
+    {513, "ERESTARTNOINTR", "To be restarted"},
+    {514, "ERESTARTNOHAND", "To be restarted if no handler"},
+    {516, "ERESTART_RESTARTBLOCK", "Interrupted by signal"},
+};
 
 }  // namespace
 
@@ -158,13 +162,20 @@ std::int32_t error_named(std::string_view name) {
     if (known != nullptr && name == known) return error;
   }
   if (name == "EWOULDBLOCK") return EWOULDBLOCK;  // EAGAIN's other name
-  const auto* row = std::ranges::find(restarts, name, &ErrorNumber::name);
+  const auto* row = std::ranges::find(restarts, name, &KernelError::name);
   return row == std::end(restarts) ? 0 : row->number;
 }
 
 std::string error_name(std::int32_t error) {
   const char* name = strerrorname_np(error);
   return name == nullptr ? fmt::format("errno {}", error) : name;
+}
+
+std::string error_text(std::int32_t error) {
+  const auto* row = std::ranges::find(restarts, error, &KernelError::number);
+  if (row != std::end(restarts)) return fmt::format("{} ({})", row->name, row->text);
+  const char* name = strerrorname_np(error);
+  return name == nullptr ? fmt::format("errno {}", error) : fmt::format("{} ({})", name, strerrordesc_np(error));
 }
 
 bool same_word(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, upper, upper); }

@@ -51,6 +51,7 @@ NamedValues ring_enter_flags();
 // The number of "EPIPE", or of one of the kernel's own that strace shows ("ERESTARTSYS"); 0: none of that name.
 std::int32_t error_named(std::string_view name);
 std::string error_name(std::int32_t error);  // "EPIPE"; "errno 4711" for a number without a name
+std::string error_text(std::int32_t error);  // "EPIPE (Broken pipe)"; the kernel's own ERESTART* too
 // "SIGPIPE", "SIGRT_3"; 0 and what is no signal: the number.
 std::string signal_name(int number);
 int signal_named(std::string_view name);  // "SIGPIPE" or "PIPE", any case; 0: no signal

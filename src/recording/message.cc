@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "calls/line.h"
+#include "calls/names.h"
 #include "recording/fields.h"
 #include "recording/recording.h"
 
