@@ -2,6 +2,7 @@
 // that a payload holds "MSG_NOSIGNAL" says nothing about the call that sends it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -76,6 +77,7 @@ struct CallRow {
   bool fd_range = false;                // close_range: all descriptors from fd_argument's to second_fd_argument's
   bool makes_descriptor = false;        // its result is a new one
   bool closes_another = false;          // dup2(), dup3(): what the second descriptor was
+  bool may_wait = false;                // for the peer, or for a program, as a rule
 
   // As a system call of this machine's architecture. -1: it has none of that name (an operation of io_uring, poll() on arm64), or the
   // tracers let it be.
@@ -104,6 +106,12 @@ struct CallRow {
   [[nodiscard]] constexpr bool brings_socket() const {
     return effect == Effect::makes_socket || effect == Effect::accepts ||
            (effect == Effect::duplicates && fd_argument < 0);
+  }
+  // accept(), recvfrom(), getsockopt(): an address or an option, and its length, where it is asked for.
+  [[nodiscard]] constexpr bool hands_back_value() const {
+    return std::ranges::any_of(std::span(pieces).first(piece_count), [](const Piece& piece) {
+      return piece.when == Piece::When::exit && piece.shape == Piece::Shape::value_length;
+    });
   }
   // close_range(), execve(): descriptors that no argument names.
   [[nodiscard]] constexpr bool closes_several() const { return fd_range || effect == Effect::executes; }

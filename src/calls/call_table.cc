@@ -105,6 +105,9 @@ struct Row : CallRow {
   constexpr Row makes() const {
     return with([](Row& row) { row.makes_descriptor = true; });
   }
+  constexpr Row may_also_wait() const {
+    return with([](Row& row) { row.may_wait = true; });
+  }
   constexpr Row closes_the_second() const {
     return with([](Row& row) { row.closes_another = true; });
   }
@@ -155,6 +158,7 @@ struct Row : CallRow {
 constexpr Row call(long number, std::string_view name, Effect effect, std::uint8_t arguments) {
   Row row;
   row.name = name, row.effect = effect, row.number = number, row.arguments = arguments;
+  row.may_wait = effect == accepts || effect == connects || effect == receives || effect == Effect::waits;
   return row;
 }
 // What the tracers let be, or is no system call.
@@ -238,6 +242,7 @@ constexpr auto rows = std::to_array<CallRow>({
         .on(0, 2)
         .spelt(enter_splice)
         .counts(4)
+        .may_also_wait()
         .takes({fixed(entry, 1, 8), fixed(entry, 3, 8)}),
     call(SYS_tee, "tee", sends, 4).on(0, 1).spelt(enter_tee).counts(2),
 

@@ -3,31 +3,25 @@
 #include <fmt/format.h>
 
 #include "calls/names.h"
+#include "calls/nesting.h"
 
 namespace tcpwhy::calls {
 namespace {
 
 constexpr std::string_view handed_back_later = "...";
 
-// Where the first argument that is exactly `...` stands in a list of arguments, or npos. Quoted strings are stepped
-// over.
+// Where the first argument that is exactly `...` stands in a list of arguments, or npos.
 std::size_t find_place(std::string_view arguments) {
-  bool quoted = false, at_start = true;
+  Nesting nesting;
+  bool at_start = true;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const char c = arguments[i];
-    if (quoted) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        quoted = false;
-      continue;
-    }
     if (at_start && arguments.substr(i).starts_with(handed_back_later)) {
       const std::string_view after = arguments.substr(i + handed_back_later.size());
       if (after.empty() || after[0] == ',') return i;
     }
-    if (c == '"') quoted = true;
-    at_start = c == ',' || (at_start && c == ' ');
+    nesting.step(c);
+    at_start = nesting.between_arguments() && (c == ',' || (at_start && c == ' '));
   }
   return std::string_view::npos;
 }

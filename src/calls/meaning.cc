@@ -7,6 +7,7 @@
 
 #include "calls/call.h"
 #include "calls/names.h"
+#include "calls/nesting.h"
 #include "calls/socket_options.h"
 
 namespace tcpwhy::calls {
@@ -16,14 +17,11 @@ namespace {
 std::string without_strings(std::string_view text) {
   std::string left;
   left.reserve(text.size());
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"') quoted = !quoted;
-    if (quoted && text[i] == '\\') {
-      ++i;
-      continue;
-    }
-    if (!quoted || text[i] == '"') left += text[i];
+  Nesting nesting;
+  for (const char c : text) {
+    const bool inside = nesting.quoted();
+    nesting.step(c);
+    if (!inside || !nesting.quoted()) left += c;
   }
   return left;
 }
@@ -37,13 +35,11 @@ std::string_view trimmed(std::string_view text) {
 // At the commas that stand in no bracket.
 std::vector<std::string_view> split(std::string_view text) {
   std::vector<std::string_view> parts;
-  int depth = 0;
+  Nesting nesting;
   std::size_t begin = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '(' || c == '[' || c == '{') ++depth;
-    if ((c == ')' || c == ']' || c == '}') && depth > 0) --depth;
-    if (c != ',' || depth > 0) continue;
+    nesting.step(text[i]);
+    if (text[i] != ',' || !nesting.between_arguments()) continue;
     parts.push_back(trimmed(text.substr(begin, i - begin)));
     begin = i + 1;
   }

@@ -13,77 +13,28 @@
 #include <vector>
 
 #include "calls/address_text.h"
+#include "calls/call.h"
+#include "calls/strace_line.h"
 #include "capfile/formats/reader.h"
 #include "capfile/input/byte_source.h"
-#include "capfile/strace/strace_line.h"
 #include "capfile/strace/strace_sockets.h"
 
 namespace tcpwhy::capfile {
 namespace {
 
 using namespace std::chrono_literals;
+using calls::CallRow;
+using calls::Effect;
+using calls::StraceArgument;
+using calls::StraceCall;
+using calls::StraceLine;
+using calls::StraceLineKind;
+using calls::StraceResult;
 using recording::ActorId;
 using recording::CallEntered;
 using recording::CallReturned;
 using recording::Event;
 using wire::SocketAddress;
-
-// What a call does, as far as reading its line needs it. What is not in this table is left out.
-enum class Hands : std::uint8_t {
-  nothing,     // back but its result
-  bytes,       // its second argument
-  bytes_from,  // the second, and who sent them if that was asked for
-  address,     // the second and third
-  option,      // the fourth and fifth
-};
-struct CallRow {
-  std::string_view name;
-  Hands hands = Hands::nothing;
-  bool waits = false;   // it may take its time
-  bool makes = false;   // its result is a descriptor
-  int byte_count = -1;  // the argument that says how many bytes
-  int descriptor = 0;   // the argument that is the socket; splice() and its like: the one that is
-  int other_descriptor = -1;
-};
-constexpr CallRow rows[] = {
-    {.name = "socket", .makes = true, .descriptor = -1},
-    {.name = "bind"},
-    {.name = "listen"},
-    {.name = "accept", .hands = Hands::address, .waits = true, .makes = true},
-    {.name = "accept4", .hands = Hands::address, .waits = true, .makes = true},
-    {.name = "connect", .waits = true},
-    {.name = "sendto", .byte_count = 2},
-    {.name = "sendmsg"},
-    {.name = "sendmmsg"},
-    {.name = "write", .byte_count = 2},
-    {.name = "writev"},
-    {.name = "pwritev2"},
-    {.name = "sendfile", .byte_count = 3},
-    {.name = "splice", .waits = true, .byte_count = 4, .other_descriptor = 2},
-    {.name = "tee", .byte_count = 2, .other_descriptor = 1},
-    {.name = "recvfrom", .hands = Hands::bytes_from, .waits = true, .byte_count = 2},
-    {.name = "recvmsg", .hands = Hands::bytes, .waits = true},
-    {.name = "recvmmsg", .hands = Hands::bytes, .waits = true},
-    {.name = "read", .hands = Hands::bytes, .waits = true, .byte_count = 2},
-    {.name = "readv", .hands = Hands::bytes, .waits = true},
-    {.name = "preadv2", .hands = Hands::bytes, .waits = true},
-    {.name = "shutdown"},
-    {.name = "close"},
-    {.name = "dup", .makes = true},
-    {.name = "dup2", .makes = true},
-    {.name = "dup3", .makes = true},
-    {.name = "fcntl", .makes = true},
-    {.name = "ioctl"},
-    {.name = "setsockopt"},
-    {.name = "getsockopt", .hands = Hands::option},
-    {.name = "getsockname", .hands = Hands::address},
-    {.name = "getpeername", .hands = Hands::address},
-};
-
-const CallRow* row_of(std::string_view name) {
-  const auto* row = std::ranges::find(rows, name, &CallRow::name);
-  return row == std::end(rows) ? nullptr : row;
-}
 
 // A line's time is that of strace's first look at the call. It then decodes the arguments (for -yy it asks the kernel
 // for the addresses), and only then lets the call go on, from where -T counts: half a millisecond later as a rule, more
@@ -103,6 +54,11 @@ std::optional<StraceArgument> argument_of(const StraceCall& call, int index) {
   return call.arguments[static_cast<std::size_t>(index)];
 }
 
+std::optional<std::int32_t> descriptor_at(const StraceCall& call, int index) {
+  const auto argument = argument_of(call, index);
+  return argument ? number_in<std::int32_t>(argument->text) : std::nullopt;
+}
+
 class Parser {
  public:
   explicit Parser(const StraceLimits& limits) : limits_(limits) {}
@@ -110,25 +66,26 @@ class Parser {
   // False: enough, nothing more is taken.
   bool take(std::string_view text) {
     ++log_.lines;
-    const StraceLine line = parse_strace_line(text);
+    const StraceLine line = calls::parse_strace_line(text);
     if (line.kind == StraceLineKind::unknown) {
       ++log_.not_understood;
       return true;
     }
     if (!line.at) return true;
     timed_ = true;
-    settle(*line.at);
+    const base::WallTime at = std::min(*line.at, latest_time);
+    settle(at);
     const std::int32_t pid = line.pid.value_or(0);
     switch (line.kind) {
-      case StraceLineKind::call: take_call(pid, *line.at, line.name, line.text); break;
+      case StraceLineKind::call: take_call(pid, at, line.name, line.text); break;
       case StraceLineKind::unfinished:
-        unfinished_[pid] = {std::string(line.name), std::string(line.text), *line.at};
+        unfinished_[pid] = {std::string(line.name), std::string(line.text), at};
         memory_ += line.text.size();
         break;
-      case StraceLineKind::resumed: resume(pid, *line.at, line); break;
-      case StraceLineKind::signal: take_signal(pid, *line.at, line.name); break;
+      case StraceLineKind::resumed: resume(pid, at, line); break;
+      case StraceLineKind::signal: take_signal(pid, at, line.name); break;
       case StraceLineKind::exited:
-      case StraceLineKind::killed: take_end(pid, *line.at, line); break;
+      case StraceLineKind::killed: take_end(pid, at, line); break;
       case StraceLineKind::other:
       case StraceLineKind::unknown: break;
     }
@@ -211,31 +168,14 @@ class Parser {
 
   void take_call(std::int32_t pid, base::WallTime at, std::string_view name, std::string_view text,
                  std::optional<base::WallTime> returned_at = std::nullopt) {
-    const StraceCall call = split_strace_call(text);
-    const StraceResult result = parse_strace_result(call.result);
-    if (name == "execve") return take_execve(pid, call, result);
-    const CallRow* row = row_of(name);
+    const StraceCall call = calls::split_strace_call(text);
+    const StraceResult result = calls::parse_strace_result(call.result);
+    const CallRow* row = calls::find_call(name);
     if (row == nullptr) return;
-    const bool fcntl_without = row->name == "fcntl" && !duplicates(call);
-    const bool makes = row->makes && !fcntl_without;
+    if (row->effect == Effect::executes) return take_execution(pid, *row, call, result);
 
-    std::optional<std::int32_t> fd;
-    std::uint64_t socket = 0;
-    for (const int index : {row->descriptor, row->other_descriptor}) {
-      const auto argument = argument_of(call, index);
-      if (!argument) continue;
-      const auto number = number_in<std::int32_t>(argument->text);
-      if (!number) continue;
-      const std::uint64_t candidate = sockets_.find({pid, *number}, argument->descriptor);
-      if (candidate == 0) continue;
-      fd = *number;
-      socket = candidate;
-      break;
-    }
-    const bool opens_tcp =
-        row->name == "socket" && (parse_strace_socket(result.descriptor).value_or(StraceSocket{}).tcp ||
-                                  (result.descriptor.empty() && is_tcp_socket(call)));
-    if (socket == 0 && !opens_tcp) return;
+    const auto [fd, socket] = row->fd_range ? first_in_range(pid, call) : acted_on(pid, *row, call);
+    if (socket == 0 && !opens_tcp(*row, call, result)) return;
 
     CallEntered entered;
     entered.call = ++call_;
@@ -243,18 +183,20 @@ class Parser {
     entered.fd = fd;
     entered.socket = socket;
     tell_connects();
-    if (socket != 0) learn_from(socket, row->name, call, result);
     if (socket != 0) {
+      learn_from(socket, *row, call, result);
       entered.local = sockets_[socket].local;
       entered.remote = sockets_[socket].remote;
     }
-    if (const auto count = argument_of(call, row->byte_count))
+    if (const auto count = argument_of(call, static_cast<int>(row->byte_count)))
       entered.byte_count = number_in<std::uint64_t>(count->text);
     CallReturned returned;
     returned.call = entered.call;
     returned.error = result.error;
     returned.result = result.error != 0 ? -1 : result.value.value_or(0);
     spell(*row, call, result, entered, returned);
+    const Effect effect = calls::meaning_of(name, entered.arguments, "").effect;  // fcntl() may duplicate
+    const bool makes = row->makes_descriptor || effect == Effect::duplicates;
     memory_ += entered.arguments.size() + returned.detail.size();
     add(at, pid, std::move(entered));
     calls_in_[pid] = {call_, result.error};
@@ -262,25 +204,63 @@ class Parser {
 
     if (makes && result.error == 0 && *result.value >= 0 && *result.value <= INT32_MAX) {
       returned.new_fd = static_cast<std::int32_t>(*result.value);
-      made(pid, *row, socket, call, result, returned);
+      made(pid, *row, effect, socket, call, result, returned);
     } else if (socket != 0) {
       returned.socket = socket;
       returned.local = sockets_[socket].local;
       returned.remote = sockets_[socket].remote;
     }
-    if (row->name == "close" && fd && result.error != EBADF) sockets_.forget({pid, *fd});
+    if (row->fd_range && result.error == 0)
+      forget_range(pid, call);
+    else if (effect == Effect::closes && fd && result.error != EBADF)
+      sockets_.forget({pid, *fd});
     const base::WallTime end = returned_at.value_or(at);
     const std::size_t event = add(std::clamp(end, at, latest_time), pid, std::move(returned));
-    if (row->name == "connect" && socket != 0 && !sockets_[socket].local) sockets_[socket].connect_returned = event;
+    const bool connects = effect == Effect::connects;
+    if (connects && socket != 0 && !sockets_[socket].local) sockets_[socket].connect_returned = event;
     if (returned_at) return;
     // connect() must not seem to have come back before its SYN left.
-    const bool until_next = row->name == "connect" || (row->waits && !result.took);
+    const bool until_next = connects || (row->may_wait && !result.took);
     unsettled_ = Unsettled{event, at + std::min(result.took.value_or(0ns), base::Duration(1h)), until_next};
   }
 
-  static bool duplicates(const StraceCall& call) {
-    const auto command = argument_of(call, 1);
-    return command && (command->text == "F_DUPFD" || command->text == "F_DUPFD_CLOEXEC");
+  struct ActedOn {
+    std::optional<std::int32_t> fd;
+    std::uint64_t socket = 0;  // 0: none that is known
+  };
+
+  // The first of the row's descriptors that is a TCP socket.
+  ActedOn acted_on(std::int32_t pid, const CallRow& row, const StraceCall& call) {
+    for (const int index : {row.fd_argument, row.second_fd_argument})
+      if (const auto fd = descriptor_at(call, index))
+        if (const std::uint64_t socket = sockets_.find({pid, *fd}, argument_of(call, index)->descriptor); socket != 0)
+          return {fd, socket};
+    return {};
+  }
+
+  // close_range(): the first TCP socket that it closes, by the calls that made them; the line shows none.
+  ActedOn first_in_range(std::int32_t pid, const StraceCall& call) const {
+    const auto range = range_of(call);
+    const auto found = range ? sockets_.first_in(pid, range->first, range->second) : std::nullopt;
+    return found ? ActedOn{found->first, found->second} : ActedOn{};
+  }
+  void forget_range(std::int32_t pid, const StraceCall& call) {
+    if (const auto range = range_of(call)) sockets_.forget_range(pid, range->first, range->second);
+  }
+  // Of descriptors. Nothing where close_range() only marks them (CLOSE_RANGE_CLOEXEC).
+  static std::optional<std::pair<std::int32_t, std::int32_t>> range_of(const StraceCall& call) {
+    const auto first = argument_of(call, 0), last = argument_of(call, 1), flags = argument_of(call, 2);
+    if (!first || !last || (flags && flags->text.contains("CLOEXEC"))) return std::nullopt;
+    const auto from = number_in<std::uint32_t>(first->text), to = number_in<std::uint32_t>(last->text);
+    constexpr std::uint32_t most = INT32_MAX;
+    if (!from || *from > most) return std::nullopt;
+    return std::pair{static_cast<std::int32_t>(*from), static_cast<std::int32_t>(std::min(to.value_or(most), most))};
+  }
+
+  static bool opens_tcp(const CallRow& row, const StraceCall& call, const StraceResult& result) {
+    if (row.effect != Effect::makes_socket) return false;
+    if (result.descriptor.empty()) return is_tcp_socket(call);
+    return calls::parse_strace_socket(result.descriptor).value_or(calls::StraceSocket{}).tcp;
   }
 
   static bool is_tcp_socket(const StraceCall& call) {
@@ -295,17 +275,18 @@ class Parser {
     std::size_t first = SIZE_MAX, behind = SIZE_MAX;  // the arguments that come back
     const std::size_t count = call.arguments.size();
     if (result.value && result.error == 0) {
-      switch (row.hands) {
-        case Hands::nothing: break;
-        case Hands::bytes: first = 1, behind = 2; break;
-        case Hands::bytes_from:
+      const auto asked_for = [&](std::size_t i) { return i < count && call.arguments[i].text != "NULL"; };
+      switch (row.effect) {
+        case Effect::receives:  // bytes; recvfrom() also who sent them
           first = 1;
-          behind = count >= 6 && call.arguments[4].text != "NULL" ? count : 2;
+          behind = count >= 6 && row.hands_back_value() && asked_for(4) ? count : 2;
           break;
-        case Hands::address:
-          if (count >= 3 && call.arguments[1].text != "NULL") first = 1, behind = 3;
+        case Effect::accepts:
+        case Effect::asks_address:
+          if (count >= 3 && asked_for(1)) first = 1, behind = 3;
           break;
-        case Hands::option: first = 3, behind = 5; break;
+        case Effect::gets_option: first = 3, behind = 5; break;
+        default: break;
       }
     }
     const auto append = [](std::string& text, std::string_view piece) {
@@ -335,40 +316,44 @@ class Parser {
   }
 
   // What a call's arguments say of its socket.
-  void learn_from(std::uint64_t socket, std::string_view name, const StraceCall& call, const StraceResult& result) {
+  void learn_from(std::uint64_t socket, const CallRow& row, const StraceCall& call, const StraceResult& result) {
     StraceSockets::Socket& known = sockets_[socket];
     const auto address = argument_of(call, 1);
     if (!address) return;
     const auto parsed = calls::read_address(address->text);
     if (!parsed) return;
-    if (name == "connect" && (!known.remote || !known.local)) {
+    if (row.effect == Effect::connects && (!known.remote || !known.local)) {
       known.remote = *parsed;
-      if (const auto fd = argument_of(call, 0))
-        if (const auto number = number_in<std::int32_t>(fd->text)) sockets_.connects(*number, socket);
+      if (const auto fd = descriptor_at(call, row.fd_argument)) sockets_.connects(*fd, socket);
     }
-    if (name == "bind" && !known.local && parsed->port != 0 && result.error == 0) known.local = *parsed;
-    if (name == "getsockname" && !known.local && result.error == 0) known.local = *parsed;
+    if (row.effect == Effect::binds && !known.local && parsed->port != 0 && result.error == 0) known.local = *parsed;
+    if (row.name == "getsockname" && !known.local && result.error == 0) known.local = *parsed;
   }
 
-  // A descriptor came to be.
-  void made(std::int32_t pid, const CallRow& row, std::uint64_t from, const StraceCall& call,
+  // A descriptor came to be. `from`: the socket that the call acted on.
+  void made(std::int32_t pid, const CallRow& row, Effect effect, std::uint64_t from, const StraceCall& call,
             const StraceResult& result, CallReturned& returned) {
     const StraceSockets::Descriptor place{pid, *returned.new_fd};
-    if (row.name == "socket") {
-      const auto shown = parse_strace_socket(result.descriptor);
+    if (effect == Effect::makes_socket) {
+      const auto shown = calls::parse_strace_socket(result.descriptor);
       const std::uint64_t socket = sockets_.add(shown ? shown->inode : 0);
       sockets_.put(place, socket);
       returned.socket = socket;
       return;
     }
-    if (!row.name.starts_with("accept")) {  // dup and its like
+    if (effect == Effect::duplicates) {
+      if (row.closes_another) {  // of a socket, or over one
+        const auto fd = descriptor_at(call, row.fd_argument);
+        from = fd ? sockets_.find({pid, *fd}, argument_of(call, row.fd_argument)->descriptor) : 0;
+      }
+      if (from == 0) return sockets_.forget(place);
       sockets_.put(place, from);
       returned.socket = from;
       returned.local = sockets_[from].local;
       returned.remote = sockets_[from].remote;
       return;
     }
-    const auto shown = parse_strace_socket(result.descriptor);
+    const auto shown = calls::parse_strace_socket(result.descriptor);
     const std::uint64_t socket = sockets_.add(shown ? shown->inode : 0);
     if (shown && shown->remote) {
       sockets_.set_ends(socket, {*shown->local, *shown->remote});
@@ -385,8 +370,9 @@ class Parser {
 
   // --- Processes -----------------------------------------------------------------------------------------------
 
-  void take_execve(std::int32_t pid, const StraceCall& call, const StraceResult& result) {
-    const auto path = argument_of(call, 0);
+  // execve(path, ...), execveat(dirfd, path, ...): a process has another name.
+  void take_execution(std::int32_t pid, const CallRow& row, const StraceCall& call, const StraceResult& result) {
+    const auto path = argument_of(call, row.piece_count > 0 ? row.pieces[0].pointer_argument : 0);
     if (!path || result.error != 0 || path->text.size() < 2 || !path->text.starts_with('"')) return;
     std::string_view command(path->text);
     command = command.substr(1, command.find('"', 1) - 1);

@@ -5,8 +5,6 @@
 
 #include <cerrno>
 
-#include "capfile/strace/strace_line.h"
-
 namespace tcpwhy::capfile {
 namespace {
 
@@ -155,6 +153,40 @@ TEST(StraceLog, without_yy_descriptors_are_followed_from_the_calls_that_made_the
   EXPECT_EQ(connected.error, EINPROGRESS);
 }
 
+// dup2() over a socket closes it; close_range() closes all that it finds; a duplicate by fcntl() is another descriptor of the same socket.
+TEST(StraceLog, descriptors_end_and_multiply_by_other_calls_than_close_and_dup) {
+  const StraceLog log = parsed(
+      "7 1795646923.1 socket(AF_INET, SOCK_STREAM, 0) = 3\n"
+      "7 1795646923.2 fcntl(3, F_DUPFD_CLOEXEC, 10) = 10\n"
+      "7 1795646923.3 fcntl(3, F_GETFL) = 0x2 (flags O_RDWR)\n"
+      "7 1795646923.4 dup2(1, 3) = 3\n"
+      "7 1795646923.5 write(3, \"to a terminal\", 13) = 13\n"
+      "7 1795646923.6 epoll_ctl(4, EPOLL_CTL_ADD, 10, {events=EPOLLIN, data={u32=0, u64=0}}) = 0\n"
+      "7 1795646923.7 close_range(5, 4294967295, CLOSE_RANGE_CLOEXEC) = 0\n"
+      "7 1795646923.8 close_range(5, 4294967295, 0) = 0\n"
+      "7 1795646923.9 write(10, \"y\", 1) = -1 EBADF (Bad file descriptor)\n");
+  EXPECT_EQ(lines_of(log.calls),
+            (std::vector<std::string>{"socket(AF_INET, SOCK_STREAM, 0) = 3", "fcntl(3, F_DUPFD_CLOEXEC, 10) = 10",
+                                      "fcntl(3, F_GETFL) = 2 (flags O_RDWR)", "dup2(1, 3) = 3",
+                                      "epoll_ctl(4, EPOLL_CTL_ADD, 10, {events=EPOLLIN, data={u32=0, u64=0}}) = 0",
+                                      "close_range(5, 4294967295, 0) = 0"}));
+  const auto socket = std::get<CallReturned>(return_of(log.calls, call_named(log.calls, "socket"))->what).socket;
+  const auto* over = call_named(log.calls, "dup2");
+  EXPECT_EQ(over->socket, socket);
+  EXPECT_EQ(over->fd, 3);
+  EXPECT_EQ(call_named(log.calls, "epoll_ctl")->socket, socket);
+  EXPECT_EQ(call_named(log.calls, "close_range")->socket, socket);
+  EXPECT_EQ(call_named(log.calls, "close_range")->fd, 10);
+}
+
+TEST(StraceLog, a_program_that_is_executed_by_a_descriptor_names_its_process) {
+  const StraceLog log = parsed(
+      "7 1795646923.1 execveat(3</usr/sbin>, \"nginx\", [\"nginx\"], 0x7ffe /* 9 vars */, 0) = 0\n"
+      "7 1795646923.2 socket(AF_INET, SOCK_STREAM, 0) = 3\n");
+  ASSERT_EQ(log.calls.actors.size(), 1U);
+  EXPECT_EQ(log.calls.actors[0].name, "nginx");
+}
+
 TEST(StraceLog, keeps_the_calls_of_one_connection) {
   const StraceLog log =
       parsed(std::string(log_of_a_connection) +
@@ -194,43 +226,6 @@ TEST(StraceLog, memory_is_bounded_and_what_is_left_out_is_said) {
   EXPECT_LT(log->calls.events.size(), 200U);
   EXPECT_TRUE(std::ranges::any_of(
       log->calls.events, [](const auto& event) { return std::holds_alternative<recording::Loss>(event.what); }));
-}
-
-TEST(StraceLine, brackets_quotes_and_decorations_do_not_end_arguments) {
-  const StraceCall call = split_strace_call(
-      R"(5</tmp/a (b), c<char 1:3>>, "a\"b), \\", [{iov_base="x, y", iov_len=4}], 0x10 /* MSG_??? */) = 3</d> (left) <0.000123>)");
-  ASSERT_EQ(call.arguments.size(), 4U);
-  EXPECT_EQ(call.arguments[0].text, "5");
-  EXPECT_EQ(call.arguments[0].descriptor, "/tmp/a (b), c<char 1:3>");
-  EXPECT_EQ(call.arguments[1].text, R"("a\"b), \\")");
-  EXPECT_EQ(call.arguments[2].text, R"([{iov_base="x, y", iov_len=4}])");
-  EXPECT_EQ(call.arguments[3].text, "0x10 /* MSG_??? */");
-  const StraceResult result = parse_strace_result(call.result);
-  EXPECT_EQ(result.value, 3);
-  EXPECT_EQ(result.descriptor, "/d");
-  EXPECT_EQ(result.detail, "left");
-  EXPECT_EQ(result.took, base::Duration(123000));
-}
-
-TEST(StraceLine, results) {
-  EXPECT_EQ(parse_strace_result(" = -1 ECONNRESET (Connection reset by peer)").error, ECONNRESET);
-  EXPECT_EQ(parse_strace_result(" = ? ERESTARTSYS (To be restarted if SA_RESTART is set)").error, 512);
-  EXPECT_FALSE(parse_strace_result(" = ?").value);
-  EXPECT_FALSE(parse_strace_result("").value);
-  EXPECT_EQ(parse_strace_result("= 0x801 (flags FD_CLOEXEC)").value, 0x801);
-  EXPECT_EQ(parse_strace_result(" = 1 ([{fd=3, revents=POLLIN}])").detail, "[{fd=3, revents=POLLIN}]");
-}
-
-TEST(StraceLine, sockets) {
-  const auto connected = parse_strace_socket("TCPv6:[[::1]:53794->[::ffff:127.0.0.1]:34599]");
-  ASSERT_TRUE(connected);
-  EXPECT_EQ(text_of(connected->local), "[::1]:53794");
-  EXPECT_EQ(connected->remote->port, 34599);
-  EXPECT_EQ(parse_strace_socket("socket:[12]")->inode, 12U);
-  EXPECT_FALSE(parse_strace_socket("socket:[12]")->tcp);
-  for (const auto* other :
-       {"UDP:[1.1.1.1:1->1.1.1.2:2]", "pipe:[3]", "TCP:[1.1.1.1]", "TCP:[1.1.1.1:1->", "TCP:[]", ""})
-    EXPECT_FALSE(parse_strace_socket(other)) << other;
 }
 
 }  // namespace

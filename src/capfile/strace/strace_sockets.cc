@@ -9,18 +9,25 @@ StraceSockets::Id StraceSockets::add(std::uint64_t inode) {
   return id;
 }
 
-void StraceSockets::forget_process(std::int32_t pid) {
-  const auto first = descriptors_.lower_bound({pid, INT32_MIN});
-  auto last = first;
-  while (last != descriptors_.end() && last->first.pid == pid) ++last;
-  descriptors_.erase(first, last);
+void StraceSockets::forget_process(std::int32_t pid) { forget_range(pid, INT32_MIN, INT32_MAX); }
+
+void StraceSockets::forget_range(std::int32_t pid, std::int32_t first, std::int32_t last) {
+  if (first > last) return;
+  descriptors_.erase(descriptors_.lower_bound({pid, first}), descriptors_.upper_bound({pid, last}));
+}
+
+std::optional<std::pair<std::int32_t, StraceSockets::Id>> StraceSockets::first_in(std::int32_t pid, std::int32_t first,
+                                                                                  std::int32_t last) const {
+  const auto found = descriptors_.lower_bound({pid, first});
+  if (found == descriptors_.end() || found->first.pid != pid || found->first.fd > last) return std::nullopt;
+  return std::pair{found->first.fd, found->second};
 }
 
 StraceSockets::Id StraceSockets::find(Descriptor place, std::string_view text) {
   const auto known = descriptors_.find(place);
   const Id here = known == descriptors_.end() ? 0 : known->second;
   if (text.empty()) return here;
-  const auto shown = parse_strace_socket(text);
+  const auto shown = calls::parse_strace_socket(text);
   if (!shown) {
     if (known != descriptors_.end()) descriptors_.erase(known);  // the number is something else now
     return 0;
@@ -31,7 +38,7 @@ StraceSockets::Id StraceSockets::find(Descriptor place, std::string_view text) {
   return connected(place, {*shown->local, *shown->remote}, here);
 }
 
-StraceSockets::Id StraceSockets::by_inode(Descriptor place, const StraceSocket& shown, Id here) {
+StraceSockets::Id StraceSockets::by_inode(Descriptor place, const calls::StraceSocket& shown, Id here) {
   const auto known = by_inode_.find(shown.inode);
   if (known != by_inode_.end()) return descriptors_[place] = known->second;
   // "socket:[N]": one that the kernel no longer lists, or of another protocol; only what is known already.

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "capfile/strace/strace_line.h"
+#include "calls/strace_line.h"
 #include "wire/address.h"
 
 namespace tcpwhy::capfile {
@@ -37,6 +37,10 @@ class StraceSockets {
   void put(Descriptor place, Id id) { descriptors_[place] = id; }
   void forget(Descriptor place) { descriptors_.erase(place); }
   void forget_process(std::int32_t pid);
+  // Of a process's descriptors from `first` to `last`.
+  [[nodiscard]] std::optional<std::pair<std::int32_t, Id>> first_in(std::int32_t pid, std::int32_t first,
+                                                                    std::int32_t last) const;
+  void forget_range(std::int32_t pid, std::int32_t first, std::int32_t last);
   void set_ends(Id id, const Ends& ends);
   // The descriptor `fd` of some process is connecting: another thread may meet it connected.
   void connects(std::int32_t fd, Id id) { connecting_[fd] = id; }
@@ -46,7 +50,7 @@ class StraceSockets {
   [[nodiscard]] std::uint64_t memory() const { return sockets_.size() * 512; }  // about
 
  private:
-  Id by_inode(Descriptor place, const StraceSocket& shown, Id here);
+  Id by_inode(Descriptor place, const calls::StraceSocket& shown, Id here);
   Id bound(Descriptor place, const wire::SocketAddress& local, Id here);
   Id connected(Descriptor place, const Ends& ends, Id here);
   [[nodiscard]] bool fits(Id id, const Ends& ends) const;

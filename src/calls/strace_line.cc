@@ -1,13 +1,13 @@
-#include "capfile/strace/strace_line.h"
+#include "calls/strace_line.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 
 #include "calls/names.h"
-#include "capfile/formats/reader.h"
+#include "calls/nesting.h"
 
-namespace tcpwhy::capfile {
+namespace tcpwhy::calls {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -142,7 +142,7 @@ StraceLine parse_strace_line(std::string_view text) {
   std::string_view behind_time = rest;
   if (const auto ns = take_seconds(behind_time); ns && behind_time.starts_with(' ')) {
     rest = trim(behind_time);
-    if (*ns >= least_ns) line.at = std::min(base::wall_from_ns(*ns), latest_time);
+    if (*ns >= least_ns) line.at = base::wall_from_ns(*ns);
   } else if (!rest.empty() && is_digit(rest.front())) {  // 13:02:01.123456
     rest = trim(rest.substr(std::min(rest.find(' '), rest.size())));
   }
@@ -153,8 +153,8 @@ StraceLine parse_strace_line(std::string_view text) {
 StraceCall split_strace_call(std::string_view text) {
   StraceCall call;
   StraceArgument argument;
-  bool quoted = false, any = false;
-  std::size_t depth = 0;
+  Nesting nesting;
+  bool any = false;
   const auto finish = [&] {
     const std::string_view trimmed = trim(argument.text);
     if (!trimmed.empty() || any) call.arguments.push_back({std::string(trimmed), argument.descriptor});
@@ -162,15 +162,7 @@ StraceCall split_strace_call(std::string_view text) {
   };
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (quoted) {
-      argument.text += c;
-      if (c == '\\' && i + 1 < text.size())
-        argument.text += text[++i];
-      else if (c == '"')
-        quoted = false;
-      continue;
-    }
-    if (c == '<' && i > 0 && (is_digit(text[i - 1]) || text.substr(0, i).ends_with("AT_FDCWD"))) {
+    if (!nesting.quoted() && c == '<' && i > 0 && (is_digit(text[i - 1]) || text.substr(0, i).ends_with("AT_FDCWD"))) {
       const std::size_t end = end_of_decoration(text, i);
       if (end > i) {
         if (argument.descriptor.empty()) argument.descriptor = text.substr(i + 1, end - i - 2);
@@ -178,20 +170,18 @@ StraceCall split_strace_call(std::string_view text) {
         continue;
       }
     }
-    if (c == ')' && depth == 0) {
+    if (nesting.between_arguments() && c == ')') {
       finish();
       call.closed = true;
       call.result = text.substr(i + 1);
       return call;
     }
-    if (c == ',' && depth == 0) {
+    if (nesting.between_arguments() && c == ',') {
       any = true;
       finish();
       continue;
     }
-    if (c == '"') quoted = true;
-    if (c == '(' || c == '[' || c == '{') ++depth;
-    if ((c == ')' || c == ']' || c == '}') && depth > 0) --depth;
+    nesting.step(c);
     argument.text += c;
   }
   if (!trim(argument.text).empty()) finish();
@@ -232,7 +222,7 @@ StraceResult parse_strace_result(std::string_view text) {
   }
   rest = trim(rest);
   if (rest.starts_with('E')) {
-    result.error = calls::error_named(rest.substr(0, rest.find(' ')));
+    result.error = error_named(rest.substr(0, rest.find(' ')));
     // "? ERESTARTSYS": the kernel will make the call again, or hand out EINTR.
     if (lost && result.error != 0) result.value = -1;
   } else if (rest.starts_with('(') && rest.ends_with(')')) {
@@ -262,4 +252,4 @@ std::optional<StraceSocket> parse_strace_socket(std::string_view descriptor) {
   return socket;
 }
 
-}  // namespace tcpwhy::capfile
+}  // namespace tcpwhy::calls

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "wire/address.h"
 
-namespace tcpwhy::capfile {
+namespace tcpwhy::calls {
 
 enum class StraceLineKind : std::uint8_t {
   call,        // as far as the line goes: text is everything behind NAME(
@@ -29,7 +29,7 @@ enum class StraceLineKind : std::uint8_t {
 struct StraceLine {
   StraceLineKind kind = StraceLineKind::unknown;
   std::optional<std::int32_t> pid;
-  std::optional<base::WallTime> at;  // -ttt; absent for any other kind of time
+  std::optional<base::WallTime> at;  // -ttt, from 2001 on; absent for any other kind of time
   std::string_view name;             // of the call or signal
   std::string_view text;
   std::int32_t status = 0;
@@ -67,4 +67,4 @@ struct StraceSocket {
 // Nothing for what is no socket, or another protocol's.
 std::optional<StraceSocket> parse_strace_socket(std::string_view descriptor);
 
-}  // namespace tcpwhy::capfile
+}  // namespace tcpwhy::calls
