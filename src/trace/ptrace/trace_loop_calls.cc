@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "calls/spelling.h"
+#include "calls/spelling/spelling.h"
 #include "trace/call_events.h"
 #include "trace/machine/machine.h"
 #include "trace/machine/registers.h"

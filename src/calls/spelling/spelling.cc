@@ -1,4 +1,4 @@
-#include "calls/spelling.h"
+#include "calls/spelling/spelling.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>

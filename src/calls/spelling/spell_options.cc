@@ -15,7 +15,7 @@
 #include "calls/machine.h"
 #include "calls/names.h"
 #include "calls/socket_options.h"
-#include "calls/spelling.h"
+#include "calls/spelling/spelling.h"
 
 namespace tcpwhy::calls {
 namespace {

@@ -10,7 +10,7 @@
 #include <iterator>
 
 #include "calls/names.h"
-#include "calls/spelling.h"
+#include "calls/spelling/spelling.h"
 
 namespace tcpwhy::calls {
 namespace {
