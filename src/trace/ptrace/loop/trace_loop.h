@@ -16,11 +16,11 @@
 #include "trace/ptrace/bell.h"
 #include "trace/ptrace/inside/area.h"
 #include "trace/ptrace/launch.h"
+#include "trace/ptrace/loop/stop.h"
+#include "trace/ptrace/loop/tracees.h"
 #include "trace/ptrace/outbox.h"
 #include "trace/ptrace/process_memory.h"
 #include "trace/ptrace/ptrace_tracer.h"
-#include "trace/ptrace/stop.h"
-#include "trace/ptrace/tracees.h"
 #include "trace/stacks/unwinder.h"
 
 namespace tcpwhy::trace {

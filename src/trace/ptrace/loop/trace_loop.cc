@@ -1,4 +1,4 @@
-#include "trace/ptrace/trace_loop.h"
+#include "trace/ptrace/loop/trace_loop.h"
 
 #include <dirent.h>
 #include <fmt/format.h>

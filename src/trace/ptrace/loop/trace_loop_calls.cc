@@ -15,7 +15,7 @@
 #include "trace/call_events.h"
 #include "trace/machine/machine.h"
 #include "trace/machine/registers.h"
-#include "trace/ptrace/trace_loop.h"
+#include "trace/ptrace/loop/trace_loop.h"
 
 namespace tcpwhy::trace {
 namespace {

@@ -12,8 +12,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "trace/ptrace/loop/trace_loop.h"
 #include "trace/ptrace/process_status.h"
-#include "trace/ptrace/trace_loop.h"
 
 namespace tcpwhy::trace {
 namespace {

@@ -1,4 +1,4 @@
-#include "trace/ptrace/stop.h"
+#include "trace/ptrace/loop/stop.h"
 
 #include <sys/ptrace.h>
 #include <sys/wait.h>

@@ -15,9 +15,9 @@
 #include "base/clock.h"
 #include "trace/ptrace/inside/call_log.h"
 #include "trace/ptrace/inside/remote_calls.h"
+#include "trace/ptrace/loop/trace_loop.h"
 #include "trace/ptrace/process_memory.h"
 #include "trace/ptrace/process_status.h"
-#include "trace/ptrace/trace_loop.h"
 
 namespace tcpwhy::trace {
 namespace {
