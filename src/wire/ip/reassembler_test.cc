@@ -1,5 +1,5 @@
 // IP fragments: found, put together, given up.
-#include "wire/reassembler.h"
+#include "wire/ip/reassembler.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>

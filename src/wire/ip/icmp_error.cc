@@ -1,4 +1,4 @@
-#include "wire/icmp_error.h"
+#include "wire/ip/icmp_error.h"
 
 #include <algorithm>
 #include <span>

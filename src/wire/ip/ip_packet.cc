@@ -1,4 +1,4 @@
-#include "wire/ip_packet.h"
+#include "wire/ip/ip_packet.h"
 
 #include <algorithm>
 

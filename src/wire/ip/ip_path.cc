@@ -1,10 +1,10 @@
-#include "wire/ip_path.h"
+#include "wire/ip/ip_path.h"
 
 #include <algorithm>
 
 #include "wire/bytes.h"
 #include "wire/ether_type.h"
-#include "wire/ip_packet.h"
+#include "wire/ip/ip_packet.h"
 #include "wire/link_layer.h"
 #include "wire/tunnel.h"
 

@@ -1,9 +1,9 @@
-#include "wire/reassembler.h"
+#include "wire/ip/reassembler.h"
 
 #include <algorithm>
 
 #include "wire/bytes.h"
-#include "wire/ip_packet.h"
+#include "wire/ip/ip_packet.h"
 #include "wire/link_layer.h"
 #include "wire/tunnel.h"
 

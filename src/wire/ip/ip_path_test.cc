@@ -1,4 +1,4 @@
-#include "wire/ip_path.h"
+#include "wire/ip/ip_path.h"
 
 #include <gtest/gtest.h>
 
