@@ -30,6 +30,11 @@ function(tcpwhy_add_live_test name)
   endforeach()
 endfunction()
 
+# What the cases hold their recordings against at the end.
+add_executable(live_payloads tests/live/payloads.cc)
+target_link_libraries(live_payloads PRIVATE tcpwhy_flags tcpwhy_capfile tcpwhy_explain)
+set_target_properties(live_payloads PROPERTIES OUTPUT_NAME payloads RUNTIME_OUTPUT_DIRECTORY ${tcpwhy_live_programs})
+
 tcpwhy_add_live_program(fork_and_close)
 tcpwhy_add_live_program(pass_descriptor)
 tcpwhy_add_live_program(ways_to_close)

@@ -1,8 +1,9 @@
 # The manual page, what is installed besides the program, and the Debian package:  cpack -G DEB  in the build folder.
 set(docs ${CMAKE_INSTALL_DATADIR}/doc/tcpwhy)
-install(FILES README.md LICENSE DESTINATION ${docs})
-install(DIRECTORY docs/ DESTINATION ${docs} FILES_MATCHING PATTERN "*.md")  # all: they link to each other
-install(DIRECTORY scenarios DESTINATION ${docs})
+# Laid out as in the project, and all pages, since they link to each other: tools/check-docs --installed follows the links.
+install(FILES README.md CONTRIBUTING.md LICENSE DESTINATION ${docs} COMPONENT documentation)
+install(DIRECTORY docs DESTINATION ${docs} COMPONENT documentation FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY scenarios DESTINATION ${docs} COMPONENT documentation)
 
 find_program(SCDOC scdoc)
 if(SCDOC)
@@ -13,7 +14,7 @@ if(SCDOC)
     DEPENDS man/tcpwhy.1.scd
     COMMENT "Writing tcpwhy(1)")
   add_custom_target(manual ALL DEPENDS ${manual})
-  install(FILES ${manual} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${manual} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT documentation)
 endif()
 
 set(CPACK_GENERATOR DEB)

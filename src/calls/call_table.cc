@@ -8,7 +8,7 @@
 #include <initializer_list>
 
 #include "calls/call.h"
-#include "calls/spelling.h"
+#include "calls/spelling/spelling.h"
 
 // What an architecture newer than x86-64 lacks, since a later call replaces it (asm-generic/unistd.h); or a C library's headers, the newest.
 // NOLINTBEGIN(cppcoreguidelines-macro-usage)

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
-#include "calls/spelling.h"
+#include "calls/spelling/spelling.h"
 
 namespace tcpwhy::calls {
 namespace {

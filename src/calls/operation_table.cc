@@ -9,7 +9,7 @@
 #include <string>
 
 #include "calls/names.h"
-#include "calls/spelling.h"
+#include "calls/spelling/spelling.h"
 
 namespace tcpwhy::calls {
 namespace {

@@ -8,12 +8,12 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "base/testing/data.h"
 #include "capfile/input/read_all.h"
 #include "capfile/recording/recording_io.h"
 #include "capfile/recording/sample_recording.h"
@@ -22,6 +22,8 @@ namespace tcpwhy::capfile {
 namespace {
 
 namespace fs = std::filesystem;
+using base::testing::no_public_captures;
+using base::testing::public_capture_files;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::read_all;
@@ -127,21 +129,7 @@ TEST_F(WrittenFile, capinfos_accepts_it) {
   EXPECT_THAT(shown.text, HasSubstr("nanoseconds (9)"));
 }
 
-// Public captures, which are not part of the project
-
-fs::path shared_captures() {
-  const char* shared = std::getenv("TCPWHY_SHARED");
-  return (shared != nullptr ? fs::path(shared) : fs::path(TCPWHY_SOURCE_DIR) / ".." / "shared") / "captures";
-}
-
-std::vector<std::string> capture_files() {
-  std::vector<std::string> files;
-  if (fs::is_directory(shared_captures()))
-    for (const auto& entry : fs::directory_iterator(shared_captures()))
-      if (entry.path().extension() != ".tsv") files.push_back(fs::canonical(entry.path()).string());
-  std::ranges::sort(files);
-  return files;
-}
+// The captures of others
 
 // Seconds with fraction to nanoseconds; capinfos prints as many digits as the file has.
 std::int64_t ns_from(const std::string& seconds) {
@@ -151,11 +139,12 @@ std::int64_t ns_from(const std::string& seconds) {
   return std::stoll(seconds.substr(0, point)) * 1'000'000'000 + std::stoll(fraction);
 }
 
-TEST(SharedCaptures, agree_with_capinfos_in_number_length_and_times) {
-  if (capture_files().empty()) GTEST_SKIP() << shared_captures() << " is absent (TCPWHY_SHARED names another place)";
+TEST(PublicCaptures, agree_with_capinfos_in_number_length_and_times) {
+  if (public_capture_files().empty()) GTEST_SKIP() << no_public_captures();
   if (!is_installed("capinfos")) GTEST_SKIP() << "capinfos is not installed";
   int compared = 0;
-  for (const std::string& file : capture_files()) {
+  for (const fs::path& path : public_capture_files()) {
+    const std::string file = path.string();
     // -T -m -Q would quote; these columns hold no comma: name, packets, data size, first and last time
     const auto columns = split(split(run("capinfos -T -M -S -r -m -c -d -a -e '" + file + "'").text, '\n').at(0), ',');
     ASSERT_EQ(columns.size(), 5U) << file;
@@ -177,9 +166,10 @@ TEST(SharedCaptures, agree_with_capinfos_in_number_length_and_times) {
   EXPECT_GT(compared, 50);
 }
 
-TEST(SharedCaptures, survive_being_written_as_recordings) {
-  if (capture_files().empty()) GTEST_SKIP() << shared_captures() << " is absent";
-  for (const std::string& file : capture_files()) {
+TEST(PublicCaptures, survive_being_written_as_recordings) {
+  if (public_capture_files().empty()) GTEST_SKIP() << no_public_captures();
+  for (const fs::path& path : public_capture_files()) {
+    const std::string file = path.string();
     const auto outcome = read_recordings(file);
     if (!outcome) continue;
     const auto bytes = encode(outcome->recordings);
@@ -190,11 +180,12 @@ TEST(SharedCaptures, survive_being_written_as_recordings) {
   }
 }
 
-TEST(SharedCaptures, every_prefix_of_the_small_ones_delivers_what_came_before) {
-  if (capture_files().empty()) GTEST_SKIP() << shared_captures() << " is absent";
+TEST(PublicCaptures, every_prefix_of_the_small_ones_delivers_what_came_before) {
+  if (public_capture_files().empty()) GTEST_SKIP() << no_public_captures();
   constexpr std::uintmax_t small = 2500;
   int tried = 0;
-  for (const std::string& file : capture_files()) {
+  for (const fs::path& path : public_capture_files()) {
+    const std::string file = path.string();
     if (fs::file_size(file) > small) continue;
     std::vector<std::uint8_t> bytes(fs::file_size(file));
     FILE* in = std::fopen(file.c_str(), "rb");

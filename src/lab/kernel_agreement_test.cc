@@ -1,12 +1,12 @@
-// Our scenarios against the same experiments made by another program (shared/kernel/scenarios.tsv): the same segments,
-// in the same order and direction.
+// Our scenarios against the same experiments made by another program (tests/kernel/measured/scenarios.tsv): the same
+// segments, in the same order and direction.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <sstream>
 
+#include "base/testing/data.h"
 #include "lab/lab.h"
 #include "lab/sandbox/sandbox.h"
 #include "wire/packet.h"
@@ -24,9 +24,7 @@ std::vector<std::string> split(const std::string& line, char separator) {
 }
 
 std::map<std::string, std::vector<std::string>> read_rows() {
-  const char* shared = std::getenv("TCPWHY_SHARED");
-  std::ifstream file((shared ? std::string(shared) : std::string(TCPWHY_SOURCE_DIR) + "/../shared") +
-                     "/kernel/scenarios.tsv");
+  std::ifstream file(base::testing::own_data("kernel/measured/scenarios.tsv"));
   std::map<std::string, std::vector<std::string>> rows;
   for (std::string line; std::getline(file, line);) {
     auto columns = split(line, '\t');
@@ -74,7 +72,7 @@ TEST_P(KernelAgreement, the_same_segments) {
   if (const auto available = sandbox_available(); !available)
     GTEST_SKIP() << "no sandbox here: " << available.error().message;
   const auto rows = read_rows();
-  if (rows.empty()) GTEST_SKIP() << "shared/kernel/scenarios.tsv is not here";
+  ASSERT_FALSE(rows.empty());
   for (const Scenario& scenario : builtin_scenarios()) {
     if (scenario.name != GetParam().scenario) continue;
     const auto outcomes = run({&scenario, 1}, {}, {});

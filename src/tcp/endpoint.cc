@@ -41,14 +41,16 @@ SegmentClass Endpoint::classify_sent(const wire::TcpSegment& segment) const {
                      at_or_before(end_of(segment), *snd_nxt_);
   if (segment.flags.syn()) {
     if (again && iss_ == segment.seq) {
-      // A SYN-ACK after our own SYN is the answer of a simultaneous open, not a retransmission (RFC 9293 3.5).
+      // A SYN-ACK after our own SYN is the answer of a simultaneous open, not a retransmission.
+      // RFC 9293 3.10.7.3, fourth: "Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment
+      // <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>"
       const bool first_syn_ack = segment.flags.ack() && state_ == State::syn_received && !last_ack_sent_;
       if (!first_syn_ack) return SegmentClass::retransmission;
     }
     return segment.flags.ack() ? SegmentClass::syn_ack : SegmentClass::syn;
   }
-  // Linux probes an idle peer with a segment at SND.NXT-1 (tcp_xmit_probe_skb()); others put one byte of garbage in it.
-  // RFC 9293 3.8.4 allows both.
+  // RFC 9293 3.8.4: "Such a segment generally contains SEG.SEQ = SND.NXT-1 and may or may not contain one garbage octet
+  // of data." Linux sends none: tcp_xmit_probe_skb().
   if (snd_nxt_ && !has_outstanding() && segment.payload_length <= 1 && !segment.flags.fin() &&
       distance(segment.seq, *snd_nxt_) == 1 && segment.flags.ack() && syn_acked_)
     return SegmentClass::keep_alive;
@@ -63,7 +65,8 @@ Sent Endpoint::on_send(const wire::TcpSegment& segment) {
   sent.segment_class = classify_sent(segment);
   if (segment.flags.rst()) {
     // A reset that answers a stray segment belongs to no connection of ours: in SYN-SENT it refuses a wrong ACK and the
-    // attempt goes on (RFC 9293 3.10.7.3, first).
+    // attempt goes on.
+    // RFC 9293 3.10.7.3, first: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset ... and discard the segment."
     if (state_ != State::syn_sent) sent.change = apply(Stimulus::sends_rst);
     return sent;
   }
@@ -91,11 +94,15 @@ Sent Endpoint::on_send(const wire::TcpSegment& segment) {
 
 std::optional<StateChange> Endpoint::on_reset(const wire::TcpSegment& segment, Received& received) {
   if (state_ == State::syn_sent) {
-    // RFC 9293 3.10.7.3, second: acceptable if it acknowledges our SYN.
-    received.acceptable = segment.flags.ack() && snd_nxt_ && segment.ack == *snd_nxt_;
+    // RFC 9293 3.10.7.3, first: "If SND.UNA < SEG.ACK =< SND.NXT, then the ACK is acceptable." With data on the SYN it
+    // may acknowledge less than all.
+    received.acceptable = segment.flags.ack() && snd_una_ && snd_nxt_ && before(*snd_una_, segment.ack) &&
+                          at_or_before(segment.ack, *snd_nxt_);
     return received.acceptable ? apply(Stimulus::gets_rst) : std::nullopt;
   }
-  // RFC 9293 3.10.7.4, second (RFC 5961 3.2): exactly RCV.NXT resets; elsewhere in the window it earns a challenge ACK.
+  // RFC 9293 3.10.7.4, second: "If the RST bit is set and the sequence number exactly matches the next expected
+  // sequence number (RCV.NXT), then TCP endpoints MUST reset the connection" Elsewhere in the window it earns a
+  // challenge ACK.
   // Linux also takes one at the right edge of a SACK block, and one below RCV.NXT by our FIN (tcp_reset_check()).
   received.acceptable = !rcv_nxt_ || segment.seq == *rcv_nxt_;
   return received.acceptable ? apply(Stimulus::gets_rst) : std::nullopt;
@@ -123,10 +130,13 @@ void Endpoint::absorb_queued(bool& got_fin) {
 bool Endpoint::receive_text(const wire::TcpSegment& segment, Received& received) {
   if (segment.sequence_length() == 0) return false;
   const SequenceNumber end = end_of(segment);
+  // RFC 9293 3.10.7.4, first: "Initial tests on arrival are used to discard old duplicates, but further processing is
+  // done in SEG.SEQ order."
   if (at_or_before(end, *rcv_nxt_)) {
     received.duplicate = true;
     return false;
   }
+  // RFC 9293 3.10.7.4, first: "Segments with higher beginning sequence numbers SHOULD be held for later processing"
   if (before(*rcv_nxt_, segment.seq)) {
     if (out_of_order_.size() < max_out_of_order) out_of_order_.push_back({segment.seq, end, segment.flags.fin()});
     return false;

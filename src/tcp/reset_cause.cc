@@ -1,5 +1,7 @@
-// Why a reset was sent, as far as a wire can tell. A stack that has no connection for a segment answers with <SEQ=SEG.ACK><CTL=RST>
-// (RFC 9293 3.10.7.1); a program that aborts sends <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK> (3.10.5; Linux: tcp_send_active_reset()).
+// Why a reset was sent, as far as a wire can tell: whether it has an ACK says whether it answers.
+// Of a stack that has no connection for a segment: RFC 9293 3.10.7.1: "If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>"
+// Of a program that aborts: RFC 9293 3.10.5: "Send a reset segment: <SEQ=SND.NXT><CTL=RST>"
+// Linux acknowledges with it too: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>, tcp_send_active_reset().
 #include "tcp/tracker_step.h"
 
 namespace tcpwhy::tcp {
@@ -31,6 +33,9 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
   const End& to = step.to;
   if (from.unanswered_probes > 0) return ResetCause::keep_alive_gave_up;
   const bool was_sent_data = to.bytes > 0;
+  // RFC 9293 3.6.1: "If such a host issues a CLOSE call while received data is still pending in the TCP connection,
+  // or if new data is received after CLOSE is called, its TCP implementation SHOULD send a RST to show that data was
+  // lost"
   if (from.fin >= 0 && was_sent_data && to.last_had_data && to.last_seen_ns >= from.last_seen_ns) {
     assumed = true;
     return ResetCause::data_after_close;
@@ -44,6 +49,7 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
 ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
+  // RFC 9293 3.5.2: "A SYN segment that does not match an existing connection is rejected by this means."
   if (to.state == State::syn_sent && !from.syn_seen) {
     assumed = true;  // a firewall that rejects, and tcp_abort_on_overflow, look the same
     return ResetCause::refused;

@@ -101,6 +101,18 @@ TEST(Endpoint, syn_sent_gets_reset_that_acknowledges_the_syn) {
   EXPECT_EQ(pair.client.state(), State::closed);
 }
 
+// A SYN with data (Fast Open): who takes no data with it acknowledges the SYN alone.
+TEST(Endpoint, syn_sent_gets_reset_that_acknowledges_the_syn_but_not_its_data) {
+  for (const std::uint32_t acknowledged : {0U, 1U, 3U, 6U, 7U}) {
+    Pair pair;
+    pair.c(S, 0, 0, 5);
+    pair.s(R | A, 0, acknowledged);
+    const bool acceptable = acknowledged >= 1 && acknowledged <= 6;
+    EXPECT_EQ(pair.client.state(), acceptable ? State::closed : State::syn_sent) << acknowledged;
+    EXPECT_EQ(pair.last_received.acceptable, acceptable) << acknowledged;
+  }
+}
+
 TEST(Endpoint, syn_sent_ignores_reset_without_ack) {
   Pair pair;
   pair.c(S, 0);

@@ -49,7 +49,9 @@ bool Tracker::begins_anew(const Observed& seen) const {
   if (from.based && !from.syn_seen && segment.seq.value == from.isn && from.snd_una <= 1)
     return false;  // captured late
   if (is_over() || (ends_[0].fin >= 0 && ends_[1].fin >= 0)) return true;
-  // Its sender has forgotten the connection, or the listener's entry waits in TIME-WAIT (RFC 6191, RFC 9293 3.10.7.4).
+  // Its sender has forgotten the connection, or the listener's entry waits in TIME-WAIT (RFC 6191).
+  // RFC 9293 3.6.1: "it MAY accept a new SYN from the remote TCP endpoint to reopen the connection directly from
+  // TIME-WAIT state"
   if (from.state == State::closed || to.state == State::closed || to.state == State::time_wait) return true;
   // An attempt that nobody answered was given up, and the port is used again.
   return from.syn_seen && !to.seen;
@@ -95,6 +97,9 @@ void Tracker::look_at_sender(Step& step) {
       return;
     }
   }
+  // RFC 9293 3.8.1, of the IP ID: "It is not a reasonable way to indicate duplicate sent segments nor to identify
+  // duplicate received segments." That binds an end. An observer asks whether a packet was copied on its way, and
+  // Linux gives what it sends again a new ID.
   if (segment.ip_id == 0) return;  // IPv6, or RFC 6864: an atomic datagram need not have one
   const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
   if (ahead == 0) {
@@ -121,11 +126,13 @@ bool Tracker::find_illegal(Step& step) {
     }
     return true;
   };
+  // RFC 9293 3.10.7.4, fifth: "if the ACK bit is off, drop the segment and return"
   if ((flags.syn() && (flags.fin() || flags.rst())) || (flags.rst() && flags.fin()) ||
       (!flags.syn() && !flags.rst() && !flags.ack()))
     return illegal(Illegality::flags);
   const End& from = step.from;
   const End& to = step.to;
+  // RFC 9293 3.10.7.3, first: "If SND.UNA < SEG.ACK =< SND.NXT, then the ACK is acceptable."
   if (to.state == State::syn_sent && to.snd_una == 0 && (flags.ack() || flags.rst())) {
     const bool acceptable =
         flags.ack() && widen(to, step.segment.ack.value) > 0 && widen(to, step.segment.ack.value) <= to.snd_nxt;
@@ -133,23 +140,35 @@ bool Tracker::find_illegal(Step& step) {
     return illegal(flags.rst() ? Illegality::reset_in_syn_sent : Illegality::ack_in_syn_sent);
   }
   if (!from.based || from.segments == 0 || !to.seen) return false;
-  // RFC 9293 3.10.7.3, first: a reset in answer to a wrong ACK has that ACK's number.
+  // RFC 9293 3.10.7.3, first: "send a reset (unless the RST bit is set, if so drop the segment and return)
+  // <SEQ=SEG.ACK><CTL=RST>"
   if (flags.rst() && to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack) return false;
   if (flags.syn()) {
+    // RFC 9293 3.10.7.4, fourth: "if the SYN bit is set, irrespective of the sequence number, TCP endpoints MUST send
+    // a" challenge ACK. Not for a SYN-ACK here: a late copy of it is answered by an ACK in any case.
     if (flags.ack() || !is_synchronized(to.state) || (from.syn_seen ? step.seq == 0 : step.seq <= 0)) return false;
     pending_ = std::make_unique<PendingSyn>(PendingSyn{step.segment, step.at(), step.seen.frame, step.sender});
     pending_->segment.payload = {};
     return illegal(Illegality::syn_in_connection, true);
   }
   if (flags.rst()) {
+    // RFC 9293 3.10.7.4, second: "If the RST bit is set and the sequence number is outside the current receive window,
+    // silently drop the segment. ... If the RST bit is set and the sequence number does not exactly match the next
+    // expected sequence value, yet is within the current receive window, TCP endpoints MUST send an acknowledgment
+    // (challenge ACK)"
     // RCV.NXT lies between what was last acknowledged and what was last sent. Linux also takes one at our FIN (tcp_reset_check()).
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
+  // The observer does not know where the window ends that the receiver holds open: only what is far from it is surely
+  // not acceptable.
+  // RFC 9293 3.10.7.4, first: "If an incoming segment is not acceptable, an acknowledgment should be sent in reply"
   if (step.seq > from.snd_nxt + far_away || step.seq < from.snd_nxt - far_away)
     return illegal(Illegality::out_of_window, true);
+  // RFC 9293 3.10.7.4, fifth: "All incoming segments whose ACK value doesn't satisfy the above condition MUST be
+  // discarded and an ACK sent back."
   if (to.based && (step.ack > to.snd_nxt + far_away || step.ack < to.snd_una - far_away))
     return illegal(Illegality::ack_out_of_window, true);
   return false;
@@ -168,7 +187,8 @@ void Tracker::take_reset(Step& step) {
   step.verdict.reset_cause = why_reset(step, assumed);
   if (assumed) step.verdict.marks |= mark::assumed;
   count_up(step.from.resets);
-  // Its sender stays in SYN-SENT; the other end had not heard of it.
+  // RFC 9293 3.5.2: "the reset takes its sequence number from the ACK field of the segment ... The connection remains
+  // in the same state." Its sender stays in SYN-SENT; the other end had not heard of it.
   if (step.verdict.reset_cause == ResetCause::bad_ack) return;
   if (reset_.cause == ResetCause::none)
     reset_ = {step.verdict.reset_cause, assumed, step.sender, step.seen.frame, step.at()};
@@ -203,7 +223,8 @@ void Tracker::take_syn(Step& step) {
 
   apply(step.sender, answers ? Stimulus::sends_syn_ack : Stimulus::sends_syn, step);
   if (!answers && !again && to.syn_seen && !to.syn_ack_seen) {
-    // RFC 9293 3.5, figure 8; or, after an ACK of the opener's SYN, a handshake that was split in two.
+    // RFC 9293 3.5: "A TCP implementation MUST support simultaneous open attempts" (figure 7). Or, after an ACK of the
+    // opener's SYN, a handshake that was split in two.
     step.verdict.marks |= to.snd_una > 0 ? mark::split_handshake : mark::simultaneous_open;
   }
   if (answers && sent_syn_before && !again) {

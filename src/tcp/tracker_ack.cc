@@ -40,6 +40,7 @@ void Tracker::take_ack(Step& step) {
     to.snd_nxt = step.ack;
   }
   if (step.ack < to.snd_una) step.verdict.marks |= mark::old_ack;
+  // RFC 9293 3.10.7.4, fifth: "If SND.UNA < SEG.ACK =< SND.NXT, then set SND.UNA <- SEG.ACK."
   if (step.ack > to.snd_una) {
     step.moves_ack = true;
     const bool acks_syn = to.snd_una == 0 && to.syn_seen;
@@ -133,6 +134,8 @@ void Tracker::name_pure_ack(Step& step) {
   } else if (to.last_kind == Kind::keep_alive) {
     verdict.kind = Kind::keep_alive_ack;
   } else if (to.last_kind == Kind::window_probe) {
+    // RFC 9293 3.8.6.1: "it must still send an acknowledgment showing its next expected sequence number and current
+    // window (zero)"
     verdict.kind = Kind::window_probe_ack;
   } else if (step.order == SendOrder::same_packet) {
     verdict.kind = Kind::duplicate;

@@ -19,6 +19,8 @@ constexpr std::uint8_t duplicate_ack_threshold = 3;
 void Tracker::take_text(Step& step) {
   End& from = step.from;
   const bool window_shut = step.to.window == 0 && step.to.seen && step.to.scale_known;
+  // RFC 9293 3.8.6.1: "must regularly transmit at least one octet of new data (if available), or retransmit to the
+  // receiving TCP peer even if the send window is zero"
   if (step.segment.payload_length == 1 && window_shut && step.seq >= from.edge && step.seq == from.snd_nxt &&
       !step.flags().fin()) {
     step.verdict.kind = Kind::window_probe;  // BSD's way: one byte beyond the edge
@@ -60,6 +62,8 @@ void Tracker::take_old_text(Step& step) {
   const std::int64_t filled = from.gaps.empty() ? 0 : fill_gaps(from.gaps, step.seq, step.end, opened_ns);
   const std::int64_t beyond = std::max<std::int64_t>(0, step.end - from.snd_nxt);
   from.bytes += static_cast<std::uint64_t>(std::min<std::int64_t>(filled + beyond, step.segment.payload_length));
+  // RFC 9293 3.10.7.4, first: "If a segment's contents straddle the boundary between old and new, only the new parts
+  // are processed."
   if (beyond > 0) {
     step.verdict.marks |= mark::carries_new;
     from.snd_nxt = step.end;
@@ -80,7 +84,7 @@ void Tracker::take_old_text(Step& step) {
     if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
     from.resent.push_back({step.seq, step.end, step.at()});
   } else {
-    // A keep-alive with a byte of garbage (RFC 9293 3.8.4).
+    // RFC 9293 3.8.4: "it MAY be configurable to send a keep-alive segment containing one garbage octet"
     if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin()) {
       step.verdict.kind = step.to.window == 0 ? Kind::window_probe : Kind::keep_alive;
       return;
@@ -121,7 +125,8 @@ void Tracker::take_retransmission(Step& step) {
     from.resent_end = step.end;
     from.resent_timestamp = step.segment.options.timestamps->value;
   }
-  if (from.sample_end >= 0 && step.seq < from.sample_end) from.sample_end = -1;  // Karn: RFC 6298 3
+  // RFC 9293 3.8.1: "including Karn's algorithm for taking RTT samples" (RFC 6298 3): none of what was sent twice.
+  if (from.sample_end >= 0 && step.seq < from.sample_end) from.sample_end = -1;
   switch (step.verdict.reason) {
     case RetransmissionReason::timeout: count_up(from.timeouts); break;
     case RetransmissionReason::fast:

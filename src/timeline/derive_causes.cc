@@ -280,6 +280,8 @@ class CauseFinder {
     if (const Call* call = in_progress(now, sets_option)) return by_call(*call, "data.option_released");
     if (now.segment.tcp.flags.fin())
       if (const Call* call = in_progress(now, closes)) return by_call(*call, "fin.close");
+    // RFC 9293 3.7.4: "buffers all user data (regardless of the PSH bit) until the outstanding data has been
+    // acknowledged"
     if (just_arrived(now)) return answer(now, "data.released_by_ack");
     return cause_without_owners(now, "data.released_by_ack");
   }
@@ -307,7 +309,8 @@ class CauseFinder {
     return cause_without_owners(now, "fin.released_by_ack");
   }
 
-  // RFC 9293 3.10.7.1: a reset that answers takes its sequence number from the segment's ACK field, or is 0 and acknowledges it.
+  // RFC 9293 3.10.7.1: "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>
+  // If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>"
   [[nodiscard]] bool answers(const wire::TcpSegment& reset, const wire::TcpSegment& provoking) const {
     if (provoking.flags.ack()) return !reset.flags.ack() && reset.seq == provoking.ack;
     return reset.flags.ack() && reset.seq.value == 0 &&
@@ -330,6 +333,7 @@ class CauseFinder {
     if (!now.last_arrival) return {};
     const Segment& last = timeline_.segments[now.last_arrival->segment];
     if (last.tcp.flags.syn() && just_arrived(now)) return answer(now, "ack.completes_handshake");
+    // RFC 9293 3.10.7.4, first: "If an incoming segment is not acceptable, an acknowledgment should be sent in reply"
     if ((last.received.duplicate || !last.received.acceptable || last.segment_class == tcp::SegmentClass::keep_alive) &&
         just_arrived(now))
       return answer(now, "ack.of_duplicate");
@@ -343,9 +347,13 @@ class CauseFinder {
     const Segment& last = timeline_.segments[now.last_arrival->segment];
     const auto& change = last.receiver_change;
     if (last.tcp.flags.fin() && change) {
+      // RFC 9293 3.10.7.4, eighth: "advance RCV.NXT over the FIN, and send an acknowledgment for the FIN" Linux
+      // delays it where the receiver may still answer with data of its own: tcp_fin().
       if (change->to != tcp::State::close_wait) return answer(now, "ack.of_fin_is_immediate");
       return delayed(now, "ack.of_fin_is_delayed");
     }
+    // RFC 9293 3.8.6.3: "An ACK SHOULD be generated for at least every second full-sized segment" The others wait for
+    // the timer.
     if (just_arrived(now)) return answer(now, "ack.of_data_is_immediate");
     // A reader that was handed bytes may have sent it on its way out: then the call, not the timer, made it leave.
     if (const Call* call = in_progress(now, receives)) {
@@ -363,6 +371,8 @@ class CauseFinder {
   }
 
   Cause cause_of_probe(const Situation& now) const {
+    // RFC 9293 3.8.4: "Keep-alive packets MUST only be sent when no sent data is outstanding" Into a shut window
+    // Linux sends the same segment as a probe of it.
     const bool window_shut = now.last_arrival && timeline_.segments[now.last_arrival->segment].tcp.window == 0;
     return {Trigger::timer,
             window_shut ? Timer::zero_window_probe : Timer::keep_alive,
@@ -374,6 +384,8 @@ class CauseFinder {
   }
 
   Cause cause_of_retransmission(const Situation& now) const {
+    // RFC 9293 3.10.8: "send the segment at the front of the retransmission queue again, reinitialize the
+    // retransmission timer"
     Cause cause{Trigger::timer, Timer::retransmission, std::nullopt, Grade::derived, "again.timeout", {}, {}};
     const auto& flags = now.segment.tcp.flags;
     if (flags.syn()) {

@@ -6,7 +6,7 @@
 
 #include "wire/bytes.h"
 #include "wire/ether_type.h"
-#include "wire/ip_packet.h"
+#include "wire/ip/ip_packet.h"
 #include "wire/link_layer.h"
 #include "wire/tcp_header.h"
 #include "wire/tunnel.h"

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "wire/encapsulation.h"
-#include "wire/icmp_error.h"
+#include "wire/ip/icmp_error.h"
 #include "wire/segment.h"
 
 namespace tcpwhy::wire {
@@ -43,7 +43,7 @@ enum class Dissection : std::uint8_t {
 struct DissectedPacket {
   Dissection kind = Dissection::other;
   // A piece of an IP packet, the first or a later one, or inside such a piece. What a first piece holds is dissected as it stands:
-  // wire/reassembler.h knows the whole.
+  // wire/ip/reassembler.h knows the whole.
   bool fragmented = false;
   Encapsulation encapsulation;  // around the IP header whose addresses `segment` has
   // For truncated and malformed: the addresses and what else could be read. For an ICMP error: the header that it quotes, as far as it

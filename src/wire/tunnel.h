@@ -1,7 +1,7 @@
 // What is inside a packet that is no TCP: the tunnels that are looked into.
 #pragma once
 
-#include "wire/ip_packet.h"
+#include "wire/ip/ip_packet.h"
 #include "wire/link_layer.h"
 #include "wire/packet.h"
 

@@ -293,7 +293,7 @@ class Case:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def done(self):
-        """The same stories as text, on 80 columns: nothing is wider, nothing escapes."""
+        """The same stories as text, on 80 columns: nothing is wider, nothing escapes; and with other payloads."""
         import unicodedata
 
         def columns(line):
@@ -307,7 +307,13 @@ class Case:
                 wide = [line for line in shown.stdout.splitlines() if columns(line) > 80]
                 assert not wide, "wider than 80 columns:\n" + "\n".join(wide[:5])
                 assert "\x1b" not in shown.stdout
+        self.payload_is_no_evidence(*(recording for _, recording in self.stories))
         print("ok")
+
+    def payload_is_no_evidence(self, *recordings):
+        """Had the programs sent something else, the same would be found."""
+        held = self.run(self.programs / "payloads", *recordings, capture_output=True, text=True)
+        assert held.returncode == 0, held.stderr
 
 
 def line_of(source, marker):

@@ -1,5 +1,5 @@
-// An experiment in the words of shared/kernel/scenarios.tsv: lists of strings that can be held against each other. Test
-// code.
+// An experiment in the words of tests/kernel/measured/scenarios.tsv: lists of strings that can be held against each
+// other. Test code.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +40,7 @@ struct Account {
 
 // scenarios.tsv: the columns of a row by their names.
 using Row = std::map<std::string, std::string, std::less<>>;
-std::map<std::string, Row> read_table();  // by id; empty where the file is not there
-std::string table_path();
+std::map<std::string, Row> read_table();  // by id
 
 Account measured(const Row& row);
 

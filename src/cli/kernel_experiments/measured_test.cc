@@ -1,12 +1,12 @@
-// A row of shared/kernel/scenarios.tsv as an account.
+// A row of tests/kernel/measured/scenarios.tsv as an account.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <regex>
 
+#include "base/testing/data.h"
 #include "cli/kernel_experiments/account.h"
 
 namespace tcpwhy::cli::kernel_experiments {
@@ -180,14 +180,9 @@ Lines split(const std::string& text, const std::string& separator) {
   return parts;
 }
 
-std::string table_path() {
-  const char* named = std::getenv("TCPWHY_SHARED");
-  return (named != nullptr ? named : std::string(TCPWHY_SOURCE_DIR) + "/../shared") + "/kernel/scenarios.tsv";
-}
-
 std::map<std::string, Row> read_table() {
   std::map<std::string, Row> table;
-  std::ifstream in(table_path());
+  std::ifstream in(base::testing::own_data("kernel/measured/scenarios.tsv"));
   std::string line;
   if (!std::getline(in, line)) return table;
   const Lines columns = split(line, "\t");

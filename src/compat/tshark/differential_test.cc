@@ -1,4 +1,5 @@
-// Our table of tshark's analysis against the installed tshark: the shared captures as they are, then made difficult.
+// Our table of tshark's analysis against the installed tshark: public captures, where they are there, and those of
+// tests/two-stacks, as they are, then made difficult.
 //
 // TCPWHY_TSHARK_ONE_BY_ONE=1 runs tshark on each capture by itself. TCPWHY_TSHARK_ROUNDS (how many times captures are
 // made difficult; 1) and TCPWHY_TSHARK_SEED (1) widen the search.
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/testing/data.h"
 #include "capfile/capture_builder.h"
 #include "compat/tshark/mutation_testing.h"
 #include "compat/tshark/reference_testing.h"
@@ -18,29 +20,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path shared() {
-  const char* const place = std::getenv("TCPWHY_SHARED");
-  return place != nullptr ? fs::path(place) : fs::path(TCPWHY_SOURCE_DIR) / "../shared";
+// "captures/NAME", "two-stacks/SCENARIO/A.pcap" -> the file.
+std::map<std::string, fs::path> captures() {
+  std::map<std::string, fs::path> files;
+  for (const fs::path& file : base::testing::public_capture_files())
+    files["captures/" + file.filename().string()] = file;
+  for (const fs::path& file : base::testing::two_stacks_captures())
+    files["two-stacks/" + fs::relative(file, base::testing::own_data("two-stacks")).string()] = file;
+  return files;
 }
 
-// Names are relative to shared().
-std::vector<std::string> shared_captures() {
-  std::vector<std::string> names;
-  for (const char* folder : {"captures", "two-stacks"}) {
-    if (!fs::is_directory(shared() / folder)) continue;
-    for (const auto& entry : fs::recursive_directory_iterator(shared() / folder)) {
-      const std::string extension = entry.path().extension();
-      if (!entry.is_regular_file() || extension == ".tsv" || extension == ".txt" || extension == ".md") continue;
-      names.push_back(fs::relative(entry.path(), shared()).string());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
+bool with_public_captures() { return !base::testing::public_capture_files().empty(); }
 
 using Place = std::pair<std::string, std::uint64_t>;  // file, frame
 
-// tshark_tolerated.tsv: file, frame, reason.
+// tolerated.tsv: file, frame, reason; of the files that are there.
 std::map<Place, std::string> tolerated() {
   std::map<Place, std::string> places;
   std::ifstream in(fs::path(TCPWHY_SOURCE_DIR) / "src/compat/tshark/tolerated.tsv");
@@ -49,7 +43,8 @@ std::map<Place, std::string> tolerated() {
   while (std::getline(in, line)) {
     const Cells cells = cells_of(line);
     EXPECT_EQ(cells.size(), 3U) << line;
-    if (cells.size() == 3) places[{cells[0], std::stoull(cells[1])}] = cells[2];
+    if (cells.size() == 3 && (with_public_captures() || !cells[0].starts_with("captures/")))
+      places[{cells[0], std::stoull(cells[1])}] = cells[2];
   }
   return places;
 }
@@ -57,14 +52,6 @@ std::map<Place, std::string> tolerated() {
 std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-std::string skipped_because() {
-  if (!tshark_4_0_is_installed()) return "tshark 4.0 is not installed";
-  if (shared_captures().empty()) {
-    return shared().string() + " holds no captures (TCPWHY_SHARED names another place)";
-  }
-  return "";
 }
 
 struct Sample {
@@ -111,10 +98,10 @@ struct Outcome {
 
 Outcome compare_one_by_one() {
   Outcome outcome;
-  for (const std::string& name : shared_captures()) {
-    const Table theirs = tshark_table(shared() / name);
+  for (const auto& [name, file] : captures()) {
+    const Table theirs = tshark_table(file);
     outcome.frames += theirs.size();
-    for (auto& [frame, what] : differences(theirs, our_table(shared() / name))) {
+    for (auto& [frame, what] : differences(theirs, our_table(file))) {
       outcome.different[{name, frame}] = std::move(what);
     }
   }
@@ -129,8 +116,8 @@ Outcome compare_joined() {
     std::vector<Place> places;
   };
   std::map<wire::LinkType, Joined> by_link_type;
-  for (const std::string& name : shared_captures()) {
-    Sample sample = read_sample(shared() / name);
+  for (const auto& [name, path] : captures()) {
+    Sample sample = read_sample(path);
     auto& [joined, places] = by_link_type[sample.link_type];
     joined.link_type = sample.link_type;
     for (std::size_t i = 0; i < sample.packets.size(); ++i) places.emplace_back(name, i + 1);
@@ -150,8 +137,8 @@ Outcome compare_joined() {
   return outcome;
 }
 
-TEST(TsharkAgreement, holds_on_every_frame_of_the_shared_captures) {
-  if (const auto why = skipped_because(); !why.empty()) GTEST_SKIP() << why;
+TEST(TsharkAgreement, holds_on_every_frame_of_the_captures) {
+  if (!tshark_4_0_is_installed()) GTEST_SKIP() << "tshark 4.0 is not installed";
   const bool one_by_one = number_from_environment("TCPWHY_TSHARK_ONE_BY_ONE", 0) != 0;
   const Outcome outcome = one_by_one ? compare_one_by_one() : compare_joined();
   auto expected = tolerated();
@@ -159,10 +146,10 @@ TEST(TsharkAgreement, holds_on_every_frame_of_the_shared_captures) {
     if (expected.erase(place) == 0) ADD_FAILURE() << place.first << " frame " << place.second << ": " << what;
   }
   for (const auto& [place, reason] : expected) {
-    ADD_FAILURE() << place.first << " frame " << place.second << " agrees now; its row of tshark_tolerated.tsv goes";
+    ADD_FAILURE() << place.first << " frame " << place.second << " agrees now; its row of tolerated.tsv goes";
   }
   std::printf("compared %zu frames of TCP with tshark, %zu differ\n", outcome.frames, outcome.different.size());
-  EXPECT_GT(outcome.frames, 20'000U);
+  EXPECT_GT(outcome.frames, with_public_captures() ? 20'000U : 5'000U);
   EXPECT_LE(outcome.different.size() * 100, outcome.frames);
 }
 
@@ -172,9 +159,9 @@ std::map<wire::LinkType, Sample> difficult_captures(std::uint64_t seed) {
   constexpr unsigned one_file_in = 4;
   std::mt19937_64 random(seed);
   std::map<wire::LinkType, Sample> by_link_type;
-  for (const std::string& name : shared_captures()) {
+  for (const auto& [name, path] : captures()) {
     if (random() % one_file_in != 0) continue;
-    const Sample sample = read_sample(shared() / name, most_packets);
+    const Sample sample = read_sample(path, most_packets);
     const unsigned one_packet_in = std::array{40U, 10U, 3U}[random() % 3];
     Packets changed = Mutator(random(), sample.link_type).mutate(sample.packets, one_packet_in);
     Sample& group = by_link_type[sample.link_type];
@@ -185,7 +172,7 @@ std::map<wire::LinkType, Sample> difficult_captures(std::uint64_t seed) {
 }
 
 TEST(TsharkAgreement, holds_on_captures_made_difficult) {
-  if (const auto why = skipped_because(); !why.empty()) GTEST_SKIP() << why;
+  if (!tshark_4_0_is_installed()) GTEST_SKIP() << "tshark 4.0 is not installed";
   const TemporaryFolder folder;
   const std::uint64_t rounds = number_from_environment("TCPWHY_TSHARK_ROUNDS", 1);
   const std::uint64_t first = number_from_environment("TCPWHY_TSHARK_SEED", 1);

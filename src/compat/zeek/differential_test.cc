@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,19 +10,15 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/data.h"
 #include "compat/zeek/zeek.h"
 
 namespace tcpwhy::compat::zeek {
 namespace {
 
+using base::testing::no_public_captures;
+using base::testing::public_captures;
 using Fields = std::map<std::string, std::string>;
-
-std::filesystem::path shared_captures() {
-  const char* const shared = std::getenv("TCPWHY_SHARED");
-  const std::filesystem::path root =
-      shared != nullptr ? std::filesystem::path(shared) : std::filesystem::path(TCPWHY_SOURCE_DIR) / "../shared";
-  return root / "captures";
-}
 
 std::vector<std::string> split(const std::string& line) {
   std::vector<std::string> fields;
@@ -91,13 +86,13 @@ bool is_of_bare_zeek(const Fields& truth) {
 }
 
 TEST(ZeekDifferential, rows_equal_zeeks) {
-  const auto file = shared_captures() / "zeek_conn_truth.tsv";
-  if (!std::filesystem::exists(file)) GTEST_SKIP() << file << " is absent (TCPWHY_SHARED names another place)";
+  const auto file = public_captures() / "zeek_conn_truth.tsv";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << no_public_captures();
   std::map<std::string, std::vector<Fields>> ours;
   std::size_t rows = 0;
   for (const auto& truth : read_truth(file)) {
     const auto& name = truth.at("file");
-    if (!ours.contains(name)) ours[name] = conn_log_of(shared_captures() / name);
+    if (!ours.contains(name)) ours[name] = conn_log_of(public_captures() / name);
     if (is_of_bare_zeek(truth)) continue;
     ++rows;
     std::string seen;

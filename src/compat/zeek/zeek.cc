@@ -6,7 +6,7 @@
 
 #include "compat/zeek/row.h"
 #include "compat/zeek/tracker.h"
-#include "wire/ip_path.h"
+#include "wire/ip/ip_path.h"
 
 namespace tcpwhy::compat::zeek {
 namespace {

@@ -73,6 +73,8 @@ Unanswered unanswered(const Story& story, Side side, base::WallTime until) {
   return sent;
 }
 
+// RFC 9293 3.8.3: "When the number of transmissions of the same segment reaches a threshold R2 greater than R1, close
+// the connection." Linux: tcp_retries2, tcp_syn_retries.
 void find_given_up(const Story& story, Side side, Findings& findings) {
   const auto given = gave_up(story, side);
   if (!given) return;
@@ -154,6 +156,8 @@ void find_nagle(const Story& story, Side side, Findings& findings) {
 
 // --- Windows -----------------------------------------------------------------------------------------------------
 
+// RFC 9293 3.8.6.1: "A TCP implementation MAY keep its offered receive window closed indefinitely" So a shut window
+// alone is no error.
 void find_zero_window(const Story& story, Side reader, Findings& findings) {
   std::vector<EventId> evidence;
   std::optional<base::WallTime> shut;
@@ -279,7 +283,8 @@ void find_losses(const Story& story, Side side, Findings& findings) {
       {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}};
 }
 
-// RFC 5961: a segment that could kill the connection, but is not exactly what is expected, is answered by an ACK.
+// A segment that could kill the connection, but is not exactly what is expected, is answered by an ACK.
+// RFC 9293 3.10.7.4, second: "TCP endpoints MUST send an acknowledgment (challenge ACK)"
 void find_challenge(const Story& story, Side side, Findings& findings) {
   for (const Segment* segment : story.segments(side)) {
     const bool said = segment->cause.kernel_name == "segment.challenge";

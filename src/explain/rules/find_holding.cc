@@ -81,6 +81,8 @@ void find_threads(const Story& story, Side side, Findings& findings) {
 }
 
 // The peer has closed long ago, this program has not, as far as was watched.
+// RFC 9293 3.6: "Note that a TCP endpoint receiving a FIN will ACK but not send its own FIN until its user has CLOSED
+// the connection also."
 void find_close_wait(const Story& story, Side side, Findings& findings) {
   const auto& events = story.timeline.recording->events;
   if (story.calls(side).empty() || story.closing_call(side) != nullptr || story.fin_of(side) != nullptr) return;

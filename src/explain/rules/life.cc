@@ -69,6 +69,8 @@ Closer first_fin(const SocketLife& life) {
   return Closer::nobody;
 }
 
+// RFC 9293 3.8.3: "An attempt to open a TCP connection could fail with excessive retransmissions of the SYN segment
+// or by receipt of a RST segment or an ICMP Port Unreachable."
 LifeVerdict judge_opening(const SocketLife& life) {
   if (life.error == ECONNREFUSED || life.reset_received) return {row("open.refused"), Closer::remote, true, {}};
   if (life.error == ETIMEDOUT) return {row("open.timed_out"), Closer::nobody};

@@ -1,4 +1,4 @@
-// The tcpdump view against the installed tcpdump: shared captures, then captures made to be difficult.
+// The tcpdump view against the installed tcpdump: public captures, then captures made to be difficult.
 //
 // TCPWHY_TCPDUMP_ROUNDS (how many times the random ones are made; 1) and TCPWHY_TCPDUMP_SEED (1) widen the search.
 #include <gtest/gtest.h>
@@ -8,29 +8,13 @@
 #include <random>
 #include <variant>
 
+#include "base/testing/data.h"
 #include "capfile/formats/reader.h"
 #include "render/tcpdump/hostile_packets_testing.h"
 #include "render/tcpdump/reference_testing.h"
 
 namespace tcpwhy::render::testing {
 namespace {
-
-std::filesystem::path shared_captures() {
-  const char* const shared = std::getenv("TCPWHY_SHARED");
-  const std::filesystem::path root =
-      shared != nullptr ? std::filesystem::path(shared) : std::filesystem::path(TCPWHY_SOURCE_DIR) / "../shared";
-  return root / "captures";
-}
-
-std::vector<std::filesystem::path> capture_files() {
-  std::vector<std::filesystem::path> files;
-  if (!std::filesystem::is_directory(shared_captures())) return files;
-  for (const auto& entry : std::filesystem::directory_iterator(shared_captures())) {
-    if (entry.is_regular_file() && entry.path().extension() != ".tsv") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
 
 // Everything up to the first damage.
 std::vector<SamplePacket> read_packets(const std::filesystem::path& file) {
@@ -87,9 +71,9 @@ class TcpdumpDifferential : public ::testing::Test {
   }
 };
 
-TEST_F(TcpdumpDifferential, every_tcp_packet_of_the_shared_captures) {
-  const auto files = capture_files();
-  if (files.empty()) GTEST_SKIP() << "no captures at " << shared_captures();
+TEST_F(TcpdumpDifferential, every_tcp_packet_of_the_public_captures) {
+  const auto files = base::testing::public_capture_files();
+  if (files.empty()) GTEST_SKIP() << base::testing::no_public_captures();
   Comparison comparison;
   for (const auto& file : files) {
     const auto packets = read_packets(file);
@@ -101,6 +85,16 @@ TEST_F(TcpdumpDifferential, every_tcp_packet_of_the_shared_captures) {
     for (const auto& style : all_styles()) {
       compare(comparison, file.filename().string(), packets, tcpdump_lines(file, style.arguments), style);
     }
+  }
+  expect_equal(comparison);
+}
+
+TEST_F(TcpdumpDifferential, every_packet_of_our_two_stacks) {
+  Comparison comparison;
+  for (const auto& file : base::testing::two_stacks_captures()) {
+    const auto packets = read_packets(file);
+    for (const auto& style : two_styles())
+      compare(comparison, file.parent_path().filename().string(), packets, tcpdump_lines(file, style.arguments), style);
   }
   expect_equal(comparison);
 }
@@ -145,7 +139,7 @@ TEST_F(TcpdumpDifferential, random_chains_of_extension_headers) {
 
 TEST_F(TcpdumpDifferential, mutated_packets) {
   std::vector<SamplePacket> seeds = encapsulations();
-  for (const auto& file : capture_files()) {
+  for (const auto& file : base::testing::public_capture_files()) {
     const auto packets = read_packets(file);
     for (std::size_t i = 0; i < packets.size() && i < 40; ++i) seeds.push_back(packets[i]);
   }

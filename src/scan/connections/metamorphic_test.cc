@@ -1,16 +1,17 @@
 // What must not change what is found: how many threads read, where sequence numbers begin, IPv6 instead of IPv4, a
-// capture cut into two files, another link type. On the captures of ../shared; where they are absent the tests skip.
+// capture cut into two files, another link type. On the captures of tests/two-stacks, and on the public ones where
+// they are there.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "base/testing/data.h"
 #include "capfile/capture_builder.h"
 #include "scan/connections/analysis.h"
 #include "scan/tables/fields.h"
@@ -21,21 +22,12 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<fs::path> captures() {
-  const char* shared = std::getenv("TCPWHY_SHARED");
-  const fs::path root = shared != nullptr ? fs::path(shared) : fs::path(TCPWHY_SOURCE_DIR) / ".." / "shared";
-  std::vector<fs::path> all;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(root / "captures", ignored))
-    if (entry.path().string().find(".tsv") == std::string::npos) all.push_back(entry.path());
-  for (const auto& entry : fs::recursive_directory_iterator(root / "two-stacks", ignored))
-    if (entry.path().extension() == ".pcap") all.push_back(entry.path());
-  std::ranges::sort(all);
+  std::vector<fs::path> all = base::testing::public_capture_files();
+  std::ranges::move(base::testing::two_stacks_captures(), std::back_inserter(all));
   return all;
 }
 
-#define NEEDS_CAPTURES(name)                     \
-  const std::vector<fs::path> name = captures(); \
-  if (name.empty()) GTEST_SKIP() << "no ../shared/captures"
+bool with_public_captures() { return !base::testing::public_capture_files().empty(); }
 
 // Every record as NDJSON, without the fields named.
 std::vector<std::string> records(base::Result<FrameReader> reader, unsigned threads,
@@ -60,8 +52,7 @@ std::vector<std::string> records(base::Result<FrameReader> reader, unsigned thre
 base::Result<FrameReader> open_files(const std::vector<std::string>& paths) { return FrameReader::open_all(paths); }
 
 TEST(Metamorphic, any_number_of_threads_finds_the_same) {
-  NEEDS_CAPTURES(all);
-  for (const fs::path& path : all) {
+  for (const fs::path& path : captures()) {
     const std::vector<std::string> one = records(open_files({path.string()}), 1);
     for (const unsigned threads : {2U, 3U}) EXPECT_EQ(records(open_files({path.string()}), threads), one) << path;
   }
@@ -99,8 +90,7 @@ std::vector<std::string> verdicts(const fs::path& path, const std::function<void
 }
 
 TEST(Metamorphic, shifted_sequence_numbers_change_nothing) {
-  NEEDS_CAPTURES(all);
-  for (const fs::path& path : all) {
+  for (const fs::path& path : captures()) {
     const auto plain = verdicts(path, [](wire::TcpSegment&) {});
     for (const std::uint32_t shift : {0x8000'0000U, 0xffff'fff0U, 0x1234'5678U}) {
       // An end's numbers move by the same wherever they stand: in its own segments, and in what the other acknowledges.
@@ -120,7 +110,6 @@ TEST(Metamorphic, shifted_sequence_numbers_change_nothing) {
 }
 
 TEST(Metamorphic, ipv6_tells_what_ipv4_without_its_ip_id_tells) {
-  NEEDS_CAPTURES(all);
   const auto without_ip_id = [](wire::TcpSegment& segment) { segment.ip_id = 0; };
   const auto as_v6 = [](wire::TcpSegment& segment) {
     segment.ip_id = 0;
@@ -131,7 +120,7 @@ TEST(Metamorphic, ipv6_tells_what_ipv4_without_its_ip_id_tells) {
       end->ip = wire::IpAddress::v6(bytes);
     }
   };
-  for (const fs::path& path : all) EXPECT_EQ(verdicts(path, as_v6), verdicts(path, without_ip_id)) << path;
+  for (const fs::path& path : captures()) EXPECT_EQ(verdicts(path, as_v6), verdicts(path, without_ip_id)) << path;
 }
 
 struct Packet {
@@ -177,9 +166,8 @@ bool in_order(std::span<const Packet> packets) {
 }
 
 TEST(Metamorphic, a_capture_cut_into_two_files_is_the_same_capture) {
-  NEEDS_CAPTURES(all);
   int cut = 0;
-  for (const fs::path& path : all) {
+  for (const fs::path& path : captures()) {
     const auto packets = packets_of(path);
     // Several files are read in order of time: a capture that steps back in time would be put in order.
     if (packets.size() < 2 || !one_link_type(packets) || !in_order(packets)) continue;
@@ -193,15 +181,15 @@ TEST(Metamorphic, a_capture_cut_into_two_files_is_the_same_capture) {
     for (const std::string& file : {whole, first, second}) fs::remove(file);
     ++cut;
   }
-  EXPECT_GT(cut, 80);
+  EXPECT_GT(cut, with_public_captures() ? 80 : 50);
 }
 
 TEST(Metamorphic, without_its_ethernet_header_a_packet_is_the_same) {
-  NEEDS_CAPTURES(all);
+  if (!with_public_captures()) GTEST_SKIP() << base::testing::no_public_captures();  // ours have none
   constexpr std::uint16_t raw = 101, ethernet = 1;
   constexpr std::uint32_t header_length = 14;
   int compared = 0;
-  for (const fs::path& path : all) {
+  for (const fs::path& path : captures()) {
     const auto packets = packets_of(path);
     const auto plain = [](const Packet& packet) {  // VLANs and tunnels are part of a connection
       return packet.frame.link_type == wire::LinkType::ethernet && packet.bytes.size() > header_length &&
@@ -223,10 +211,9 @@ TEST(Metamorphic, without_its_ethernet_header_a_packet_is_the_same) {
 
 // Cut anywhere, with any byte changed: what is read ends with an error or not, but it ends.
 TEST(Hostile, captures_cut_and_changed_are_read_to_their_end) {
-  NEEDS_CAPTURES(all);
   std::uint64_t random = 0x9e3779b97f4a7c15;
   const auto next = [&random] { return random = random * 6364136223846793005 + 1442695040888963407, random >> 33U; };
-  for (const fs::path& path : all) {
+  for (const fs::path& path : captures()) {
     std::ifstream in(path, std::ios::binary);
     const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(in), {}};
     const auto analyse_all = [](std::span<const std::uint8_t> some) {

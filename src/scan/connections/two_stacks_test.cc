@@ -1,10 +1,9 @@
-// Two real stacks over a link that kept the books (../shared/two-stacks): our classes, states and reset causes against
+// Two real stacks over a link that kept the books (tests/two-stacks): our classes, states and reset causes against
 // the truth.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -13,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/data.h"
 #include "scan/packets/frame_reader.h"
 #include "scan/tables/connection_table.h"
 
@@ -21,12 +21,7 @@ namespace {
 
 using Cells = std::vector<std::string>;
 
-std::filesystem::path folder() {
-  const char* shared = std::getenv("TCPWHY_SHARED");
-  return (shared != nullptr ? std::filesystem::path(shared)
-                            : std::filesystem::path(TCPWHY_SOURCE_DIR) / ".." / "shared") /
-         "two-stacks";
-}
+std::filesystem::path folder() { return base::testing::own_data("two-stacks"); }
 
 std::vector<Cells> rows(const std::filesystem::path& file) {
   std::vector<Cells> all;
@@ -123,7 +118,7 @@ std::string in_their_words(const tcp::Verdict& verdict) {
 
 TEST(TwoStacks, every_segment_is_classified_as_the_books_have_it) {
   const auto truth = rows(folder() / "truth_segments.tsv");
-  if (truth.empty()) GTEST_SKIP() << "no " << folder();
+  ASSERT_FALSE(truth.empty());
   std::map<std::string, Analysed> captures;
   std::set<std::string> syn_acks;
   int compared = 0, first_copies = 0;
@@ -194,7 +189,7 @@ void cut_silent_end(std::vector<std::string>& states) {
 
 TEST(TwoStacks, both_ends_walk_through_the_states_that_the_kernel_shows) {
   const auto truth = true_walks();
-  if (truth.empty()) GTEST_SKIP() << "no " << folder();
+  ASSERT_FALSE(truth.empty());
   int compared = 0;
   for (const auto& [place, walks] : truth) {
     const Analysed ours = analyse(folder() / (place + ".pcap"));
@@ -228,7 +223,7 @@ const std::map<std::string, std::set<tcp::ResetCause>> causes_of_reason = {
 
 TEST(TwoStacks, every_reset_has_its_cause) {
   const auto truth = rows(folder() / "truth_rst.tsv");
-  if (truth.empty()) GTEST_SKIP() << "no " << folder();
+  ASSERT_FALSE(truth.empty());
   for (const Cells& row : truth) {
     const std::string host = row[2].starts_with("10.9.0.1") ? "A" : "B";
     const Analysed ours = analyse(folder() / (row[0] + "/" + host + ".pcap"));
@@ -249,7 +244,6 @@ TEST(TwoStacks, every_reset_has_its_cause) {
 }
 
 TEST(TwoStacks, a_reset_by_a_third_party_is_told) {
-  if (!std::filesystem::exists(folder())) GTEST_SKIP() << "no " << folder();
   for (const std::string place :
        {"injected_rst_exact/A", "injected_rst_exact/B", "firewall_rst_midstream/A", "firewall_rst_midstream/B"}) {
     const Analysed ours = analyse(folder() / (place + ".pcap"));
@@ -260,7 +254,6 @@ TEST(TwoStacks, a_reset_by_a_third_party_is_told) {
 }
 
 TEST(TwoStacks, what_is_illegal_resets_nothing) {
-  if (!std::filesystem::exists(folder())) GTEST_SKIP() << "no " << folder();
   const std::map<std::string, tcp::Illegality> injected = {
       {"injected_rst_in_window_challenge", tcp::Illegality::reset_in_window},
       {"injected_rst_out_of_window", tcp::Illegality::reset_out_of_window},

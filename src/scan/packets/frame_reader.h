@@ -13,8 +13,8 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "scan/packets/merged_packets.h"
+#include "wire/ip/reassembler.h"
 #include "wire/packet.h"
-#include "wire/reassembler.h"
 
 namespace tcpwhy::scan {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "scan/packets/frame_reader.h"
-#include "wire/icmp_error.h"
+#include "wire/ip/icmp_error.h"
 #include "wire/segment.h"
 
 namespace tcpwhy::scan {

@@ -16,7 +16,7 @@
 
 #include "trace/machine/machine.h"
 #include "trace/ptrace/inside/area.h"
-#include "trace/ptrace/trace_loop.h"
+#include "trace/ptrace/loop/trace_loop.h"
 
 namespace tcpwhy::trace {
 namespace {

@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "trace/ptrace/loop/stop.h"
 #include "trace/ptrace/process_status.h"
-#include "trace/ptrace/stop.h"
 
 namespace tcpwhy::trace {
 namespace {
