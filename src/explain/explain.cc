@@ -84,7 +84,7 @@ std::string fill_summary(std::string_view text, const FoundByRule& found, Langua
 Clause clause_of(const AnswerRow& row, const FoundByRule& found, Language language) {
   Clause clause;
   clause.grade = Grade::observed;
-  clause.text = fill_summary(language == Language::zh ? row.zh : row.en, found, language);
+  clause.text = fill_summary(row.text.in(language), found, language);
   std::set<std::string> seen;
   for (const auto rule : row.needs) {
     auto best = Grade::assumed;

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/language.h"
 #include "explain/texts/wire_words.h"
 
 namespace tcpwhy::compat::tshark {
@@ -83,8 +84,8 @@ std::string OwnClass::unlike(const scan::Frame& frame, std::span<const Row> rows
   if (rows.empty()) return {};
   const Verdicts& theirs = rows.front().findings.verdicts;
   if (same_kind(theirs, taken.verdict.kind) && same_marks(theirs, taken.verdict)) return {};
-  std::string words = explain::segment_in_words(taken.verdict, explain::Language::en);
-  return words.empty() ? std::string(explain::words(taken.verdict.kind, explain::Language::en)) : words;
+  std::string words = explain::segment_in_words(taken.verdict, base::Language::en);
+  return words.empty() ? std::string(explain::words(taken.verdict.kind, base::Language::en)) : words;
 }
 
 }  // namespace tcpwhy::compat::tshark

@@ -21,8 +21,8 @@ std::string slot_text(const Slot& slot, Language language) {
 
 }  // namespace
 
-const Text* find_text(std::string_view id) {
-  const auto row = std::ranges::find(texts(), id, &Text::id);
+const FindingText* find_text(std::string_view id) {
+  const auto row = std::ranges::find(texts(), id, &FindingText::id);
   return row == texts().end() ? nullptr : &*row;
 }
 
@@ -69,18 +69,17 @@ std::string in_words(base::Duration duration) {
 }
 
 std::string say(const Finding& finding, Language language) {
-  const Text* text = find_text(finding.rule->id);
+  const FindingText* text = find_text(finding.rule->id);
   if (text == nullptr) return std::string(finding.rule->id);
-  std::string said = fill(language == Language::zh ? text->zh : text->en, finding.slots, language);
+  std::string said = fill(text->said.in(language), finding.slots, language);
   if (said.starts_with("the ")) said.front() = 'T';
   for (auto at = said.find(". the "); at != std::string::npos; at = said.find(". the ", at)) said[at + 2] = 'T';
   return said;
 }
 
 std::string remedy(const Finding& finding, Language language) {
-  const Text* text = find_text(finding.rule->id);
-  return text == nullptr ? std::string()
-                         : fill(language == Language::zh ? text->remedy_zh : text->remedy_en, finding.slots, language);
+  const FindingText* text = find_text(finding.rule->id);
+  return text == nullptr ? std::string() : fill(text->remedy.in(language), finding.slots, language);
 }
 
 }  // namespace tcpwhy::explain

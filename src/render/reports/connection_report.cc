@@ -16,14 +16,11 @@
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
+using base::Text;
 using tcp::EndIndex;
 using tcp::SeenConnection;
 using tcp::State;
-
-std::string_view pick(Language language, std::string_view en, std::string_view zh) {
-  return language == Language::zh ? zh : en;
-}
 
 std::string_view reset_grade(const tcp::ResetSeen& reset) {
   return timeline::name(reset.assumed ? Grade::assumed : Grade::derived);
@@ -77,22 +74,22 @@ class Report {
   void counts(EndIndex index) {
     const tcp::End& end = seen_.tracker.end(index);
     if (end.segments == 0) {
-      out_ += wrap(fmt::format(fmt::runtime(pick(language(), "{}: no segment captured", "{}：未捕获任何报文段")),
+      out_ += wrap(fmt::format(fmt::runtime(Text{"{}: no segment captured", "{}：未捕获任何报文段"}.in(language())),
                                address(index)),
                    3, 5, width()) +
               "\n";
       return;
     }
     std::string text =
-        fmt::format(fmt::runtime(pick(language(), "{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}")),
+        fmt::format(fmt::runtime(Text{"{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}"}.in(language())),
                     address(index), grouped(end.segments), grouped(end.bytes));
     const auto add = [&](std::uint64_t number, std::string_view words) {
-      if (number > 0) text += fmt::format("{}{} {}", pick(language(), ", ", "，"), words, grouped(number));
+      if (number > 0) text += fmt::format("{}{} {}", Text{", ", "，"}.in(language()), words, grouped(number));
     };
     for (const auto& counter : explain::wire_counters) add(end.*counter.member, counter.words(language()));
-    add(end.unseen_bytes(), pick(language(), "bytes not captured", "未捕获的字节"));
+    add(end.unseen_bytes(), Text{"bytes not captured", "未捕获的字节"}.in(language()));
     if (end.min_rtt_us > 0)
-      text += fmt::format(fmt::runtime(pick(language(), ", least round trip {}", "，最短往返 {}")),
+      text += fmt::format(fmt::runtime(Text{", least round trip {}", "，最短往返 {}"}.in(language())),
                           explain::in_words(std::chrono::microseconds(end.min_rtt_us)));
     out_ += paint(Style::dim, wrap(text, 3, 5, width())) + "\n";
   }
@@ -101,7 +98,7 @@ class Report {
     const tcp::ResetSeen reset = seen_.tracker.reset();
     if (reset.cause == tcp::ResetCause::none) return;
     const auto& reason = explain::reset_reason_on_wire(reset.cause);
-    const auto say = [&](const explain::Words& words) {
+    const auto say = [&](const Text& words) {
       return explain::fill(words.in(language()),
                            {{"who", address(reset.from)}, {"peer", address(tcp::opposite(reset.from))}}, language());
     };
@@ -166,7 +163,7 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   const tcp::Tracker& tracker = seen.tracker;
   const EndIndex opener = seen.opener();
   const auto say = [&](std::string_view en, std::string_view zh, EndIndex end) {
-    return fmt::format(fmt::runtime(pick(language, en, zh)), wire::to_string(seen.ends[end]));
+    return fmt::format(fmt::runtime(Text{en, zh}.in(language)), wire::to_string(seen.ends[end]));
   };
   const tcp::ResetSeen reset = tracker.reset();
   const EndIndex first = tracker.first_closer() == tcp::Closer::end_1 ? 1 : 0;
@@ -174,7 +171,7 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   std::string text;
   if (reset.cause != tcp::ResetCause::none) {
     text =
-        fmt::format(fmt::runtime(pick(language, "reset by {}: {} ({})", "被 {} 复位：{}（{}）")),
+        fmt::format(fmt::runtime(Text{"reset by {}: {} ({})", "被 {} 复位：{}（{}）"}.in(language)),
                     wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language), reset_grade(reset));
     if (!tracker.first_closed_by_reset() && tracker.first_closer() != tcp::Closer::nobody)
       text = say("{} closed first; ", "{} 先关闭；", first) + text;
@@ -189,10 +186,10 @@ std::string ending_words(const SeenConnection& seen, Language language) {
     text = tracker.end(asked).segments == 0 ? say("{} answered nothing", "{} 没有任何回应", asked)
                                             : say("{} never finished the handshake", "{} 从未完成握手", opener);
   } else {
-    text = pick(language, "still open", "仍然打开");
+    text = Text{"still open", "仍然打开"}.in(language);
   }
   if (!tracker.opener_known())
-    text = fmt::format("{}{}", pick(language, "began before the capture; ", "抓包前已开始；"), text);
+    text = fmt::format("{}{}", Text{"began before the capture; ", "抓包前已开始；"}.in(language), text);
   return text;
 }
 

@@ -12,7 +12,7 @@
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
 using tcp::SeenConnection;
 using tcp::SeenSegment;
 using timeline::listener;
@@ -191,7 +191,7 @@ class Maker {
     }
     const Language language = options_.language;
     std::string what;
-    const std::string_view comma = language == Language::zh ? "，" : ", ";
+    const std::string_view comma = base::Text{", ", "，"}.in(language);
     for (const Side side : {opener, listener})
       if (bytes[side] > 0)
         what += fmt::format("{}{}", comma,

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/language.h"
 #include "base/text.h"
 #include "explain/texts/catalogue.h"
 #include "render/timeline/words.h"
@@ -13,9 +14,9 @@
 namespace tcpwhy::render {
 namespace {
 
+using base::Language;
 using explain::Answer;
 using explain::Explained;
-using explain::Language;
 
 std::string label(const recording::Recording& recording, std::string_view name) {
   const auto found = recording.provenance.labels.find(std::string(name));
@@ -45,7 +46,7 @@ class Report {
 
   void question(const Answer& answer) {
     const auto& asked = *std::ranges::find(explain::questions(), answer.number, &explain::Question::number);
-    const auto text = fmt::format("{}. {}", answer.number, chinese() ? asked.zh : asked.en);
+    const auto text = fmt::format("{}. {}", answer.number, asked.text.in(options_.language));
     const auto rule = width() - std::min(width(), base::display_width(text) + 4);
     std::string line;
     for (std::size_t i = 0; i < rule; ++i) line += "━";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/language.h"
 #include "base/text.h"
 #include "explain/rules/ending.h"
 #include "explain/texts/catalogue.h"
@@ -13,49 +14,46 @@
 namespace tcpwhy::render {
 namespace {
 
+using base::Language;
+using base::Text;
 using explain::Ending;
 using explain::EndKind;
 using explain::Explained;
 using explain::Finding;
-using explain::Language;
 using explain::Severity;
 using timeline::listener;
 using timeline::opener;
 
-std::string_view pick(Language language, std::string_view en, std::string_view zh) {
-  return language == Language::zh ? zh : en;
-}
-
 struct KindRow {
   EndKind kind;
-  std::string_view en, zh;
+  Text text;
 };
 constexpr KindRow kinds[] = {
-    {EndKind::open, "still open", "仍然打开"},
-    {EndKind::half, "half closed", "半关闭"},
-    {EndKind::in_order, "closed in order", "正常关闭"},
-    {EndKind::reset, "reset", "被复位"},
-    {EndKind::refused, "refused", "被拒绝"},
-    {EndKind::given_up, "given up", "被放弃"},
-    {EndKind::failed, "never stood", "从未建立"},
-    {EndKind::withdrawn, "closed before an answer came", "未得到回应就已关闭"},
-    {EndKind::not_known, "ended, how is not known", "已结束，方式未知"},
+    {EndKind::open, {"still open", "仍然打开"}},
+    {EndKind::half, {"half closed", "半关闭"}},
+    {EndKind::in_order, {"closed in order", "正常关闭"}},
+    {EndKind::reset, {"reset", "被复位"}},
+    {EndKind::refused, {"refused", "被拒绝"}},
+    {EndKind::given_up, {"given up", "被放弃"}},
+    {EndKind::failed, {"never stood", "从未建立"}},
+    {EndKind::withdrawn, {"closed before an answer came", "未得到回应就已关闭"}},
+    {EndKind::not_known, {"ended, how is not known", "已结束，方式未知"}},
 };
 
 std::string_view kind_words(EndKind kind, Language language) {
   const auto* row = std::ranges::find(kinds, kind, &KindRow::kind);
-  return pick(language, row->en, row->zh);
+  return row->text.in(language);
 }
 
 std::string by_what(const Ending& ending, Language language) {
-  if (ending.process_ended) return std::string(pick(language, ", its process having ended", "（其进程已结束）"));
+  if (ending.process_ended) return std::string(Text{", its process having ended", "（其进程已结束）"}.in(language));
   if (ending.call.empty()) return {};
-  return fmt::format(fmt::runtime(pick(language, ", by {}()", "（{}()）")), base::escape_controls(ending.call));
+  return fmt::format(fmt::runtime(Text{", by {}()", "（{}()）"}.in(language)), base::escape_controls(ending.call));
 }
 
 std::string ending_words(const Ending& ending, const std::string& who, Language language) {
   const auto say = [&](std::string_view en, std::string_view zh) {
-    return fmt::format(fmt::runtime(pick(language, en, zh)), who, by_what(ending, language),
+    return fmt::format(fmt::runtime(Text{en, zh}.in(language)), who, by_what(ending, language),
                        explain::error_words(ending.error));
   };
   switch (ending.kind) {
@@ -139,8 +137,8 @@ class Report {
     std::map<EndKind, std::size_t> count;
     for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) ++count[explain::ending_of(timeline_, i).kind];
     const auto total = timeline_.connections.size();
-    std::string text = fmt::format(fmt::runtime(total == 1 ? pick(language(), "{} connection", "{} 个连接")
-                                                           : pick(language(), "{} connections", "{} 个连接")),
+    std::string text = fmt::format(fmt::runtime(total == 1 ? Text{"{} connection", "{} 个连接"}.in(language())
+                                                           : Text{"{} connections", "{} 个连接"}.in(language())),
                                    total);
     std::string list;
     for (const auto& [kind, times] : count)

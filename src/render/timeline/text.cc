@@ -303,10 +303,10 @@ class TimelinePrinter {
   std::string out_;
 };
 
-std::string title_of(const recording::Recording& recording, explain::Language language) {
+std::string title_of(const recording::Recording& recording, base::Language language) {
   const auto& labels = recording.provenance.labels;
   const auto zh = labels.find("title.zh"), en = labels.find("title");
-  if (language == explain::Language::zh && zh != labels.end()) return zh->second;
+  if (language == base::Language::zh && zh != labels.end()) return zh->second;
   return en != labels.end() ? en->second : recording.provenance.title;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/language.h"
 #include "explain/explain.h"
 #include "explain/finding.h"
 #include "render/timeline/rows.h"
@@ -11,7 +12,7 @@
 namespace tcpwhy::render {
 
 struct TextOptions {
-  explain::Language language = explain::Language::en;
+  base::Language language = base::Language::en;
   std::size_t width = 80;      // columns; less than 80 counts as 80
   bool color = false;          // ANSI colours
   bool elide_opening = false;  // one line instead of the rows that open the connection

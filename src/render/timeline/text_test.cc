@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <sstream>
 
+#include "base/language.h"
 #include "base/testing/golden.h"
 #include "base/text.h"
 #include "recording/testing/story_recorder.h"
@@ -15,7 +16,7 @@
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
 using recording::testing::StoryRecorder;
 
 constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;

@@ -10,19 +10,14 @@
 namespace tcpwhy::scan {
 namespace {
 
-using explain::Language;
+using base::Text;
 
-struct Words {
-  std::string_view en, zh;
-  [[nodiscard]] std::string_view in(Language language) const { return language == Language::zh ? zh : en; }
-};
-
-constexpr Words opening_words[opening_count] = {{"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
-                                                {"open before the capture began", "抓包开始前已建立"},
-                                                {"SYN without an answer", "SYN 无应答"},
-                                                {"refused", "被拒绝"},
-                                                {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"}};
-constexpr Words ending_words[ending_count] = {
+constexpr Text opening_words[opening_count] = {{"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
+                                               {"open before the capture began", "抓包开始前已建立"},
+                                               {"SYN without an answer", "SYN 无应答"},
+                                               {"refused", "被拒绝"},
+                                               {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"}};
+constexpr Text ending_words[ending_count] = {
     {"still open when the capture ended", "抓包结束时仍然打开"},
     {"half-closed: one FIN", "半关闭：只有一个 FIN"},
     {"closed: FIN and ACK both ways", "正常关闭：双向 FIN 与 ACK"},
@@ -42,7 +37,7 @@ class Page {
  public:
   explicit Page(const TextOptions& options) : options_(options) {}
 
-  void heading(const Words& words) { text_ += fmt::format("\n{}\n", words.in(options_.language)); }
+  void heading(const Text& words) { text_ += fmt::format("\n{}\n", words.in(options_.language)); }
   void line(std::string_view line) { text_ += fmt::format("{}\n", line); }
   // A count, and what it counts, folded to the width.
   void counted(std::uint64_t count, std::string_view what) { folded(fmt::format("{:>11}  ", grouped(count)), what); }
@@ -114,8 +109,7 @@ class SummaryPage {
   }
 
  private:
-  [[nodiscard]] bool zh() const { return options_.language == Language::zh; }
-  std::string_view in(const Words& words) const { return words.in(options_.language); }
+  std::string_view in(const Text& words) const { return words.in(options_.language); }
 
   void head(const std::string& name) {
     page_.line(base::escape_controls(name));
@@ -153,8 +147,8 @@ class SummaryPage {
   }
 
   [[nodiscard]] std::string connections_counted() const {
-    const Words words =
-        summary_.connections == 1 ? Words{"{} connection", "{} 个连接"} : Words{"{} connections", "{} 个连接"};
+    const Text words =
+        summary_.connections == 1 ? Text{"{} connection", "{} 个连接"} : Text{"{} connections", "{} 个连接"};
     return fmt::format(fmt::runtime(in(words)), grouped(summary_.connections));
   }
 
@@ -177,10 +171,10 @@ class SummaryPage {
       const auto& by = summary_.closed_by[i];
       std::string what(in(ending_words[i]));
       if (by[opener] + by[listener] > 0 && i != static_cast<int>(Ending::never_opened)) {
-        const Words words =
+        const Text words =
             i == static_cast<int>(Ending::reset)
-                ? Words{"; first to close or reset: client {}, server {}", "；先关闭或复位的：客户端 {}，服务器 {}"}
-                : Words{"; first to close: client {}, server {}", "；先关闭的：客户端 {}，服务器 {}"};
+                ? Text{"; first to close or reset: client {}, server {}", "；先关闭或复位的：客户端 {}，服务器 {}"}
+                : Text{"; first to close: client {}, server {}", "；先关闭的：客户端 {}，服务器 {}"};
         what += fmt::format(fmt::runtime(in(words)), grouped(by[opener]), grouped(by[listener]));
       }
       page_.counted(summary_.endings[i], what);
@@ -210,13 +204,13 @@ class SummaryPage {
     for (const std::size_t i : order) {
       const ProblemRule& rule = problem_rules()[i];
       const Summary::Told& told = summary_.told[i];
-      std::string what = fmt::format("{:<8}{}", explain::name(rule.severity), zh() ? rule.zh : rule.en);
+      std::string what = fmt::format("{:<8}{}", explain::name(rule.severity), in(rule.text));
       what += fmt::format(" [{}", rule.id.substr(rule.id.find('.') + 1));
       if (const auto stream = streams_.of(told.example_stream_frame))
         what += fmt::format(fmt::runtime(in({"; stream {}", "；流 {}"})), *stream);
       if (told.example_frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), told.example_frame);
       page_.counted(told.connections, what + "]");
-      const std::string_view remedy = zh() ? rule.remedy_zh : rule.remedy_en;
+      const std::string_view remedy = in(rule.remedy);
       if (!remedy.empty() && rule.severity >= explain::Severity::warning)
         page_.folded(std::string(21, ' '), fmt::format("→ {}", remedy));
     }
@@ -233,8 +227,8 @@ class SummaryPage {
                       kept.record.opener_known ? "→" : "–", wire::to_string(kept.record.addresses[listener]));
       for (std::size_t i = 0; i < kept.problems.size() && i < 3; ++i) {
         const Problem& problem = kept.problems[i];
-        if (i > 0) what += zh() ? "；" : "; ";
-        what += zh() ? problem.rule->zh : problem.rule->en;
+        if (i > 0) what += in({"; ", "；"});
+        what += in(problem.rule->text);
         if (problem.count > 1) what += fmt::format(" ({}x)", grouped(problem.count));
         if (problem.frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), problem.frame);
         if (problem.grade == explain::Grade::assumed) what += in({" (assumed)", "（推测）"});
@@ -301,8 +295,8 @@ std::string table_text(std::span<const Kept> rows, std::span<const Field* const>
     for (const Field* column : columns.subspan(shown))
       missing += (missing.empty() ? "" : " ") + std::string(column->name);
     Page page(options);
-    page.folded("", fmt::format(fmt::runtime(Words{"left out for want of room: {} (--columns, --width, -o csv)",
-                                                   "因宽度不足而省略：{}（--columns、--width、-o csv）"}
+    page.folded("", fmt::format(fmt::runtime(Text{"left out for want of room: {} (--columns, --width, -o csv)",
+                                                  "因宽度不足而省略：{}（--columns、--width、-o csv）"}
                                                  .in(options.language)),
                                 missing));
     text += page.take();
