@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/units.h"
 #include "explain/texts/catalogue.h"
 
 namespace tcpwhy::explain {
@@ -61,7 +62,7 @@ std::string summary(const std::vector<Found>& found, std::string_view slot, Lang
     }
   }
   if (low) {
-    const auto from = in_words(*low), to = in_words(*high);
+    const auto from = base::in_words(*low), to = base::in_words(*high);
     return from == to ? from : fmt::format("{} – {}", from, to);
   }
   if (least) return *least == *most ? fmt::format("{}", *least) : fmt::format("{} – {}", *least, *most);

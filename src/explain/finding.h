@@ -57,7 +57,4 @@ std::string remedy(const Finding& finding, Language language);
 // "ECONNRESET"; a number that has no name, in digits.
 std::string error_words(int error);
 
-// "38 µs", "4.27 ms", "42.1 ms", "1.02 s".
-std::string in_words(base::Duration duration);
-
 }  // namespace tcpwhy::explain

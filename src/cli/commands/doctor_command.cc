@@ -46,15 +46,15 @@ std::string as_text(const std::vector<Probe>& probes, base::Language language, s
   std::string out;
   const auto line = [&](const base::Text& label, const base::Text& text) {
     const std::size_t indent = mark_columns + base::display_width(label.in(language));
-    out += render::wrap(fmt::format("{}{}", label.in(language), base::escape_controls(text.in(language))), mark_columns,
-                        indent, width) +
+    out += base::wrap(fmt::format("{}{}", label.in(language), base::escape_controls(text.in(language))), mark_columns,
+                      indent, width) +
            '\n';
   };
   for (const auto& probe : probes) {
     const auto look = look_of(probe.answer);
     out += render::styled(look.style, base::fit(look.mark.in(language), mark_columns), color) +
            base::fit(probe.title.in(language), title_columns) + "  " +
-           render::wrap(base::escape_controls(probe.found.in(language)), found_column, found_column, width)
+           base::wrap(base::escape_controls(probe.found.in(language)), found_column, found_column, width)
                .substr(found_column) +
            '\n';
     line(needed_for, probe.needed_for);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "base/units.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -15,7 +16,7 @@ std::string slot_text(const Slot& slot, Language language) {
     const bool english_end = language == Language::en && (*words == "server" || *words == "client");
     return (english_end ? "the " : "") + base::escape_controls(end_name(*words, language));
   }
-  if (const auto* duration = std::get_if<base::Duration>(&slot)) return in_words(*duration);
+  if (const auto* duration = std::get_if<base::Duration>(&slot)) return base::in_words(*duration);
   return fmt::format("{}", std::get<std::int64_t>(slot));
 }
 
@@ -58,14 +59,6 @@ std::string fill(std::string_view text, const std::map<std::string, Slot, std::l
 std::string error_words(int error) {
   const char* name = strerrorname_np(error);
   return name != nullptr && error != 0 ? std::string(name) : fmt::format("{}", error);
-}
-
-std::string in_words(base::Duration duration) {
-  const double ms = base::to_ms(duration);
-  if (ms < 1) return fmt::format("{:.0f} µs", ms * 1000);
-  if (ms < 10) return fmt::format("{:.2f} ms", ms);
-  if (ms < 1000) return fmt::format("{:.1f} ms", ms);
-  return fmt::format("{:.2f} s", ms / 1000);
 }
 
 std::string say(const Finding& finding, Language language) {

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "base/units.h"
 #include "explain/explain.h"
 #include "explain/texts/catalogue.h"
 
@@ -74,14 +75,6 @@ TEST(Fill, puts_slots_into_places_and_translates_the_ends) {
 
 TEST(Fill, lets_no_escape_sequence_through) {
   EXPECT_EQ(fill("{who}", {{"who", std::string("\x1b[2J")}}, Language::en).find('\x1b'), std::string::npos);
-}
-
-TEST(InWords, takes_the_unit_that_reads_best) {
-  using namespace std::chrono_literals;
-  EXPECT_EQ(in_words(38us), "38 µs");
-  EXPECT_EQ(in_words(4270us), "4.27 ms");
-  EXPECT_EQ(in_words(42100us), "42.1 ms");
-  EXPECT_EQ(in_words(1020ms), "1.02 s");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
 #include "explain/texts/wire_counters.h"
@@ -64,34 +65,35 @@ class Report {
     out_ += paint(Style::heading, ends + rule) + "\n";
     const auto& tracker = seen_.tracker;
     const std::string text =
-        fmt::format("{}, {}→ ←{}; {}", explain::in_words(base::Duration(tracker.last_ns() - tracker.began_ns())),
-                    byte_words(tracker.end(opener).bytes), byte_words(tracker.end(tcp::opposite(opener)).bytes),
-                    ending_words(seen_, language()));
+        fmt::format("{}, {}→ ←{}; {}", base::in_words(base::Duration(tracker.last_ns() - tracker.began_ns())),
+                    base::bytes_in_words(tracker.end(opener).bytes),
+                    base::bytes_in_words(tracker.end(tcp::opposite(opener)).bytes), ending_words(seen_, language()));
     const bool reset = tracker.reset().cause != tcp::ResetCause::none;
-    out_ += paint(reset ? Style::bad : Style::plain, wrap(text, 3, 3, width())) + "\n";
+    out_ += paint(reset ? Style::bad : Style::plain, base::wrap(text, 3, 3, width())) + "\n";
   }
 
   void counts(EndIndex index) {
     const tcp::End& end = seen_.tracker.end(index);
     if (end.segments == 0) {
-      out_ += wrap(fmt::format(fmt::runtime(Text{"{}: no segment captured", "{}：未捕获任何报文段"}.in(language())),
-                               address(index)),
-                   3, 5, width()) +
-              "\n";
+      out_ +=
+          base::wrap(fmt::format(fmt::runtime(Text{"{}: no segment captured", "{}：未捕获任何报文段"}.in(language())),
+                                 address(index)),
+                     3, 5, width()) +
+          "\n";
       return;
     }
     std::string text =
         fmt::format(fmt::runtime(Text{"{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}"}.in(language())),
-                    address(index), grouped(end.segments), grouped(end.bytes));
+                    address(index), base::grouped(end.segments), base::grouped(end.bytes));
     const auto add = [&](std::uint64_t number, std::string_view words) {
-      if (number > 0) text += fmt::format("{}{} {}", Text{", ", "，"}.in(language()), words, grouped(number));
+      if (number > 0) text += fmt::format("{}{} {}", Text{", ", "，"}.in(language()), words, base::grouped(number));
     };
     for (const auto& counter : explain::wire_counters) add(end.*counter.member, counter.words(language()));
     add(end.unseen_bytes(), Text{"bytes not captured", "未捕获的字节"}.in(language()));
     if (end.min_rtt_us > 0)
       text += fmt::format(fmt::runtime(Text{", least round trip {}", "，最短往返 {}"}.in(language())),
-                          explain::in_words(std::chrono::microseconds(end.min_rtt_us)));
-    out_ += paint(Style::dim, wrap(text, 3, 5, width())) + "\n";
+                          base::in_words(std::chrono::microseconds(end.min_rtt_us)));
+    out_ += paint(Style::dim, base::wrap(text, 3, 5, width())) + "\n";
   }
 
   void why_reset() {
@@ -103,14 +105,14 @@ class Report {
                            {{"who", address(reset.from)}, {"peer", address(tcp::opposite(reset.from))}}, language());
     };
     const auto paragraph = [&](Style style, const std::string& words) {
-      out_ += "     " + paint(style, wrap(words, 0, 5, width() - 5)) + "\n";
+      out_ += "     " + paint(style, base::wrap(words, 0, 5, width() - 5)) + "\n";
     };
     const auto evidence =
         fmt::format(fmt::runtime(word(Word::frame_evidence, language())), reset_grade(reset), reset.frame);
-    out_ +=
-        "   " +
-        paint(Style::bad, wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
-        "\n";
+    out_ += "   " +
+            paint(Style::bad,
+                  base::wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
+            "\n";
     paragraph(Style::plain, say(reason.on_wire.because));
     if (reset.assumed && !reason.on_wire.or_else.empty())
       paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
@@ -124,17 +126,17 @@ class Report {
     for (const ConnectionProblem& problem : report_.problems) {
       if (reset && explain::reset_reason_of_problem(problem.id) != nullptr) continue;
       std::string text = "• " + problem.text;
-      if (problem.count > 1) text += fmt::format(" ({}x)", grouped(problem.count));
+      if (problem.count > 1) text += fmt::format(" ({}x)", base::grouped(problem.count));
       const auto grade = timeline::name(problem.grade);
       text += problem.frame == 0
                   ? fmt::format(" [{}]", grade)
                   : fmt::format(" [{}]", fmt::format(fmt::runtime(word(Word::frame_evidence, language())), grade,
                                                      problem.frame));
       const Style style = problem.severity == explain::Severity::error ? Style::bad : Style::plain;
-      out_ += "   " + paint(style, wrap(text, 0, 5, width() - 3)) + "\n";
+      out_ += "   " + paint(style, base::wrap(text, 0, 5, width() - 3)) + "\n";
       if (problem.remedy.empty()) continue;
       const auto remedy = fmt::format(fmt::runtime(word(Word::what_to_do, language())), problem.remedy);
-      out_ += "     " + paint(Style::good, wrap(remedy, 0, 5, width() - 5)) + "\n";
+      out_ += "     " + paint(Style::good, base::wrap(remedy, 0, 5, width() - 5)) + "\n";
     }
   }
 

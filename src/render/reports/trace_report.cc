@@ -7,6 +7,7 @@
 
 #include "base/language.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "explain/rules/ending.h"
 #include "explain/texts/catalogue.h"
 #include "render/timeline/words.h"
@@ -144,7 +145,7 @@ class Report {
     for (const auto& [kind, times] : count)
       list += fmt::format("{}{} {}", list.empty() ? "" : ", ", times, kind_words(kind, language()));
     if (!list.empty()) text += ": " + list;
-    out_ += paint(Style::heading, wrap(text, 0, 2, width())) + "\n\n";
+    out_ += paint(Style::heading, base::wrap(text, 0, 2, width())) + "\n\n";
   }
 
   [[nodiscard]] std::string number(ConnectionIndex index) const { return fmt::format("{}", index + 1); }
@@ -157,8 +158,8 @@ class Report {
       out_ += text + "\n";
       return;
     }
-    out_ += fmt::format("{}  {}\n", base::fit_right(number(index), 4), wrap(ends, 0, 6, width() - 6));
-    out_ += paint(Style::dim, wrap(summary, 6, 8, width())) + "\n";
+    out_ += fmt::format("{}  {}\n", base::fit_right(number(index), 4), base::wrap(ends, 0, 6, width() - 6));
+    out_ += paint(Style::dim, base::wrap(summary, 6, 8, width())) + "\n";
   }
 
   void section(ConnectionIndex index) {
@@ -166,9 +167,9 @@ class Report {
     const auto columns = base::display_width(ends);
     std::string rule;
     for (std::size_t i = columns; i < width(); ++i) rule += "─";
-    out_ += paint(Style::heading, columns > width() ? wrap(ends, 0, 2, width()) : ends + rule) + "\n";
+    out_ += paint(Style::heading, columns > width() ? base::wrap(ends, 0, 2, width()) : ends + rule) + "\n";
     const auto bad = worst(index) == Severity::error ? Style::bad : Style::plain;
-    out_ += paint(bad, wrap(summary_words(timeline_, index, language()), 3, 3, width())) + "\n";
+    out_ += paint(bad, base::wrap(summary_words(timeline_, index, language()), 3, 3, width())) + "\n";
     const auto rows = make_rows_of(timeline_, entries_, index, language());
     out_ += timeline_text(timeline_, rows, options_.text);
     out_ += findings_text(told(index), rows, options_.text) + "\n";
@@ -196,7 +197,7 @@ class Report {
   void losses() {
     for (const EventId id : timeline_.all<recording::Loss>()) {
       const auto text = base::escape_controls(recording::message(*timeline_.recording, timeline_.event(id)));
-      out_ += paint(Style::bad, wrap(text, 0, 2, width())) + "\n";
+      out_ += paint(Style::bad, base::wrap(text, 0, 2, width())) + "\n";
     }
   }
 
@@ -228,9 +229,10 @@ std::string summary_words(const timeline::Timeline& timeline, ConnectionIndex in
   const auto& sides = timeline.connections[index].sides;
   const auto who =
       ending.first ? base::escape_controls(explain::end_name(sides[*ending.first].name, language)) : std::string();
-  return fmt::format("{}, {}→ ←{}; {}", explain::in_words(ending.lasted),
-                     byte_words(explain::bytes_sent(timeline, index, opener)),
-                     byte_words(explain::bytes_sent(timeline, index, listener)), ending_words(ending, who, language));
+  return fmt::format("{}, {}→ ←{}; {}", base::in_words(ending.lasted),
+                     base::bytes_in_words(explain::bytes_sent(timeline, index, opener)),
+                     base::bytes_in_words(explain::bytes_sent(timeline, index, listener)),
+                     ending_words(ending, who, language));
 }
 
 std::string trace_report(const Explained& explained, const TraceOptions& options) {

@@ -24,9 +24,6 @@ std::string findings_text(const std::vector<explain::Finding>& findings, const R
 // Title, timeline and findings of one recording.
 std::string recording_text(const explain::Explained& explained, const TextOptions& options);
 
-// Words wrapped at `width`, further lines indented; CJK text is broken between characters.
-std::string wrap(std::string_view text, std::size_t first_indent, std::size_t indent, std::size_t width);
-
 // Words in a colour, if colours are wanted. Names say what they are for, the table says what they look like.
 enum class Style : std::uint8_t { plain, heading, client, server, reset, dim, good, bad, changed };
 std::string styled(Style style, std::string_view text, bool color);

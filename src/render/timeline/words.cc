@@ -141,18 +141,6 @@ std::optional<std::string_view> kernel_cause_words(std::string_view id, Language
 
 std::string_view grade_words(timeline::Grade grade, Language) { return name(grade); }
 
-std::string byte_words(std::uint64_t bytes) {
-  if (bytes < 10'000) return fmt::format("{} B", bytes);
-  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-}
-
-std::string grouped(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return digits;
-}
-
 std::string segment_words(const wire::TcpSegment& tcp, std::int64_t seq, std::int64_t ack) {
   std::string text = fmt::format("[{}]", wire::to_string(tcp.flags));
   if (tcp.payload_length > 0)

@@ -58,11 +58,6 @@ std::string_view timer_words(timeline::Timer timer, base::Language language);
 std::optional<std::string_view> kernel_cause_words(std::string_view id, base::Language language);
 std::string_view grade_words(timeline::Grade grade, base::Language language);
 
-// "9999 B", "12.3 kB", "1.7 MB".
-std::string byte_words(std::uint64_t bytes);
-// "1,240".
-std::string grouped(std::uint64_t number);
-
 // "[S.] 0 ack 1 mss 65495 sackOK ts wscale 7", "[P.] 1:15 ack 1 (14)": relative numbers, tcpdump's flags.
 std::string segment_words(const timeline::Segment& segment);
 // The same without what its class adds ("again"); `seq` and `ack` are the relative numbers.

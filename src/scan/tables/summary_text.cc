@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "explain/texts/wire_words.h"
 
 namespace tcpwhy::scan {
@@ -25,14 +26,6 @@ constexpr Text ending_words[ending_count] = {
     {"reset", "复位"},
     {"never opened", "从未建立"}};
 
-// 1234567 as 1,234,567.
-std::string grouped(std::uint64_t number) {
-  std::string digits = fmt::format("{}", number);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-    digits.insert(static_cast<std::size_t>(at), 1, ',');
-  return digits;
-}
-
 class Page {
  public:
   explicit Page(const TextOptions& options) : options_(options) {}
@@ -40,7 +33,9 @@ class Page {
   void heading(const Text& words) { text_ += fmt::format("\n{}\n", words.in(options_.language)); }
   void line(std::string_view line) { text_ += fmt::format("{}\n", line); }
   // A count, and what it counts, folded to the width.
-  void counted(std::uint64_t count, std::string_view what) { folded(fmt::format("{:>11}  ", grouped(count)), what); }
+  void counted(std::uint64_t count, std::string_view what) {
+    folded(fmt::format("{:>11}  ", base::grouped(count)), what);
+  }
   void folded(const std::string& lead, std::string_view what) {
     const std::size_t indent = base::display_width(lead);
     const std::size_t room = std::max<std::size_t>(options_.width, indent + 20) - indent;
@@ -85,8 +80,7 @@ class Page {
   std::string text_;
 };
 
-std::string bytes(std::uint64_t count) { return to_cell(static_cast<std::int64_t>(count), Unit::bytes); }
-std::string duration(std::int64_t ns) { return to_cell(ns, Unit::nanoseconds); }
+std::string duration(std::int64_t ns) { return base::duration_cell(base::Duration(ns)); }
 std::string wall_time(std::int64_t ns) { return to_cell(ns, Unit::wall_time); }
 
 std::string percent(std::uint64_t part, std::uint64_t whole) {
@@ -116,8 +110,9 @@ class SummaryPage {
     if (totals_.frames == 0) return page_.line(in({"no packets", "没有报文"}));
     page_.folded("", fmt::format(fmt::runtime(in({"{} packets, {} of them TCP; {} on the wire; {}, from {}",
                                                   "{} 个报文，其中 TCP {} 个；线上 {}；历时 {}，始于 {}"})),
-                                 grouped(totals_.frames), grouped(totals_.segments), bytes(totals_.wire_bytes),
-                                 duration(totals_.last_ns - totals_.first_ns), wall_time(totals_.first_ns)));
+                                 base::grouped(totals_.frames), base::grouped(totals_.segments),
+                                 base::bytes_in_words(totals_.wire_bytes), duration(totals_.last_ns - totals_.first_ns),
+                                 wall_time(totals_.first_ns)));
     const std::uint64_t unread = totals_.truncated + totals_.malformed;
     if (unread > 0)
       page_.folded(
@@ -125,31 +120,31 @@ class SummaryPage {
           fmt::format(fmt::runtime(in(
                           {"{} TCP packets are cut before the end of their header or contradict themselves: left out",
                            "{} 个 TCP 报文头部被截断或自相矛盾：未分析"})),
-                      grouped(unread)));
+                      base::grouped(unread)));
     if (totals_.fragments > 0)
       page_.folded(
           "", fmt::format(
                   fmt::runtime(in({"{} fragments could not be put together: left out", "{} 个分片无法重组：未分析"})),
-                  grouped(totals_.fragments)));
+                  base::grouped(totals_.fragments)));
     if (totals_.evicted > 0)
       page_.folded(
           "",
           fmt::format(fmt::runtime(in(
                           {"{} connections were let go before their end: more were open at once than --max-connections",
                            "{} 个连接未跟踪到结束：同时打开的数量超过 --max-connections"})),
-                      grouped(totals_.evicted)));
+                      base::grouped(totals_.evicted)));
     const std::uint64_t wrong = summary_.connections - summary_.sound;
     page_.line("");
-    page_.folded("",
-                 fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
-                                              "{}，载荷 {}：{} 个正常，{} 个有问题"})),
-                             connections_counted(), bytes(summary_.bytes), grouped(summary_.sound), grouped(wrong)));
+    page_.folded("", fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
+                                                  "{}，载荷 {}：{} 个正常，{} 个有问题"})),
+                                 connections_counted(), base::bytes_in_words(summary_.bytes),
+                                 base::grouped(summary_.sound), base::grouped(wrong)));
   }
 
   [[nodiscard]] std::string connections_counted() const {
     const Text words =
         summary_.connections == 1 ? Text{"{} connection", "{} 个连接"} : Text{"{} connections", "{} 个连接"};
-    return fmt::format(fmt::runtime(in(words)), grouped(summary_.connections));
+    return fmt::format(fmt::runtime(in(words)), base::grouped(summary_.connections));
   }
 
   void openings() {
@@ -175,16 +170,16 @@ class SummaryPage {
             i == static_cast<int>(Ending::reset)
                 ? Text{"; first to close or reset: client {}, server {}", "；先关闭或复位的：客户端 {}，服务器 {}"}
                 : Text{"; first to close: client {}, server {}", "；先关闭的：客户端 {}，服务器 {}"};
-        what += fmt::format(fmt::runtime(in(words)), grouped(by[opener]), grouped(by[listener]));
+        what += fmt::format(fmt::runtime(in(words)), base::grouped(by[opener]), base::grouped(by[listener]));
       }
       page_.counted(summary_.endings[i], what);
     }
     if (summary_.retransmissions > 0)
-      page_.folded(
-          "", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of those with data), {} of payload",
-                                           "重传：{} 个报文段（占数据报文段 {}），载荷 {}"})),
-                          grouped(summary_.retransmissions), percent(summary_.retransmissions, summary_.data_segments),
-                          bytes(summary_.resent_bytes)));
+      page_.folded("", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of those with data), {} of payload",
+                                                    "重传：{} 个报文段（占数据报文段 {}），载荷 {}"})),
+                                   base::grouped(summary_.retransmissions),
+                                   percent(summary_.retransmissions, summary_.data_segments),
+                                   base::bytes_in_words(summary_.resent_bytes)));
   }
 
   void wrong() {
@@ -229,7 +224,7 @@ class SummaryPage {
         const Problem& problem = kept.problems[i];
         if (i > 0) what += in({"; ", "；"});
         what += in(problem.rule->text);
-        if (problem.count > 1) what += fmt::format(" ({}x)", grouped(problem.count));
+        if (problem.count > 1) what += fmt::format(" ({}x)", base::grouped(problem.count));
         if (problem.frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), problem.frame);
         if (problem.grade == explain::Grade::assumed) what += in({" (assumed)", "（推测）"});
       }
