@@ -80,7 +80,7 @@ OwnClass::OwnClass(const Observer::Limits& limits)
 
 std::string OwnClass::unlike(const scan::Frame& frame, std::span<const Row> rows) {
   if (frame.packet.kind != wire::Dissection::tcp) return {};
-  const scan::Taken taken = connections_.take(frame.number, base::to_ns(frame.at), frame.packet.segment);
+  const scan::TakenSegment taken = connections_.take(frame.number, base::to_ns(frame.at), frame.packet.segment);
   if (rows.empty()) return {};
   const Verdicts& theirs = rows.front().findings.verdicts;
   if (same_kind(theirs, taken.verdict.kind) && same_marks(theirs, taken.verdict)) return {};

@@ -184,13 +184,13 @@ class SummaryPage {
 
   void wrong() {
     std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < summary_.told.size(); ++i)
-      if (summary_.told[i].connections > 0) order.push_back(i);
+    for (std::size_t i = 0; i < summary_.by_problem.size(); ++i)
+      if (summary_.by_problem[i].connections > 0) order.push_back(i);
     if (order.empty()) return;
     std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
       const auto key = [&](std::size_t i) {
         return std::pair(-static_cast<int>(problem_rules()[i].severity),
-                         -static_cast<std::int64_t>(summary_.told[i].connections));
+                         -static_cast<std::int64_t>(summary_.by_problem[i].connections));
       };
       return key(a) < key(b);
     });
@@ -198,13 +198,14 @@ class SummaryPage {
                    "问题（最严重者在前）：连接数，以及其中第一个"});
     for (const std::size_t i : order) {
       const ProblemRule& rule = problem_rules()[i];
-      const Summary::Told& told = summary_.told[i];
+      const Summary::ProblemCount& count = summary_.by_problem[i];
       std::string what = fmt::format("{:<8}{}", explain::name(rule.severity), in(rule.text));
       what += fmt::format(" [{}", rule.id.substr(rule.id.find('.') + 1));
-      if (const auto stream = streams_.of(told.example_stream_frame))
+      if (const auto stream = streams_.of(count.example_stream_frame))
         what += fmt::format(fmt::runtime(in({"; stream {}", "；流 {}"})), *stream);
-      if (told.example_frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), told.example_frame);
-      page_.counted(told.connections, what + "]");
+      if (count.example_frame != 0)
+        what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), count.example_frame);
+      page_.counted(count.connections, what + "]");
       const std::string_view remedy = in(rule.remedy);
       if (!remedy.empty() && rule.severity >= explain::Severity::warning)
         page_.folded(std::string(21, ' '), fmt::format("→ {}", remedy));
