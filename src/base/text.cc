@@ -132,6 +132,39 @@ Cut cut_to(std::string_view text, std::size_t columns) {
   return {std::string(kept.text) + "…", kept.columns + 1};
 }
 
+// Chinese punctuation that may not begin a line.
+bool is_closing_punctuation(std::string_view character) {
+  static constexpr std::string_view closing[] = {"，", "。", "；", "：", "）", "”", "、", "？"};
+  return std::ranges::find(closing, character) != std::end(closing);
+}
+
+// The next piece that must not be broken: a word with the blanks before it, or one wide character with the closing
+// punctuation behind it.
+std::string_view next_piece(std::string_view text) {
+  std::size_t end = 0;
+  while (end < text.size() && text[end] == ' ') ++end;
+  bool first = true;
+  while (end < text.size() && text[end] != ' ') {
+    const auto next = measure_first(text.substr(end));
+    const auto character = text.substr(end, next.size);
+    const bool wide = next.columns == 2;
+    if (!first && wide && !is_closing_punctuation(character)) break;
+    end += next.size;
+    if (first && wide && end < text.size()) {
+      const auto following = text.substr(end, measure_first(text.substr(end)).size);
+      if (!is_closing_punctuation(following)) break;
+    }
+    first = false;
+  }
+  return text.substr(0, end);
+}
+
+// The longest start that takes no more than `columns`, and at least one character.
+std::string_view prefix_to_break(std::string_view text, std::size_t columns) {
+  const auto prefix = prefix_within(text, columns).text;
+  return prefix.empty() && !text.empty() ? text.substr(0, measure_first(text).size) : prefix;
+}
+
 void append_quoted_byte(std::string& out, char byte, bool digit_follows) {
   switch (byte) {
     case '"':
@@ -208,6 +241,33 @@ std::string fit(std::string_view text, std::size_t columns) {
 std::string fit_right(std::string_view text, std::size_t columns) {
   const auto cut = cut_to(text, columns);
   return std::string(columns - cut.columns, ' ') + cut.text;
+}
+
+std::string wrap(std::string_view text, std::size_t first_indent, std::size_t indent, std::size_t width) {
+  std::string out(first_indent, ' ');
+  std::size_t column = first_indent;
+  bool line_start = true;
+  while (!text.empty()) {
+    auto piece = next_piece(text);
+    text.remove_prefix(piece.size());
+    if (!line_start && column + display_width(piece) > width) {
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
+      line_start = true;
+    }
+    if (line_start) piece.remove_prefix(std::min(piece.find_first_not_of(' '), piece.size()));
+    // A word that no line can hold is broken where the line ends.
+    while (width > indent && column + display_width(piece) > width) {
+      const auto part = prefix_to_break(piece, width - column);
+      out.append(part).append("\n").append(indent, ' ');
+      piece.remove_prefix(part.size());
+      column = indent;
+    }
+    out += piece;
+    column += display_width(piece);
+    line_start = line_start && piece.empty();
+  }
+  return out;
 }
 
 }  // namespace tcpwhy::base

@@ -123,5 +123,17 @@ TEST(Fit, always_takes_the_columns_asked_for) {
   }
 }
 
+TEST(Wrap, breaks_a_word_that_no_line_can_hold) {
+  EXPECT_EQ(wrap("ab xxxxxxxxxx yy", 0, 2, 8), "ab\n  xxxxxx\n  xxxx\n  yy");
+  EXPECT_EQ(wrap("abcdefghij", 4, 0, 6), "    ab\ncdefgh\nij");
+  EXPECT_EQ(wrap("plain words", 0, 2, 80), "plain words");
+}
+
+TEST(Wrap, breaks_between_words_and_between_chinese_characters) {
+  EXPECT_EQ(wrap("one two three", 0, 2, 8), "one two\n  three");
+  EXPECT_EQ(wrap("服务器关闭", 0, 0, 6), "服务器\n关闭");
+  EXPECT_EQ(wrap("服务器，关闭", 0, 0, 6), "服务\n器，关\n闭");
+}
+
 }  // namespace
 }  // namespace tcpwhy::base

@@ -19,49 +19,33 @@
 #include <array>
 #include <csignal>
 #include <cstring>
-#include <map>
 #include <string>
 
 #include "calls/line.h"
 #include "calls/machine.h"
+#include "calls/memory_image.h"
 
 namespace tcpwhy::calls {
 namespace {
 
-class FakeMemory : public Memory {
+class FakeMemory : public MemoryImage {
  public:
+  FakeMemory() : MemoryImage(0x7000'0000'0000) {}
   std::vector<std::uint8_t> read(std::uint64_t address, std::size_t length) const override {
     most_asked = std::max(most_asked, length);
-    auto piece = pieces_.upper_bound(address);
-    if (piece == pieces_.begin()) return {};
-    --piece;
-    const std::uint64_t offset = address - piece->first;
-    if (offset >= piece->second.size()) return {};
-    const auto begin = piece->second.begin() + static_cast<std::ptrdiff_t>(offset);
-    const auto size = std::min<std::size_t>(length, piece->second.size() - static_cast<std::size_t>(offset));
-    return {begin, begin + static_cast<std::ptrdiff_t>(size)};
+    return MemoryImage::read(address, length);
   }
 
-  // Returns where it now stands.
+  // Returns where it stands.
   std::uint64_t put(const void* bytes, std::size_t size) {
-    const auto* first = static_cast<const std::uint8_t*>(bytes);
-    const std::uint64_t address = next_;
-    pieces_[address].assign(first, first + size);
-    next_ += (size + 0xfff) & ~std::uint64_t{0xfff};
-    next_ += 0x1000;  // a hole between any two
-    return address;
+    return MemoryImage::put({static_cast<const std::byte*>(bytes), size});
   }
   template <class T>
   std::uint64_t put(const T& value) {
-    return put(&value, sizeof value);
+    return put_value(value);
   }
-  std::uint64_t put_text(std::string_view text) { return put(text.data(), text.size()); }
 
   mutable std::size_t most_asked = 0;
-
- private:
-  std::map<std::uint64_t, std::vector<std::uint8_t>> pieces_;
-  std::uint64_t next_ = 0x7000'0000'0000;
 };
 
 class DecodeTest : public ::testing::Test {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/testing/data.h"
+#include "base/testing/temporary_folder.h"
 #include "capfile/input/read_all.h"
 #include "capfile/recording/recording_io.h"
 #include "capfile/recording/sample_recording.h"
@@ -64,17 +65,14 @@ std::vector<std::string> split(const std::string& text, char at) {
 class WrittenFile : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
-    file_ = directory_ + "/two.pcapng";
     const std::vector recordings{testing::sample_recording(), testing::sample_recording()};
     const auto bytes = encode(recordings);
     ASSERT_TRUE(bytes);
     std::ofstream(file_, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes->data()), static_cast<std::streamsize>(bytes->size()));
   }
-  void TearDown() override { fs::remove_all(directory_); }
-  std::string directory_ = (fs::temp_directory_path() / "tcpwhy-XXXXXX").string();
-  std::string file_;
+  base::testing::TemporaryFolder folder_;
+  std::string file_ = folder_.path() / "two.pcapng";
 };
 
 TEST_F(WrittenFile, tshark_shows_packets_and_calls_in_order) {

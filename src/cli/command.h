@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "base/language.h"
 #include "cli/output/output.h"
 #include "cli/settings.h"
 
@@ -17,7 +18,7 @@ struct Context {
   Settings settings;
   Output out;
 
-  [[nodiscard]] explain::Language language() const { return language_of(settings, environment()); }
+  [[nodiscard]] base::Language language() const { return language_of(settings, environment()); }
   [[nodiscard]] std::size_t width() const;
   [[nodiscard]] bool color() const;
 };

@@ -21,10 +21,10 @@ using timeline::listener;
 using timeline::opener;
 
 // Our scenario and the row that did the same. Their payload differs, so lengths are not compared.
-struct Same {
+struct SameExperiment {
   std::string_view scenario, row;
 };
-constexpr Same same_experiments[] = {
+constexpr SameExperiment same_experiments[] = {
     {"1-open/handshake", "H01"},
     {"1-open/nobody-listens", "H02"},
     {"2-close/server-closes", "C01"},
@@ -173,7 +173,7 @@ TEST(ExplanationAgreement, same_experiments_same_segments_states_counters_and_re
   const auto table = read_table();
   ASSERT_FALSE(table.empty());
   std::vector<lab::Scenario> chosen;
-  for (const Same& same : same_experiments) {
+  for (const SameExperiment& same : same_experiments) {
     const auto all = lab::builtin_scenarios();
     const auto found = std::ranges::find(all, same.scenario, &lab::Scenario::name);
     ASSERT_NE(found, all.end()) << same.scenario;

@@ -2,10 +2,10 @@
 // again, by the processor time of two sizes (src/cli/growth_measure.cc shows the figures).
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 
+#include "base/testing/temporary_folder.h"
 #include "cli/growth_testing.h"
 
 namespace tcpwhy::cli {
@@ -22,13 +22,6 @@ constexpr std::int64_t few_bytes = 4 << 20;  // what is read ahead, what was fre
 
 class Growth : public ::testing::TestWithParam<GrowingShape> {
  protected:
-  void SetUp() override {
-    std::string pattern = std::filesystem::temp_directory_path() / "tcpwhy-test-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   // What capfile::ReadLimits counts of the larger one, so that it stops there and not where the machine does.
   static void expect_counted(const std::string& small, const std::string& large, std::int64_t spent) {
     const auto one = capfile::read_recordings(small), more = capfile::read_recordings(large);
@@ -36,7 +29,8 @@ class Growth : public ::testing::TestWithParam<GrowingShape> {
     EXPECT_LT(spent, static_cast<std::int64_t>(more->memory_bytes - one->memory_bytes) + few_bytes);
   }
 
-  std::filesystem::path folder_;
+  base::testing::TemporaryFolder temporary_;
+  std::filesystem::path folder_ = temporary_.path();
 };
 
 TEST_P(Growth, is_not_that_of_the_square) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/language.h"
 #include "capfile/strace/strace_log.h"
 #include "render/reports/connection_report.h"
 #include "scan/connections/pick_connection.h"
@@ -85,9 +86,8 @@ std::string icmp_words(const wire::IcmpError& error) {
   return text;
 }
 
-render::ConnectionReport report_of(const scan::Picked& picked, explain::Language language) {
+render::ConnectionReport report_of(const scan::Picked& picked, base::Language language) {
   render::ConnectionReport made{.seen = picked.seen};
-  const bool zh = language == explain::Language::zh;
   for (const scan::Problem& problem : scan::problems_of(picked.record)) {
     const scan::ProblemRule& rule = *problem.rule;
     render::ConnectionProblem told{.id = std::string(rule.id),
@@ -95,11 +95,12 @@ render::ConnectionReport report_of(const scan::Picked& picked, explain::Language
                                    .grade = problem.grade,
                                    .frame = problem.frame,
                                    .count = problem.count,
-                                   .text = std::string(zh ? rule.zh : rule.en),
-                                   .remedy = std::string(zh ? rule.remedy_zh : rule.remedy_en)};
+                                   .text = std::string(rule.text.in(language)),
+                                   .remedy = std::string(rule.remedy.in(language))};
     if (rule.id == "capture.icmp_error") {
-      told.text = fmt::format("{}{}", zh ? "收到 ICMP 差错，来自 " : "an ICMP error came back, from ",
-                              icmp_words(picked.record.icmp.error));
+      told.text =
+          fmt::format("{}{}", base::Text{"an ICMP error came back, from ", "收到 ICMP 差错，来自 "}.in(language),
+                      icmp_words(picked.record.icmp.error));
       told.remedy.clear();  // to look at the frame
     }
     made.problems.push_back(std::move(told));

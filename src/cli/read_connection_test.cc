@@ -10,6 +10,7 @@
 #include <iterator>
 #include <string>
 
+#include "base/testing/temporary_folder.h"
 #include "capfile/capture_builder.h"
 #include "wire/packet_builder.h"
 
@@ -27,9 +28,6 @@ class ReadConnection : public testing::Test {
  protected:
   // Two SYNs to port 9999, of different connections.
   void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "tcpwhy-test-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
     capfile::testing::CaptureBuilder file;
     file.pcap_header(0xa1b2c3d4, 101);
     const auto add = [&](std::uint32_t second, const wire::testing::ByteString& packet) {
@@ -49,7 +47,6 @@ class ReadConnection : public testing::Test {
     std::ofstream(folder_ / "syns.pcap", std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   int read(const std::string& arguments) {
     const auto out = folder_ / "out", err = folder_ / "err";
@@ -61,7 +58,8 @@ class ReadConnection : public testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
-  fs::path folder_;
+  base::testing::TemporaryFolder temporary_;
+  fs::path folder_ = temporary_.path();
   std::string out_, err_;
 };
 

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/language.h"
 #include "cli/choice.h"
 
 namespace tcpwhy::cli {
@@ -34,13 +35,13 @@ Environment environment() {
   return environment;
 }
 
-explain::Language language_of(const Settings& settings, const Environment& environment) {
+base::Language language_of(const Settings& settings, const Environment& environment) {
   if (settings.language) return *settings.language;
   for (const std::string_view name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
     const auto value = value_of(environment, name);
-    if (!value.empty()) return value.starts_with("zh") ? explain::Language::zh : explain::Language::en;
+    if (!value.empty()) return value.starts_with("zh") ? base::Language::zh : base::Language::en;
   }
-  return explain::Language::en;
+  return base::Language::en;
 }
 
 bool use_color(const Settings& settings, const Environment& environment, bool is_terminal) {
@@ -64,7 +65,7 @@ std::optional<std::size_t> terminal_columns(int fd) {
 
 void add_settings(CLI::App& app, Settings& settings) {
   add_choice(app, "--lang", settings.language,
-             Choices<explain::Language>{{"en", explain::Language::en}, {"zh", explain::Language::zh}},
+             Choices<base::Language>{{"en", base::Language::en}, {"zh", base::Language::zh}},
              "Language of the explanations (default: the locale's)");
   add_choice(
       app, "--color", settings.color,

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "explain/finding.h"
+#include "base/language.h"
 
 namespace CLI {
 class App;
@@ -21,9 +21,9 @@ enum class Form { text, tcpdump, json, ndjson, csv, parquet };  // a command off
 constexpr bool is_of_records(Form form) { return form == Form::ndjson || form == Form::csv || form == Form::parquet; }
 
 struct Settings {
-  std::optional<explain::Language> language;  // --lang
-  ColorWhen color = ColorWhen::automatic;     // --color, --no-color
-  std::optional<std::size_t> width;           // --width
+  std::optional<base::Language> language;  // --lang
+  ColorWhen color = ColorWhen::automatic;  // --color, --no-color
+  std::optional<std::size_t> width;        // --width
 };
 
 // The values of the environment that settings depend on, so that the rules below can be tested.
@@ -31,7 +31,7 @@ using Environment = std::map<std::string, std::string, std::less<>>;
 Environment environment();  // LC_ALL, LC_MESSAGES, LANG, NO_COLOR, TERM, COLUMNS, as far as they are set
 
 // --lang, else the first of LC_ALL, LC_MESSAGES, LANG that is set and not empty (locale(7)): zh... is Chinese, all else English.
-explain::Language language_of(const Settings& settings, const Environment& environment);
+base::Language language_of(const Settings& settings, const Environment& environment);
 
 // --color, else: onto a terminal that is not dumb, unless NO_COLOR is set and not empty (no-color.org).
 bool use_color(const Settings& settings, const Environment& environment, bool is_terminal);

@@ -1,11 +1,12 @@
 #include "cli/settings.h"
+#include "base/language.h"
 
 #include <gtest/gtest.h>
 
 namespace tcpwhy::cli {
 namespace {
 
-using explain::Language;
+using base::Language;
 
 // ---- language: --lang, then the locale as locale(7) reads it
 

@@ -56,15 +56,16 @@ bool has_one_thread() {
 
 }  // namespace
 
-base::Result<Walls> enter(const Wishes& wishes) {
-  const bool reopens = wishes.leave == Leave::reopening;
+base::Result<Confinement> enter(const ConfinementOptions& options) {
+  const bool reopens = options.leave == Leave::reopening;
   TCPWHY_CHECK(reopens || has_one_thread());  // a library of others may have begun threads of its own
-  if (!has_walls) return Walls{};
+  if (!has_walls) return Confinement{};
   ::tzset();  // reads /etc/localtime, once
   static constexpr const char* read_by_libraries[] = {"/proc", "/sys"};
-  const base::UniqueFd rules = make_landlock_rules(reopens ? Openable{wishes.reopened, read_by_libraries} : Openable{});
+  const base::UniqueFd rules =
+      make_landlock_rules(reopens ? Openable{options.reopened, read_by_libraries} : Openable{});
 
-  Walls walls{.was_root = ::geteuid() == 0};
+  Confinement walls{.was_root = ::geteuid() == 0};
   if (walls.was_root && !reopens) {
     const User user = nobody();
     const auto became = become(user);
@@ -74,7 +75,7 @@ base::Result<Walls> enter(const Wishes& wishes) {
   walls.no_capabilities = drop_capabilities();
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return walls;
   if (obey_landlock_rules(rules)) walls.landlock = landlock_abi();
-  walls.seccomp = obey_filter(wishes.leave);
+  walls.seccomp = obey_filter(options.leave);
   return walls;
 }
 

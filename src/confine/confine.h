@@ -40,13 +40,13 @@ enum class Leave : std::uint8_t {
   reopening,
 };
 
-struct Wishes {
+struct ConfinementOptions {
   Leave leave = Leave::nothing;
   std::span<const int> reopened = {};
 };
 
 // Which walls stand.
-struct Walls {
+struct Confinement {
   bool was_root = false;
   std::optional<uid_t>
       user;  // that it became; nothing: it was not root, or may not change (a user namespace of one user)
@@ -57,6 +57,6 @@ struct Walls {
 
 // For a process of one thread (with Leave::reopening, others are left as they are); threads that it makes later are confined like it. What a wall can't be built of is left out, and
 // the others are built; an error only where the process is no longer what it was and not yet confined (ErrorKind::system).
-base::Result<Walls> enter(const Wishes& wishes = {});
+base::Result<Confinement> enter(const ConfinementOptions& options = {});
 
 }  // namespace tcpwhy::confine

@@ -42,8 +42,8 @@ std::string in_child(const std::function<int()>& attempt) {
                              : "exit " + std::to_string(WEXITSTATUS(status));
 }
 constexpr int not_confined = 99;
-std::string confined(const std::function<int()>& attempt, const Wishes& wishes = {}) {
-  return in_child([&] { return enter(wishes) ? attempt() : not_confined; });
+std::string confined(const std::function<int()>& attempt, const ConfinementOptions& options = {}) {
+  return in_child([&] { return enter(options) ? attempt() : not_confined; });
 }
 const std::string killed = "signal " + std::to_string(SIGSYS);
 
@@ -157,24 +157,24 @@ TEST_F(ConfineTest, who_opens_again_opens_its_own_files_and_no_others) {
   base::UniqueFd own(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   ASSERT_TRUE(own.valid());
   const int reopened[] = {own.get()};
-  const Wishes wishes{.leave = Leave::reopening, .reopened = reopened};
+  const ConfinementOptions options{.leave = Leave::reopening, .reopened = reopened};
   const auto open_own = [&own](int flags) {
     return ::open(("/proc/self/fd/" + std::to_string(own.get())).c_str(), flags, 0600);
   };
-  EXPECT_EQ(confined([&] { return open_own(O_RDWR | O_CREAT | O_TRUNC) >= 0 ? 0 : errno; }, wishes), "exit 0");
-  EXPECT_EQ(confined([] { return ::open("/proc/self/status", O_RDONLY) >= 0 ? 0 : errno; }, wishes), "exit 0");
+  EXPECT_EQ(confined([&] { return open_own(O_RDWR | O_CREAT | O_TRUNC) >= 0 ? 0 : errno; }, options), "exit 0");
+  EXPECT_EQ(confined([] { return ::open("/proc/self/status", O_RDONLY) >= 0 ? 0 : errno; }, options), "exit 0");
   const std::string refused = "exit " + std::to_string(EACCES);
-  EXPECT_EQ(confined([] { return ::open("/etc/passwd", O_RDONLY) >= 0 ? 0 : errno; }, wishes), refused);
-  EXPECT_EQ(confined([] { return ::open("/dev/null", O_WRONLY) >= 0 ? 0 : errno; }, wishes), refused);
-  EXPECT_EQ(confined([] { return ::open("/proc/self/comm", O_WRONLY) >= 0 ? 0 : errno; }, wishes), refused);
-  EXPECT_EQ(confined([] { return ::execl("/bin/true", "true", nullptr); }, wishes), killed);
-  EXPECT_EQ(confined([] { return ::socket(AF_INET, SOCK_STREAM, 0); }, wishes), killed);
-  EXPECT_EQ(confined([] { return ::fork() == 0 ? 0 : 0; }, wishes), killed);
+  EXPECT_EQ(confined([] { return ::open("/etc/passwd", O_RDONLY) >= 0 ? 0 : errno; }, options), refused);
+  EXPECT_EQ(confined([] { return ::open("/dev/null", O_WRONLY) >= 0 ? 0 : errno; }, options), refused);
+  EXPECT_EQ(confined([] { return ::open("/proc/self/comm", O_WRONLY) >= 0 ? 0 : errno; }, options), refused);
+  EXPECT_EQ(confined([] { return ::execl("/bin/true", "true", nullptr); }, options), killed);
+  EXPECT_EQ(confined([] { return ::socket(AF_INET, SOCK_STREAM, 0); }, options), killed);
+  EXPECT_EQ(confined([] { return ::fork() == 0 ? 0 : 0; }, options), killed);
 }
 
 // The walls one by one: none may lean on another.
 
-TEST(Walls, landlock_alone_opens_nothing) {
+TEST(Confinement, landlock_alone_opens_nothing) {
   if (landlock_abi() == 0 || !has_walls) GTEST_SKIP() << "no Landlock here, or a build with sanitizers";
   const std::string refused = "exit " + std::to_string(EACCES);
   const auto behind = [](const std::function<int()>& attempt) {
@@ -197,7 +197,7 @@ TEST(Walls, landlock_alone_opens_nothing) {
             refused);
 }
 
-TEST(Walls, root_is_nobody_without_groups_and_capabilities) {
+TEST(Confinement, root_is_nobody_without_groups_and_capabilities) {
   if (::geteuid() != 0 || !has_walls) GTEST_SKIP() << "not root, or a build with sanitizers";
   EXPECT_EQ(in_child([] {
               const auto walls = enter({.leave = Leave::messages});
@@ -210,7 +210,7 @@ TEST(Walls, root_is_nobody_without_groups_and_capabilities) {
             "exit 0");
 }
 
-TEST(Walls, root_who_opens_again_has_no_capability) {
+TEST(Confinement, root_who_opens_again_has_no_capability) {
   if (::geteuid() != 0 || !has_walls) GTEST_SKIP() << "not root, or a build with sanitizers";
   EXPECT_EQ(in_child([] {
               const auto walls = enter({.leave = Leave::reopening});

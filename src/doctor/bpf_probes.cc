@@ -29,12 +29,9 @@ base::Result<trace::Probe> open_and_attach(const trace::ProbeOptions& options) {
   return probe;
 }
 
-Words words_of(const std::vector<trace::MissingHook>& missing) {
-  Words words;
-  const auto add = [&words](const std::string& en, const std::string& zh) {
-    words.en += (words.en.empty() ? "" : "; ") + en;
-    words.zh += (words.zh.empty() ? "" : "；") + zh;
-  };
+base::OwnedText words_of(const std::vector<trace::MissingHook>& missing) {
+  base::OwnedText words;
+  const auto add = [&words](const std::string& en, const std::string& zh) { words.join({"; ", "；"}, {en, zh}); };
   for (const trace::MissingHook& hook : missing) {
     if (hook.refused == 0)
       add("not told by this kernel: " + hook.loses, "本内核不提供：" + hook.loses);
@@ -47,7 +44,8 @@ Words words_of(const std::vector<trace::MissingHook>& missing) {
 }
 
 // The probe as a command uses it.
-Probe programs_of(std::string id, Words title, Words needed_for, const base::Result<trace::Probe>& tried) {
+Probe programs_of(std::string id, base::OwnedText title, base::OwnedText needed_for,
+                  const base::Result<trace::Probe>& tried) {
   Probe probe{.id = std::move(id),
               .title = std::move(title),
               .answer = Answer::yes,
@@ -108,8 +106,9 @@ Probe reset_reasons(const base::Result<trace::Probe>& tried) {
               .more = {}};
   if (tried && tried->has("on_reset_sent")) return probe;
   probe.answer = Answer::no;
-  probe.found = tried ? Words{"tracepoint tcp:tcp_send_reset hands none over", "跟踪点 tcp:tcp_send_reset 不提供"}
-                      : Words{"not to be had without BPF", "没有 BPF 就无法得到"};
+  probe.found =
+      tried ? base::OwnedText{"tracepoint tcp:tcp_send_reset hands none over", "跟踪点 tcp:tcp_send_reset 不提供"}
+            : base::OwnedText{"not to be had without BPF", "没有 BPF 就无法得到"};
   probe.more = {
       "root, and Linux 6.10 or newer; as root on older kernels the kernel's call stack at the reset tells the cause",
       "需要 root 和 Linux 6.10 或更新；在旧内核上，root 可由复位时的内核调用栈得知原因"};

@@ -33,8 +33,7 @@ void examine_confinement(std::vector<Probe>& probes) {
   unsigned user = 0;
   if (words >> was_root >> user >> capabilities_gone >> landlock >> seccomp) {
     const auto put = [&probe](const std::string& en, const std::string& zh) {
-      probe.found.en += (probe.found.en.empty() ? "" : ", ") + en;
-      probe.found.zh += (probe.found.zh.empty() ? "" : "、") + zh;
+      probe.found.join({", ", "、"}, {en, zh});
     };
     const bool safe_user = was_root == 0 || user != 0;
     probe.found = {};

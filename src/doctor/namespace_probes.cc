@@ -181,7 +181,7 @@ base::Result<lab::Bytes> look_around() {
 struct Inside {
   const char* key;
   const char* id;
-  Words title, found, needed_for;
+  base::OwnedText title, found, needed_for;
 };
 
 const std::vector<Inside>& inside_rows() {
@@ -257,7 +257,7 @@ void examine_sandbox(std::vector<Probe>& probes) {
     Probe probe{.id = row.id,
                 .title = row.title,
                 .answer = what.empty() ? Answer::yes : Answer::no,
-                .found = what.empty() ? row.found : Words{what, what},
+                .found = what.empty() ? row.found : base::OwnedText{what, what},
                 .needed_for = row.needed_for,
                 .more = {}};
     if (!what.empty() && std::string_view(row.key) == "sock_destroy") {

@@ -6,28 +6,22 @@
 #include <string_view>
 #include <vector>
 
-#include "explain/finding.h"
+#include "base/language.h"
 
 namespace tcpwhy::doctor {
 
-struct Words {
-  std::string en, zh;
-  [[nodiscard]] const std::string& in(explain::Language language) const {
-    return language == explain::Language::zh ? zh : en;
-  }
-  [[nodiscard]] bool empty() const { return en.empty(); }
-};
+using base::OwnedText;
 
 enum class Answer : std::uint8_t { yes, no, partly, fact };
 std::string_view name(Answer answer);  // "yes", as JSON has it
 
 struct Probe {
   std::string id;  // stable, for JSON: "user_namespaces"
-  Words title;
+  base::OwnedText title;
   Answer answer = Answer::fact;
-  Words found;  // what was seen when it was tried
-  Words needed_for;
-  Words more;  // how to get it; empty where nothing is missing
+  base::OwnedText found;  // what was seen when it was tried
+  base::OwnedText needed_for;
+  base::OwnedText more;  // how to get it; empty where nothing is missing
 };
 
 // In the order in which they are shown. Takes some tens of milliseconds. The process must be single-threaded (it forks), and

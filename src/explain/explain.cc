@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/units.h"
 #include "explain/texts/catalogue.h"
 
 namespace tcpwhy::explain {
@@ -61,7 +62,7 @@ std::string summary(const std::vector<Found>& found, std::string_view slot, Lang
     }
   }
   if (low) {
-    const auto from = in_words(*low), to = in_words(*high);
+    const auto from = base::in_words(*low), to = base::in_words(*high);
     return from == to ? from : fmt::format("{} – {}", from, to);
   }
   if (least) return *least == *most ? fmt::format("{}", *least) : fmt::format("{} – {}", *least, *most);
@@ -84,7 +85,7 @@ std::string fill_summary(std::string_view text, const FoundByRule& found, Langua
 Clause clause_of(const AnswerRow& row, const FoundByRule& found, Language language) {
   Clause clause;
   clause.grade = Grade::observed;
-  clause.text = fill_summary(language == Language::zh ? row.zh : row.en, found, language);
+  clause.text = fill_summary(row.text.in(language), found, language);
   std::set<std::string> seen;
   for (const auto rule : row.needs) {
     auto best = Grade::assumed;

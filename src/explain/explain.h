@@ -12,7 +12,7 @@ namespace tcpwhy::explain {
 
 struct Question {
   int number;
-  std::string_view en, zh;
+  Text text;
 };
 std::span<const Question> questions();
 
@@ -48,7 +48,7 @@ std::vector<Answer> answer(std::span<const Explained> explained, Language langua
 struct AnswerRow {
   int question;
   std::vector<std::string_view> needs;
-  std::string_view en, zh;
+  Text text;
 };
 std::span<const AnswerRow> answer_rows();
 

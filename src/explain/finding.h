@@ -11,23 +11,18 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/language.h"
 #include "timeline/timeline.h"
 
 namespace tcpwhy::explain {
 
+using base::Language;
+using base::OwnedText;
+using base::Text;
 using timeline::Grade;
 
 enum class Severity : std::uint8_t { chat, note, warning, error };  // Wireshark's words
 std::string_view name(Severity severity);
-
-enum class Language : std::uint8_t { en, zh };
-
-// One text in both languages.
-struct Words {
-  std::string_view en, zh;
-  [[nodiscard]] constexpr std::string_view in(Language language) const { return language == Language::zh ? zh : en; }
-  [[nodiscard]] constexpr bool empty() const { return en.empty(); }
-};
 
 // What a rule claims and on what ground. Ids are dotted, stable and never reused: they appear in JSON, tests and docs.
 struct Rule {
@@ -61,8 +56,5 @@ std::string remedy(const Finding& finding, Language language);
 
 // "ECONNRESET"; a number that has no name, in digits.
 std::string error_words(int error);
-
-// "38 µs", "4.27 ms", "42.1 ms", "1.02 s".
-std::string in_words(base::Duration duration);
 
 }  // namespace tcpwhy::explain

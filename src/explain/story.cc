@@ -127,12 +127,11 @@ bool Story::left_after_end_of_process(const Segment& segment) const {
   return !shut_sending(segment.from, time(segment.departed));
 }
 
-HowEnded how_ended(const Timeline& timeline, std::optional<EventId> end) {
-  HowEnded how;
+OwnedText how_ended(const Timeline& timeline, std::optional<EventId> end) {
   const auto* ended = end && end->valid() ? std::get_if<recording::ProcessEnded>(&timeline.event(*end).what) : nullptr;
   if (ended != nullptr && !ended->signal.empty())
-    how = {"was killed by " + ended->signal, "被 " + ended->signal + " 终止"};
-  return how;
+    return {"was killed by " + ended->signal, "被 " + ended->signal + " 终止"};
+  return {"ended", "结束"};
 }
 
 bool Story::shut(Side side, bool (calls::Shutdown::*direction)() const, base::WallTime before) const {

@@ -129,7 +129,7 @@ class Findings {
 // What else referred to the socket when close() closed nothing, in words; observed: the kernel counted the references.
 struct Sharing {
   bool observed = false;
-  std::string en, zh;
+  OwnedText others;
   std::vector<EventId> evidence;
 };
 Sharing sharing_of(const Story& story, const Call& close);  // looks through all calls before it
@@ -139,14 +139,11 @@ bool was_shared(const Story& story, const Call& close);     // Sharing::observed
 std::optional<EventId> fork_while_held(const Story& story, Side side, std::int32_t pid, EventId before);
 
 // How a process ended, as what follows "the process": "was killed by SIGKILL", "ended".
-struct HowEnded {
-  std::string en = "ended", zh = "结束";
-};
-HowEnded how_ended(const Timeline& timeline, std::optional<EventId> end);
+OwnedText how_ended(const Timeline& timeline, std::optional<EventId> end);
 
 // What made a reset leave, in a sentence that begins with a blank: " It was its close(4), at handle server.c:42." Empty if not known.
 struct Because {
-  std::string en, zh;
+  OwnedText text;
   std::vector<EventId> evidence;
 };
 Because because_of(const Story& story, const Segment& reset);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/units.h"
 #include "calls/names.h"
 #include "lab/agents/cast.h"
 #include "lab/link/link.h"
@@ -32,8 +33,6 @@ constexpr Duration sleep_tick = 100us;  // has the call gone to sleep?
 constexpr Duration grace = 500ms;
 // A link that holds a packet for longer has lost it.
 constexpr Duration settling_limit = 1s;
-
-std::string milliseconds(Duration duration) { return fmt::format("{:.1f} ms", base::to_ms(duration)); }
 
 // What holding a line against the facts gave.
 struct Verdict {
@@ -232,8 +231,8 @@ class Conductor {
 
   static std::string describe(const Bounds& bounds) {
     std::string text;
-    if (bounds.after) text += fmt::format(" after {}", milliseconds(*bounds.after));
-    if (bounds.within) text += fmt::format(" within {}", milliseconds(*bounds.within));
+    if (bounds.after) text += fmt::format(" after {}", base::milliseconds_in_words(*bounds.after));
+    if (bounds.within) text += fmt::format(" within {}", base::milliseconds_in_words(*bounds.within));
     return text;
   }
 
@@ -250,8 +249,9 @@ class Conductor {
   base::Result<Verdict> perform(const Step& step) {
     note(step.note, step);
     if (MonotonicClock::now() >= deadline_)
-      return Verdict::fails(step.text, fmt::format("the scenario's limit of {} is over", milliseconds(scenario_.limit)),
-                            true);
+      return Verdict::fails(
+          step.text, fmt::format("the scenario's limit of {} is over", base::milliseconds_in_words(scenario_.limit)),
+          true);
     const auto verdict = std::visit([&](const auto& what) { return perform(step, what); }, step.what);
     if (!verdict) return verdict;
     if (const auto sampled = advance(true); !sampled) return std::unexpected(sampled.error());
@@ -301,7 +301,7 @@ class Conductor {
     const Duration took = last.returned_at - last.entered_at;
     if (last.returned && !in_bounds(step.bounds, took))
       return Verdict::fails(fmt::format("{} to return{}", call_in_progress(what.who), describe(step.bounds)),
-                            fmt::format("it took {}", milliseconds(took)), false);
+                            fmt::format("it took {}", base::milliseconds_in_words(took)), false);
     return verdict;
   }
 
@@ -313,7 +313,7 @@ class Conductor {
     if (progress.entered) verdict.call = progress.number;
     if (verdict.mismatch && !outcome.returned && !outcome.killed_by && !outcome.exited_with)
       verdict.mismatch->actual = fmt::format("{}() did not return within {}", row_of(what.calls[index].call.id).name,
-                                             milliseconds(scenario_.step_limit));
+                                             base::milliseconds_in_words(scenario_.step_limit));
     // An end that is gone unexpectedly leaves nothing to go on with.
     verdict.stop = verdict.mismatch && !outcome.returned;
     return verdict;
@@ -347,7 +347,7 @@ class Conductor {
       const Duration took = progress.returned_at - anchor_;
       if (!in_bounds(step.bounds, took))
         return Verdict::fails(fmt::format("{}() to return{}", row_of(what.call).name, describe(step.bounds)),
-                              fmt::format("it returned after {}", milliseconds(took)), false);
+                              fmt::format("it returned after {}", base::milliseconds_in_words(took)), false);
       anchor_ = progress.returned_at;
     }
     return verdict;
@@ -413,7 +413,7 @@ class Conductor {
     anchor_ = seen.at;
     if (!in_bounds(step.bounds, took))
       return Verdict::fails(fmt::format("{} > {} [{}]{}", what.from, what.to, what.flags, describe(step.bounds)),
-                            fmt::format("it came after {}", milliseconds(took)), false);
+                            fmt::format("it came after {}", base::milliseconds_in_words(took)), false);
     return Verdict::holds();
   }
 

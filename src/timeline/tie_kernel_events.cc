@@ -22,9 +22,9 @@ using recording::SocketState;
 // machine may put a softirq of others between.
 constexpr base::Duration near = 20ms;
 
-class Tier {
+class KernelEventMatcher {
  public:
-  explicit Tier(Timeline& timeline) : timeline_(timeline), by_ends_(timeline) {
+  explicit KernelEventMatcher(Timeline& timeline) : timeline_(timeline), by_ends_(timeline) {
     for (SegmentIndex s = 0; s < timeline.segments.size(); ++s) {
       const Segment& segment = timeline.segments[s];
       if (segment.tcp.flags.rst())
@@ -152,6 +152,6 @@ class Tier {
 
 }  // namespace
 
-void tie_kernel_events(Timeline& timeline) { Tier(timeline).run(); }
+void tie_kernel_events(Timeline& timeline) { KernelEventMatcher(timeline).run(); }
 
 }  // namespace tcpwhy::timeline::steps

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "recording/testing/story_recorder.h"
-#include "timeline/told_testing.h"
+#include "timeline/timeline_of_story_testing.h"
 
 namespace tcpwhy::timeline {
 namespace {
@@ -23,7 +23,7 @@ constexpr std::ptrdiff_t ethernet_and_ip = 14 + 20;
 TEST(Timeline, one_connection_with_both_ends_named) {
   StoryRecorder story;
   story.open();
-  const Told told(story);
+  const TimelineOfStory told(story);
   ASSERT_EQ(told.timeline.connections.size(), 1U);
   const auto& connection = told.timeline.connections.front();
   EXPECT_EQ(connection.sides[opener].name, "client");
@@ -38,7 +38,7 @@ TEST(Timeline, a_new_initial_sequence_number_is_a_new_connection) {
   story.open();
   story.segment(200, "server", R | A, 1, 1);
   story.segment(300, "client", S, 5000);
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.timeline.connections.size(), 2U);
 }
 
@@ -86,7 +86,7 @@ TEST(Timeline, the_kernels_sample_confirms_a_state) {
   story.call("server", 1000, 1100, "close", "4");
   story.segment(1050, "server", F | A, 1, 1);
   story.sample(1040, 1200, "client", "ESTABLISHED", "CLOSE-WAIT");
-  const Told told(story);
+  const TimelineOfStory told(story);
   ASSERT_TRUE(told.last().receiver_change);
   EXPECT_EQ(told.last().receiver_change->to, tcp::State::close_wait);
   EXPECT_TRUE(told.last().receiver_change->sampled);
@@ -98,7 +98,7 @@ TEST(Timeline, a_sample_that_the_segments_do_not_explain_is_a_contradiction) {
   StoryRecorder story;
   story.open();
   story.sample(500, 600, "client", "ESTABLISHED", "FIN-WAIT-1");
-  const Told told(story);
+  const TimelineOfStory told(story);
   ASSERT_EQ(told.timeline.contradictions.size(), 1U);
   EXPECT_EQ(told.timeline.contradictions.front().derived, tcp::State::established);
 }
@@ -109,7 +109,7 @@ TEST(Timeline, every_event_has_one_entry_and_no_effect_stands_before_its_cause) 
   story.call("server", 1000, 1100, "close", "4");
   story.segment(1050, "server", F | A, 1, 1);
   story.segment(5000, "client", A, 1, 2);
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.timeline.entries.size(), told.recording.events.size());
   std::set<EventId> placed;
   for (const auto& entry : told.timeline.entries) {
@@ -130,7 +130,7 @@ TEST(Timeline, an_entry_that_the_kernel_forgets_is_closed_from_then_on) {
   story.segment(1050, "server", F | A, 1, 1);
   story.segment(5000, "client", A, 1, 2);
   story.sample(900000, 1000000, "server", "FIN-WAIT-2", "CLOSED");
-  const Told told(story);
+  const TimelineOfStory told(story);
   const auto& connection = told.timeline.connections.front();
   EXPECT_EQ(connection.final_states[listener], tcp::State::closed);
   EXPECT_EQ(connection.changes.back().from, tcp::State::fin_wait_2);
@@ -175,7 +175,7 @@ TEST(Timeline, a_kernel_cause_that_is_stamped_late_is_put_first) {
 TEST(Cause, of_the_handshake) {
   StoryRecorder story;
   story.open();
-  const Told told(story);
+  const TimelineOfStory told(story);
   const auto& segments = told.timeline.segments;
   ASSERT_EQ(segments.size(), 3U);
   EXPECT_EQ(segments[0].cause.rule, "syn.connect");
@@ -190,7 +190,7 @@ TEST(Cause, of_a_fin_is_close) {
   story.open();
   story.call("server", 1000, 1100, "close", "4");
   story.segment(1050, "server", F | A, 1, 1);
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.last().cause.rule, "fin.close");
 }
 
@@ -200,7 +200,7 @@ TEST(Cause, of_a_fin_without_a_call_is_the_end_of_the_process) {
   story.call("server", 500, 510, "recv", "4, \"x\", 100, 0", {1});
   story.segment(1050, "server", F | A, 1, 1);
   story.event(1500, "server", recording::ProcessEnded{0, "", {}});
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.last().cause.rule, "fin.process_end");
 }
 
@@ -225,7 +225,7 @@ TEST(Cause, of_data_that_leaves_when_nobody_is_left_to_send_is_the_acknowledgmen
     story.segment(2000, "client", A, 1, 6);
     story.segment(14000, "server", P | A, 6, 1, 9);
     if (!one.counter.empty()) story.counter(1900, 20000, one.counter);
-    const Told told(story);
+    const TimelineOfStory told(story);
     EXPECT_EQ(told.last().cause.rule, one.rule) << one.counter;
     EXPECT_EQ(told.last().cause.grade, one.grade) << one.counter;
     EXPECT_EQ(told.last().cause.or_else.empty(), one.grade != Grade::assumed);
@@ -239,7 +239,7 @@ TEST(Cause, of_the_ack_of_a_fin_is_the_delayed_ack_timer_even_when_it_is_quick) 
   story.segment(1050, "server", F | A, 1, 1);
   story.segment(1250, "client", A, 1, 2);
   story.counter(1200, 1300, "TcpExt.DelayedACKs");
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.last().cause.rule, "ack.of_fin_is_delayed");
   EXPECT_EQ(told.last().cause.timer, Timer::delayed_ack);
   EXPECT_EQ(told.last().cause.evidence.size(), 1U);
@@ -253,7 +253,7 @@ TEST(Cause, of_one_ack_for_data_and_fin_is_the_timer_that_the_data_started) {
   story.call("server", 5000, 5100, "close", "4");
   story.segment(5050, "server", F | A, 6, 1);
   story.segment(41050, "client", A, 1, 7);
-  const Told told(story);
+  const TimelineOfStory told(story);
   const auto& segments = told.timeline.segments;
   EXPECT_EQ(told.last().cause.by, segments[segments.size() - 3].arrived);
 }
@@ -264,7 +264,7 @@ TEST(Cause, of_an_ack_of_data_at_once_is_the_data) {
   story.call("client", 1000, 1100, "send", "3, \"hello\", 5, 0", {5});
   story.segment(1050, "client", P | A, 1, 1, 5);
   story.segment(1060, "server", A, 1, 6);
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.last().cause.rule, "ack.of_data_is_immediate");
   EXPECT_EQ(told.timeline.segments[3].cause.rule, "data.send");
 }
@@ -278,7 +278,7 @@ TEST(Cause, of_a_reset_inside_the_peers_send_is_the_segment_not_the_call) {
   story.call("client", 9000, 9100, "send", "3, \"hello\", 5, 0", {5});
   story.segment(9040, "client", P | A, 1, 2, 5);
   story.segment(9050, "server", R, 2);
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.last().cause.rule, "rst.answers_segment");
   EXPECT_EQ(told.last().cause.trigger, Trigger::segment);
 }
@@ -291,7 +291,7 @@ TEST(Cause, of_a_reset_inside_ones_own_close_is_the_call) {
   story.segment(560, "server", A, 1, 6);
   story.call("server", 1000, 1100, "close", "4");
   story.segment(1050, "server", R | A, 1, 6);
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.last().cause.rule, "rst.active_close");
 }
 
@@ -304,7 +304,7 @@ TEST(Cause, of_a_retransmission_follows_the_counters) {
     story.segment(1050, "client", P | A, 1, 1, 5);
     story.segment(9050, "client", P | A, 1, 1, 5);
     story.counter(9000, 9100, counter);
-    const Told told(story);
+    const TimelineOfStory told(story);
     EXPECT_EQ(told.last().segment_class, tcp::SegmentClass::retransmission);
     EXPECT_EQ(told.last().cause.timer, timer);
     EXPECT_EQ(told.last().cause.grade, Grade::derived);
@@ -317,7 +317,7 @@ TEST(Cause, of_a_retransmission_without_counters_is_only_assumed) {
   story.call("client", 1000, 1100, "send", "3, \"hello\", 5, 0", {5});
   story.segment(1050, "client", P | A, 1, 1, 5);
   story.segment(251050, "client", P | A, 1, 1, 5);
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.last().cause.grade, Grade::assumed);
   EXPECT_FALSE(told.last().cause.or_else.empty());
 }
@@ -330,7 +330,7 @@ TEST(Calls, on_a_closed_descriptor_belong_to_what_it_was) {
   story.call("server", 1000, 1100, "close", "4");
   story.segment(1050, "server", F | A, 1, 1);
   story.call("server", 2000, 2001, "send", "4, \"hi\", 2, 0", {-1, EBADF});
-  const Told told(story);
+  const TimelineOfStory told(story);
   const auto& call = told.timeline.calls.back();
   EXPECT_TRUE(call.descriptor_was_closed);
   ASSERT_TRUE(call.connection);
@@ -345,7 +345,7 @@ TEST(Calls, that_the_kernel_saw_close_a_socket_belong_to_its_connection) {
   const auto number = story.call("server", 1000, 1100, "close_range", "3, 9, 0", {-1, EBADF});
   story.cause(1050, "server", "F.", 1, 1, 0, {"call", "close", number});
   story.segment(1051, "server", F | A, 1, 1);
-  const Told told(story);
+  const TimelineOfStory told(story);
   const auto& call = told.timeline.calls.back();
   ASSERT_TRUE(call.connection);
   EXPECT_EQ(call.side, listener);
@@ -360,7 +360,7 @@ TEST(Calls, that_name_no_socket_belong_to_the_connection_that_a_fin_left_in_them
     story.call("server", 1000, 1100, name, "3, 9, 0", {0, 0}, 77);
     story.last_call().fd.reset(), story.last_call().socket = 0;
     story.segment(1051, "server", F | A, 1, 1);
-    const Told told(story);
+    const TimelineOfStory told(story);
     const auto& call = told.timeline.calls.back();
     ASSERT_TRUE(call.connection) << name;
     EXPECT_EQ(told.timeline.segments_caused_by(call).size(), 1U) << name;
@@ -375,7 +375,7 @@ TEST(KernelCause, is_tied_to_its_packet_by_what_both_know_of_it) {
   const auto close = story.call("server", 1000, 1100, "close", "4");
   story.cause(1048, "server", "F.", 1, 1, 0, {"call", "close", close});
   story.segment(1050, "server", F | A, 1, 1);
-  const Told told(story);
+  const TimelineOfStory told(story);
   const auto& cause = told.last().cause;
   EXPECT_EQ(cause.grade, Grade::observed);
   EXPECT_EQ(cause.rule, "kernel");
@@ -411,7 +411,7 @@ TEST(KernelCause, of_equal_segments_is_the_nearest_in_time_each_used_once) {
   story.segment(9050, "client", P | A, 1, 1, 5);
   story.cause(209048, "client", "P.", 1, 1, 5, {"timer", "retransmission_timer"});
   story.segment(209050, "client", P | A, 1, 1, 5);
-  const Told told(story);
+  const TimelineOfStory told(story);
   const auto& segments = told.timeline.segments;
   ASSERT_EQ(segments.size(), 6U);
   EXPECT_EQ(segments[3].cause.rule, "data.send");  // the probe missed it
@@ -429,7 +429,7 @@ TEST(KernelCause, of_a_segment_that_the_device_cuts_is_that_of_every_piece) {
   story.segment(1051, "client", A, 1001, 1, 1000);
   story.segment(1052, "client", P | A, 2001, 1, 500);
   story.segment(1053, "client", P | A, 2501, 1, 500);
-  const Told told(story);
+  const TimelineOfStory told(story);
   const auto& segments = told.timeline.segments;
   for (const std::size_t i : {3U, 4U, 5U}) EXPECT_EQ(segments[i].cause.kernel_name, "send") << i;
   EXPECT_FALSE(segments[6].cause.kernel);
@@ -443,7 +443,7 @@ TEST(KernelCause, that_is_not_what_was_derived_wins_and_is_counted) {
   story.segment(1050, "server", F | A, 1, 1);
   story.cause(1250, "client", ".", 1, 2, 0, {"segment", "segment.arrived"});
   story.segment(1251, "client", A, 1, 2);
-  const Told told(story);
+  const TimelineOfStory told(story);
   ASSERT_EQ(told.timeline.cause_contradictions.size(), 2U);
   EXPECT_EQ(told.timeline.cause_contradictions[1].derived.rule, "ack.of_fin_is_delayed");
   EXPECT_EQ(told.last().cause.trigger, Trigger::segment);
@@ -454,7 +454,7 @@ TEST(KernelCause, that_no_tap_saw_is_kept_apart) {
   StoryRecorder story;
   story.open();
   story.cause(1050, "server", "F.", 1, 1, 0, {"call", "close"});
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.timeline.unmatched_causes.size(), 1U);
 }
 
@@ -466,7 +466,7 @@ TEST(KernelEvents, an_active_reset_that_is_stamped_late_stands_beside_its_segmen
   story.state(1060, "client", "ESTABLISHED", "CLOSED");
   story.reset(1062, "client", false, false, "");
   story.reset(1070, "server", true, true, "TCP_ABORT_ON_CLOSE");
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.last().kernel.size(), 2U);
   std::vector<std::size_t> order;
   for (const auto& entry : told.timeline.entries) {
@@ -485,7 +485,7 @@ TEST(KernelEvents, a_drop_is_tied_to_the_segment_that_was_thrown_away) {
   story.segment(500, "client", P | A, 1, 1, 5);
   story.segment(600, "client", P | A, 6, 1, 5);
   story.dropped(602, "server", "P.", 6, 1, 5, "TCP_ABORT_ON_DATA");
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_TRUE(told.timeline.segments[3].kernel.empty());
   EXPECT_EQ(told.last().kernel.size(), 1U);
 }
@@ -515,7 +515,7 @@ TEST(KernelEvents, a_socket_that_the_kernel_gave_up_is_closed) {
   story.segment(500, "client", P | A, 1, 1, 5);
   story.state(900000, "client", "ESTABLISHED", "CLOSED");
   story.socket_error(900001, "client", ETIMEDOUT);
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.timeline.connections.front().final_states[opener], tcp::State::closed);
   EXPECT_TRUE(told.timeline.contradictions.empty());
 }
@@ -527,7 +527,7 @@ TEST(KernelEvents, the_entry_that_takes_a_closed_sockets_place_lives_on) {
   story.segment(1050, "server", F | A, 1, 1);
   story.segment(5000, "client", A, 1, 2);
   story.state(5010, "server", "FIN-WAIT-2", "CLOSED");
-  const Told told(story);
+  const TimelineOfStory told(story);
   EXPECT_EQ(told.timeline.connections.front().final_states[listener], tcp::State::fin_wait_2);
 }
 

@@ -7,7 +7,7 @@
 
 #include "recording/testing/story_recorder.h"
 #include "timeline/timeline.h"
-#include "timeline/told_testing.h"
+#include "timeline/timeline_of_story_testing.h"
 
 namespace tcpwhy::timeline {
 namespace {
@@ -22,7 +22,7 @@ TEST(WithoutPackets, two_sockets_with_each_others_addresses_are_one_connection) 
   story.call("client", 200, 210, "send", "3, \"hello\", 5, 0", {5});
   story.call("server", 300, 310, "recv", "4, \"hello\", 100, 0", {5});
   story.state(400, "server", "ESTABLISHED", "FIN-WAIT-1");
-  const Told told(story);
+  const TimelineOfStory told(story);
   ASSERT_EQ(told.timeline.connections.size(), 1U);
   const auto& connection = told.timeline.connections.front();
   EXPECT_TRUE(connection.without_packets());
@@ -36,7 +36,7 @@ TEST(WithoutPackets, a_remote_peer_is_an_address) {
   StoryRecorder story;
   story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, ...}, 16");
   story.call("client", 200, 210, "send", "3, \"hello\", 5, 0", {5});
-  const Told told(story);
+  const TimelineOfStory told(story);
   ASSERT_EQ(told.timeline.connections.size(), 1U);
   EXPECT_EQ(told.timeline.connections.front().sides[listener].name, "127.0.0.1:9999");
 }
@@ -44,7 +44,7 @@ TEST(WithoutPackets, a_remote_peer_is_an_address) {
 TEST(WithoutPackets, a_refused_connect_is_a_connection_of_which_one_address_is_known) {
   StoryRecorder story;
   story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, ...}, 16", {-1, ECONNREFUSED});
-  const Told told(story);
+  const TimelineOfStory told(story);
   ASSERT_EQ(told.timeline.connections.size(), 1U);
   EXPECT_EQ(told.timeline.connections.front().sides[listener].address, StoryRecorder::server());
   EXPECT_EQ(told.timeline.connections.front().calls.size(), 1U);

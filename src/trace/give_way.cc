@@ -35,7 +35,7 @@ std::optional<int> nice_to_come_back_to(pid_t thread) {
 
 }  // namespace
 
-bool Courtesy::gives_way(double fullness, std::uint64_t looks, Clock::time_point now) {
+bool GiveWayPolicy::gives_way(double fullness, std::uint64_t looks, Clock::time_point now) {
   if (looks != looks_) looks_ = looks, looked_ = now;
   const bool kept_out = now - looked_ >= kept_from_looking;
   if (fullness > keeps_up || kept_out)
@@ -72,13 +72,14 @@ GiveWay::~GiveWay() {
 }
 
 void GiveWay::watch_over(std::stop_token stop) {
-  Courtesy courtesy(Courtesy::Clock::now());
+  GiveWayPolicy policy(GiveWayPolicy::Clock::now());
   set_nice(static_cast<pid_t>(syscall(SYS_gettid)), nice_ - nicer_to_itself);  // next to nothing, but in time
   set(SCHED_IDLE);
   std::unique_lock lock(mutex_);
-  while (!ends_.wait_for(lock, stop, Courtesy::ask_every, [&stop] { return stop.stop_requested(); }))
-    set(courtesy.gives_way(fullness_(), looks_.load(std::memory_order_relaxed), Courtesy::Clock::now()) ? SCHED_IDLE
-                                                                                                        : SCHED_OTHER);
+  while (!ends_.wait_for(lock, stop, GiveWayPolicy::ask_every, [&stop] { return stop.stop_requested(); }))
+    set(policy.gives_way(fullness_(), looks_.load(std::memory_order_relaxed), GiveWayPolicy::Clock::now())
+            ? SCHED_IDLE
+            : SCHED_OTHER);
 }
 
 void GiveWay::set(int policy) {

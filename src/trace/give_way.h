@@ -15,11 +15,11 @@
 namespace tcpwhy::trace {
 
 // When a reader may give way: while its buffer is less than half full and it comes to look into it; again after it has kept up for a while.
-class Courtesy {
+class GiveWayPolicy {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit Courtesy(Clock::time_point now) : looked_(now) {}
+  explicit GiveWayPolicy(Clock::time_point now) : looked_(now) {}
   // `fullness`: of the buffer, 0 to 1; `looks`: how often the reader has looked. To be asked every `ask_every`.
   bool gives_way(double fullness, std::uint64_t looks, Clock::time_point now);
 

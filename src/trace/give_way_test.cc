@@ -24,14 +24,14 @@ class Reader {
 
  private:
   bool asked_at(std::chrono::milliseconds at, double fullness, std::uint64_t looks) {
-    return courtesy_.gives_way(fullness, looks, begin_ + at);
+    return policy_.gives_way(fullness, looks, begin_ + at);
   }
-  Courtesy::Clock::time_point begin_ = Courtesy::Clock::now();
-  Courtesy courtesy_{begin_};
+  GiveWayPolicy::Clock::time_point begin_ = GiveWayPolicy::Clock::now();
+  GiveWayPolicy policy_{begin_};
   std::uint64_t looks_ = 0;
 };
 
-TEST(Courtesy, ends_where_the_buffer_is_half_full_and_begins_again_with_calm) {
+TEST(GiveWayPolicy, ends_where_the_buffer_is_half_full_and_begins_again_with_calm) {
   Reader reader;
   EXPECT_TRUE(reader.looks_at(0ms, 0.4));
   EXPECT_FALSE(reader.looks_at(20ms, 0.6));
@@ -43,7 +43,7 @@ TEST(Courtesy, ends_where_the_buffer_is_half_full_and_begins_again_with_calm) {
   EXPECT_TRUE(reader.looks_at(1000ms, 0.1));
 }
 
-TEST(Courtesy, ends_where_the_reader_is_kept_from_looking) {
+TEST(GiveWayPolicy, ends_where_the_reader_is_kept_from_looking) {
   Reader reader;
   EXPECT_TRUE(reader.looks_at(0ms, 0));
   EXPECT_TRUE(reader.is_kept_out_at(199ms, 0));

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/testing/temporary_folder.h"
 #include "capfile/capture_builder.h"
 #include "capfile/formats/reader.h"
 #include "capfile/recording/sample_recording.h"
@@ -224,8 +225,8 @@ Sink into(std::ostream& stream) {
 
 TEST(RoundTrip, of_the_sample_through_every_form_of_file) {
   const std::vector<Recording> recordings{sample_recording(), sample_recording()};
-  std::string directory = (std::filesystem::temp_directory_path() / "tcpwhy-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const base::testing::TemporaryFolder folder;
+  const std::string directory = folder.path();
   for (const char* name : {"x.pcapng", "x.pcapng.gz", "x.pcapng.zst"}) {
     const std::string path = directory + "/" + name;
     std::ofstream file(path, std::ios::binary);
@@ -241,7 +242,6 @@ TEST(RoundTrip, of_the_sample_through_every_form_of_file) {
             std::filesystem::file_size(directory + "/x.pcapng"));
   EXPECT_LT(std::filesystem::file_size(directory + "/x.pcapng.zst"),
             std::filesystem::file_size(directory + "/x.pcapng"));
-  std::filesystem::remove_all(directory);
 }
 
 TEST(RoundTrip, through_a_pipe) {

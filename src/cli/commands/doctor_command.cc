@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/language.h"
 #include "base/text.h"
 #include "cli/choice.h"
 #include "cli/command.h"
@@ -18,11 +19,10 @@ namespace {
 
 using doctor::Answer;
 using doctor::Probe;
-using doctor::Words;
 
 struct Look {
   render::Style style;
-  Words mark;
+  base::Text mark;
 };
 
 Look look_of(Answer answer) {
@@ -35,25 +35,26 @@ Look look_of(Answer answer) {
   return {render::Style::plain, {}};
 }
 
-std::string as_text(const std::vector<Probe>& probes, explain::Language language, std::size_t width, bool color) {
+std::string as_text(const std::vector<Probe>& probes, base::Language language, std::size_t width, bool color) {
   constexpr std::size_t mark_columns = 8;
-  const Words needed_for{"for: ", "用途："}, more{"how: ", "办法："};
+  constexpr base::Text needed_for{"for: ", "用途："}, more{"how: ", "办法："};
   std::size_t title_columns = 0;
   for (const auto& probe : probes) {
     title_columns = std::max(title_columns, base::display_width(probe.title.in(language)));
   }
   const std::size_t found_column = mark_columns + title_columns + 2;
   std::string out;
-  const auto line = [&](const Words& label, const Words& text) {
+  const auto line = [&](const base::Text& label, const base::Text& text) {
     const std::size_t indent = mark_columns + base::display_width(label.in(language));
-    out +=
-        render::wrap(label.in(language) + base::escape_controls(text.in(language)), mark_columns, indent, width) + '\n';
+    out += base::wrap(fmt::format("{}{}", label.in(language), base::escape_controls(text.in(language))), mark_columns,
+                      indent, width) +
+           '\n';
   };
   for (const auto& probe : probes) {
     const auto look = look_of(probe.answer);
     out += render::styled(look.style, base::fit(look.mark.in(language), mark_columns), color) +
            base::fit(probe.title.in(language), title_columns) + "  " +
-           render::wrap(base::escape_controls(probe.found.in(language)), found_column, found_column, width)
+           base::wrap(base::escape_controls(probe.found.in(language)), found_column, found_column, width)
                .substr(found_column) +
            '\n';
     line(needed_for, probe.needed_for);
@@ -63,7 +64,7 @@ std::string as_text(const std::vector<Probe>& probes, explain::Language language
 }
 
 // The ids and answers are for programs, the texts for people.
-std::string as_json(const std::vector<Probe>& probes, explain::Language language) {
+std::string as_json(const std::vector<Probe>& probes, base::Language language) {
   nlohmann::ordered_json document = {{"schema", "tcpwhy-doctor/1"}, {"program", "tcpwhy " TCPWHY_VERSION}};
   auto& list = document["probes"] = nlohmann::ordered_json::array();
   for (const auto& probe : probes) {

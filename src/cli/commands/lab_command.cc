@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/language.h"
 #include "base/text.h"
 #include "capfile/recording/recording_io.h"
 #include "cli/command.h"
@@ -33,13 +34,13 @@ struct LabOptions {
 
 // ---- the steps of the command
 
-std::string list(const std::vector<lab::Scenario>& scenarios, explain::Language language) {
+std::string list(const std::vector<lab::Scenario>& scenarios, base::Language language) {
   std::size_t name_columns = 0;
   for (const auto& scenario : scenarios) name_columns = std::max(name_columns, base::display_width(scenario.name));
   std::string out;
   for (const auto& scenario : scenarios) {
     const auto& title =
-        language == explain::Language::zh && !scenario.title_zh.empty() ? scenario.title_zh : scenario.title;
+        language == base::Language::zh && !scenario.title_zh.empty() ? scenario.title_zh : scenario.title;
     out += fmt::format("{}  {}\n", base::fit(base::escape_controls(scenario.name), name_columns),
                        base::escape_controls(title));
   }

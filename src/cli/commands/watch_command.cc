@@ -15,6 +15,7 @@
 
 #include "base/json_text.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "capfile/recording/recording_io.h"
 #include "capture/endpoint_filter.h"
 #include "cli/choice.h"
@@ -56,24 +57,6 @@ struct WatchOptions {
 std::string name_of(const SocketLife& life) {
   return life.holder.pid == 0 ? std::string()
                               : fmt::format("{}[{}]", base::escape_controls(life.holder.command), life.holder.pid);
-}
-
-// In tenths: numbers with a point cost several times what whole ones do, and a busy machine has ten thousand lines a
-// second.
-std::string lasted(base::Duration duration) {
-  const auto tenths = [duration](base::Duration of) { return (duration + of / 2) / of; };
-  const auto with_point = [](std::int64_t count, std::string_view unit) {
-    return fmt::format("{}.{} {}", count / 10, count % 10, unit);
-  };
-  if (const auto ms = tenths(100us); ms < 10'000) return with_point(ms, "ms");
-  if (duration < 2min) return with_point(tenths(100ms), "s");
-  return fmt::format("{} min", tenths(1min));
-}
-
-std::string bytes(std::uint64_t count) {
-  if (count < 10'000) return fmt::format("{} B", count);
-  if (count < 10'000'000) return fmt::format("{} kB", count / 1000);
-  return fmt::format("{} MB", count / 1'000'000);
 }
 
 // The time of day. What the clock shows in a second is asked of the C library once.
@@ -260,8 +243,9 @@ void Watch::tell_ended(const trace::EndedLife& ended) {
     lines_ += base::escape_controls_in_json(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n');
     return;
   }
-  const std::string at = clock_time_(life.ended), how_long = lasted(life.ended - life.opened);
-  const std::string sent = bytes(life.bytes_sent), received = bytes(life.bytes_received);
+  const std::string at = clock_time_(life.ended), how_long = base::duration_in_tenths(life.ended - life.opened);
+  const std::string sent = base::bytes_in_whole_units(life.bytes_sent),
+                    received = base::bytes_in_whole_units(life.bytes_received);
   const std::string_view parts[] = {at,
                                     "  ",
                                     who.empty() ? std::string_view("?") : who,

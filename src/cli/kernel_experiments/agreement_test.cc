@@ -22,6 +22,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/language.h"
 #include "cli/kernel_experiments/account.h"
 #include "explain/explain.h"
 #include "explain/testing/other_payload.h"
@@ -213,7 +214,7 @@ std::string findings_differ(const recording::Recording& recording, const Lines& 
     const std::string id(finding.rule->id);
     const bool is_new = told.insert(id).second;
     if (is_new && finding.rule->severity == explain::Severity::error && std::ranges::find(named, id) == named.end())
-      differences.push_back("told, and is an error: " + id + ": " + explain::say(finding, explain::Language::en));
+      differences.push_back("told, and is an error: " + id + ": " + explain::say(finding, base::Language::en));
   }
   for (const auto& rule : wanted) {
     if (rule.starts_with('!') && told.contains(rule.substr(1))) differences.push_back("told: " + rule.substr(1));

@@ -69,12 +69,12 @@ class DuckLibrary {
 };
 
 // A database in memory, gone with this.
-class Duck {
+class DuckDatabase {
  public:
-  explicit Duck(const DuckLibrary& library) : library_(library) {}
-  Duck(const Duck&) = delete;
-  Duck& operator=(const Duck&) = delete;
-  ~Duck() {
+  explicit DuckDatabase(const DuckLibrary& library) : library_(library) {}
+  DuckDatabase(const DuckDatabase&) = delete;
+  DuckDatabase& operator=(const DuckDatabase&) = delete;
+  ~DuckDatabase() {
     if (connection_ != nullptr) library_.disconnect(&connection_);
     if (database_ != nullptr) library_.close(&database_);
   }
@@ -155,7 +155,7 @@ class DuckTable final : public ParquetTable {
       types += fmt::format("{}'{}': '{}'", types.empty() ? "" : ", ", scan::column_name(*field), read_as(field->type));
       names += fmt::format("{}{}", names.empty() ? "" : ", ", selected(*field));
     }
-    Duck duck(library_);
+    DuckDatabase duck(library_);
     // Nothing is to be fetched from anywhere (the formats are part of the library), nor to be left anywhere.
     for (const char* setting : {"SET autoinstall_known_extensions = false", "SET temp_directory = ''"})
       if (auto set = duck.run(setting); !set) return set;

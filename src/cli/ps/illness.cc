@@ -11,6 +11,7 @@
 #include <string>
 #include <tuple>
 
+#include "base/units.h"
 #include "trace/proc_text.h"
 
 namespace tcpwhy::cli::ps {
@@ -253,15 +254,6 @@ void apply(const Filter& filter, Facts& facts) {
   std::erase_if(facts.sockets, [&](const SocketSnapshot& socket) { return !filter.fits(socket, facts.holders); });
 }
 
-std::string in_words(Milliseconds duration) {
-  const auto ms = duration.count();
-  if (ms < 1000) return fmt::format("{} ms", ms);
-  const auto s = ms / 1000;
-  if (s < 60) return fmt::format("{} s", s);
-  if (s < 3600) return s % 60 == 0 ? fmt::format("{} min", s / 60) : fmt::format("{} min {} s", s / 60, s % 60);
-  if (s < 86400)
-    return s / 60 % 60 == 0 ? fmt::format("{} h", s / 3600) : fmt::format("{} h {} min", s / 3600, s / 60 % 60);
-  return fmt::format("{} d {} h", s / 86400, s / 3600 % 24);
-}
+std::string in_words(Milliseconds duration) { return base::age_in_words(duration); }
 
 }  // namespace tcpwhy::cli::ps

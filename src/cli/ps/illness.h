@@ -10,15 +10,15 @@
 #include <string_view>
 #include <vector>
 
+#include "base/language.h"
 #include "base/result.h"
-#include "doctor/probe.h"
 #include "explain/finding.h"
 #include "trace/holders.h"
 #include "trace/socket_sampler.h"
 
 namespace tcpwhy::cli::ps {
 
-using doctor::Words;
+using Words = base::OwnedText;
 using explain::Severity;
 using Milliseconds = std::chrono::duration<std::int64_t, std::milli>;
 

@@ -82,7 +82,7 @@ class Text {
   [[nodiscard]] std::size_t width() const { return std::max<std::size_t>(options_.width, 80); }
   [[nodiscard]] Language language() const { return options_.language; }
   void put(Style style, std::string_view text, std::size_t first, std::size_t indent) {
-    out_ += render::styled(style, render::wrap(text, first, indent, width()), options_.color) + "\n";
+    out_ += render::styled(style, base::wrap(text, first, indent, width()), options_.color) + "\n";
   }
 
   void one(const Illness& illness) {

@@ -11,6 +11,8 @@
 #include <iterator>
 #include <string>
 
+#include "base/testing/temporary_folder.h"
+
 namespace tcpwhy::cli::testing {
 
 inline std::string slurp(const std::filesystem::path& path) {
@@ -23,17 +25,9 @@ struct Ran {
   std::string out, err;
 };
 
-// A folder for the files of a test, gone afterwards; everybody may read what is in it.
+// The program, run with a folder for the files of a test.
 class Program : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = std::filesystem::temp_directory_path() / "tcpwhy-test-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    std::filesystem::permissions(folder_, std::filesystem::perms(0755));
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   [[nodiscard]] std::string file(const std::string& name) const { return folder_ / name; }
   [[nodiscard]] std::string write(const std::string& name, const std::string& text) const {
     std::ofstream(file(name)) << text;
@@ -62,7 +56,8 @@ class Program : public ::testing::Test {
     return has;
   }
 
-  std::filesystem::path folder_;
+  base::testing::TemporaryFolder temporary_;
+  std::filesystem::path folder_ = temporary_.path();
   std::string why_no_lab_;
 };
 

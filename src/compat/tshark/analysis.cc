@@ -19,9 +19,9 @@ constexpr std::uint64_t fast_retransmission_within_ns = 20'000'000;
 constexpr std::uint64_t out_of_order_within_ns = 3'000'000;  // where the round trip is not known
 constexpr std::uint32_t most_in_flight = 2'000'000'000;      // more is a miscount
 
-class Judge {
+class SegmentAnalyser {
  public:
-  Judge(const Segment& segment, const Context& context, Flow& sender, Flow& receiver, Findings& findings)
+  SegmentAnalyser(const Segment& segment, const Context& context, Flow& sender, Flow& receiver, Findings& findings)
       : s_(segment), context_(context), sender_(sender), receiver_(receiver), findings_(findings) {}
 
   void run() {
@@ -260,7 +260,7 @@ class Judge {
 }  // namespace
 
 void analyze(const Segment& segment, const Context& context, Flow& sender, Flow& receiver, Findings& findings) {
-  Judge(segment, context, sender, receiver, findings).run();
+  SegmentAnalyser(segment, context, sender, receiver, findings).run();
 }
 
 }  // namespace tcpwhy::compat::tshark

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/language.h"
 #include "explain/texts/wire_words.h"
 
 namespace tcpwhy::compat::tshark {
@@ -79,12 +80,12 @@ OwnClass::OwnClass(const Observer::Limits& limits)
 
 std::string OwnClass::unlike(const scan::Frame& frame, std::span<const Row> rows) {
   if (frame.packet.kind != wire::Dissection::tcp) return {};
-  const scan::Taken taken = connections_.take(frame.number, base::to_ns(frame.at), frame.packet.segment);
+  const scan::TakenSegment taken = connections_.take(frame.number, base::to_ns(frame.at), frame.packet.segment);
   if (rows.empty()) return {};
   const Verdicts& theirs = rows.front().findings.verdicts;
   if (same_kind(theirs, taken.verdict.kind) && same_marks(theirs, taken.verdict)) return {};
-  std::string words = explain::segment_in_words(taken.verdict, explain::Language::en);
-  return words.empty() ? std::string(explain::words(taken.verdict.kind, explain::Language::en)) : words;
+  std::string words = explain::segment_in_words(taken.verdict, base::Language::en);
+  return words.empty() ? std::string(explain::words(taken.verdict.kind, base::Language::en)) : words;
 }
 
 }  // namespace tcpwhy::compat::tshark

@@ -3,32 +3,24 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <stdlib.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/testing/command_output.h"
+#include "base/testing/temporary_folder.h"
 #include "compat/tshark/table.h"
 
 namespace tcpwhy::compat::tshark::testing {
 
+using base::testing::output_of;
+using base::testing::TemporaryFolder;
+
 using Cells = std::vector<std::string>;
 using Table = std::map<std::uint64_t, Cells>;  // by frame.number, all columns
-
-inline std::string output_of(const std::string& command) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(::popen(command.c_str(), "r"), &::pclose);
-  std::string output;
-  char buffer[65536];
-  while (const std::size_t count = pipe ? std::fread(buffer, 1, sizeof buffer, pipe.get()) : 0) {
-    output.append(buffer, count);
-  }
-  return output;
-}
 
 // The analysis changes from one release of Wireshark to the next.
 inline bool tshark_4_0_is_installed() {
@@ -107,21 +99,5 @@ inline std::vector<Difference> differences(const Table& theirs, const Table& our
   }
   return found;
 }
-
-// A temporary folder with everything in it, gone at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tcpwhy-tshark-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace tcpwhy::compat::tshark::testing

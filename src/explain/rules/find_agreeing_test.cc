@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "explain/told_testing.h"
+#include "explain/explained_story_testing.h"
 
 namespace tcpwhy::explain {
 namespace {
 
 using recording::testing::StoryRecorder;
-using testing::Told;
+using testing::ExplainedStory;
 
 constexpr std::uint16_t F = 0x01, S = 0x02, R = 0x04, P = 0x08, A = 0x10, U = 0x20, E = 0x40, C = 0x80;
 constexpr auto to_server = "3, {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr(\"127.0.0.1\")}, 16";
@@ -42,18 +42,20 @@ TEST(Agreeing, an_option_needs_both_syns) {
   shake(both, all_options, all_options);
   shake(without, mss_only, mss_only);
   shake(refused, all_options, mss_only);
-  EXPECT_FALSE(Told(both).has("open.option_missing"));
-  EXPECT_NE(Told(without).text("open.option_missing").find("The client did not offer SACK, timestamps, window scale"),
+  EXPECT_FALSE(ExplainedStory(both).has("open.option_missing"));
+  EXPECT_NE(ExplainedStory(without)
+                .text("open.option_missing")
+                .find("The client did not offer SACK, timestamps, window scale"),
             std::string::npos);
-  EXPECT_NE(Told(refused).text("open.option_missing").find("The server did not offer"), std::string::npos);
+  EXPECT_NE(ExplainedStory(refused).text("open.option_missing").find("The server did not offer"), std::string::npos);
 }
 
 TEST(Agreeing, ecn_needs_both_syns) {
   StoryRecorder both, one;
   shake(both, mss_only, mss_only, S | E | C, S | A | E);
   shake(one, mss_only, mss_only, S | E | C, S | A);
-  EXPECT_TRUE(Told(both).has("open.ecn"));
-  EXPECT_FALSE(Told(one).has("open.ecn"));
+  EXPECT_TRUE(ExplainedStory(both).has("open.ecn"));
+  EXPECT_FALSE(ExplainedStory(one).has("open.ecn"));
 }
 
 TEST(Agreeing, fast_open_is_granted_or_refused) {
@@ -61,7 +63,7 @@ TEST(Agreeing, fast_open_is_granted_or_refused) {
   shake(granted, cookie_request, cookie);
   shake(refused, cookie_request, mss_only);
   shake(plain, mss_only, mss_only);
-  const Told yes(granted), no(refused), none(plain);
+  const ExplainedStory yes(granted), no(refused), none(plain);
   EXPECT_TRUE(yes.has("open.fast_open_cookie"));
   EXPECT_FALSE(yes.has("open.fast_open_refused"));
   EXPECT_TRUE(no.has("open.fast_open_refused"));
@@ -72,7 +74,7 @@ TEST(Agreeing, fast_open_is_granted_or_refused) {
 TEST(Agreeing, signatures) {
   StoryRecorder both, dropped, counted, silent;
   shake(both, signature, signature);
-  EXPECT_TRUE(Told(both).has("open.signed"));
+  EXPECT_TRUE(ExplainedStory(both).has("open.signed"));
   for (auto* s : {&dropped, &counted, &silent}) {
     s->options(signature);
     s->segment(5, "client", S, 0);
@@ -80,7 +82,7 @@ TEST(Agreeing, signatures) {
   }
   dropped.dropped(6, "server", "S", 0, 0, 0, "TCP_MD5UNEXPECTED");
   counted.counter(1, 20'000, "TcpExt.TCPMD5Unexpected");
-  const Told seen(dropped), derived(counted), lost(silent);
+  const ExplainedStory seen(dropped), derived(counted), lost(silent);
   ASSERT_TRUE(seen.has("open.signature_refused"));
   EXPECT_EQ(seen.finding("open.signature_refused")->grade, Grade::observed);
   ASSERT_TRUE(derived.has("open.signature_refused"));
@@ -95,8 +97,8 @@ TEST(Agreeing, deferred_until_data_comes) {
     shake(*s, all_options, all_options);
     s->segment(300'000, "client", P | A, 1, 1, 3);
   }
-  EXPECT_TRUE(Told(deferred).has("open.deferred"));
-  EXPECT_FALSE(Told(plain).has("open.deferred"));
+  EXPECT_TRUE(ExplainedStory(deferred).has("open.deferred"));
+  EXPECT_FALSE(ExplainedStory(plain).has("open.deferred"));
 }
 
 // --- Acknowledging -----------------------------------------------------------------------------------------------
@@ -117,16 +119,16 @@ TEST(Acknowledging, on_the_answer) {
   StoryRecorder often, once;
   requests(often, 5, 0, 5000);
   requests(once, 1, 0, 5000);
-  EXPECT_TRUE(Told(often).has("ack.on_answer"));
-  EXPECT_FALSE(Told(once).has("ack.on_answer"));
+  EXPECT_TRUE(ExplainedStory(often).has("ack.on_answer"));
+  EXPECT_FALSE(ExplainedStory(once).has("ack.on_answer"));
 }
 
 TEST(Acknowledging, at_once_because_answers_are_slow) {
   StoryRecorder slow, fast;
   requests(slow, 5, 5, 100'000);
   requests(fast, 5, 5, 10'000);
-  EXPECT_TRUE(Told(slow).has("ack.before_slow_answer"));
-  EXPECT_FALSE(Told(fast).has("ack.before_slow_answer"));
+  EXPECT_TRUE(ExplainedStory(slow).has("ack.before_slow_answer"));
+  EXPECT_FALSE(ExplainedStory(fast).has("ack.before_slow_answer"));
 }
 
 TEST(Acknowledging, by_quickack) {
@@ -134,8 +136,8 @@ TEST(Acknowledging, by_quickack) {
   requests(asked, 2, 5, 10'000);
   asked.call("server", 500, 510, "setsockopt", "4, SOL_TCP, TCP_QUICKACK, [1], 4");
   requests(not_asked, 2, 5, 10'000);
-  EXPECT_TRUE(Told(asked).has("ack.by_quickack"));
-  EXPECT_FALSE(Told(not_asked).has("ack.by_quickack"));
+  EXPECT_TRUE(ExplainedStory(asked).has("ack.by_quickack"));
+  EXPECT_FALSE(ExplainedStory(not_asked).has("ack.by_quickack"));
 }
 
 TEST(Acknowledging, by_reading) {
@@ -153,8 +155,8 @@ TEST(Acknowledging, by_reading) {
                  0, {"segment", "segment.data"});
     }
   }
-  EXPECT_TRUE(Told(reading).has("ack.by_reading"));
-  EXPECT_FALSE(Told(arriving).has("ack.by_reading"));
+  EXPECT_TRUE(ExplainedStory(reading).has("ack.by_reading"));
+  EXPECT_FALSE(ExplainedStory(arriving).has("ack.by_reading"));
 }
 
 TEST(Sending, small_writes_wait_for_a_round_trip) {
@@ -170,8 +172,8 @@ TEST(Sending, small_writes_wait_for_a_round_trip) {
   waits.cause(31'000, "server", ".", 1, 2, 0, {"segment", "segment.data"});
   waits.segment(31'005, "client", P | A, 2, 1, 1);
   waits.cause(31'005, "client", "P.", 2, 1, 1, {"segment", "segment.made_room"});
-  EXPECT_TRUE(Told(waits).has("send.waited_for_ack"));
-  EXPECT_FALSE(Told(at_once).has("send.waited_for_ack"));
+  EXPECT_TRUE(ExplainedStory(waits).has("send.waited_for_ack"));
+  EXPECT_FALSE(ExplainedStory(at_once).has("send.waited_for_ack"));
 }
 
 TEST(Sending, a_cork_holds_for_200_ms) {
@@ -192,11 +194,11 @@ TEST(Sending, a_cork_holds_for_200_ms) {
     s->call("client", 1000, 1010, "send", "3, \"a\", 1, 0", {1});
     s->segment(203'000, "client", P | A, 1, 1, 1);
   }
-  EXPECT_TRUE(Told(missed).has("send.cork_timed_out"));
-  EXPECT_FALSE(Told(plain).has("send.cork_timed_out"));
-  EXPECT_TRUE(Told(corked).has("send.cork_timed_out"));
-  EXPECT_FALSE(Told(shut).has("send.cork_timed_out"));
-  EXPECT_FALSE(Told(small).has("send.cork_timed_out")) << "too small a window";
+  EXPECT_TRUE(ExplainedStory(missed).has("send.cork_timed_out"));
+  EXPECT_FALSE(ExplainedStory(plain).has("send.cork_timed_out"));
+  EXPECT_TRUE(ExplainedStory(corked).has("send.cork_timed_out"));
+  EXPECT_FALSE(ExplainedStory(shut).has("send.cork_timed_out"));
+  EXPECT_FALSE(ExplainedStory(small).has("send.cork_timed_out")) << "too small a window";
 }
 
 TEST(Sending, msg_more_leaves_with_the_next_call) {
@@ -207,8 +209,8 @@ TEST(Sending, msg_more_leaves_with_the_next_call) {
     s->call("client", 60'000, 60'010, "send", "3, \"b\", 1, 0", {1});
     s->segment(60'005, "client", P | A, 1, 1, 2);
   }
-  EXPECT_TRUE(Told(more).has("send.held_back"));
-  EXPECT_FALSE(Told(none).has("send.held_back"));
+  EXPECT_TRUE(ExplainedStory(more).has("send.held_back"));
+  EXPECT_FALSE(ExplainedStory(none).has("send.held_back"));
 }
 
 TEST(Sending, one_call_many_segments) {
@@ -220,8 +222,8 @@ TEST(Sending, one_call_many_segments) {
   many.segment(1010, "client", A, 1, 1, 1460);
   many.segment(1020, "client", P | A, 1461, 1, 540);
   one.segment(1010, "client", P | A, 1, 1, 2000);
-  EXPECT_TRUE(Told(many).has("send.segmented"));
-  EXPECT_FALSE(Told(one).has("send.segmented"));
+  EXPECT_TRUE(ExplainedStory(many).has("send.segmented"));
+  EXPECT_FALSE(ExplainedStory(one).has("send.segmented"));
 }
 
 TEST(Urgent, the_first_byte_is_lost_if_nobody_took_it) {
@@ -233,8 +235,8 @@ TEST(Urgent, the_first_byte_is_lost_if_nobody_took_it) {
   }
   taken.call("server", 2000, 2010, "recv", "4, \"1\", 1, MSG_OOB", {1});
   in_line.call("server", 500, 510, "setsockopt", "4, SOL_SOCKET, SO_OOBINLINE, [1], 4");
-  EXPECT_TRUE(Told(lost).has("urgent.replaced"));
-  const Told read(taken), stays(in_line);
+  EXPECT_TRUE(ExplainedStory(lost).has("urgent.replaced"));
+  const ExplainedStory read(taken), stays(in_line);
   EXPECT_TRUE(read.has("urgent.apart"));
   EXPECT_FALSE(read.has("urgent.replaced"));
   EXPECT_TRUE(stays.has("urgent.inline"));
@@ -256,8 +258,8 @@ TEST(Discarding, what_a_reset_throws_away) {
     s->call("server", 2000, 2010, "close", "4");
     s->segment(2005, "server", R | A, 501, 1);
   }
-  EXPECT_NE(Told(unsent).text("reset.unsent_discarded").find("400 bytes"), std::string::npos);
-  EXPECT_FALSE(Told(sent).has("reset.unsent_discarded"));
+  EXPECT_NE(ExplainedStory(unsent).text("reset.unsent_discarded").find("400 bytes"), std::string::npos);
+  EXPECT_FALSE(ExplainedStory(sent).has("reset.unsent_discarded"));
 }
 
 TEST(Sharing, shutdown_acts_on_what_a_child_holds_too) {
@@ -268,8 +270,8 @@ TEST(Sharing, shutdown_acts_on_what_a_child_holds_too) {
     s->segment(2005, "server", F | A, 1, 1);
   }
   forked.event(1000, "server", recording::ProcessStarted{"child", 101});
-  EXPECT_TRUE(Told(forked).has("shutdown.despite_sharing"));
-  EXPECT_FALSE(Told(alone).has("shutdown.despite_sharing"));
+  EXPECT_TRUE(ExplainedStory(forked).has("shutdown.despite_sharing"));
+  EXPECT_FALSE(ExplainedStory(alone).has("shutdown.despite_sharing"));
 }
 
 TEST(Reading, after_shut_rd_data_still_comes) {
@@ -280,8 +282,8 @@ TEST(Reading, after_shut_rd_data_still_comes) {
     s->call("server", 2000, 2010, "recv", "4, \"hello\", 5, 0", {5});
   }
   shut.call("server", 500, 510, "shutdown", "4, SHUT_RD");
-  EXPECT_TRUE(Told(shut).has("recv.after_shut_rd"));
-  EXPECT_FALSE(Told(open).has("recv.after_shut_rd"));
+  EXPECT_TRUE(ExplainedStory(shut).has("recv.after_shut_rd"));
+  EXPECT_FALSE(ExplainedStory(open).has("recv.after_shut_rd"));
 }
 
 TEST(Signals, blocked_is_not_ignored) {
@@ -292,16 +294,16 @@ TEST(Signals, blocked_is_not_ignored) {
     s->call("client", 1000, 1010, "send", "3, \"hello\", 5, 0", {-1, EPIPE});
   }
   unblocked.call("client", 300, 310, "rt_sigprocmask", "SIG_UNBLOCK, [PIPE], NULL, 8");
-  EXPECT_TRUE(Told(blocked).has("signal.blocked"));
-  EXPECT_FALSE(Told(unblocked).has("signal.blocked"));
+  EXPECT_TRUE(ExplainedStory(blocked).has("signal.blocked"));
+  EXPECT_FALSE(ExplainedStory(unblocked).has("signal.blocked"));
 }
 
 TEST(Calls, in_the_wrong_state) {
   StoryRecorder wrong, right;
   wrong.call("client", 10, 20, "accept", "3, NULL, NULL", {-1, EINVAL});
   right.call("client", 10, 20, "accept", "3, NULL, NULL", {-1, EAGAIN});
-  EXPECT_TRUE(Told(wrong).has("call.wrong_state"));
-  EXPECT_FALSE(Told(right).has("call.wrong_state"));
+  EXPECT_TRUE(ExplainedStory(wrong).has("call.wrong_state"));
+  EXPECT_FALSE(ExplainedStory(right).has("call.wrong_state"));
 }
 
 TEST(Calls, sending_where_nobody_ever_was) {
@@ -311,8 +313,8 @@ TEST(Calls, sending_where_nobody_ever_was) {
   never.last_call().local.reset();
   once.open();
   once.call("client", 1000, 1010, "send", "3, \"x\", 1, 0", {-1, EPIPE});
-  EXPECT_TRUE(Told(never).has("call.send_unconnected"));
-  EXPECT_FALSE(Told(once).has("call.send_unconnected"));
+  EXPECT_TRUE(ExplainedStory(never).has("call.send_unconnected"));
+  EXPECT_FALSE(ExplainedStory(once).has("call.send_unconnected"));
 }
 
 TEST(Calls, listening_without_a_port_of_ones_own) {
@@ -320,9 +322,9 @@ TEST(Calls, listening_without_a_port_of_ones_own) {
   for (auto* s : {&unbound, &bound}) s->call("client", 1, 2, "socket", "AF_INET, SOCK_STREAM, IPPROTO_IP", {3});
   bound.call("client", 3, 4, "bind", to_server);
   for (auto* s : {&unbound, &bound, &made_before}) s->call("client", 5, 6, "listen", "3, 1");
-  EXPECT_TRUE(Told(unbound).has("listen.without_bind"));
-  EXPECT_FALSE(Told(bound).has("listen.without_bind"));
-  EXPECT_FALSE(Told(made_before).has("listen.without_bind"));  // somebody may have bound it
+  EXPECT_TRUE(ExplainedStory(unbound).has("listen.without_bind"));
+  EXPECT_FALSE(ExplainedStory(bound).has("listen.without_bind"));
+  EXPECT_FALSE(ExplainedStory(made_before).has("listen.without_bind"));  // somebody may have bound it
 }
 
 // The client's connection, closed first by `first`; then the same ports again.
@@ -340,8 +342,8 @@ TEST(Agreeing, a_port_in_time_wait_is_used_again) {
   StoryRecorder own, others;
   twice(own, "client", "server");
   twice(others, "server", "client");
-  EXPECT_TRUE(Told(own).has("open.time_wait_reused"));
-  EXPECT_FALSE(Told(others).has("open.time_wait_reused"));
+  EXPECT_TRUE(ExplainedStory(own).has("open.time_wait_reused"));
+  EXPECT_FALSE(ExplainedStory(others).has("open.time_wait_reused"));
 }
 
 TEST(Agreeing, an_ipv4_peer_of_an_ipv6_socket) {
@@ -351,8 +353,8 @@ TEST(Agreeing, an_ipv4_peer_of_an_ipv6_socket) {
   for (auto& event : with.events)
     if (auto* returned = std::get_if<recording::CallReturned>(&event.what); returned != nullptr && returned->new_fd)
       returned->remote->ip = *wire::IpAddress::parse("::ffff:127.0.0.1");
-  EXPECT_TRUE(Told(std::move(with)).has("open.v4_mapped"));
-  EXPECT_FALSE(Told(plain).has("open.v4_mapped"));
+  EXPECT_TRUE(ExplainedStory(std::move(with)).has("open.v4_mapped"));
+  EXPECT_FALSE(ExplainedStory(plain).has("open.v4_mapped"));
 }
 
 }  // namespace

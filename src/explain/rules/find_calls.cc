@@ -65,8 +65,8 @@ void report_connection_reset(const Story& story, Side side, const Call& call, co
   }
   auto& finding = findings.add(rule, story, Grade::derived, evidence);
   finding.slots = of(story, side, call);
-  finding.slots["because"] = because.en;
-  finding.slots["because_zh"] = because.zh;
+  finding.slots["because"] = because.text.en;
+  finding.slots["because_zh"] = because.text.zh;
 }
 
 // What one side's sending calls saw, walked in order.

@@ -19,7 +19,7 @@ void find_late_fin(const Story& story, const Segment& fin, Findings& findings) {
   for (const Segment* segment : story.segments(fin.from))
     if (segment->segment_class == tcp::SegmentClass::data && story.time(segment->departed) >= story.time(end))
       later += segment->tcp.payload_length;
-  const HowEnded how = how_ended(story.timeline, end);
+  const OwnedText how = how_ended(story.timeline, end);
   findings.add("close.delivered_after_exit", story, Grade::derived, {end, fin.departed}).slots = {
       {"who", story.name(fin.from)},
       {"peer", story.name(other(fin.from))},
@@ -34,7 +34,7 @@ void find_fin(const Story& story, Side side, Findings& findings) {
   if (fin == nullptr) return;
   const auto& cause = fin->cause;
   if (cause.trigger == Trigger::process_end) {
-    const HowEnded how = how_ended(story.timeline, cause.by);
+    const OwnedText how = how_ended(story.timeline, cause.by);
     findings.add("close.fin_at_exit", story, cause.grade, {fin->departed, cause.by.value_or(EventId{})}).slots = {
         {"who", story.name(side)}, {"how", how.en}, {"how_zh", how.zh}};
     return;
@@ -91,7 +91,7 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   evidence.insert(evidence.end(), sharing.evidence.begin(), sharing.evidence.end());
   auto& finding =
       findings.add("close.nothing_sent", story, sharing.observed ? Grade::observed : Grade::derived, evidence);
-  finding.slots = {{"who", story.caller(*close)}, {"others", sharing.en}, {"others_zh", sharing.zh}};
+  finding.slots = {{"who", story.caller(*close)}, {"others", sharing.others.en}, {"others_zh", sharing.others.zh}};
   finding.about = close->entered;
 }
 

@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "explain/told_testing.h"
+#include "explain/explained_story_testing.h"
 
 namespace tcpwhy::explain {
 namespace {
 
 using recording::testing::StoryRecorder;
+using testing::ExplainedStory;
 using testing::five_bytes;
-using testing::Told;
 
 constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
 
@@ -21,7 +21,7 @@ TEST(Closing, of_a_descriptor_that_others_share_is_observed_by_its_references) {
   story.open();
   story.call("server", 1000, 1100, "close", "4");
   story.last_call().references = 2;
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("close.nothing_sent"));
   EXPECT_EQ(told.grade("close.nothing_sent"), Grade::observed);
   EXPECT_NE(told.text("close.nothing_sent").find("(1 more)"), std::string::npos);
@@ -32,7 +32,7 @@ TEST(Closing, of_the_last_reference_is_not_said_to_leave_others) {
   story.open();
   story.call("server", 1000, 1100, "close", "4");
   story.last_call().references = 1;
-  EXPECT_FALSE(Told(story).has("close.nothing_sent"));
+  EXPECT_FALSE(ExplainedStory(story).has("close.nothing_sent"));
 }
 
 TEST(Closing, behind_data_that_the_peer_has_no_room_for_is_not_said_to_leave_others) {
@@ -43,8 +43,8 @@ TEST(Closing, behind_data_that_the_peer_has_no_room_for_is_not_said_to_leave_oth
     if (s == &left) s->segment(1050, "server", P | A, 1, 1, 5);
     s->call("server", 1200, 1300, "close", "4");
   }
-  EXPECT_FALSE(Told(waits).has("close.nothing_sent"));
-  EXPECT_TRUE(Told(left).has("close.nothing_sent"));
+  EXPECT_FALSE(ExplainedStory(waits).has("close.nothing_sent"));
+  EXPECT_TRUE(ExplainedStory(left).has("close.nothing_sent"));
 }
 
 // What leaves inside somebody's call did not wait to be sent; whose it was may not be known.
@@ -55,7 +55,7 @@ TEST(Closing, by_a_call_that_nobody_recorded_is_not_laid_to_a_process_that_had_e
     story.event(1000, "server", recording::ProcessEnded{.exit_status = 0, .signal = {}, .call = {}});
     story.cause(2000, "server", "F.", 1, 1, 0, {std::move(trigger), std::move(name)});
     story.segment(2001, "server", F | A, 1, 1);
-    return Told(story).has("close.delivered_after_exit");
+    return ExplainedStory(story).has("close.delivered_after_exit");
   };
   EXPECT_FALSE(told_of("call", "close"));
   EXPECT_FALSE(told_of("process_end", "close"));
@@ -67,10 +67,10 @@ TEST(Closing, without_packets_nobody_knows_what_it_sent) {
   story.open();
   story.call("server", 1000, 1100, "close", "4");
   auto recording = story.take();
-  EXPECT_TRUE(Told(recording).has("close.nothing_sent"));
+  EXPECT_TRUE(ExplainedStory(recording).has("close.nothing_sent"));
   std::erase_if(recording.events,
                 [](const auto& event) { return std::holds_alternative<recording::Packet>(event.what); });
-  EXPECT_FALSE(Told(recording).has("close.nothing_sent"));
+  EXPECT_FALSE(ExplainedStory(recording).has("close.nothing_sent"));
 }
 
 TEST(Closing, of_a_descriptor_that_a_fork_shares_names_the_child) {
@@ -78,7 +78,7 @@ TEST(Closing, of_a_descriptor_that_a_fork_shares_names_the_child) {
   story.open();
   story.event(500, "server", recording::ProcessStarted{"server", 101});
   story.call("server", 1000, 1100, "close", "4");
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("close.nothing_sent"));
   EXPECT_EQ(told.grade("close.nothing_sent"), Grade::derived);
   EXPECT_NE(told.text("close.nothing_sent").find("forked child"), std::string::npos);
@@ -89,7 +89,7 @@ TEST(Closing, a_child_that_was_forked_before_the_connection_does_not_hold_it) {
   story.event(1, "server", recording::ProcessStarted{"server", 101});
   story.open();
   story.call("server", 1000, 1100, "close", "4");
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("close.nothing_sent"));
   EXPECT_EQ(told.text("close.nothing_sent").find("forked child"), std::string::npos);
 }
@@ -103,7 +103,7 @@ TEST(Closing, is_named_as_the_call_that_did_it) {
     const auto number = story.call("server", 1000, 1100, call, "4");
     story.segment(1050, "server", R | A, 1, 6);
     story.cause(1049, "server", "R.", 1, 6, 0, {"call", "close.unread_data", number});
-    const Told told(story);
+    const ExplainedStory told(story);
     ASSERT_TRUE(told.has("reset.unread_data_at_close")) << call;
     EXPECT_TRUE(told.text("reset.unread_data_at_close").starts_with("The server's " + call + "() sent a RST"))
         << told.text("reset.unread_data_at_close");
@@ -134,7 +134,7 @@ TEST(Closing, of_a_descriptor_that_was_sent_to_another_process_names_it) {
     recording.events.push_back({at + std::chrono::microseconds(960), worker, taken});
     recording.events.push_back({at + std::chrono::microseconds(970), worker, brought});
     recording::sort_by_time(recording);
-    return Told(recording).text("close.nothing_sent");
+    return ExplainedStory(recording).text("close.nothing_sent");
   };
   EXPECT_NE(told(true).find("worker[555]"), std::string::npos) << told(true);
   EXPECT_NE(told(true).find("SCM_RIGHTS"), std::string::npos);
@@ -157,7 +157,7 @@ TEST(Closing, of_a_descriptor_that_another_process_took_names_it) {
   recording.events.push_back({at + std::chrono::microseconds(960), worker, taken});
   recording.events.push_back({at + std::chrono::microseconds(970), worker, brought});
   recording::sort_by_time(recording);
-  const Told told(recording);
+  const ExplainedStory told(recording);
   ASSERT_TRUE(told.has("close.nothing_sent"));
   EXPECT_NE(told.text("close.nothing_sent").find("that of worker[555], which took it by pidfd_getfd()"),
             std::string::npos)
@@ -185,14 +185,14 @@ TEST(Closing, by_one_thread_under_anothers_recv_sends_nothing) {
   story.open();
   story.call("server", 500, -1, "recv", "4, 100, 0");
   story.call("server", 1000, 1100, "close", "4");
-  const Told told(with_thread(story, "close"));
+  const ExplainedStory told(with_thread(story, "close"));
   EXPECT_TRUE(told.has("close.under_recv"));
   EXPECT_FALSE(told.has("close.nothing_sent"));
   StoryRecorder alone;
   alone.open();
   alone.call("server", 500, 600, "recv", "4, 100, 0", {1});
   alone.call("server", 1000, 1100, "close", "4");
-  EXPECT_FALSE(Told(with_thread(alone, "close")).has("close.under_recv"));
+  EXPECT_FALSE(ExplainedStory(with_thread(alone, "close")).has("close.under_recv"));
 }
 
 TEST(Closing, shutdown_by_one_thread_wakes_another) {
@@ -201,7 +201,7 @@ TEST(Closing, shutdown_by_one_thread_wakes_another) {
   story.call("server", 500, 1060, "recv", "4, 100, 0", {0});
   story.call("server", 1000, 1100, "shutdown", "4, SHUT_RDWR");
   story.segment(1050, "server", F | A, 1, 1);
-  EXPECT_TRUE(Told(with_thread(story, "shutdown")).has("shutdown.woke_recv"));
+  EXPECT_TRUE(ExplainedStory(with_thread(story, "shutdown")).has("shutdown.woke_recv"));
 }
 
 TEST(Closing, that_the_program_forgets_is_a_leak) {
@@ -216,9 +216,9 @@ TEST(Closing, that_the_program_forgets_is_a_leak) {
   closes.call("server", 3000, 3010, "close", "4");
   closes.segment(3005, "server", F | A, 1, 2);
   for (auto* s : {&story, &closes}) s->counter(5'000'000, 5'000'001, "TcpExt.Anything");
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("close_wait.left_open"));
-  EXPECT_FALSE(Told(closes).has("close_wait.left_open"));
+  EXPECT_FALSE(ExplainedStory(closes).has("close_wait.left_open"));
 }
 
 TEST(Closing, that_waits_by_linger) {
@@ -230,8 +230,8 @@ TEST(Closing, that_waits_by_linger) {
     s->call("server", 1000, 51'000, "close", "4");
     s->segment(1050, "server", F | A, 1, 1);
   }
-  EXPECT_TRUE(Told(story).has("close.lingered"));
-  EXPECT_FALSE(Told(zero).has("close.lingered"));
+  EXPECT_TRUE(ExplainedStory(story).has("close.lingered"));
+  EXPECT_FALSE(ExplainedStory(zero).has("close.lingered"));
 }
 
 TEST(Closing, that_waits_by_linger_waited_for_the_ack_of_a_timer_however_soon_the_tick_came) {
@@ -245,8 +245,8 @@ TEST(Closing, that_waits_by_linger_waited_for_the_ack_of_a_timer_however_soon_th
   by_timer.segment(1390, "client", A, 1, 2);
   by_fin.call("client", 1060, 1080, "close", "3");
   by_fin.segment(1070, "client", F | A, 1, 2);
-  EXPECT_TRUE(Told(by_timer).has("close.lingered"));
-  EXPECT_FALSE(Told(by_fin).has("close.lingered"));
+  EXPECT_TRUE(ExplainedStory(by_timer).has("close.lingered"));
+  EXPECT_FALSE(ExplainedStory(by_fin).has("close.lingered"));
 }
 
 TEST(Closing, goes_on_in_the_kernel_after_close_has_returned) {
@@ -258,7 +258,7 @@ TEST(Closing, goes_on_in_the_kernel_after_close_has_returned) {
   story.segment(900, "server", A, 1, 1001);
   story.segment(901, "client", P | A, 1001, 1, 1000);
   story.segment(902, "client", F | A, 2001, 1);
-  EXPECT_TRUE(Told(story).has("close.delivered_later"));
+  EXPECT_TRUE(ExplainedStory(story).has("close.delivered_later"));
 }
 
 // A server that forks for each connection closes its own descriptor at once.
@@ -271,7 +271,7 @@ TEST(Closing, delivers_nothing_of_what_a_child_sends_after_it) {
   story.segment(750, "server", P | A, 1, 1, 6);
   story.call("server", 900, 1000, "close", "4");
   story.segment(950, "server", F | A, 7, 1);
-  EXPECT_FALSE(Told(story).has("close.delivered_later"));
+  EXPECT_FALSE(ExplainedStory(story).has("close.delivered_later"));
 }
 
 TEST(Closing, a_healthy_connection_has_nothing_to_worry_about) {
@@ -286,7 +286,7 @@ TEST(Closing, a_healthy_connection_has_nothing_to_worry_about) {
   story.call("server", 1400, 1500, "close", "4");
   story.segment(1450, "server", F | A, 1, 7);
   story.segment(1460, "client", A, 7, 2);
-  const Told told(story);
+  const ExplainedStory told(story);
   for (const auto& finding : told.explained.findings)
     EXPECT_LT(finding.rule->severity, Severity::warning) << finding.rule->id;
 }

@@ -43,10 +43,7 @@ constexpr FailedRow failed_rows[] = {
 };
 
 // How many SYNs were sent, in words.
-struct Counted {
-  std::string en, zh;
-};
-Counted counted(const Story& story, const std::vector<const Segment*>& syns) {
+OwnedText counted(const Story& story, const std::vector<const Segment*>& syns) {
   if (story.connection.without_packets()) return {"an unknown number of SYNs", "数目不明的 SYN"};
   return {fmt::format("{} SYN{}", syns.size(), syns.size() == 1 ? "" : "s"), fmt::format(" {} 个 SYN", syns.size())};
 }
@@ -68,7 +65,7 @@ void find_failed(const Story& story, Findings& findings) {
     if (rule.empty()) continue;
     std::vector<EventId> evidence = {call->entered, *call->returned};
     for (const Segment* syn : syns | std::views::take(syns_as_evidence)) evidence.push_back(syn->departed);
-    const Counted sent = counted(story, syns);
+    const OwnedText sent = counted(story, syns);
     auto& finding =
         findings.add(rule, story, rule == "open.refused_by_icmp" ? Grade::derived : Grade::observed, evidence);
     finding.slots = {{"who", story.name(opener)},
@@ -91,7 +88,7 @@ void find_failed_later(const Story& story, Findings& findings) {
     if (row == std::end(failed_rows) || row->error == EINTR || row->error == EADDRNOTAVAIL) continue;
     const auto& connects = story.calls(opener, Effect::connects);
     if (!connects.empty() && story.failed_with(*connects.front(), error->error)) return;  // said
-    const Counted sent = counted(story, syns);
+    const OwnedText sent = counted(story, syns);
     auto& finding = findings.add(row->rule, story, Grade::observed, {syns.front()->departed, kernel.event});
     finding.slots = {{"who", story.name(opener)},
                      {"call", connects.empty() ? "connect()" : story.line(*connects.front())},

@@ -253,13 +253,12 @@ Sharing sharing_of(const Story& story, const Call& close) {
   const auto pid = pid_of(story, close);
   if (was_shared(story, close)) {
     sharing.observed = true;
-    sharing.en = fmt::format("{} more", *entered.references - 1);
-    sharing.zh = fmt::format("另有 {} 个", *entered.references - 1);
+    const auto more = *entered.references - 1;
+    sharing.others = {fmt::format("{} more", more), fmt::format("另有 {} 个", more)};
   }
   const auto add = [&](EventId event, std::string_view en, std::string_view zh) {
     sharing.evidence.push_back(event);
-    sharing.en += fmt::format("{}{}", sharing.en.empty() ? "" : ", ", en);
-    sharing.zh += fmt::format("{}{}", sharing.zh.empty() ? "" : "，", zh);
+    sharing.others.join({", ", "，"}, {en, zh});
   };
   for (const auto index : other_references(story, close)) {
     const Call& call = story.timeline.calls[index];
@@ -283,10 +282,7 @@ Sharing sharing_of(const Story& story, const Call& close) {
   }
   if (const auto forked = fork_while_held(story, close.side, pid, close.entered))
     add(*forked, "that of a forked child", "fork 出的子进程持有的一个");
-  if (sharing.en.empty()) {
-    sharing.en = "which one was not recorded";
-    sharing.zh = "是哪一个没有记录";
-  }
+  if (sharing.others.empty()) sharing.others = {"which one was not recorded", "是哪一个没有记录"};
   return sharing;
 }
 

@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "explain/told_testing.h"
+#include "explain/explained_story_testing.h"
 
 namespace tcpwhy::explain {
 namespace {
 
 using recording::testing::StoryRecorder;
+using testing::ExplainedStory;
 using testing::five_bytes;
-using testing::Told;
 
 constexpr std::uint16_t F = 0x01, S = 0x02, R = 0x04, P = 0x08, A = 0x10;
 constexpr auto to_server = "3, {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr(\"127.0.0.1\")}, 16";
@@ -22,7 +22,7 @@ TEST(Opening, timed_out_names_the_syns) {
   StoryRecorder story;
   story.call("client", 10, 7'000'000, "connect", to_server, {-1, ETIMEDOUT});
   for (int i = 0; i < 3; ++i) story.segment(20 + i * 1'000'000, "client", S, 0);
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("open.timed_out"));
   EXPECT_NE(told.text("open.timed_out").find("3 SYNs"), std::string::npos);
   EXPECT_FALSE(told.has("open.unreachable"));
@@ -31,7 +31,7 @@ TEST(Opening, timed_out_names_the_syns) {
 TEST(Opening, that_timed_out_without_packets_counts_no_syns) {
   StoryRecorder story;
   story.call("client", 10, 7'000'000, "connect", to_server, {-1, ETIMEDOUT});
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("open.timed_out"));
   EXPECT_NE(told.text("open.timed_out").find("an unknown number of SYNs"), std::string::npos);
 }
@@ -40,7 +40,7 @@ TEST(Opening, unreachable_is_not_timed_out) {
   StoryRecorder story;
   story.call("client", 10, 3'000'000, "connect", to_server, {-1, EHOSTUNREACH});
   story.segment(20, "client", S, 0);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("open.unreachable"));
   EXPECT_FALSE(told.has("open.timed_out"));
 }
@@ -51,7 +51,7 @@ TEST(Opening, the_error_of_a_connect_that_did_not_wait_comes_from_the_socket) {
   story.segment(15, "client", S, 0);
   story.segment(1'000'000, "client", S, 0);
   story.socket_error(3'000'000, "client", ETIMEDOUT);
-  EXPECT_TRUE(Told(story).has("open.timed_out"));
+  EXPECT_TRUE(ExplainedStory(story).has("open.timed_out"));
 }
 
 TEST(Opening, refused_without_a_reset_is_icmp) {
@@ -61,8 +61,8 @@ TEST(Opening, refused_without_a_reset_is_icmp) {
     s->segment(20, "client", S, 0);
   }
   with_reset.segment(30, "server", R | A, 0, 1);
-  EXPECT_TRUE(Told(story).has("open.refused_by_icmp"));
-  const Told told(with_reset);
+  EXPECT_TRUE(ExplainedStory(story).has("open.refused_by_icmp"));
+  const ExplainedStory told(with_reset);
   EXPECT_FALSE(told.has("open.refused_by_icmp"));
   EXPECT_TRUE(told.has("open.refused"));
   EXPECT_FALSE(told.has("open.refused_though_listening"));
@@ -74,7 +74,7 @@ TEST(Opening, refused_though_somebody_listens_on_the_port) {
   story.call("client", 10, 100, "connect", to_server, {-1, ECONNREFUSED});
   story.segment(20, "client", S, 0);
   story.segment(30, "server", R | A, 0, 1);
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("open.refused_though_listening"));
   EXPECT_EQ(told.grade("open.refused_though_listening"), Grade::assumed);
 }
@@ -82,7 +82,7 @@ TEST(Opening, refused_though_somebody_listens_on_the_port) {
 TEST(Opening, no_local_port_sends_nothing) {
   StoryRecorder story;
   story.call("client", 10, 20, "connect", to_server, {-1, EADDRNOTAVAIL});
-  EXPECT_TRUE(Told(story).has("open.no_local_port"));
+  EXPECT_TRUE(ExplainedStory(story).has("open.no_local_port"));
 }
 
 TEST(Opening, a_lost_syn_is_not_a_lost_syn_ack) {
@@ -94,7 +94,7 @@ TEST(Opening, a_lost_syn_is_not_a_lost_syn_ack) {
   syn_ack.segment(20, "client", S, 0);
   syn_ack.segment(30, "server", S | A, 0, 1);
   syn_ack.segment(1'000'000, "server", S | A, 0, 1);
-  const Told first(syn), second(syn_ack);
+  const ExplainedStory first(syn), second(syn_ack);
   EXPECT_TRUE(first.has("open.syn_lost"));
   EXPECT_FALSE(first.has("open.syn_ack_lost"));
   EXPECT_FALSE(second.has("open.syn_lost"));
@@ -111,7 +111,7 @@ TEST(Opening, a_syn_that_a_full_queue_threw_away_was_not_lost) {
   }
   story.dropped(22, "server", "S", 0, 0, 0, "TCP_LISTEN_OVERFLOW");
   counted.counter(0, 100, "TcpExt.ListenOverflows");
-  const Told said(story), derived(counted);
+  const ExplainedStory said(story), derived(counted);
   ASSERT_TRUE(said.has("open.queue_full"));
   EXPECT_EQ(said.grade("open.queue_full"), Grade::observed);
   EXPECT_FALSE(said.has("open.syn_lost"));
@@ -129,10 +129,10 @@ TEST(Opening, accept_may_hand_out_what_was_reset) {
   story.call("client", 60, 65, "close", "3");
   story.segment(62, "client", R | A, 1, 1);
   story.call("server", 80, 90, "accept", "3, NULL, NULL", {4});
-  EXPECT_TRUE(Told(story).has("accept.already_reset"));
+  EXPECT_TRUE(ExplainedStory(story).has("accept.already_reset"));
   StoryRecorder alive;
   alive.open();
-  EXPECT_FALSE(Told(alive).has("accept.already_reset"));
+  EXPECT_FALSE(ExplainedStory(alive).has("accept.already_reset"));
 }
 
 TEST(Opening, errors_of_calls_without_a_connection) {
@@ -140,7 +140,7 @@ TEST(Opening, errors_of_calls_without_a_connection) {
   story.call("server", 0, 1, "bind", "3, ...", {-1, EADDRINUSE});
   story.call("server", 2, 3, "accept", "3, NULL, NULL", {-1, EMFILE});
   story.call("client", 4, 5, "recv", "3, 100, 0", {-1, ENOTCONN});
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("bind.in_use"));
   EXPECT_TRUE(told.has("accept.no_descriptor"));
   EXPECT_TRUE(told.has("call.not_connected"));
@@ -151,7 +151,7 @@ TEST(Calls, of_multipath_tcp_are_said_not_to_be_followed) {
   story.open();
   story.call("server", 1000, 1010, "socket", "AF_INET, SOCK_STREAM, IPPROTO_MPTCP", {7});
   story.call("server", 1020, 1030, "socket", "AF_INET, SOCK_STREAM, IPPROTO_MPTCP", {8});
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("socket.multipath"));
   EXPECT_NE(told.text("socket.multipath").find("2×"), std::string::npos) << told.text("socket.multipath");
 }
@@ -182,7 +182,7 @@ TEST(Resets, are_what_the_kernels_stack_says) {
     story.cause(1049, "server", "R.", 1, 1, 0, {row.trigger, row.cause});
     story.segment(1050, "server", R | A, 1, 1);
     story.reset(1060, "server", true, true, row.reason);
-    const Told told(story);
+    const ExplainedStory told(story);
     ASSERT_TRUE(told.has(row.rule)) << row.cause;
     EXPECT_EQ(told.grade(row.rule), Grade::observed);
     EXPECT_EQ(
@@ -200,7 +200,7 @@ TEST(Resets, without_packets_are_what_the_kernels_reason_says) {
   story.call("server", 1000, 1100, "close", "4");
   story.reset(1060, "server", true, true, "TCP_ABORT_ON_CLOSE");
   story.call("client", 2000, 2001, "recv", "3, \"\", 4096, 0", {-1, ECONNRESET});
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("reset.unread_data_at_close"));
   EXPECT_TRUE(told.has("recv.connection_reset"));
 }
@@ -217,7 +217,7 @@ TEST(Resets, of_a_listener_that_is_closed_with_connections_queued) {
   close.socket = 20;
   close.local = StoryRecorder::server(), close.remote.reset();
   story.segment(110, "server", R | A, 1, 1);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("reset.listener_closed"));
   EXPECT_FALSE(told.has("reset.unexplained"));
 }
@@ -231,7 +231,7 @@ TEST(Resets, of_a_peer_that_never_closed_and_knows_nothing_are_assumed_to_be_a_r
   story.call("client", 500, 600, "send", "3, \"hello\", 5, 0", {5});
   story.segment(550, "client", P | A, 1, 1, 5);
   story.segment(560, "server", R, 1);
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("reset.peer_forgot"));
   EXPECT_EQ(told.grade("reset.peer_forgot"), Grade::assumed);
 }
@@ -244,7 +244,7 @@ TEST(Resets, a_second_one_is_said_to_meet_nothing_of_the_connection) {
   story.segment(4000, "client", A, 1, 2);
   story.segment(9040, "client", P | A, 1, 2, 5);
   story.segment(9050, "server", R, 2);
-  EXPECT_FALSE(Told(story).has("reset.again"));
+  EXPECT_FALSE(ExplainedStory(story).has("reset.again"));
   StoryRecorder twice;
   twice.open();
   twice.call("server", 1000, 1100, "close", "4");
@@ -254,7 +254,7 @@ TEST(Resets, a_second_one_is_said_to_meet_nothing_of_the_connection) {
   twice.segment(9050, "server", R, 2);
   twice.segment(9100, "client", P | A, 6, 2, 5);
   twice.segment(9110, "server", R, 2);
-  EXPECT_TRUE(Told(twice).has("reset.again"));
+  EXPECT_TRUE(ExplainedStory(twice).has("reset.again"));
 }
 
 TEST(Resets, the_error_names_the_peers_call_and_its_line) {
@@ -265,7 +265,7 @@ TEST(Resets, the_error_names_the_peers_call_and_its_line) {
   story.last_call().stack = "handle server.c:42 < main server.c:77";
   story.segment(1050, "server", R | A, 1, 6);
   story.call("client", 2000, 2001, "recv", "3, \"\", 4096, 0", {-1, ECONNRESET});
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_NE(told.text("recv.connection_reset").find("close(4), at handle server.c:42."), std::string::npos)
       << told.text("recv.connection_reset");
 }
@@ -279,7 +279,7 @@ TEST(GivingUp, after_retransmissions) {
   story.call("client", 1000, 1001, "send", "3, \"x\", 1, 0", {1});
   for (int i = 0; i < 4; ++i) story.segment(1000 + i * 300'000, "client", P | A, 6, 1, 1);
   story.call("client", 1500, 3'000'000, "recv", "3, 100, 0", {-1, ETIMEDOUT});
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("gave_up.retransmissions"));
   EXPECT_NE(told.text("gave_up.retransmissions").find("retransmitted 3 times"), std::string::npos);
   EXPECT_FALSE(told.has("gave_up.user_timeout"));
@@ -292,7 +292,7 @@ TEST(GivingUp, by_the_user_timeout_if_it_was_set) {
   story.call("client", 300, 301, "setsockopt", "3, SOL_TCP, TCP_USER_TIMEOUT, [1500], 4");
   for (int i = 0; i < 4; ++i) story.segment(1000 + i * 300'000, "client", P | A, 1, 1, 1);
   story.socket_error(1'950'000, "client", ETIMEDOUT);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("gave_up.user_timeout"));
   EXPECT_FALSE(told.has("gave_up.retransmissions"));
 }
@@ -304,7 +304,7 @@ TEST(GivingUp, of_keep_alive) {
   for (int i = 1; i < 4; ++i) story.segment(i * 1'000'000, "client", A, 5, 1);
   story.segment(4'000'000, "client", R | A, 6, 1);
   story.call("client", 5'000'000, 5'000'001, "recv", "3, 100, 0", {-1, ETIMEDOUT});
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("gave_up.keep_alive"));
   EXPECT_TRUE(told.has("reset.keep_alive"));
 }
@@ -315,7 +315,7 @@ TEST(GivingUp, unreachable_has_its_own_name) {
   story.segment(1000, "client", P | A, 1, 1, 1);
   story.segment(300'000, "client", P | A, 1, 1, 1);
   story.socket_error(3'000'000, "client", EHOSTUNREACH);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("gave_up.unreachable"));
   EXPECT_FALSE(told.has("gave_up.retransmissions"));
 }
@@ -334,11 +334,11 @@ StoryRecorder two_writes(std::int64_t delay) {
 
 TEST(Stall, of_nagle_and_the_delayed_ack) {
   auto slow = two_writes(40'000), quick = two_writes(200);
-  const Told told(slow);
+  const ExplainedStory told(slow);
   ASSERT_TRUE(told.has("stall.nagle_delayed_ack"));
   EXPECT_NE(told.text("stall.nagle_delayed_ack").find("40.0 ms"), std::string::npos)
       << told.text("stall.nagle_delayed_ack");
-  EXPECT_FALSE(Told(quick).has("stall.nagle_delayed_ack"));
+  EXPECT_FALSE(ExplainedStory(quick).has("stall.nagle_delayed_ack"));
 }
 
 TEST(Stall, of_a_window_that_stays_shut) {
@@ -350,10 +350,10 @@ TEST(Stall, of_a_window_that_stays_shut) {
   }
   story.segment(900'000, "server", A, 1, 1001, 0, 500);
   brief.segment(5'000, "server", A, 1, 1001, 0, 500);
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("stall.zero_window"));
   EXPECT_NE(told.text("stall.zero_window").find("The server did not read"), std::string::npos);
-  EXPECT_FALSE(Told(brief).has("stall.zero_window"));
+  EXPECT_FALSE(ExplainedStory(brief).has("stall.zero_window"));
 }
 
 TEST(Stall, of_bytes_that_cork_held_back) {
@@ -362,11 +362,11 @@ TEST(Stall, of_bytes_that_cork_held_back) {
   story.call("client", 1000, 1010, "send", "3, \"a\", 1, MSG_MORE", {1});
   story.call("client", 9000, 9010, "setsockopt", "3, SOL_TCP, TCP_CORK, [0], 4");
   story.segment(9005, "client", P | A, 1, 1, 1);
-  EXPECT_TRUE(Told(story).has("send.held_back"));
+  EXPECT_TRUE(ExplainedStory(story).has("send.held_back"));
   StoryRecorder at_once;
   at_once.open();
   five_bytes(at_once);
-  EXPECT_FALSE(Told(at_once).has("send.held_back"));
+  EXPECT_FALSE(ExplainedStory(at_once).has("send.held_back"));
 }
 
 }  // namespace

@@ -137,14 +137,11 @@ void say_unread(const Story& story, Side side, base::WallTime when, std::map<std
 }
 
 // What closed the socket, in a sentence: dup2() over a descriptor, close_range() and execve() do it too.
-struct Closing {
-  std::string en = "closing of its descriptor", zh = "关闭操作";
-};
-Closing closing_by(const Story& story, std::optional<EventId> by) {
+OwnedText closing_by(const Story& story, std::optional<EventId> by) {
   if (by && by->valid())
     if (const auto* entered = std::get_if<recording::CallEntered>(&story.timeline.event(*by).what))
       return {entered->name + "()", entered->name + "()"};
-  return {};
+  return {"closing of its descriptor", "关闭操作"};
 }
 
 std::optional<EventId> entry_of(const Story& story, Side side, std::optional<std::uint32_t> number) {
@@ -171,8 +168,8 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
     evidence.push_back(linger->entered);
   }
   const Grade grade = rule == "reset.unexplained" ? Grade::assumed : Grade::derived;
-  const HowEnded how = how_ended(story.timeline, reset.cause.by);
-  const Closing closing = closing_by(story, reset.cause.by);
+  const OwnedText how = how_ended(story.timeline, reset.cause.by);
+  const OwnedText closing = closing_by(story, reset.cause.by);
   auto& slots = findings.add(rule, story, grade, evidence).slots;
   slots = {{"who", story.name(side)},  {"how", how.en},
            {"how_zh", how.zh},         {"closing", closing.en},
@@ -206,9 +203,9 @@ bool find_said(const Story& story, const Segment& reset, Findings& findings) {
   if (reset.cause.by) evidence.push_back(*reset.cause.by);
   auto& finding = findings.add(at_exit ? reason->at_exit : reason->id, story, Grade::observed, evidence);
   finding.slots = slots_of(story, reset.from, story.time(reset.departed));
-  const HowEnded how = how_ended(story.timeline, reset.cause.by);
+  const OwnedText how = how_ended(story.timeline, reset.cause.by);
   finding.slots["how"] = how.en, finding.slots["how_zh"] = how.zh;
-  const Closing closing = closing_by(story, reset.cause.by);
+  const OwnedText closing = closing_by(story, reset.cause.by);
   finding.slots["closing"] = closing.en, finding.slots["closing_zh"] = closing.zh;
   finding.about = reset.departed;
   return true;
@@ -221,7 +218,7 @@ void find_without_packets(const Story& story, Side side, Findings& findings) {
     if (reset == nullptr || !reset->sent || kernel.side != side) continue;
     auto rule = id_of(settled_by_kernel("", reset->reason));
     auto slots = slots_of(story, side, story.time(kernel.event));
-    const Closing closing = closing_by(story, entry_of(story, side, reset->call));
+    const OwnedText closing = closing_by(story, entry_of(story, side, reset->call));
     slots["closing"] = closing.en, slots["closing_zh"] = closing.zh;
     const Call* linger = linger_zero_before(story, side, story.time(kernel.event));
     const bool aborted = id_of(reset_reason_of_kernel("", reset->reason)) == "reset.aborted";
@@ -344,16 +341,16 @@ Because because_of(const Story& story, const Segment& reset) {
     if (entered == nullptr) return because;
     const std::string call = entered->name + "(" + entered->arguments + ")";
     const std::string stack = entered->stack.substr(0, entered->stack.find(" < "));
-    because.en = " It was its " + call + (stack.empty() ? "." : ", at " + stack + ".");
-    because.zh = "那是它的 " + call + (stack.empty() ? "。" : "，位于 " + stack + "。");
+    because.text = {" It was its " + call + (stack.empty() ? "." : ", at " + stack + "."),
+                    "那是它的 " + call + (stack.empty() ? "。" : "，位于 " + stack + "。")};
     because.evidence = {*cause.by};
   } else if (cause.trigger == Trigger::process_end) {
-    because.en = " Its process had ended.", because.zh = "它的进程已结束。";
+    because.text = {" Its process had ended.", "它的进程已结束。"};
     if (cause.by) because.evidence = {*cause.by};
   } else if (cause.trigger == Trigger::segment) {
-    because.en = " Its kernel answered a segment with it.", because.zh = "那是它的内核对一个报文段的回应。";
+    because.text = {" Its kernel answered a segment with it.", "那是它的内核对一个报文段的回应。"};
   } else if (cause.timer == timeline::Timer::keep_alive) {
-    because.en = " Its keep-alive had given up.", because.zh = "它的保活探测已放弃。";
+    because.text = {" Its keep-alive had given up.", "它的保活探测已放弃。"};
   }
   return because;
 }

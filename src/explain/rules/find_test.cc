@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "explain/told_testing.h"
+#include "explain/explained_story_testing.h"
 
 namespace tcpwhy::explain {
 namespace {
 
 using recording::testing::StoryRecorder;
-using testing::Told;
+using testing::ExplainedStory;
 
 constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
 
@@ -24,7 +24,7 @@ TEST(Findings, each_has_evidence) {
   story.open();
   server_closes(story);
   story.segment(4000, "client", A, 1, 2);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_GE(told.explained.findings.size(), 6U);
   for (const auto& finding : told.explained.findings) {
     EXPECT_FALSE(finding.evidence.empty()) << finding.rule->id;
@@ -36,7 +36,7 @@ TEST(Findings, each_has_evidence) {
 TEST(Findings, of_opening) {
   StoryRecorder story;
   story.open();
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("open.handshake"));
   EXPECT_TRUE(told.has("open.inside_connect"));
   EXPECT_TRUE(told.has("open.before_accept"));
@@ -48,7 +48,7 @@ TEST(Findings, fin_ack_at_the_next_tick_when_no_data_came_before) {
   story.open();
   server_closes(story);
   story.segment(4000, "client", A, 1, 2);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("fin_ack.next_tick"));
   EXPECT_FALSE(told.has("fin_ack.delayed"));
   EXPECT_TRUE(told.has("close.orphan_waits"));
@@ -62,7 +62,7 @@ TEST(Findings, fin_ack_after_forty_ms_when_data_came_before) {
   story.segment(560, "client", A, 1, 6);
   server_closes(story, 6);
   story.segment(42050, "client", A, 1, 7);
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("fin_ack.delayed"));
   EXPECT_EQ(std::get<base::Duration>(told.finding("fin_ack.delayed")->slots.at("after")),
             std::chrono::milliseconds(41));
@@ -74,7 +74,7 @@ TEST(Findings, fin_ack_by_a_timer_that_was_set_for_neither_time_is_not_explained
   story.open();
   server_closes(story);
   story.segment(45'000, "client", A, 1, 2);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("fin_ack.by_timer"));
   EXPECT_FALSE(told.has("fin_ack.next_tick"));
 }
@@ -86,7 +86,7 @@ TEST(Findings, one_ack_for_data_and_fin) {
   story.segment(550, "server", P | A, 1, 1, 5);
   server_closes(story, 6);
   story.segment(40550, "client", A, 1, 7);
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("fin_ack.covers_data"));
   EXPECT_EQ(std::get<base::Duration>(told.finding("fin_ack.covers_data")->slots.at("after_data")),
             std::chrono::milliseconds(40));
@@ -97,7 +97,7 @@ TEST(Findings, ebadf_after_close_without_a_packet) {
   story.open();
   server_closes(story);
   story.call("server", 2000, 2001, "send", "4, \"hi\", 2, 0", {-1, EBADF});
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("call.bad_descriptor"));
   EXPECT_EQ(told.finding("call.bad_descriptor")->grade, Grade::observed);
 }
@@ -114,7 +114,7 @@ TEST(Findings, reset_by_the_entry_when_the_fin_had_been_acknowledged) {
   story.open();
   server_closes(story);
   client_sends_and_is_reset(story, 9000, true);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("send.after_peer_closed"));
   ASSERT_TRUE(told.has("reset.fin_wait_2_entry"));
   EXPECT_EQ(told.finding("reset.fin_wait_2_entry")->grade, Grade::derived);
@@ -127,7 +127,7 @@ TEST(Findings, reset_by_the_orphan_when_the_data_itself_acknowledged_the_fin) {
   server_closes(story);
   client_sends_and_is_reset(story, 2000, false);
   story.counter(1990, 2200, "TcpExt.TCPAbortOnData");
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("reset.orphan_fin_wait_1"));
   EXPECT_EQ(told.finding("reset.orphan_fin_wait_1")->grade, Grade::derived);
 }
@@ -138,7 +138,7 @@ TEST(Findings, reset_for_data_by_a_program_that_nobody_watched_is_assumed_to_be_
   story.open();
   story.segment(1050, "server", F | A, 1, 1);
   client_sends_and_is_reset(story, 9000, true);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_FALSE(told.has("reset.after_shutdown"));
   ASSERT_TRUE(told.has("reset.fin_wait_2_entry"));
   EXPECT_EQ(told.finding("reset.fin_wait_2_entry")->grade, Grade::assumed);
@@ -150,7 +150,7 @@ TEST(Findings, a_counter_that_contradicts_lowers_the_grade) {
   server_closes(story);
   client_sends_and_is_reset(story, 9000, true);
   story.counter(8990, 9200, "TcpExt.TCPAbortOnData");
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("reset.fin_wait_2_entry"));
   EXPECT_EQ(told.finding("reset.fin_wait_2_entry")->grade, Grade::assumed);
 }
@@ -164,7 +164,7 @@ TEST(Findings, reset_for_want_of_a_socket_once_the_entry_is_gone) {
   story.call("client", 1100000, 1100100, "send", "3, \"hello\", 5, 0", {5});
   story.segment(1100040, "client", P | A, 1, 2, 5);
   story.segment(1100050, "server", R, 2);
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("reset.forgotten"));
   EXPECT_FALSE(told.has("reset.fin_wait_2_entry"));
 }
@@ -181,7 +181,7 @@ TEST(Findings, close_with_unread_data_resets) {
   story.call("client", 2000, 2001, "recv", "3, \"\", 4096, 0", {-1, ECONNRESET});
   story.call("client", 2100, 2101, "recv", "3, \"\", 4096, 0", {0});
   story.call("client", 2200, 2201, "send", "3, \"x\", 1, 0", {-1, EPIPE});
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("reset.unread_data_at_close"));
   EXPECT_EQ(std::get<std::int64_t>(told.finding("reset.unread_data_at_close")->slots.at("bytes")), 5);
   EXPECT_TRUE(told.has("recv.connection_reset"));
@@ -195,7 +195,7 @@ TEST(Findings, linger_zero_resets) {
   story.call("server", 1000, 1100, "close", "4");
   story.segment(1050, "server", R | A, 1, 1);
   story.call("client", 2000, 2001, "send", "3, \"x\", 1, 0", {-1, ECONNRESET});
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("reset.linger_zero"));
   EXPECT_FALSE(told.has("reset.unread_data_at_close"));
   EXPECT_TRUE(told.has("send.connection_reset"));
@@ -209,7 +209,7 @@ TEST(Findings, broken_pipe_and_death_by_sigpipe) {
   client_sends_and_is_reset(story, 9000, true);
   const auto send = story.call("client", 10000, -1, "send", "3, \"again\", 5, 0");
   story.event(10500, "client", recording::ProcessEnded{{}, "SIGPIPE", send});
-  const Told told(story);
+  const ExplainedStory told(story);
   EXPECT_TRUE(told.has("send.broken_pipe"));
   ASSERT_TRUE(told.has("signal.killed"));
   EXPECT_EQ(std::get<std::int64_t>(told.finding("signal.killed")->slots.at("status")), 141);
@@ -220,7 +220,7 @@ TEST(Findings, recv_zero_again_and_again_is_one_finding) {
   story.open();
   server_closes(story);
   for (int i = 0; i < 3; ++i) story.call("client", 2000 + i * 10, 2001 + i * 10, "recv", "3, \"\", 4096, 0", {0});
-  const Told told(story);
+  const ExplainedStory told(story);
   ASSERT_TRUE(told.has("recv.end_of_file"));
   EXPECT_EQ(std::get<std::int64_t>(told.finding("recv.end_of_file")->slots.at("times")), 3);
 }
@@ -251,7 +251,7 @@ TEST(Answers, are_said_only_with_their_evidence) {
   story.open();
   server_closes(story);
   story.segment(4000, "client", A, 1, 2);
-  const Told told(story);
+  const ExplainedStory told(story);
   const auto answers = answer(std::span(&told.explained, 1), Language::en);
   ASSERT_EQ(answers.size(), 2U);
   EXPECT_EQ(answers[0].number, 2);

@@ -15,24 +15,33 @@ using recording::SocketLife;
 
 // How it ended but for a reset whose reason is known: reset_reasons.cc.
 constexpr LifeRow own_rows[] = {
-    {"life.in_order", false, "{first} closed first; in order", "{first} 先关闭；正常结束"},
-    {"life.in_order_by_exit", false, "{first} closed first, by ending; in order", "{first} 因进程结束先关闭；正常结束"},
-    {"life.simultaneous", false, "both closed at the same time; in order", "双方同时关闭；正常结束"},
-    {"open.refused", true, "refused: {peer} answered the SYN with a RST (nobody listens there)",
-     "被拒绝：{peer} 以 RST 回应 SYN（无人监听）"},
-    {"open.timed_out", true, "never stood: no answer to {who}'s SYN", "从未建立：{who} 的 SYN 没有得到回应"},
-    {"open.unreachable", true, "never stood: the network says that {peer} can't be reached",
-     "从未建立：网络称 {peer} 不可达"},
-    {"open.abandoned", true, "given up by {who} before the handshake was done", "握手完成前被 {who} 放弃"},
-    {"reset.by_peer_after_fin", true, "reset by {peer} after its FIN: {who} went on sending",
-     "{peer} 在 FIN 之后复位：{who} 仍在发送"},
-    {"reset.by_peer", true, "reset by {peer}", "被 {peer} 复位"},
-    {"reset.sent", true, "reset by {resetter}: {reason}", "被 {resetter} 复位：{reason}"},
-    {"gave_up.retransmissions", true, "given up by {who}'s kernel: {peer} answered nothing",
-     "{who} 的内核放弃：{peer} 没有任何回应"},
-    {"gave_up.unreachable", true, "given up by {who}'s kernel: the network says that {peer} can't be reached",
-     "{who} 的内核放弃：网络称 {peer} 不可达"},
-    {"life.ended", false, "ended", "已结束"},
+    {"life.in_order", false, {"{first} closed first; in order", "{first} 先关闭；正常结束"}},
+    {"life.in_order_by_exit",
+     false,
+     {"{first} closed first, by ending; in order", "{first} 因进程结束先关闭；正常结束"}},
+    {"life.simultaneous", false, {"both closed at the same time; in order", "双方同时关闭；正常结束"}},
+    {"open.refused",
+     true,
+     {"refused: {peer} answered the SYN with a RST (nobody listens there)",
+      "被拒绝：{peer} 以 RST 回应 SYN（无人监听）"}},
+    {"open.timed_out", true, {"never stood: no answer to {who}'s SYN", "从未建立：{who} 的 SYN 没有得到回应"}},
+    {"open.unreachable",
+     true,
+     {"never stood: the network says that {peer} can't be reached", "从未建立：网络称 {peer} 不可达"}},
+    {"open.abandoned", true, {"given up by {who} before the handshake was done", "握手完成前被 {who} 放弃"}},
+    {"reset.by_peer_after_fin",
+     true,
+     {"reset by {peer} after its FIN: {who} went on sending", "{peer} 在 FIN 之后复位：{who} 仍在发送"}},
+    {"reset.by_peer", true, {"reset by {peer}", "被 {peer} 复位"}},
+    {"reset.sent", true, {"reset by {resetter}: {reason}", "被 {resetter} 复位：{reason}"}},
+    {"gave_up.retransmissions",
+     true,
+     {"given up by {who}'s kernel: {peer} answered nothing", "{who} 的内核放弃：{peer} 没有任何回应"}},
+    {"gave_up.unreachable",
+     true,
+     {"given up by {who}'s kernel: the network says that {peer} can't be reached",
+      "{who} 的内核放弃：网络称 {peer} 不可达"}},
+    {"life.ended", false, {"ended", "已结束"}},
 };
 
 const LifeRow* row(std::string_view id) {
@@ -84,8 +93,7 @@ std::span<const LifeRow> life_rows() {
   static const std::vector<LifeRow> all = [] {
     std::vector<LifeRow> rows(std::begin(own_rows), std::end(own_rows));
     for (const ResetReason& reason : reset_reasons())
-      if (!reason.ending.empty())
-        rows.push_back({reason.id, reason.severity >= Severity::warning, reason.ending.en, reason.ending.zh});
+      if (!reason.ending.empty()) rows.push_back({reason.id, reason.severity >= Severity::warning, reason.ending});
     return rows;
   }();
   return all;
@@ -116,7 +124,7 @@ LifeVerdict judge(const SocketLife& life, const SocketLife* peer) {
 }
 
 std::string words(const LifeVerdict& verdict, const std::string& who, const std::string& peer, Language language) {
-  std::string text(language == Language::zh ? verdict.row->zh : verdict.row->en);
+  std::string text(verdict.row->text.in(language));
   const auto put = [&text](std::string_view place, std::string_view value) {
     for (std::size_t at = text.find(place); at != std::string::npos; at = text.find(place, at + value.size()))
       text.replace(at, place.size(), value);

@@ -18,7 +18,7 @@ enum class Closer : std::uint8_t { nobody, local, remote, both };
 struct LifeRow {
   std::string_view id;  // as the findings' ids; stable
   bool abnormal;
-  std::string_view en, zh;  // {who}: the local side, {peer}, {first}, {resetter}, {reason}
+  Text text;  // {who}: the local side, {peer}, {first}, {resetter}, {reason}
 };
 std::span<const LifeRow> life_rows();
 

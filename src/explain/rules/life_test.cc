@@ -89,7 +89,7 @@ TEST(Life, says_that_data_came_only_where_the_answered_segment_had_some) {
 
 TEST(Golden, json_page_has_every_ending_of_a_life) {
   std::string rows;
-  for (const LifeRow& row : life_rows()) rows += fmt::format("| `{}` | {} | {} |\n", row.id, row.abnormal, row.en);
+  for (const LifeRow& row : life_rows()) rows += fmt::format("| `{}` | {} | {} |\n", row.id, row.abnormal, row.text.en);
   base::testing::expect_golden_table("docs/JSON.md", "| `why` | `abnormal` | says |\n| --- | --- | --- |\n", rows);
 }
 

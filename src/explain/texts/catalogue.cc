@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "base/units.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -15,14 +16,14 @@ std::string slot_text(const Slot& slot, Language language) {
     const bool english_end = language == Language::en && (*words == "server" || *words == "client");
     return (english_end ? "the " : "") + base::escape_controls(end_name(*words, language));
   }
-  if (const auto* duration = std::get_if<base::Duration>(&slot)) return in_words(*duration);
+  if (const auto* duration = std::get_if<base::Duration>(&slot)) return base::in_words(*duration);
   return fmt::format("{}", std::get<std::int64_t>(slot));
 }
 
 }  // namespace
 
-const Text* find_text(std::string_view id) {
-  const auto row = std::ranges::find(texts(), id, &Text::id);
+const FindingText* find_text(std::string_view id) {
+  const auto row = std::ranges::find(texts(), id, &FindingText::id);
   return row == texts().end() ? nullptr : &*row;
 }
 
@@ -60,27 +61,18 @@ std::string error_words(int error) {
   return name != nullptr && error != 0 ? std::string(name) : fmt::format("{}", error);
 }
 
-std::string in_words(base::Duration duration) {
-  const double ms = base::to_ms(duration);
-  if (ms < 1) return fmt::format("{:.0f} µs", ms * 1000);
-  if (ms < 10) return fmt::format("{:.2f} ms", ms);
-  if (ms < 1000) return fmt::format("{:.1f} ms", ms);
-  return fmt::format("{:.2f} s", ms / 1000);
-}
-
 std::string say(const Finding& finding, Language language) {
-  const Text* text = find_text(finding.rule->id);
+  const FindingText* text = find_text(finding.rule->id);
   if (text == nullptr) return std::string(finding.rule->id);
-  std::string said = fill(language == Language::zh ? text->zh : text->en, finding.slots, language);
+  std::string said = fill(text->said.in(language), finding.slots, language);
   if (said.starts_with("the ")) said.front() = 'T';
   for (auto at = said.find(". the "); at != std::string::npos; at = said.find(". the ", at)) said[at + 2] = 'T';
   return said;
 }
 
 std::string remedy(const Finding& finding, Language language) {
-  const Text* text = find_text(finding.rule->id);
-  return text == nullptr ? std::string()
-                         : fill(language == Language::zh ? text->remedy_zh : text->remedy_en, finding.slots, language);
+  const FindingText* text = find_text(finding.rule->id);
+  return text == nullptr ? std::string() : fill(text->remedy.in(language), finding.slots, language);
 }
 
 }  // namespace tcpwhy::explain

@@ -10,13 +10,13 @@
 
 namespace tcpwhy::explain {
 
-struct Text {
+struct FindingText {
   std::string_view id;  // of the rule
-  std::string_view en, zh;
-  std::string_view remedy_en, remedy_zh;
+  Text said;
+  Text remedy;  // empty where nothing is to be done
 };
-std::span<const Text> texts();
-const Text* find_text(std::string_view id);
+std::span<const FindingText> texts();
+const FindingText* find_text(std::string_view id);
 
 // The slots of a finding put into the places of a text. An end's name becomes a word of the sentence ("server" -> the server, 服务器). A place without a
 // slot stays as it is written, so that it is seen.

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "base/units.h"
 #include "explain/explain.h"
 #include "explain/texts/catalogue.h"
 
@@ -21,19 +22,19 @@ std::set<std::string> places(std::string_view text) {
 
 TEST(Catalogue, every_rule_has_a_text_in_both_languages_with_the_same_places) {
   for (const Rule& rule : rules()) {
-    const Text* text = find_text(rule.id);
+    const FindingText* text = find_text(rule.id);
     ASSERT_NE(text, nullptr) << rule.id;
-    EXPECT_FALSE(text->en.empty()) << rule.id;
-    EXPECT_FALSE(text->zh.empty()) << rule.id;
-    EXPECT_EQ(places(text->en), places(text->zh)) << rule.id;
-    EXPECT_EQ(text->remedy_en.empty(), text->remedy_zh.empty()) << rule.id;
-    EXPECT_EQ(places(text->remedy_en), places(text->remedy_zh)) << rule.id;
+    EXPECT_FALSE(text->said.en.empty()) << rule.id;
+    EXPECT_FALSE(text->said.zh.empty()) << rule.id;
+    EXPECT_EQ(places(text->said.en), places(text->said.zh)) << rule.id;
+    EXPECT_EQ(text->remedy.en.empty(), text->remedy.zh.empty()) << rule.id;
+    EXPECT_EQ(places(text->remedy.en), places(text->remedy.zh)) << rule.id;
   }
 }
 
 TEST(Catalogue, has_no_text_without_a_rule_and_no_id_twice) {
   std::set<std::string_view> ids;
-  for (const Text& text : texts()) {
+  for (const FindingText& text : texts()) {
     EXPECT_NE(find_rule(text.id), nullptr) << text.id;
     EXPECT_TRUE(ids.insert(text.id).second) << text.id;
   }
@@ -51,11 +52,11 @@ TEST(Answers, need_rules_that_exist_and_fill_places_of_those_they_need) {
   for (const AnswerRow& row : answer_rows()) {
     EXPECT_FALSE(row.needs.empty());
     for (const auto rule : row.needs) EXPECT_NE(find_rule(rule), nullptr) << rule;
-    EXPECT_EQ(places(row.en), places(row.zh)) << row.en;
-    for (const auto& place : places(row.en)) {
+    EXPECT_EQ(places(row.text.en), places(row.text.zh)) << row.text.en;
+    for (const auto& place : places(row.text.en)) {
       const auto rule = place.substr(0, place.find('/'));
       EXPECT_NE(std::ranges::find(row.needs, rule), row.needs.end()) << place;
-      const auto in_text = places(find_text(rule)->en);
+      const auto in_text = places(find_text(rule)->said.en);
       EXPECT_TRUE(in_text.contains(place.substr(place.find('/') + 1))) << place;
     }
   }
@@ -74,14 +75,6 @@ TEST(Fill, puts_slots_into_places_and_translates_the_ends) {
 
 TEST(Fill, lets_no_escape_sequence_through) {
   EXPECT_EQ(fill("{who}", {{"who", std::string("\x1b[2J")}}, Language::en).find('\x1b'), std::string::npos);
-}
-
-TEST(InWords, takes_the_unit_that_reads_best) {
-  using namespace std::chrono_literals;
-  EXPECT_EQ(in_words(38us), "38 µs");
-  EXPECT_EQ(in_words(4270us), "4.27 ms");
-  EXPECT_EQ(in_words(42100us), "42.1 ms");
-  EXPECT_EQ(in_words(1020ms), "1.02 s");
 }
 
 }  // namespace

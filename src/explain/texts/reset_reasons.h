@@ -15,19 +15,19 @@ namespace tcpwhy::explain {
 // The kernel's own word. No word stands in two rows.
 struct ResetByKernel {
   std::string_view cause{};                   // its stack: a name of docs/KERNEL-CAUSES.md
-  Words row_words{};                          // what a segment's row says of that cause beside the call: "data unread"
+  Text row_words{};                           // what a segment's row says of that cause beside the call: "data unread"
   std::array<std::string_view, 2> reasons{};  // enum sk_rst_reason, without SK_RST_REASON_: "TCP_ABORT_ON_CLOSE"
   bool settles_it = true;                     // false: calls and states have to be looked at too (find_resets.cc)
 };
 
 // What a capture says of it.
 struct ResetOnWire {
-  Words short_form{};  // a few words, for a cell: "closed with unread data"
-  Words sentence{};
-  Words because{};             // why we say it
-  Words or_else{};             // what else looks like this; empty where nothing does
+  Text short_form{};  // a few words, for a cell: "closed with unread data"
+  Text sentence{};
+  Text because{};              // why we say it
+  Text or_else{};              // what else looks like this; empty where nothing does
   std::string_view problem{};  // its id among the problems of a capture; empty for what ends no connection
-  Words summary{};             // that problem, where connections are counted and no end is named
+  Text summary{};              // that problem, where connections are counted and no end is named
 };
 
 // In the texts {who} sent the reset and {peer} got it. Who never tells this reason has no text for it.
@@ -43,11 +43,11 @@ struct ResetReason {
 
   std::string_view when{};         // the finding is made when all of these hold
   std::string_view cannot_know{};  // what its evidence leaves open
-  Words finding{};                 // with the slots of find_resets.cc
-  Words ending{};                  // watch's line; here {resetter} sent the reset
-  Words answer{};                  // its clause in the answer to question 5
+  Text finding{};                  // with the slots of find_resets.cc
+  Text ending{};                   // watch's line; here {resetter} sent the reset
+  Text answer{};                   // its clause in the answer to question 5
   ResetOnWire on_wire{};
-  Words remedy{};  // what to do, whoever tells; empty where nothing is to be done
+  Text remedy{};  // what to do, whoever tells; empty where nothing is to be done
 };
 
 std::span<const ResetReason> reset_reasons();

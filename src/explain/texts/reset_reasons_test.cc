@@ -107,7 +107,7 @@ TEST(ResetReasons, each_row_is_told_by_somebody_and_each_text_in_both_languages_
     EXPECT_FALSE(row.rests_on.empty()) << row.id;
     EXPECT_FALSE(row.finding.empty() && row.ending.empty() && row.on_wire.sentence.empty()) << row.id;
     EXPECT_EQ(row.finding.empty(), row.when.empty()) << row.id;
-    for (const Words& text :
+    for (const Text& text :
          {row.kernel.row_words, row.finding, row.ending, row.answer, row.remedy, row.on_wire.short_form,
           row.on_wire.sentence, row.on_wire.because, row.on_wire.or_else, row.on_wire.summary}) {
       EXPECT_EQ(text.en.empty(), text.zh.empty()) << row.id;
@@ -120,7 +120,7 @@ TEST(ResetReasons, each_row_is_told_by_somebody_and_each_text_in_both_languages_
 TEST(ResetReasons, what_a_wire_tells_has_no_other_places_than_the_two_ends) {
   for (const ResetReason& row : reset_reasons()) {
     if (row.wire == tcp::ResetCause::none) continue;
-    for (const Words& text :
+    for (const Text& text :
          {row.on_wire.sentence, row.on_wire.because, row.on_wire.or_else, row.on_wire.summary, row.remedy})
       for (const std::string& place : places(text.en))
         EXPECT_TRUE(place == "who" || place == "peer") << row.id << ": {" << place << "}";

@@ -10,7 +10,7 @@ namespace tcpwhy::explain {
 namespace {
 
 // Each table stands in the order of its enum.
-constexpr std::array<Words, tcp::kind_count> kinds = {{
+constexpr std::array<Text, tcp::kind_count> kinds = {{
     {"SYN", "SYN"},
     {"SYN-ACK", "SYN-ACK"},
     {"data", "数据"},
@@ -30,7 +30,7 @@ constexpr std::array<Words, tcp::kind_count> kinds = {{
     {"illegal", "非法"},
 }};
 
-constexpr Words reasons[] = {
+constexpr Text reasons[] = {
     {"", ""},
     {"handshake timer", "握手定时器"},
     {"the FIN's timer", "FIN 的定时器"},
@@ -44,7 +44,7 @@ static_assert(std::size(reasons) == static_cast<std::size_t>(tcp::Retransmission
 
 struct IllegalityRow {
   std::string_view clause;
-  Words words;
+  Text words;
 };
 constexpr IllegalityRow illegalities[] = {
     {"", {"", ""}},
@@ -59,7 +59,7 @@ constexpr IllegalityRow illegalities[] = {
 };
 static_assert(std::size(illegalities) == static_cast<std::size_t>(tcp::Illegality::ack_out_of_window) + 1);
 
-constexpr Words marks[] = {
+constexpr Text marks[] = {
     {"something before it not captured", "其前有未捕获的数据"},
     {"acknowledges what was not captured", "确认了未捕获的数据"},
     {"zero window", "零窗口"},
@@ -84,9 +84,8 @@ static_assert(std::size(marks) == tcp::mark::count);
 // What the flags or the grade show already.
 constexpr std::uint32_t unspoken = tcp::mark::with_fin | tcp::mark::assumed;
 
-std::string_view pick(Language language, std::string_view en, std::string_view zh) {
-  return language == Language::zh ? zh : en;
-}
+constexpr Text before_detail = {": ", "："};
+constexpr Text between_marks = {", ", "，"};
 
 }  // namespace
 
@@ -120,10 +119,10 @@ std::string segment_in_words(const tcp::Verdict& verdict, Language language) {
   }
   if (verdict.kind == tcp::Kind::illegal) detail = words(verdict.illegality, language);
   if (verdict.kind == tcp::Kind::reset) detail = words(verdict.reset_cause, language);
-  if (!detail.empty()) text += fmt::format("{}{}", pick(language, ": ", "："), detail);
+  if (!detail.empty()) text += fmt::format("{}{}", before_detail.in(language), detail);
   for (int bit = 0; bit < tcp::mark::count; ++bit) {
     if (!verdict.has((1U << static_cast<unsigned>(bit)) & ~unspoken)) continue;
-    if (!text.empty()) text += pick(language, ", ", "，");
+    if (!text.empty()) text += between_marks.in(language);
     text += mark_words(bit, language);
   }
   return text;

@@ -47,13 +47,13 @@ void keep(CallSlot& slot, const char* received, std::size_t room) {
 // Room for one descriptor as ancillary data, unix(7).
 constexpr char passed_byte = 'f';
 
-struct Passing {
+struct DescriptorMessage {
   char byte = passed_byte;
   iovec bytes{&byte, 1};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
   msghdr message{};
 
-  Passing() {
+  DescriptorMessage() {
     message.msg_iov = &bytes;
     message.msg_iovlen = 1;
     message.msg_control = control.data();
@@ -203,7 +203,7 @@ void lay_out_splice(const MadeCall& made, CallImage& image) {
 // --- Descriptors -----------------------------------------------------------------------------------------------------
 
 void run_send_fd(const ReadyCall& call, const CallContext& context, CallSlot& slot) {
-  Passing passing;
+  DescriptorMessage passing;
   cmsghdr* header = CMSG_FIRSTHDR(&passing.message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
@@ -221,7 +221,7 @@ void lay_out_send_fd(const MadeCall& made, CallImage& image) {
 }
 
 void run_recv_fd(const ReadyCall& call, const CallContext& context, CallSlot& slot) {
-  Passing passing;
+  DescriptorMessage passing;
   stamped(context, slot, [&] { return ::recvmsg(call.fd, &passing.message, 0); });
   keep(slot, &passing.byte, sizeof passing.byte);
   slot.value = passing.message.msg_flags;

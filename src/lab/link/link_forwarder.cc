@@ -84,7 +84,7 @@ void ask_for_punctuality() {
 }  // namespace
 
 Policy constant_delays(const LinkOptions& options, const Dropping* dropping) {
-  return [options, dropping](const Passing& packet) {
+  return [options, dropping](const PacketInTransit& packet) {
     return Decision{.delay = packet.from == LinkEnd::client ? options.client_to_server : options.server_to_client,
                     .drop = dropping && dropping->from[static_cast<std::size_t>(packet.from)].load()};
   };

@@ -18,7 +18,7 @@
 namespace tcpwhy::lab {
 
 // A packet on its way through, as a policy sees it.
-struct Passing {
+struct PacketInTransit {
   LinkEnd from = LinkEnd::client;
   std::uint32_t number = 0;  // 1, 2, 3, ... per direction
   std::span<const std::uint8_t> bytes;
@@ -29,7 +29,7 @@ struct Decision {
   base::Duration delay{0};  // from its arrival
   bool drop = false;
 };
-using Policy = std::function<Decision(const Passing&)>;
+using Policy = std::function<Decision(const PacketInTransit&)>;
 
 // Set by whoever drives the experiment, read by the forwarder: memory that both share. Index: LinkEnd.
 struct Dropping {

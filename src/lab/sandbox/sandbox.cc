@@ -15,6 +15,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/units.h"
 #include "lab/sandbox/sandbox_internal.h"
 
 namespace tcpwhy::lab {
@@ -75,13 +76,6 @@ std::string describe_end(const siginfo_t& info) {
          (name ? "SIG" + std::string(name) : "signal " + std::to_string(info.si_status));
 }
 
-std::string seconds_text(base::Duration duration) {
-  std::string text = std::to_string(base::to_ms(duration) / 1000);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.ends_with('.')) text.pop_back();
-  return text + " s";
-}
-
 }  // namespace
 
 base::Status Workplace::progress(std::span<const std::uint8_t> message) {
@@ -136,7 +130,8 @@ struct Sandbox::Impl {
     const std::string who = options.name.empty() ? "the sandbox" : "the sandbox of " + options.name;
     if (auto result_read = read_result(result.get())) return std::move(*result_read);
     if (timed_out)
-      return base::fail(base::ErrorKind::system, who + " took longer than " + seconds_text(options.wall_limit),
+      return base::fail(base::ErrorKind::system,
+                        who + " took longer than " + base::seconds_in_words(options.wall_limit),
                         "everything inside was killed");
     if (killed) return base::fail(base::ErrorKind::system, who + " was stopped");
     return base::fail(base::ErrorKind::system, who + " " + describe_end(end));

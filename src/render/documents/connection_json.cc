@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "base/language.h"
 #include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
 #include "explain/texts/wire_counters.h"
@@ -15,7 +16,7 @@
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
 using tcp::EndIndex;
 using tcp::SeenConnection;
 using tcp::SeenSegment;
@@ -82,7 +83,7 @@ class Writer {
     const tcp::ResetSeen reset = seen_.tracker.reset();
     if (reset.cause == tcp::ResetCause::none) return nullptr;
     const auto& reason = explain::reset_reason_on_wire(reset.cause);
-    const auto say = [&](const explain::Words& words) {
+    const auto say = [&](const base::Text& words) {
       return explain::fill(words.in(language_),
                            {{"who", wire::to_string(seen_.ends[reset.from])},
                             {"peer", wire::to_string(seen_.ends[tcp::opposite(reset.from)])}},

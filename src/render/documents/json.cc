@@ -136,7 +136,7 @@ Json slot_json(const explain::Slot& slot) {
   return std::get<std::int64_t>(slot);
 }
 
-Json finding_json(const explain::Finding& finding, explain::Language language) {
+Json finding_json(const explain::Finding& finding, base::Language language) {
   Json object = {{"rule", finding.rule->id},
                  {"severity", explain::name(finding.rule->severity)},
                  {"grade", timeline::name(finding.grade)},
@@ -169,9 +169,9 @@ Json provenance_json(const recording::Provenance& provenance) {
   return object;
 }
 
-Json answer_json(const explain::Answer& answer, explain::Language language) {
+Json answer_json(const explain::Answer& answer, base::Language language) {
   const auto& question = *std::ranges::find(explain::questions(), answer.number, &explain::Question::number);
-  Json object = {{"question", answer.number}, {"text", language == explain::Language::zh ? question.zh : question.en}};
+  Json object = {{"question", answer.number}, {"text", question.text.in(language)}};
   object["clauses"] = Json::array();
   for (const auto& clause : answer.clauses) {
     Json one = {{"text", clause.text}, {"grade", timeline::name(clause.grade)}, {"experiments", Json::array()}};
@@ -184,7 +184,7 @@ Json answer_json(const explain::Answer& answer, explain::Language language) {
 
 }  // namespace
 
-void write_recording(JsonWriter& to, const Explained& explained, explain::Language language) {
+void write_recording(JsonWriter& to, const Explained& explained, base::Language language) {
   const auto& recording = *explained.recording;
   to.member("provenance", provenance_json(recording.provenance));
   to.begin_array("actors");
@@ -215,10 +215,10 @@ void write_recording(JsonWriter& to, const Explained& explained, explain::Langua
   to.end();
 }
 
-void write_json_report(std::span<const Explained> explained, explain::Language language, const WriteText& write) {
+void write_json_report(std::span<const Explained> explained, base::Language language, const WriteText& write) {
   JsonWriter to(write);
   to.member("schema", json_schema);
-  to.member("language", language == explain::Language::zh ? "zh" : "en");
+  to.member("language", language == base::Language::zh ? "zh" : "en");
   to.begin_array("recordings");
   for (const Explained& one : explained) {
     to.begin_object();
@@ -232,7 +232,7 @@ void write_json_report(std::span<const Explained> explained, explain::Language l
   to.finish();
 }
 
-std::string json_report(std::span<const Explained> explained, explain::Language language) {
+std::string json_report(std::span<const Explained> explained, base::Language language) {
   std::string text;
   write_json_report(explained, language, [&text](std::string_view piece) { text += piece; });
   return text;

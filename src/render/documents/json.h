@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "base/language.h"
 #include "explain/explain.h"
 #include "render/timeline/write_text.h"
 
@@ -14,8 +15,7 @@ namespace tcpwhy::render {
 inline constexpr std::string_view json_schema = "tcpwhy-report/1";
 
 // In pieces, for the document of a large recording is many times as large as that.
-void write_json_report(std::span<const explain::Explained> explained, explain::Language language,
-                       const WriteText& write);
-std::string json_report(std::span<const explain::Explained> explained, explain::Language language);
+void write_json_report(std::span<const explain::Explained> explained, base::Language language, const WriteText& write);
+std::string json_report(std::span<const explain::Explained> explained, base::Language language);
 
 }  // namespace tcpwhy::render

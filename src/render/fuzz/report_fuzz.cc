@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/language.h"
 #include "capfile/recording/recording_io.h"
 #include "explain/explain.h"
 #include "render/documents/json.h"
@@ -52,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& recording : read->recordings) print_packets(recording);
     return 0;
   }
-  const auto language = choice / 4 % 2 == 0 ? explain::Language::en : explain::Language::zh;
+  const auto language = choice / 4 % 2 == 0 ? base::Language::en : base::Language::zh;
   std::vector<explain::Explained> explained;
   for (const auto& recording : read->recordings) explained.push_back(explain::explain(recording));
   if (view == View::lab_report) check_text(render::lab_report(explained, {.language = language}));

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
 #include "explain/texts/wire_counters.h"
@@ -16,14 +17,11 @@
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
+using base::Text;
 using tcp::EndIndex;
 using tcp::SeenConnection;
 using tcp::State;
-
-std::string_view pick(Language language, std::string_view en, std::string_view zh) {
-  return language == Language::zh ? zh : en;
-}
 
 std::string_view reset_grade(const tcp::ResetSeen& reset) {
   return timeline::name(reset.assumed ? Grade::assumed : Grade::derived);
@@ -67,53 +65,54 @@ class Report {
     out_ += paint(Style::heading, ends + rule) + "\n";
     const auto& tracker = seen_.tracker;
     const std::string text =
-        fmt::format("{}, {}→ ←{}; {}", explain::in_words(base::Duration(tracker.last_ns() - tracker.began_ns())),
-                    byte_words(tracker.end(opener).bytes), byte_words(tracker.end(tcp::opposite(opener)).bytes),
-                    ending_words(seen_, language()));
+        fmt::format("{}, {}→ ←{}; {}", base::in_words(base::Duration(tracker.last_ns() - tracker.began_ns())),
+                    base::bytes_in_words(tracker.end(opener).bytes),
+                    base::bytes_in_words(tracker.end(tcp::opposite(opener)).bytes), ending_words(seen_, language()));
     const bool reset = tracker.reset().cause != tcp::ResetCause::none;
-    out_ += paint(reset ? Style::bad : Style::plain, wrap(text, 3, 3, width())) + "\n";
+    out_ += paint(reset ? Style::bad : Style::plain, base::wrap(text, 3, 3, width())) + "\n";
   }
 
   void counts(EndIndex index) {
     const tcp::End& end = seen_.tracker.end(index);
     if (end.segments == 0) {
-      out_ += wrap(fmt::format(fmt::runtime(pick(language(), "{}: no segment captured", "{}：未捕获任何报文段")),
-                               address(index)),
-                   3, 5, width()) +
-              "\n";
+      out_ +=
+          base::wrap(fmt::format(fmt::runtime(Text{"{}: no segment captured", "{}：未捕获任何报文段"}.in(language())),
+                                 address(index)),
+                     3, 5, width()) +
+          "\n";
       return;
     }
     std::string text =
-        fmt::format(fmt::runtime(pick(language(), "{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}")),
-                    address(index), grouped(end.segments), grouped(end.bytes));
+        fmt::format(fmt::runtime(Text{"{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}"}.in(language())),
+                    address(index), base::grouped(end.segments), base::grouped(end.bytes));
     const auto add = [&](std::uint64_t number, std::string_view words) {
-      if (number > 0) text += fmt::format("{}{} {}", pick(language(), ", ", "，"), words, grouped(number));
+      if (number > 0) text += fmt::format("{}{} {}", Text{", ", "，"}.in(language()), words, base::grouped(number));
     };
     for (const auto& counter : explain::wire_counters) add(end.*counter.member, counter.words(language()));
-    add(end.unseen_bytes(), pick(language(), "bytes not captured", "未捕获的字节"));
+    add(end.unseen_bytes(), Text{"bytes not captured", "未捕获的字节"}.in(language()));
     if (end.min_rtt_us > 0)
-      text += fmt::format(fmt::runtime(pick(language(), ", least round trip {}", "，最短往返 {}")),
-                          explain::in_words(std::chrono::microseconds(end.min_rtt_us)));
-    out_ += paint(Style::dim, wrap(text, 3, 5, width())) + "\n";
+      text += fmt::format(fmt::runtime(Text{", least round trip {}", "，最短往返 {}"}.in(language())),
+                          base::in_words(std::chrono::microseconds(end.min_rtt_us)));
+    out_ += paint(Style::dim, base::wrap(text, 3, 5, width())) + "\n";
   }
 
   void why_reset() {
     const tcp::ResetSeen reset = seen_.tracker.reset();
     if (reset.cause == tcp::ResetCause::none) return;
     const auto& reason = explain::reset_reason_on_wire(reset.cause);
-    const auto say = [&](const explain::Words& words) {
+    const auto say = [&](const Text& words) {
       return explain::fill(words.in(language()),
                            {{"who", address(reset.from)}, {"peer", address(tcp::opposite(reset.from))}}, language());
     };
     const auto paragraph = [&](Style style, const std::string& words) {
-      out_ += "     " + paint(style, wrap(words, 0, 5, width() - 5)) + "\n";
+      out_ += "     " + paint(style, base::wrap(words, 0, 5, width() - 5)) + "\n";
     };
     const auto evidence =
         fmt::format(fmt::runtime(word(Word::frame_evidence, language())), reset_grade(reset), reset.frame);
-    out_ +=
-        "   " +
-        paint(Style::bad, wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
-        "\n";
+    out_ += "   " +
+            paint(Style::bad,
+                  base::wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
+            "\n";
     paragraph(Style::plain, say(reason.on_wire.because));
     if (reset.assumed && !reason.on_wire.or_else.empty())
       paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
@@ -127,17 +126,17 @@ class Report {
     for (const ConnectionProblem& problem : report_.problems) {
       if (reset && explain::reset_reason_of_problem(problem.id) != nullptr) continue;
       std::string text = "• " + problem.text;
-      if (problem.count > 1) text += fmt::format(" ({}x)", grouped(problem.count));
+      if (problem.count > 1) text += fmt::format(" ({}x)", base::grouped(problem.count));
       const auto grade = timeline::name(problem.grade);
       text += problem.frame == 0
                   ? fmt::format(" [{}]", grade)
                   : fmt::format(" [{}]", fmt::format(fmt::runtime(word(Word::frame_evidence, language())), grade,
                                                      problem.frame));
       const Style style = problem.severity == explain::Severity::error ? Style::bad : Style::plain;
-      out_ += "   " + paint(style, wrap(text, 0, 5, width() - 3)) + "\n";
+      out_ += "   " + paint(style, base::wrap(text, 0, 5, width() - 3)) + "\n";
       if (problem.remedy.empty()) continue;
       const auto remedy = fmt::format(fmt::runtime(word(Word::what_to_do, language())), problem.remedy);
-      out_ += "     " + paint(Style::good, wrap(remedy, 0, 5, width() - 5)) + "\n";
+      out_ += "     " + paint(Style::good, base::wrap(remedy, 0, 5, width() - 5)) + "\n";
     }
   }
 
@@ -166,7 +165,7 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   const tcp::Tracker& tracker = seen.tracker;
   const EndIndex opener = seen.opener();
   const auto say = [&](std::string_view en, std::string_view zh, EndIndex end) {
-    return fmt::format(fmt::runtime(pick(language, en, zh)), wire::to_string(seen.ends[end]));
+    return fmt::format(fmt::runtime(Text{en, zh}.in(language)), wire::to_string(seen.ends[end]));
   };
   const tcp::ResetSeen reset = tracker.reset();
   const EndIndex first = tracker.first_closer() == tcp::Closer::end_1 ? 1 : 0;
@@ -174,7 +173,7 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   std::string text;
   if (reset.cause != tcp::ResetCause::none) {
     text =
-        fmt::format(fmt::runtime(pick(language, "reset by {}: {} ({})", "被 {} 复位：{}（{}）")),
+        fmt::format(fmt::runtime(Text{"reset by {}: {} ({})", "被 {} 复位：{}（{}）"}.in(language)),
                     wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language), reset_grade(reset));
     if (!tracker.first_closed_by_reset() && tracker.first_closer() != tcp::Closer::nobody)
       text = say("{} closed first; ", "{} 先关闭；", first) + text;
@@ -189,10 +188,10 @@ std::string ending_words(const SeenConnection& seen, Language language) {
     text = tracker.end(asked).segments == 0 ? say("{} answered nothing", "{} 没有任何回应", asked)
                                             : say("{} never finished the handshake", "{} 从未完成握手", opener);
   } else {
-    text = pick(language, "still open", "仍然打开");
+    text = Text{"still open", "仍然打开"}.in(language);
   }
   if (!tracker.opener_known())
-    text = fmt::format("{}{}", pick(language, "began before the capture; ", "抓包前已开始；"), text);
+    text = fmt::format("{}{}", Text{"began before the capture; ", "抓包前已开始；"}.in(language), text);
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/language.h"
 #include "explain/explain.h"
 #include "explain/finding.h"
 #include "render/timeline/text.h"
@@ -37,10 +38,10 @@ std::string connection_report(const ConnectionReport& report, const TextOptions&
 
 // The JSON form, docs/JSON.md.
 inline constexpr const char* connection_schema = "tcpwhy-connection/1";
-void write_connection_json(const ConnectionReport& report, explain::Language language, const WriteText& write);
-std::string connection_json(const ConnectionReport& report, explain::Language language);
+void write_connection_json(const ConnectionReport& report, base::Language language, const WriteText& write);
+std::string connection_json(const ConnectionReport& report, base::Language language);
 
 // "127.0.0.1:80 closed first; in order", "reset by 127.0.0.1:80: data after close (derived)".
-std::string ending_words(const tcp::SeenConnection& seen, explain::Language language);
+std::string ending_words(const tcp::SeenConnection& seen, base::Language language);
 
 }  // namespace tcpwhy::render

@@ -68,7 +68,7 @@ class Conversation {
   std::int64_t at_ = 1'700'000'000'000'000'000;
 };
 
-std::string report(const SeenConnection& seen, bool all = false, explain::Language language = explain::Language::en) {
+std::string report(const SeenConnection& seen, bool all = false, base::Language language = base::Language::en) {
   return connection_report({.seen = seen}, {.language = language, .width = 80}, all);
 }
 
@@ -108,7 +108,7 @@ TEST(ConnectionReport, folds_long_runs_of_the_ordinary_and_nothing_else) {
   Conversation talk;
   talk.opens().sends(20);
   talk.says(0, fin | ack, 20001, 1).says(1, fin | ack, 1, 20002).says(0, ack, 20002, 2);
-  const auto rows = make_rows_of(talk.made, {.language = explain::Language::en});
+  const auto rows = make_rows_of(talk.made, {.language = base::Language::en});
   std::vector<std::uint64_t> frames;
   std::string folded;
   for (const Row& row : rows.rows) {
@@ -117,16 +117,16 @@ TEST(ConnectionReport, folds_long_runs_of_the_ordinary_and_nothing_else) {
   }
   EXPECT_EQ(frames, (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 0, 43, 44, 45, 46}));
   EXPECT_EQ(folded, "… 37 segments, 19.0 kB from 10.0.0.1:4000 to 10.0.0.2:80, 36.0 ms");
-  EXPECT_EQ(make_rows_of(talk.made, {.language = explain::Language::en, .all = true}).rows.size(), 46U);
+  EXPECT_EQ(make_rows_of(talk.made, {.language = base::Language::en, .all = true}).rows.size(), 46U);
   EXPECT_NE(report(talk.made).find("10.0.0.1:4000 closed first; in order"), std::string::npos);
-  EXPECT_NE(report(talk.made, false, explain::Language::zh).find("… 37 个报文段，19.0 kB 从"), std::string::npos);
+  EXPECT_NE(report(talk.made, false, base::Language::zh).find("… 37 个报文段，19.0 kB 从"), std::string::npos);
 }
 
 TEST(ConnectionReport, a_pause_ends_a_run) {
   Conversation talk;
   talk.opens().sends(4);
   talk.says(0, ack, 4001, 1, 1000, 300 * ms).says(1, ack, 1, 5001);
-  const auto rows = make_rows_of(talk.made, {.language = explain::Language::en});
+  const auto rows = make_rows_of(talk.made, {.language = base::Language::en});
   const auto waited = std::ranges::find_if(rows.rows, [](const Row& row) { return row.frame == 12; });
   ASSERT_NE(waited, rows.rows.end()) << "the segment after the pause has its own row";
   EXPECT_EQ(*waited->since, base::Duration(300 * ms));
@@ -154,7 +154,7 @@ TEST(ConnectionReport, claims_no_handshake_that_was_not_seen) {
 TEST(ConnectionJson, has_every_segment_with_its_class) {
   Conversation talk;
   talk.opens().says(0, push | ack, 1, 1, 14).says(0, push | ack, 1, 1, 14, 250 * ms).says(1, rst, 1, 0, 0, 30 * ms);
-  const auto document = nlohmann::json::parse(connection_json({.seen = talk.made}, explain::Language::en));
+  const auto document = nlohmann::json::parse(connection_json({.seen = talk.made}, base::Language::en));
   EXPECT_EQ(document["schema"], "tcpwhy-connection/1");
   EXPECT_FALSE(document.contains("recording"));
   const auto& connection = document["connection"];

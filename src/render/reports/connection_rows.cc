@@ -6,13 +6,14 @@
 #include <numeric>
 #include <set>
 
+#include "base/units.h"
 #include "explain/texts/wire_words.h"
 #include "render/timeline/words.h"
 
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
 using tcp::SeenConnection;
 using tcp::SeenSegment;
 using timeline::listener;
@@ -157,7 +158,7 @@ class Maker {
     row.kind = RowKind::folded;
     row.at = before.at;
     row.since = base::Duration(0);
-    row.text = fmt::format(fmt::runtime(word(Word::left_out, options_.language)), grouped(seen_.left_out));
+    row.text = fmt::format(fmt::runtime(word(Word::left_out, options_.language)), base::grouped(seen_.left_out));
     rows_.rows.push_back(std::move(row));
   }
 
@@ -191,17 +192,18 @@ class Maker {
     }
     const Language language = options_.language;
     std::string what;
-    const std::string_view comma = language == Language::zh ? "，" : ", ";
+    const std::string_view comma = base::Text{", ", "，"}.in(language);
     for (const Side side : {opener, listener})
       if (bytes[side] > 0)
-        what += fmt::format("{}{}", comma,
-                            fmt::format(fmt::runtime(word(Word::folded_bytes, language)), byte_words(bytes[side]),
-                                        rows_.ends[side], rows_.ends[timeline::other(side)]));
+        what +=
+            fmt::format("{}{}", comma,
+                        fmt::format(fmt::runtime(word(Word::folded_bytes, language)), base::bytes_in_words(bytes[side]),
+                                    rows_.ends[side], rows_.ends[timeline::other(side)]));
     if (const std::string& words = run_[begin].row.wire; !words.empty()) what += fmt::format("{}{}", comma, words);
     const auto& first = seen_.segments[run_[begin].index];
     const auto& last = seen_.segments[run_[end - 1].index];
-    row.text = fmt::format(fmt::runtime(word(Word::folded, language)), grouped(end - begin), what,
-                           explain::in_words(base::Duration(last.at_ns - first.at_ns)));
+    row.text = fmt::format(fmt::runtime(word(Word::folded, language)), base::grouped(end - begin), what,
+                           base::in_words(base::Duration(last.at_ns - first.at_ns)));
     return row;
   }
 

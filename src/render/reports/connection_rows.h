@@ -1,6 +1,7 @@
 // The segments of one connection of a capture as rows: what the tracker says of each, in words; long runs of the ordinary folded.
 #pragma once
 
+#include "base/language.h"
 #include "explain/explain.h"
 #include "render/timeline/rows.h"
 #include "tcp/seen_connection.h"
@@ -8,7 +9,7 @@
 namespace tcpwhy::render {
 
 struct ConnectionRowsOptions {
-  explain::Language language = explain::Language::en;
+  base::Language language = base::Language::en;
   bool all = false;  // nothing folded
 };
 

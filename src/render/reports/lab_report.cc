@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/language.h"
 #include "base/text.h"
 #include "explain/texts/catalogue.h"
 #include "render/timeline/words.h"
@@ -13,9 +14,9 @@
 namespace tcpwhy::render {
 namespace {
 
+using base::Language;
 using explain::Answer;
 using explain::Explained;
-using explain::Language;
 
 std::string label(const recording::Recording& recording, std::string_view name) {
   const auto found = recording.provenance.labels.find(std::string(name));
@@ -35,7 +36,8 @@ class Report {
     for (const Answer& answer : answers) question(answer);
     in_short(answers);
     if (!answers.empty())
-      out_ += styled(Style::dim, wrap(word(Word::legend, options_.language), 0, 0, width()), options_.color) + "\n";
+      out_ +=
+          styled(Style::dim, base::wrap(word(Word::legend, options_.language), 0, 0, width()), options_.color) + "\n";
     return std::move(out_);
   }
 
@@ -45,7 +47,7 @@ class Report {
 
   void question(const Answer& answer) {
     const auto& asked = *std::ranges::find(explain::questions(), answer.number, &explain::Question::number);
-    const auto text = fmt::format("{}. {}", answer.number, chinese() ? asked.zh : asked.en);
+    const auto text = fmt::format("{}. {}", answer.number, asked.text.in(options_.language));
     const auto rule = width() - std::min(width(), base::display_width(text) + 4);
     std::string line;
     for (std::size_t i = 0; i < rule; ++i) line += "━";
@@ -90,15 +92,15 @@ class Report {
     if (shown != shown_at_.end()) {
       const auto text =
           fmt::format(fmt::runtime(word(Word::shown_above, options_.language)), title(one), shown->second);
-      out_ += styled(Style::dim, wrap(fmt::format("{}: {}", kind, text), 0, 2, width()), options_.color) + "\n\n";
+      out_ += styled(Style::dim, base::wrap(fmt::format("{}: {}", kind, text), 0, 2, width()), options_.color) + "\n\n";
       return;
     }
     shown_at_[&one] = number;
     const auto heading = fmt::format("{}: {}", kind, title(one));
     const auto name = base::escape_controls(one.recording->provenance.title);
     const bool one_line = base::display_width(heading) + 2 + base::display_width(name) <= width();
-    out_ += styled(Style::heading, wrap(heading, 0, 2, width()), options_.color) + (one_line ? "" : "\n") +
-            styled(Style::dim, one_line ? "  " + name : wrap(name, 2, 2, width()), options_.color) + "\n";
+    out_ += styled(Style::heading, base::wrap(heading, 0, 2, width()), options_.color) + (one_line ? "" : "\n") +
+            styled(Style::dim, one_line ? "  " + name : base::wrap(name, 2, 2, width()), options_.color) + "\n";
     auto options = options_;
     options.elide_opening = options_.elide_opening && number != 1;
     const auto rows = make_rows(one.timeline, options.language);
@@ -118,16 +120,16 @@ class Report {
     out_ += styled(Style::heading, std::string(word(Word::answer, options_.language)), options_.color) + "\n";
     for (const auto& clause : answer.clauses) {
       std::string text = fmt::format("▸ {} [{}]", clause.text, timeline::name(clause.grade));
-      out_ += "   " + wrap(text, 0, 5, width() - 3) + "\n";
+      out_ += "   " + base::wrap(text, 0, 5, width() - 3) + "\n";
       const auto from = fmt::format(fmt::runtime(word(Word::from_experiments, options_.language)),
                                     base::escape_controls(some_of(clause.experiments)));
-      out_ += "     " + styled(Style::dim, wrap(from, 0, 7, width() - 5), options_.color) + "\n";
+      out_ += "     " + styled(Style::dim, base::wrap(from, 0, 7, width() - 5), options_.color) + "\n";
     }
     if (!answer.missing.empty()) {
       std::string ids;
       for (const auto& id : answer.missing) ids += (ids.empty() ? "" : ", ") + id;
       const auto text = fmt::format(fmt::runtime(word(Word::not_found, options_.language)), ids);
-      out_ += "   " + styled(Style::dim, wrap(text, 0, 5, width() - 3), options_.color) + "\n";
+      out_ += "   " + styled(Style::dim, base::wrap(text, 0, 5, width() - 3), options_.color) + "\n";
     }
     out_ += "\n";
   }
@@ -146,7 +148,7 @@ class Report {
     out_ += styled(Style::heading, std::string(word(Word::in_short, options_.language)), options_.color) + "\n";
     for (const Answer& answer : answers) {
       if (answer.clauses.empty()) continue;
-      out_ += wrap(fmt::format("{}. {}", answer.number, answer.clauses.front().text), 3, 6, width()) + "\n";
+      out_ += base::wrap(fmt::format("{}. {}", answer.number, answer.clauses.front().text), 3, 6, width()) + "\n";
     }
     out_ += "\n";
   }

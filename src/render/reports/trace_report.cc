@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <map>
 
+#include "base/language.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "explain/rules/ending.h"
 #include "explain/texts/catalogue.h"
 #include "render/timeline/words.h"
@@ -13,49 +15,46 @@
 namespace tcpwhy::render {
 namespace {
 
+using base::Language;
+using base::Text;
 using explain::Ending;
 using explain::EndKind;
 using explain::Explained;
 using explain::Finding;
-using explain::Language;
 using explain::Severity;
 using timeline::listener;
 using timeline::opener;
 
-std::string_view pick(Language language, std::string_view en, std::string_view zh) {
-  return language == Language::zh ? zh : en;
-}
-
 struct KindRow {
   EndKind kind;
-  std::string_view en, zh;
+  Text text;
 };
 constexpr KindRow kinds[] = {
-    {EndKind::open, "still open", "仍然打开"},
-    {EndKind::half, "half closed", "半关闭"},
-    {EndKind::in_order, "closed in order", "正常关闭"},
-    {EndKind::reset, "reset", "被复位"},
-    {EndKind::refused, "refused", "被拒绝"},
-    {EndKind::given_up, "given up", "被放弃"},
-    {EndKind::failed, "never stood", "从未建立"},
-    {EndKind::withdrawn, "closed before an answer came", "未得到回应就已关闭"},
-    {EndKind::not_known, "ended, how is not known", "已结束，方式未知"},
+    {EndKind::open, {"still open", "仍然打开"}},
+    {EndKind::half, {"half closed", "半关闭"}},
+    {EndKind::in_order, {"closed in order", "正常关闭"}},
+    {EndKind::reset, {"reset", "被复位"}},
+    {EndKind::refused, {"refused", "被拒绝"}},
+    {EndKind::given_up, {"given up", "被放弃"}},
+    {EndKind::failed, {"never stood", "从未建立"}},
+    {EndKind::withdrawn, {"closed before an answer came", "未得到回应就已关闭"}},
+    {EndKind::not_known, {"ended, how is not known", "已结束，方式未知"}},
 };
 
 std::string_view kind_words(EndKind kind, Language language) {
   const auto* row = std::ranges::find(kinds, kind, &KindRow::kind);
-  return pick(language, row->en, row->zh);
+  return row->text.in(language);
 }
 
 std::string by_what(const Ending& ending, Language language) {
-  if (ending.process_ended) return std::string(pick(language, ", its process having ended", "（其进程已结束）"));
+  if (ending.process_ended) return std::string(Text{", its process having ended", "（其进程已结束）"}.in(language));
   if (ending.call.empty()) return {};
-  return fmt::format(fmt::runtime(pick(language, ", by {}()", "（{}()）")), base::escape_controls(ending.call));
+  return fmt::format(fmt::runtime(Text{", by {}()", "（{}()）"}.in(language)), base::escape_controls(ending.call));
 }
 
 std::string ending_words(const Ending& ending, const std::string& who, Language language) {
   const auto say = [&](std::string_view en, std::string_view zh) {
-    return fmt::format(fmt::runtime(pick(language, en, zh)), who, by_what(ending, language),
+    return fmt::format(fmt::runtime(Text{en, zh}.in(language)), who, by_what(ending, language),
                        explain::error_words(ending.error));
   };
   switch (ending.kind) {
@@ -139,14 +138,14 @@ class Report {
     std::map<EndKind, std::size_t> count;
     for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) ++count[explain::ending_of(timeline_, i).kind];
     const auto total = timeline_.connections.size();
-    std::string text = fmt::format(fmt::runtime(total == 1 ? pick(language(), "{} connection", "{} 个连接")
-                                                           : pick(language(), "{} connections", "{} 个连接")),
+    std::string text = fmt::format(fmt::runtime(total == 1 ? Text{"{} connection", "{} 个连接"}.in(language())
+                                                           : Text{"{} connections", "{} 个连接"}.in(language())),
                                    total);
     std::string list;
     for (const auto& [kind, times] : count)
       list += fmt::format("{}{} {}", list.empty() ? "" : ", ", times, kind_words(kind, language()));
     if (!list.empty()) text += ": " + list;
-    out_ += paint(Style::heading, wrap(text, 0, 2, width())) + "\n\n";
+    out_ += paint(Style::heading, base::wrap(text, 0, 2, width())) + "\n\n";
   }
 
   [[nodiscard]] std::string number(ConnectionIndex index) const { return fmt::format("{}", index + 1); }
@@ -159,8 +158,8 @@ class Report {
       out_ += text + "\n";
       return;
     }
-    out_ += fmt::format("{}  {}\n", base::fit_right(number(index), 4), wrap(ends, 0, 6, width() - 6));
-    out_ += paint(Style::dim, wrap(summary, 6, 8, width())) + "\n";
+    out_ += fmt::format("{}  {}\n", base::fit_right(number(index), 4), base::wrap(ends, 0, 6, width() - 6));
+    out_ += paint(Style::dim, base::wrap(summary, 6, 8, width())) + "\n";
   }
 
   void section(ConnectionIndex index) {
@@ -168,9 +167,9 @@ class Report {
     const auto columns = base::display_width(ends);
     std::string rule;
     for (std::size_t i = columns; i < width(); ++i) rule += "─";
-    out_ += paint(Style::heading, columns > width() ? wrap(ends, 0, 2, width()) : ends + rule) + "\n";
+    out_ += paint(Style::heading, columns > width() ? base::wrap(ends, 0, 2, width()) : ends + rule) + "\n";
     const auto bad = worst(index) == Severity::error ? Style::bad : Style::plain;
-    out_ += paint(bad, wrap(summary_words(timeline_, index, language()), 3, 3, width())) + "\n";
+    out_ += paint(bad, base::wrap(summary_words(timeline_, index, language()), 3, 3, width())) + "\n";
     const auto rows = make_rows_of(timeline_, entries_, index, language());
     out_ += timeline_text(timeline_, rows, options_.text);
     out_ += findings_text(told(index), rows, options_.text) + "\n";
@@ -198,7 +197,7 @@ class Report {
   void losses() {
     for (const EventId id : timeline_.all<recording::Loss>()) {
       const auto text = base::escape_controls(recording::message(*timeline_.recording, timeline_.event(id)));
-      out_ += paint(Style::bad, wrap(text, 0, 2, width())) + "\n";
+      out_ += paint(Style::bad, base::wrap(text, 0, 2, width())) + "\n";
     }
   }
 
@@ -230,9 +229,10 @@ std::string summary_words(const timeline::Timeline& timeline, ConnectionIndex in
   const auto& sides = timeline.connections[index].sides;
   const auto who =
       ending.first ? base::escape_controls(explain::end_name(sides[*ending.first].name, language)) : std::string();
-  return fmt::format("{}, {}→ ←{}; {}", explain::in_words(ending.lasted),
-                     byte_words(explain::bytes_sent(timeline, index, opener)),
-                     byte_words(explain::bytes_sent(timeline, index, listener)), ending_words(ending, who, language));
+  return fmt::format("{}, {}→ ←{}; {}", base::in_words(ending.lasted),
+                     base::bytes_in_words(explain::bytes_sent(timeline, index, opener)),
+                     base::bytes_in_words(explain::bytes_sent(timeline, index, listener)),
+                     ending_words(ending, who, language));
 }
 
 std::string trace_report(const Explained& explained, const TraceOptions& options) {

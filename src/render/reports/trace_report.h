@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/language.h"
 #include "explain/explain.h"
 #include "render/timeline/text.h"
 
@@ -22,8 +23,8 @@ inline constexpr std::size_t shown_in_full = 3;
 std::string trace_report(const explain::Explained& explained, const TraceOptions& options);
 
 // "curl 127.0.0.1:40000 → nginx 127.0.0.1:80": names where they are known.
-std::string ends_words(const timeline::Timeline& timeline, ConnectionIndex index, explain::Language language);
+std::string ends_words(const timeline::Timeline& timeline, ConnectionIndex index, base::Language language);
 // "12.3 ms, 78 B sent, 612 B received; curl closed first, by close(); in order": without the ends. Escaped.
-std::string summary_words(const timeline::Timeline& timeline, ConnectionIndex index, explain::Language language);
+std::string summary_words(const timeline::Timeline& timeline, ConnectionIndex index, base::Language language);
 
 }  // namespace tcpwhy::render

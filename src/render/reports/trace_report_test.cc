@@ -16,7 +16,7 @@
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
 using recording::testing::StoryRecorder;
 
 constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <net/if.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -16,10 +15,15 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/testing/command_output.h"
+#include "base/testing/temporary_folder.h"
 #include "render/tcpdump/tcpdump.h"
 #include "wire/packet.h"
 
 namespace tcpwhy::render::testing {
+
+using base::testing::output_of;
+using base::testing::TemporaryFolder;
 
 struct SamplePacket {
   wire::LinkType link_type = wire::LinkType::ethernet;
@@ -66,19 +70,7 @@ inline std::vector<Style> all_styles() {
           {"--nano -ttt -S", options_of(true, false, since_previous, true)}};
 }
 
-inline std::string standard_output_of(const std::string& command) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(::popen(command.c_str(), "r"), &::pclose);
-  std::string output;
-  char buffer[65536];
-  while (const std::size_t count = pipe ? std::fread(buffer, 1, sizeof buffer, pipe.get()) : 0) {
-    output.append(buffer, count);
-  }
-  return output;
-}
-
-inline bool tcpdump_is_installed() {
-  return !standard_output_of("tcpdump --version 2>&1 | grep -a '^tcpdump version'").empty();
-}
+inline bool tcpdump_is_installed() { return !output_of("tcpdump --version 2>&1 | grep -a '^tcpdump version'").empty(); }
 
 // tcpdump's output, one entry a packet, what belongs to a packet joined by newlines; `-#` numbers them for us.
 inline std::vector<std::string> packets_of(std::string_view output) {
@@ -101,7 +93,7 @@ inline std::vector<std::string> packets_of(std::string_view output) {
 inline std::vector<std::string> tcpdump_lines(const std::filesystem::path& file, const std::string& arguments) {
   const std::string unpack = file.extension() == ".gz" ? "gzip -dc" : "cat";
   return packets_of(
-      standard_output_of(fmt::format("{} '{}' | tcpdump -n -# {} -r - 2>/dev/null", unpack, file.string(), arguments)));
+      output_of(fmt::format("{} '{}' | tcpdump -n -# {} -r - 2>/dev/null", unpack, file.string(), arguments)));
 }
 
 // A line up to TCP's `length N`; what tcpdump says of the application protocol is not part of the comparison.
@@ -118,24 +110,6 @@ inline bool tcpdump_says_tcp(const std::string& line) {
   return line.find(": Flags [") != std::string::npos || line.find("[|tcp]") != std::string::npos ||
          line.find(" [bad hdr length ") != std::string::npos;
 }
-
-// A temporary folder with everything in it, gone at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tcpwhy-tcpdump-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-    // tcpdump, started by root, reads as its own user.
-    std::filesystem::permissions(path_, std::filesystem::perms(0755));
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // `packets`, all of one link type, as a nanosecond pcap file in this machine's byte order.
 inline void write_pcap(const std::filesystem::path& file, const std::vector<SamplePacket>& packets) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "base/language.h"
 #include "base/text.h"
 #include "calls/address_text.h"
 #include "explain/texts/catalogue.h"
@@ -16,7 +17,7 @@
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
 using timeline::Call;
 using timeline::Entry;
 using timeline::EntryKind;

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/language.h"
 #include "explain/finding.h"
 #include "timeline/timeline.h"
 
@@ -80,7 +81,7 @@ struct Rows {
   [[nodiscard]] std::string rows_of(const std::vector<EventId>& events) const;
 };
 
-Rows make_rows(const timeline::Timeline& timeline, explain::Language language);
+Rows make_rows(const timeline::Timeline& timeline, base::Language language);
 
 // Where the rows of each connection come from: made once for all of them, so that what one costs doesn't grow with the others.
 // The timeline must outlive it.
@@ -112,6 +113,6 @@ class EntriesByConnection {
 };
 // Those of one connection, with times since its own beginning.
 Rows make_rows_of(const timeline::Timeline& timeline, const EntriesByConnection& entries, ConnectionIndex connection,
-                  explain::Language language);
+                  base::Language language);
 
 }  // namespace tcpwhy::render

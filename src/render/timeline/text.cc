@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "explain/texts/catalogue.h"
 #include "render/timeline/words.h"
 
@@ -107,7 +108,7 @@ class TimelinePrinter {
   void gap(base::Duration duration, const Row& row) {
     std::string inside = bars(row);
     line(paint(Style::dim, base::fit_right("", number_width_) + base::fit_right("⋮", time_width_)) + "  " +
-         paint(Style::dim, overlay(inside, "⋮ " + explain::in_words(duration))));
+         paint(Style::dim, overlay(inside, "⋮ " + base::in_words(duration))));
   }
 
   [[nodiscard]] std::string prefix(const Row& row) const {
@@ -160,7 +161,7 @@ class TimelinePrinter {
 
   // Text that begins behind the row's number and time.
   [[nodiscard]] std::string wrap_row(const std::string& text) const {
-    return wrap(text, margin_, margin_ + 2, width_).substr(margin_);
+    return base::wrap(text, margin_, margin_ + 2, width_).substr(margin_);
   }
 
   // Many rows as one: no number of its own.
@@ -252,7 +253,7 @@ class TimelinePrinter {
   // At least one, further ones indented.
   [[nodiscard]] static std::vector<std::string> lines_of(const std::string& text, std::size_t columns) {
     std::vector<std::string> lines;
-    const std::string wrapped = wrap(text, 0, 2, columns);
+    const std::string wrapped = base::wrap(text, 0, 2, columns);
     for (std::size_t start = 0; start <= wrapped.size();) {
       const auto end = std::min(wrapped.find('\n', start), wrapped.size());
       lines.push_back(wrapped.substr(start, end - start));
@@ -272,7 +273,7 @@ class TimelinePrinter {
     };
     if (row.frame != 0 && !rows_.numbered_by_frame)
       add(fmt::format(fmt::runtime(word(Word::frame, options_.language)), row.frame));
-    if (row.since) add("+" + explain::in_words(*row.since));
+    if (row.since) add("+" + base::in_words(*row.since));
     add(row.wire);
     if (row.cause.empty()) return text;
     add(row.cause);
@@ -303,10 +304,10 @@ class TimelinePrinter {
   std::string out_;
 };
 
-std::string title_of(const recording::Recording& recording, explain::Language language) {
+std::string title_of(const recording::Recording& recording, base::Language language) {
   const auto& labels = recording.provenance.labels;
   const auto zh = labels.find("title.zh"), en = labels.find("title");
-  if (language == explain::Language::zh && zh != labels.end()) return zh->second;
+  if (language == base::Language::zh && zh != labels.end()) return zh->second;
   return en != labels.end() ? en->second : recording.provenance.title;
 }
 
@@ -320,81 +321,12 @@ constexpr StyleRow styles[] = {
     {Style::good, "\x1b[32m"},   {Style::bad, "\x1b[31m"},     {Style::changed, "\x1b[1m"},
 };
 
-bool is_wide_character(std::string_view character) { return character.size() > 1 && display_width(character) == 2; }
-
-std::size_t character_length(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text.front());
-  const std::size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  return std::min(length, text.size());
-}
-
-// The next piece that must not be broken: a word with the blanks before it, or one wide character with the closing
-// punctuation that may not begin a line.
-std::string_view next_piece(std::string_view text) {
-  std::size_t end = 0;
-  while (end < text.size() && text[end] == ' ') ++end;
-  bool first = true;
-  while (end < text.size() && text[end] != ' ') {
-    const auto character = text.substr(end, character_length(text.substr(end)));
-    const bool closing = character == "，" || character == "。" || character == "；" || character == "：" ||
-                         character == "）" || character == "”" || character == "、" || character == "？";
-    if (!first && is_wide_character(character) && !closing) break;
-    end += character.size();
-    if (is_wide_character(character) && first) {
-      const auto next = text.substr(end, end < text.size() ? character_length(text.substr(end)) : 0);
-      if (next != "，" && next != "。" && next != "；" && next != "：" && next != "）" && next != "”" && next != "、" &&
-          next != "？")
-        break;
-    }
-    first = false;
-  }
-  return text.substr(0, end);
-}
-
-// The longest beginning that is at most so wide, and at least one character.
-std::string_view prefix_of(std::string_view text, std::size_t columns) {
-  std::size_t end = text.empty() ? 0 : character_length(text);
-  while (end < text.size()) {
-    const auto next = end + character_length(text.substr(end));
-    if (display_width(text.substr(0, next)) > columns) break;
-    end = next;
-  }
-  return text.substr(0, end);
-}
-
 }  // namespace
 
 std::string styled(Style style, std::string_view text, bool color) {
   if (!color || style == Style::plain || text.empty()) return std::string(text);
   const auto* row = std::ranges::find(styles, style, &StyleRow::style);
   return fmt::format("{}{}\x1b[0m", row->on, text);
-}
-
-std::string wrap(std::string_view text, std::size_t first_indent, std::size_t indent, std::size_t width) {
-  std::string out(first_indent, ' ');
-  std::size_t column = first_indent;
-  bool line_start = true;
-  while (!text.empty()) {
-    auto piece = next_piece(text);
-    text.remove_prefix(piece.size());
-    if (!line_start && column + display_width(piece) > width) {
-      out += "\n" + std::string(indent, ' ');
-      column = indent;
-      line_start = true;
-    }
-    if (line_start) piece.remove_prefix(std::min(piece.find_first_not_of(' '), piece.size()));
-    // A word that no line can hold is broken where the line ends.
-    while (width > indent && column + display_width(piece) > width) {
-      const auto part = prefix_of(piece, width - column);
-      out.append(part).append("\n").append(indent, ' ');
-      piece.remove_prefix(part.size());
-      column = indent;
-    }
-    out += piece;
-    column += display_width(piece);
-    line_start = line_start && piece.empty();
-  }
-  return out;
 }
 
 std::string timeline_text(const timeline::Timeline&, const Rows& rows, const TextOptions& options) {
@@ -411,11 +343,11 @@ std::string findings_text(const std::vector<explain::Finding>& findings, const R
     text += fmt::format(" [{}{}{}]", timeline::name(finding.grade), cited.empty() ? "" : "; ",
                         cited.empty() ? "" : fmt::format(fmt::runtime(word(which, options.language)), cited));
     const auto severe = finding.rule->severity == explain::Severity::error ? Style::bad : Style::plain;
-    out += "   " + styled(severe, wrap(text, 0, 5, width - 3), options.color) + "\n";
+    out += "   " + styled(severe, base::wrap(text, 0, 5, width - 3), options.color) + "\n";
     const auto advice = explain::remedy(finding, options.language);
     if (!advice.empty()) {
       const auto line = fmt::format(fmt::runtime(word(Word::what_to_do, options.language)), advice);
-      out += "     " + styled(Style::good, wrap(line, 0, 7, width - 5), options.color) + "\n";
+      out += "     " + styled(Style::good, base::wrap(line, 0, 7, width - 5), options.color) + "\n";
     }
   }
   return out;
@@ -426,7 +358,7 @@ std::string recording_text(const explain::Explained& explained, const TextOption
   const auto title = base::escape_controls(title_of(*explained.recording, options.language));
   std::string out;
   const auto width = std::max<std::size_t>(options.width, 80);
-  if (!title.empty()) out += styled(Style::heading, wrap(title, 0, 2, width), options.color) + "\n";
+  if (!title.empty()) out += styled(Style::heading, base::wrap(title, 0, 2, width), options.color) + "\n";
   out += timeline_text(explained.timeline, rows, options);
   out += findings_text(explained.findings, rows, options);
   return out;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/language.h"
 #include "explain/explain.h"
 #include "explain/finding.h"
 #include "render/timeline/rows.h"
@@ -11,7 +12,7 @@
 namespace tcpwhy::render {
 
 struct TextOptions {
-  explain::Language language = explain::Language::en;
+  base::Language language = base::Language::en;
   std::size_t width = 80;      // columns; less than 80 counts as 80
   bool color = false;          // ANSI colours
   bool elide_opening = false;  // one line instead of the rows that open the connection
@@ -22,9 +23,6 @@ std::string findings_text(const std::vector<explain::Finding>& findings, const R
 
 // Title, timeline and findings of one recording.
 std::string recording_text(const explain::Explained& explained, const TextOptions& options);
-
-// Words wrapped at `width`, further lines indented; CJK text is broken between characters.
-std::string wrap(std::string_view text, std::size_t first_indent, std::size_t indent, std::size_t width);
 
 // Words in a colour, if colours are wanted. Names say what they are for, the table says what they look like.
 enum class Style : std::uint8_t { plain, heading, client, server, reset, dim, good, bad, changed };

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <sstream>
 
+#include "base/language.h"
 #include "base/testing/golden.h"
 #include "base/text.h"
 #include "recording/testing/story_recorder.h"
@@ -15,7 +16,7 @@
 namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
+using base::Language;
 using recording::testing::StoryRecorder;
 
 constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
@@ -45,12 +46,6 @@ recording::Recording server_closes_client_writes() {
 std::string text(std::size_t width, Language language) {
   const auto recording = server_closes_client_writes();
   return recording_text(explain::explain(recording), {.language = language, .width = width});
-}
-
-TEST(Wrap, breaks_a_word_that_no_line_can_hold) {
-  EXPECT_EQ(wrap("ab xxxxxxxxxx yy", 0, 2, 8), "ab\n  xxxxxx\n  xxxx\n  yy");
-  EXPECT_EQ(wrap("abcdefghij", 4, 0, 6), "    ab\ncdefgh\nij");
-  EXPECT_EQ(wrap("plain words", 0, 2, 80), "plain words");
 }
 
 TEST(Golden, text_at_80_columns) {
@@ -171,12 +166,6 @@ TEST(LabReport, a_question_without_its_main_experiment_has_no_section_of_its_own
   EXPECT_EQ(lab_report(both, {}).find("━━ 3."), std::string::npos);
   EXPECT_NE(lab_report(both, {}).find("━━ 7."), std::string::npos);
   EXPECT_NE(lab_report(std::span(both).subspan(1), {}).find("━━ 3."), std::string::npos);
-}
-
-TEST(Wrap, breaks_between_words_and_between_chinese_characters) {
-  EXPECT_EQ(wrap("one two three", 0, 2, 8), "one two\n  three");
-  EXPECT_EQ(wrap("服务器关闭", 0, 0, 6), "服务器\n关闭");
-  EXPECT_EQ(wrap("服务器，关闭", 0, 0, 6), "服务\n器，关\n闭");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/language.h"
 #include "explain/finding.h"
 #include "timeline/timeline.h"
 
@@ -50,17 +51,12 @@ enum class Word : std::uint8_t {
   frame_evidence,  // {frame}
   or_else,         // {what}
 };
-std::string_view word(Word word, explain::Language language);
-std::string_view timer_words(timeline::Timer timer, explain::Language language);
+std::string_view word(Word word, base::Language language);
+std::string_view timer_words(timeline::Timer timer, base::Language language);
 // What the id of a kernel cause says beyond the call, the segment or the timer itself: "close.unread_data" -> "unread data". Empty
 // for those that say no more; nothing for an id that has no row.
-std::optional<std::string_view> kernel_cause_words(std::string_view id, explain::Language language);
-std::string_view grade_words(timeline::Grade grade, explain::Language language);
-
-// "9999 B", "12.3 kB", "1.7 MB".
-std::string byte_words(std::uint64_t bytes);
-// "1,240".
-std::string grouped(std::uint64_t number);
+std::optional<std::string_view> kernel_cause_words(std::string_view id, base::Language language);
+std::string_view grade_words(timeline::Grade grade, base::Language language);
 
 // "[S.] 0 ack 1 mss 65495 sackOK ts wscale 7", "[P.] 1:15 ack 1 (14)": relative numbers, tcpdump's flags.
 std::string segment_words(const timeline::Segment& segment);

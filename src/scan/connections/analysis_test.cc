@@ -241,8 +241,8 @@ TEST(Problems, every_rule_has_both_languages_and_ids_are_told_apart) {
   std::vector<std::string_view> ids;
   for (const ProblemRule& rule : problem_rules()) {
     EXPECT_TRUE(rule.id.starts_with("capture.")) << rule.id;
-    EXPECT_FALSE(rule.when.empty() || rule.rests_on.empty() || rule.en.empty() || rule.zh.empty()) << rule.id;
-    EXPECT_EQ(rule.remedy_en.empty(), rule.remedy_zh.empty()) << rule.id;
+    EXPECT_FALSE(rule.when.empty() || rule.rests_on.empty() || rule.text.en.empty() || rule.text.zh.empty()) << rule.id;
+    EXPECT_EQ(rule.remedy.en.empty(), rule.remedy.zh.empty()) << rule.id;
     ids.push_back(rule.id);
   }
   std::ranges::sort(ids);

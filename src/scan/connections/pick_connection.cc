@@ -57,7 +57,7 @@ class Pass {
   void take(const Frame& frame) {
     const wire::TcpSegment& segment = frame.packet.segment;
     const std::int64_t at_ns = base::to_ns(frame.at);
-    const Taken taken = table_.take(frame.number, at_ns, segment, frame.packet.encapsulation);
+    const TakenSegment taken = table_.take(frame.number, at_ns, segment, frame.packet.encapsulation);
     const Connection& connection = *taken.connection;
     const std::uint64_t first_frame = connection.tracker.first_frame();
     if (first_frame == frame.number || taken.verdict.has(tcp::mark::port_reused)) begin(connection);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/language.h"
 #include "explain/finding.h"
 #include "scan/connections/record.h"
 
@@ -19,8 +20,8 @@ struct ProblemRule {
   explain::Severity severity;
   std::string_view when;      // what must hold, in the words of docs/CAPTURES.md
   std::string_view rests_on;  // RFC section, kernel function
-  std::string_view en, zh;    // what a person reads
-  std::string_view remedy_en, remedy_zh;
+  base::Text text;            // what a person reads
+  base::Text remedy;          // empty where nothing is to be done
 };
 std::span<const ProblemRule> problem_rules();
 

@@ -38,12 +38,12 @@ void add(Totals& sum, const Totals& part) {
   sum.wire_bytes += part.wire_bytes;
 }
 
-void Outlet::put(ConnectionRecord record) {
+void RecordBatcher::put(ConnectionRecord record) {
   records_.push_back(std::move(record));
   if (records_.size() >= records_together) flush();
 }
 
-void Outlet::flush() {
+void RecordBatcher::flush() {
   if (records_.empty()) return;
   const std::lock_guard lock(mutex_);
   on_records_(records_);
@@ -69,7 +69,7 @@ void Shard::take(const Sighting& sighting) {
 
 void Shard::finish() {
   table_.finish();
-  outlet_.flush();
+  batcher_.flush();
 }
 
 }  // namespace tcpwhy::scan

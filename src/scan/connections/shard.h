@@ -23,9 +23,9 @@ void count(Totals& totals, const Frame& frame);
 void add(Totals& sum, const Totals& part);
 
 // Records go out together: a lock for each would cost more than making it.
-class Outlet {
+class RecordBatcher {
  public:
-  Outlet(const OnRecords& on_records, std::mutex& mutex) : on_records_(on_records), mutex_(mutex) {}
+  RecordBatcher(const OnRecords& on_records, std::mutex& mutex) : on_records_(on_records), mutex_(mutex) {}
   void put(ConnectionRecord record);
   void flush();
 
@@ -40,8 +40,9 @@ class alignas(base::lines_apart) Shard {
  public:
   // Its parts know each other's places.
   Shard(const TableLimits& limits, std::uint64_t seed, const OnRecords& on_records, std::mutex& mutex)
-      : outlet_(on_records, mutex),
-        table_(limits, seed, [this](Connection& connection, Left left) { outlet_.put(record_of(connection, left)); }) {}
+      : batcher_(on_records, mutex),
+        table_(limits, seed, [this](Connection& connection, Left left) { batcher_.put(record_of(connection, left)); }) {
+  }
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
@@ -51,7 +52,7 @@ class alignas(base::lines_apart) Shard {
   [[nodiscard]] std::uint64_t evicted() const { return table_.evicted(); }
 
  private:
-  Outlet outlet_;
+  RecordBatcher batcher_;
   ConnectionTable table_;
 };
 

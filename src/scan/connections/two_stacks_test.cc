@@ -37,14 +37,14 @@ std::vector<Cells> rows(const std::filesystem::path& file) {
   return all;
 }
 
-struct Ours {
+struct AnalysedSegment {
   tcp::Verdict verdict;
   std::string from;  // address and port
   std::int64_t at_ns;
 };
 
 struct Analysed {
-  std::map<std::uint64_t, Ours> frames;
+  std::map<std::uint64_t, AnalysedSegment> frames;
   struct Walk {
     std::vector<std::string> states[2];
     std::string addresses[2];
@@ -71,7 +71,7 @@ Analysed analyse(const std::filesystem::path& file) {
     if (!frame || !*frame) break;
     if ((*frame)->packet.kind != wire::Dissection::tcp) continue;
     const auto& segment = (*frame)->packet.segment;
-    const Taken taken = table.take((*frame)->number, base::to_ns((*frame)->at), segment);
+    const TakenSegment taken = table.take((*frame)->number, base::to_ns((*frame)->at), segment);
     result.frames[(*frame)->number] = {taken.verdict, wire::to_string(segment.source), base::to_ns((*frame)->at)};
     auto [walk, is_new] = walks.try_emplace(taken.connection, result.connections.size());
     if (is_new) {
@@ -228,7 +228,7 @@ TEST(TwoStacks, every_reset_has_its_cause) {
     const std::string host = row[2].starts_with("10.9.0.1") ? "A" : "B";
     const Analysed ours = analyse(folder() / (row[0] + "/" + host + ".pcap"));
     const double at = std::stod(row[1]);
-    const Ours* found = nullptr;
+    const AnalysedSegment* found = nullptr;
     for (const auto& [frame, seen] : ours.frames)
       if (seen.from == row[2] && seen.verdict.kind == tcp::Kind::reset &&
           std::abs(static_cast<double>(seen.at_ns) / 1e9 - at) < 0.002)

@@ -76,7 +76,7 @@ class Table {
     segment.window = static_cast<std::uint16_t>(line.numbers[3]);
     segment.ip_id = static_cast<std::uint16_t>(line.numbers[4]);
     segment.ttl = 64;
-    const scan::Taken taken = table_.take(frame, static_cast<std::int64_t>(frame) * 1'000'000, segment);
+    const scan::TakenSegment taken = table_.take(frame, static_cast<std::int64_t>(frame) * 1'000'000, segment);
     for (const tcp::EndIndex end : {tcp::EndIndex{0}, tcp::EndIndex{1}}) {
       const tcp::End& which = taken.connection->tracker.end(end);
       TCPWHY_CHECK(which.gaps.size() <= tcp::max_gaps && which.resent.size() <= tcp::max_gaps);

@@ -140,8 +140,8 @@ void ConnectionTable::make_room() {
   }
 }
 
-Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment,
-                            wire::Encapsulation around) {
+TakenSegment ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment,
+                                   wire::Encapsulation around) {
   forget_over(at_ns);
   const AddressWords source(segment.source), destination(segment.destination);
   const FlowKey key = key_of(source, destination, around);
@@ -186,7 +186,7 @@ Taken ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, const wire:
     from = side();
   }
   connection.last_frame = frame;
-  Taken taken{&connection, from, connection.tracker.observe({at_ns, frame, from, segment})};
+  TakenSegment taken{&connection, from, connection.tracker.observe({at_ns, frame, from, segment})};
   if (reused) taken.verdict.marks |= tcp::mark::port_reused;
   note(connection.evidence, taken.verdict, frame);
 

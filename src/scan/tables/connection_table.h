@@ -49,7 +49,7 @@ struct TableLimits {
 };
 
 // What a segment was to its connection.
-struct Taken {
+struct TakenSegment {
   Connection* connection = nullptr;  // valid until the next segment
   tcp::EndIndex from = 0;
   tcp::Verdict verdict;
@@ -62,7 +62,8 @@ class ConnectionTable {
   ConnectionTable(TableLimits limits, std::uint64_t seed, OnEnd on_end)
       : limits_(limits), connections_(0, Hash{seed}), asked_in_vlans_(0, Hash{seed}), on_end_(std::move(on_end)) {}
 
-  Taken take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment, wire::Encapsulation around = {});
+  TakenSegment take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment,
+                    wire::Encapsulation around = {});
   // An ICMP error that quotes `segment`; without a connection that it fits it is passed over.
   void take_icmp(std::uint64_t frame, const wire::TcpSegment& segment, const wire::IcmpError& error,
                  wire::Encapsulation around);

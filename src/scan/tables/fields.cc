@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "explain/texts/wire_counters.h"
 
 namespace tcpwhy::scan {
@@ -149,23 +150,6 @@ constexpr auto table = [] {
   return all;
 }();
 
-std::string duration_cell(std::int64_t ns) {
-  const double ms = static_cast<double>(ns) / 1e6;
-  if (ms < 1) return fmt::format("{:.0f} us", ms * 1e3);
-  if (ms < 1000) return fmt::format("{:.1f} ms", ms);
-  if (ms < 120'000) return fmt::format("{:.2f} s", ms / 1e3);
-  if (ms < 7'200'000) return fmt::format("{:.1f} min", ms / 6e4);
-  if (ms < 172'800'000) return fmt::format("{:.1f} h", ms / 3.6e6);
-  return fmt::format("{:.1f} d", ms / 8.64e7);
-}
-
-std::string bytes_cell(std::int64_t bytes) {
-  if (bytes < 10'000) return fmt::format("{} B", bytes);
-  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-  if (bytes < 10'000'000'000) return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
-}
-
 std::string time_cell(std::int64_t ns) {
   const auto at = base::wall_from_ns(ns);
   const auto seconds = std::chrono::floor<std::chrono::seconds>(at);
@@ -213,8 +197,8 @@ std::string to_cell(const FieldValue& value, Unit unit) {
           [](bool yes) { return std::string(yes ? "yes" : ""); },
           [unit](std::int64_t number) {
             switch (unit) {
-              case Unit::bytes: return bytes_cell(number);
-              case Unit::nanoseconds: return duration_cell(number);
+              case Unit::bytes: return base::bytes_in_words(static_cast<std::uint64_t>(number));
+              case Unit::nanoseconds: return base::duration_cell(base::Duration(number));
               case Unit::wall_time: return time_cell(number);
               case Unit::none: break;
             }

@@ -64,10 +64,10 @@ void Summary::add(const ConnectionRecord& record, std::span<const Problem> probl
   if (record.closed_by >= 0)
     ++closed_by[static_cast<std::size_t>(record.ending)][static_cast<std::size_t>(record.closed_by)];
   for (const Problem& problem : problems) {
-    Told& which = told[static_cast<std::size_t>(problem.rule - problem_rules().data())];
-    if (which.connections++ == 0 || problem.frame < which.example_frame) {
-      which.example_frame = problem.frame;
-      which.example_stream_frame = record.first_frame;
+    ProblemCount& count = by_problem[static_cast<std::size_t>(problem.rule - problem_rules().data())];
+    if (count.connections++ == 0 || problem.frame < count.example_frame) {
+      count.example_frame = problem.frame;
+      count.example_stream_frame = record.first_frame;
     }
   }
   for (const EndRecord& end : record.ends) {

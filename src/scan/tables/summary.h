@@ -55,7 +55,7 @@ class Durations {
 };
 
 struct Summary {
-  struct Told {
+  struct ProblemCount {
     std::uint64_t connections = 0;
     std::uint64_t example_frame = 0,
                   example_stream_frame = 0;  // the evidence of the first, and that connection's first frame
@@ -66,7 +66,8 @@ struct Summary {
   std::array<std::uint64_t, ending_count> endings{};
   std::array<std::uint64_t, tcp::reset_cause_count> resets{};
   std::array<std::array<std::uint64_t, 2>, ending_count> closed_by{};  // by ending and end
-  std::vector<Told> told = std::vector<Told>(problem_rules().size());  // by rule
+  std::vector<ProblemCount> by_problem =
+      std::vector<ProblemCount>(problem_rules().size());  // by rule of problem_rules()
   std::uint64_t bytes = 0, resent_bytes = 0, segments = 0, data_segments = 0, retransmissions = 0;
   Durations handshake;
 

@@ -5,24 +5,20 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "explain/texts/wire_words.h"
 
 namespace tcpwhy::scan {
 namespace {
 
-using explain::Language;
+using base::Text;
 
-struct Words {
-  std::string_view en, zh;
-  [[nodiscard]] std::string_view in(Language language) const { return language == Language::zh ? zh : en; }
-};
-
-constexpr Words opening_words[opening_count] = {{"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
-                                                {"open before the capture began", "抓包开始前已建立"},
-                                                {"SYN without an answer", "SYN 无应答"},
-                                                {"refused", "被拒绝"},
-                                                {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"}};
-constexpr Words ending_words[ending_count] = {
+constexpr Text opening_words[opening_count] = {{"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
+                                               {"open before the capture began", "抓包开始前已建立"},
+                                               {"SYN without an answer", "SYN 无应答"},
+                                               {"refused", "被拒绝"},
+                                               {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"}};
+constexpr Text ending_words[ending_count] = {
     {"still open when the capture ended", "抓包结束时仍然打开"},
     {"half-closed: one FIN", "半关闭：只有一个 FIN"},
     {"closed: FIN and ACK both ways", "正常关闭：双向 FIN 与 ACK"},
@@ -30,22 +26,16 @@ constexpr Words ending_words[ending_count] = {
     {"reset", "复位"},
     {"never opened", "从未建立"}};
 
-// 1234567 as 1,234,567.
-std::string grouped(std::uint64_t number) {
-  std::string digits = fmt::format("{}", number);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-    digits.insert(static_cast<std::size_t>(at), 1, ',');
-  return digits;
-}
-
 class Page {
  public:
   explicit Page(const TextOptions& options) : options_(options) {}
 
-  void heading(const Words& words) { text_ += fmt::format("\n{}\n", words.in(options_.language)); }
+  void heading(const Text& words) { text_ += fmt::format("\n{}\n", words.in(options_.language)); }
   void line(std::string_view line) { text_ += fmt::format("{}\n", line); }
   // A count, and what it counts, folded to the width.
-  void counted(std::uint64_t count, std::string_view what) { folded(fmt::format("{:>11}  ", grouped(count)), what); }
+  void counted(std::uint64_t count, std::string_view what) {
+    folded(fmt::format("{:>11}  ", base::grouped(count)), what);
+  }
   void folded(const std::string& lead, std::string_view what) {
     const std::size_t indent = base::display_width(lead);
     const std::size_t room = std::max<std::size_t>(options_.width, indent + 20) - indent;
@@ -90,8 +80,7 @@ class Page {
   std::string text_;
 };
 
-std::string bytes(std::uint64_t count) { return to_cell(static_cast<std::int64_t>(count), Unit::bytes); }
-std::string duration(std::int64_t ns) { return to_cell(ns, Unit::nanoseconds); }
+std::string duration(std::int64_t ns) { return base::duration_cell(base::Duration(ns)); }
 std::string wall_time(std::int64_t ns) { return to_cell(ns, Unit::wall_time); }
 
 std::string percent(std::uint64_t part, std::uint64_t whole) {
@@ -114,16 +103,16 @@ class SummaryPage {
   }
 
  private:
-  [[nodiscard]] bool zh() const { return options_.language == Language::zh; }
-  std::string_view in(const Words& words) const { return words.in(options_.language); }
+  std::string_view in(const Text& words) const { return words.in(options_.language); }
 
   void head(const std::string& name) {
     page_.line(base::escape_controls(name));
     if (totals_.frames == 0) return page_.line(in({"no packets", "没有报文"}));
     page_.folded("", fmt::format(fmt::runtime(in({"{} packets, {} of them TCP; {} on the wire; {}, from {}",
                                                   "{} 个报文，其中 TCP {} 个；线上 {}；历时 {}，始于 {}"})),
-                                 grouped(totals_.frames), grouped(totals_.segments), bytes(totals_.wire_bytes),
-                                 duration(totals_.last_ns - totals_.first_ns), wall_time(totals_.first_ns)));
+                                 base::grouped(totals_.frames), base::grouped(totals_.segments),
+                                 base::bytes_in_words(totals_.wire_bytes), duration(totals_.last_ns - totals_.first_ns),
+                                 wall_time(totals_.first_ns)));
     const std::uint64_t unread = totals_.truncated + totals_.malformed;
     if (unread > 0)
       page_.folded(
@@ -131,31 +120,31 @@ class SummaryPage {
           fmt::format(fmt::runtime(in(
                           {"{} TCP packets are cut before the end of their header or contradict themselves: left out",
                            "{} 个 TCP 报文头部被截断或自相矛盾：未分析"})),
-                      grouped(unread)));
+                      base::grouped(unread)));
     if (totals_.fragments > 0)
       page_.folded(
           "", fmt::format(
                   fmt::runtime(in({"{} fragments could not be put together: left out", "{} 个分片无法重组：未分析"})),
-                  grouped(totals_.fragments)));
+                  base::grouped(totals_.fragments)));
     if (totals_.evicted > 0)
       page_.folded(
           "",
           fmt::format(fmt::runtime(in(
                           {"{} connections were let go before their end: more were open at once than --max-connections",
                            "{} 个连接未跟踪到结束：同时打开的数量超过 --max-connections"})),
-                      grouped(totals_.evicted)));
+                      base::grouped(totals_.evicted)));
     const std::uint64_t wrong = summary_.connections - summary_.sound;
     page_.line("");
-    page_.folded("",
-                 fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
-                                              "{}，载荷 {}：{} 个正常，{} 个有问题"})),
-                             connections_counted(), bytes(summary_.bytes), grouped(summary_.sound), grouped(wrong)));
+    page_.folded("", fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
+                                                  "{}，载荷 {}：{} 个正常，{} 个有问题"})),
+                                 connections_counted(), base::bytes_in_words(summary_.bytes),
+                                 base::grouped(summary_.sound), base::grouped(wrong)));
   }
 
   [[nodiscard]] std::string connections_counted() const {
-    const Words words =
-        summary_.connections == 1 ? Words{"{} connection", "{} 个连接"} : Words{"{} connections", "{} 个连接"};
-    return fmt::format(fmt::runtime(in(words)), grouped(summary_.connections));
+    const Text words =
+        summary_.connections == 1 ? Text{"{} connection", "{} 个连接"} : Text{"{} connections", "{} 个连接"};
+    return fmt::format(fmt::runtime(in(words)), base::grouped(summary_.connections));
   }
 
   void openings() {
@@ -177,31 +166,31 @@ class SummaryPage {
       const auto& by = summary_.closed_by[i];
       std::string what(in(ending_words[i]));
       if (by[opener] + by[listener] > 0 && i != static_cast<int>(Ending::never_opened)) {
-        const Words words =
+        const Text words =
             i == static_cast<int>(Ending::reset)
-                ? Words{"; first to close or reset: client {}, server {}", "；先关闭或复位的：客户端 {}，服务器 {}"}
-                : Words{"; first to close: client {}, server {}", "；先关闭的：客户端 {}，服务器 {}"};
-        what += fmt::format(fmt::runtime(in(words)), grouped(by[opener]), grouped(by[listener]));
+                ? Text{"; first to close or reset: client {}, server {}", "；先关闭或复位的：客户端 {}，服务器 {}"}
+                : Text{"; first to close: client {}, server {}", "；先关闭的：客户端 {}，服务器 {}"};
+        what += fmt::format(fmt::runtime(in(words)), base::grouped(by[opener]), base::grouped(by[listener]));
       }
       page_.counted(summary_.endings[i], what);
     }
     if (summary_.retransmissions > 0)
-      page_.folded(
-          "", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of those with data), {} of payload",
-                                           "重传：{} 个报文段（占数据报文段 {}），载荷 {}"})),
-                          grouped(summary_.retransmissions), percent(summary_.retransmissions, summary_.data_segments),
-                          bytes(summary_.resent_bytes)));
+      page_.folded("", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of those with data), {} of payload",
+                                                    "重传：{} 个报文段（占数据报文段 {}），载荷 {}"})),
+                                   base::grouped(summary_.retransmissions),
+                                   percent(summary_.retransmissions, summary_.data_segments),
+                                   base::bytes_in_words(summary_.resent_bytes)));
   }
 
   void wrong() {
     std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < summary_.told.size(); ++i)
-      if (summary_.told[i].connections > 0) order.push_back(i);
+    for (std::size_t i = 0; i < summary_.by_problem.size(); ++i)
+      if (summary_.by_problem[i].connections > 0) order.push_back(i);
     if (order.empty()) return;
     std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
       const auto key = [&](std::size_t i) {
         return std::pair(-static_cast<int>(problem_rules()[i].severity),
-                         -static_cast<std::int64_t>(summary_.told[i].connections));
+                         -static_cast<std::int64_t>(summary_.by_problem[i].connections));
       };
       return key(a) < key(b);
     });
@@ -209,14 +198,15 @@ class SummaryPage {
                    "问题（最严重者在前）：连接数，以及其中第一个"});
     for (const std::size_t i : order) {
       const ProblemRule& rule = problem_rules()[i];
-      const Summary::Told& told = summary_.told[i];
-      std::string what = fmt::format("{:<8}{}", explain::name(rule.severity), zh() ? rule.zh : rule.en);
+      const Summary::ProblemCount& count = summary_.by_problem[i];
+      std::string what = fmt::format("{:<8}{}", explain::name(rule.severity), in(rule.text));
       what += fmt::format(" [{}", rule.id.substr(rule.id.find('.') + 1));
-      if (const auto stream = streams_.of(told.example_stream_frame))
+      if (const auto stream = streams_.of(count.example_stream_frame))
         what += fmt::format(fmt::runtime(in({"; stream {}", "；流 {}"})), *stream);
-      if (told.example_frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), told.example_frame);
-      page_.counted(told.connections, what + "]");
-      const std::string_view remedy = zh() ? rule.remedy_zh : rule.remedy_en;
+      if (count.example_frame != 0)
+        what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), count.example_frame);
+      page_.counted(count.connections, what + "]");
+      const std::string_view remedy = in(rule.remedy);
       if (!remedy.empty() && rule.severity >= explain::Severity::warning)
         page_.folded(std::string(21, ' '), fmt::format("→ {}", remedy));
     }
@@ -233,9 +223,9 @@ class SummaryPage {
                       kept.record.opener_known ? "→" : "–", wire::to_string(kept.record.addresses[listener]));
       for (std::size_t i = 0; i < kept.problems.size() && i < 3; ++i) {
         const Problem& problem = kept.problems[i];
-        if (i > 0) what += zh() ? "；" : "; ";
-        what += zh() ? problem.rule->zh : problem.rule->en;
-        if (problem.count > 1) what += fmt::format(" ({}x)", grouped(problem.count));
+        if (i > 0) what += in({"; ", "；"});
+        what += in(problem.rule->text);
+        if (problem.count > 1) what += fmt::format(" ({}x)", base::grouped(problem.count));
         if (problem.frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), problem.frame);
         if (problem.grade == explain::Grade::assumed) what += in({" (assumed)", "（推测）"});
       }
@@ -301,8 +291,8 @@ std::string table_text(std::span<const Kept> rows, std::span<const Field* const>
     for (const Field* column : columns.subspan(shown))
       missing += (missing.empty() ? "" : " ") + std::string(column->name);
     Page page(options);
-    page.folded("", fmt::format(fmt::runtime(Words{"left out for want of room: {} (--columns, --width, -o csv)",
-                                                   "因宽度不足而省略：{}（--columns、--width、-o csv）"}
+    page.folded("", fmt::format(fmt::runtime(Text{"left out for want of room: {} (--columns, --width, -o csv)",
+                                                  "因宽度不足而省略：{}（--columns、--width、-o csv）"}
                                                  .in(options.language)),
                                 missing));
     text += page.take();

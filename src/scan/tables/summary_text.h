@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "base/language.h"
 #include "scan/connections/analysis.h"
 #include "scan/tables/summary.h"
 
 namespace tcpwhy::scan {
 
 struct TextOptions {
-  explain::Language language = explain::Language::en;
+  base::Language language = base::Language::en;
   std::size_t width = 80;
 };
 

@@ -17,7 +17,7 @@
 
 #include "base/unique_fd.h"
 #include "trace/bpf/events/event_maker.h"
-#include "trace/bpf/events/told_conversations.h"
+#include "trace/bpf/events/named_conversations.h"
 #include "trace/bpf/kernel/kernel_types.h"
 #include "trace/counter_sampler.h"
 #include "trace/gated_child.h"
@@ -127,7 +127,7 @@ class BpfTracer final : public Tracer {
   RecordLog log_;
   bool paused_ = false;
   std::uint64_t left_out_ = 0, no_memory_for_ = 0;  // records
-  ToldConversations conversations_;
+  NamedConversations conversations_;
   std::optional<GiveWay> way_;
   std::set<pid_t> living_;
   std::set<pid_t> of_command_;  // of these, the command and what it has forked
@@ -179,7 +179,7 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   if (auto attached = made->probe_.attach(); !attached) return std::unexpected(attached.error());
   // Mapped before the probe could see it.
   for (const pid_t pid : target.pids)
-    for (Mapping& mapping : code_mappings(pid)) made->unwinder_.told_mapping(pid, std::move(mapping));
+    for (Mapping& mapping : code_mappings(pid)) made->unwinder_.learn_mapping(pid, std::move(mapping));
   // From now on: what the kernel counts, the probe has seen, or missed.
   if (auto counters = CounterSampler::open(); counters) made->counters_.emplace(std::move(*counters));
   if (auto followed = made->follow_sockets_of(target); !followed) return std::unexpected(followed.error());

@@ -171,21 +171,21 @@ for c, s in pairs: s.close(); c.close()
   NEEDS_BPF(traced);
   ASSERT_TRUE(traced) << traced.error().message;
   EXPECT_TRUE(all<Loss>(*traced).empty() || all<Loss>(*traced).front()->what == "stacks");
-  struct Told {
+  struct SocketEvents {
     std::set<std::pair<std::uint16_t, std::uint16_t>> ports;
     std::multiset<std::string> states;
     std::size_t segments = 0;
   };
-  std::map<std::uint64_t, Told> sockets;
+  std::map<std::uint64_t, SocketEvents> sockets;
   for (const SocketState* state : all<SocketState>(*traced)) {
-    Told& told = sockets[state->socket];
+    SocketEvents& told = sockets[state->socket];
     told.states.insert(state->to);
     if (state->to == "ESTABLISHED" || state->to.starts_with("FIN-WAIT"))
       told.ports.emplace(state->local.port, state->remote.port);
   }
   for (const SegmentCause* cause : all<SegmentCause>(*traced)) {
     if (cause->flags == "S.") continue;  // a request's
-    Told& told = sockets[cause->socket];
+    SocketEvents& told = sockets[cause->socket];
     ++told.segments;
     if (cause->local && cause->remote) told.ports.emplace(cause->local->port, cause->remote->port);
   }

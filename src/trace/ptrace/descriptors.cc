@@ -102,7 +102,7 @@ base::UniqueFd open_process(pid_t tid) {
 
 }  // namespace
 
-Look look_at_descriptor(pid_t pid, std::int32_t fd) {
+SocketLookup look_at_descriptor(pid_t pid, std::int32_t fd) {
   const auto inode = fd < 0 ? std::optional(std::uint32_t{0}) : inode_of(pid, fd);
   if (!inode) return {.socket = {}, .refused = true};
   if (*inode == 0) return {};

@@ -43,7 +43,7 @@ class Descriptors {
   void scan(pid_t pid);
   [[nodiscard]] bool has_tcp() const { return tcp_count_ > 0; }
   [[nodiscard]] bool has_tcp_in(std::uint32_t first, std::uint32_t last) const;
-  // Some of it could not be looked at (Look::refused).
+  // Some of it could not be looked at (SocketLookup::refused).
   [[nodiscard]] bool was_refused() const { return was_refused_; }
 
  private:
@@ -70,10 +70,10 @@ class SocketsByCookie {
 // The socket behind the descriptor of another process, or thread (one that lives: a first thread that has ended has none): by a copy of it
 // (pidfd_getfd(2), Linux 5.6), which for some microseconds is one more reference to it; where that isn't allowed, by its inode and
 // sock_diag(7) in our own network namespace.
-struct Look {
+struct SocketLookup {
   std::optional<TcpSocket> socket;  // absent: no TCP socket
   bool refused = false;             // the process is not dumpable (proc(5), PR_SET_DUMPABLE): what it is is not known
 };
-Look look_at_descriptor(pid_t pid, std::int32_t fd);
+SocketLookup look_at_descriptor(pid_t pid, std::int32_t fd);
 
 }  // namespace tcpwhy::trace

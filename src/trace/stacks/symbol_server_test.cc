@@ -184,7 +184,7 @@ TEST_F(HostileProgram, cut_and_changed_anywhere_it_does_no_harm) {
     const pid_t pid = (1 << 29) + static_cast<pid_t>(round);
     for (Mapping mapping : mappings) {
       if (mapping.path == program_) mapping.path = folder_ + "/" + name, mapping.inode = mapping.file_bytes = 0;
-      unwinder.told_mapping(pid, std::move(mapping));
+      unwinder.learn_mapping(pid, std::move(mapping));
     }
     EXPECT_FALSE(unwinder.unwind(pid, stopped.registers, stopped.stack, stopped.registers.stack_pointer()).empty());
   }

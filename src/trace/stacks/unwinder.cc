@@ -48,10 +48,10 @@ struct Unwinder::Impl {
   struct Process {
     std::shared_ptr<ImageFiles> image;
     std::string maps;
-    std::vector<Mapping> told;  // latest last; empty: it is looked at
+    std::vector<Mapping> learnt;  // latest last; empty: it is looked at
   };
   std::unordered_map<pid_t, Process> processes;
-  std::map<std::vector<Mapping>, std::shared_ptr<ImageFiles>> told_images;
+  std::map<std::vector<Mapping>, std::shared_ptr<ImageFiles>> learnt_images;
   std::map<std::string, std::shared_ptr<ImageFiles>, std::less<>> images;  // by code_maps()
   std::deque<std::string> image_order;                                     // oldest first
 
@@ -87,10 +87,10 @@ struct Unwinder::Impl {
     const auto found = processes.find(pid);
     if (found == processes.end()) return nullptr;
     Process& process = found->second;
-    if (process.image || process.told.empty()) return process.image.get();
-    if (told_images.size() >= most_images && !told_images.contains(process.told)) told_images.clear();
-    std::shared_ptr<ImageFiles>& image = told_images[process.told];
-    if (!image) image = ImageFiles::of(process.told, pid, files);
+    if (process.image || process.learnt.empty()) return process.image.get();
+    if (learnt_images.size() >= most_images && !learnt_images.contains(process.learnt)) learnt_images.clear();
+    std::shared_ptr<ImageFiles>& image = learnt_images[process.learnt];
+    if (!image) image = ImageFiles::of(process.learnt, pid, files);
     process.image = image;
     return image.get();
   }
@@ -102,7 +102,7 @@ Unwinder& Unwinder::operator=(Unwinder&&) noexcept = default;
 Unwinder::~Unwinder() = default;
 
 void Unwinder::learn(pid_t pid, std::uint64_t address, bool anew) {
-  if (const auto known = impl_->processes.find(pid); known != impl_->processes.end() && !known->second.told.empty())
+  if (const auto known = impl_->processes.find(pid); known != impl_->processes.end() && !known->second.learnt.empty())
     return;
   const ImageFiles* image = impl_->image_of(pid);
   if (image != nullptr && !anew && image->part_at(address) != nullptr) return;
@@ -111,20 +111,20 @@ void Unwinder::learn(pid_t pid, std::uint64_t address, bool anew) {
 
 void Unwinder::forget(pid_t pid) { impl_->processes.erase(pid); }
 
-void Unwinder::told_mapping(pid_t pid, Mapping mapping) {
+void Unwinder::learn_mapping(pid_t pid, Mapping mapping) {
   Impl::Process& process = impl_->process_of(pid);
   // What was there is there no longer (dlclose(), then another dlopen()).
-  std::erase_if(process.told, [&mapping](const Mapping& before) {
+  std::erase_if(process.learnt, [&mapping](const Mapping& before) {
     return before.start < mapping.start + mapping.length && mapping.start < before.start + before.length;
   });
-  if (process.told.size() >= most_mappings) return;
-  process.told.push_back(std::move(mapping));
+  if (process.learnt.size() >= most_mappings) return;
+  process.learnt.push_back(std::move(mapping));
   process.image.reset();
 }
 
-void Unwinder::told_fork(pid_t parent, pid_t child) {
+void Unwinder::learn_fork(pid_t parent, pid_t child) {
   const auto known = impl_->processes.find(parent);
-  if (known == impl_->processes.end() || known->second.told.empty()) return;
+  if (known == impl_->processes.end() || known->second.learnt.empty()) return;
   Impl::Process copy = known->second;
   impl_->process_of(child) = std::move(copy);
 }
@@ -137,7 +137,7 @@ std::vector<Frame> Unwinder::unwind(pid_t pid, const Registers& registers, std::
   }
   auto answer = impl_->server.unwind(*image, registers, stack, stack_address, most_frames);
   // Code that was mapped since (dlopen): look again, once.
-  const bool was_looked_at = impl_->processes[pid].told.empty();
+  const bool was_looked_at = impl_->processes[pid].learnt.empty();
   if (was_looked_at && !answer.all_known && impl_->look(pid))
     answer = impl_->server.unwind(*impl_->image_of(pid), registers, stack, stack_address, most_frames);
   return std::move(answer.frames);

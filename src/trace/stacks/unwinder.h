@@ -50,9 +50,9 @@ class Unwinder {
   void learn(pid_t pid, std::uint64_t address, bool anew = false);
   void forget(pid_t pid);
   // The other way to know, told by one who sees it happen, in order: nothing is looked at in /proc, and the process may be long gone.
-  // A process that was told of is not looked at by learn().
-  void told_mapping(pid_t pid, Mapping mapping);
-  void told_fork(pid_t parent, pid_t child);
+  // A process that was learnt of so is not looked at by learn().
+  void learn_mapping(pid_t pid, Mapping mapping);
+  void learn_fork(pid_t parent, pid_t child);
   // Leaf first, at most 32 frames; a call that the compiler inlined is a frame of its own. `stack` is a copy of the memory from
   // `stack_address` on. What can't be unwound ends it.
   std::vector<Frame> unwind(pid_t pid, const Registers& registers, std::span<const std::uint8_t> stack,

@@ -50,8 +50,8 @@ TEST(UnwinderTest, mappings_that_were_told_do_as_well_and_a_fork_has_them_too) {
   ASSERT_TRUE(stopped.stopped);
   const pid_t pid = stopped.pid(), child = 1 << 30;
   Unwinder unwinder;
-  for (Mapping& mapping : code_mappings(pid)) unwinder.told_mapping(pid, std::move(mapping));
-  unwinder.told_fork(pid, child);
+  for (Mapping& mapping : code_mappings(pid)) unwinder.learn_mapping(pid, std::move(mapping));
+  unwinder.learn_fork(pid, child);
   const std::string learnt = stack_of(stopped);  // and it is gone
   const auto told = [&](pid_t whose) {
     return text(unwinder.unwind(whose, stopped.registers, stopped.stack, stopped.registers.stack_pointer()));
@@ -70,7 +70,7 @@ TEST(UnwinderTest, a_file_that_was_replaced_since_names_nothing) {
   Unwinder unwinder;
   for (Mapping& mapping : code_mappings(stopped.pid())) {
     if (mapping.path.ends_with("deep_close_program")) mapping.file_bytes += 1;
-    unwinder.told_mapping(stopped.pid(), std::move(mapping));
+    unwinder.learn_mapping(stopped.pid(), std::move(mapping));
   }
   const auto frames =
       unwinder.unwind(stopped.pid(), stopped.registers, stopped.stack, stopped.registers.stack_pointer());

@@ -267,7 +267,7 @@ void EventMaker::add_process(const probe_process& process, Recording& recording)
     case PROBE_FORK: {
       if (process.child_tid != process.child_tgid) return;  // a thread
       actors_.erase({process.child_tid, process.child_tgid});
-      if (options_.unwinder != nullptr) options_.unwinder->told_fork(static_cast<pid_t>(process.parent), pid);
+      if (options_.unwinder != nullptr) options_.unwinder->learn_fork(static_cast<pid_t>(process.parent), pid);
       start_process(pid, comm(process.comm));
       append(process.head, actor(process.child_tid, process.child_tgid, recording),
              ProcessStarted{comm(process.comm), static_cast<std::int32_t>(process.parent)}, recording);
@@ -312,7 +312,7 @@ void EventMaker::add_mapping(const probe_mapping& mapping, Recording&) {
                .path = path_of({mapping.path, std::min<std::size_t>(mapping.path_bytes, PROBE_PATH_BYTES)}),
                .is_program = mapping.is_program != 0,
                .interpreter = mapping.interpreter};
-  options_.unwinder->told_mapping(static_cast<pid_t>(mapping.head.tgid), std::move(told));
+  options_.unwinder->learn_mapping(static_cast<pid_t>(mapping.head.tgid), std::move(told));
 }
 
 }  // namespace tcpwhy::trace

@@ -23,9 +23,9 @@ const Record* as(std::span<const std::byte> record) {
   return record.size() >= sizeof(Record) ? reinterpret_cast<const Record*>(record.data()) : nullptr;
 }
 
-template <class Told>
-Told about(const probe_socket& socket) {
-  Told told;
+template <class SocketEvent>
+SocketEvent about(const probe_socket& socket) {
+  SocketEvent told;
   told.socket = socket.cookie;
   told.local = address(socket.family, socket.local, socket.local_port);
   told.remote = address(socket.family, socket.remote, socket.remote_port);

@@ -85,12 +85,12 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
     descriptors.learn(makes ? static_cast<std::int32_t>(record.result) : fd(row->fd_argument), socket);
   }
   if (!recording_ || !process.recorded) return;
-  const bool was_told = thread.told_early.id == record.id;
-  call.call = was_told ? thread.told_early.call : ++call_count_;
+  const bool was_told = thread.early_call.id == record.id;
+  call.call = was_told ? thread.early_call.call : ++call_count_;
   call.entry_is_told = was_told ? 1 : 0;
   thread.last_call = call.call;
   thread.last_error = calls::is_error(record.result) ? static_cast<int>(-record.result) : 0;
-  if (was_told) thread.told_early = {};
+  if (was_told) thread.early_call = {};
   call.actor = actor_of(thread).value;
   outbox_.put_aside(call, snippets);
 }
@@ -237,12 +237,12 @@ std::optional<std::uint32_t> TraceLoop::tell_early(Thread& thread) {
   if (!slot) return std::nullopt;
   const calls::CallRow* row = calls::find_call(slot->number);
   if (row == nullptr || !recording_ || !thread.process->recorded) return std::nullopt;
-  if (thread.told_early.id == slot->id) return thread.told_early.call;
+  if (thread.early_call.id == slot->id) return thread.early_call.call;
   const TcpSocket socket = slot->cookie == 0 ? TcpSocket{} : sockets_.of(slot->cookie);
-  thread.told_early = {.id = slot->id, .call = ++call_count_};
+  thread.early_call = {.id = slot->id, .call = ++call_count_};
   emit_at(base::wall_from_ns(static_cast<std::int64_t>(slot->id)), thread,
-          entry_of(*slot, thread.tid, thread.told_early.call, socket));
-  return thread.told_early.call;
+          entry_of(*slot, thread.tid, thread.early_call.call, socket));
+  return thread.early_call.call;
 }
 
 // A signal that the recorder's own doing has raised: int3 where a place has been changed, or memory that can't be
@@ -287,7 +287,7 @@ void TraceLoop::surface(Thread& thread, const ThreadRegisters& registers) {
 
 void TraceLoop::tell_return(Thread& thread, const inside_slot& slot, std::int64_t result) {
   const auto number = tell_early(thread);
-  thread.told_early = {};
+  thread.early_call = {};
   CallInFlight call;
   call.row = calls::find_call(slot.number);
   if (!number || call.row == nullptr) return;

@@ -40,7 +40,7 @@ struct Process {
 };
 
 // A recorded call that was told of before its record came, because something else had to be told with it.
-struct ToldEarly {
+struct EarlyCall {
   std::uint64_t id = 0;  // inside_slot's; 0: none
   std::uint32_t call = 0;
 };
@@ -68,7 +68,7 @@ struct Thread {
   int last_error = 0;
   std::optional<recording::CallReturned> closing;  // told at its next stop: what the call set going is done by then
   std::optional<CallInFlight> to_restart;          // restart_syscall() goes on with this one
-  ToldEarly told_early;
+  EarlyCall early_call;
 };
 
 // Whose memory and descriptors /proc and the like are to be asked for: a first thread that has ended has none.

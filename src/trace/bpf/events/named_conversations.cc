@@ -1,4 +1,4 @@
-#include "trace/bpf/events/told_conversations.h"
+#include "trace/bpf/events/named_conversations.h"
 
 #include <cstring>
 #include <iterator>
@@ -28,7 +28,7 @@ bool names_a_socket(std::uint8_t kind) {
 
 }  // namespace
 
-void ToldConversations::look_at(std::span<const std::byte> record) {
+void NamedConversations::look_at(std::span<const std::byte> record) {
   const auto& head = *reinterpret_cast<const probe_head*>(record.data());
   // A brief record's socket has been told whole.
   if ((head.flags & PROBE_BRIEF) != 0 || !names_a_socket(head.kind)) return;
@@ -49,7 +49,7 @@ void ToldConversations::look_at(std::span<const std::byte> record) {
   if (told.local.port != 0) learnt_.push_back(told);
 }
 
-void ToldConversations::take(std::vector<Conversation>& told) {
+void NamedConversations::take(std::vector<Conversation>& told) {
   std::ranges::move(learnt_, std::back_inserter(told));
   learnt_.clear();
 }

@@ -13,7 +13,7 @@
 namespace tcpwhy::trace {
 
 // Each record costs a glance at one place: a socket that was looked at the last time its place was is known.
-class ToldConversations {
+class NamedConversations {
  public:
   void look_at(std::span<const std::byte> record);
   // Those that were learnt since the last time, some of them again.

@@ -1,10 +1,10 @@
-#include "lab/agents/call_image.h"
+#include "calls/memory_image.h"
 
 #include <algorithm>
 
-namespace tcpwhy::lab {
+namespace tcpwhy::calls {
 
-std::uint64_t CallImage::put(std::span<const std::byte> bytes) {
+std::uint64_t MemoryImage::put(std::span<const std::byte> bytes) {
   constexpr std::uint64_t page = 0x1000;
   const std::uint64_t address = next_;
   put_at(address, bytes);
@@ -12,15 +12,15 @@ std::uint64_t CallImage::put(std::span<const std::byte> bytes) {
   return address;
 }
 
-std::uint64_t CallImage::put_text(std::string_view text) { return put(std::as_bytes(std::span(text))); }
+std::uint64_t MemoryImage::put_text(std::string_view text) { return put(std::as_bytes(std::span(text))); }
 
-void CallImage::put_at(std::uint64_t address, std::span<const std::byte> bytes) {
+void MemoryImage::put_at(std::uint64_t address, std::span<const std::byte> bytes) {
   std::vector<std::uint8_t>& piece = pieces_[address];
   piece.resize(bytes.size());
   std::ranges::transform(bytes, piece.begin(), [](std::byte byte) { return std::to_integer<std::uint8_t>(byte); });
 }
 
-std::vector<std::uint8_t> CallImage::read(std::uint64_t address, std::size_t length) const {
+std::vector<std::uint8_t> MemoryImage::read(std::uint64_t address, std::size_t length) const {
   auto piece = pieces_.upper_bound(address);
   if (piece == pieces_.begin()) return {};
   --piece;
@@ -31,4 +31,4 @@ std::vector<std::uint8_t> CallImage::read(std::uint64_t address, std::size_t len
   return {there.begin(), there.end()};
 }
 
-}  // namespace tcpwhy::lab
+}  // namespace tcpwhy::calls

@@ -16,11 +16,13 @@ namespace tcpwhy::explain::testing {
 
 using recording::testing::StoryRecorder;
 
-struct Told {
+struct ExplainedStory {
   recording::Recording recording;
   Explained explained;
-  explicit Told(StoryRecorder& story) : recording(story.take()), explained(explain(recording)) { check_texts(); }
-  explicit Told(recording::Recording given) : recording(std::move(given)), explained(explain(recording)) {
+  explicit ExplainedStory(StoryRecorder& story) : recording(story.take()), explained(explain(recording)) {
+    check_texts();
+  }
+  explicit ExplainedStory(recording::Recording given) : recording(std::move(given)), explained(explain(recording)) {
     check_texts();
   }
   [[nodiscard]] const Finding* finding(std::string_view rule) const {

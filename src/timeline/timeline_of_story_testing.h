@@ -9,10 +9,11 @@
 
 namespace tcpwhy::timeline {
 
-struct Told {
+struct TimelineOfStory {
   recording::Recording recording;
   Timeline timeline;
-  explicit Told(recording::testing::StoryRecorder& story) : recording(story.take()), timeline(build(recording)) {}
+  explicit TimelineOfStory(recording::testing::StoryRecorder& story)
+      : recording(story.take()), timeline(build(recording)) {}
   [[nodiscard]] const Segment& last() const { return timeline.segments.back(); }
   [[nodiscard]] std::string_view call_behind(const Segment& segment) const {
     return std::get<recording::CallEntered>(timeline.event(*segment.cause.by).what).name;
