@@ -85,7 +85,7 @@ std::optional<trace::SocketSnapshot> Observer::find_socket(const std::string& ho
   for (const Watch& watch : watches_) {
     if (watch.host != host) continue;
     for (const trace::SocketSnapshot& socket : watch.states.sockets()) {
-      const bool listens = socket.state == "LISTEN";
+      const bool listens = socket.state == tcp::State::listen;
       if (!remote && local && listens && socket.local.port == local->port) return socket;
       if (remote && !listens && socket.remote == *remote && (!local || socket.local == *local)) return socket;
     }

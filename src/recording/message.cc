@@ -50,8 +50,9 @@ struct Lines {
                          : fmt::format("+++ killed by {} +++", e.signal);
   }
   std::string operator()(const SocketState& e) const {
-    const std::string change = e.from.empty() ? e.to : fmt::format("{} -> {}", e.from, e.to);
-    return fmt::format("{} {}{}", endpoints(e), change, e.orphan ? " (orphan)" : "");
+    const std::string before =
+        e.from == tcp::State::not_seen ? std::string() : fmt::format("{} -> ", tcp::name(e.from));
+    return fmt::format("{} {}{}{}", endpoints(e), before, tcp::name(e.to), e.orphan ? " (orphan)" : "");
   }
   std::string operator()(const CounterMoved& e) const {
     return fmt::format("{} {:+}{}", e.name, e.delta, e.host.empty() ? "" : fmt::format(" ({})", e.host));

@@ -48,7 +48,8 @@ inline recording::Recording sample_recording() {
   CallReturned returned;
   returned.result = -1, returned.error = EPIPE, returned.socket = 4711;
   SocketState state;
-  state.socket = 4711, state.local = client, state.remote = server, state.from = "ESTABLISHED", state.to = "CLOSE-WAIT";
+  state.socket = 4711, state.local = client, state.remote = server, state.from = tcp::State::established,
+  state.to = tcp::State::close_wait;
   state.not_before = base::wall_from_ns(ns), state.retransmission_timeout_us = 204'000;
 
   add({1}, ProcessStarted{"tcpwhy"});

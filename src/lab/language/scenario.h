@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "recording/recording.h"
+#include "tcp/state.h"
 
 namespace tcpwhy::lab {
 
@@ -181,8 +182,8 @@ struct SilenceStep {
 // state server FIN-WAIT-2; state server gone. Waits until it holds.
 struct StateStep {
   std::string who;
-  std::string descriptor;  // variable; "": the end's latest connection
-  std::string state;       // RFC 9293's spelling, or "gone": no socket, nor entry, is left
+  std::string descriptor;           // variable; "": the end's latest connection
+  std::optional<tcp::State> state;  // absent: "gone", no socket, nor entry, is left
   bool operator==(const StateStep&) const = default;
 };
 

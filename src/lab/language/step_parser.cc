@@ -131,7 +131,8 @@ Parsed<StepKind> StepParser::parse_state(Cursor& cursor) {
     complaint.error().hint = fmt::format("the states are {}", known);
     return complaint;
   }
-  step.state = cursor.next().text;
+  step.state = named;
+  cursor.next();
   return step;
 }
 

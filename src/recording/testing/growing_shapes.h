@@ -287,7 +287,7 @@ inline void timed_out_connects(R& r, uint32_t n) {
 inline void ports_in_use(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n / 3; ++i) {
     SocketState state;
-    state.socket = i + 1, state.local = growing_client(i).socket(), state.from = "", state.to = "LISTEN";
+    state.socket = i + 1, state.local = growing_client(i).socket(), state.to = tcp::State::listen;
     r.event(state);
     r.call({0}, "bind", "3, ...", 1, -1, EADDRINUSE, client.socket());
   }
@@ -338,7 +338,7 @@ inline void sampled_states(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n / 2; ++i) {
     SocketState state;
     state.socket = 1, state.local = client.socket(), state.remote = server.socket();
-    state.from = state.to = i % 2 == 0 ? "ESTABLISHED" : "CLOSE-WAIT";
+    state.from = state.to = i % 2 == 0 ? tcp::State::established : tcp::State::close_wait;
     state.not_before = r.now();
     r.segment(client, server, {.seq = 1 + 10 * i, .ack = 1, .length = 10});
     r.event(state);
@@ -353,7 +353,7 @@ inline void gone_ever_earlier(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n; ++i) {
     SocketState state;
     state.socket = 1, state.local = client.socket(), state.remote = server.socket();
-    state.from = "ESTABLISHED", state.to = "CLOSED";
+    state.from = tcp::State::established, state.to = tcp::State::closed;
     r.event(state);
     r.pass(-apart_us);
   }
@@ -362,7 +362,8 @@ inline void told_states_without_packets(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n; ++i) {
     SocketState state;
     state.socket = 1, state.local = client.socket(), state.remote = server.socket();
-    state.from = i % 2 == 0 ? "ESTABLISHED" : "CLOSE-WAIT", state.to = i % 2 != 0 ? "ESTABLISHED" : "CLOSE-WAIT";
+    state.from = i % 2 == 0 ? tcp::State::established : tcp::State::close_wait,
+    state.to = i % 2 != 0 ? tcp::State::established : tcp::State::close_wait;
     r.event(state);
   }
 }
@@ -378,7 +379,7 @@ inline void requests_sampled(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n / 2; ++i) {
     SocketState state;
     state.socket = 2 * i + 2, state.local = server.socket(), state.remote = growing_client(i).socket();
-    state.from = "LISTEN", state.to = "SYN-RECEIVED";
+    state.from = tcp::State::listen, state.to = tcp::State::syn_received;
     r.event(state);
     state.socket += 1'000'000, state.not_before = r.now();
     state.remote = growing_client(i + n).socket();

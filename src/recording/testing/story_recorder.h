@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "recording/fields.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::recording::testing {
@@ -81,12 +82,13 @@ class StoryRecorder {
     recording_.events.push_back({time(at), {}, packet});
   }
 
-  void sample(std::int64_t from, std::int64_t at, std::string_view who, std::string before, std::string after) {
+  void sample(std::int64_t from, std::int64_t at, std::string_view who, std::string_view before,
+              std::string_view after) {
     SocketState state;
     state.socket = who == "client" ? 11 : 22;
     state.local = who == "client" ? client() : server();
     state.remote = who == "client" ? server() : client();
-    state.from = std::move(before), state.to = std::move(after);
+    read_name(before, state.from), read_name(after, state.to);
     state.not_before = time(from);
     recording_.events.push_back({time(at), {}, state});
   }
@@ -115,11 +117,11 @@ class StoryRecorder {
     recording_.events.push_back({time(at), {}, cause});
   }
   // A state from the tracepoint: exact.
-  void state(std::int64_t at, std::string_view who, std::string before, std::string after) {
+  void state(std::int64_t at, std::string_view who, std::string_view before, std::string_view after) {
     SocketState state;
     state.socket = cookie_of(who);
     state.local = address_of(who), state.remote = address_of(who == "client" ? "server" : "client");
-    state.from = std::move(before), state.to = std::move(after);
+    read_name(before, state.from), read_name(after, state.to);
     recording_.events.push_back({time(at), {}, state});
   }
   void reset(std::int64_t at, std::string_view who, bool sent, bool active, std::string reason) {

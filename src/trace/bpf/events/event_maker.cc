@@ -198,8 +198,8 @@ void EventMaker::add_state(const probe_state& state, Recording& recording) {
   SocketState changed;
   KnownSocket* known = sockets_.learn(state.socket, recording);
   tell_socket(changed, state.socket, known);
-  changed.from = tcp_state_name(static_cast<std::uint8_t>(state.old_state));
-  changed.to = tcp_state_name(static_cast<std::uint8_t>(state.new_state));
+  changed.from = state_of_kernel(state.old_state);
+  changed.to = state_of_kernel(state.new_state);
   remember(known, append(state.head, {}, std::move(changed), recording));
 }
 
