@@ -54,8 +54,8 @@ base::Result<bool> Observer::drain() {
       const auto dissected = wire::dissect(watch.capture.link_type(), packet->bytes, packet->original_length);
       if (dissected.kind != wire::Dissection::tcp) continue;
       const wire::TcpSegment& segment = dissected.segment;
-      segments_.push_back({event.at, watch.host, segment.source, segment.destination, wire::to_string(segment.flags),
-                           segment.payload_length});
+      segments_.push_back(
+          {event.at, watch.host, segment.source, segment.destination, segment.flags, segment.payload_length});
     }
   }
   return recording_->events.size() != before;

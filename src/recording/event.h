@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "tcp/state.h"
 #include "wire/address.h"
+#include "wire/segment.h"
 
 namespace tcpwhy::recording {
 
@@ -131,7 +132,7 @@ struct SegmentCause {
   EventId packet;            // the same segment at a tap; invalid if none saw it, or nobody has looked yet
   std::uint64_t socket = 0;  // cookie of the socket that sends; 0: none does (an answer without one, a TIME-WAIT entry)
   std::optional<wire::SocketAddress> local, remote;
-  std::string flags;                  // "F.", as tcpdump has them
+  wire::TcpFlags flags;
   std::uint32_t seq = 0, ack = 0;     // as on the wire
   std::uint32_t length = 0;           // bytes of payload
   std::string trigger;                // "call", "process_end", "segment", "timer", "unknown"
@@ -169,7 +170,7 @@ struct SocketError {
 struct SegmentDropped {
   std::uint64_t socket = 0;  // cookie of the socket it was for; 0: none, or not known
   std::optional<wire::SocketAddress> from, to;
-  std::string flags;
+  wire::TcpFlags flags;
   std::uint32_t seq = 0, ack = 0;
   std::uint32_t length = 0;
   std::string reason;    // enum skb_drop_reason without its prefix: "TCP_LISTEN_OVERFLOW"

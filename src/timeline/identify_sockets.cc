@@ -104,7 +104,7 @@ class Identifier {
   }
   void see(const recording::SegmentCause& cause, std::uint32_t event) {
     if (listening_.contains(cause.socket)) return;
-    const bool syn = cause.flags.find('S') != std::string::npos && cause.flags.find('.') == std::string::npos;
+    const bool syn = cause.flags.syn() && !cause.flags.ack();
     see_addresses(cause.socket, event, cause.local, cause.remote, syn);
   }
   // A listener refuses what is left of a connection that its socket is no end of.

@@ -53,14 +53,13 @@ Likeness likeness(const wire::TcpSegment& tcp) {
 }
 
 Likeness likeness(const SegmentCause& cause) {
-  const auto has = [&](char flag) { return cause.flags.find(flag) != std::string::npos; };
   return {{cause.local->unmapped(), cause.remote->unmapped()},
           cause.seq,
-          has('.') ? cause.ack : 0,
+          cause.flags.ack() ? cause.ack : 0,
           cause.length,
-          has('S'),
-          has('F'),
-          has('R')};
+          cause.flags.syn(),
+          cause.flags.fin(),
+          cause.flags.rst()};
 }
 
 class Observer {

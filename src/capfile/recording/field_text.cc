@@ -36,6 +36,11 @@ bool from_text(std::string_view text, base::WallTime& value) {
 
 bool from_text(std::string_view text, recording::EventId& value) { return from_text(text, value.value); }
 
+bool from_text(std::string_view text, wire::TcpFlags& value) {
+  value = wire::TcpFlags::parse(text).value_or(wire::TcpFlags{});
+  return true;
+}
+
 bool from_text(std::string_view text, wire::SocketAddress& value) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return false;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "recording/fields.h"
 #include "wire/address.h"
+#include "wire/segment.h"
 
 namespace tcpwhy::capfile {
 
@@ -36,6 +37,7 @@ inline std::string to_text(bool truth) { return truth ? "true" : "false"; }
 inline std::string to_text(const std::string& text) { return text; }
 inline std::string to_text(base::WallTime time) { return to_text(base::to_ns(time)); }
 inline std::string to_text(recording::EventId id) { return to_text(id.value); }
+inline std::string to_text(wire::TcpFlags flags) { return wire::to_string(flags); }
 // 127.0.0.1:9999, [::1]:9999; none:PORT for an address of no family.
 std::string to_text(const wire::SocketAddress& address);
 
@@ -56,6 +58,7 @@ bool from_text(std::string_view text, bool& value);
 bool from_text(std::string_view text, std::string& value);
 bool from_text(std::string_view text, base::WallTime& value);  // brought between earliest_time and latest_time
 bool from_text(std::string_view text, recording::EventId& value);
+bool from_text(std::string_view text, wire::TcpFlags& value);  // none where it is not spelt as tcpdump's
 bool from_text(std::string_view text, wire::SocketAddress& value);
 template <class T>
 bool from_text(std::string_view text, std::optional<T>& value) {

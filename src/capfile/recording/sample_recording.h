@@ -68,7 +68,11 @@ inline recording::Recording sample_recording() {
   add({}, Loss{"packets", 3, "the ring was full"});
   add({}, Reset{.sent = true, .active = true, .local = client, .remote = server, .reason = "TCP_ABORT_ON_CLOSE"});
   add({}, SocketError{4711, client, server, 32});
-  add({}, SegmentDropped{.from = client, .to = server, .flags = "S", .reason = "NO_SOCKET", .function = "tcp_v4_rcv"});
+  add({}, SegmentDropped{.from = client,
+                         .to = server,
+                         .flags = {wire::TcpFlags::syn_bit},
+                         .reason = "NO_SOCKET",
+                         .function = "tcp_v4_rcv"});
   add({1}, ProcessEnded{{}, "SIGPIPE", 0});
   add({}, packet(0x04));
   return made;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "recording/recording.h"
 #include "tcp/state.h"
+#include "wire/segment.h"
 
 namespace tcpwhy::lab {
 
@@ -161,7 +162,7 @@ struct ProcessStep {
 // wire server > client [F.] length 0
 struct WireStep {
   std::string from, to;
-  std::string flags;  // tcpdump's spelling, without the brackets
+  wire::TcpFlags flags;
   std::optional<std::uint32_t> length;
   bool operator==(const WireStep&) const = default;
 };

@@ -389,7 +389,7 @@ inline void requests_sampled(R& r, uint32_t n) {
 inline SegmentCause cause_of(uint32_t seq, uint32_t length) {
   SegmentCause cause;
   cause.socket = 1, cause.local = client.socket(), cause.remote = server.socket();
-  cause.flags = ".", cause.seq = seq, cause.ack = 1, cause.length = length;
+  cause.flags = {flag::ack}, cause.seq = seq, cause.ack = 1, cause.length = length;
   cause.trigger = "segment", cause.name = "segment";
   return cause;
 }
@@ -431,7 +431,7 @@ inline void drops(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n / 2; ++i) {
     r.segment(client, server, {.seq = 1, .ack = 1, .length = 10});
     SegmentDropped drop;
-    drop.from = client.socket(), drop.to = server.socket(), drop.flags = ".", drop.seq = 1, drop.ack = 1;
+    drop.from = client.socket(), drop.to = server.socket(), drop.flags = {flag::ack}, drop.seq = 1, drop.ack = 1;
     drop.length = 10, drop.reason = "SOCKET_RCVBUFF", drop.function = "tcp_v4_rcv";
     r.event(drop);
   }

@@ -21,6 +21,7 @@ std::string clean(std::string_view text) { return base::escape_controls(text); }
 
 Json value(const std::string& text) { return clean(text); }
 Json value(const wire::SocketAddress& address) { return wire::to_string(address); }
+Json value(wire::TcpFlags flags) { return wire::to_string(flags); }
 Json value(base::WallTime time) { return base::to_ns(time); }
 Json value(recording::EventId id) { return id.value; }
 template <class T>

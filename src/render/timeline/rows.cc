@@ -240,7 +240,7 @@ class RowMaker {
     Row& row = push(entry, one_moment ? RowKind::segment : arrives ? RowKind::arrival : RowKind::departure);
     row.side = segment.from;
     row.text = segment_words(segment);
-    row.opens = wire::to_string(segment.tcp.flags) == "." && segment.seq == 1 && segment.ack == 1 &&
+    row.opens = segment.tcp.flags == wire::TcpFlags{wire::TcpFlags::ack_bit} && segment.seq == 1 && segment.ack == 1 &&
                 segment.tcp.payload_length == 0;
     const auto& who = timeline_.connections[segment.connection].sides[opener].name;
     if (who != rows_.ends[opener]) row.actor = base::escape_controls(explain::end_name(who, language_));
