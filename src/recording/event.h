@@ -126,6 +126,9 @@ struct CounterMoved {
   bool operator==(const CounterMoved&) const = default;
 };
 
+// What makes a segment leave.
+enum class Trigger : std::uint8_t { unknown, call, process_end, segment, timer };
+
 // A segment at the moment when the kernel hands it to the device (net:net_dev_queue), with what made it do so, from its own
 // call stack. Timeline ties it to the packet that a tap saw; a recording without it has its causes derived.
 struct SegmentCause {
@@ -133,14 +136,14 @@ struct SegmentCause {
   std::uint64_t socket = 0;  // cookie of the socket that sends; 0: none does (an answer without one, a TIME-WAIT entry)
   std::optional<wire::SocketAddress> local, remote;
   wire::TcpFlags flags;
-  std::uint32_t seq = 0, ack = 0;     // as on the wire
-  std::uint32_t length = 0;           // bytes of payload
-  std::string trigger;                // "call", "process_end", "segment", "timer", "unknown"
+  std::uint32_t seq = 0, ack = 0;  // as on the wire
+  std::uint32_t length = 0;        // bytes of payload
+  Trigger trigger = Trigger::unknown;
   std::string name;                   // id of a row in docs/KERNEL-CAUSES.md: "close", "delayed_ack_timer", ...
   std::optional<EventId> by;          // the call's entry or the arriving packet, where the probe knows it
   std::optional<std::uint32_t> call;  // number of the call during which it left, made by a holder of the socket
   std::string stack;                  // the kernel's, leaf first, " < " between
-  // trigger "call", of io_uring: where the kernel carried the operation out: "submission" (inside io_uring_enter()), "task work" (of the
+  // Trigger::call, of io_uring: where the kernel carried the operation out: "submission" (inside io_uring_enter()), "task work" (of the
   // program's thread, later), "worker" (a thread of io-wq), "submission thread" (IORING_SETUP_SQPOLL); "" for a system call.
   std::string through;
   bool operator==(const SegmentCause&) const = default;

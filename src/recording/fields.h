@@ -25,6 +25,8 @@ inline constexpr std::string_view kind_name(const What& what) {
 
 inline constexpr std::string_view signal_fate_names[] = {"generated", "delivered", "handled", "ignored", "blocked"};
 inline constexpr std::string_view name_of(SignalFate fate) { return signal_fate_names[static_cast<std::size_t>(fate)]; }
+inline constexpr std::string_view trigger_names[] = {"unknown", "call", "process_end", "segment", "timer"};
+inline constexpr std::string_view name_of(Trigger trigger) { return trigger_names[static_cast<std::size_t>(trigger)]; }
 // RFC 9293's spelling; nothing where nothing was seen.
 inline std::string_view name_of(tcp::State state) {
   return state == tcp::State::not_seen ? std::string_view() : tcp::name(state);
@@ -36,6 +38,11 @@ inline bool read_name(std::string_view name, SignalFate& value) {
   const auto* found = std::ranges::find(signal_fate_names, name);
   if (found == std::end(signal_fate_names)) return false;
   value = SignalFate(found - std::begin(signal_fate_names));
+  return true;
+}
+inline bool read_name(std::string_view name, Trigger& value) {
+  const auto* found = std::ranges::find(trigger_names, name);
+  value = found == std::end(trigger_names) ? Trigger::unknown : Trigger(found - std::begin(trigger_names));
   return true;
 }
 inline bool read_name(std::string_view name, tcp::State& value) {

@@ -61,9 +61,9 @@ struct Lines {
     const std::string stack =
         (e.through.empty() ? "" : ", by io_uring's " + e.through) + (e.stack.empty() ? "" : " | " + e.stack);
     if (!e.local || !e.remote)
-      return fmt::format("cause of event {}: {} {}{}", e.packet.value, e.trigger, e.name, stack);
+      return fmt::format("cause of event {}: {} {}{}", e.packet.value, name_of(e.trigger), e.name, stack);
     return fmt::format("sent {} > {} [{}] seq {} ack {} length {}: {} {}{}", *e.local, *e.remote, e.flags, e.seq, e.ack,
-                       e.length, e.trigger, e.name, stack);
+                       e.length, name_of(e.trigger), e.name, stack);
   }
   std::string operator()(const Reset& e) const {
     return fmt::format("reset {}{}{}{}", e.sent ? "sent" : "received", e.active ? " actively" : "",

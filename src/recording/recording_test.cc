@@ -47,7 +47,7 @@ TEST(SortByTime, renumbers_every_event_id) {
   Packet packet;
   packet.original_length = 77;
   recording.events.push_back(
-      at(30, SegmentCause{.packet = {1}, .trigger = "call", .name = "send", .by = EventId{2}, .stack = {}}));
+      at(30, SegmentCause{.packet = {1}, .trigger = Trigger::call, .name = "send", .by = EventId{2}, .stack = {}}));
   recording.events.push_back(at(20, packet));
   recording.events.push_back(at(10, entered("send", "9")));
   sort_by_time(recording);

@@ -182,7 +182,7 @@ class Observer {
 
   [[nodiscard]] Cause observe(const Segment& segment, const SegmentCause& kernel, EventId id) const {
     Cause cause;
-    cause.trigger = trigger_named(kernel.trigger);
+    cause.trigger = kernel.trigger;
     cause.timer = timer_of_kernel_cause(kernel.name);
     // A kernel that says "unknown" says nothing: what was derived stays.
     if (cause.trigger == Trigger::unknown) {

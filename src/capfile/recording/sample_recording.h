@@ -55,9 +55,11 @@ inline recording::Recording sample_recording() {
   add({1}, ProcessStarted{"tcpwhy"});
   add({1}, entered);
   add({}, packet(0x11));
-  add({},
-      SegmentCause{
-          .packet = {2}, .trigger = "call", .name = "send", .by = EventId{1}, .stack = "tcp_write_xmit < tcp_sendmsg"});
+  add({}, SegmentCause{.packet = {2},
+                       .trigger = Trigger::call,
+                       .name = "send",
+                       .by = EventId{1},
+                       .stack = "tcp_write_xmit < tcp_sendmsg"});
   add({1}, Signal{"SIGPIPE", SignalFate::delivered, 0});
   add({1}, returned);
   add({}, state);

@@ -390,7 +390,7 @@ inline SegmentCause cause_of(uint32_t seq, uint32_t length) {
   SegmentCause cause;
   cause.socket = 1, cause.local = client.socket(), cause.remote = server.socket();
   cause.flags = {flag::ack}, cause.seq = seq, cause.ack = 1, cause.length = length;
-  cause.trigger = "segment", cause.name = "segment";
+  cause.trigger = Trigger::segment, cause.name = "segment";
   return cause;
 }
 inline void causes_of_equal_segments(R& r, uint32_t n) {

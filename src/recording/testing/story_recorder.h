@@ -100,7 +100,8 @@ class StoryRecorder {
   // --- The kernel's own words. Sequence numbers relative, as in segment(). ---
 
   struct Said {
-    std::string trigger, name;
+    std::string_view trigger;
+    std::string name;
     std::optional<std::uint32_t> call = {};
   };
   void cause(std::int64_t at, std::string_view who, std::string_view flags, std::uint32_t seq, std::uint32_t ack,
@@ -113,7 +114,7 @@ class StoryRecorder {
     cause.seq = (is_client ? client_isn : server_isn) + seq;
     cause.ack = cause.flags.ack() ? (is_client ? server_isn : client_isn) + ack : 0;
     cause.length = length;
-    cause.trigger = std::move(said.trigger), cause.name = std::move(said.name), cause.call = said.call;
+    read_name(said.trigger, cause.trigger), cause.name = std::move(said.name), cause.call = said.call;
     recording_.events.push_back({time(at), {}, cause});
   }
   // A state from the tracepoint: exact.

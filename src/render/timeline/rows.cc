@@ -315,7 +315,7 @@ class RowMaker {
     Segment unseen;
     unseen.connection = connection;
     unseen.from = side.value_or(opener);
-    unseen.cause.trigger = timeline::trigger_named(kernel.trigger);
+    unseen.cause.trigger = kernel.trigger;
     unseen.cause.timer = timeline::timer_of_kernel_cause(kernel.name);
     if (kernel.call) unseen.cause.by = index_.entry_of_call(*kernel.call);
     std::string text = trigger_words(unseen);

@@ -176,18 +176,18 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
   cause.flags = {segment.facts.flags};
   cause.seq = segment.facts.seq, cause.ack = segment.facts.ack, cause.length = segment.facts.length;
   if (segment.direct != PROBE_NOT_DIRECT) {
-    cause.trigger = "call";
+    cause.trigger = Trigger::call;
     cause.name = direct_causes[std::min<std::size_t>(segment.direct, std::size(direct_causes) - 1)];
   } else {
     const NamedStack& stack = name_stack(frames_of(segment));
     cause.trigger = stack.cause.trigger, cause.name = stack.cause.name, cause.stack = stack.text;
     cause.through = stack.cause.through;
     // do_exit() lies further out in the stack than what is taken of it.
-    if (cause.trigger == "call" && cause.name.starts_with("close") && (segment.head.flags & PROBE_EXITING) != 0)
-      cause.trigger = "process_end", cause.through.clear();
-    if (cause.trigger == "call") cause.call = operation_behind(known, stack.cause);
+    if (cause.trigger == Trigger::call && cause.name.starts_with("close") && (segment.head.flags & PROBE_EXITING) != 0)
+      cause.trigger = Trigger::process_end, cause.through.clear();
+    if (cause.trigger == Trigger::call) cause.call = operation_behind(known, stack.cause);
   }
-  const bool in_call = cause.trigger == "call" || cause.trigger == "process_end";
+  const bool in_call = cause.trigger == Trigger::call || cause.trigger == Trigger::process_end;
   const std::uint32_t event = append(segment.head, {}, std::move(cause), recording);
   if (in_call) tell_call(segment.head.tid, segment.call, event, recording);
   remember(known, event);
