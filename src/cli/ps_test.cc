@@ -26,7 +26,7 @@ trace::SocketSnapshot socket_in(std::string_view state) {
   trace::SocketSnapshot socket;
   socket.local = {localhost, 9999};
   socket.remote = {localhost, 40000};
-  socket.state = state;
+  socket.state = tcp::state_named(state).value();
   socket.inode = 77;
   socket.tcp.emplace();
   return socket;

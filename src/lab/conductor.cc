@@ -465,19 +465,21 @@ class Conductor {
 
   base::Result<Verdict> perform(const Step& step, const StateStep& what) {
     const SocketInfo socket = cast_.socket(what.who, what.descriptor);
-    const auto reached = wait_until([&] { return state_of(what, socket) == what.state || passed_state(what, socket); },
+    const auto reached = wait_until([&] { return is_in_state(what, socket) || passed_state(what, socket); },
                                     bounded_deadline(step.bounds), state_tick, true);
     if (!reached) return std::unexpected(reached.error());
-    if (!*reached) return Verdict::fails(step.text, fmt::format("it is {}", state_of(what, socket)), true);
+    if (!*reached) return Verdict::fails(step.text, fmt::format("it is {}", tcp::name(state_of(what, socket))), true);
     return Verdict::holds();
   }
 
   // The kernel's table has no closed sockets: CLOSED is what is not there.
-  std::string state_of(const StateStep& what, const SocketInfo& socket) const {
+  tcp::State state_of(const StateStep& what, const SocketInfo& socket) const {
     const std::optional<trace::SocketSnapshot> found =
         observer_->find_socket(cast_.host_of(what.who), socket.local, socket.remote);
-    if (found) return std::string(found->state);
-    return what.state == "gone" ? "gone" : "CLOSED";
+    return found ? found->state : tcp::State::closed;
+  }
+  bool is_in_state(const StateStep& what, const SocketInfo& socket) const {
+    return state_of(what, socket) == what.state.value_or(tcp::State::closed);
   }
 
   // A state may be over before it was asked for; since the latest call it counts.

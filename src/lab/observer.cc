@@ -54,8 +54,8 @@ base::Result<bool> Observer::drain() {
       const auto dissected = wire::dissect(watch.capture.link_type(), packet->bytes, packet->original_length);
       if (dissected.kind != wire::Dissection::tcp) continue;
       const wire::TcpSegment& segment = dissected.segment;
-      segments_.push_back({event.at, watch.host, segment.source, segment.destination, wire::to_string(segment.flags),
-                           segment.payload_length});
+      segments_.push_back(
+          {event.at, watch.host, segment.source, segment.destination, segment.flags, segment.payload_length});
     }
   }
   return recording_->events.size() != before;
@@ -85,7 +85,7 @@ std::optional<trace::SocketSnapshot> Observer::find_socket(const std::string& ho
   for (const Watch& watch : watches_) {
     if (watch.host != host) continue;
     for (const trace::SocketSnapshot& socket : watch.states.sockets()) {
-      const bool listens = socket.state == "LISTEN";
+      const bool listens = socket.state == tcp::State::listen;
       if (!remote && local && listens && socket.local.port == local->port) return socket;
       if (remote && !listens && socket.remote == *remote && (!local || socket.local == *local)) return socket;
     }

@@ -26,7 +26,7 @@ struct SeenSegment {
   base::WallTime at;
   std::string host;  // of the tap
   wire::SocketAddress from, to;
-  std::string flags;  // "F."
+  wire::TcpFlags flags;
   std::uint32_t length = 0;
 };
 

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "tcp/state.h"
 #include "wire/address.h"
+#include "wire/segment.h"
 
 namespace tcpwhy::recording {
 
@@ -105,7 +107,8 @@ struct ProcessEnded {
 struct SocketState {
   std::uint64_t socket = 0;  // cookie; 0 for TIME-WAIT and request entries of kernels that give none
   wire::SocketAddress local, remote;
-  std::string from, to;  // "ESTABLISHED", RFC 9293 spelling; "" before it was first seen; "CLOSED" when gone
+  // not_seen: `from`, before it was first seen; either, where a file says what is no state. closed: `to`, when it is gone.
+  tcp::State from = tcp::State::not_seen, to = tcp::State::not_seen;
   std::optional<base::WallTime> not_before;
   std::uint32_t receive_queue = 0, send_queue = 0;         // bytes (a listener: connections waiting; its backlog)
   bool orphan = false;                                     // no process holds it any more
@@ -123,21 +126,24 @@ struct CounterMoved {
   bool operator==(const CounterMoved&) const = default;
 };
 
+// What makes a segment leave.
+enum class Trigger : std::uint8_t { unknown, call, process_end, segment, timer };
+
 // A segment at the moment when the kernel hands it to the device (net:net_dev_queue), with what made it do so, from its own
 // call stack. Timeline ties it to the packet that a tap saw; a recording without it has its causes derived.
 struct SegmentCause {
   EventId packet;            // the same segment at a tap; invalid if none saw it, or nobody has looked yet
   std::uint64_t socket = 0;  // cookie of the socket that sends; 0: none does (an answer without one, a TIME-WAIT entry)
   std::optional<wire::SocketAddress> local, remote;
-  std::string flags;                  // "F.", as tcpdump has them
-  std::uint32_t seq = 0, ack = 0;     // as on the wire
-  std::uint32_t length = 0;           // bytes of payload
-  std::string trigger;                // "call", "process_end", "segment", "timer", "unknown"
+  wire::TcpFlags flags;
+  std::uint32_t seq = 0, ack = 0;  // as on the wire
+  std::uint32_t length = 0;        // bytes of payload
+  Trigger trigger = Trigger::unknown;
   std::string name;                   // id of a row in docs/KERNEL-CAUSES.md: "close", "delayed_ack_timer", ...
   std::optional<EventId> by;          // the call's entry or the arriving packet, where the probe knows it
   std::optional<std::uint32_t> call;  // number of the call during which it left, made by a holder of the socket
   std::string stack;                  // the kernel's, leaf first, " < " between
-  // trigger "call", of io_uring: where the kernel carried the operation out: "submission" (inside io_uring_enter()), "task work" (of the
+  // Trigger::call, of io_uring: where the kernel carried the operation out: "submission" (inside io_uring_enter()), "task work" (of the
   // program's thread, later), "worker" (a thread of io-wq), "submission thread" (IORING_SETUP_SQPOLL); "" for a system call.
   std::string through;
   bool operator==(const SegmentCause&) const = default;
@@ -167,7 +173,7 @@ struct SocketError {
 struct SegmentDropped {
   std::uint64_t socket = 0;  // cookie of the socket it was for; 0: none, or not known
   std::optional<wire::SocketAddress> from, to;
-  std::string flags;
+  wire::TcpFlags flags;
   std::uint32_t seq = 0, ack = 0;
   std::uint32_t length = 0;
   std::string reason;    // enum skb_drop_reason without its prefix: "TCP_LISTEN_OVERFLOW"

@@ -3,7 +3,9 @@
 // Packet is absent: its form is the Enhanced Packet Block.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
+#include <iterator>
 #include <string_view>
 #include <type_traits>
 
@@ -23,6 +25,30 @@ inline constexpr std::string_view kind_name(const What& what) {
 
 inline constexpr std::string_view signal_fate_names[] = {"generated", "delivered", "handled", "ignored", "blocked"};
 inline constexpr std::string_view name_of(SignalFate fate) { return signal_fate_names[static_cast<std::size_t>(fate)]; }
+inline constexpr std::string_view trigger_names[] = {"unknown", "call", "process_end", "segment", "timer"};
+inline constexpr std::string_view name_of(Trigger trigger) { return trigger_names[static_cast<std::size_t>(trigger)]; }
+// RFC 9293's spelling; nothing where nothing was seen.
+inline std::string_view name_of(tcp::State state) {
+  return state == tcp::State::not_seen ? std::string_view() : tcp::name(state);
+}
+
+// Sets `value` by its name in a file. Words that are none (of another program, a later version) set the value that stands for what is not
+// known; false, and nothing is set, where there is none.
+inline bool read_name(std::string_view name, SignalFate& value) {
+  const auto* found = std::ranges::find(signal_fate_names, name);
+  if (found == std::end(signal_fate_names)) return false;
+  value = SignalFate(found - std::begin(signal_fate_names));
+  return true;
+}
+inline bool read_name(std::string_view name, Trigger& value) {
+  const auto* found = std::ranges::find(trigger_names, name);
+  value = found == std::end(trigger_names) ? Trigger::unknown : Trigger(found - std::begin(trigger_names));
+  return true;
+}
+inline bool read_name(std::string_view name, tcp::State& value) {
+  value = tcp::state_named(name).value_or(tcp::State::not_seen);
+  return true;
+}
 
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, CallEntered>

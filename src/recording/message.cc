@@ -50,8 +50,9 @@ struct Lines {
                          : fmt::format("+++ killed by {} +++", e.signal);
   }
   std::string operator()(const SocketState& e) const {
-    const std::string change = e.from.empty() ? e.to : fmt::format("{} -> {}", e.from, e.to);
-    return fmt::format("{} {}{}", endpoints(e), change, e.orphan ? " (orphan)" : "");
+    const std::string before =
+        e.from == tcp::State::not_seen ? std::string() : fmt::format("{} -> ", tcp::name(e.from));
+    return fmt::format("{} {}{}{}", endpoints(e), before, tcp::name(e.to), e.orphan ? " (orphan)" : "");
   }
   std::string operator()(const CounterMoved& e) const {
     return fmt::format("{} {:+}{}", e.name, e.delta, e.host.empty() ? "" : fmt::format(" ({})", e.host));
@@ -60,9 +61,9 @@ struct Lines {
     const std::string stack =
         (e.through.empty() ? "" : ", by io_uring's " + e.through) + (e.stack.empty() ? "" : " | " + e.stack);
     if (!e.local || !e.remote)
-      return fmt::format("cause of event {}: {} {}{}", e.packet.value, e.trigger, e.name, stack);
+      return fmt::format("cause of event {}: {} {}{}", e.packet.value, name_of(e.trigger), e.name, stack);
     return fmt::format("sent {} > {} [{}] seq {} ack {} length {}: {} {}{}", *e.local, *e.remote, e.flags, e.seq, e.ack,
-                       e.length, e.trigger, e.name, stack);
+                       e.length, name_of(e.trigger), e.name, stack);
   }
   std::string operator()(const Reset& e) const {
     return fmt::format("reset {}{}{}{}", e.sent ? "sent" : "received", e.active ? " actively" : "",

@@ -47,7 +47,7 @@ TEST(SortByTime, renumbers_every_event_id) {
   Packet packet;
   packet.original_length = 77;
   recording.events.push_back(
-      at(30, SegmentCause{.packet = {1}, .trigger = "call", .name = "send", .by = EventId{2}, .stack = {}}));
+      at(30, SegmentCause{.packet = {1}, .trigger = Trigger::call, .name = "send", .by = EventId{2}, .stack = {}}));
   recording.events.push_back(at(20, packet));
   recording.events.push_back(at(10, entered("send", "9")));
   sort_by_time(recording);
@@ -126,9 +126,10 @@ TEST(Message, of_each_kind) {
   const wire::SocketAddress server{wire::IpAddress::v4(std::array<std::uint8_t, 4>{127, 0, 0, 1}), 9999};
   const wire::SocketAddress client{wire::IpAddress::v4(std::array<std::uint8_t, 4>{127, 0, 0, 1}), 41000};
   SocketState state;
-  state.local = server, state.remote = client, state.from = "ESTABLISHED", state.to = "FIN-WAIT-1", state.orphan = true;
+  state.local = server, state.remote = client, state.from = tcp::State::established, state.to = tcp::State::fin_wait_1,
+  state.orphan = true;
   SocketState listener;
-  listener.local = server, listener.to = "LISTEN";
+  listener.local = server, listener.to = tcp::State::listen;
   const std::pair<What, std::string> cases[] = {
       {Packet{}, ""},
       {Signal{"SIGPIPE", SignalFate::delivered, {}}, "--- SIGPIPE ---"},

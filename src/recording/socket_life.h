@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "tcp/state.h"
 #include "wire/address.h"
 
 namespace tcpwhy::recording {
@@ -26,8 +27,8 @@ struct SocketLife {
   bool began_before_watching = false;
   bool opener = false;       // it connected; otherwise it was accepted
   bool established = false;  // the handshake was completed
-  // RFC 9293 names in the order in which they were entered; most lives have six or fewer.
-  std::array<std::string_view, 8> states{};
+  // In the order in which they were entered; most lives have six or fewer.
+  std::array<tcp::State, 8> states{};
   std::uint8_t state_count = 0;
   bool closed_by_exit = false;                       // its own FIN or RST left because its process ended
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // acknowledged by the peer; taken in order
@@ -38,7 +39,7 @@ struct SocketLife {
   std::string reset_cause;  // of the one sent, by the kernel's stack: a name of docs/KERNEL-CAUSES.md; "": not known
   std::int32_t error = 0;   // the last errno that was put on it
 
-  [[nodiscard]] bool was_in(std::string_view state) const {
+  [[nodiscard]] bool was_in(tcp::State state) const {
     for (std::uint8_t i = 0; i < state_count; ++i)
       if (states[i] == state) return true;
     return false;

@@ -17,10 +17,8 @@ namespace tcpwhy::timeline {
 enum class Grade : std::uint8_t { observed, derived, assumed };
 std::string_view name(Grade grade);
 
-enum class Trigger : std::uint8_t { unknown, call, process_end, segment, timer };
-std::string_view name(Trigger trigger);
-// By the word of SegmentCause::trigger ("process_end"); unknown for any other.
-Trigger trigger_named(std::string_view word);
+using recording::Trigger;
+std::string_view name(Trigger trigger);  // in words: "process end"
 
 enum class Timer : std::uint8_t {
   none,

@@ -85,13 +85,6 @@ constexpr TimerRow timers[] = {
 
 }  // namespace
 
-Trigger trigger_named(std::string_view word) {
-  if (word == "process_end") return Trigger::process_end;
-  for (const Trigger trigger : {Trigger::call, Trigger::process_end, Trigger::segment, Trigger::timer})
-    if (word == name(trigger)) return trigger;
-  return Trigger::unknown;
-}
-
 Timer timer_of_kernel_cause(std::string_view id) {
   const auto* row = std::ranges::find_if(timers, [&](const TimerRow& r) { return id.starts_with(r.prefix); });
   return row == std::end(timers) ? Timer::none : row->timer;

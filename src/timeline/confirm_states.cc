@@ -115,11 +115,10 @@ class Confirmer {
     for (const KernelEvent& kernel : connection.kernel) {
       const auto* told = state_in(kernel);
       if (told == nullptr) continue;
-      const auto to = tcp::state_named(told->to);
-      if (!to || told->from == told->to) continue;
-      const auto from = tcp::state_named(told->from).value_or(connection.final_states[kernel.side]);
-      connection.changes.push_back({kernel.side, from, *to, "", kernel.event, kernel.event});
-      connection.final_states[kernel.side] = *to;
+      if (told->to == tcp::State::not_seen || told->from == told->to) continue;
+      const auto from = told->from == tcp::State::not_seen ? connection.final_states[kernel.side] : told->from;
+      connection.changes.push_back({kernel.side, from, told->to, "", kernel.event, kernel.event});
+      connection.final_states[kernel.side] = told->to;
     }
   }
 
@@ -133,16 +132,16 @@ class Confirmer {
   }
 
   void confirm(Connection& connection, Changes& changes, Side side, const SocketState& told, EventId id) {
-    const auto state = tcp::state_named(told.to);
-    if (!state) return;
+    const tcp::State state = told.to;
+    if (state == tcp::State::not_seen) return;
     const bool exact = !told.not_before;
     const auto at = recording_[id].at;
     const auto from = exact ? at - beside : *told.not_before, to = exact ? at + beside : at;
-    if (changes.tie(side, *state, id, from, to)) return;
-    if (changes.state_at(side, from) == *state || (exact && changes.state_at(side, to) == *state)) return;
+    if (changes.tie(side, state, id, from, to)) return;
+    if (changes.state_at(side, from) == state || (exact && changes.state_at(side, to) == state)) return;
     const auto derived = changes.state_at(side, to);
     if (derived == tcp::State::not_seen) return;  // it began before the capture: nothing was derived
-    if (*state == tcp::State::closed)
+    if (state == tcp::State::closed)
       gone(connection, changes, side, id, derived);
     else
       timeline_.contradictions.push_back({id, side, derived});

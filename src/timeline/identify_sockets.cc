@@ -60,9 +60,9 @@ class Identifier {
     }
     for (const EventId id : timeline_.all<recording::SocketState>()) {
       const auto& state = timeline_.get<recording::SocketState>(id);
-      if (state.to == "SYN-SENT") openers_.insert(state.socket);
-      if (state.to == "SYN-RECEIVED" && state.from != "SYN-SENT") listeners_.insert(state.socket);
-      if (state.to == "LISTEN") ports_.insert(state.local.port), listening_.insert(state.socket);
+      if (state.to == tcp::State::syn_sent) openers_.insert(state.socket);
+      if (state.to == tcp::State::syn_received && state.from != tcp::State::syn_sent) listeners_.insert(state.socket);
+      if (state.to == tcp::State::listen) ports_.insert(state.local.port), listening_.insert(state.socket);
     }
     openers_.erase(0), listeners_.erase(0);
   }
@@ -73,7 +73,7 @@ class Identifier {
     std::map<std::pair<SocketAddress, SocketAddress>, std::vector<Clue>> made;  // by the kernel's own word
     for (const EventId id : timeline_.all<recording::SocketState>()) {
       const auto& state = timeline_.get<recording::SocketState>(id);
-      if (state.to != "SYN-RECEIVED") continue;
+      if (state.to != tcp::State::syn_received) continue;
       const auto at = timeline_.event(id).at;
       auto& children = made[{state.local, state.remote}];
       if (!state.not_before)
@@ -99,11 +99,12 @@ class Identifier {
   }
   void see(const recording::SocketState& state, std::uint32_t event) {
     if (left_over_.contains(state.socket)) return;
-    see_addresses(state.socket, event, state.local, state.remote, state.to == "SYN-SENT" && !state.not_before);
+    see_addresses(state.socket, event, state.local, state.remote,
+                  state.to == tcp::State::syn_sent && !state.not_before);
   }
   void see(const recording::SegmentCause& cause, std::uint32_t event) {
     if (listening_.contains(cause.socket)) return;
-    const bool syn = cause.flags.find('S') != std::string::npos && cause.flags.find('.') == std::string::npos;
+    const bool syn = cause.flags.syn() && !cause.flags.ack();
     see_addresses(cause.socket, event, cause.local, cause.remote, syn);
   }
   // A listener refuses what is left of a connection that its socket is no end of.

@@ -24,7 +24,7 @@ TEST(LargeRecordings, a_chain_of_causes_of_any_length_is_put_in_order) {
   for (std::uint32_t i = 0; i + 1 < length; ++i) {
     recording::SegmentCause cause;
     cause.packet = EventId{i}, cause.by = EventId{i + 1};
-    cause.trigger = "segment", cause.name = "segment";
+    cause.trigger = Trigger::segment, cause.name = "segment";
     recorder.event(cause);
   }
   const auto recording = recorder.take();

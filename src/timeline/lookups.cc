@@ -39,8 +39,10 @@ Lookups::Lookups(const recording::Recording& recording) {
     } else if (const auto* signal = std::get_if<recording::Signal>(&event.what)) {
       if (signal->call) signals_in_call.add(*signal->call, id);
     } else if (const auto* state = std::get_if<recording::SocketState>(&event.what)) {
-      if (state->to == "LISTEN" || state->from == "LISTEN") listening_on_port.add(state->local.port, id);
-      if (state->to == "LISTEN" || state->to == "TIME-WAIT") holding_port.add(state->local.port, id);
+      if (state->to == tcp::State::listen || state->from == tcp::State::listen)
+        listening_on_port.add(state->local.port, id);
+      if (state->to == tcp::State::listen || state->to == tcp::State::time_wait)
+        holding_port.add(state->local.port, id);
     } else if (const auto* moved = std::get_if<recording::CounterMoved>(&event.what)) {
       if (moved->delta > 0) counters.add({moved->name, moved->host}, id);
     }

@@ -53,14 +53,13 @@ Likeness likeness(const wire::TcpSegment& tcp) {
 }
 
 Likeness likeness(const SegmentCause& cause) {
-  const auto has = [&](char flag) { return cause.flags.find(flag) != std::string::npos; };
   return {{cause.local->unmapped(), cause.remote->unmapped()},
           cause.seq,
-          has('.') ? cause.ack : 0,
+          cause.flags.ack() ? cause.ack : 0,
           cause.length,
-          has('S'),
-          has('F'),
-          has('R')};
+          cause.flags.syn(),
+          cause.flags.fin(),
+          cause.flags.rst()};
 }
 
 class Observer {
@@ -183,7 +182,7 @@ class Observer {
 
   [[nodiscard]] Cause observe(const Segment& segment, const SegmentCause& kernel, EventId id) const {
     Cause cause;
-    cause.trigger = trigger_named(kernel.trigger);
+    cause.trigger = kernel.trigger;
     cause.timer = timer_of_kernel_cause(kernel.name);
     // A kernel that says "unknown" says nothing: what was derived stays.
     if (cause.trigger == Trigger::unknown) {

@@ -52,7 +52,7 @@ class KernelEventMatcher {
     ConnectionIndex connection;
     Side from;
     std::uint32_t seq, length, ack;
-    std::string flags;
+    wire::TcpFlags flags;
     auto operator<=>(const Likeness&) const = default;
   };
 
@@ -62,7 +62,7 @@ class KernelEventMatcher {
             segment.tcp.seq.value,
             segment.tcp.payload_length,
             segment.tcp.flags.ack() ? segment.tcp.ack.value : 0,
-            wire::to_string(segment.tcp.flags)};
+            segment.tcp.flags};
   }
   [[nodiscard]] bool drops_are_told() const { return !timeline_.all<SegmentDropped>().empty(); }
 
@@ -82,8 +82,7 @@ class KernelEventMatcher {
   void tie(const recording::SegmentCause& cause, EventId id) {
     if (cause.packet.valid()) return;
     // A SYN-ACK leaves before there is a socket that it could name: it belongs to what begins then.
-    const bool opens = cause.flags.find('S') != std::string::npos;
-    const auto at = place(cause.socket, id, cause.local, cause.remote, opens ? near : base::Duration{});
+    const auto at = place(cause.socket, id, cause.local, cause.remote, cause.flags.syn() ? near : base::Duration{});
     if (at && timeline_.connections[at->connection].without_packets()) add(at, id);
   }
 
@@ -98,10 +97,10 @@ class KernelEventMatcher {
     // The socket may be the listener's, or none: the segment's own addresses say whose it is.
     const auto at = by_ends_.latest(*drop.to, *drop.from, timeline_.time_of(id) + near);
     if (!add(at, id)) return;
-    const bool acknowledges = drop.flags.find('.') != std::string::npos;
     tell_nearest(
         others_,
-        Likeness{at->connection, other(at->side), drop.seq, drop.length, acknowledges ? drop.ack : 0, drop.flags}, id);
+        Likeness{at->connection, other(at->side), drop.seq, drop.length, drop.flags.ack() ? drop.ack : 0, drop.flags},
+        id);
   }
 
   [[nodiscard]] std::optional<ConnectionIndexByEnds::Found> place(std::uint64_t socket, EventId id,

@@ -154,7 +154,7 @@ TEST(Timeline, a_kernel_cause_that_is_stamped_late_is_put_first) {
   recording.events.push_back({recording.events.back().at,
                               {},
                               recording::SegmentCause{.packet = EventId{packet},
-                                                      .trigger = "call",
+                                                      .trigger = Trigger::call,
                                                       .name = "send",
                                                       .by = EventId{call},
                                                       .stack = "tcp_sendmsg_locked"}});

@@ -102,8 +102,8 @@ TEST(WithoutPackets, a_request_that_was_sampled_after_its_connection_was_made_is
     auto* state = std::get_if<recording::SocketState>(&event.what);
     if (state == nullptr) continue;
     state->not_before.reset();
-    if (state->from == "LISTEN") continue;
-    state->socket = 77, state->not_before = state->from.empty() ? begin : event.at;
+    if (state->from == tcp::State::listen) continue;
+    state->socket = 77, state->not_before = state->from == tcp::State::not_seen ? begin : event.at;
   }
   const auto timeline = build(recording);
   ASSERT_EQ(timeline.connections.size(), 1U);

@@ -150,7 +150,7 @@ int take_socket(const nlmsghdr* header, void* data) {
   snapshot.cookie = std::uint64_t{message.id.idiag_cookie[1]} << 32 | message.id.idiag_cookie[0];
   snapshot.local = address_of(message.idiag_family, message.id.idiag_src, message.id.idiag_sport);
   snapshot.remote = address_of(message.idiag_family, message.id.idiag_dst, message.id.idiag_dport);
-  snapshot.state = tcp_state_name(message.idiag_state);
+  snapshot.state = state_of_kernel(message.idiag_state);
   snapshot.receive_queue = message.idiag_rqueue;
   snapshot.send_queue = message.idiag_wqueue;
   snapshot.inode = message.idiag_inode;
@@ -163,7 +163,7 @@ int take_socket(const nlmsghdr* header, void* data) {
   snapshot.holder = holder_of(message, snapshot.tcp.has_value());
   if (message.idiag_state == listen) snapshot.tcp.reset();
   auto& dump = *static_cast<DiagAnswer*>(data);
-  if (snapshot.state == "CLOSED")
+  if (snapshot.state == tcp::State::closed)
     dump.torn = true;
   else
     dump.sockets.push_back(snapshot);

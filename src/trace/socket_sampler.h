@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "tcp/state.h"
 #include "wire/address.h"
 
 namespace tcpwhy::trace {
@@ -58,7 +59,7 @@ struct SocketActivity {
 struct SocketSnapshot {
   std::uint64_t cookie = 0;           // SO_COOKIE; a TIME-WAIT entry keeps its socket's, a connection its request's
   wire::SocketAddress local, remote;  // IPv4-mapped addresses as the IPv4 addresses they mean
-  std::string_view state;  // RFC 9293 3.3.2 spelling: "ESTABLISHED", "FIN-WAIT-2", "LISTEN", ...; never "CLOSED"
+  tcp::State state = tcp::State::not_seen;  // never closed; not_seen for a number that no kernel uses
   Holder holder = Holder::process;
   // Bytes as the kernel counts them, an unread FIN and an unacknowledged SYN or FIN as 1 each (tcp_diag_get_info()).
   // A listener: connections waiting for accept(), and how many may.

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <iterator>
 #include <map>
-#include <string_view>
 #include <utility>
 
 namespace tcpwhy::trace {
@@ -13,12 +12,14 @@ namespace {
 
 // What stands in for a closed socket: inet_timewait_sock.
 bool is_closing_entry(const SocketSnapshot& s) {
-  return s.holder == Holder::kernel && !s.tcp && (s.state == "TIME-WAIT" || s.state == "FIN-WAIT-2");
+  return s.holder == Holder::kernel && !s.tcp &&
+         (s.state == tcp::State::time_wait || s.state == tcp::State::fin_wait_2);
 }
 
 // RFC 9293 3.3.2: from these a connection can come to FIN-WAIT-2 or TIME-WAIT.
 bool may_become_closing_entry(const SocketSnapshot& s) {
-  return s.state == "ESTABLISHED" || s.state == "FIN-WAIT-1" || s.state == "FIN-WAIT-2" || s.state == "CLOSING";
+  return s.state == tcp::State::established || s.state == tcp::State::fin_wait_1 || s.state == tcp::State::fin_wait_2 ||
+         s.state == tcp::State::closing;
 }
 
 // Whether `now`, on the same 4-tuple but under another cookie or none, is what became of `before`.
@@ -39,14 +40,14 @@ bool queues_or_state_moved(const SocketSnapshot& before, const SocketSnapshot& n
          before.send_queue != now.send_queue;
 }
 
-recording::SocketState state_event(const SocketSnapshot& socket, std::string_view from, std::string_view to) {
+recording::SocketState state_event(const SocketSnapshot& socket, tcp::State from, tcp::State to) {
   recording::SocketState event;
   event.socket = socket.cookie;
   event.local = socket.local;
   event.remote = socket.remote;
   event.from = from;
   event.to = to;
-  if (to != "CLOSED") {
+  if (to != tcp::State::closed) {
     event.receive_queue = socket.receive_queue;
     event.send_queue = socket.send_queue;
   }
@@ -113,7 +114,7 @@ void StateTracker::update(const SocketSample& sample, std::vector<recording::Eve
     Tracked& old = tracked_[i];
     if (!became[i]) {
       if (sample.complete)
-        tell(state_event(old.now, old.now.state, "CLOSED"), events);
+        tell(state_event(old.now, old.now.state, tcp::State::closed), events);
       else
         next.push_back(std::move(old));
       continue;
@@ -131,7 +132,7 @@ void StateTracker::update(const SocketSample& sample, std::vector<recording::Eve
   for (std::size_t i = 0; i < sample.sockets.size(); ++i) {
     const SocketSnapshot& socket = sample.sockets[i];
     if (successors.taken(i)) continue;
-    tell(state_event(socket, "", socket.state), events);
+    tell(state_event(socket, tcp::State::not_seen, socket.state), events);
     next.push_back({socket, socket.cookie, socket.tcp});
   }
   tracked_ = std::move(next);

@@ -13,7 +13,7 @@ namespace tcpwhy::trace {
 // Pure: no clock, no I/O. One tracker per namespace.
 //
 // An event says: it was `from` at not_before (the begin of the previous sample: nothing later is certain) and `to` at `at` (the
-// end of this one). `from` is "" for a socket seen for the first time, `to` is "CLOSED" for one that vanished. Events with
+// end of this one). `from` is not_seen for a socket seen for the first time, `to` is closed for one that vanished. Events with
 // from == to tell that the queues, the holder or a timer changed: the receive or send queue at all, `ato` at all, `rto` by half
 // or more.
 //

@@ -1,11 +1,14 @@
 // Which change between two samples becomes which event. No kernel: samples are written by hand.
 #include "trace/state_tracker.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <array>
 #include <string>
 #include <vector>
+
+#include "recording/fields.h"
 
 namespace tcpwhy::trace {
 namespace {
@@ -20,7 +23,7 @@ SocketSnapshot socket(std::uint64_t cookie, std::string_view state, Holder holde
   s.cookie = cookie;
   s.local = address(1, 9999);
   s.remote = address(2, 40000);
-  s.state = state;
+  s.state = tcp::state_named(state).value();
   s.holder = holder;
   if (holder == Holder::process && state != "LISTEN") s.tcp = TcpDetails{.rto_us = 200'000, .ato_us = 0};
   return s;
@@ -45,7 +48,8 @@ class TrackerTest : public ::testing::Test {
     std::vector<std::string> lines;
     for (const auto& event : events_) {
       const auto& state = std::get<recording::SocketState>(event.what);
-      lines.push_back(std::to_string(state.socket) + " " + state.from + ">" + state.to);
+      lines.push_back(
+          fmt::format("{} {}>{}", state.socket, recording::name_of(state.from), recording::name_of(state.to)));
     }
     return lines;
   }
@@ -80,7 +84,7 @@ TEST_F(TrackerTest, queues_holder_and_delayed_ack_timer_are_told_without_a_chang
   EXPECT_EQ(after({s}), (Lines{"1 ESTABLISHED>ESTABLISHED"}));
   s.tcp->ato_us = 40'000;
   EXPECT_EQ(after({s}), (Lines{"1 ESTABLISHED>ESTABLISHED"}));
-  s.state = "FIN-WAIT-2";
+  s.state = tcp::State::fin_wait_2;
   s.holder = Holder::kernel;
   EXPECT_EQ(after({s}), (Lines{"1 ESTABLISHED>FIN-WAIT-2"}));
   EXPECT_TRUE(std::get<recording::SocketState>(events_[0].what).orphan);

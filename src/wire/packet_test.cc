@@ -44,6 +44,10 @@ TEST(Flags, spelling_is_tcpdumps) {
   EXPECT_EQ(to_string(TcpFlags{TcpFlags::rst_bit}), "R");
   EXPECT_EQ(to_string(TcpFlags{0x0ff}), "FSRP.UEW");
   EXPECT_EQ(to_string(TcpFlags{0x1c2}), "SEWe");
+  for (std::uint16_t bits = 0; bits < 0x200; ++bits)
+    EXPECT_EQ(TcpFlags::parse(to_string(TcpFlags{bits})), TcpFlags{bits});
+  EXPECT_EQ(TcpFlags::parse(".F"), TcpFlags{TcpFlags::fin_bit | TcpFlags::ack_bit});
+  for (const auto* text : {"", "X", "F.X", "[F.]", "nonee"}) EXPECT_FALSE(TcpFlags::parse(text)) << text;
 }
 
 // --- IP --------------------------------------------------------------------------------------------------------

@@ -2,12 +2,16 @@
 // The lenient view of bytes, for printing what is cut or malformed, stands in wire/packet.h.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "wire/address.h"
 
@@ -31,7 +35,9 @@ struct TcpFlags {
   [[nodiscard]] bool psh() const { return bits & psh_bit; }
   [[nodiscard]] bool ack() const { return bits & ack_bit; }
   [[nodiscard]] bool urg() const { return bits & urg_bit; }
-  bool operator==(const TcpFlags&) const = default;
+  // to_string() backwards, the letters in any order; nothing for what is not spelt so.
+  static std::optional<TcpFlags> parse(std::string_view text);
+  auto operator<=>(const TcpFlags&) const = default;
 };
 
 // As tcpdump prints them between the brackets: "S", "S.", "P.", "F.", "R", ".", "none".
@@ -85,3 +91,10 @@ struct TcpSegment {
 };
 
 }  // namespace tcpwhy::wire
+
+template <>
+struct fmt::formatter<tcpwhy::wire::TcpFlags> : formatter<std::string> {
+  auto format(tcpwhy::wire::TcpFlags flags, format_context& context) const {
+    return formatter<std::string>::format(to_string(flags), context);
+  }
+};

@@ -1,17 +1,11 @@
 #include "capfile/recording/field_text.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "capfile/formats/tick_clock.h"
-#include "recording/fields.h"
 
 namespace tcpwhy::capfile {
 namespace {
 constexpr std::string_view no_family = "none";
 }
-
-std::string to_text(recording::SignalFate fate) { return std::string(recording::name_of(fate)); }
 
 std::string to_text(const wire::SocketAddress& address) {
   switch (address.ip.family) {
@@ -42,10 +36,8 @@ bool from_text(std::string_view text, base::WallTime& value) {
 
 bool from_text(std::string_view text, recording::EventId& value) { return from_text(text, value.value); }
 
-bool from_text(std::string_view text, recording::SignalFate& value) {
-  const auto* found = std::ranges::find(recording::signal_fate_names, text);
-  if (found == std::end(recording::signal_fate_names)) return false;
-  value = recording::SignalFate(found - std::begin(recording::signal_fate_names));
+bool from_text(std::string_view text, wire::TcpFlags& value) {
+  value = wire::TcpFlags::parse(text).value_or(wire::TcpFlags{});
   return true;
 }
 

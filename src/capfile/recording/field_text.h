@@ -8,26 +8,36 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "base/clock.h"
-#include "recording/event.h"
+#include "recording/fields.h"
 #include "wire/address.h"
+#include "wire/segment.h"
 
 namespace tcpwhy::capfile {
 
 template <class T>
 concept PlainInteger = std::integral<T> && !std::same_as<T, bool>;
 
+template <class T>
+concept Enum = std::is_enum_v<T>;
+
 template <PlainInteger T>
 std::string to_text(T number) {
   return std::to_string(number);
+}
+// Its name (recording/fields.h).
+template <Enum T>
+std::string to_text(T value) {
+  return std::string(recording::name_of(value));
 }
 inline std::string to_text(bool truth) { return truth ? "true" : "false"; }
 inline std::string to_text(const std::string& text) { return text; }
 inline std::string to_text(base::WallTime time) { return to_text(base::to_ns(time)); }
 inline std::string to_text(recording::EventId id) { return to_text(id.value); }
-std::string to_text(recording::SignalFate fate);
+inline std::string to_text(wire::TcpFlags flags) { return wire::to_string(flags); }
 // 127.0.0.1:9999, [::1]:9999; none:PORT for an address of no family.
 std::string to_text(const wire::SocketAddress& address);
 
@@ -40,11 +50,15 @@ bool from_text(std::string_view text, T& value) {
   value = parsed;
   return true;
 }
+template <Enum T>
+bool from_text(std::string_view text, T& value) {
+  return recording::read_name(text, value);
+}
 bool from_text(std::string_view text, bool& value);
 bool from_text(std::string_view text, std::string& value);
 bool from_text(std::string_view text, base::WallTime& value);  // brought between earliest_time and latest_time
 bool from_text(std::string_view text, recording::EventId& value);
-bool from_text(std::string_view text, recording::SignalFate& value);
+bool from_text(std::string_view text, wire::TcpFlags& value);  // none where it is not spelt as tcpdump's
 bool from_text(std::string_view text, wire::SocketAddress& value);
 template <class T>
 bool from_text(std::string_view text, std::optional<T>& value) {

@@ -28,13 +28,17 @@ std::string field_name(std::string_view member) {
   return name;
 }
 
-// Text that is empty and optionals that are absent are left out: reading starts with the same.
+// Text that is empty, a value without a name and optionals that are absent are left out: reading starts with the same.
 template <class T>
 void append_member(std::string& entry, std::string_view name, const T& member) {
   append_field(entry, field_name(name), to_text(member));
 }
 void append_member(std::string& entry, std::string_view name, const std::string& member) {
   if (!member.empty()) append_field(entry, field_name(name), member);
+}
+template <Enum T>
+void append_member(std::string& entry, std::string_view name, const T& member) {
+  if (const auto text = recording::name_of(member); !text.empty()) append_field(entry, field_name(name), text);
 }
 template <class T>
 void append_member(std::string& entry, std::string_view name, const std::optional<T>& member) {

@@ -69,6 +69,9 @@ void fill(std::string& member) { member = text(); }
 void fill(base::WallTime& member) { member = time(); }
 void fill(wire::SocketAddress& member) { member = address(); }
 void fill(SignalFate& member) { member = SignalFate(*gen::inRange<std::uint8_t>(0, std::size(signal_fate_names))); }
+void fill(Trigger& member) { member = Trigger(*gen::inRange<std::uint8_t>(0, std::size(trigger_names))); }
+void fill(tcp::State& member) { member = tcp::State(*gen::inRange<std::uint8_t>(0, tcp::state_count)); }
+void fill(wire::TcpFlags& member) { member.bits = *gen::inRange<std::uint16_t>(0, 0x200); }
 void fill(EventId&) {}  // causes get theirs below
 template <class T>
   requires std::is_integral_v<T>
@@ -434,6 +437,38 @@ TEST_F(Rules, references_to_nothing_are_dropped) {
   EXPECT_FALSE(read.events[0].actor.valid());
   EXPECT_FALSE(std::get<Signal>(read.events[1].what).call);
   EXPECT_EQ(lost(), 2U);
+}
+
+// Words of another program, or of a later version of this one.
+TEST_F(Rules, a_word_that_is_no_state_stands_for_one_that_was_not_seen) {
+  row("TCPWHY_KIND=socket_state\nTCPWHY_FROM=BOUND\nTCPWHY_TO=CLOSE-WAIT\n");
+  row("TCPWHY_KIND=socket_state\nTCPWHY_FROM=ESTABLISHED\nTCPWHY_TO=BOUND\n");
+  const auto read = recording();
+  ASSERT_EQ(read.events.size(), 2U);
+  const auto& first = std::get<SocketState>(read.events[0].what);
+  EXPECT_EQ(first.from, tcp::State::not_seen);
+  EXPECT_EQ(first.to, tcp::State::close_wait);
+  EXPECT_EQ(std::get<SocketState>(read.events[1].what).to, tcp::State::not_seen);
+  EXPECT_EQ(message(read, read.events[1]), "none:0 ESTABLISHED -> ?");
+}
+
+TEST_F(Rules, a_word_that_is_no_trigger_is_one_that_is_not_known) {
+  builder_.begin_packet(0, 1, "a", 1).u16(5).u16(8).u64(0).end();
+  row("TCPWHY_KIND=segment_cause\nTCPWHY_PACKET=0\nTCPWHY_TRIGGER=process_end\n");
+  row("TCPWHY_KIND=segment_cause\nTCPWHY_PACKET=0\nTCPWHY_TRIGGER=interrupt\n");
+  const auto read = recording();
+  ASSERT_EQ(read.events.size(), 3U);
+  EXPECT_EQ(std::get<SegmentCause>(read.events[1].what).trigger, Trigger::process_end);
+  EXPECT_EQ(std::get<SegmentCause>(read.events[2].what).trigger, Trigger::unknown);
+}
+
+TEST_F(Rules, flags_that_tcpdump_does_not_spell_so_are_none) {
+  row("TCPWHY_KIND=segment_dropped\nTCPWHY_FLAGS=F.\n");
+  row("TCPWHY_KIND=segment_dropped\nTCPWHY_FLAGS=FIN,ACK\n");
+  const auto read = recording();
+  ASSERT_EQ(read.events.size(), 2U);
+  EXPECT_EQ(std::get<SegmentDropped>(read.events[0].what).flags.bits, 0x11);
+  EXPECT_EQ(std::get<SegmentDropped>(read.events[1].what).flags.bits, 0);
 }
 
 // A program that leaves packets out (Wireshark's "export specified packets", editcap) keeps the ids: causes stay right.

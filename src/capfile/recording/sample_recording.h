@@ -48,15 +48,18 @@ inline recording::Recording sample_recording() {
   CallReturned returned;
   returned.result = -1, returned.error = EPIPE, returned.socket = 4711;
   SocketState state;
-  state.socket = 4711, state.local = client, state.remote = server, state.from = "ESTABLISHED", state.to = "CLOSE-WAIT";
+  state.socket = 4711, state.local = client, state.remote = server, state.from = tcp::State::established,
+  state.to = tcp::State::close_wait;
   state.not_before = base::wall_from_ns(ns), state.retransmission_timeout_us = 204'000;
 
   add({1}, ProcessStarted{"tcpwhy"});
   add({1}, entered);
   add({}, packet(0x11));
-  add({},
-      SegmentCause{
-          .packet = {2}, .trigger = "call", .name = "send", .by = EventId{1}, .stack = "tcp_write_xmit < tcp_sendmsg"});
+  add({}, SegmentCause{.packet = {2},
+                       .trigger = Trigger::call,
+                       .name = "send",
+                       .by = EventId{1},
+                       .stack = "tcp_write_xmit < tcp_sendmsg"});
   add({1}, Signal{"SIGPIPE", SignalFate::delivered, 0});
   add({1}, returned);
   add({}, state);
@@ -67,7 +70,11 @@ inline recording::Recording sample_recording() {
   add({}, Loss{"packets", 3, "the ring was full"});
   add({}, Reset{.sent = true, .active = true, .local = client, .remote = server, .reason = "TCP_ABORT_ON_CLOSE"});
   add({}, SocketError{4711, client, server, 32});
-  add({}, SegmentDropped{.from = client, .to = server, .flags = "S", .reason = "NO_SOCKET", .function = "tcp_v4_rcv"});
+  add({}, SegmentDropped{.from = client,
+                         .to = server,
+                         .flags = {wire::TcpFlags::syn_bit},
+                         .reason = "NO_SOCKET",
+                         .function = "tcp_v4_rcv"});
   add({1}, ProcessEnded{{}, "SIGPIPE", 0});
   add({}, packet(0x04));
   return made;

@@ -118,7 +118,8 @@ Lines packets_of(const Recording& recording, std::uint32_t tap) {
 }
 
 // FIN-WAIT-1 is FIN_WAIT1 to the kernel.
-std::string kernels_state(const std::string& name) {
+std::string kernels_state(tcp::State state) {
+  const std::string name(tcp::name(state));
   static const std::map<std::string, std::string> spelling = {
       {"CLOSED", "CLOSE"},         {"SYN-SENT", "SYN_SENT"},    {"SYN-RECEIVED", "SYN_RECV"},
       {"FIN-WAIT-1", "FIN_WAIT1"}, {"FIN-WAIT-2", "FIN_WAIT2"}, {"CLOSE-WAIT", "CLOSE_WAIT"},

@@ -62,13 +62,13 @@ class Doctor {
   std::vector<Illness> examine() {
     for (index_ = 0; index_ < facts_.sockets.size(); ++index_) {
       const SocketSnapshot& socket = facts_.sockets[index_];
-      if (socket.state == "LISTEN")
+      if (socket.state == tcp::State::listen)
         look_at_listener(socket);
-      else if (socket.state == "SYN-SENT")
+      else if (socket.state == tcp::State::syn_sent)
         look_at_connecting(socket);
-      else if (socket.state == "CLOSE-WAIT")
+      else if (socket.state == tcp::State::close_wait)
         look_at_close_wait(socket);
-      else if (socket.state != "TIME-WAIT" && socket.state != "SYN-RECEIVED")
+      else if (socket.state != tcp::State::time_wait && socket.state != tcp::State::syn_received)
         look_at_standing(socket);
     }
     std::ranges::sort(found_, {}, [](const Illness& illness) {
@@ -131,13 +131,13 @@ class Doctor {
     if (look_at_sending(socket)) return;
     const auto& activity = socket.activity;
     const auto silent = ago(activity.last_data_received_ms);
-    if (socket.state == "ESTABLISHED" && socket.holder == Holder::process && socket.receive_queue > 0 && socket.tcp &&
-        silent >= 1s)
+    if (socket.state == tcp::State::established && socket.holder == Holder::process && socket.receive_queue > 0 &&
+        socket.tcp && silent >= 1s)
       add(Kind::not_read, silent >= long_unread ? Severity::warning : Severity::note, silent,
           {fmt::format("{} bytes unread for {}: this program does not read", socket.receive_queue, in_words(silent)),
            fmt::format("{} 字节已 {} 未读：本程序没有读取", socket.receive_queue, in_words(silent))});
     const auto heard = ago(activity.last_ack_received_ms);
-    if (socket.state == "FIN-WAIT-2" && socket.holder == Holder::process)
+    if (socket.state == tcp::State::fin_wait_2 && socket.holder == Holder::process)
       add(Kind::half_closed, heard >= long_half_closed ? Severity::warning : Severity::note, heard,
           {fmt::format("half-closed for {}: this program has shut down its sending half, the peer has not closed",
                        in_words(heard)),
@@ -159,12 +159,13 @@ class Doctor {
       return true;
     }
     if (socket.holder == Holder::kernel && socket.send_queue > 0 &&
-        (socket.state == "FIN-WAIT-1" || socket.state == "LAST-ACK" || socket.state == "CLOSING")) {
+        (socket.state == tcp::State::fin_wait_1 || socket.state == tcp::State::last_ack ||
+         socket.state == tcp::State::closing)) {
       add(Kind::orphan_unacked, activity.retransmissions > 0 ? Severity::warning : Severity::note, heard,
           {fmt::format("closed by its program, {} with {} bytes that nobody has acknowledged, sent again {} times",
-                       socket.state, socket.send_queue, activity.retransmissions),
-           fmt::format("程序已关闭，处于 {}，有 {} 字节无人确认，已重发 {} 次", socket.state, socket.send_queue,
-                       activity.retransmissions)});
+                       tcp::name(socket.state), socket.send_queue, activity.retransmissions),
+           fmt::format("程序已关闭，处于 {}，有 {} 字节无人确认，已重发 {} 次", tcp::name(socket.state),
+                       socket.send_queue, activity.retransmissions)});
       return true;
     }
     if (activity.timer != Timer::retransmission || activity.retransmissions == 0) return false;
@@ -188,7 +189,7 @@ class Doctor {
 std::vector<TimeWaits> count_time_waits(const Facts& facts) {
   std::map<std::pair<wire::IpAddress, wire::SocketAddress>, std::size_t> counts;
   for (const auto& socket : facts.sockets)
-    if (socket.state == "TIME-WAIT") ++counts[{socket.local.ip, socket.remote}];
+    if (socket.state == tcp::State::time_wait) ++counts[{socket.local.ip, socket.remote}];
   std::vector<TimeWaits> found;
   for (const auto& [ends, count] : counts) {
     TimeWaits entry{ends.first, ends.second, count, Severity::chat};

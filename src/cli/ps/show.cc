@@ -54,7 +54,7 @@ std::string owner_words(const Facts& facts, const SocketSnapshot& socket, Langua
 }
 
 std::string ends_words(const SocketSnapshot& socket) {
-  if (socket.state == "LISTEN") return wire::to_string(socket.local);
+  if (socket.state == tcp::State::listen) return wire::to_string(socket.local);
   return fmt::format("{} - {}", socket.local, socket.remote);
 }
 
@@ -121,9 +121,11 @@ class Text {
     for (const Illness& illness : diagnosis_.illnesses) ill.insert(illness.socket);
     for (std::size_t i = 0; i < facts_.sockets.size(); ++i) {
       const SocketSnapshot& socket = facts_.sockets[i];
-      if (ill.contains(i) || socket.state == "TIME-WAIT") continue;
+      if (ill.contains(i) || socket.state == tcp::State::time_wait) continue;
       put(Style::dim,
-          fmt::format("{}  {}  {}", ends_words(socket), socket.state, owner_words(facts_, socket, language())), 0, 2);
+          fmt::format("{}  {}  {}", ends_words(socket), tcp::name(socket.state),
+                      owner_words(facts_, socket, language())),
+          0, 2);
     }
   }
 
@@ -178,8 +180,8 @@ Json socket_json(const Facts& facts, const SocketSnapshot& socket) {
   constexpr std::string_view timers[] = {"off", "retransmission", "keep-alive", "time-wait", "zero-window probe"};
   const auto& activity = socket.activity;
   Json object = {{"local", wire::to_string(socket.local)},
-                 {"remote", socket.state == "LISTEN" ? Json(nullptr) : Json(wire::to_string(socket.remote))},
-                 {"state", socket.state},
+                 {"remote", socket.state == tcp::State::listen ? Json(nullptr) : Json(wire::to_string(socket.remote))},
+                 {"state", tcp::name(socket.state)},
                  {"cookie", socket.cookie},
                  {"uid", socket.uid},
                  {"holder", holders[static_cast<std::size_t>(socket.holder)]},

@@ -42,7 +42,7 @@ std::optional<EventId> gone_before(const Story& story, Side side, base::WallTime
     const auto* state = std::get_if<recording::SocketState>(&story.timeline.event(kernel.event).what);
     // To the tracepoint a socket is closed when a small entry takes its place: only the samples see those.
     if (state == nullptr || kernel.side != side || !state->not_before) continue;
-    gone = state->to == "CLOSED" ? std::optional(kernel.event) : std::nullopt;
+    gone = state->to == tcp::State::closed ? std::optional(kernel.event) : std::nullopt;
   }
   return gone;
 }
@@ -52,7 +52,7 @@ bool still_listens(const Story& story, Side side, base::WallTime when) {
   const auto later =
       std::ranges::upper_bound(states, when, {}, [&](const auto& pair) { return story.time(pair.value); });
   if (later == states.begin()) return false;
-  return story.timeline.get<recording::SocketState>(std::prev(later)->value).to == "LISTEN";
+  return story.timeline.get<recording::SocketState>(std::prev(later)->value).to == tcp::State::listen;
 }
 
 void find_forgotten(const Story& story, const Segment& reset, const Segment& provoking, EventId gone,

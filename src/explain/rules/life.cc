@@ -55,7 +55,7 @@ bool is_unreachable(int error) { return error == EHOSTUNREACH || error == ENETUN
 // It had closed: a segment that came then was not for anybody. Empty: that is not what was answered, or whether it had data is not known.
 std::string_view answered_after_close(const SocketLife& life) {
   const bool refused = life.reset_cause == "segment.refused" || life.reset_cause == "segment.no_socket";
-  const bool closed = life.was_in("FIN-WAIT-1") || life.was_in("LAST-ACK");
+  const bool closed = life.was_in(tcp::State::fin_wait_1) || life.was_in(tcp::State::last_ack);
   if (!refused || !closed || !life.reset_answers_data) return {};
   return *life.reset_answers_data ? "reset.after_close" : "reset.late_after_close";
 }
@@ -72,8 +72,9 @@ std::string_view sent_reset(const SocketLife& life) {
 // Who sent the first FIN: FIN-WAIT-1 before CLOSE-WAIT is this side.
 Closer first_fin(const SocketLife& life) {
   for (std::uint8_t i = 0; i < life.state_count; ++i) {
-    if (life.states[i] == "FIN-WAIT-1") return life.was_in("CLOSING") ? Closer::both : Closer::local;
-    if (life.states[i] == "CLOSE-WAIT") return Closer::remote;
+    if (life.states[i] == tcp::State::fin_wait_1)
+      return life.was_in(tcp::State::closing) ? Closer::both : Closer::local;
+    if (life.states[i] == tcp::State::close_wait) return Closer::remote;
   }
   return Closer::nobody;
 }

@@ -16,9 +16,9 @@ using recording::SocketLife;
 
 SocketLife life(std::initializer_list<std::string_view> states) {
   SocketLife made;
-  for (const auto state : states) made.states[made.state_count++] = state;
-  made.established = made.was_in("ESTABLISHED");
-  made.opener = made.was_in("SYN-SENT");
+  for (const auto state : states) made.states[made.state_count++] = tcp::state_named(state).value();
+  made.established = made.was_in(tcp::State::established);
+  made.opener = made.was_in(tcp::State::syn_sent);
   return made;
 }
 SocketLife with_reset(SocketLife made, const std::string& reason) {

@@ -180,10 +180,11 @@ class Session {
     std::string text;
     for (const trace::SocketSnapshot& socket : sample->sockets) {
       if (socket.local.port != address_.port && socket.remote.port != address_.port) continue;
-      const std::string remote = socket.state == "LISTEN" ? "" : fmt::format(" - {}", wire::to_string(socket.remote));
+      const std::string remote =
+          socket.state == tcp::State::listen ? "" : fmt::format(" - {}", wire::to_string(socket.remote));
       const bool orphan = socket.holder == trace::Holder::kernel;
       text +=
-          fmt::format("{}{} {}{}{}\n", wire::to_string(socket.local), remote, socket.state,
+          fmt::format("{}{} {}{}{}\n", wire::to_string(socket.local), remote, tcp::name(socket.state),
                       orphan ? " (no process has it any more)" : "",
                       socket.receive_queue != 0 ? fmt::format(", {} in the receive queue", socket.receive_queue) : "");
     }

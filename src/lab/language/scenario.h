@@ -13,6 +13,8 @@
 
 #include "base/clock.h"
 #include "recording/recording.h"
+#include "tcp/state.h"
+#include "wire/segment.h"
 
 namespace tcpwhy::lab {
 
@@ -160,7 +162,7 @@ struct ProcessStep {
 // wire server > client [F.] length 0
 struct WireStep {
   std::string from, to;
-  std::string flags;  // tcpdump's spelling, without the brackets
+  wire::TcpFlags flags;
   std::optional<std::uint32_t> length;
   bool operator==(const WireStep&) const = default;
 };
@@ -181,8 +183,8 @@ struct SilenceStep {
 // state server FIN-WAIT-2; state server gone. Waits until it holds.
 struct StateStep {
   std::string who;
-  std::string descriptor;  // variable; "": the end's latest connection
-  std::string state;       // RFC 9293's spelling, or "gone": no socket, nor entry, is left
+  std::string descriptor;           // variable; "": the end's latest connection
+  std::optional<tcp::State> state;  // absent: "gone", no socket, nor entry, is left
   bool operator==(const StateStep&) const = default;
 };
 

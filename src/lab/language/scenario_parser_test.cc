@@ -94,7 +94,7 @@ TEST(ScenarioParser, reads_each_kind_of_step) {
   EXPECT_THAT(send.expectation.signals, ElementsAre(SIGPIPE));
   EXPECT_EQ(send.expectation.text, "! EPIPE SIGPIPE");
   EXPECT_EQ(step_as<ProcessStep>(scenario, 8), (ProcessStep{"client", ProcessStep::Kind::killed, SIGPIPE}));
-  EXPECT_EQ(step_as<StateStep>(scenario, 9), (StateStep{"server", "", "gone"}));
+  EXPECT_EQ(step_as<StateStep>(scenario, 9), (StateStep{"server", "", std::nullopt}));
   EXPECT_EQ(step_as<CounterStep>(scenario, 10), (CounterStep{"server", "TcpExt.TCPAbortOnData", 1}));
   EXPECT_EQ(step_as<PauseStep>(scenario, 11).duration, 4ms);
 }

@@ -84,10 +84,10 @@ Parsed<StepKind> StepParser::parse_wire(Cursor& cursor) {
   step.from = *from;
   step.to = *to;
   const Token flags = cursor.peek();
-  const bool spelled = flags.kind == Token::Kind::bracket && !flags.text.empty() &&
-                       (flags.text == "none" || flags.text.find_first_not_of("SFRPUEWe.") == std::string::npos);
+  const auto spelled = flags.kind == Token::Kind::bracket ? wire::TcpFlags::parse(flags.text) : std::nullopt;
   if (!spelled) return cursor.expected("the flags as tcpdump prints them, such as [S.], [P.], [F.], [R], [.]");
-  step.flags = cursor.next().text;
+  step.flags = *spelled;
+  cursor.next();
   if (cursor.take("length")) {
     const auto length = parse_number(cursor.peek().text);
     if (!length || *length < 0 || *length > 65535) return cursor.expected("a length (0 to 65535)");
@@ -131,7 +131,8 @@ Parsed<StepKind> StepParser::parse_state(Cursor& cursor) {
     complaint.error().hint = fmt::format("the states are {}", known);
     return complaint;
   }
-  step.state = cursor.next().text;
+  step.state = named;
+  cursor.next();
   return step;
 }
 

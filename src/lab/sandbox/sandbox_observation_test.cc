@@ -1,4 +1,5 @@
 // What can be observed inside a sandbox: packets on lo, the kernel's socket states, its counters. Real kernel, no privilege.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "lab/link/netns.h"
 #include "lab/sandbox/sandbox_sockets_testing.h"
 #include "lab/sandbox/sandbox_testing.h"
+#include "recording/fields.h"
 #include "trace/diag.h"
 
 namespace tcpwhy::lab {
@@ -61,7 +63,8 @@ std::vector<std::string> walk_of(const std::vector<recording::Event>& events, st
   std::vector<std::string> walk;
   for (const auto& event : events) {
     const auto* const state = std::get_if<recording::SocketState>(&event.what);
-    if (state && state->socket == cookie && state->from != state->to) walk.push_back(state->from + ">" + state->to);
+    if (state && state->socket == cookie && state->from != state->to)
+      walk.push_back(fmt::format("{}>{}", recording::name_of(state->from), recording::name_of(state->to)));
   }
   return walk;
 }
@@ -222,7 +225,7 @@ base::Result<Bytes> watch_a_close(const wire::IpAddress& ip) {
   for (int i = 0; i < 10'000 && !orphan_seen; ++i) {
     TCPWHY_INSIDE_OK(look());
     for (const auto& s : tracker.sockets())
-      orphan_seen |= s.cookie == server && s.state == "FIN-WAIT-2" && s.holder == trace::Holder::kernel;
+      orphan_seen |= s.cookie == server && s.state == tcp::State::fin_wait_2 && s.holder == trace::Holder::kernel;
     if (!orphan_seen) ::poll(nullptr, 0, 1);
   }
   TCPWHY_INSIDE(orphan_seen);
@@ -273,7 +276,7 @@ TEST_F(ObservationTest, a_handshake_under_way_is_a_request_and_its_cookie_become
     const auto before = sampler->sample();
     TCPWHY_INSIDE_OK(before);
     const auto request = std::ranges::find(before->sockets, trace::Holder::request, &trace::SocketSnapshot::holder);
-    TCPWHY_INSIDE(request != before->sockets.end() && request->state == "SYN-RECEIVED");
+    TCPWHY_INSIDE(request != before->sockets.end() && request->state == tcp::State::syn_received);
     TCPWHY_INSIDE(::send(client.get(), "x", 1, 0) == 1);
     const auto server = accept_from(listener);
     TCPWHY_INSIDE(cookie_of(server) == request->cookie);

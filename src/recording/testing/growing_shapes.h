@@ -287,7 +287,7 @@ inline void timed_out_connects(R& r, uint32_t n) {
 inline void ports_in_use(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n / 3; ++i) {
     SocketState state;
-    state.socket = i + 1, state.local = growing_client(i).socket(), state.from = "", state.to = "LISTEN";
+    state.socket = i + 1, state.local = growing_client(i).socket(), state.to = tcp::State::listen;
     r.event(state);
     r.call({0}, "bind", "3, ...", 1, -1, EADDRINUSE, client.socket());
   }
@@ -338,7 +338,7 @@ inline void sampled_states(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n / 2; ++i) {
     SocketState state;
     state.socket = 1, state.local = client.socket(), state.remote = server.socket();
-    state.from = state.to = i % 2 == 0 ? "ESTABLISHED" : "CLOSE-WAIT";
+    state.from = state.to = i % 2 == 0 ? tcp::State::established : tcp::State::close_wait;
     state.not_before = r.now();
     r.segment(client, server, {.seq = 1 + 10 * i, .ack = 1, .length = 10});
     r.event(state);
@@ -353,7 +353,7 @@ inline void gone_ever_earlier(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n; ++i) {
     SocketState state;
     state.socket = 1, state.local = client.socket(), state.remote = server.socket();
-    state.from = "ESTABLISHED", state.to = "CLOSED";
+    state.from = tcp::State::established, state.to = tcp::State::closed;
     r.event(state);
     r.pass(-apart_us);
   }
@@ -362,7 +362,8 @@ inline void told_states_without_packets(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n; ++i) {
     SocketState state;
     state.socket = 1, state.local = client.socket(), state.remote = server.socket();
-    state.from = i % 2 == 0 ? "ESTABLISHED" : "CLOSE-WAIT", state.to = i % 2 != 0 ? "ESTABLISHED" : "CLOSE-WAIT";
+    state.from = i % 2 == 0 ? tcp::State::established : tcp::State::close_wait,
+    state.to = i % 2 != 0 ? tcp::State::established : tcp::State::close_wait;
     r.event(state);
   }
 }
@@ -378,7 +379,7 @@ inline void requests_sampled(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n / 2; ++i) {
     SocketState state;
     state.socket = 2 * i + 2, state.local = server.socket(), state.remote = growing_client(i).socket();
-    state.from = "LISTEN", state.to = "SYN-RECEIVED";
+    state.from = tcp::State::listen, state.to = tcp::State::syn_received;
     r.event(state);
     state.socket += 1'000'000, state.not_before = r.now();
     state.remote = growing_client(i + n).socket();
@@ -388,8 +389,8 @@ inline void requests_sampled(R& r, uint32_t n) {
 inline SegmentCause cause_of(uint32_t seq, uint32_t length) {
   SegmentCause cause;
   cause.socket = 1, cause.local = client.socket(), cause.remote = server.socket();
-  cause.flags = ".", cause.seq = seq, cause.ack = 1, cause.length = length;
-  cause.trigger = "segment", cause.name = "segment";
+  cause.flags = {flag::ack}, cause.seq = seq, cause.ack = 1, cause.length = length;
+  cause.trigger = Trigger::segment, cause.name = "segment";
   return cause;
 }
 inline void causes_of_equal_segments(R& r, uint32_t n) {
@@ -430,7 +431,7 @@ inline void drops(R& r, uint32_t n) {
   for (uint32_t i = 0; i < n / 2; ++i) {
     r.segment(client, server, {.seq = 1, .ack = 1, .length = 10});
     SegmentDropped drop;
-    drop.from = client.socket(), drop.to = server.socket(), drop.flags = ".", drop.seq = 1, drop.ack = 1;
+    drop.from = client.socket(), drop.to = server.socket(), drop.flags = {flag::ack}, drop.seq = 1, drop.ack = 1;
     drop.length = 10, drop.reason = "SOCKET_RCVBUFF", drop.function = "tcp_v4_rcv";
     r.event(drop);
   }

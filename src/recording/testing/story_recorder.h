@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "recording/fields.h"
 #include "recording/recording.h"
 
 namespace tcpwhy::recording::testing {
@@ -81,12 +82,13 @@ class StoryRecorder {
     recording_.events.push_back({time(at), {}, packet});
   }
 
-  void sample(std::int64_t from, std::int64_t at, std::string_view who, std::string before, std::string after) {
+  void sample(std::int64_t from, std::int64_t at, std::string_view who, std::string_view before,
+              std::string_view after) {
     SocketState state;
     state.socket = who == "client" ? 11 : 22;
     state.local = who == "client" ? client() : server();
     state.remote = who == "client" ? server() : client();
-    state.from = std::move(before), state.to = std::move(after);
+    read_name(before, state.from), read_name(after, state.to);
     state.not_before = time(from);
     recording_.events.push_back({time(at), {}, state});
   }
@@ -98,28 +100,29 @@ class StoryRecorder {
   // --- The kernel's own words. Sequence numbers relative, as in segment(). ---
 
   struct Said {
-    std::string trigger, name;
+    std::string_view trigger;
+    std::string name;
     std::optional<std::uint32_t> call = {};
   };
-  void cause(std::int64_t at, std::string_view who, std::string flags, std::uint32_t seq, std::uint32_t ack,
+  void cause(std::int64_t at, std::string_view who, std::string_view flags, std::uint32_t seq, std::uint32_t ack,
              std::uint32_t length, Said said) {
     const bool is_client = who == "client";
     SegmentCause cause;
     cause.socket = cookie_of(who);
     cause.local = address_of(who), cause.remote = address_of(is_client ? "server" : "client");
-    cause.flags = std::move(flags);
+    cause.flags = wire::TcpFlags::parse(flags).value();
     cause.seq = (is_client ? client_isn : server_isn) + seq;
-    cause.ack = cause.flags.find('.') == std::string::npos ? 0 : (is_client ? server_isn : client_isn) + ack;
+    cause.ack = cause.flags.ack() ? (is_client ? server_isn : client_isn) + ack : 0;
     cause.length = length;
-    cause.trigger = std::move(said.trigger), cause.name = std::move(said.name), cause.call = said.call;
+    read_name(said.trigger, cause.trigger), cause.name = std::move(said.name), cause.call = said.call;
     recording_.events.push_back({time(at), {}, cause});
   }
   // A state from the tracepoint: exact.
-  void state(std::int64_t at, std::string_view who, std::string before, std::string after) {
+  void state(std::int64_t at, std::string_view who, std::string_view before, std::string_view after) {
     SocketState state;
     state.socket = cookie_of(who);
     state.local = address_of(who), state.remote = address_of(who == "client" ? "server" : "client");
-    state.from = std::move(before), state.to = std::move(after);
+    read_name(before, state.from), read_name(after, state.to);
     recording_.events.push_back({time(at), {}, state});
   }
   void reset(std::int64_t at, std::string_view who, bool sent, bool active, std::string reason) {
@@ -136,14 +139,14 @@ class StoryRecorder {
          SocketError{cookie_of(who), address_of(who), address_of(who == "client" ? "server" : "client"), error}});
   }
   // `to` throws away what came from the other.
-  void dropped(std::int64_t at, std::string_view to, std::string flags, std::uint32_t seq, std::uint32_t ack,
+  void dropped(std::int64_t at, std::string_view to, std::string_view flags, std::uint32_t seq, std::uint32_t ack,
                std::uint32_t length, std::string reason) {
     const bool from_client = to != "client";
     SegmentDropped drop;
     drop.from = address_of(from_client ? "client" : "server"), drop.to = address_of(to);
-    drop.flags = std::move(flags);
+    drop.flags = wire::TcpFlags::parse(flags).value();
     drop.seq = (from_client ? client_isn : server_isn) + seq;
-    drop.ack = drop.flags.find('.') == std::string::npos ? 0 : (from_client ? server_isn : client_isn) + ack;
+    drop.ack = drop.flags.ack() ? (from_client ? server_isn : client_isn) + ack : 0;
     drop.length = length;
     drop.reason = std::move(reason), drop.function = "tcp_v4_rcv";
     recording_.events.push_back({time(at), {}, drop});

@@ -21,11 +21,13 @@ std::string clean(std::string_view text) { return base::escape_controls(text); }
 
 Json value(const std::string& text) { return clean(text); }
 Json value(const wire::SocketAddress& address) { return wire::to_string(address); }
+Json value(wire::TcpFlags flags) { return wire::to_string(flags); }
 Json value(base::WallTime time) { return base::to_ns(time); }
 Json value(recording::EventId id) { return id.value; }
-Json value(recording::SignalFate fate) {
-  constexpr std::string_view names[] = {"generated", "delivered", "handled", "ignored", "blocked"};
-  return names[static_cast<std::size_t>(fate)];
+template <class T>
+  requires std::is_enum_v<T>
+Json value(T member) {
+  return recording::name_of(member);
 }
 Json value(bool flag) { return flag; }
 template <std::integral T>

@@ -241,7 +241,7 @@ class RowMaker {
     Row& row = push(entry, one_moment ? RowKind::segment : arrives ? RowKind::arrival : RowKind::departure);
     row.side = segment.from;
     row.text = segment_words(segment);
-    row.opens = wire::to_string(segment.tcp.flags) == "." && segment.seq == 1 && segment.ack == 1 &&
+    row.opens = segment.tcp.flags == wire::TcpFlags{wire::TcpFlags::ack_bit} && segment.seq == 1 && segment.ack == 1 &&
                 segment.tcp.payload_length == 0;
     const auto& who = timeline_.connections[segment.connection].sides[opener].name;
     if (who != rows_.ends[opener]) row.actor = base::escape_controls(explain::end_name(who, language_));
@@ -316,7 +316,7 @@ class RowMaker {
     Segment unseen;
     unseen.connection = connection;
     unseen.from = side.value_or(opener);
-    unseen.cause.trigger = timeline::trigger_named(kernel.trigger);
+    unseen.cause.trigger = kernel.trigger;
     unseen.cause.timer = timeline::timer_of_kernel_cause(kernel.name);
     if (kernel.call) unseen.cause.by = index_.entry_of_call(*kernel.call);
     std::string text = trigger_words(unseen);

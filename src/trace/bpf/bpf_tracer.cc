@@ -205,8 +205,8 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
   const std::uint64_t netns = current_netns_cookie();
   for (const SocketSnapshot& socket : sample->sockets) {
     if (!is_theirs(socket)) continue;
-    const auto followed = socket.state == "LISTEN" ? probe_.follow_port(netns, socket.local.port)
-                                                   : probe_.follow_flow(socket.local, socket.remote);
+    const auto followed = socket.state == tcp::State::listen ? probe_.follow_port(netns, socket.local.port)
+                                                             : probe_.follow_flow(socket.local, socket.remote);
     if (!followed) return followed;
     recording::SocketState state;
     state.socket = socket.cookie, state.local = socket.local, state.remote = socket.remote;

@@ -75,7 +75,8 @@ TEST(BpfTracer, tells_the_cause_of_each_segment_and_why_the_reset_was_sent) {
   ASSERT_TRUE(traced) << traced.error().message;
   EXPECT_EQ(WEXITSTATUS(status), 7);
   std::vector<std::string> causes;
-  for (const SegmentCause* cause : all<SegmentCause>(*traced)) causes.push_back(cause->flags + " " + cause->name);
+  for (const SegmentCause* cause : all<SegmentCause>(*traced))
+    causes.push_back(wire::to_string(cause->flags) + " " + cause->name);
   EXPECT_EQ(causes, (std::vector<std::string>{"S connect", "S. segment.syn", ". segment.arrived", "P. send",
                                               ". segment.arrived", "R. close.unread_data"}));
   const auto resets = all<Reset>(*traced);
@@ -173,30 +174,31 @@ for c, s in pairs: s.close(); c.close()
   EXPECT_TRUE(all<Loss>(*traced).empty() || all<Loss>(*traced).front()->what == "stacks");
   struct SocketEvents {
     std::set<std::pair<std::uint16_t, std::uint16_t>> ports;
-    std::multiset<std::string> states;
+    std::multiset<tcp::State> states;
     std::size_t segments = 0;
   };
   std::map<std::uint64_t, SocketEvents> sockets;
   for (const SocketState* state : all<SocketState>(*traced)) {
     SocketEvents& told = sockets[state->socket];
     told.states.insert(state->to);
-    if (state->to == "ESTABLISHED" || state->to.starts_with("FIN-WAIT"))
+    if (state->to == tcp::State::established || state->to == tcp::State::fin_wait_1 ||
+        state->to == tcp::State::fin_wait_2)
       told.ports.emplace(state->local.port, state->remote.port);
   }
   for (const SegmentCause* cause : all<SegmentCause>(*traced)) {
-    if (cause->flags == "S.") continue;  // a request's
+    if (cause->flags.syn() && cause->flags.ack()) continue;  // a request's
     SocketEvents& told = sockets[cause->socket];
     ++told.segments;
     if (cause->local && cause->remote) told.ports.emplace(cause->local->port, cause->remote->port);
   }
   std::size_t opened = 0, closed_first = 0;
   for (const auto& [socket, told] : sockets) {
-    if (!told.states.contains("ESTABLISHED")) continue;
+    if (!told.states.contains(tcp::State::established)) continue;
     ++opened;
     EXPECT_EQ(told.ports.size(), 1U) << socket;
-    EXPECT_EQ(told.states.count("ESTABLISHED"), 1U) << socket;
+    EXPECT_EQ(told.states.count(tcp::State::established), 1U) << socket;
     EXPECT_GE(told.segments, 2U) << socket;
-    closed_first += told.states.contains("FIN-WAIT-1");
+    closed_first += told.states.contains(tcp::State::fin_wait_1);
   }
   EXPECT_EQ(opened, 2 * connections);
   EXPECT_EQ(closed_first, connections);
@@ -220,7 +222,7 @@ t, _ = b.accept(); t.send(b"y"); c.recv(1); c.send(b"z")
   ASSERT_NE(connect, nullptr);
   std::vector<std::string> there;
   for (const SocketState* state : all<SocketState>(*traced))
-    if (state->socket == connect->socket && state->to == "ESTABLISHED")
+    if (state->socket == connect->socket && state->to == tcp::State::established)
       there.push_back(wire::to_string(state->remote.ip));
   EXPECT_EQ(there, (std::vector<std::string>{"127.0.0.1", "127.0.0.2"}));
   std::string last;

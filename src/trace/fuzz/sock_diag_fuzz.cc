@@ -1,5 +1,5 @@
-// Input: a datagram of the kernel's answer to a sock_diag request, with the sequence number 1 or another. What is taken from it is a
-// socket in a state that has a name.
+// Input: a datagram of the kernel's answer to a sock_diag request, with the sequence number 1 or another. What is taken from it is no
+// closed socket.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   TCPWHY_CHECK(state >= -1 && state <= 1);
   TCPWHY_CHECK(sockets.size() <= size / 72 + 1);  // a struct inet_diag_msg each
   for (const SocketSnapshot& socket : sockets) {
-    TCPWHY_CHECK(!socket.state.empty() && socket.state != "CLOSED");
+    TCPWHY_CHECK(socket.state != tcpwhy::tcp::State::closed);
     TCPWHY_CHECK(socket.holder == Holder::process || socket.inode == 0);
   }
   return 0;

@@ -173,21 +173,21 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
   // A request is not the socket that will come of it: only its addresses count.
   KnownSocket* known = segment.socket.state == 12 ? nullptr : sockets_.learn(segment.socket, recording);
   tell_socket(cause, segment.socket, known);
-  cause.flags = wire::to_string(wire::TcpFlags{segment.facts.flags});
+  cause.flags = {segment.facts.flags};
   cause.seq = segment.facts.seq, cause.ack = segment.facts.ack, cause.length = segment.facts.length;
   if (segment.direct != PROBE_NOT_DIRECT) {
-    cause.trigger = "call";
+    cause.trigger = Trigger::call;
     cause.name = direct_causes[std::min<std::size_t>(segment.direct, std::size(direct_causes) - 1)];
   } else {
     const NamedStack& stack = name_stack(frames_of(segment));
     cause.trigger = stack.cause.trigger, cause.name = stack.cause.name, cause.stack = stack.text;
     cause.through = stack.cause.through;
     // do_exit() lies further out in the stack than what is taken of it.
-    if (cause.trigger == "call" && cause.name.starts_with("close") && (segment.head.flags & PROBE_EXITING) != 0)
-      cause.trigger = "process_end", cause.through.clear();
-    if (cause.trigger == "call") cause.call = operation_behind(known, stack.cause);
+    if (cause.trigger == Trigger::call && cause.name.starts_with("close") && (segment.head.flags & PROBE_EXITING) != 0)
+      cause.trigger = Trigger::process_end, cause.through.clear();
+    if (cause.trigger == Trigger::call) cause.call = operation_behind(known, stack.cause);
   }
-  const bool in_call = cause.trigger == "call" || cause.trigger == "process_end";
+  const bool in_call = cause.trigger == Trigger::call || cause.trigger == Trigger::process_end;
   const std::uint32_t event = append(segment.head, {}, std::move(cause), recording);
   if (in_call) tell_call(segment.head.tid, segment.call, event, recording);
   remember(known, event);
@@ -198,8 +198,8 @@ void EventMaker::add_state(const probe_state& state, Recording& recording) {
   SocketState changed;
   KnownSocket* known = sockets_.learn(state.socket, recording);
   tell_socket(changed, state.socket, known);
-  changed.from = tcp_state_name(static_cast<std::uint8_t>(state.old_state));
-  changed.to = tcp_state_name(static_cast<std::uint8_t>(state.new_state));
+  changed.from = state_of_kernel(state.old_state);
+  changed.to = state_of_kernel(state.new_state);
   remember(known, append(state.head, {}, std::move(changed), recording));
 }
 
@@ -215,7 +215,7 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
   // Of the closes that reset, the stack alone does not tell all apart.
   if (told.active && known != nullptr && known->last_cause) {
     auto& cause = std::get<SegmentCause>(recording.events[*known->last_cause].what);
-    const bool of_close = cause.name == "close.unread_data" && cause.flags.find('R') != std::string::npos;
+    const bool of_close = cause.name == "close.unread_data" && cause.flags.rst();
     if (of_close) cause.name = cause_of_closing_reset({told.reason, reset.unread != 0, reset.linger2_below_zero != 0});
   }
   const std::uint32_t event = append(reset.head, {}, std::move(told), recording);
@@ -237,7 +237,7 @@ void EventMaker::add_drop(const probe_drop& drop, Recording& recording) {
   // As read: `local` is the end that the segment was for.
   told.from = address_of(drop.socket.family, drop.socket.remote, drop.socket.remote_port);
   told.to = address_of(drop.socket.family, drop.socket.local, drop.socket.local_port);
-  told.flags = wire::to_string(wire::TcpFlags{drop.facts.flags});
+  told.flags = {drop.facts.flags};
   told.seq = drop.facts.seq, told.ack = drop.facts.ack, told.length = drop.facts.length;
   told.reason = name_of(options_.drop_reasons, drop.reason);
   if (options_.symbols != nullptr) told.function = options_.symbols->name(drop.location);

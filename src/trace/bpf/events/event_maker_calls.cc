@@ -200,7 +200,7 @@ void EventMaker::add_operation_completed(const probe_call& operation, Recording&
 }
 
 std::optional<std::uint32_t> EventMaker::operation_behind(const KnownSocket* known, const KernelCause& cause) const {
-  if (known == nullptr || cause.trigger != "call") return std::nullopt;
+  if (known == nullptr || cause.trigger != Trigger::call) return std::nullopt;
   if (cause.name.starts_with("close")) return known->closed_by;
   if (cause.through.empty()) return std::nullopt;
   const Effect wanted = cause.name == "recv"       ? Effect::receives

@@ -75,10 +75,10 @@ TEST(EventMaker, a_process_that_is_ending_makes_no_call_that_closes) {
     add(maker, recording, segment);
     for (const Event& event : recording.events)
       if (const auto* cause = std::get_if<SegmentCause>(&event.what)) return cause->trigger;
-    return std::string();
+    return Trigger::unknown;
   };
-  EXPECT_EQ(trigger_of(0), "call");
-  EXPECT_EQ(trigger_of(PROBE_EXITING), "process_end");
+  EXPECT_EQ(trigger_of(0), Trigger::call);
+  EXPECT_EQ(trigger_of(PROBE_EXITING), Trigger::process_end);
 }
 
 // TCP_LINGER2 below 0, want of memory and unread data have one stack; a kernel without reasons tells them by what was unread.

@@ -12,14 +12,16 @@
 #include <string_view>
 #include <vector>
 
+#include "recording/event.h"
+
 namespace tcpwhy::trace {
 
 struct KernelCauseRow {
   std::string_view frame;    // the trigger: the first frame from the leaf that any row names
   std::string_view inside;   // must have been seen before it (nearer to the leaf); "": whatever
   std::string_view outside;  // must follow within the next frames; "": whatever
-  std::string_view trigger;  // "call", "segment", "timer"
-  std::string_view name;     // "close.unread_data"; stable: in recordings, tests and documentation
+  recording::Trigger trigger;
+  std::string_view name;  // "close.unread_data"; stable: in recordings, tests and documentation
 };
 // Of the rows of one frame the first that fits decides.
 std::span<const KernelCauseRow> kernel_cause_rows();
@@ -31,9 +33,9 @@ struct KernelCauseName {
 std::span<const KernelCauseName> kernel_cause_names();
 
 struct KernelCause {
-  std::string_view trigger;  // "call", "process_end", "segment", "timer", "unknown"
-  std::string_view name;     // "unknown" where nothing matches
-  // Trigger "call": how io_uring came to it ("submission", "task work", "worker", "submission thread"); "" for a system call.
+  recording::Trigger trigger;
+  std::string_view name;  // "unknown" where nothing matches
+  // Trigger::call: how io_uring came to it ("submission", "task work", "worker", "submission thread"); "" for a system call.
   std::string_view through = {};
 };
 

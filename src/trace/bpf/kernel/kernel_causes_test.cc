@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "recording/fields.h"
+
 namespace tcpwhy::trace {
 namespace {
 
@@ -26,7 +28,7 @@ std::string cause_of(const std::string& stack) {
       split("bpf_prog_1234_on_segment < __dev_queue_xmit < ip_finish_output2 < ip_output < __ip_queue_xmit < " + stack);
   const std::vector<std::string_view> views(frames.begin(), frames.end());
   const KernelCause cause = classify(views);
-  return std::string(cause.trigger) + " " + std::string(cause.name);
+  return std::string(recording::name_of(cause.trigger)) + " " + std::string(cause.name);
 }
 
 std::string ring_of(const std::string& stack) {

@@ -41,9 +41,9 @@ void LifeRecorder::add(std::span<const std::byte> record, base::Duration clock) 
   switch (head->kind) {
     case PROBE_STATE:
       if (const auto state = whole_state(record)) {
-        const auto from = tcp_state_name(static_cast<std::uint8_t>(state->old_state));
-        const auto to = tcp_state_name(static_cast<std::uint8_t>(state->new_state));
-        if (from == "LISTEN" || to == "LISTEN") return;
+        const auto from = state_of_kernel(state->old_state);
+        const auto to = state_of_kernel(state->new_state);
+        if (from == tcp::State::listen || to == tcp::State::listen) return;
         auto told = about<SocketState>(state->socket);
         told.from = from, told.to = to;
         keep(state->socket, at, std::move(told));

@@ -47,9 +47,9 @@ TEST(LifeRecorder, hands_over_both_ends_in_order_of_time_and_forgets_them) {
   recorder.add(bytes_of(reset), {});
   const Recording recording = recorder.take(life_of(1, 2));
   ASSERT_EQ(recording.events.size(), 4U);
-  EXPECT_EQ(std::get<SocketState>(recording.events[0].what).to, "SYN-SENT");
+  EXPECT_EQ(std::get<SocketState>(recording.events[0].what).to, tcp::State::syn_sent);
   EXPECT_EQ(std::get<SocketState>(recording.events[1].what).socket, 2U);
-  EXPECT_EQ(std::get<SocketState>(recording.events[2].what).to, "ESTABLISHED");
+  EXPECT_EQ(std::get<SocketState>(recording.events[2].what).to, tcp::State::established);
   EXPECT_EQ(std::get<Reset>(recording.events[3].what).reason, "TCP_ABORT_ON_DATA");
   ASSERT_EQ(recording.actors.size(), 1U);
   EXPECT_EQ(recording.actors[0].pid, 17);

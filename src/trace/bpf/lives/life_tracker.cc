@@ -30,10 +30,10 @@ wire::SocketAddress address(std::uint16_t family, const __u8 (&bytes)[16], std::
   return {ip.unmapped(), port};
 }
 
-void enter(SocketLife& life, std::string_view state) {
+void enter(SocketLife& life, tcp::State state) {
   if (life.state_count < life.states.size()) life.states[life.state_count++] = state;
-  if (state == "ESTABLISHED") life.established = true;
-  if (state == "SYN-SENT") life.opener = true;
+  if (state == tcp::State::established) life.established = true;
+  if (state == tcp::State::syn_sent) life.opener = true;
 }
 
 // The kernel counts a SYN and a FIN as a byte each (tcp_snd_una_update()).
@@ -43,7 +43,8 @@ void leave_out_flags(SocketLife& life) {
   };
   const bool orderly = !life.reset_received && !life.reset_sent && life.error == 0;
   less(life.bytes_sent, life.opener && life.established);
-  less(life.bytes_sent, life.was_in("FIN-WAIT-2") || ((life.was_in("LAST-ACK") || life.was_in("CLOSING")) && orderly));
+  less(life.bytes_sent, life.was_in(tcp::State::fin_wait_2) ||
+                            ((life.was_in(tcp::State::last_ack) || life.was_in(tcp::State::closing)) && orderly));
 }
 
 }  // namespace
@@ -69,13 +70,14 @@ void LifeTracker::begin(const SocketSample& sample, const SocketHolders& holders
                                              : recording::Holder{held.front().pid, held.front().command};
   };
   for (const SocketSnapshot& socket : sample.sockets)
-    if (socket.state == "LISTEN") listeners_[socket.local.port] = holder_of(socket);
+    if (socket.state == tcp::State::listen) listeners_[socket.local.port] = holder_of(socket);
   for (const SocketSnapshot& socket : sample.sockets) {
-    if (socket.state == "LISTEN") continue;
+    if (socket.state == tcp::State::listen) continue;
     const recording::Holder holder = holder_of(socket);
     SocketLife life;
     life.socket = socket.cookie, life.local = socket.local, life.remote = socket.remote, life.holder = holder;
-    life.opened = sample.end, life.began_before_watching = true, life.established = socket.state != "SYN-SENT";
+    life.opened = sample.end, life.began_before_watching = true,
+    life.established = socket.state != tcp::State::syn_sent;
     enter(life, socket.state);
     // Not for certain where the counts don't tell: a listener may be gone.
     life.opener = socket.opener.value_or(!listeners_.contains(socket.local.port));
@@ -186,12 +188,11 @@ void LifeTracker::on_state(const probe_state& state, base::WallTime at, const On
       life.holder = listener->second;
   if (life.state_count == 0 && state.old_state != state_closed && state.old_state != state_syn_received) {
     life.began_before_watching = true;
-    enter(life, tcp_state_name(static_cast<std::uint8_t>(state.old_state)));
+    enter(life, state_of_kernel(state.old_state));
     life.established = true;
   }
-  const auto name = tcp_state_name(static_cast<std::uint8_t>(state.new_state));
   const bool was_established = life.established;
-  enter(life, name);
+  enter(life, state_of_kernel(state.new_state));
   if (in_call && (state.head.flags & PROBE_EXITING) != 0) life.closed_by_exit = true;
   if (state.new_state == state_closed) {
     life.bytes_sent = state.bytes_sent, life.bytes_received = state.bytes_received;

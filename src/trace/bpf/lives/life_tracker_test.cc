@@ -57,14 +57,14 @@ class Lives : public testing::Test {
     for (const bool client : {true, false}) {
       SocketSnapshot one;
       const auto ip = wire::IpAddress::v4(std::array<std::uint8_t, 4>{127, 0, 0, 1});
-      one.cookie = client ? 1 : 2, one.state = "ESTABLISHED", one.tcp.emplace();
+      one.cookie = client ? 1 : 2, one.state = tcp::State::established, one.tcp.emplace();
       one.local = {ip, static_cast<std::uint16_t>(client ? 40000 : 80)};
       one.remote = {ip, static_cast<std::uint16_t>(client ? 80 : 40000)};
       if (client_opened) one.opener = *client_opened == client;
       sample.sockets.push_back(one);
     }
     SocketSnapshot listener;
-    listener.cookie = 3, listener.state = "LISTEN", listener.local.port = 80;
+    listener.cookie = 3, listener.state = tcp::State::listen, listener.local.port = 80;
     sample.sockets.push_back(listener);
     tracker_.begin(sample, {});
   }
