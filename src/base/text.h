@@ -25,9 +25,9 @@ std::string fit(std::string_view text, std::size_t columns);
 // The same, padded on the left.
 std::string fit_right(std::string_view text, std::size_t columns);
 
-// `text` in lines of at most `width` columns, the first after `first_indent` spaces, the others after `indent`; no newline at the
-// end. It is broken at spaces and beside wide characters, but not before closing Chinese punctuation; a word that no line can hold
-// is broken where the line ends.
+// `text` in lines of at most `width` columns, the first after `first_indent` spaces, the others after `indent`; no
+// newline at the end. It is broken at spaces and beside wide characters, but not before closing Chinese punctuation; a
+// word that no line can hold is broken where the line ends.
 std::string wrap(std::string_view text, std::size_t first_indent, std::size_t indent, std::size_t width);
 
 }  // namespace tcpwhy::base

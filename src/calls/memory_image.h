@@ -15,8 +15,8 @@ namespace tcpwhy::calls {
 
 class MemoryImage : public Memory {
  public:
-  // The pieces stand from `first` on, in the order in which they are put, with a hole between any two: what reads past the end of one finds
-  // nothing.
+  // The pieces stand from `first` on, in the order in which they are put, with a hole between any two: what reads past
+  // the end of one finds nothing.
   explicit MemoryImage(std::uint64_t first) : next_(first) {}
 
   // Returns where it stands.
