@@ -111,7 +111,7 @@ render::ConnectionReport report_of(const scan::Picked& picked, explain::Language
 recording::Recording merge(recording::Recording packets, recording::Recording calls) {
   packets.actors = std::move(calls.actors);
   std::ranges::move(calls.events, std::back_inserter(packets.events));
-  std::ranges::move(calls.provenance.observed, std::back_inserter(packets.provenance.observed));
+  packets.provenance.observed.add(calls.provenance.observed);
   recording::sort_by_time(packets);
   return packets;
 }

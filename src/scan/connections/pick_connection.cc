@@ -103,7 +103,7 @@ class Pass {
     outcome_.picked.emplace();
     Picked& picked = *outcome_.picked;
     picked.seen.ends = {connection.ends[0], connection.ends[1]};
-    if (options_.packets != KeepPackets::none) picked.packets.provenance.observed = {"packets"};
+    if (options_.packets != KeepPackets::none) picked.packets.provenance.observed = {recording::Observation::packets};
     if (before_.frame == first_frame) begin_with_pending();
   }
 
