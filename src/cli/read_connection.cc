@@ -48,8 +48,8 @@ base::Error none_fits(const ConnectionOptions& options, const scan::PickOutcome&
 int list_candidates(const Captures& captures, const ConnectionOptions& options, const scan::PickOutcome& outcome,
                     Context& context) {
   for (const auto& candidate : outcome.candidates)
-    context.out.write(fmt::format("{:>6}  {} - {}, frame {}\n", candidate.number, candidate.ends[0], candidate.ends[1],
-                                  candidate.first_frame));
+    context.out.write(fmt::format("{:>6}  {} - {}, frame {}\n", candidate.number, candidate.ends[tcp::EndIndex::first],
+                                  candidate.ends[tcp::EndIndex::second], candidate.first_frame));
   if (outcome.matches > outcome.candidates.size())
     context.out.write(fmt::format("        and {} more\n", outcome.matches - outcome.candidates.size()));
   return report({base::ErrorKind::usage, fmt::format("{} connections have an end {}", outcome.matches, options.end),
@@ -139,7 +139,8 @@ int print_with_calls(scan::Picked& picked, const capfile::Input& file, const Con
   if (log->not_understood > 0)
     warn(fmt::format("{}: {} of {} lines are none of strace's", options.calls, log->not_understood, log->lines));
   if (!log->calls.events.empty()) warn_if_apart(log->calls, picked.seen);
-  auto calls = capfile::calls_between(log->calls, picked.seen.ends[0], picked.seen.ends[1]);
+  auto calls = capfile::calls_between(log->calls, picked.seen.ends[tcp::EndIndex::first],
+                                      picked.seen.ends[tcp::EndIndex::second]);
   const bool any = std::ranges::any_of(calls.events, [](const recording::Event& event) {
     return std::holds_alternative<recording::CallEntered>(event.what);
   });
