@@ -49,8 +49,8 @@ base::Error none_fits(const ConnectionOptions& options, const scan::PickOutcome&
 int list_candidates(const Captures& captures, const ConnectionOptions& options, const scan::PickOutcome& outcome,
                     Context& context) {
   for (const auto& candidate : outcome.candidates)
-    context.out.write(fmt::format("{:>6}  {} - {}, frame {}\n", candidate.number, candidate.ends[0], candidate.ends[1],
-                                  candidate.first_frame));
+    context.out.write(fmt::format("{:>6}  {} - {}, frame {}\n", candidate.number, candidate.ends[tcp::EndIndex::first],
+                                  candidate.ends[tcp::EndIndex::second], candidate.first_frame));
   if (outcome.matches > outcome.candidates.size())
     context.out.write(fmt::format("        and {} more\n", outcome.matches - outcome.candidates.size()));
   return report({base::ErrorKind::usage, fmt::format("{} connections have an end {}", outcome.matches, options.end),
@@ -112,7 +112,7 @@ render::ConnectionReport report_of(const scan::Picked& picked, base::Language la
 recording::Recording merge(recording::Recording packets, recording::Recording calls) {
   packets.actors = std::move(calls.actors);
   std::ranges::move(calls.events, std::back_inserter(packets.events));
-  std::ranges::move(calls.provenance.observed, std::back_inserter(packets.provenance.observed));
+  packets.provenance.observed.add(calls.provenance.observed);
   recording::sort_by_time(packets);
   return packets;
 }
@@ -140,7 +140,8 @@ int print_with_calls(scan::Picked& picked, const capfile::Input& file, const Con
   if (log->not_understood > 0)
     warn(fmt::format("{}: {} of {} lines are none of strace's", options.calls, log->not_understood, log->lines));
   if (!log->calls.events.empty()) warn_if_apart(log->calls, picked.seen);
-  auto calls = capfile::calls_between(log->calls, picked.seen.ends[0], picked.seen.ends[1]);
+  auto calls = capfile::calls_between(log->calls, picked.seen.ends[tcp::EndIndex::first],
+                                      picked.seen.ends[tcp::EndIndex::second]);
   const bool any = std::ranges::any_of(calls.events, [](const recording::Event& event) {
     return std::holds_alternative<recording::CallEntered>(event.what);
   });

@@ -103,12 +103,12 @@ class Story {
  private:
   [[nodiscard]] bool shut(Side side, bool (calls::Shutdown::*direction)() const, base::WallTime before) const;
 
-  std::array<std::vector<const Call*>, 2> calls_;
-  std::array<std::array<std::vector<const Call*>, calls::effects>, 2> by_effect_;
-  std::array<std::vector<const Segment*>, 2> segments_;
+  timeline::PerSide<std::vector<const Call*>> calls_;
+  timeline::PerSide<std::array<std::vector<const Call*>, calls::effects>> by_effect_;
+  timeline::PerSide<std::vector<const Segment*>> segments_;
   std::vector<EventId> causing_calls_;  // entries, sorted
-  std::array<std::vector<EventId>, 2> data_departures_;
-  std::array<const Segment*, 2> fin_{}, reset_{};
+  timeline::PerSide<std::vector<EventId>> data_departures_;
+  timeline::PerSide<const Segment*> fin_, reset_;
   bool calls_known_ = false;
 };
 

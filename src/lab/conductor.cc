@@ -86,7 +86,8 @@ class Conductor {
     utsname names{};
     if (uname(&names) == 0)
       provenance.host = names.nodename, provenance.kernel = fmt::format("{} {}", names.sysname, names.release);
-    provenance.observed = {"packets", "calls", "states.sampled", "counters"};
+    using enum recording::Observation;
+    provenance.observed = {packets, calls, states_sampled, counters};
     auto& labels = provenance.labels;
     labels["title"] = scenario_.title;
     labels["title.zh"] = scenario_.title_zh;

@@ -249,10 +249,10 @@ void Session::describe() {
   if (uname(&name) == 0)
     provenance.host = name.nodename, provenance.kernel = std::string(name.sysname) + " " + name.release;
   provenance.observed = tracer_->observes();
-  if (!taps_.empty()) provenance.observed.emplace_back("packets");
+  if (!taps_.empty()) provenance.observed.add(recording::Observation::packets);
   if (sampling_) {
-    provenance.observed.emplace_back("states.sampled");
-    provenance.observed.emplace_back("counters");
+    provenance.observed.add(recording::Observation::states_sampled);
+    provenance.observed.add(recording::Observation::counters);
   }
   std::string title;
   for (const std::string& word : options_.target.command) title += (title.empty() ? "" : " ") + word;
@@ -321,8 +321,8 @@ base::Result<TraceOutcome> Session::run() {
   if (auto opened = open_tracer(); !opened) return std::unexpected(opened.error());
   for (trace::Lack& lack : tracer_->lacks())
     outcome_.lacking.push_back({base::ErrorKind::privilege, std::move(lack.sentence), std::move(lack.words)});
-  const auto seen = tracer_->observes();
-  if (std::ranges::find(seen, "states.kernel") != seen.end()) sampling_.reset();  // the kernel tells them itself
+  if (tracer_->observes().contains(recording::Observation::states_kernel))
+    sampling_.reset();  // the kernel tells them itself
   auto watched = watch();
   if (StopOnSignals::requested() && !options_.target.command.empty()) tracer_->signal_command(SIGKILL);  // what is left
   signals_.end_at_once_from_now_on();

@@ -107,7 +107,8 @@ struct ProcessEnded {
 struct SocketState {
   std::uint64_t socket = 0;  // cookie; 0 for TIME-WAIT and request entries of kernels that give none
   wire::SocketAddress local, remote;
-  // not_seen: `from`, before it was first seen; either, where a file says what is no state. closed: `to`, when it is gone.
+  // not_seen: `from`, before it was first seen; either, where a file says what is no state.
+  // closed: `to`, when it is gone.
   tcp::State from = tcp::State::not_seen, to = tcp::State::not_seen;
   std::optional<base::WallTime> not_before;
   std::uint32_t receive_queue = 0, send_queue = 0;         // bytes (a listener: connections waiting; its backlog)

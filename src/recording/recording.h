@@ -2,11 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "recording/event.h"
+#include "recording/observation.h"
 #include "wire/packet.h"
 
 namespace tcpwhy::recording {
@@ -39,14 +41,15 @@ struct Provenance {
   std::string host, kernel;  // "Linux 6.18.44"
   std::string program;       // "tcpwhy 0.1.0", or what the capture file says (shb_userappl)
   WireKind wire = WireKind::unknown;
-  std::vector<std::string> observed;          // "packets", "calls", "states.sampled", "counters", "causes.kernel", ...
-  std::map<std::string, std::string> labels;  // the scenario's headers: title, title.zh, asks, ...
+  Observations observed;
+  std::map<std::string, std::string> labels;    // the scenario's headers: title, title.zh, asks, ...
   std::map<std::string, std::string> settings;  // what was set for it: sysctls, the link's one-way delay, ...
   std::vector<std::string> comments;            // other section comments of a capture
-  // The programs' calls were seen, by whatever means: "calls", "calls.bpf", "calls.ptrace".
+  // The programs' calls were seen, by whatever means.
   [[nodiscard]] bool has_calls() const {
-    return std::ranges::any_of(observed,
-                               [](const std::string& what) { return what == "calls" || what.starts_with("calls."); });
+    using enum Observation;
+    return std::ranges::any_of(std::array{calls, calls_bpf, calls_ptrace, calls_strace},
+                               [this](Observation means) { return observed.contains(means); });
   }
   bool operator==(const Provenance&) const = default;
 };

@@ -51,7 +51,8 @@ struct Received {
 
 class Endpoint {
  public:
-  explicit Endpoint(State initial = State::not_seen) : state_(initial) {}
+  Endpoint() = default;
+  explicit Endpoint(State initial) : state_(initial) {}
 
   Sent on_send(const wire::TcpSegment& segment);
   Received on_receive(const wire::TcpSegment& segment);
@@ -81,7 +82,7 @@ class Endpoint {
   void absorb_queued(bool& got_fin);
   std::optional<StateChange> on_reset(const wire::TcpSegment& segment, Received& received);
 
-  State state_;
+  State state_ = State::not_seen;
   std::optional<SequenceNumber> iss_, irs_, snd_una_, snd_nxt_, rcv_nxt_;
   std::optional<SequenceNumber> fin_sent_;  // sequence number of our FIN
   std::optional<SequenceNumber> last_ack_sent_;

@@ -10,21 +10,19 @@
 
 namespace tcpwhy::tcp {
 
-inline constexpr EndIndex both_ends[] = {0, 1};
-
 struct SeenSegment {
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
-  EndIndex from = 0;
+  EndIndex from = EndIndex::first;
   wire::TcpSegment segment;  // without its payload's bytes
   Verdict verdict;
-  std::int64_t ack = 0;           // relative as Verdict::ack; as on the wire where the other end was never seen
-  std::array<State, 2> states{};  // of both ends, after it
+  std::int64_t ack = 0;  // relative as Verdict::ack; as on the wire where the other end was never seen
+  PerEnd<State> states;  // of both ends, after it
 };
 
 struct SeenConnection {
   std::uint64_t number = 0;  // by the first frame, from 0
-  std::array<wire::SocketAddress, 2> ends;
+  PerEnd<wire::SocketAddress> ends;
   std::vector<SeenSegment> segments;  // in the order of the capture
   // Segments that there was no room for: they stood before segments[left_out_before].
   std::uint64_t left_out = 0;
@@ -34,7 +32,7 @@ struct SeenConnection {
   // Who opened. Where neither SYN nor SYN-ACK was seen, the end with the higher port is taken for it.
   [[nodiscard]] EndIndex opener() const {
     if (tracker.opener_known()) return tracker.opener();
-    return ends[0].port >= ends[1].port ? 0 : 1;
+    return ends[EndIndex::first].port >= ends[EndIndex::second].port ? EndIndex::first : EndIndex::second;
   }
 };
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "tcp/endpoint.h"
+#include "tcp/ends.h"
 #include "tcp/sequence.h"
 #include "tcp/state.h"
 
@@ -48,6 +49,13 @@ struct Pair {
 using States = std::pair<State, State>;
 
 // --- Sequence numbers ----------------------------------------------------------------------------------------
+
+// A side is no end index, and neither is a number: what is kept for one can't be asked for by another.
+template <class Array, class Index>
+concept Indexed = requires(Array array, Index index) { array[index]; };
+static_assert(Indexed<PerSide<int>, Side> && Indexed<PerEnd<int>, EndIndex>);
+static_assert(!Indexed<PerSide<int>, EndIndex> && !Indexed<PerEnd<int>, Side>);
+static_assert(!Indexed<PerSide<int>, int> && !Indexed<PerEnd<int>, int>);
 
 TEST(Sequence, order_is_a_circle) {
   EXPECT_TRUE(before(SequenceNumber{0xffff'ffff}, SequenceNumber{0}));

@@ -26,7 +26,7 @@ bool is_synchronized(State state) {
 
 bool Tracker::is_over() const {
   if (reset_.cause != ResetCause::none) return true;
-  return ends_[0].fin_acked && ends_[1].fin_acked;
+  return ends_[EndIndex::first].fin_acked && ends_[EndIndex::second].fin_acked;
 }
 
 bool Tracker::begins_anew(const Observed& seen) const {
@@ -48,7 +48,7 @@ bool Tracker::begins_anew(const Observed& seen) const {
   if (segment.flags.ack()) return is_over() && to.based && segment.ack.value - 1 != to.isn;
   if (from.based && !from.syn_seen && segment.seq.value == from.isn && from.snd_una <= 1)
     return false;  // captured late
-  if (is_over() || (ends_[0].fin >= 0 && ends_[1].fin >= 0)) return true;
+  if (is_over() || (ends_[EndIndex::first].fin >= 0 && ends_[EndIndex::second].fin >= 0)) return true;
   // Its sender has forgotten the connection, or the listener's entry waits in TIME-WAIT (RFC 6191).
   // RFC 9293 3.6.1: "it MAY accept a new SYN from the remote TCP endpoint to reopen the connection directly from
   // TIME-WAIT state"
@@ -79,8 +79,8 @@ void Tracker::apply(EndIndex end, Stimulus stimulus, Step& step) {
 }
 
 void Tracker::close_first(EndIndex end, bool by_reset) {
-  if (first_closer_ != Closer::nobody) return;
-  first_closer_ = end == 0 ? Closer::end_0 : Closer::end_1;
+  if (first_closer_) return;
+  first_closer_ = end;
   first_closed_by_reset_ = by_reset;
 }
 

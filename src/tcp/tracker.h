@@ -11,21 +11,19 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "tcp/classification.h"
+#include "tcp/ends.h"
 #include "wire/segment.h"
 
 namespace tcpwhy::tcp {
 
-// One of the two ends, by whom was seen sending first: 0, the other 1.
-using EndIndex = std::uint8_t;
-constexpr EndIndex opposite(EndIndex end) { return end ^ 1U; }
-
 struct Observed {
   std::int64_t at_ns = 0;
   std::uint64_t frame = 0;
-  EndIndex from = 0;
+  EndIndex from = EndIndex::first;
   const wire::TcpSegment& segment;
 };
 
@@ -95,12 +93,10 @@ struct End : EndCounters {
 struct ResetSeen {
   ResetCause cause = ResetCause::none;
   bool assumed = false;  // more than one cause looks like this
-  EndIndex from = 0;
+  EndIndex from = EndIndex::first;
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
 };
-
-enum class Closer : std::uint8_t { nobody, end_0, end_1 };
 
 class Tracker {
  public:
@@ -122,8 +118,8 @@ class Tracker {
   // Who opened: known where a SYN or SYN-ACK was seen.
   [[nodiscard]] bool opener_known() const { return opener_known_; }
   [[nodiscard]] EndIndex opener() const { return opener_; }
-  // Who closed first, by FIN or reset.
-  [[nodiscard]] Closer first_closer() const { return first_closer_; }
+  // Who closed first, by FIN or reset; nobody yet, or not seen.
+  [[nodiscard]] std::optional<EndIndex> first_closer() const { return first_closer_; }
   [[nodiscard]] bool first_closed_by_reset() const { return first_closed_by_reset_; }
   [[nodiscard]] ResetSeen reset() const;  // cause none: not reset; judged with what came afterwards
   [[nodiscard]] bool handshake_complete() const { return handshake_ack_ns_ >= 0; }
@@ -161,16 +157,16 @@ class Tracker {
   void close_first(EndIndex end, bool by_reset);
   void remember(Step& step);
 
-  std::array<End, 2> ends_;
+  PerEnd<End> ends_;
   std::unique_ptr<PendingSyn> pending_;
   std::int64_t began_ns_ = 0, last_ns_ = 0;
   std::int64_t syn_ns_ = -1, syn_ack_ns_ = -1, handshake_ack_ns_ = -1;
   std::uint64_t first_frame_ = 0;
   std::uint32_t marks_seen_ = 0;
   ResetSeen reset_;
-  EndIndex opener_ = 0;
+  EndIndex opener_ = EndIndex::first;
   bool opener_known_ = false, first_closed_by_reset_ = false;
-  Closer first_closer_ = Closer::nobody;
+  std::optional<EndIndex> first_closer_;
 };
 
 }  // namespace tcpwhy::tcp

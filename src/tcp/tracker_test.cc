@@ -31,10 +31,10 @@ class Story {
   };
 
   Verdict c(std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0) {
-    return send(0, flags, seq, ack, length, {});
+    return send(EndIndex::first, flags, seq, ack, length, {});
   }
   Verdict s(std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0) {
-    return send(1, flags, seq, ack, length, {});
+    return send(EndIndex::second, flags, seq, ack, length, {});
   }
   Verdict send(EndIndex from, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack, std::uint32_t length,
                const Extra& extra) {
@@ -58,13 +58,15 @@ class Story {
   }
   void wait(std::int64_t ns) { at_ns_ += ns; }
   void handshake() { c(S, 0), s(S | A, 0, 1), c(A, 1, 1); }
-  [[nodiscard]] std::pair<State, State> states() const { return {tracker.end(0).state, tracker.end(1).state}; }
+  [[nodiscard]] std::pair<State, State> states() const {
+    return {tracker.end(EndIndex::first).state, tracker.end(EndIndex::second).state};
+  }
   [[nodiscard]] bool anew() const { return anew_; }
 
   Tracker tracker;
 
  private:
-  std::uint32_t isn_[2];
+  PerEnd<std::uint32_t> isn_;
   std::int64_t at_ns_ = 1'000'000'000 * ms;
   std::uint64_t frame_ = 0;
   bool anew_ = false;
@@ -85,7 +87,7 @@ TEST(TrackerOpening, handshake_tells_who_opened_and_how_long_it_took) {
   EXPECT_EQ(story.states(), States(State::established, State::established));
   EXPECT_EQ(story.tracker.listener_rtt_ns(), 10 * ms);
   EXPECT_EQ(story.tracker.opener_rtt_ns(), 10 * ms);
-  EXPECT_EQ(story.tracker.opener(), 0);
+  EXPECT_EQ(story.tracker.opener(), EndIndex::first);
 }
 
 TEST(TrackerOpening, syn_again_is_a_retransmission_by_the_handshake_timer) {
@@ -98,11 +100,11 @@ TEST(TrackerOpening, syn_again_is_a_retransmission_by_the_handshake_timer) {
 
 TEST(TrackerOpening, syn_ack_captured_before_its_syn_does_not_confuse_the_roles) {
   Story story;
-  story.send(1, S | A, 0, 1, 0, {});
+  story.send(EndIndex::second, S | A, 0, 1, 0, {});
   EXPECT_EQ(story.c(S, 0).kind, Kind::syn);
   EXPECT_FALSE(story.anew());
   EXPECT_EQ(story.c(A, 1, 1).kind, Kind::ack);
-  EXPECT_EQ(story.tracker.opener(), 0);
+  EXPECT_EQ(story.tracker.opener(), EndIndex::first);
   EXPECT_EQ(story.states(), States(State::established, State::established));
 }
 
@@ -128,14 +130,14 @@ TEST(TrackerOpening, data_on_the_syn_is_fast_open) {
   const Verdict syn = story.c(S, 0, 0, 100);
   EXPECT_TRUE(syn.has(mark::fast_open));
   story.s(S | A, 0, 101);
-  EXPECT_EQ(story.tracker.end(0).bytes, 100U);
-  EXPECT_EQ(story.tracker.end(0).snd_una, 101);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).bytes, 100U);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).snd_una, 101);
 }
 
 TEST(TrackerOpening, refused) {
   Story story;
   story.c(S, 0);
-  const Verdict reset = story.send(1, R | A, 0, 1, 0, {.window = 0});
+  const Verdict reset = story.send(EndIndex::second, R | A, 0, 1, 0, {.window = 0});
   EXPECT_EQ(reset.reset_cause, ResetCause::refused);
   EXPECT_TRUE(reset.has(mark::assumed));  // a firewall may say the same
   EXPECT_EQ(story.states().first, State::closed);
@@ -144,7 +146,7 @@ TEST(TrackerOpening, refused) {
 TEST(TrackerOpening, reset_that_does_not_acknowledge_the_syn_refuses_nothing) {
   Story story;
   story.c(S, 0);
-  EXPECT_EQ(story.send(1, R | A, 0, 77, 0, {}).illegality, Illegality::reset_in_syn_sent);
+  EXPECT_EQ(story.send(EndIndex::second, R | A, 0, 77, 0, {}).illegality, Illegality::reset_in_syn_sent);
   EXPECT_EQ(story.states().first, State::syn_sent);
 }
 
@@ -165,7 +167,7 @@ TEST(TrackerOpening, a_connection_that_was_open_before_the_capture) {
   EXPECT_EQ(story.s(A, 700, 510).kind, Kind::ack);
   EXPECT_EQ(story.states(), States(State::established, State::established));
   EXPECT_FALSE(story.tracker.opener_known());
-  EXPECT_EQ(story.tracker.end(0).bytes, 10U);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).bytes, 10U);
 }
 
 // --- Transfer ------------------------------------------------------------------------------------------------
@@ -175,8 +177,9 @@ TEST(TrackerTransfer, duplicate_acks_then_fast_retransmission_then_the_next_hole
   story.handshake();
   for (std::uint32_t i = 0; i < 6; ++i) story.c(A, 1 + i * 100, 1, 100);
   for (int i = 0; i < 3; ++i)
-    EXPECT_EQ(story.send(1, A, 1, 1, 0, {.sack = {{301, 401 + static_cast<std::uint32_t>(i) * 100}}}).kind,
-              Kind::duplicate_ack);
+    EXPECT_EQ(
+        story.send(EndIndex::second, A, 1, 1, 0, {.sack = {{301, 401 + static_cast<std::uint32_t>(i) * 100}}}).kind,
+        Kind::duplicate_ack);
   const Verdict first = story.c(A, 1, 1, 100), second = story.c(A, 101, 1, 100);
   EXPECT_EQ(first.kind, Kind::retransmission);
   EXPECT_EQ(first.reason, RetransmissionReason::fast);
@@ -198,13 +201,14 @@ TEST(TrackerTransfer, what_fills_a_gap_was_overtaken_if_its_ip_id_is_older_and_l
     Story story;
     story.handshake();
     std::uint16_t id = 100;
-    for (std::uint32_t i = 0; i < 5; ++i) story.send(0, A, 1 + i * 100, 1, 100, {.ip_id = id++});
+    for (std::uint32_t i = 0; i < 5; ++i) story.send(EndIndex::first, A, 1 + i * 100, 1, 100, {.ip_id = id++});
     id++;  // that of the missing segment
-    EXPECT_TRUE(story.send(0, A, 601, 1, 100, {.ip_id = id++}).has(mark::gap_before));
+    EXPECT_TRUE(story.send(EndIndex::first, A, 601, 1, 100, {.ip_id = id++}).has(mark::gap_before));
     story.wait(60 * ms);
-    const auto late = story.send(0, A, 501, 1, 100, {.ip_id = static_cast<std::uint16_t>(older ? 105 : id)});
+    const auto late =
+        story.send(EndIndex::first, A, 501, 1, 100, {.ip_id = static_cast<std::uint16_t>(older ? 105 : id)});
     EXPECT_EQ(late.kind, older ? Kind::reordered : Kind::retransmission);
-    EXPECT_EQ(story.tracker.end(0).bytes, 700U);
+    EXPECT_EQ(story.tracker.end(EndIndex::first).bytes, 700U);
   }
 }
 
@@ -212,9 +216,9 @@ TEST(TrackerTransfer, the_same_packet_twice_is_a_copy) {
   Story story;
   story.handshake();
   for (std::uint32_t i = 0; i < 5; ++i)
-    story.send(0, A, 1 + i * 100, 1, 100, {.ip_id = static_cast<std::uint16_t>(100 + i)});
-  EXPECT_EQ(story.send(0, A, 301, 1, 100, {.ip_id = 103}).kind, Kind::duplicate);
-  EXPECT_EQ(story.send(0, A, 301, 1, 100, {.ip_id = 105}).kind, Kind::retransmission);
+    story.send(EndIndex::first, A, 1 + i * 100, 1, 100, {.ip_id = static_cast<std::uint16_t>(100 + i)});
+  EXPECT_EQ(story.send(EndIndex::first, A, 301, 1, 100, {.ip_id = 103}).kind, Kind::duplicate);
+  EXPECT_EQ(story.send(EndIndex::first, A, 301, 1, 100, {.ip_id = 105}).kind, Kind::retransmission);
 }
 
 TEST(TrackerTransfer, d_sack_proves_that_it_was_needless) {
@@ -224,16 +228,17 @@ TEST(TrackerTransfer, d_sack_proves_that_it_was_needless) {
   story.wait(300 * ms);
   story.c(A, 1, 1, 100);
   story.s(A, 1, 101);
-  EXPECT_TRUE(story.send(1, A, 1, 101, 0, {.sack = {{1, 101}}}).has(mark::proves_needless));
+  EXPECT_TRUE(story.send(EndIndex::second, A, 1, 101, 0, {.sack = {{1, 101}}}).has(mark::proves_needless));
 }
 
 TEST(TrackerTransfer, an_older_time_stamp_echoed_proves_that_it_was_needless) {
   Story story;
   story.handshake();
-  story.send(0, A, 1, 1, 100, {.timestamps = wire::TcpTimestamps{1000, 1}});
+  story.send(EndIndex::first, A, 1, 1, 100, {.timestamps = wire::TcpTimestamps{1000, 1}});
   story.wait(300 * ms);
-  story.send(0, A, 1, 1, 100, {.timestamps = wire::TcpTimestamps{1300, 1}});
-  EXPECT_TRUE(story.send(1, A, 1, 101, 0, {.timestamps = wire::TcpTimestamps{5, 1000}}).has(mark::proves_needless));
+  story.send(EndIndex::first, A, 1, 1, 100, {.timestamps = wire::TcpTimestamps{1300, 1}});
+  EXPECT_TRUE(story.send(EndIndex::second, A, 1, 101, 0, {.timestamps = wire::TcpTimestamps{5, 1000}})
+                  .has(mark::proves_needless));
 }
 
 TEST(TrackerTransfer, keep_alive_and_its_answer) {
@@ -250,19 +255,19 @@ TEST(TrackerTransfer, window_fills_shuts_is_probed_and_opens) {
   Story story;
   story.handshake();
   EXPECT_TRUE(story.c(A, 1, 1, 1000).has(mark::window_full));
-  EXPECT_TRUE(story.send(1, A, 1, 1001, 0, {.window = 0}).has(mark::zero_window));
+  EXPECT_TRUE(story.send(EndIndex::second, A, 1, 1001, 0, {.window = 0}).has(mark::zero_window));
   EXPECT_EQ(story.c(A, 1000, 1).kind, Kind::window_probe);
-  EXPECT_EQ(story.send(1, A, 1, 1001, 0, {.window = 0}).kind, Kind::window_probe_ack);
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 1001, 0, {.window = 0}).kind, Kind::window_probe_ack);
   EXPECT_EQ(story.c(A, 1001, 1, 1).kind, Kind::window_probe);  // BSD's: a byte beyond the edge
   EXPECT_EQ(story.s(A, 1, 1001).kind, Kind::window_probe_ack);
-  EXPECT_EQ(story.send(1, A, 1, 1001, 0, {.window = 2000}).kind, Kind::window_probe_ack);
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 1001, 0, {.window = 2000}).kind, Kind::window_probe_ack);
 }
 
 TEST(TrackerTransfer, an_ack_of_what_was_not_captured_opens_a_gap_that_counts_as_missing) {
   Story story;
   story.handshake();
   EXPECT_TRUE(story.s(A, 1, 501).has(mark::acks_unseen));
-  EXPECT_EQ(story.tracker.end(0).unseen_bytes(), 500U);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).unseen_bytes(), 500U);
   EXPECT_EQ(story.c(A, 501, 1, 10).kind, Kind::data);
 }
 
@@ -279,7 +284,7 @@ TEST(TrackerClosing, close_by_the_client) {
   EXPECT_EQ(story.states(), States(State::fin_wait_2, State::last_ack));
   story.c(A, 2, 2);
   EXPECT_EQ(story.states(), States(State::time_wait, State::closed));
-  EXPECT_EQ(story.tracker.first_closer(), Closer::end_0);
+  EXPECT_EQ(story.tracker.first_closer(), EndIndex::first);
   EXPECT_TRUE(story.tracker.is_over());
 }
 
@@ -298,7 +303,7 @@ TEST(TrackerReset, data_after_close) {
   story.handshake();
   story.s(F | A, 1, 1), story.c(A, 1, 2);
   story.c(A, 1, 2, 50);
-  const Verdict reset = story.send(1, R, 2, 0, 0, {.window = 0});
+  const Verdict reset = story.send(EndIndex::second, R, 2, 0, 0, {.window = 0});
   EXPECT_EQ(reset.reset_cause, ResetCause::data_after_close);
   EXPECT_FALSE(reset.has(mark::assumed));
 }
@@ -327,7 +332,7 @@ TEST(TrackerReset, somebody_who_goes_on_after_his_reset_did_not_send_it) {
   Story story;
   story.handshake();
   story.c(A, 1, 1, 10);
-  story.send(1, R, 1, 0, 0, {});
+  story.send(EndIndex::second, R, 1, 0, 0, {});
   EXPECT_EQ(story.tracker.reset().cause, ResetCause::no_connection);
   story.s(A, 1, 11, 20);
   EXPECT_EQ(story.tracker.reset().cause, ResetCause::third_party);
@@ -391,7 +396,8 @@ RC_GTEST_PROP(TrackerProperty, shifted_sequence_numbers_change_nothing,
   Story here, there(client_isn, server_isn);
   here.handshake();
   there.handshake();
-  for (const auto& [from, flags, seq, ack, length] : steps) {
+  for (const auto& [is_second, flags, seq, ack, length] : steps) {
+    const EndIndex from = is_second ? EndIndex::second : EndIndex::first;
     const Verdict one = here.send(from, flags, seq, ack, length, {});
     const Verdict other = there.send(from, flags, seq, ack, length, {});
     RC_ASSERT(one.kind == other.kind);
@@ -400,7 +406,7 @@ RC_GTEST_PROP(TrackerProperty, shifted_sequence_numbers_change_nothing,
     RC_ASSERT(one.reset_cause == other.reset_cause);
     RC_ASSERT(here.states() == there.states());
     RC_ASSERT(here.anew() == there.anew());
-    RC_ASSERT(here.tracker.end(0).gaps.size() <= max_gaps);
+    RC_ASSERT(here.tracker.end(EndIndex::first).gaps.size() <= max_gaps);
   }
 }
 

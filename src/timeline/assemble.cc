@@ -44,7 +44,7 @@ struct Sighting {
 
 // A connection under construction.
 struct Tracked {
-  std::array<tcp::Endpoint, 2> ends;
+  PerSide<tcp::Endpoint> ends;
   bool syn_seen = false;
   bool nobody_listened = false;  // a reset has said so
 };

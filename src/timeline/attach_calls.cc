@@ -128,7 +128,7 @@ class Attacher {
         if (side.actors.empty()) adopt_listener(connection, side);
         side.name = name_of(side);
       }
-      auto& [first, second] = connection.sides;
+      auto& [first, second] = connection.sides.values;
       if (first.name != second.name) continue;
       const bool one_process = pid_of(first.actors.empty() ? ActorId{} : first.actors.front()) ==
                                pid_of(second.actors.empty() ? ActorId{} : second.actors.front());

@@ -89,7 +89,7 @@ class Changes {
 
   const Timeline& timeline_;
   std::multimap<EventId, SideChange> in_order_;
-  std::array<OfSide, 2> sides_;
+  PerSide<OfSide> sides_;
 };
 
 class Confirmer {

@@ -166,7 +166,7 @@ class CauseFinder {
     }
     // With one tap a segment departs and arrives in one event, in this order.
     std::ranges::sort(steps, {}, [](const Step& step) { return std::tuple(step.event, !step.departs, step.segment); });
-    std::array<SideState, 2> sides;
+    PerSide<SideState> sides;
     for (const Side side : {opener, listener}) {
       sides[side].ends_of_owners = ends_of_owners(timeline_, timeline_.connections[index].sides[side]);
       sides[side].owners_ended = owners_ended(timeline_.connections[index].sides[side]);

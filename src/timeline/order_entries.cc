@@ -111,9 +111,9 @@ class Orderer {
   }
 
   void add_states(std::vector<Entry>& entries) const {
-    std::vector<std::array<tcp::State, 2>> states;
+    std::vector<PerSide<tcp::State>> states;
     for (const auto& connection : timeline_.connections) {
-      std::array<tcp::State, 2> initial{};
+      PerSide<tcp::State> initial{};
       for (const Side side : {opener, listener}) {
         const auto first = std::ranges::find(connection.changes, side, &SideChange::side);
         initial[side] = first != connection.changes.end() ? first->from : connection.final_states[side];

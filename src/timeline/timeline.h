@@ -13,6 +13,7 @@
 #include "calls/call.h"
 #include "recording/recording.h"
 #include "tcp/endpoint.h"
+#include "tcp/ends.h"
 #include "timeline/cause.h"
 #include "timeline/lookups.h"
 #include "wire/packet.h"
@@ -22,10 +23,11 @@ namespace tcpwhy::timeline {
 using recording::ActorId;
 using recording::EventId;
 
-// The two ends of a connection: 0 opened it (sent the SYN), 1 was asked.
-using Side = std::uint8_t;
-inline constexpr Side opener = 0, listener = 1;
-constexpr Side other(Side side) { return static_cast<Side>(1 - side); }
+using tcp::listener;
+using tcp::opener;
+using tcp::other;
+using tcp::PerSide;
+using tcp::Side;
 
 // Indices into the vectors of Timeline.
 using SegmentIndex = std::uint32_t;
@@ -94,11 +96,11 @@ struct KernelEvent {
 };
 
 struct Connection {
-  std::array<ConnectionSide, 2> sides;
+  PerSide<ConnectionSide> sides;
   std::vector<SegmentIndex> segments;
   std::vector<CallIndex> calls;
   std::vector<SideChange> changes;
-  std::array<tcp::State, 2> final_states{};
+  PerSide<tcp::State> final_states{};
   bool began_before_capture = false;  // no SYN was seen
   std::vector<KernelEvent> kernel;    // in order of time
   base::WallTime began, ended;        // the first and the last that is known of it
@@ -129,8 +131,8 @@ struct Entry {
   EntryKind kind = EntryKind::other;
   std::uint32_t index = 0;  // of the segment or call
   std::optional<ConnectionIndex> connection;
-  std::array<tcp::State, 2> states{};  // of that connection's two ends, after this entry
-  std::optional<Side> side;            // of a kernel event
+  PerSide<tcp::State> states{};  // of that connection's two ends, after this entry
+  std::optional<Side> side;      // of a kernel event
 };
 
 // A sample of the kernel's that contradicts the state that the segments say. Never expected: a bug of ours, or a loss.

@@ -61,8 +61,8 @@ class Tracer {
   virtual void signal_command(int signal) = 0;
   // Stops watching, takes what is left, notes losses (but not what is left out: who paused it knows why). The processes go on as if nothing had been. At most once.
   virtual base::Status stop(recording::Recording& recording) = 0;
-  // What it sees, for Provenance::observed: "calls.ptrace", "calls.bpf", "causes.kernel", "resets.reason", ...
-  [[nodiscard]] virtual std::vector<std::string> observes() const = 0;
+  // What it sees, for Provenance::observed.
+  [[nodiscard]] virtual recording::Observations observes() const = 0;
   [[nodiscard]] virtual std::vector<Lack> lacks() const { return {}; }
 };
 

@@ -221,7 +221,7 @@ std::string recording_entry(const recording::Recording& recording, std::uint32_t
   visit_texts(provenance,
               [&entry](std::string_view name, const std::string& text) { append_member(entry, name, text); });
   append_member(entry, "wire", std::string(wire_kind_names[static_cast<std::size_t>(provenance.wire)]));
-  for (const std::string& observed : provenance.observed) append_field(entry, "TCPWHY_OBSERVED", observed);
+  for (const auto observed : provenance.observed) append_field(entry, "TCPWHY_OBSERVED", recording::name_of(observed));
   for (const auto& [key, value] : provenance.labels) append_field(entry, "TCPWHY_LABEL", pair_text(key, value));
   for (const auto& [key, value] : provenance.settings) append_field(entry, "TCPWHY_SETTING", pair_text(key, value));
   for (std::size_t i = 0; i < recording.actors.size(); ++i) append_actor(entry, i, recording.actors[i]);
@@ -244,7 +244,8 @@ bool decode_recording_entry(const std::vector<JournalField>& fields, recording::
     if (found != std::end(wire_kind_names)) provenance.wire = recording::WireKind(found - std::begin(wire_kind_names));
   }
   for (const auto& [name, value] : fields) {
-    if (name == "TCPWHY_OBSERVED") provenance.observed.emplace_back(value);
+    if (name == "TCPWHY_OBSERVED")
+      if (const auto observed = recording::observation_named(value)) provenance.observed.add(*observed);
     if (name == "TCPWHY_LABEL") read_pair(value, provenance.labels);
     if (name == "TCPWHY_SETTING") read_pair(value, provenance.settings);
     if (const auto field = indexed(name, "TCPWHY_ACTOR_")) read_actor_field(*field, value, recording.actors);
@@ -257,7 +258,9 @@ bool decode_recording_entry(const std::vector<JournalField>& fields, recording::
 }
 
 std::string section_summary(const recording::Provenance& provenance) {
-  const std::string observed = fmt::format("{}", fmt::join(provenance.observed, ", "));
+  std::string observed;
+  for (const auto what : provenance.observed)
+    observed += fmt::format("{}{}", observed.empty() ? "" : ", ", recording::name_of(what));
   std::string summary = "tcpwhy recording";
   const auto add = [&summary](std::string_view label, const std::string& text) {
     if (!text.empty()) summary += fmt::format("; {}{}", label, text);

@@ -188,7 +188,9 @@ Recording recording() {
   provenance.title = text(), provenance.scenario = text(), provenance.host = text();
   provenance.kernel = text(), provenance.program = text();
   provenance.wire = *gen::element(WireKind::unknown, WireKind::loopback, WireKind::link);
-  provenance.observed = texts(), provenance.comments = texts();
+  provenance.comments = texts();
+  for (int count = *gen::inRange(0, 4); count > 0; --count)
+    provenance.observed.add(Observation(*gen::inRange<std::uint8_t>(0, observation_count)));
   provenance.labels = *gen::arbitrary<std::map<std::string, std::string>>();
   for (const std::string& key : texts()) provenance.settings[key] = text();
   for (int count = *gen::inRange(0, 3); count > 0; --count)
@@ -452,6 +454,14 @@ TEST_F(Rules, a_word_that_is_no_state_stands_for_one_that_was_not_seen) {
   EXPECT_EQ(message(read, read.events[1]), "none:0 ESTABLISHED -> ?");
 }
 
+TEST_F(Rules, what_could_be_observed_is_read_as_far_as_it_is_known) {
+  row("TCPWHY_KIND=recording\nTCPWHY_OBSERVED=packets\nTCPWHY_OBSERVED=smells\nTCPWHY_OBSERVED=calls.by_magic\n");
+  row("TCPWHY_KIND=note\nTCPWHY_TEXT=x\n");
+  const auto read = recording();
+  EXPECT_EQ(read.provenance.observed, (Observations{Observation::packets, Observation::calls}));
+  EXPECT_TRUE(read.provenance.has_calls());
+}
+
 TEST_F(Rules, a_word_that_is_no_trigger_is_one_that_is_not_known) {
   builder_.begin_packet(0, 1, "a", 1).u16(5).u16(8).u64(0).end();
   row("TCPWHY_KIND=segment_cause\nTCPWHY_PACKET=0\nTCPWHY_TRIGGER=process_end\n");
@@ -509,6 +519,14 @@ TEST(Documentation, has_a_row_for_every_kind_with_every_member) {
         },
         what);
   }
+}
+
+TEST(Documentation, names_everything_that_can_be_observed) {
+  std::ifstream document(std::string(TCPWHY_SOURCE_DIR) + "/docs/FORMAT.md");
+  std::string row;
+  while (std::getline(document, row) && !row.starts_with("| `TCPWHY_OBSERVED`")) {
+  }
+  for (const std::string_view name : observation_names) EXPECT_THAT(row, HasSubstr("`" + std::string(name) + "`"));
 }
 
 // Robustness

@@ -22,7 +22,7 @@ inline recording::Recording sample_recording() {
   made.provenance.scenario = "title The server closes\nserver close()\n";
   made.provenance.host = "box", made.provenance.kernel = "Linux 6.18.44", made.provenance.program = "tcpwhy 0.1.0";
   made.provenance.wire = WireKind::loopback;
-  made.provenance.observed = {"packets", "calls", "states.sampled"};
+  made.provenance.observed = {Observation::packets, Observation::calls, Observation::states_sampled};
   made.provenance.labels = {{"title", "The server closes"}, {"title.zh", "服务器 close"}};
   made.provenance.settings = {{"net.ipv4.tcp_congestion_control", "cubic"}};
   made.provenance.comments = {"a comment of its own"};

@@ -108,7 +108,8 @@ class Parser {
       events.push_back({last, {}, recording::Loss{"rest of the strace log", 1, "no room for more"}});
     }
     recording::sort_by_time(log_.calls);
-    log_.calls.provenance.observed = {"calls.strace", "signals", "processes"};
+    using enum recording::Observation;
+    log_.calls.provenance.observed = {calls_strace, signals, processes};
     return std::move(log_);
   }
 

@@ -158,11 +158,11 @@ class Comparison {
   std::vector<Difference> run() {
     hold("calls", is_subsequence(theirs_.calls, ours_.calls), theirs_.calls, ours_.calls);
     hold("packets", some_tap_agrees(), theirs_.packets, ours_.packets);
-    if (observed("states.kernel"))
+    if (observed(recording::Observation::states_kernel))
       hold("states", theirs_.states_go_on || without_birth(theirs_.states, ours_.states) == ours_.states,
            theirs_.states, ours_.states);
-    if (observed("socket_errors")) equal("errors", theirs_.errors, ours_.errors);
-    if (!observed("resets.reason")) return differences_;
+    if (observed(recording::Observation::socket_errors)) equal("errors", theirs_.errors, ours_.errors);
+    if (!observed(recording::Observation::resets_reason)) return differences_;
     equal("resets", theirs_.resets, ours_.resets);
     equal("drops", theirs_.drops, ours_.drops);
     equal("signals", theirs_.signals, ours_.signals);
@@ -171,8 +171,8 @@ class Comparison {
   }
 
  private:
-  [[nodiscard]] bool observed(std::string_view what) const {
-    return std::ranges::find(recording_.provenance.observed, what) != recording_.provenance.observed.end();
+  [[nodiscard]] bool observed(recording::Observation what) const {
+    return recording_.provenance.observed.contains(what);
   }
   // Their capture stood at one end of the link; so may ours.
   [[nodiscard]] bool some_tap_agrees() const {
@@ -240,7 +240,7 @@ struct Held {
   bool hold(const lab::Outcome& outcome) {
     const std::string id = id_of(outcome.scenario);
     const auto& seen = outcome.recording.provenance.observed;
-    kernel_seen = kernel_seen && std::ranges::find(seen, "resets.reason") != seen.end();
+    kernel_seen = kernel_seen && seen.contains(recording::Observation::resets_reason);
     left.erase(id);
     hook_missed.erase(id);
     if (outcome.error) left[id]["scenario"] = outcome.error->message;

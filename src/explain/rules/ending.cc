@@ -66,7 +66,7 @@ class WithoutPackets {
       const Close& first = closes_[*ending.first];
       if (first.is_the_one) ending.call = first.call, ending.process_ended = first.process_ended;
     }
-    const bool fins[2] = {sent_fin(opener), sent_fin(listener)};
+    const timeline::PerSide<bool> fins{{sent_fin(opener), sent_fin(listener)}};
     const auto silent = [&](Side side) { return !fins[side] && !is_seen_open(side); };
     if (fins[opener] && fins[listener])
       ending.kind = EndKind::in_order;
@@ -260,7 +260,7 @@ class WithoutPackets {
   }
 
   const Story& story_;
-  std::array<Close, 2> closes_;
+  timeline::PerSide<Close> closes_;
 };
 
 // The call inside which the opener's socket went from SYN-SENT to CLOSED. A sample can't show that: whoever is refused, or gives up, is closed
@@ -285,15 +285,15 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
   const Story story(timeline, index);
   Ending ending;
   ending.lasted = story.connection.ended - story.connection.began;
-  const Segment* resets[2] = {story.reset_of(opener), story.reset_of(listener)};
-  const Segment* fins[2] = {story.fin_of(opener), story.fin_of(listener)};
+  const timeline::PerSide<const Segment*> resets{{story.reset_of(opener), story.reset_of(listener)}};
+  const timeline::PerSide<const Segment*> fins{{story.fin_of(opener), story.fin_of(listener)}};
   const auto sooner = [](const Segment* a, const Segment* b) {
     return a == nullptr ? b : b == nullptr || a->departed < b->departed ? a : b;
   };
   const bool shaken = std::ranges::any_of(story.connection.changes, [](const auto& change) {
     return change.to == tcp::State::established || change.from == tcp::State::established;
   });
-  if (const Segment* reset = sooner(resets[0], resets[1])) {
+  if (const Segment* reset = sooner(resets[opener], resets[listener])) {
     const bool opening = !shaken && !story.connection.began_before_capture && reset->from == listener;
     ending.kind = opening ? EndKind::refused : EndKind::reset;
     say_who(story, *reset, ending);
@@ -301,8 +301,8 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
     ending.kind = EndKind::refused, ending.first = other(refused->first), ending.error = refused->second;
   } else if (const auto gone = first_error(story, {ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN})) {
     ending.kind = shaken ? EndKind::given_up : EndKind::failed, ending.first = gone->first, ending.error = gone->second;
-  } else if (const Segment* fin = sooner(fins[0], fins[1])) {
-    ending.kind = fins[0] != nullptr && fins[1] != nullptr ? EndKind::in_order : EndKind::half;
+  } else if (const Segment* fin = sooner(fins[opener], fins[listener])) {
+    ending.kind = fins[opener] != nullptr && fins[listener] != nullptr ? EndKind::in_order : EndKind::half;
     say_who(story, *fin, ending);
   } else if (const Call* close = close_of_attempt(story)) {
     ending.kind = EndKind::withdrawn, ending.first = opener, ending.call = story.timeline.entered(*close).name;

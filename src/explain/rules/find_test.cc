@@ -231,7 +231,7 @@ TEST(Findings, a_plain_capture_says_nothing_of_calls) {
   server_closes(story);
   client_sends_and_is_reset(story, 9000, true);
   auto recording = story.take();
-  recording.provenance.observed = {"packets"};
+  recording.provenance.observed = {recording::Observation::packets};
   recording.actors.clear();
   std::erase_if(recording.events, [](const auto& e) { return !std::holds_alternative<recording::Packet>(e.what); });
   const auto explained = explain(recording);

@@ -45,13 +45,14 @@ struct GrowingSegment {
 class GrowingRecorder {
  public:
   GrowingRecorder() {
-    recording_.provenance.observed = {"packets"};
+    recording_.provenance.observed = {Observation::packets};
     recording_.interfaces.push_back({wire::LinkType::raw, 0, "any", "", "", 9});
   }
 
   // From now on there are calls too. The client is actor 0, the server actor 1.
   void with_calls() {
-    recording_.provenance.observed = {"packets", "calls", "states", "causes.kernel", "counters"};
+    using enum Observation;
+    recording_.provenance.observed = {packets, calls, states_kernel, causes_kernel, counters};
     recording_.actors = {{"client", 101, 101, "client", ""}, {"server", 102, 102, "server", ""}};
   }
   ActorId add_actor(std::string name) {

@@ -23,7 +23,8 @@ struct CallResult {
 class StoryRecorder {
  public:
   StoryRecorder() {
-    recording_.provenance.observed = {"packets", "calls", "states.sampled", "counters"};
+    recording_.provenance.observed = {Observation::packets, Observation::calls, Observation::states_sampled,
+                                      Observation::counters};
     recording_.provenance.wire = WireKind::loopback;
     recording_.interfaces.push_back({wire::LinkType::ethernet, 0, "lo", "", "", 9});
     recording_.actors = {{"server", 101, 101, "server", ""}, {"client", 102, 102, "client", ""}};

@@ -49,9 +49,8 @@ class Writer {
     to.member("opener_rtt_ns", known_ns(tracker.opener_rtt_ns()));
     to.member("began_ns", tracker.began_ns());
     to.member("ended_ns", tracker.last_ns());
-    to.member("closed_first", tracker.first_closer() == tcp::Closer::nobody
-                                  ? Json(nullptr)
-                                  : Json(role(tracker.first_closer() == tcp::Closer::end_0 ? 0 : 1)));
+    const auto closer = tracker.first_closer();
+    to.member("closed_first", closer ? Json(role(*closer)) : Json(nullptr));
     to.member("closed_first_by_reset", tracker.first_closed_by_reset());
     to.member("ending", ending_words(seen_, language_));
     to.member("reset", reset_json());

@@ -167,7 +167,7 @@ Json provenance_json(const recording::Provenance& provenance) {
   object["settings"] = Json::object();
   for (const auto& [name, text] : provenance.settings) object["settings"][clean(name)] = clean(text);
   object["observed"] = Json::array();
-  for (const auto& what : provenance.observed) object["observed"].push_back(clean(what));
+  for (const auto what : provenance.observed) object["observed"].push_back(recording::name_of(what));
   return object;
 }
 

@@ -168,20 +168,20 @@ std::string ending_words(const SeenConnection& seen, Language language) {
     return fmt::format(fmt::runtime(Text{en, zh}.in(language)), wire::to_string(seen.ends[end]));
   };
   const tcp::ResetSeen reset = tracker.reset();
-  const EndIndex first = tracker.first_closer() == tcp::Closer::end_1 ? 1 : 0;
-  const bool fins = tracker.end(0).fin >= 0 && tracker.end(1).fin >= 0;
+  const EndIndex first = tracker.first_closer().value_or(EndIndex::first);
+  const bool fins = tracker.end(EndIndex::first).fin >= 0 && tracker.end(EndIndex::second).fin >= 0;
   std::string text;
   if (reset.cause != tcp::ResetCause::none) {
     text =
         fmt::format(fmt::runtime(Text{"reset by {}: {} ({})", "被 {} 复位：{}（{}）"}.in(language)),
                     wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language), reset_grade(reset));
-    if (!tracker.first_closed_by_reset() && tracker.first_closer() != tcp::Closer::nobody)
+    if (!tracker.first_closed_by_reset() && tracker.first_closer())
       text = say("{} closed first; ", "{} 先关闭；", first) + text;
   } else if (fins) {
     text = tracker.is_over()
                ? say("{} closed first; in order", "{} 先关闭；正常结束", first)
                : say("{} closed first; not both FINs are acknowledged", "{} 先关闭；并非两个 FIN 都已确认", first);
-  } else if (tracker.first_closer() != tcp::Closer::nobody) {
+  } else if (tracker.first_closer()) {
     text = say("{} closed, the other side has not", "{} 已关闭，另一方还没有", first);
   } else if (!stood(seen)) {
     const EndIndex asked = tcp::opposite(opener);

@@ -17,6 +17,8 @@ constexpr std::uint16_t fin = TcpFlags::fin_bit, syn = TcpFlags::syn_bit, rst = 
 constexpr std::int64_t ms = 1'000'000;
 
 // A connection from 10.0.0.1:4000 to 10.0.0.2:80 as its segments pass: sequence numbers from above 2^31, both relative.
+constexpr tcp::EndIndex client = tcp::EndIndex::first, server = tcp::EndIndex::second;
+
 class Conversation {
  public:
   Conversation() {
@@ -40,16 +42,16 @@ class Conversation {
     seen.segment.ttl = 64;
     seen.verdict = made.tracker.observe({seen.at_ns, seen.frame, from, seen.segment});
     seen.ack = acked;
-    seen.states = {made.tracker.end(0).state, made.tracker.end(1).state};
+    seen.states = {made.tracker.end(tcp::EndIndex::first).state, made.tracker.end(tcp::EndIndex::second).state};
     made.segments.push_back(seen);
     return *this;
   }
-  Conversation& opens() { return says(0, syn, 0, 0).says(1, syn | ack, 0, 1).says(0, ack, 1, 1); }
+  Conversation& opens() { return says(client, syn, 0, 0).says(server, syn | ack, 0, 1).says(client, ack, 1, 1); }
   Conversation& sends(std::uint32_t segments) {
     for (std::uint32_t i = 0; i < segments; ++i) {
-      says(0, ack, next_[0], 1, 1000);
-      next_[0] += 1000;
-      says(1, ack, 1, next_[0]);
+      says(client, ack, next_[client], 1, 1000);
+      next_[client] += 1000;
+      says(server, ack, 1, next_[client]);
     }
     return *this;
   }
@@ -62,8 +64,8 @@ class Conversation {
     return {wire::IpAddress::v4(octets), port};
   }
 
-  static constexpr std::array<std::uint32_t, 2> isn = {0xfffffff0, 0x80000000};
-  std::array<std::uint32_t, 2> next_{};
+  static constexpr tcp::PerEnd<std::uint32_t> isn = {0xfffffff0, 0x80000000};
+  tcp::PerEnd<std::uint32_t> next_;
   std::uint64_t frame_ = 0;
   std::int64_t at_ = 1'700'000'000'000'000'000;
 };
@@ -74,7 +76,10 @@ std::string report(const SeenConnection& seen, bool all = false, base::Language 
 
 TEST(ConnectionReport, shows_each_segment_with_frame_pause_class_and_both_states) {
   Conversation talk;
-  talk.opens().says(0, push | ack, 1, 1, 14).says(0, push | ack, 1, 1, 14, 250 * ms).says(1, rst, 1, 0, 0, 30 * ms);
+  talk.opens()
+      .says(client, push | ack, 1, 1, 14)
+      .says(client, push | ack, 1, 1, 14, 250 * ms)
+      .says(server, rst, 1, 0, 0, 30 * ms);
   EXPECT_EQ(report(talk.made),
             "── 0 ── 10.0.0.1:4000 → 10.0.0.2:80 ────────────────────────────────────────────\n"
             "   283.0 ms, 14 B→ ←0 B; reset by 10.0.0.2:80: connection not known (assumed)\n"
@@ -107,7 +112,7 @@ TEST(ConnectionReport, shows_each_segment_with_frame_pause_class_and_both_states
 TEST(ConnectionReport, folds_long_runs_of_the_ordinary_and_nothing_else) {
   Conversation talk;
   talk.opens().sends(20);
-  talk.says(0, fin | ack, 20001, 1).says(1, fin | ack, 1, 20002).says(0, ack, 20002, 2);
+  talk.says(client, fin | ack, 20001, 1).says(server, fin | ack, 1, 20002).says(client, ack, 20002, 2);
   const auto rows = make_rows_of(talk.made, {.language = base::Language::en});
   std::vector<std::uint64_t> frames;
   std::string folded;
@@ -125,7 +130,7 @@ TEST(ConnectionReport, folds_long_runs_of_the_ordinary_and_nothing_else) {
 TEST(ConnectionReport, a_pause_ends_a_run) {
   Conversation talk;
   talk.opens().sends(4);
-  talk.says(0, ack, 4001, 1, 1000, 300 * ms).says(1, ack, 1, 5001);
+  talk.says(client, ack, 4001, 1, 1000, 300 * ms).says(server, ack, 1, 5001);
   const auto rows = make_rows_of(talk.made, {.language = base::Language::en});
   const auto waited = std::ranges::find_if(rows.rows, [](const Row& row) { return row.frame == 12; });
   ASSERT_NE(waited, rows.rows.end()) << "the segment after the pause has its own row";
@@ -142,18 +147,21 @@ TEST(ConnectionReport, says_what_was_left_out) {
 
 TEST(ConnectionReport, claims_no_handshake_that_was_not_seen) {
   Conversation talk;
-  talk.says(1, push | ack, 1, 1, 10).says(0, ack, 1, 11);
+  talk.says(server, push | ack, 1, 1, 10).says(client, ack, 1, 11);
   const std::string text = report(talk.made);
   EXPECT_NE(text.find("began before the capture; still open"), std::string::npos) << text;
   Conversation lonely;
-  lonely.says(0, syn, 0, 0).says(0, syn, 0, 0, 0, 1000 * ms);
+  lonely.says(client, syn, 0, 0).says(client, syn, 0, 0, 0, 1000 * ms);
   EXPECT_NE(report(lonely.made).find("10.0.0.2:80 answered nothing"), std::string::npos);
   EXPECT_NE(report(lonely.made).find("10.0.0.2:80: no segment captured"), std::string::npos);
 }
 
 TEST(ConnectionJson, has_every_segment_with_its_class) {
   Conversation talk;
-  talk.opens().says(0, push | ack, 1, 1, 14).says(0, push | ack, 1, 1, 14, 250 * ms).says(1, rst, 1, 0, 0, 30 * ms);
+  talk.opens()
+      .says(client, push | ack, 1, 1, 14)
+      .says(client, push | ack, 1, 1, 14, 250 * ms)
+      .says(server, rst, 1, 0, 0, 30 * ms);
   const auto document = nlohmann::json::parse(connection_json({.seen = talk.made}, base::Language::en));
   EXPECT_EQ(document["schema"], "tcpwhy-connection/1");
   EXPECT_FALSE(document.contains("recording"));

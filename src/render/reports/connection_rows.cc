@@ -97,8 +97,10 @@ class Maker {
                                      options_.language);
     rows_.ends = made.ends;
     const auto& sides = explained.timeline.connections[connection].sides;
-    opener_ = same_endpoint(sides[opener].address, seen_.ends[0]) ? 0 : 1;  // calls may tell it where no SYN does
-    std::set<EventId> known;                                                // departures with a cause
+    opener_ = same_endpoint(sides[opener].address, seen_.ends[tcp::EndIndex::first])
+                  ? tcp::EndIndex::first
+                  : tcp::EndIndex::second;  // calls may tell it where no SYN does
+    std::set<EventId> known;                // departures with a cause
     for (const timeline::Segment& segment : explained.timeline.segments)
       if (segment.cause.trigger != timeline::Trigger::unknown) known.insert(segment.departed);
     for (Row& row : made.rows) {
@@ -184,7 +186,7 @@ class Maker {
     row.at = run_[end - 1].row.at;
     row.since = base::Duration(0);
     row.inside_call = run_[begin].row.inside_call;
-    std::array<std::uint64_t, 2> bytes{};
+    timeline::PerSide<std::uint64_t> bytes;
     for (std::size_t i = begin; i < end; ++i) {
       const SeenSegment& segment = seen_.segments[run_[i].index];
       bytes[side_of(segment.from)] += segment.segment.payload_length;

@@ -62,7 +62,8 @@ class RowMaker {
       for (const Side side : {opener, listener}) rows_.ends[side] = sides[side].name;
     } else {
       const auto& actors = timeline_.recording->actors;
-      for (std::size_t i = 0; i < std::min<std::size_t>(2, actors.size()); ++i) rows_.ends[1 - i] = actors[i].name;
+      if (!actors.empty()) rows_.ends[listener] = actors[0].name;
+      if (actors.size() > 1) rows_.ends[opener] = actors[1].name;
     }
   }
 
@@ -153,7 +154,7 @@ class RowMaker {
   void note_connection(ConnectionIndex index) {
     const auto& connection = timeline_.connections[index];
     for (const auto& change : connection.changes) changing_.emplace(std::pair(index, change.event), &change);
-    std::array<std::vector<base::WallTime>, 2> arrived;
+    timeline::PerSide<std::vector<base::WallTime>> arrived;
     for (const auto s : connection.segments) {
       const Segment& segment = timeline_.segments[s];
       told_.insert(segment.kernel.begin(), segment.kernel.end());
@@ -471,11 +472,11 @@ class RowMaker {
   std::set<EventId> told_;  // kernel events that their segment's row tells
   std::multimap<std::pair<ConnectionIndex, EventId>, const timeline::SideChange*> changing_;
   // By the side that they reached.
-  std::array<std::map<ConnectionIndex, std::vector<base::WallTime>>, 2> resets_arrived_;
+  timeline::PerSide<std::map<ConnectionIndex, std::vector<base::WallTime>>> resets_arrived_;
   mutable std::set<std::uint32_t> calls_of_it_;
   std::map<std::uint32_t, std::size_t> rows_of_lines_;  // of the scenario: the latest call's
   Rows rows_;
-  std::array<int, 2> open_calls_{};
+  timeline::PerSide<int> open_calls_;
   std::set<timeline::CallIndex> merged_;
   std::vector<std::pair<std::size_t, timeline::SegmentIndex>> segment_rows_;
 };

@@ -54,12 +54,12 @@ struct Row {
   std::string stack;         // the program's, of a call that opens, shuts or closes; escaped; may be empty
   std::string comment;       // what the scenario says at the end of the call's line; escaped
   std::optional<ConnectionIndex> connection;
-  std::array<StateCell, 2> states{};  // segments only
-  std::string cause;                  // "connect()", "answer to row 5", "delayed-ACK timer, started by row 7"
+  timeline::PerSide<StateCell> states;  // segments only
+  std::string cause;                    // "connect()", "answer to row 5", "delayed-ACK timer, started by row 7"
   std::optional<Grade> grade;
-  std::array<bool, 2> inside_call{};  // a call of that side is in progress around this row
-  bool failed = false;                // the call did
-  bool opens = false;                 // a call that sets up a socket or connects it, the ACK that ends the handshake
+  timeline::PerSide<bool> inside_call;  // a call of that side is in progress around this row
+  bool failed = false;                  // the call did
+  bool opens = false;                   // a call that sets up a socket or connects it, the ACK that ends the handshake
   // What the tracker says of a segment of a capture, and since when the connection was quiet; 0 and empty elsewhere.
   std::uint64_t frame = 0;
   std::optional<base::Duration> since;
@@ -69,7 +69,7 @@ struct Row {
 
 struct Rows {
   std::vector<Row> rows;
-  std::array<std::string, 2> ends;  // names over the two columns
+  timeline::PerSide<std::string> ends;  // names over the two columns
   // Where the opening ends: rows before it only set up sockets and shake hands. 0 if there is none.
   std::uint32_t opening_ends = 0;
   bool numbered_by_frame = false;  // the first column shows frames, not rows

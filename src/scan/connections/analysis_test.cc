@@ -289,7 +289,7 @@ TEST(CommunityId, is_the_same_from_either_end) {
   record.addresses[opener] = {*wire::IpAddress::parse("128.232.110.120"), 34855};
   record.addresses[listener] = {*wire::IpAddress::parse("66.35.250.204"), 80};
   EXPECT_EQ(community_id(record), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
-  std::swap(record.addresses[0], record.addresses[1]);
+  std::swap(record.addresses[opener], record.addresses[listener]);
   EXPECT_EQ(community_id(record), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
 }
 

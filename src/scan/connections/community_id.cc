@@ -10,7 +10,7 @@ namespace tcpwhy::scan {
 
 std::string community_id(const ConnectionRecord& record) {
   constexpr std::uint8_t tcp_protocol = 6, padding = 0;
-  const auto& [a, b] = record.addresses;
+  const auto& [a, b] = record.addresses.values;
   // The smaller address and port first; as both ends have the same family, the bytes decide.
   const bool in_order = a.ip.bytes < b.ip.bytes || (a.ip.bytes == b.ip.bytes && a.port <= b.port);
   const wire::SocketAddress& low = in_order ? a : b;

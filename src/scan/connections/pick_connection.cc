@@ -75,13 +75,14 @@ class Pass {
   static tcp::SeenSegment seen_of(std::uint64_t frame, std::int64_t at_ns, tcp::EndIndex from,
                                   const wire::TcpSegment& segment, const tcp::Verdict& verdict,
                                   const tcp::Tracker& tracker) {
-    tcp::SeenSegment seen{.frame = frame,
-                          .at_ns = at_ns,
-                          .from = from,
-                          .segment = segment,
-                          .verdict = verdict,
-                          .ack = tracker.end(tcp::opposite(from)).based ? verdict.ack : segment.ack.value,
-                          .states = {tracker.end(0).state, tracker.end(1).state}};
+    tcp::SeenSegment seen{
+        .frame = frame,
+        .at_ns = at_ns,
+        .from = from,
+        .segment = segment,
+        .verdict = verdict,
+        .ack = tracker.end(tcp::opposite(from)).based ? verdict.ack : segment.ack.value,
+        .states = {tracker.end(tcp::EndIndex::first).state, tracker.end(tcp::EndIndex::second).state}};
     seen.segment.payload = {};
     return seen;
   }
@@ -93,7 +94,7 @@ class Pass {
     if (!fits) return;
     ++outcome_.matches;
     if (outcome_.candidates.size() < options_.most_candidates)
-      outcome_.candidates.push_back({0, first_frame, {connection.ends[0], connection.ends[1]}});
+      outcome_.candidates.push_back({0, first_frame, connection.ends});
     if (outcome_.matches > 1) {  // nothing will be shown but their list
       chosen_ = 0;
       outcome_.picked.reset();
@@ -102,16 +103,16 @@ class Pass {
     chosen_ = first_frame;
     outcome_.picked.emplace();
     Picked& picked = *outcome_.picked;
-    picked.seen.ends = {connection.ends[0], connection.ends[1]};
-    if (options_.packets != KeepPackets::none) picked.packets.provenance.observed = {"packets"};
+    picked.seen.ends = connection.ends;
+    if (options_.packets != KeepPackets::none) picked.packets.provenance.observed = {recording::Observation::packets};
     if (before_.frame == first_frame) begin_with_pending();
   }
 
   // Its SYN came earlier and was another connection's then.
   void begin_with_pending() {
     tcp::Tracker tracker;
-    const auto verdict = tracker.observe({before_.at_ns, before_.frame, 0, before_.segment});
-    auto seen = seen_of(before_.frame, before_.at_ns, 0, before_.segment, verdict, tracker);
+    const auto verdict = tracker.observe({before_.at_ns, before_.frame, tcp::EndIndex::first, before_.segment});
+    auto seen = seen_of(before_.frame, before_.at_ns, tcp::EndIndex::first, before_.segment, verdict, tracker);
     std::optional<recording::Event> packet;
     if (const auto kept = pending_packets_.find(before_.frame); kept != pending_packets_.end())
       packet = std::move(kept->second);
@@ -121,7 +122,7 @@ class Pass {
   [[nodiscard]] bool fits_choice(const Connection& connection) const {
     if (const auto* number = std::get_if<ByNumber>(&choice_)) return first_frames_.size() - 1 == number->number;
     const auto& end = std::get<ByEnd>(choice_);
-    return end.matches(connection.ends[0]) || end.matches(connection.ends[1]);
+    return std::ranges::any_of(connection.ends, [&](const auto& address) { return end.matches(address); });
   }
 
   // The head, and behind it the latest as a ring.

@@ -48,7 +48,7 @@ struct PickOptions {
 
 struct Candidate {
   std::uint64_t number = 0, first_frame = 0;
-  std::array<wire::SocketAddress, 2> ends;  // 0: who was seen first
+  tcp::PerEnd<wire::SocketAddress> ends;
 };
 
 struct Picked {

@@ -73,8 +73,8 @@ TEST(PickConnection, by_number_takes_that_connection_alone) {
   EXPECT_EQ(outcome.connections, 3U);
   EXPECT_EQ(frames(outcome), (std::vector<std::uint64_t>{4, 5, 6}));
   EXPECT_EQ(outcome.picked->seen.number, 1U);
-  EXPECT_EQ(outcome.picked->seen.tracker.end(0).state, tcp::State::established);
-  EXPECT_EQ(outcome.picked->seen.segments[2].states[1], tcp::State::established);
+  EXPECT_EQ(outcome.picked->seen.tracker.end(tcp::EndIndex::first).state, tcp::State::established);
+  EXPECT_EQ(outcome.picked->seen.segments[2].states[tcp::EndIndex::second], tcp::State::established);
   EXPECT_FALSE(pick(file, ByNumber{3}).picked);
 }
 

@@ -165,7 +165,7 @@ class Finder {
     found_.push_back({rule_named(id), grade, frame, count});
   }
   [[nodiscard]] std::uint64_t sum(std::uint32_t EndRecord::* field) const {
-    return std::uint64_t{record_.ends[0].*field} + record_.ends[1].*field;
+    return std::uint64_t{record_.ends[opener].*field} + record_.ends[listener].*field;
   }
 
   void opening() {
@@ -190,9 +190,9 @@ class Finder {
     const std::uint64_t data = sum(&EndRecord::data_segments), again = record_.retransmissions();
     if (record_.opening == Opening::handshake || record_.opening == Opening::before_capture) {
       if (record_.reset_cause == tcp::ResetCause::none &&
-          std::max(record_.ends[0].unanswered_resends, record_.ends[1].unanswered_resends) >= 3)
+          std::max(record_.ends[opener].unanswered_resends, record_.ends[listener].unanswered_resends) >= 3)
         say("capture.gave_up", record_.evidence.retransmission,
-            std::max(record_.ends[0].unanswered_resends, record_.ends[1].unanswered_resends));
+            std::max(record_.ends[opener].unanswered_resends, record_.ends[listener].unanswered_resends));
       if (again >= 3 && again * 100 >= data) say("capture.loss", record_.evidence.retransmission, again);
       if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0)
         say("capture.timeout", record_.evidence.retransmission, timeouts);
@@ -208,7 +208,8 @@ class Finder {
   }
 
   void observer() {
-    if (const auto unseen = record_.ends[0].unseen_bytes + record_.ends[1].unseen_bytes; unseen > 0 && both_seen())
+    if (const auto unseen = record_.ends[opener].unseen_bytes + record_.ends[listener].unseen_bytes;
+        unseen > 0 && both_seen())
       say("capture.gaps", record_.evidence.gap, unseen);
     for (const EndRecord& end : record_.ends)
       if (end.data_segments >= 2 && std::uint64_t{end.duplicates} * 2 >= end.data_segments) {
@@ -220,7 +221,9 @@ class Finder {
     if (record_.left == Left::evicted) say("capture.evicted", record_.last_frame);
   }
 
-  [[nodiscard]] bool both_seen() const { return record_.ends[0].segments > 0 && record_.ends[1].segments > 0; }
+  [[nodiscard]] bool both_seen() const {
+    return record_.ends[opener].segments > 0 && record_.ends[listener].segments > 0;
+  }
 
   const ConnectionRecord& record_;
   std::vector<Problem> found_;

@@ -26,8 +26,9 @@ Opening opening_of(const tcp::Tracker& tracker, const ConnectionRecord& record) 
 Ending ending_of(const ConnectionRecord& record, bool all_acknowledged) {
   if (record.opening == Opening::refused || record.opening == Opening::unanswered) return Ending::never_opened;
   if (record.reset_cause != tcp::ResetCause::none) return Ending::reset;
-  if (record.ends[0].sent_fin && record.ends[1].sent_fin) return all_acknowledged ? Ending::closed : Ending::closing;
-  return record.ends[0].sent_fin || record.ends[1].sent_fin ? Ending::half_closed : Ending::open;
+  if (record.ends[opener].sent_fin && record.ends[listener].sent_fin)
+    return all_acknowledged ? Ending::closed : Ending::closing;
+  return record.ends[opener].sent_fin || record.ends[listener].sent_fin ? Ending::half_closed : Ending::open;
 }
 
 }  // namespace
@@ -38,9 +39,9 @@ std::string_view name(Ending ending) { return ending_names[static_cast<std::size
 ConnectionRecord record_of(const Connection& connection, Left left) {
   const tcp::Tracker& tracker = connection.tracker;
   ConnectionRecord record;
-  const tcp::EndIndex first = tracker.opener_known() ? tracker.opener() : tcp::EndIndex{0};
+  const tcp::EndIndex first = tracker.opener_known() ? tracker.opener() : tcp::EndIndex::first;
   const tcp::EndIndex second = tcp::opposite(first);
-  const auto side = [first](tcp::EndIndex end) { return static_cast<std::int8_t>(end == first ? opener : listener); };
+  const auto side = [first](tcp::EndIndex end) { return end == first ? opener : listener; };
   record.addresses = {connection.ends[first], connection.ends[second]};
   record.ends = {record_of(tracker.end(first)), record_of(tracker.end(second))};
   record.opener_known = tracker.opener_known();
@@ -57,10 +58,10 @@ ConnectionRecord record_of(const Connection& connection, Left left) {
     record.reset_by = side(reset.from);
     record.reset_frame = reset.frame;
   }
-  if (tracker.first_closer() != tcp::Closer::nobody)
-    record.closed_by = side(tracker.first_closer() == tcp::Closer::end_0 ? tcp::EndIndex{0} : tcp::EndIndex{1});
+  if (const auto closer = tracker.first_closer()) record.closed_by = side(*closer);
   record.opening = opening_of(tracker, record);
-  record.ending = ending_of(record, tracker.end(0).fin_acked && tracker.end(1).fin_acked);
+  record.ending =
+      ending_of(record, tracker.end(tcp::EndIndex::first).fin_acked && tracker.end(tcp::EndIndex::second).fin_acked);
   record.marks = tracker.marks_seen();
   record.reuse = connection.reuse;
   record.left = left;

@@ -32,8 +32,10 @@ enum class Ending : std::uint8_t {
 inline constexpr int ending_count = 6;
 std::string_view name(Ending ending);
 
-// Ends of a record: 0 opened it, as far as is known (opener_known), 1 was asked.
-inline constexpr int opener = 0, listener = 1;
+// As far as is known who opened it (opener_known); else the first that was seen is taken for the opener.
+using tcp::listener;
+using tcp::opener;
+using tcp::Side;
 
 struct EndRecord : tcp::EndCounters {
   tcp::State state = tcp::State::not_seen;
@@ -44,18 +46,18 @@ struct EndRecord : tcp::EndCounters {
 };
 
 struct ConnectionRecord {
-  std::array<wire::SocketAddress, 2> addresses;
-  std::array<EndRecord, 2> ends;
+  tcp::PerSide<wire::SocketAddress> addresses;
+  tcp::PerSide<EndRecord> ends;
   bool opener_known = false;
   std::uint64_t first_frame = 0, last_frame = 0;
   std::int64_t began_ns = 0, ended_ns = 0;
   std::int64_t listener_rtt_ns = -1, opener_rtt_ns = -1;  // of the handshake: SYN to SYN-ACK, SYN-ACK to ACK
   Opening opening = Opening::before_capture;
   Ending ending = Ending::open;
-  std::int8_t closed_by = -1;  // end that closed first; -1: nobody
+  std::optional<Side> closed_by;  // who closed first; absent: nobody
   tcp::ResetCause reset_cause = tcp::ResetCause::none;
   bool reset_assumed = false;
-  std::int8_t reset_by = -1;
+  std::optional<Side> reset_by;
   std::uint64_t reset_frame = 0;
   std::uint32_t marks = 0;  // of any of its segments
   std::uint32_t reuse = 0;  // connections before it between the same addresses
@@ -63,10 +65,12 @@ struct ConnectionRecord {
   Evidence evidence;
   IcmpSeen icmp;
 
-  [[nodiscard]] std::uint64_t bytes() const { return ends[0].bytes + ends[1].bytes; }
-  [[nodiscard]] std::uint64_t segments() const { return std::uint64_t{ends[0].segments} + ends[1].segments; }
+  [[nodiscard]] std::uint64_t bytes() const { return ends[opener].bytes + ends[listener].bytes; }
+  [[nodiscard]] std::uint64_t segments() const {
+    return std::uint64_t{ends[opener].segments} + ends[listener].segments;
+  }
   [[nodiscard]] std::uint64_t retransmissions() const {
-    return std::uint64_t{ends[0].retransmissions} + ends[1].retransmissions;
+    return std::uint64_t{ends[opener].retransmissions} + ends[listener].retransmissions;
   }
   [[nodiscard]] std::int64_t duration_ns() const { return ended_ns - began_ns; }
 };

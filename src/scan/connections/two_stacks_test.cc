@@ -46,8 +46,8 @@ struct AnalysedSegment {
 struct Analysed {
   std::map<std::uint64_t, AnalysedSegment> frames;
   struct Walk {
-    std::vector<std::string> states[2];
-    std::string addresses[2];
+    tcp::PerEnd<std::vector<std::string>> states;
+    tcp::PerEnd<std::string> addresses;
     tcp::ResetSeen reset;
   };
   std::vector<Walk> connections;
@@ -76,7 +76,7 @@ Analysed analyse(const std::filesystem::path& file) {
     auto [walk, is_new] = walks.try_emplace(taken.connection, result.connections.size());
     if (is_new) {
       result.connections.emplace_back();
-      for (int end = 0; end < 2; ++end)
+      for (const tcp::EndIndex end : tcp::both_ends)
         result.connections.back().addresses[end] = wire::to_string(taken.connection->ends[end].ip);
     }
     auto& states = result.connections[walk->second].states;
@@ -197,7 +197,7 @@ TEST(TwoStacks, both_ends_walk_through_the_states_that_the_kernel_shows) {
     std::vector<std::vector<std::string>> theirs, mine;
     for (const TrueWalk& walk : walks) theirs.push_back(walk.states);
     for (const auto& connection : ours.connections)
-      for (int end = 0; end < 2; ++end)
+      for (const tcp::EndIndex end : tcp::both_ends)
         if (connection.addresses[end] == host) mine.push_back(connection.states[end]);
     for (auto* all : {&theirs, &mine}) {
       for (auto& states : *all) {

@@ -54,7 +54,7 @@ std::vector<Line> parse(std::string_view text) {
 class Table {
  public:
   Table(std::uint32_t client_isn, std::uint32_t server_isn)
-      : isn_{client_isn, server_isn},
+      : isn_{{client_isn, server_isn}},
         table_({.open = 10, .over = 5}, 1, [this](scan::Connection& connection, scan::Left left) {
           const scan::ConnectionRecord record = scan::record_of(connection, left);
           const auto problems = scan::problems_of(record);
@@ -70,14 +70,14 @@ class Table {
     segment.source = line.client ? client : server;
     segment.destination = line.client ? server : client;
     segment.flags.bits = line.flags;
-    segment.seq = {isn_[line.client ? 0 : 1] + line.numbers[0]};
-    if (segment.flags.ack()) segment.ack = {isn_[line.client ? 1 : 0] + line.numbers[1]};
+    segment.seq = {isn_[line.client ? tcp::opener : tcp::listener] + line.numbers[0]};
+    if (segment.flags.ack()) segment.ack = {isn_[line.client ? tcp::listener : tcp::opener] + line.numbers[1]};
     segment.payload_length = line.numbers[2] & 0xffffU;
     segment.window = static_cast<std::uint16_t>(line.numbers[3]);
     segment.ip_id = static_cast<std::uint16_t>(line.numbers[4]);
     segment.ttl = 64;
     const scan::TakenSegment taken = table_.take(frame, static_cast<std::int64_t>(frame) * 1'000'000, segment);
-    for (const tcp::EndIndex end : {tcp::EndIndex{0}, tcp::EndIndex{1}}) {
+    for (const tcp::EndIndex end : tcp::both_ends) {
       const tcp::End& which = taken.connection->tracker.end(end);
       TCPWHY_CHECK(which.gaps.size() <= tcp::max_gaps && which.resent.size() <= tcp::max_gaps);
       TCPWHY_CHECK(which.snd_una <= which.snd_nxt);
@@ -91,7 +91,7 @@ class Table {
   }
 
  private:
-  std::array<std::uint32_t, 2> isn_;
+  tcp::PerSide<std::uint32_t> isn_;
   std::string records_;
   scan::ConnectionTable table_;
 };

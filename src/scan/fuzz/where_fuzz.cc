@@ -78,6 +78,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (opposite) TCPWHY_CHECK(opposite->holds(row) != holds);  // nested too deep, where it is none
   }
   if (const auto end = scan::ByEnd::parse(text))
-    for (const auto& record : records) (void)end->matches(record.addresses[0]);
+    for (const auto& record : records) (void)end->matches(record.addresses[scan::opener]);
   return 0;
 }

@@ -58,8 +58,8 @@ ConnectionTable::Slot ConnectionTable::new_entry(const FlowKey& key) {
 }
 
 void ConnectionTable::start(Entry& entry, const wire::TcpSegment& segment) {
-  entry.connection.ends[0] = segment.source;
-  entry.connection.ends[1] = segment.destination;
+  entry.connection.ends[tcp::EndIndex::first] = segment.source;
+  entry.connection.ends[tcp::EndIndex::second] = segment.destination;
   entry.is_first_low = AddressWords(segment.source).before(AddressWords(segment.destination));
 }
 
@@ -106,8 +106,10 @@ ConnectionTable::Slot ConnectionTable::asked_in_another_vlan(const wire::TcpSegm
   const auto fits = [&](Slot slot) {
     const Entry& asked = entry(slot);
     const tcp::Tracker& tracker = asked.connection.tracker;
-    return !asked.is_over && AddressWords(asked.connection.ends[0]) == AddressWords(segment.destination) &&
-           tracker.end(0).syn_seen && tracker.end(1).segments == 0 && segment.ack.value == tracker.end(0).isn + 1;
+    return !asked.is_over &&
+           AddressWords(asked.connection.ends[tcp::EndIndex::first]) == AddressWords(segment.destination) &&
+           tracker.end(tcp::EndIndex::first).syn_seen && tracker.end(tcp::EndIndex::second).segments == 0 &&
+           segment.ack.value == tracker.end(tcp::EndIndex::first).isn + 1;
   };
   if (key.around.vlans != 0)
     if (const auto untagged = connections_.find(bare); untagged != connections_.end() && fits(untagged->second))
@@ -164,9 +166,9 @@ TakenSegment ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, cons
   Entry& entry = this->entry(slot);
   Connection& connection = entry.connection;
   if (is_new) start(entry, segment);
-  // Both endpoints the same (a connection to itself): always 0.
+  // Both endpoints the same (a connection to itself): always the first.
   const bool is_source_low = source.before(destination);
-  const auto side = [&] { return tcp::EndIndex(is_source_low == entry.is_first_low ? 0 : 1); };
+  const auto side = [&] { return is_source_low == entry.is_first_low ? tcp::EndIndex::first : tcp::EndIndex::second; };
   tcp::EndIndex from = side();
   bool reused = false;
   if (!is_new && connection.tracker.begins_anew({at_ns, frame, from, segment})) {
@@ -179,7 +181,7 @@ TakenSegment ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, cons
       const tcp::Tracker::PendingSyn syn = *pending;
       on_end_(connection, Left::over);
       start_again(entry, syn.segment);
-      connection.tracker.observe({syn.at_ns, syn.frame, 0, syn.segment});
+      connection.tracker.observe({syn.at_ns, syn.frame, tcp::EndIndex::first, syn.segment});
     }
     connection.reuse = reuse;
     reused = true;

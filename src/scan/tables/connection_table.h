@@ -34,7 +34,7 @@ struct IcmpSeen {
 };
 
 struct Connection {
-  wire::SocketAddress ends[2];  // 0: who was seen first
+  tcp::PerEnd<wire::SocketAddress> ends;
   tcp::Tracker tracker;
   Evidence evidence;
   IcmpSeen icmp;
@@ -51,7 +51,7 @@ struct TableLimits {
 // What a segment was to its connection.
 struct TakenSegment {
   Connection* connection = nullptr;  // valid until the next segment
-  tcp::EndIndex from = 0;
+  tcp::EndIndex from = tcp::EndIndex::first;
   tcp::Verdict verdict;
 };
 

@@ -21,14 +21,14 @@ std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(valu
 FieldValue positive(std::int64_t value) { return value < 0 ? FieldValue() : FieldValue(value); }
 FieldValue microseconds(std::uint32_t us) { return us == 0 ? FieldValue() : FieldValue(std::int64_t{us} * 1000); }
 FieldValue frame(std::uint64_t frame) { return frame == 0 ? FieldValue() : FieldValue(number(frame)); }
-FieldValue end_word(std::int8_t end) {
-  return end < 0 ? FieldValue() : FieldValue(std::string(end == opener ? "client" : "server"));
+FieldValue end_word(std::optional<Side> end) {
+  return !end ? FieldValue() : FieldValue(std::string(*end == opener ? "client" : "server"));
 }
 std::string text(std::string_view word) { return std::string(word); }
 
-#define OF_BOTH(field)                                                                 \
-  [](const Row& row) -> FieldValue {                                                   \
-    return number(std::uint64_t{row.record.ends[0].field} + row.record.ends[1].field); \
+#define OF_BOTH(field)                                                                             \
+  [](const Row& row) -> FieldValue {                                                               \
+    return number(std::uint64_t{row.record.ends[opener].field} + row.record.ends[listener].field); \
   }
 #define OF_END(end, field) [](const Row& row) -> FieldValue { return number(row.record.ends[end].field); }
 
@@ -134,7 +134,7 @@ constexpr std::size_t counter_fields = static_cast<std::size_t>(
 template <std::size_t I>
 FieldValue sum_of_counter(const Row& row) {
   constexpr auto member = explain::wire_counters[I].member;
-  return number(std::uint64_t{row.record.ends[0].*member} + row.record.ends[1].*member);
+  return number(std::uint64_t{row.record.ends[opener].*member} + row.record.ends[listener].*member);
 }
 
 constexpr auto table = [] {

@@ -16,9 +16,9 @@ ConnectionRecord known_in_full() {
   record.opener_known = true;
   record.first_frame = 1, record.last_frame = 2, record.began_ns = 5, record.ended_ns = 7;
   record.listener_rtt_ns = record.opener_rtt_ns = 3;
-  record.ends[0].srtt_us = record.ends[1].srtt_us = 4;
+  record.ends[opener].srtt_us = record.ends[listener].srtt_us = 4;
   record.opening = Opening::refused, record.ending = Ending::reset;
-  record.closed_by = record.reset_by = 1, record.reset_frame = 2, record.reset_cause = tcp::ResetCause::refused;
+  record.closed_by = record.reset_by = listener, record.reset_frame = 2, record.reset_cause = tcp::ResetCause::refused;
   record.icmp.frame = 2;
   return record;
 }

@@ -61,8 +61,7 @@ void Summary::add(const ConnectionRecord& record, std::span<const Problem> probl
   ++openings[static_cast<std::size_t>(record.opening)];
   ++endings[static_cast<std::size_t>(record.ending)];
   ++resets[static_cast<std::size_t>(record.reset_cause)];
-  if (record.closed_by >= 0)
-    ++closed_by[static_cast<std::size_t>(record.ending)][static_cast<std::size_t>(record.closed_by)];
+  if (record.closed_by) ++closed_by[static_cast<std::size_t>(record.ending)][*record.closed_by];
   for (const Problem& problem : problems) {
     ProblemCount& count = by_problem[static_cast<std::size_t>(problem.rule - problem_rules().data())];
     if (count.connections++ == 0 || problem.frame < count.example_frame) {

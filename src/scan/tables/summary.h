@@ -65,7 +65,7 @@ struct Summary {
   std::array<std::uint64_t, opening_count> openings{};
   std::array<std::uint64_t, ending_count> endings{};
   std::array<std::uint64_t, tcp::reset_cause_count> resets{};
-  std::array<std::array<std::uint64_t, 2>, ending_count> closed_by{};  // by ending and end
+  std::array<tcp::PerSide<std::uint64_t>, ending_count> closed_by{};  // by ending
   std::vector<ProblemCount> by_problem =
       std::vector<ProblemCount>(problem_rules().size());  // by rule of problem_rules()
   std::uint64_t bytes = 0, resent_bytes = 0, segments = 0, data_segments = 0, retransmissions = 0;

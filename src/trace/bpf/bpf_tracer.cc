@@ -98,7 +98,7 @@ class BpfTracer final : public Tracer {
   [[nodiscard]] bool paused() const override { return paused_; }
   [[nodiscard]] std::uint64_t left_out() const override { return left_out_; }
   base::Status stop(recording::Recording& recording) override;
-  [[nodiscard]] std::vector<std::string> observes() const override;
+  [[nodiscard]] recording::Observations observes() const override;
   [[nodiscard]] std::vector<Lack> lacks() const override { return probe_.lacks(); }
 
  private:
@@ -370,9 +370,9 @@ void BpfTracer::compare_with_counters(recording::Recording& recording) {
   }
 }
 
-std::vector<std::string> BpfTracer::observes() const {
-  std::vector<std::string> seen = probe_.observes();
-  if (symbols_ && probe_.has("on_segment")) seen.emplace_back("causes.kernel");
+recording::Observations BpfTracer::observes() const {
+  recording::Observations seen = probe_.observes();
+  if (symbols_ && probe_.has("on_segment")) seen.add(recording::Observation::causes_kernel);
   return seen;
 }
 

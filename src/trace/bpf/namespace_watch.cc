@@ -57,8 +57,8 @@ void NamespaceWatch::give(std::span<const std::uint64_t> namespaces, recording::
       if (event.at <= end) recording.events.push_back(std::move(event));
   }
   auto& observed = recording.provenance.observed;
-  for (std::string& what : state_->probe.observes()) observed.push_back(std::move(what));
-  if (state_->symbols && state_->probe.has("on_segment")) observed.emplace_back("causes.kernel");
+  observed.add(state_->probe.observes());
+  if (state_->symbols && state_->probe.has("on_segment")) observed.add(recording::Observation::causes_kernel);
   const auto note = [&](std::uint64_t now, std::uint64_t& told, const char* why) {
     if (now > told) recording.events.push_back({end, {}, recording::Loss{"events", now - told, why}});
     told = now;

@@ -480,13 +480,14 @@ ProbeCounts Probe::counted() const {
 }
 std::uint64_t Probe::skipped_runs() const { return std::max(impl_->skipped_at_detach, impl_->skipped()); }
 const std::vector<MissingHook>& Probe::missing() const { return impl_->missing; }
-std::vector<std::string> Probe::observes() const {
-  std::vector<std::string> seen;
-  if (has("on_sys_enter") && has("on_sys_exit")) seen.emplace_back("calls.bpf");
-  if (has("on_state")) seen.emplace_back("states.kernel");
-  if (has("on_socket_error")) seen.emplace_back("socket_errors");
-  if (has("on_drop") || has("on_drop_without_socket")) seen.emplace_back("drops");
-  if (has("on_reset_sent")) seen.emplace_back("resets.reason");
+recording::Observations Probe::observes() const {
+  using enum recording::Observation;
+  recording::Observations seen;
+  if (has("on_sys_enter") && has("on_sys_exit")) seen.add(calls_bpf);
+  if (has("on_state")) seen.add(states_kernel);
+  if (has("on_socket_error")) seen.add(socket_errors);
+  if (has("on_drop") || has("on_drop_without_socket")) seen.add(drops);
+  if (has("on_reset_sent")) seen.add(resets_reason);
   return seen;
 }
 std::vector<Lack> Probe::lacks() const {

@@ -114,7 +114,7 @@ class Probe {
   [[nodiscard]] std::uint64_t skipped_stacks() const;
   [[nodiscard]] ProbeCounts counted() const;
   // What can be had from it, for Provenance::observed, but the causes of segments, which need the kernel's symbols too.
-  [[nodiscard]] std::vector<std::string> observes() const;
+  [[nodiscard]] recording::Observations observes() const;
   // What can't.
   [[nodiscard]] const std::vector<MissingHook>& missing() const;
   // The same in sentences: one for all that the kernel lacks, one for each program that it refuses.

@@ -78,8 +78,9 @@ class PtraceTracer : public Tracer {
     outbox_.drain(recording, true);
     return {};
   }
-  [[nodiscard]] std::vector<std::string> observes() const override {
-    return {"calls", "calls.ptrace", "signals", "processes"};
+  [[nodiscard]] recording::Observations observes() const override {
+    using enum recording::Observation;
+    return {calls, calls_ptrace, signals, processes};
   }
   [[nodiscard]] std::vector<Lack> lacks() const override {
     const std::string why = options_.filter && options_.inside && has_command_ ? why_no_recorder() : "";
