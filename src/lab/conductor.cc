@@ -474,7 +474,7 @@ class Conductor {
 
   // The kernel's table has no closed sockets: CLOSED is what is not there.
   std::string state_of(const StateStep& what, const SocketInfo& socket) const {
-    const std::optional<trace::SocketSnapshot> found =
+    const std::optional<recording::SocketSnapshot> found =
         observer_->find_socket(cast_.host_of(what.who), socket.local, socket.remote);
     if (found) return std::string(found->state);
     return what.state == "gone" ? "gone" : "CLOSED";

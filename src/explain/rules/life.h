@@ -19,6 +19,8 @@ struct LifeRow {
   std::string_view id;  // as the findings' ids; stable
   bool abnormal;
   std::string_view en, zh;  // {who}: the local side, {peer}, {first}, {resetter}, {reason}
+  std::string_view when;    // said when all of these hold; empty: the reset reason of this id (reset_reasons.h)
+  std::string_view rests_on;
 };
 std::span<const LifeRow> life_rows();
 
