@@ -146,4 +146,10 @@ std::string words(const LifeVerdict& verdict, const std::string& who, const std:
   return base::escape_controls(text);
 }
 
+std::string words(const LifeVerdict& verdict, const SocketLife& life, const SocketLife* peer, Language language) {
+  const bool peer_is_known = peer != nullptr && peer->holder.pid != 0;
+  return words(verdict, life.holder.pid != 0 ? life.holder.command : wire::to_string(life.local),
+               peer_is_known ? peer->holder.command : wire::to_string(life.remote), language);
+}
+
 }  // namespace tcpwhy::explain

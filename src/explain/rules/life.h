@@ -36,5 +36,8 @@ struct LifeVerdict {
 LifeVerdict judge(const recording::SocketLife& life, const recording::SocketLife* peer);
 // The row's words with the names put in. Escaped.
 std::string words(const LifeVerdict& verdict, const std::string& who, const std::string& peer, Language language);
+// The same with the commands of both ends, where they are known, else with their addresses.
+std::string words(const LifeVerdict& verdict, const recording::SocketLife& life, const recording::SocketLife* peer,
+                  Language language);
 
 }  // namespace tcpwhy::explain
