@@ -179,6 +179,15 @@ class Finder {
   std::vector<Problem> found_;
 };
 
+bool tells_icmp_error(const Problem& problem) { return problem.rule->id == "capture.icmp_error"; }
+
+// "10.0.0.1: fragmentation needed, MTU 1400"
+std::string icmp_words(const wire::IcmpError& error) {
+  auto text = fmt::format("{}: {}", wire::to_string(error.reporter), wire::words_for(error));
+  if (error.mtu != 0) text += fmt::format(", MTU {}", error.mtu);
+  return text;
+}
+
 }  // namespace
 
 // Worst first.
@@ -195,5 +204,17 @@ std::span<const ProblemRule> problem_rules() {
 }
 
 std::vector<Problem> problems_of(const ConnectionRecord& record) { return Finder(record).run(); }
+
+std::string say(const Problem& problem, const ConnectionRecord& record, Language language) {
+  const bool zh = language == Language::zh;
+  if (!tells_icmp_error(problem)) return std::string(zh ? problem.rule->zh : problem.rule->en);
+  return fmt::format("{}{}", zh ? "收到 ICMP 差错，来自 " : "an ICMP error came back, from ",
+                     icmp_words(record.icmp.error));
+}
+
+std::string remedy(const Problem& problem, Language language) {
+  if (tells_icmp_error(problem)) return {};  // to look at the frame: it has been said what it says
+  return std::string(language == Language::zh ? problem.rule->remedy_zh : problem.rule->remedy_en);
+}
 
 }  // namespace tcpwhy::scan
