@@ -11,7 +11,6 @@
 #include "capfile/strace/strace_log.h"
 #include "render/reports/connection_report.h"
 #include "scan/connections/pick_connection.h"
-#include "scan/connections/problems.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -79,35 +78,6 @@ std::string clock_time(base::WallTime at) {
   return fmt::format("{:%F %T}", std::chrono::time_point_cast<std::chrono::milliseconds>(at));
 }
 
-// "10.0.0.1: fragmentation needed, MTU 1400"
-std::string icmp_words(const wire::IcmpError& error) {
-  auto text = fmt::format("{}: {}", wire::to_string(error.reporter), wire::words_for(error));
-  if (error.mtu != 0) text += fmt::format(", MTU {}", error.mtu);
-  return text;
-}
-
-render::ConnectionReport report_of(const scan::Picked& picked, base::Language language) {
-  render::ConnectionReport made{.seen = picked.seen};
-  for (const scan::Problem& problem : scan::problems_of(picked.record)) {
-    const scan::ProblemRule& rule = *problem.rule;
-    render::ConnectionProblem told{.id = std::string(rule.id),
-                                   .severity = rule.severity,
-                                   .grade = problem.grade,
-                                   .frame = problem.frame,
-                                   .count = problem.count,
-                                   .text = std::string(rule.text.in(language)),
-                                   .remedy = std::string(rule.remedy.in(language))};
-    if (rule.id == "capture.icmp_error") {
-      told.text =
-          fmt::format("{}{}", base::Text{"an ICMP error came back, from ", "收到 ICMP 差错，来自 "}.in(language),
-                      icmp_words(picked.record.icmp.error));
-      told.remedy.clear();  // to look at the frame
-    }
-    made.problems.push_back(std::move(told));
-  }
-  return made;
-}
-
 // Packets and calls as one recording. Both are stamped with CLOCK_REALTIME.
 recording::Recording merge(recording::Recording packets, recording::Recording calls) {
   packets.actors = std::move(calls.actors);
@@ -149,7 +119,7 @@ int print_with_calls(scan::Picked& picked, const capfile::Input& file, const Con
   const auto merged = merge(std::move(picked.packets), std::move(calls));
   const auto explained = explain::explain(merged);
   const auto index = connection_in(explained.timeline, picked.seen.segments.size());
-  render::ConnectionReport made = report_of(picked, context.language());
+  render::ConnectionReport made = render::report_of(picked, context.language());
   if (!index)
     warn("the calls can't be placed among these segments, which do not look like one connection: they are left out");
   else
@@ -191,7 +161,7 @@ int show_connection(const Captures& captures, const ConnectionOptions& options, 
   if (view.form == Form::tcpdump)
     print_packets(picked.packets, view, context);
   else if (!captures.calls)
-    print_report(report_of(picked, context.language()), options, view, context);
+    print_report(render::report_of(picked, context.language()), options, view, context);
   else if (const int status = print_with_calls(picked, *captures.calls, options, view, context); status != 0)
     return status;
   if (outcome->stopped_by) return report(*outcome->stopped_by);

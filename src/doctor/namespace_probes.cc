@@ -146,7 +146,7 @@ std::string try_sock_diag(const LocalConnection& ends) {
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
   if (getsockopt(ends.client.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0) return std::strerror(errno);
-  const auto mine = std::ranges::find(sample->sockets, cookie, &trace::SocketSnapshot::cookie);
+  const auto mine = std::ranges::find(sample->sockets, cookie, &recording::SocketSnapshot::cookie);
   return mine == sample->sockets.end() ? "our own connection is not among the sockets it tells" : "";
 }
 

@@ -475,7 +475,7 @@ class Conductor {
 
   // The kernel's table has no closed sockets: CLOSED is what is not there.
   tcp::State state_of(const StateStep& what, const SocketInfo& socket) const {
-    const std::optional<trace::SocketSnapshot> found =
+    const std::optional<recording::SocketSnapshot> found =
         observer_->find_socket(cast_.host_of(what.who), socket.local, socket.remote);
     return found ? found->state : tcp::State::closed;
   }

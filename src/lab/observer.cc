@@ -79,12 +79,12 @@ void Observer::note_losses() {
     if (auto loss = watch.capture.new_losses()) recording_->events.push_back(std::move(*loss));
 }
 
-std::optional<trace::SocketSnapshot> Observer::find_socket(const std::string& host,
-                                                           const std::optional<wire::SocketAddress>& local,
-                                                           const std::optional<wire::SocketAddress>& remote) const {
+std::optional<recording::SocketSnapshot> Observer::find_socket(const std::string& host,
+                                                               const std::optional<wire::SocketAddress>& local,
+                                                               const std::optional<wire::SocketAddress>& remote) const {
   for (const Watch& watch : watches_) {
     if (watch.host != host) continue;
-    for (const trace::SocketSnapshot& socket : watch.states.sockets()) {
+    for (const recording::SocketSnapshot& socket : watch.states.sockets()) {
       const bool listens = socket.state == tcp::State::listen;
       if (!remote && local && listens && socket.local.port == local->port) return socket;
       if (remote && !listens && socket.remote == *remote && (!local || socket.local == *local)) return socket;

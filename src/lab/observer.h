@@ -51,7 +51,7 @@ class Observer {
 
   [[nodiscard]] const std::vector<SeenSegment>& segments() const { return segments_; }
   // The kernel's socket of a connection, or of a listener (no remote); as of the last sample.
-  [[nodiscard]] std::optional<trace::SocketSnapshot> find_socket(
+  [[nodiscard]] std::optional<recording::SocketSnapshot> find_socket(
       const std::string& host, const std::optional<wire::SocketAddress>& local,
       const std::optional<wire::SocketAddress>& remote) const;
   // SO_NETNS_COOKIE of each host's namespace.

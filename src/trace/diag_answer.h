@@ -10,7 +10,7 @@
 namespace tcpwhy::trace {
 
 struct DiagAnswer {
-  std::vector<SocketSnapshot>& sockets;
+  std::vector<recording::SocketSnapshot>& sockets;
   // A socket in CLOSED is in no table: the kernel had picked it up in its last state and described it a moment later
   // (inet_diag_dump_icsk() fills outside the bucket's lock), while a TIME-WAIT entry took its place or it ended.
   bool torn = false;

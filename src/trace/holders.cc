@@ -68,26 +68,19 @@ class Search {
     }
   }
 
-  SocketHolders take() {
+  recording::SocketHolders take() {
     for (auto& [_, holders] : found_.by_inode) std::ranges::sort(holders);
     return std::move(found_);
   }
 
  private:
-  SocketHolders found_;
+  recording::SocketHolders found_;
   std::size_t left_;
 };
 
-const std::vector<SocketHolder> nobody;
-
 }  // namespace
 
-const std::vector<SocketHolder>& SocketHolders::of(std::uint32_t inode) const {
-  const auto found = by_inode.find(inode);
-  return inode == 0 || found == by_inode.end() ? nobody : found->second;
-}
-
-SocketHolders find_socket_holders(const std::string& proc, std::size_t most) {
+recording::SocketHolders find_socket_holders(const std::string& proc, std::size_t most) {
   Search search(most);
   const Directory processes(opendir(proc.c_str()));
   if (processes != nullptr)

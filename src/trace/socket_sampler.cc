@@ -68,8 +68,8 @@ wire::SocketAddress address_of(std::uint8_t family, const __be32 (&words)[4], st
   return {ip.unmapped(), ntohs(network_port)};
 }
 
-TcpDetails details_of(const tcp_info& info) {
-  TcpDetails details;
+recording::TcpDetails details_of(const tcp_info& info) {
+  recording::TcpDetails details;
   details.rto_us = info.tcpi_rto;
   details.ato_us = info.tcpi_ato;
   details.rtt_us = info.tcpi_rtt;
@@ -99,7 +99,7 @@ std::optional<bool> opener_by_count(const tcp_info& info, std::size_t length) {
   return info.tcpi_bytes_acked == payload ? std::optional(false) : std::nullopt;
 }
 
-void add_activity(const tcp_info& info, std::size_t length, SocketActivity& activity) {
+void add_activity(const tcp_info& info, std::size_t length, recording::SocketActivity& activity) {
   activity.backoff = info.tcpi_backoff;
   activity.last_data_sent_ms = info.tcpi_last_data_sent;
   activity.last_data_received_ms = info.tcpi_last_data_recv;
@@ -110,20 +110,20 @@ void add_activity(const tcp_info& info, std::size_t length, SocketActivity& acti
 
 // A closed socket leaves ESTABLISHED and CLOSE-WAIT at once, and a child that nobody accepted can be in no other state: so the
 // state tells the two apart where no inode is left or yet there.
-Holder holder_of(const inet_diag_msg& message, bool full_socket) {
-  if (message.idiag_inode != 0) return Holder::process;
+recording::HeldBy holder_of(const inet_diag_msg& message, bool full_socket) {
+  if (message.idiag_inode != 0) return recording::HeldBy::process;
   switch (message.idiag_state) {
-    case listen: return Holder::process;
+    case listen: return recording::HeldBy::process;
     case established:
-    case close_wait: return Holder::accept_queue;
+    case close_wait: return recording::HeldBy::accept_queue;
     case syn_received:
-    case new_syn_received: return full_socket ? Holder::accept_queue : Holder::request;
-    default: return Holder::kernel;
+    case new_syn_received: return full_socket ? recording::HeldBy::accept_queue : recording::HeldBy::request;
+    default: return recording::HeldBy::kernel;
   }
 }
 
 int take_attribute(const nlattr* attribute, void* data) {
-  auto& snapshot = *static_cast<SocketSnapshot*>(data);
+  auto& snapshot = *static_cast<recording::SocketSnapshot*>(data);
   switch (mnl_attr_get_type(attribute)) {
     case INET_DIAG_INFO: {
       tcp_info info{};  // older kernels fill less of it
@@ -146,7 +146,7 @@ int take_socket(const nlmsghdr* header, void* data) {
   if (mnl_nlmsg_get_payload_len(header) < sizeof(inet_diag_msg)) return MNL_CB_OK;
   const auto& message = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(header));
   if (message.idiag_family != AF_INET && message.idiag_family != AF_INET6) return MNL_CB_OK;
-  SocketSnapshot snapshot;
+  recording::SocketSnapshot snapshot;
   snapshot.cookie = std::uint64_t{message.id.idiag_cookie[1]} << 32 | message.id.idiag_cookie[0];
   snapshot.local = address_of(message.idiag_family, message.id.idiag_src, message.id.idiag_sport);
   snapshot.remote = address_of(message.idiag_family, message.id.idiag_dst, message.id.idiag_dport);
@@ -155,8 +155,8 @@ int take_socket(const nlmsghdr* header, void* data) {
   snapshot.send_queue = message.idiag_wqueue;
   snapshot.inode = message.idiag_inode;
   snapshot.uid = message.idiag_uid;
-  if (message.idiag_timer <= static_cast<int>(SocketActivity::Timer::zero_window_probe))
-    snapshot.activity.timer = static_cast<SocketActivity::Timer>(message.idiag_timer);
+  if (message.idiag_timer <= static_cast<int>(recording::SocketActivity::Timer::zero_window_probe))
+    snapshot.activity.timer = static_cast<recording::SocketActivity::Timer>(message.idiag_timer);
   snapshot.activity.timer_expires_ms = message.idiag_expires;
   snapshot.activity.retransmissions = message.idiag_retrans;
   mnl_attr_parse(header, sizeof(inet_diag_msg), take_attribute, &snapshot);
@@ -171,8 +171,8 @@ int take_socket(const nlmsghdr* header, void* data) {
 }
 
 // A dump of several parts can show a socket twice, when it moved in its table between two parts: the later one counts.
-void keep_last_of_each(std::vector<SocketSnapshot>& sockets) {
-  const auto key = [](const SocketSnapshot& s) { return std::tuple(s.cookie, s.local, s.remote); };
+void keep_last_of_each(std::vector<recording::SocketSnapshot>& sockets) {
+  const auto key = [](const recording::SocketSnapshot& s) { return std::tuple(s.cookie, s.local, s.remote); };
   std::ranges::reverse(sockets);
   std::ranges::stable_sort(sockets, {}, key);
   const auto repeated = std::ranges::unique(sockets, {}, key);
@@ -241,7 +241,7 @@ base::Status SocketSampler::sample_into(SocketSample& sample) {
 }
 
 // False: the kernel could not give a consistent or a whole answer.
-base::Result<bool> SocketSampler::dump_once(std::vector<SocketSnapshot>& sockets) {
+base::Result<bool> SocketSampler::dump_once(std::vector<recording::SocketSnapshot>& sockets) {
   const DumpRequest request = dump_request(++sequence_);
   if (::send(socket_.get(), &request, sizeof request, 0) < 0) return base::fail_errno("sock_diag request");
   DiagAnswer dump{sockets};

@@ -25,13 +25,13 @@ class StateTracker {
   void update(const SocketSample& sample, std::vector<recording::Event>& events);
 
   // Each socket that was there in the last sample, with the cookie that its events carry.
-  [[nodiscard]] std::vector<SocketSnapshot> sockets() const;
+  [[nodiscard]] std::vector<recording::SocketSnapshot> sockets() const;
 
  private:
   struct Tracked {
-    SocketSnapshot now;               // cookie: the first one seen
-    std::uint64_t kernel_cookie = 0;  // the one it has now
-    std::optional<TcpDetails> told;   // as of the last event: drifts are measured from here
+    recording::SocketSnapshot now;              // cookie: the first one seen
+    std::uint64_t kernel_cookie = 0;            // the one it has now
+    std::optional<recording::TcpDetails> told;  // as of the last event: drifts are measured from here
   };
   std::vector<Tracked> tracked_;
   std::optional<base::WallTime> previous_begin_;

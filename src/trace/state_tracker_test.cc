@@ -18,25 +18,27 @@ wire::SocketAddress address(std::uint8_t last, std::uint16_t port) {
   return {wire::IpAddress::v4(octets), port};
 }
 
-SocketSnapshot socket(std::uint64_t cookie, std::string_view state, Holder holder = Holder::process) {
-  SocketSnapshot s;
+recording::SocketSnapshot socket(std::uint64_t cookie, std::string_view state,
+                                 recording::HeldBy holder = recording::HeldBy::process) {
+  recording::SocketSnapshot s;
   s.cookie = cookie;
   s.local = address(1, 9999);
   s.remote = address(2, 40000);
   s.state = tcp::state_named(state).value();
   s.holder = holder;
-  if (holder == Holder::process && state != "LISTEN") s.tcp = TcpDetails{.rto_us = 200'000, .ato_us = 0};
+  if (holder == recording::HeldBy::process && state != "LISTEN")
+    s.tcp = recording::TcpDetails{.rto_us = 200'000, .ato_us = 0};
   return s;
 }
-SocketSnapshot closing_entry(std::uint64_t cookie, std::string_view state) {
-  return socket(cookie, state, Holder::kernel);
+recording::SocketSnapshot closing_entry(std::uint64_t cookie, std::string_view state) {
+  return socket(cookie, state, recording::HeldBy::kernel);
 }
 
 // Samples follow each other: the n-th lasts from n ms to n ms + 100 us.
 class TrackerTest : public ::testing::Test {
  protected:
   // The events of the next sample, a line each: "1 ESTABLISHED>CLOSE-WAIT".
-  std::vector<std::string> after(std::vector<SocketSnapshot> sockets, bool complete = true) {
+  std::vector<std::string> after(std::vector<recording::SocketSnapshot> sockets, bool complete = true) {
     ++number_;
     SocketSample sample;
     sample.begin = base::wall_from_ns(number_ * 1'000'000);
@@ -85,7 +87,7 @@ TEST_F(TrackerTest, queues_holder_and_delayed_ack_timer_are_told_without_a_chang
   s.tcp->ato_us = 40'000;
   EXPECT_EQ(after({s}), (Lines{"1 ESTABLISHED>ESTABLISHED"}));
   s.state = tcp::State::fin_wait_2;
-  s.holder = Holder::kernel;
+  s.holder = recording::HeldBy::kernel;
   EXPECT_EQ(after({s}), (Lines{"1 ESTABLISHED>FIN-WAIT-2"}));
   EXPECT_TRUE(std::get<recording::SocketState>(events_[0].what).orphan);
 }

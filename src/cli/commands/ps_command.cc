@@ -6,23 +6,25 @@
 #include "cli/choice.h"
 #include "cli/command.h"
 #include "cli/output/view.h"
-#include "cli/ps/illness.h"
+#include "explain/rules/sockets.h"
+#include "observe/socket_facts.h"
+#include "render/reports/sockets_report.h"
 
 namespace tcpwhy::cli {
 namespace {
 
 struct PsOptions {
-  ps::Filter filter;
+  observe::SocketFilter filter;
   std::vector<std::string> hosts;
   Form form = Form::text;
   bool all = false;
   FailOn fail_on;
 };
 
-int status_of(const ps::Diagnosis& diagnosis, const FailOn& fail_on) {
+int status_of(const explain::SocketsVerdict& verdict, const FailOn& fail_on) {
   const auto bad = [&](const auto& found) { return found.severity >= *fail_on; };
   const bool ill =
-      fail_on && (std::ranges::any_of(diagnosis.illnesses, bad) || std::ranges::any_of(diagnosis.time_waits, bad));
+      fail_on && (std::ranges::any_of(verdict.findings, bad) || std::ranges::any_of(verdict.time_waits, bad));
   return ill ? base::exit_status(base::ErrorKind::expectation) : 0;
 }
 
@@ -33,17 +35,19 @@ int run_ps(PsOptions options, Context& context) {
       return report({base::ErrorKind::usage, "'" + text + "' is no IP address", "an address such as 127.0.0.1 or ::1"});
     options.filter.hosts.push_back(*host);
   }
-  auto facts = ps::collect();
+  auto facts = observe::collect_socket_facts();
   if (!facts) return report(facts.error());
-  ps::apply(options.filter, *facts);
-  const auto diagnosis = ps::diagnose(*facts);
+  observe::apply(options.filter, *facts);
+  const auto verdict = explain::judge(*facts);
   if (options.form == Form::json)
-    ps::write_json(*facts, diagnosis, context.language(), [&](std::string_view text) { context.out.write(text); });
+    render::write_sockets_json(*facts, verdict, context.language(),
+                               [&](std::string_view text) { context.out.write(text); });
   else
-    context.out.write(ps::as_text(
-        *facts, diagnosis,
-        {.language = context.language(), .width = context.width(), .color = context.color(), .all = options.all}));
-  return status_of(diagnosis, options.fail_on);
+    context.out.write(render::sockets_report(
+        *facts, verdict,
+        {.text = {.language = context.language(), .width = context.width(), .color = context.color()},
+         .all = options.all}));
+  return status_of(verdict, options.fail_on);
 }
 
 }  // namespace

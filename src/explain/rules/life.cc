@@ -15,33 +15,69 @@ using recording::SocketLife;
 
 // How it ended but for a reset whose reason is known: reset_reasons.cc.
 constexpr LifeRow own_rows[] = {
-    {"life.in_order", false, {"{first} closed first; in order", "{first} 先关闭；正常结束"}},
+    {"life.in_order",
+     false,
+     {"{first} closed first; in order", "{first} 先关闭；正常结束"},
+     "one side's FIN was the first (FIN-WAIT-1 here, or CLOSE-WAIT), and there was neither reset nor error",
+     "RFC 9293 3.6"},
     {"life.in_order_by_exit",
      false,
-     {"{first} closed first, by ending; in order", "{first} 因进程结束先关闭；正常结束"}},
-    {"life.simultaneous", false, {"both closed at the same time; in order", "双方同时关闭；正常结束"}},
+     {"{first} closed first, by ending; in order", "{first} 因进程结束先关闭；正常结束"},
+     "the same, and that FIN left because its process ended",
+     "RFC 9293 3.6; do_exit(), tcp_close()"},
+    {"life.simultaneous",
+     false,
+     {"both closed at the same time; in order", "双方同时关闭；正常结束"},
+     "both FINs crossed: CLOSING after FIN-WAIT-1",
+     "RFC 9293 3.6, figure 13"},
     {"open.refused",
      true,
      {"refused: {peer} answered the SYN with a RST (nobody listens there)",
-      "被拒绝：{peer} 以 RST 回应 SYN（无人监听）"}},
-    {"open.timed_out", true, {"never stood: no answer to {who}'s SYN", "从未建立：{who} 的 SYN 没有得到回应"}},
+      "被拒绝：{peer} 以 RST 回应 SYN（无人监听）"},
+     "an opener that was never ESTABLISHED got a RST, or ECONNREFUSED",
+     "RFC 9293 3.10.7.3; tcp_rcv_synsent_state_process(), tcp_reset()"},
+    {"open.timed_out",
+     true,
+     {"never stood: no answer to {who}'s SYN", "从未建立：{who} 的 SYN 没有得到回应"},
+     "an opener that was never ESTABLISHED got ETIMEDOUT",
+     "RFC 9293 3.8.3; tcp_write_timeout(), net.ipv4.tcp_syn_retries"},
     {"open.unreachable",
      true,
-     {"never stood: the network says that {peer} can't be reached", "从未建立：网络称 {peer} 不可达"}},
-    {"open.abandoned", true, {"given up by {who} before the handshake was done", "握手完成前被 {who} 放弃"}},
+     {"never stood: the network says that {peer} can't be reached", "从未建立：网络称 {peer} 不可达"},
+     "an opener that was never ESTABLISHED got EHOSTUNREACH, ENETUNREACH or EHOSTDOWN",
+     "RFC 1122 4.2.3.9; tcp_v4_err(), icmp_err_convert[]"},
+    {"open.abandoned",
+     true,
+     {"given up by {who} before the handshake was done", "握手完成前被 {who} 放弃"},
+     "an opener that was never ESTABLISHED ended without any of these",
+     "RFC 9293 3.10.4 (SYN-SENT); tcp_close()"},
     {"reset.by_peer_after_fin",
      true,
-     {"reset by {peer} after its FIN: {who} went on sending", "{peer} 在 FIN 之后复位：{who} 仍在发送"}},
-    {"reset.by_peer", true, {"reset by {peer}", "被 {peer} 复位"}},
-    {"reset.sent", true, {"reset by {resetter}: {reason}", "被 {resetter} 复位：{reason}"}},
+     {"reset by {peer} after its FIN: {who} went on sending", "{peer} 在 FIN 之后复位：{who} 仍在发送"},
+     "a RST came after the peer's FIN, and the peer's end is not on this machine, or did not send it",
+     "RFC 9293 3.10.7.4; tcp_reset()"},
+    {"reset.by_peer",
+     true,
+     {"reset by {peer}", "被 {peer} 复位"},
+     "a RST came without a FIN of the peer's before it, and the peer's end is not on this machine, or did not send it",
+     "RFC 9293 3.10.7.4; tcp_reset()"},
+    {"reset.sent",
+     true,
+     {"reset by {resetter}: {reason}", "被 {resetter} 复位：{reason}"},
+     "a RST was sent, and neither the kernel's stack nor its reason is in a row below",
+     "tcp_v4_send_reset(), tcp_send_active_reset(); enum sk_rst_reason"},
     {"gave_up.retransmissions",
      true,
-     {"given up by {who}'s kernel: {peer} answered nothing", "{who} 的内核放弃：{peer} 没有任何回应"}},
+     {"given up by {who}'s kernel: {peer} answered nothing", "{who} 的内核放弃：{peer} 没有任何回应"},
+     "a connection that stood got ETIMEDOUT",
+     "RFC 9293 3.8.3, RFC 1122 4.2.3.5; tcp_write_timeout(), tcp_retries2"},
     {"gave_up.unreachable",
      true,
      {"given up by {who}'s kernel: the network says that {peer} can't be reached",
-      "{who} 的内核放弃：网络称 {peer} 不可达"}},
-    {"life.ended", false, {"ended", "已结束"}},
+      "{who} 的内核放弃：网络称 {peer} 不可达"},
+     "a connection that stood got EHOSTUNREACH, ENETUNREACH or EHOSTDOWN",
+     "RFC 1122 4.2.3.9; tcp_v4_err(): sk_err_soft, tcp_write_err()"},
+    {"life.ended", false, {"ended", "已结束"}, "neither FIN, reset nor error was seen", "inet_sock_set_state"},
 };
 
 const LifeRow* row(std::string_view id) {
@@ -94,7 +130,8 @@ std::span<const LifeRow> life_rows() {
   static const std::vector<LifeRow> all = [] {
     std::vector<LifeRow> rows(std::begin(own_rows), std::end(own_rows));
     for (const ResetReason& reason : reset_reasons())
-      if (!reason.ending.empty()) rows.push_back({reason.id, reason.severity >= Severity::warning, reason.ending});
+      if (!reason.ending.empty())
+        rows.push_back({reason.id, reason.severity >= Severity::warning, reason.ending, {}, reason.rests_on});
     return rows;
   }();
   return all;
@@ -136,6 +173,12 @@ std::string words(const LifeVerdict& verdict, const std::string& who, const std:
   put("{resetter}", verdict.reset_by_peer ? peer : who);
   put("{reason}", verdict.reason.empty() ? "the kernel does not say why" : verdict.reason);
   return base::escape_controls(text);
+}
+
+std::string words(const LifeVerdict& verdict, const SocketLife& life, const SocketLife* peer, Language language) {
+  const bool peer_is_known = peer != nullptr && peer->holder.pid != 0;
+  return words(verdict, life.holder.pid != 0 ? life.holder.command : wire::to_string(life.local),
+               peer_is_known ? peer->holder.command : wire::to_string(life.remote), language);
 }
 
 }  // namespace tcpwhy::explain

@@ -18,7 +18,9 @@ enum class Closer : std::uint8_t { nobody, local, remote, both };
 struct LifeRow {
   std::string_view id;  // as the findings' ids; stable
   bool abnormal;
-  Text text;  // {who}: the local side, {peer}, {first}, {resetter}, {reason}
+  Text text;              // {who}: the local side, {peer}, {first}, {resetter}, {reason}
+  std::string_view when;  // said when all of these hold; empty: the reset reason of this id (reset_reasons.h)
+  std::string_view rests_on;
 };
 std::span<const LifeRow> life_rows();
 
@@ -34,5 +36,8 @@ struct LifeVerdict {
 LifeVerdict judge(const recording::SocketLife& life, const recording::SocketLife* peer);
 // The row's words with the names put in. Escaped.
 std::string words(const LifeVerdict& verdict, const std::string& who, const std::string& peer, Language language);
+// The same with the commands of both ends, where they are known, else with their addresses.
+std::string words(const LifeVerdict& verdict, const recording::SocketLife& life, const recording::SocketLife* peer,
+                  Language language);
 
 }  // namespace tcpwhy::explain

@@ -178,11 +178,11 @@ class Session {
     const auto sample = sampler ? sampler->sample() : std::unexpected(sampler.error());
     if (!sample) return write(fmt::format("{}\n", sample.error().message));
     std::string text;
-    for (const trace::SocketSnapshot& socket : sample->sockets) {
+    for (const recording::SocketSnapshot& socket : sample->sockets) {
       if (socket.local.port != address_.port && socket.remote.port != address_.port) continue;
       const std::string remote =
           socket.state == tcp::State::listen ? "" : fmt::format(" - {}", wire::to_string(socket.remote));
-      const bool orphan = socket.holder == trace::Holder::kernel;
+      const bool orphan = socket.holder == recording::HeldBy::kernel;
       text +=
           fmt::format("{}{} {}{}{}\n", wire::to_string(socket.local), remote, tcp::name(socket.state),
                       orphan ? " (no process has it any more)" : "",

@@ -205,7 +205,8 @@ base::Result<Bytes> watch_a_close(const wire::IpAddress& ip) {
   c.client = connect_to(ip, port);
   TCPWHY_INSIDE_OK(look());
   const auto unaccepted = tracker.sockets();
-  TCPWHY_INSIDE(std::ranges::count(unaccepted, trace::Holder::accept_queue, &trace::SocketSnapshot::holder) == 1);
+  TCPWHY_INSIDE(std::ranges::count(unaccepted, recording::HeldBy::accept_queue, &recording::SocketSnapshot::holder) ==
+                1);
   c.server = accept_from(c.listener);
   TCPWHY_INSIDE_OK(look());
   TCPWHY_INSIDE(c.valid());
@@ -225,7 +226,7 @@ base::Result<Bytes> watch_a_close(const wire::IpAddress& ip) {
   for (int i = 0; i < 10'000 && !orphan_seen; ++i) {
     TCPWHY_INSIDE_OK(look());
     for (const auto& s : tracker.sockets())
-      orphan_seen |= s.cookie == server && s.state == tcp::State::fin_wait_2 && s.holder == trace::Holder::kernel;
+      orphan_seen |= s.cookie == server && s.state == tcp::State::fin_wait_2 && s.holder == recording::HeldBy::kernel;
     if (!orphan_seen) ::poll(nullptr, 0, 1);
   }
   TCPWHY_INSIDE(orphan_seen);
@@ -275,7 +276,8 @@ TEST_F(ObservationTest, a_handshake_under_way_is_a_request_and_its_cookie_become
     TCPWHY_INSIDE(client.valid());
     const auto before = sampler->sample();
     TCPWHY_INSIDE_OK(before);
-    const auto request = std::ranges::find(before->sockets, trace::Holder::request, &trace::SocketSnapshot::holder);
+    const auto request =
+        std::ranges::find(before->sockets, recording::HeldBy::request, &recording::SocketSnapshot::holder);
     TCPWHY_INSIDE(request != before->sockets.end() && request->state == tcp::State::syn_received);
     TCPWHY_INSIDE(::send(client.get(), "x", 1, 0) == 1);
     const auto server = accept_from(listener);

@@ -13,6 +13,7 @@
 #include "explain/texts/wire_words.h"
 #include "render/reports/connection_rows.h"
 #include "render/timeline/words.h"
+#include "scan/connections/problems.h"
 
 namespace tcpwhy::render {
 namespace {
@@ -193,6 +194,19 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   if (!tracker.opener_known())
     text = fmt::format("{}{}", Text{"began before the capture; ", "抓包前已开始；"}.in(language), text);
   return text;
+}
+
+ConnectionReport report_of(const scan::Picked& picked, base::Language language) {
+  ConnectionReport made{.seen = picked.seen};
+  for (const scan::Problem& problem : scan::problems_of(picked.record))
+    made.problems.push_back({.id = std::string(problem.rule->id),
+                             .severity = problem.rule->severity,
+                             .grade = problem.grade,
+                             .frame = problem.frame,
+                             .count = problem.count,
+                             .text = scan::say(problem, picked.record, language),
+                             .remedy = scan::remedy(problem, language)});
+  return made;
 }
 
 std::string connection_report(const ConnectionReport& report, const TextOptions& options, bool all) {

@@ -11,6 +11,7 @@
 #include "explain/finding.h"
 #include "render/timeline/text.h"
 #include "render/timeline/write_text.h"
+#include "scan/connections/pick_connection.h"
 #include "tcp/seen_connection.h"
 
 namespace tcpwhy::render {
@@ -32,6 +33,9 @@ struct ConnectionReport {
   const explain::Explained* explained = nullptr;
   timeline::ConnectionIndex index = 0;
 };
+
+// Of a connection's packets alone. `picked` outlives it.
+ConnectionReport report_of(const scan::Picked& picked, base::Language language);
 
 // `all`: no run of segments is folded.
 std::string connection_report(const ConnectionReport& report, const TextOptions& options, bool all);

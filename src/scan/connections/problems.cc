@@ -229,6 +229,15 @@ class Finder {
   std::vector<Problem> found_;
 };
 
+bool tells_icmp_error(const Problem& problem) { return problem.rule->id == "capture.icmp_error"; }
+
+// "10.0.0.1: fragmentation needed, MTU 1400"
+std::string icmp_words(const wire::IcmpError& error) {
+  auto text = fmt::format("{}: {}", wire::to_string(error.reporter), wire::words_for(error));
+  if (error.mtu != 0) text += fmt::format(", MTU {}", error.mtu);
+  return text;
+}
+
 }  // namespace
 
 // Worst first.
@@ -245,5 +254,16 @@ std::span<const ProblemRule> problem_rules() {
 }
 
 std::vector<Problem> problems_of(const ConnectionRecord& record) { return Finder(record).run(); }
+
+std::string say(const Problem& problem, const ConnectionRecord& record, base::Language language) {
+  if (!tells_icmp_error(problem)) return std::string(problem.rule->text.in(language));
+  constexpr base::Text came{"an ICMP error came back, from ", "收到 ICMP 差错，来自 "};
+  return fmt::format("{}{}", came.in(language), icmp_words(record.icmp.error));
+}
+
+std::string remedy(const Problem& problem, base::Language language) {
+  if (tells_icmp_error(problem)) return {};  // to look at the frame: it has been said what it says
+  return std::string(problem.rule->remedy.in(language));
+}
 
 }  // namespace tcpwhy::scan

@@ -35,4 +35,9 @@ struct Problem {
 // Worst first; empty where nothing is to be said.
 std::vector<Problem> problems_of(const ConnectionRecord& record);
 
+// The problem in words, for who looks at this one connection: what its record tells besides is said too. And what to do about it (empty if
+// nothing).
+std::string say(const Problem& problem, const ConnectionRecord& record, base::Language language);
+std::string remedy(const Problem& problem, base::Language language);
+
 }  // namespace tcpwhy::scan

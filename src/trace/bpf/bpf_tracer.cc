@@ -193,8 +193,9 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
 base::Status BpfTracer::follow_sockets_of(const Target& target) {
   if (target.pids.empty()) return {};
   const auto holders = find_socket_holders();
-  const auto is_theirs = [&](const SocketSnapshot& socket) {
-    return socket.inode != 0 && std::ranges::any_of(holders.of(socket.inode), [&](const SocketHolder& holder) {
+  const auto is_theirs = [&](const recording::SocketSnapshot& socket) {
+    return socket.inode != 0 &&
+           std::ranges::any_of(holders.of(socket.inode), [&](const recording::SocketHolder& holder) {
              return std::ranges::find(target.pids, holder.pid) != target.pids.end();
            });
   };
@@ -203,7 +204,7 @@ base::Status BpfTracer::follow_sockets_of(const Target& target) {
   const auto sample = sampler->sample();
   if (!sample) return std::unexpected(sample.error());
   const std::uint64_t netns = current_netns_cookie();
-  for (const SocketSnapshot& socket : sample->sockets) {
+  for (const recording::SocketSnapshot& socket : sample->sockets) {
     if (!is_theirs(socket)) continue;
     const auto followed = socket.state == tcp::State::listen ? probe_.follow_port(netns, socket.local.port)
                                                              : probe_.follow_flow(socket.local, socket.remote);

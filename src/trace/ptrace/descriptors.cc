@@ -82,7 +82,7 @@ std::optional<TcpSocket> find_by_inode(std::uint32_t inode) {
   if (!sampler) return std::nullopt;
   const auto sample = sampler->sample();
   if (!sample) return std::nullopt;
-  for (const SocketSnapshot& snapshot : sample->sockets) {
+  for (const recording::SocketSnapshot& snapshot : sample->sockets) {
     if (snapshot.inode != inode) continue;
     TcpSocket socket{.cookie = snapshot.cookie};
     if (snapshot.local.port != 0) socket.local = snapshot.local;

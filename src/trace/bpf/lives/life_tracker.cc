@@ -63,15 +63,15 @@ std::size_t LifeTracker::HashEnds::operator()(const Ends& ends) const {
   return hash ^ hash >> 32;
 }
 
-void LifeTracker::begin(const SocketSample& sample, const SocketHolders& holders) {
-  const auto holder_of = [&holders](const SocketSnapshot& socket) {
+void LifeTracker::begin(const SocketSample& sample, const recording::SocketHolders& holders) {
+  const auto holder_of = [&holders](const recording::SocketSnapshot& socket) {
     const auto& held = holders.of(socket.inode);
     return held.empty() || socket.inode == 0 ? recording::Holder{}
                                              : recording::Holder{held.front().pid, held.front().command};
   };
-  for (const SocketSnapshot& socket : sample.sockets)
+  for (const recording::SocketSnapshot& socket : sample.sockets)
     if (socket.state == tcp::State::listen) listeners_[socket.local.port] = holder_of(socket);
-  for (const SocketSnapshot& socket : sample.sockets) {
+  for (const recording::SocketSnapshot& socket : sample.sockets) {
     if (socket.state == tcp::State::listen) continue;
     const recording::Holder holder = holder_of(socket);
     SocketLife life;

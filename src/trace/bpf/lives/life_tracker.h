@@ -41,7 +41,7 @@ class LifeTracker {
   explicit LifeTracker(LifeTrackerOptions options) : options_(std::move(options)) {}
 
   // What is there already, so that it is told with its holder when it ends.
-  void begin(const SocketSample& sample, const SocketHolders& holders);
+  void begin(const SocketSample& sample, const recording::SocketHolders& holders);
   void add(std::span<const std::byte> record, base::Duration wall_minus_monotonic, const OnOpened& on_opened,
            const OnEnded& on_ended);
   // Ended ones whose other end lives on are told after a while. To be called now and then; `all`: now.

@@ -55,7 +55,7 @@ class Lives : public testing::Test {
   void there_already(std::optional<bool> client_opened) {
     SocketSample sample;
     for (const bool client : {true, false}) {
-      SocketSnapshot one;
+      recording::SocketSnapshot one;
       const auto ip = wire::IpAddress::v4(std::array<std::uint8_t, 4>{127, 0, 0, 1});
       one.cookie = client ? 1 : 2, one.state = tcp::State::established, one.tcp.emplace();
       one.local = {ip, static_cast<std::uint16_t>(client ? 40000 : 80)};
@@ -63,7 +63,7 @@ class Lives : public testing::Test {
       if (client_opened) one.opener = *client_opened == client;
       sample.sockets.push_back(one);
     }
-    SocketSnapshot listener;
+    recording::SocketSnapshot listener;
     listener.cookie = 3, listener.state = tcp::State::listen, listener.local.port = 80;
     sample.sockets.push_back(listener);
     tracker_.begin(sample, {});

@@ -1,3 +1,5 @@
+#include "render/reports/sockets_report.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,16 +9,19 @@
 
 #include "base/json_text.h"
 #include "base/text.h"
-#include "cli/ps/illness.h"
-#include "render/timeline/text.h"
 
-namespace tcpwhy::cli::ps {
+namespace tcpwhy::render {
 namespace {
 
-using explain::Language;
-using render::Style;
-using trace::Holder;
-using trace::SocketSnapshot;
+using base::Language;
+using explain::Severity;
+using explain::SocketFinding;
+using explain::SocketRule;
+using explain::SocketsVerdict;
+using explain::TimeWaits;
+using recording::HeldBy;
+using recording::SocketFacts;
+using recording::SocketSnapshot;
 
 std::string_view pick(Language language, std::string_view en, std::string_view zh) {
   return language == Language::zh ? zh : en;
@@ -33,12 +38,12 @@ Style style_of(Severity severity) {
 }
 
 // "python3 (pid 42, fd 4)"; who it is where no process holds it.
-std::string owner_words(const Facts& facts, const SocketSnapshot& socket, Language language) {
+std::string owner_words(const SocketFacts& facts, const SocketSnapshot& socket, Language language) {
   switch (socket.holder) {
-    case Holder::accept_queue: return std::string(pick(language, "waits for accept()", "等待 accept()"));
-    case Holder::request: return std::string(pick(language, "handshake under way", "握手进行中"));
-    case Holder::kernel: return std::string(pick(language, "held by no process", "没有进程持有"));
-    case Holder::process: break;
+    case HeldBy::accept_queue: return std::string(pick(language, "waits for accept()", "等待 accept()"));
+    case HeldBy::request: return std::string(pick(language, "handshake under way", "握手进行中"));
+    case HeldBy::kernel: return std::string(pick(language, "held by no process", "没有进程持有"));
+    case HeldBy::process: break;
   }
   std::string text;
   const auto& holders = facts.holders.of(socket.inode);
@@ -60,17 +65,17 @@ std::string ends_words(const SocketSnapshot& socket) {
 
 class Text {
  public:
-  Text(const Facts& facts, const Diagnosis& diagnosis, const ShowOptions& options)
-      : facts_(facts), diagnosis_(diagnosis), options_(options) {}
+  Text(const SocketFacts& facts, const SocketsVerdict& verdict, const SocketsOptions& options)
+      : facts_(facts), verdict_(verdict), options_(options) {}
 
   std::string print() {
-    std::set<Kind> advised;
-    for (std::size_t i = 0; i < diagnosis_.illnesses.size(); ++i) {
-      const Illness& illness = diagnosis_.illnesses[i];
-      one(illness);
+    std::set<const SocketRule*> advised;
+    for (std::size_t i = 0; i < verdict_.findings.size(); ++i) {
+      const SocketFinding& finding = verdict_.findings[i];
+      one(finding);
       // The same advice once, under the last of its kind in a row.
-      const bool last = i + 1 == diagnosis_.illnesses.size() || diagnosis_.illnesses[i + 1].kind != illness.kind;
-      if (last && advised.insert(illness.kind).second) advise(illness.kind);
+      const bool last = i + 1 == verdict_.findings.size() || verdict_.findings[i + 1].rule != finding.rule;
+      if (last && advised.insert(finding.rule).second) advise(*finding.rule);
     }
     time_waits();
     if (options_.all) healthy();
@@ -79,46 +84,39 @@ class Text {
   }
 
  private:
-  [[nodiscard]] std::size_t width() const { return std::max<std::size_t>(options_.width, 80); }
-  [[nodiscard]] Language language() const { return options_.language; }
+  [[nodiscard]] std::size_t width() const { return std::max<std::size_t>(options_.text.width, 80); }
+  [[nodiscard]] Language language() const { return options_.text.language; }
   void put(Style style, std::string_view text, std::size_t first, std::size_t indent) {
-    out_ += render::styled(style, base::wrap(text, first, indent, width()), options_.color) + "\n";
+    out_ += styled(style, base::wrap(text, first, indent, width()), options_.text.color) + "\n";
   }
 
-  void one(const Illness& illness) {
-    const SocketSnapshot& socket = facts_.sockets[illness.socket];
+  void one(const SocketFinding& finding) {
+    const SocketSnapshot& socket = facts_.sockets[finding.socket];
     put(Style::plain, fmt::format("{}  {}", ends_words(socket), owner_words(facts_, socket, language())), 0, 2);
-    put(style_of(illness.severity), fmt::format("{}: {}", explain::name(illness.severity), illness.text.in(language())),
-        2, 4);
+    put(style_of(finding.severity),
+        fmt::format("{}: {}", explain::name(finding.severity), explain::say(finding, facts_, language())), 2, 4);
   }
 
-  void advise(Kind kind) {
-    const auto& row = row_of(kind);
-    const auto advice = pick(language(), row.what_to_do_en, row.what_to_do_zh);
+  void advise(const SocketRule& rule) {
+    const auto advice = rule.remedy.in(language());
     if (!advice.empty())
       put(Style::good, fmt::format("{}{}", pick(language(), "what to do: ", "怎么办："), advice), 2, 4);
   }
 
   void time_waits() {
-    for (const TimeWaits& waits : diagnosis_.time_waits) {
+    for (const TimeWaits& waits : verdict_.time_waits) {
       if (waits.severity == Severity::chat && !options_.all) continue;
-      const auto text =
-          fmt::format(fmt::runtime(pick(
-                          language(), "{}: {} TIME-WAIT entries from {} to {}, of {} local ports (ip_local_port_range)",
-                          "{}：从 {2} 到 {3} 有 {1} 个 TIME-WAIT 条目，本地端口共 {4} 个（ip_local_port_range）")),
-                      explain::name(waits.severity), waits.count, waits.local, waits.remote, facts_.local_ports);
-      put(style_of(waits.severity), text, 0, 2);
-      if (waits.severity >= Severity::warning)
-        put(Style::good,
-            pick(language(), "what to do: keep connections and use them again; or let the other side close first",
-                 "怎么办：复用连接；或让对方先关闭"),
-            2, 4);
+      put(style_of(waits.severity),
+          fmt::format("{}{}{}", explain::name(waits.severity), pick(language(), ": ", "："),
+                      explain::say(waits, facts_, language())),
+          0, 2);
+      if (waits.severity >= waits.rule->remedied_from) advise(*waits.rule);
     }
   }
 
   void healthy() {
     std::set<std::size_t> ill;
-    for (const Illness& illness : diagnosis_.illnesses) ill.insert(illness.socket);
+    for (const SocketFinding& finding : verdict_.findings) ill.insert(finding.socket);
     for (std::size_t i = 0; i < facts_.sockets.size(); ++i) {
       const SocketSnapshot& socket = facts_.sockets[i];
       if (ill.contains(i) || socket.state == tcp::State::time_wait) continue;
@@ -131,7 +129,7 @@ class Text {
 
   void summary() {
     std::set<std::size_t> ill;
-    for (const Illness& illness : diagnosis_.illnesses) ill.insert(illness.socket);
+    for (const SocketFinding& finding : verdict_.findings) ill.insert(finding.socket);
     put(Style::heading,
         fmt::format(
             fmt::runtime(pick(language(), "{} sockets, {} with something to say.", "{} 个套接字，其中 {} 个有情况。")),
@@ -167,15 +165,15 @@ class Text {
           0, 2);
   }
 
-  const Facts& facts_;
-  const Diagnosis& diagnosis_;
-  const ShowOptions& options_;
+  const SocketFacts& facts_;
+  const SocketsVerdict& verdict_;
+  const SocketsOptions& options_;
   std::string out_;
 };
 
 using Json = nlohmann::ordered_json;
 
-Json socket_json(const Facts& facts, const SocketSnapshot& socket) {
+Json socket_json(const SocketFacts& facts, const SocketSnapshot& socket) {
   constexpr std::string_view holders[] = {"process", "accept queue", "request", "kernel"};
   constexpr std::string_view timers[] = {"off", "retransmission", "keep-alive", "time-wait", "zero-window probe"};
   const auto& activity = socket.activity;
@@ -206,11 +204,12 @@ Json socket_json(const Facts& facts, const SocketSnapshot& socket) {
 
 }  // namespace
 
-std::string as_text(const Facts& facts, const Diagnosis& diagnosis, const ShowOptions& options) {
-  return Text(facts, diagnosis, options).print();
+std::string sockets_report(const SocketFacts& facts, const SocketsVerdict& verdict, const SocketsOptions& options) {
+  return Text(facts, verdict, options).print();
 }
 
-void write_json(const Facts& facts, const Diagnosis& diagnosis, Language language, const Write& write) {
+void write_sockets_json(const SocketFacts& facts, const SocketsVerdict& verdict, Language language,
+                        const WriteText& write) {
   const auto dumped = [](const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); };
   // The members of an object, as dump(2) has them, without its braces.
   const auto members = [&](const Json& object) {
@@ -223,22 +222,21 @@ void write_json(const Facts& facts, const Diagnosis& diagnosis, Language languag
       ",\n  \"sockets\": [");
 
   // One socket after the other, each with what is wrong with it, the worst first.
-  std::vector<const Illness*> by_socket;
-  for (const Illness& illness : diagnosis.illnesses) by_socket.push_back(&illness);
-  std::ranges::stable_sort(by_socket, {}, &Illness::socket);
+  std::vector<const SocketFinding*> by_socket;
+  for (const SocketFinding& finding : verdict.findings) by_socket.push_back(&finding);
+  std::ranges::stable_sort(by_socket, {}, &SocketFinding::socket);
   auto next = by_socket.begin();
   std::string piece;
   constexpr std::size_t good_piece = 64 * 1024;
   for (std::size_t i = 0; i < facts.sockets.size(); ++i) {
     Json object = socket_json(facts, facts.sockets[i]);
     for (; next != by_socket.end() && (*next)->socket == i; ++next) {
-      const Illness& illness = **next;
-      const auto& row = row_of(illness.kind);
-      object["findings"].push_back({{"id", row.id},
-                                    {"severity", explain::name(illness.severity)},
-                                    {"text", illness.text.in(language)},
-                                    {"since_ms", illness.since ? Json(illness.since->count()) : Json(nullptr)},
-                                    {"what_to_do", pick(language, row.what_to_do_en, row.what_to_do_zh)}});
+      const SocketFinding& finding = **next;
+      object["findings"].push_back({{"id", finding.rule->id},
+                                    {"severity", explain::name(finding.severity)},
+                                    {"text", explain::say(finding, facts, language)},
+                                    {"since_ms", finding.since ? Json(finding.since->count()) : Json(nullptr)},
+                                    {"what_to_do", finding.rule->remedy.in(language)}});
     }
     piece += i == 0 ? "\n    " : ",\n    ";
     for (const char c : dumped(object)) piece += c == '\n' ? std::string("\n    ") : std::string(1, c);
@@ -248,7 +246,7 @@ void write_json(const Facts& facts, const Diagnosis& diagnosis, Language languag
 
   Json rest;
   rest["time_wait"] = Json::array();
-  for (const TimeWaits& waits : diagnosis.time_waits)
+  for (const TimeWaits& waits : verdict.time_waits)
     rest["time_wait"].push_back({{"local", wire::to_string(waits.local)},
                                  {"remote", wire::to_string(waits.remote)},
                                  {"count", waits.count},
@@ -260,4 +258,4 @@ void write_json(const Facts& facts, const Diagnosis& diagnosis, Language languag
   put(members(rest) + "\n}\n");
 }
 
-}  // namespace tcpwhy::cli::ps
+}  // namespace tcpwhy::render

@@ -1,0 +1,70 @@
+// Watching the whole machine: the kernel's tracepoints of TCP sockets, put together to lives, each told when it ends.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "observe/stop_on_signals.h"
+#include "recording/recording.h"
+#include "recording/socket_life.h"
+
+namespace tcpwhy::observe {
+
+struct WatchSessionOptions {
+  std::string filter;     // pcap-filter(7), asked of a connection; empty: all of them
+  std::string interface;  // only connections that go over it, by their addresses; empty: over any
+  bool openings = false;  // WatchListener::opened() is called
+  bool record = false;    // keep what the kernel told of each connection until its end
+  // Counts twice in the memory that the process has, for it is mapped twice in a row.
+  std::uint32_t ring_bytes = 8U << 20;
+  std::optional<std::chrono::duration<double>> duration;  // nothing: until a signal comes
+};
+
+// Told of what is seen, in the order in which it is known. Only connections that the filter and the interface let through are told.
+class WatchListener {
+ public:
+  virtual ~WatchListener() = default;
+
+  virtual void opened(const recording::SocketLife& life) = 0;
+  // `peer`: the other end, where it lives on this machine and has been watched; else null. `kept`: the kernel's events of both, in order of
+  // time, with title and provenance; empty unless WatchSessionOptions::record.
+  virtual void ended(const recording::SocketLife& life, const recording::SocketLife* peer,
+                     recording::Recording&& kept) = 0;
+  // All that the kernel has told until now has been passed on. An error ends the watch, and nothing more is told.
+  virtual base::Status caught_up() = 0;
+  // Something was lost, or is not told: a sentence.
+  virtual void lost(const std::string& sentence) = 0;
+  // Once a second; so many sockets live.
+  virtual void second_passed(std::size_t alive) = 0;
+  // Nobody needs it any more: asked before each look.
+  [[nodiscard]] virtual bool done() const = 0;
+};
+
+class WatchSession {
+ public:
+  // Errors: usage, a filter that does not compile, an interface that is not there.
+  static base::Result<WatchSession> prepare(const WatchSessionOptions& options);
+  WatchSession(WatchSession&&) noexcept;
+  WatchSession& operator=(WatchSession&&) noexcept;
+  ~WatchSession();
+
+  // From now on nothing that happens is missed; what is there already is known with its holder. What this kernel cannot tell goes to
+  // `listener` as lost. Errors: privilege (with a hint), or a kernel that cannot. To be called once, before run().
+  base::Status begin(WatchListener& listener);
+  // Until the time is over, a signal comes or `listener` is done. Error: caught_up()'s.
+  base::Status run(WatchListener& listener, const StopOnSignals& signals);
+  // Sockets that live now.
+  [[nodiscard]] std::size_t alive() const;
+
+ private:
+  struct Impl;
+  explicit WatchSession(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tcpwhy::observe
