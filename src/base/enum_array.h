@@ -1,5 +1,5 @@
-// An array with one element for each value of an enum: indexed by that enum alone, so that an index of another meaning does
-// not compile.
+// An array with one element for each value of an enum: indexed by that enum alone, so that an index of another meaning
+// does not compile.
 #pragma once
 
 #include <array>

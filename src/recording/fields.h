@@ -32,8 +32,8 @@ inline std::string_view name_of(tcp::State state) {
   return state == tcp::State::not_seen ? std::string_view() : tcp::name(state);
 }
 
-// Sets `value` by its name in a file. Words that are none (of another program, a later version) set the value that stands
-// for what is not known; false, and nothing is set, where there is none.
+// Sets `value` by its name in a file. Words that are none (of another program, a later version) set the value that
+// stands for what is not known; false, and nothing is set, where there is none.
 inline bool read_name(std::string_view name, SignalFate& value) {
   const auto* found = std::ranges::find(signal_fate_names, name);
   if (found == std::end(signal_fate_names)) return false;

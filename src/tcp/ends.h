@@ -1,4 +1,5 @@
-// The two ends of a connection, named in two ways that do not mix: by what they did, and by whose segment a capture has first.
+// The two ends of a connection, named in two ways that do not mix: by what they did, and by whose segment a capture has
+// first.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ constexpr Side other(Side side) { return side == opener ? listener : opener; }
 template <class T>
 using PerSide = base::EnumArray<Side, T, 2>;
 
-// By whom was seen sending first: all that a capture that begins late may tell. Tracker::opener() says which of them opened.
+// By whom was seen sending first: all that a capture that begins late may tell. Tracker::opener() says which of them
+// opened.
 enum class EndIndex : std::uint8_t { first, second };
 inline constexpr EndIndex both_ends[] = {EndIndex::first, EndIndex::second};
 constexpr EndIndex opposite(EndIndex end) { return end == EndIndex::first ? EndIndex::second : EndIndex::first; }

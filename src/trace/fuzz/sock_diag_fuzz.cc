@@ -1,5 +1,5 @@
-// Input: a datagram of the kernel's answer to a sock_diag request, with the sequence number 1 or another. What is taken from it is no
-// closed socket.
+// Input: a datagram of the kernel's answer to a sock_diag request, with the sequence number 1 or another. What is taken
+// from it is no closed socket.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
