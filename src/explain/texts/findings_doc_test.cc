@@ -85,7 +85,8 @@ std::string lives_section() {
   for (const LifeRow& row : life_rows()) {
     const ResetReason* reason = row.when.empty() ? find_reset_reason(row.id) : nullptr;
     page += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", row.id, row.abnormal ? "yes" : "no",
-                        reason != nullptr ? when_reset(*reason) : std::string(row.when), row.rests_on, row.en, row.zh);
+                        reason != nullptr ? when_reset(*reason) : std::string(row.when), row.rests_on, row.text.en,
+                        row.text.zh);
   }
   return page;
 }

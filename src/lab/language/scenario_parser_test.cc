@@ -83,7 +83,7 @@ TEST(ScenarioParser, reads_each_kind_of_step) {
   ASSERT_EQ(scenario.steps.size(), 13U);
   EXPECT_EQ(step_as<CallStep>(scenario, 0).calls[0].call.port, 9999);
   EXPECT_EQ(step_as<CallStep>(scenario, 1).calls[0].call.peer, (Peer{"server", 0}));
-  EXPECT_EQ(step_as<WireStep>(scenario, 4), (WireStep{"server", "client", "F.", 0}));
+  EXPECT_EQ(step_as<WireStep>(scenario, 4), (WireStep{"server", "client", wire::TcpFlags::parse("F.").value(), 0}));
   EXPECT_EQ(scenario.steps[4].bounds, (Bounds{1ms, 200ms}));
   EXPECT_EQ(step_as<CallStep>(scenario, 5).calls[0].expectation.kind, Expectation::Kind::blocks);
   EXPECT_EQ(step_as<ResumeStep>(scenario, 6).expectation.number, 0);

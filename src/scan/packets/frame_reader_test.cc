@@ -89,12 +89,12 @@ std::vector<Seen> frames_of(const std::vector<ByteString>& packets, FrameOptions
   return seen;
 }
 
-const ByteString segment = tcp({}, ByteString(100, 'x'));
+const ByteString segment = wire::testing::tcp({}, ByteString(100, 'x'));
 
 TEST(FrameReader, a_segment_in_fragments_belongs_to_the_frame_that_completes_it) {
   using wire::Dissection;
   const ByteString first = fragment_of(segment, {0, 48}), last = fragment_of(segment, {48, 120});
-  EXPECT_EQ(frames_of({first, ipv4({}, tcp({})), last}),
+  EXPECT_EQ(frames_of({first, ipv4({}, wire::testing::tcp({})), last}),
             (std::vector<Seen>{{1, Dissection::fragment, 48}, {2, Dissection::tcp, 0}, {3, Dissection::tcp, 100}}));
   EXPECT_EQ(frames_of({last, first}), (std::vector<Seen>{{1, Dissection::fragment, 72}, {2, Dissection::tcp, 100}}));
 }
@@ -125,7 +125,7 @@ TEST(FrameReader, a_filter_leaves_the_numbers_alone) {
     EXPECT_EQ(link_type, wire::LinkType::raw);
     return base::Result<bool>(length > 50);
   };
-  const ByteString small = ipv4({}, tcp({})), large = ipv4({}, segment);
+  const ByteString small = ipv4({}, wire::testing::tcp({})), large = ipv4({}, segment);
   EXPECT_EQ(frames_of({small, large, small, large}, std::move(options)),
             (std::vector<Seen>{{2, wire::Dissection::tcp, 100}, {4, wire::Dissection::tcp, 100}}));
 }

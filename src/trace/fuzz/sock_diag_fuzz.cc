@@ -11,6 +11,7 @@
 #include "trace/diag_answer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace tcpwhy;
   using namespace tcpwhy::trace;
   const std::unique_ptr<std::uint8_t[]> datagram(new std::uint8_t[size]);  // aligned
   std::copy(data, data + size, datagram.get());
@@ -20,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   TCPWHY_CHECK(state >= -1 && state <= 1);
   TCPWHY_CHECK(sockets.size() <= size / 72 + 1);  // a struct inet_diag_msg each
   for (const recording::SocketSnapshot& socket : sockets) {
-    TCPWHY_CHECK(socket.state != tcpwhy::tcp::State::closed);
+    TCPWHY_CHECK(socket.state != tcp::State::closed);
     TCPWHY_CHECK(socket.holder == recording::HeldBy::process || socket.inode == 0);
   }
   return 0;
