@@ -205,6 +205,13 @@ TEST_F(DecodeTest, options_have_their_names_and_values) {
             "setsockopt(4, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=0}, 8) = 0");
   EXPECT_EQ(line(SYS_setsockopt, {4, IPPROTO_TCP, TCP_NODELAY, memory.put(one), 4}, 0),
             "setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0");
+  // Since Linux 6.15; strace 6.1, the reference of strace_differential_test.cc, has numbers.
+  EXPECT_EQ(line(SYS_setsockopt, {4, IPPROTO_TCP, 44, memory.put(one), 4}, -22),
+            "setsockopt(4, SOL_TCP, TCP_RTO_MAX_MS, [1], 4) = -1 EINVAL (Invalid argument)");
+  EXPECT_EQ(line(SYS_setsockopt, {4, IPPROTO_TCP, 45, memory.put(one), 4}, -92),
+            "setsockopt(4, SOL_TCP, TCP_RTO_MIN_US, [1], 4) = -1 ENOPROTOOPT (Protocol not available)");
+  EXPECT_EQ(line(SYS_getsockopt, {4, IPPROTO_TCP, 46, memory.put(one), memory.put(four)}, 0),
+            "getsockopt(4, SOL_TCP, TCP_DELACK_MAX_US, [1], [4]) = 0");
   EXPECT_EQ(line(SYS_setsockopt, {4, IPPROTO_TCP, TCP_CONGESTION, memory.put_text("cubic"), 5}, 0),
             R"(setsockopt(4, SOL_TCP, TCP_CONGESTION, "cubic", 5) = 0)");
   EXPECT_EQ(line(SYS_setsockopt, {4, 77, 88, memory.put(one), 4}, -92),

@@ -63,6 +63,11 @@ TEST(Meaning, of_an_option_is_which_and_its_value) {
   EXPECT_TRUE(quickack.is_option(IPPROTO_TCP, TCP_QUICKACK));
   EXPECT_EQ(quickack.as<Option>()->value, 1);
   EXPECT_EQ(meaning_of("setsockopt", "4, SOL_TCP, TCP_LINGER2, [-1], 4", "").as<Option>()->value, -1);
+  for (const char* option : {"TCP_RTO_MAX_MS", "0x2c /* TCP_??? */"}) {  // strace's of today, and 6.1's
+    const auto longest = meaning_of("setsockopt", std::string("4, SOL_TCP, ") + option + ", [5000], 4", "");
+    EXPECT_TRUE(longest.is_option(IPPROTO_TCP, 44)) << option;
+    EXPECT_EQ(longest.as<Option>()->value, 5000) << option;
+  }
   const auto linger = meaning_of("setsockopt", "4, SOL_SOCKET, SO_LINGER, {l_onoff=1, l_linger=30}, 8", "");
   EXPECT_TRUE(linger.is_option(SOL_SOCKET, SO_LINGER));
   EXPECT_EQ(linger.as<Option>()->value, 1);

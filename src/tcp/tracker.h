@@ -37,7 +37,8 @@ inline constexpr std::size_t max_gaps = 64;
 struct EndCounters {
   std::uint32_t segments = 0, data_segments = 0, retransmissions = 0, timeouts = 0, fast_retransmissions = 0,
                 tail_loss_probes = 0, needless = 0, duplicates = 0, reordered = 0, illegal = 0, zero_windows = 0,
-                window_full = 0, keep_alives = 0, window_probes = 0, duplicate_acks_sent = 0, resets = 0, gaps_seen = 0;
+                window_full = 0, window_updates = 0, keep_alives = 0, window_probes = 0, duplicate_acks_sent = 0,
+                resets = 0, gaps_seen = 0;
 };
 
 // What one end has sent, and what the other said of it.

@@ -140,7 +140,9 @@ void Tracker::name_pure_ack(Step& step) {
   } else if (step.order == SendOrder::same_packet) {
     verdict.kind = Kind::duplicate;
   } else if (!step.same_window && !step.new_sack && from.seen) {
+    // RFC 9293 3.10.7.4: "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated."
     verdict.kind = Kind::window_update;
+    count_up(from.window_updates);
   } else if (to.snd_una < to.snd_nxt && (step.new_sack || step.same_window)) {
     verdict.kind = Kind::duplicate_ack;
     if (to.duplicate_acks < 255) ++to.duplicate_acks;

@@ -263,6 +263,35 @@ TEST(TrackerTransfer, window_fills_shuts_is_probed_and_opens) {
   EXPECT_EQ(story.send(EndIndex::second, A, 1, 1001, 0, {.window = 2000}).kind, Kind::window_probe_ack);
 }
 
+TEST(TrackerTransfer, another_window_alone_is_an_update_and_with_news_it_is_none) {
+  Story story;
+  story.handshake();
+  const auto updates = [&story] { return story.tracker.end(EndIndex::second).window_updates; };
+  story.c(A, 1, 1, 100);
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 101, 0, {.window = 900}).kind, Kind::ack);  // acknowledges too
+  EXPECT_EQ(updates(), 0U);
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 101, 0, {.window = 1000}).kind, Kind::window_update);
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 101, 0, {.window = 1100}).kind, Kind::window_update);
+  EXPECT_EQ(updates(), 2U);
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 101, 0, {.window = 1100}).kind, Kind::ack);  // the same window
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 101, 10, {.window = 1200}).kind, Kind::data);
+  story.c(A, 201, 11, 100);
+  EXPECT_EQ(story.send(EndIndex::second, A, 11, 101, 0, {.window = 1300, .sack = {{201, 301}}}).kind,
+            Kind::duplicate_ack);  // RFC 5681 2: what the SACK tells is the news
+  EXPECT_EQ(updates(), 2U);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).window_updates, 0U);
+}
+
+TEST(TrackerTransfer, a_window_that_opens_at_the_answer_to_a_probe_is_no_update) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 1000);
+  story.send(EndIndex::second, A, 1, 1001, 0, {.window = 0});
+  story.c(A, 1000, 1);
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 1001, 0, {.window = 2000}).kind, Kind::window_probe_ack);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).window_updates, 0U);
+}
+
 TEST(TrackerTransfer, an_ack_of_what_was_not_captured_opens_a_gap_that_counts_as_missing) {
   Story story;
   story.handshake();

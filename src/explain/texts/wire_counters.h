@@ -39,6 +39,8 @@ inline constexpr WireCounter wire_counters[] = {
      [](Language l) { return words_of_mark(tcp::mark::zero_window, l); }},
     {&tcp::EndCounters::window_full, "window_full", "window.full", "segments that fill the window offered",
      [](Language l) { return words_of_mark(tcp::mark::window_full, l); }},
+    {&tcp::EndCounters::window_updates, "window_updates", "window.updates",
+     "segments that tell another window, and no more", [](Language l) { return words(tcp::Kind::window_update, l); }},
     {&tcp::EndCounters::window_probes, "window_probes", "window.probes", "",
      [](Language l) { return words(tcp::Kind::window_probe, l); }},
     {&tcp::EndCounters::keep_alives, "keep_alives", "keep.alives", "",
