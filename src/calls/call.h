@@ -77,6 +77,7 @@ struct CallRow {
   bool fd_range = false;                // close_range: all descriptors from fd_argument's to second_fd_argument's
   bool makes_descriptor = false;        // its result is a new one
   bool closes_another = false;          // dup2(), dup3(): what the second descriptor was
+  bool takes_from_first = false;        // splice(): of its first descriptor it receives
   bool may_wait = false;                // for the peer, or for a program, as a rule
 
   // As a system call of this machine's architecture. -1: it has none of that name (an operation of io_uring, poll() on arm64), or the
@@ -139,6 +140,7 @@ struct Transfer {           // sends, receives
   bool carries_descriptors =
       false;  // a control message brings or takes some: nothing moves on the socket that it acts on
   std::optional<std::uint64_t> message_bytes;  // counts_messages: what they brought or took in all
+  std::optional<std::uint64_t> last_message_bytes;
 
   [[nodiscard]] bool has(std::uint64_t flag) const { return (flags & flag) != 0; }
 };
@@ -207,7 +209,8 @@ struct Meaning {
 
 // From strace's spelling: `arguments` without the parentheses, `...` for what comes back; `handed_back`: that ("" if nothing did, or the
 // call has not returned). What stands in quotes, where payload and paths are, is not looked at. Never fails: what can't be read stays as it
-// is in an empty value.
-Meaning meaning_of(std::string_view name, std::string_view arguments, std::string_view handed_back);
+// is in an empty value. `fd`: which of its descriptors it is asked about; absent: not known, or it has one.
+Meaning meaning_of(std::string_view name, std::string_view arguments, std::string_view handed_back,
+                   std::optional<std::int32_t> fd = {});
 
 }  // namespace tcpwhy::calls

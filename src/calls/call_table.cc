@@ -105,6 +105,9 @@ struct Row : CallRow {
   constexpr Row makes() const {
     return with([](Row& row) { row.makes_descriptor = true; });
   }
+  constexpr Row from_the_first() const {
+    return with([](Row& row) { row.takes_from_first = true; });
+  }
   constexpr Row may_also_wait() const {
     return with([](Row& row) { row.may_wait = true; });
   }
@@ -242,6 +245,7 @@ constexpr auto rows = std::to_array<CallRow>({
         .on(0, 2)
         .spelt(enter_splice)
         .counts(4)
+        .from_the_first()
         .may_also_wait()
         .takes({fixed(entry, 1, 8), fixed(entry, 3, 8)}),
     call(SYS_tee, "tee", sends, 4).on(0, 1).spelt(enter_tee).counts(2),

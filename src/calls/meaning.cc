@@ -105,13 +105,13 @@ bool has_rights(std::string_view structures) {
   return structures.find("cmsg_type=SCM_RIGHTS") != std::string_view::npos;
 }
 
-std::optional<std::uint64_t> sum_of_messages(std::string_view structures) {
+void count_messages(std::string_view structures, Transfer& transfer) {
   constexpr std::string_view length = "msg_len=";
-  std::optional<std::uint64_t> sum;
   for (auto at = structures.find(length); at != std::string_view::npos; at = structures.find(length, at + 1))
-    if (const auto bytes = number_of(structures.substr(at + length.size())); bytes && *bytes >= 0)
-      sum = sum.value_or(0) + static_cast<std::uint64_t>(*bytes);
-  return sum;
+    if (const auto bytes = number_of(structures.substr(at + length.size())); bytes && *bytes >= 0) {
+      transfer.last_message_bytes = static_cast<std::uint64_t>(*bytes);
+      transfer.message_bytes = transfer.message_bytes.value_or(0) + *transfer.last_message_bytes;
+    }
 }
 
 Transfer transfer_of(const CallRow& row, const Arguments& asked, const Arguments& back) {
@@ -119,7 +119,7 @@ Transfer transfer_of(const CallRow& row, const Arguments& asked, const Arguments
   if (row.message_flags >= 0)
     transfer.flags = flags_of(message_flags(), asked[static_cast<std::size_t>(row.message_flags)]);
   if (row.takes_message) transfer.carries_descriptors = has_rights(asked.whole()) || has_rights(back.whole());
-  if (row.counts_messages) transfer.message_bytes = sum_of_messages(back.whole());
+  if (row.counts_messages) count_messages(back.whole(), transfer);
   return transfer;
 }
 
@@ -215,7 +215,8 @@ bool Meaning::is_option(std::uint64_t level, std::uint64_t number) const {
   return option != nullptr && option->is(level, number);
 }
 
-Meaning meaning_of(std::string_view name, std::string_view arguments, std::string_view handed_back) {
+Meaning meaning_of(std::string_view name, std::string_view arguments, std::string_view handed_back,
+                   std::optional<std::int32_t> fd) {
   Meaning meaning;
   meaning.row = find_call(name);
   if (meaning.row == nullptr) return meaning;
@@ -228,6 +229,9 @@ Meaning meaning_of(std::string_view name, std::string_view arguments, std::strin
         meaning.value = transfer_of(row, Arguments(arguments), Arguments(row.takes_message ? handed_back : ""));
       else
         meaning.value = Transfer{};
+      if (row.takes_from_first && fd &&
+          number_of(Arguments(arguments)[static_cast<std::size_t>(row.fd_argument)]) == *fd)
+        meaning.effect = Effect::receives;
       break;
     case Effect::makes_socket: {
       const Arguments asked(arguments);

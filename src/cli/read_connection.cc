@@ -139,7 +139,7 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options) {
       ->excludes(stream);
   app.add_option(
          "--calls", options.calls,
-         "With --stream and --conn: the calls of the time, a log of strace -f -ttt -T -yy -e trace=network,desc")
+         "With --stream and --conn: the calls of the time, a log of strace -f -ttt -T -yy -e trace=network,desc,process,close_range")
       ->option_text("STRACE.LOG");
   app.add_flag("--all", options.all, "With --stream and --conn: every segment, no run of them folded");
 }

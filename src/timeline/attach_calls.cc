@@ -200,8 +200,9 @@ void pair_calls(Timeline& timeline) {
   for (Call& call : timeline.calls) {
     const auto& entered = timeline.entered(call);
     const auto* returned = timeline.returned(call);
-    call.meaning = calls::meaning_of(entered.name, entered.arguments,
-                                     returned == nullptr ? std::string_view() : std::string_view(returned->detail));
+    call.meaning =
+        calls::meaning_of(entered.name, entered.arguments,
+                          returned == nullptr ? std::string_view() : std::string_view(returned->detail), entered.fd);
   }
   for (const auto& [_, index] : open)
     unfinished[timeline.lookups.process_of(timeline.calls[index].actor)].push_back(index);

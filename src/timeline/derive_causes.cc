@@ -125,6 +125,7 @@ struct Situation {
   std::optional<Arrival> last_arrival;  // the latest
   std::optional<Arrival> owed;          // the earliest that this side owes an ACK
   std::optional<EventId> process_end;   // that its owner's process is about to have
+  bool closed_before = true;            // a call that closes or shuts had been made; or what was called is not known
   bool owners_have_ended = false;       // all processes that ever made a call on it: nobody is left to make one
   base::Duration since_sent_before{};   // retransmissions: since the same sequence number left last
 };
@@ -149,6 +150,8 @@ class CauseFinder {
     OwedArrivals owed;
     std::vector<EventId> ends_of_owners;           // of the processes
     std::optional<base::WallTime> owners_ended;    // when the last of them had
+    std::optional<base::WallTime> closed;          // when the first call that closes or shuts was made
+    bool calls_are_known = false;                  // some of them
     std::map<std::uint32_t, base::WallTime> sent;  // when the segment with this sequence number left last
   };
 
@@ -170,6 +173,13 @@ class CauseFinder {
     for (const Side side : {opener, listener}) {
       sides[side].ends_of_owners = ends_of_owners(timeline_, timeline_.connections[index].sides[side]);
       sides[side].owners_ended = owners_ended(timeline_.connections[index].sides[side]);
+    }
+    for (const CallIndex c : timeline_.connections[index].calls) {
+      const Call& call = timeline_.calls[c];
+      SideState& side = sides[call.side];
+      side.calls_are_known = true;
+      const base::WallTime at = timeline_.time_of(call.entered);
+      if (closes(call.meaning) || shuts(call.meaning)) side.closed = std::min(side.closed.value_or(at), at);
     }
     CallsInProgress calls(timeline_, timeline_.connections[index]);
     for (const Step& step : steps) {
@@ -197,6 +207,7 @@ class CauseFinder {
     now.last_arrival = side.last_arrival;
     now.owed = side.owed.first();
     now.process_end = process_end_near(side.ends_of_owners, now.at);
+    now.closed_before = !side.calls_are_known || (side.closed && *side.closed <= now.at);
     now.owners_have_ended = side.owners_ended && *side.owners_ended < now.at;
     if (segment.segment_class == tcp::SegmentClass::retransmission)
       if (const auto before = side.sent.find(segment.tcp.seq.value); before != side.sent.end())
@@ -305,7 +316,7 @@ class CauseFinder {
     if (const Call* call = in_progress(now, closes)) return by_call(*call, "fin.close");
     if (const Call* call = in_progress(now, shuts)) return by_call(*call, "fin.shutdown");
     if (now.process_end) return by_process_end(now, "fin.process_end");
-    if (just_arrived(now)) return answer(now, "fin.released_by_ack");
+    if (just_arrived(now) && (now.closed_before || now.owners_have_ended)) return answer(now, "fin.released_by_ack");
     return cause_without_owners(now, "fin.released_by_ack");
   }
 

@@ -51,6 +51,13 @@ recording::Recording calls_between(const recording::Recording& calls, const Sock
     numbers.insert(entered->call);
     actors.insert(event.actor);
   }
+  // What its processes did last, elsewhere (strace_log.cc).
+  for (const Event& event : calls.events) {
+    const auto* entered = std::get_if<CallEntered>(&event.what);
+    if (entered != nullptr && !entered->fd && entered->socket == 0 && actors.contains(event.actor) &&
+        (!returns.contains(entered->call) || returns[entered->call]->socket == 0))
+      numbers.insert(entered->call);
+  }
   const auto belongs = [&](const Event& event) {
     if (const auto* entered = std::get_if<CallEntered>(&event.what)) return numbers.contains(entered->call);
     if (const auto* returned = std::get_if<CallReturned>(&event.what)) return numbers.contains(returned->call);

@@ -98,7 +98,7 @@ class Parser {
       return base::fail(base::ErrorKind::unreadable,
                         some ? fmt::format("{}: its lines have no absolute time", name)
                              : fmt::format("{}: not a log of strace", name),
-                        "strace -f -ttt -T -yy -e trace=network,desc -o FILE");
+                        "strace -f -ttt -T -yy -e trace=network,desc,process,close_range -o FILE");
     }
     settle(std::nullopt);
     for (const auto& [pid, call] : unfinished_) never_returned(pid, call);
@@ -172,11 +172,11 @@ class Parser {
     const StraceCall call = calls::split_strace_call(text);
     const StraceResult result = calls::parse_strace_result(call.result);
     const CallRow* row = calls::find_call(name);
-    if (row == nullptr) return;
+    if (row == nullptr) return note_elsewhere(pid, at, name, returned_at);
     if (row->effect == Effect::executes) return take_execution(pid, *row, call, result);
 
     const auto [fd, socket] = row->fd_range ? first_in_range(pid, call) : acted_on(pid, *row, call);
-    if (socket == 0 && !opens_tcp(*row, call, result)) return;
+    if (socket == 0 && !opens_tcp(*row, call, result)) return note_elsewhere(pid, at, name, returned_at);
 
     CallEntered entered;
     entered.call = ++call_;
@@ -305,6 +305,25 @@ class Parser {
     if (returned.detail.empty()) returned.detail = result.detail;
   }
 
+  // Of what a process does elsewhere only the last call before its end is kept: it had not ended before.
+  void note_elsewhere(std::int32_t pid, base::WallTime at, std::string_view name,
+                      std::optional<base::WallTime> returned_at) {
+    const bool comes_back = calls::effect_of(name) != Effect::ends;
+    if (comes_back) elsewhere_[pid] = {std::string(name), {}, std::max(at, returned_at.value_or(at))};
+  }
+  void tell_elsewhere(std::int32_t pid) {
+    const auto last = elsewhere_.extract(pid);
+    if (last.empty()) return;
+    const auto& [name, _, at] = last.mapped();
+    CallEntered entered;
+    entered.call = ++call_;
+    entered.name = name;
+    add(at, pid, std::move(entered));
+    CallReturned returned;
+    returned.call = call_;
+    add(at, pid, std::move(returned));
+  }
+
   // --- Sockets -------------------------------------------------------------------------------------------------
 
   // A connect() that had come back before the addresses of its socket were known learns them.
@@ -394,6 +413,7 @@ class Parser {
   }
 
   void take_end(std::int32_t pid, base::WallTime at, const StraceLine& line) {
+    tell_elsewhere(pid);
     recording::ProcessEnded ended;
     if (line.kind == StraceLineKind::exited)
       ended.exit_status = line.status;
@@ -421,7 +441,7 @@ class Parser {
   std::uint64_t memory_ = 0;
   std::uint32_t call_ = 0;
   std::map<std::int32_t, ActorId> actors_;
-  std::map<std::int32_t, Unfinished> unfinished_;
+  std::map<std::int32_t, Unfinished> unfinished_, elsewhere_;
   std::map<std::int32_t, LastCall> calls_in_;
   std::optional<Unsettled> unsettled_;
   StraceSockets sockets_;

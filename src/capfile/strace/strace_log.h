@@ -1,4 +1,4 @@
-// strace's log as calls of a recording: strace -f -ttt -yy -e trace=network,desc, better with -T.
+// strace's log as calls of a recording: strace -f -ttt -yy -e trace=network,desc,process,close_range, better with -T.
 //
 // Only what happens to TCP sockets is kept. What a line leaves out is not made up, but for one thing: strace writes
 // when it saw a call made, not when the call came back, unless another line got in between. It is then taken to come

@@ -1,4 +1,4 @@
-// Lines of strace 6.1, as -f -ttt -yy -e trace=network,desc writes them.
+// Lines of strace 6.1, as -f -ttt -yy -e trace=network,desc,process,close_range writes them.
 #include "capfile/strace/strace_log.h"
 
 #include <gtest/gtest.h>

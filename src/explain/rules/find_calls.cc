@@ -1,6 +1,9 @@
 // What calls returned, and why: sending, receiving, signals.
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <ranges>
 #include <span>
@@ -30,25 +33,48 @@ void find_bad_descriptor(const Story& story, Side side, Findings& findings) {
           of(story, side, *call);
 }
 
-// The signal SIGPIPE that came in this call, if the recording has one.
-std::optional<EventId> sigpipe_in(const Story& story, const Call& call, SignalFate fate) {
-  for (const auto& [_, id] : story.timeline.lookups.signals_in_call.of(call.number)) {
-    const auto& signal = story.timeline.get<recording::Signal>(id);
-    if (signal.name == "SIGPIPE" && signal.fate == fate) return id;
+// The kernel delivers a signal on the way back to the program: behind the call's return, where that was seen.
+constexpr base::Duration delivery_takes = std::chrono::milliseconds(100);
+constexpr std::size_t signals_looked_at = 16;
+
+// The signal SIGPIPE that this call raised, if the recording has one: in the call, or to its thread at once behind it.
+std::optional<EventId> sigpipe_of(const Story& story, const Call& call, SignalFate fate) {
+  const auto& timeline = story.timeline;
+  const auto is_it = [&](EventId id) {
+    const auto& signal = timeline.get<recording::Signal>(id);
+    return signal.name == "SIGPIPE" && signal.fate == fate;
+  };
+  for (const auto& [_, id] : timeline.lookups.signals_in_call.of(call.number))
+    if (is_it(id)) return id;
+  if (!call.returned) return std::nullopt;
+  const auto& signals = timeline.all<recording::Signal>();
+  auto next = std::ranges::upper_bound(signals, *call.returned);
+  for (std::size_t i = 0; i < signals_looked_at && next != signals.end(); ++i, ++next) {
+    if (timeline.time_of(*next) - timeline.time_of(*call.returned) > delivery_takes) break;
+    if (timeline.event(*next).actor == call.actor && is_it(*next)) return *next;
   }
   return std::nullopt;
 }
 
-// The end of the process inside this call, by SIGPIPE.
-std::optional<EventId> killed_in(const Story& story, const Call& call) {
+// The end of the process by the SIGPIPE of this call: inside it, or before the program got its return value.
+std::optional<EventId> killed_by(const Story& story, const Call& call) {
+  const auto by_sigpipe = [&](EventId id) {
+    return story.timeline.get<recording::ProcessEnded>(id).signal == "SIGPIPE";
+  };
   for (const auto& [_, id] : story.timeline.lookups.ends_in_call.of(call.number))
-    if (story.timeline.get<recording::ProcessEnded>(id).signal == "SIGPIPE") return id;
+    if (by_sigpipe(id)) return id;
+  if (!story.failed_with(call, EPIPE)) return std::nullopt;
+  const auto& lookups = story.timeline.lookups;
+  if (!sigpipe_of(story, call, SignalFate::delivered) && !sigpipe_of(story, call, SignalFate::generated))
+    return std::nullopt;
+  for (const auto& [_, id] : lookups.ends_of_process.of(lookups.process_of(call.actor)))
+    if (by_sigpipe(id) && id > *call.returned) return id;
   return std::nullopt;
 }
 
 // A sending call that met the end of the connection: it returned EPIPE, or its process died of SIGPIPE before it could.
 bool broke(const Story& story, const Call& call) {
-  return story.failed_with(call, EPIPE) || killed_in(story, call).has_value();
+  return story.failed_with(call, EPIPE) || killed_by(story, call).has_value();
 }
 
 // ECONNRESET means that a reset came and no FIN before it, whether a tap saw it or not.
@@ -67,6 +93,20 @@ void report_connection_reset(const Story& story, Side side, const Call& call, co
   finding.slots = of(story, side, call);
   finding.slots["because"] = because.text.en;
   finding.slots["because_zh"] = because.text.zh;
+}
+
+// The first call on a side that got the error of its socket: after it the socket has none any more (sock_error()).
+const Call* taker_of_error(const Story& story, Side side) {
+  for (const Call* call : story.calls(side)) {
+    const auto* option = call->meaning.as<calls::Option>();
+    const bool asked = option != nullptr && option->is(SOL_SOCKET, SO_ERROR) && option->value.value_or(0) != 0;
+    if (!call->descriptor_was_closed && (asked || story.failed_with(*call, ECONNRESET))) return call;
+  }
+  return nullptr;
+}
+
+bool returned_before(const Call* taker, const Call& call) {
+  return taker != nullptr && taker != &call && taker->returned && *taker->returned < call.entered;
 }
 
 // What one side's sending calls saw, walked in order.
@@ -104,7 +144,8 @@ class SendingWalk {
     }
     if (reset_ == nullptr || !story_.arrived_before(reset_, entered)) return;
     evidence.push_back(*reset_->arrived);
-    if (error_taken_) {
+    if (returned_before(taker_, call)) {
+      evidence.push_back(*taker_->returned);
       findings_.add("send.broken_pipe_later", story_, Grade::derived, evidence).slots = of(story_, side_, call);
       return;
     }
@@ -116,9 +157,8 @@ class SendingWalk {
   }
 
   void connection_reset(const Call& call) {
-    error_taken_ = true;
     report_connection_reset(story_, side_, call, reset_, "send.connection_reset", findings_);
-    if (!sigpipe_in(story_, call, SignalFate::handled) && !sigpipe_in(story_, call, SignalFate::delivered))
+    if (!sigpipe_of(story_, call, SignalFate::handled) && !sigpipe_of(story_, call, SignalFate::delivered))
       findings_.add("signal.none_with_econnreset", story_, Grade::derived, {end_event(call)}).slots =
           of(story_, side_, call);
   }
@@ -156,7 +196,8 @@ class SendingWalk {
   Findings& findings_;
   const Segment* peer_fin_;
   const Segment* reset_;
-  bool error_taken_ = false, sent_after_fin_ = false;
+  const Call* taker_ = taker_of_error(story_, side_);
+  bool sent_after_fin_ = false;
 };
 
 // What one side's receiving calls saw, walked in order.
@@ -174,7 +215,7 @@ class ReceivingWalk {
       if (call->descriptor_was_closed || !call->returned) continue;
       if (story_.failed_with(*call, ECONNRESET))
         connection_reset(*call);
-      else if (story_.result(*call) == 0)
+      else if (met_end(*call))
         zero(*call);
       else if (story_.result(*call) > 0)
         data(*call);
@@ -183,15 +224,23 @@ class ReceivingWalk {
   }
 
  private:
+  // It asked for some bytes and got none. recvmmsg() returns how many messages it took: the last of them is empty.
+  [[nodiscard]] bool met_end(const Call& call) const {
+    const auto* transfer = call.meaning.as<calls::Transfer>();
+    if (call.meaning.row->counts_messages)
+      return story_.result(call) > 0 && transfer != nullptr && transfer->last_message_bytes == 0;
+    return story_.result(call) == 0 && story_.timeline.entered(call).byte_count.value_or(1) > 0;
+  }
+
   void connection_reset(const Call& call) {
-    error_taken_ = true;
     report_connection_reset(story_, side_, call, reset_, "recv.connection_reset", findings_);
   }
 
   void zero(const Call& call) {
     const auto returned = story_.time(*call.returned);
-    if (error_taken_) {
-      findings_.add("recv.zero_after_error", story_, Grade::observed, {*call.returned}).slots = of(story_, side_, call);
+    if (returned_before(taker_, call)) {
+      findings_.add("recv.zero_after_error", story_, Grade::observed, {*taker_->returned, *call.returned}).slots =
+          of(story_, side_, call);
     } else if (story_.arrived_before(peer_fin_, returned)) {
       auto& list = story_.arrived_before(reset_, story_.time(call.entered)) ? after_reset_ : after_fin_;
       list.push_back(*call.returned);
@@ -243,8 +292,9 @@ class ReceivingWalk {
   const Segment* peer_fin_;
   const Segment* reset_;
   const Call* shut_rd_ = shut_rd();
+  const Call* taker_ = taker_of_error(story_, side_);
   std::vector<EventId> after_fin_, after_reset_;
-  bool error_taken_ = false, told_shut_rd_ = false;
+  bool told_shut_rd_ = false;
 };
 
 // What the actor had set for its signals before `call`, in order.
@@ -297,14 +347,16 @@ void find_receiving(const Story& story, Findings& findings) {
 void find_signals(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {
     for (const Call* call : story.calls(side, Effect::sends)) {
-      if (const auto end = killed_in(story, *call)) {
+      if (const auto end = killed_by(story, *call)) {
         auto& finding = findings.add("signal.killed", story, Grade::observed, {call->entered, *end});
         finding.slots = of(story, side, *call);
         finding.slots["status"] = std::int64_t{128 + 13};
         continue;
       }
       if (!story.failed_with(*call, EPIPE)) continue;
-      const auto handled = sigpipe_in(story, *call, SignalFate::handled);
+      const auto handled = sigpipe_of(story, *call, SignalFate::handled);
+      const auto ignored = sigpipe_of(story, *call, SignalFate::ignored);
+      const auto seen_blocked = sigpipe_of(story, *call, SignalFate::blocked);
       const bool asked = call->meaning.has(MSG_NOSIGNAL);
       std::string_view rule;
       std::vector<EventId> evidence = {call->entered, *call->returned};
@@ -313,8 +365,12 @@ void find_signals(const Story& story, Findings& findings) {
         evidence.push_back(*handled);
       } else if (asked) {
         rule = "signal.not_asked_for";
-      } else if (ignores_sigpipe(story, *call)) {
+      } else if (ignored || ignores_sigpipe(story, *call)) {
         rule = "signal.ignored";
+        if (ignored) evidence.push_back(*ignored);
+      } else if (seen_blocked) {
+        rule = "signal.blocked";
+        evidence.push_back(*seen_blocked);
       } else if (const auto blocked = blocks_sigpipe(story, *call)) {
         rule = "signal.blocked";
         evidence.push_back(*blocked);

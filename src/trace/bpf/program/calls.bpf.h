@@ -68,9 +68,19 @@ struct {
 } at_work SEC(".maps");
 __u32 rings_are_used = 0;
 
+// The running thread made a call of the other ABI that its machine has (int 0x80 on x86-64): its number and registers mean something else.
+static __always_inline bool is_compat_call(void) {
+#ifdef __TARGET_ARCH_x86
+  const struct task_struct* task = bpf_get_current_task_btf();
+  return task->thread_info.status & TS_COMPAT;
+#else
+  return false;
+#endif
+}
+
 // The number of the system call that the running thread is in, whoever it is; ~0: not told (before Linux 5.15), or in none.
 static __always_inline __u64 running_call(void) {
-  if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) return ~0ULL;
+  if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) || is_compat_call()) return ~0ULL;
   const struct pt_regs* regs = (const struct pt_regs*)bpf_task_pt_regs(bpf_get_current_task_btf());
   return regs ? number_of_call(regs) : ~0ULL;
 }
@@ -325,7 +335,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   const __u64 who = bpf_get_current_pid_tgid();
   const __u32 tgid = who >> 32, tid = (__u32)who;
   struct call_state* state = state_of(tid);
-  if (!state && !is_traced(tgid)) return 0;
+  if ((!state && !is_traced(tgid)) || is_compat_call()) return 0;
   // Another call of the same number, on what is no TCP socket, has nothing to do with what the last one closed.
   if (state) state->closed_by = 0;
 
@@ -378,7 +388,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   if (number >= PROBE_SYSCALLS) return 0;
   const struct probe_syscall* row = &syscalls[number & (PROBE_SYSCALLS - 1)];
   if (!row->wanted) {
-    if (number == SYS_mmap) tell_mapped_by_call(regs, result);
+    if (number == SYS_mmap && !is_compat_call()) tell_mapped_by_call(regs, result);
     return 0;
   }
   const __u32 tid = (__u32)bpf_get_current_pid_tgid();

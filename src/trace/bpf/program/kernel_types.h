@@ -203,7 +203,17 @@ struct signal_struct {
   int group_exit_code;
   unsigned int flags;
 };
+#ifdef __TARGET_ARCH_x86
+struct thread_info {
+  __u32 status;
+};
+#define TS_COMPAT 2  // arch/x86/include/asm/thread_info.h
+#endif
+
 struct task_struct {
+#ifdef __TARGET_ARCH_x86
+  struct thread_info thread_info;
+#endif
   unsigned int flags;
   struct signal_struct* signal;
   struct mm_struct* mm;
