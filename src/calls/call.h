@@ -41,6 +41,7 @@ enum class Effect : std::uint8_t {
   waits,
   changes_signals,  // what becomes of a signal: its action, the mask
   forks,            // what makes another holder of all that is open; threads share it
+  unshares,         // unshare(CLONE_FILES): as forks, but the other holder is another thread of the process
   executes,
   ends,
   uses_ring,
@@ -190,7 +191,8 @@ using Value = std::variant<std::monostate, Transfer, NewSocket, Address, Option,
 
 struct Meaning {
   const CallRow* row = nullptr;  // null: not in the table
-  Effect effect = Effect::none;  // its row's; of fcntl(F_DUPFD) `duplicates`, of clone(CLONE_FILES) `none`
+  Effect effect = Effect::none;  // its row's; of fcntl(F_DUPFD) `duplicates`, of clone(CLONE_FILES) and of
+                                 // unshare() without it `none`
   Value value;
 
   template <class T>

@@ -253,6 +253,9 @@ Meaning meaning_of(std::string_view name, std::string_view arguments, std::strin
     case Effect::forks:
       if (shares_descriptors(Arguments(arguments).whole())) meaning.effect = Effect::none;
       break;
+    case Effect::unshares:
+      if ((flags_of(unshare_flags(), Arguments(arguments)[0]) & CLONE_FILES) == 0) meaning.effect = Effect::none;
+      break;
     case Effect::changes_signals:
       if (is_mask(name))
         meaning.value = mask_of(Arguments(arguments));

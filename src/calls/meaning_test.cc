@@ -94,6 +94,9 @@ TEST(Meaning, of_the_rest) {
   EXPECT_EQ(meaning_of("clone3", "{flags=CLONE_VM|CLONE_FILES|CLONE_THREAD, exit_signal=0, stack=0x7f}, 88", "").effect,
             Effect::none);
   EXPECT_EQ(meaning_of("fork", "", "").effect, Effect::forks);
+  EXPECT_EQ(meaning_of("unshare", "CLONE_FS|CLONE_FILES", "").effect, Effect::unshares);
+  EXPECT_EQ(meaning_of("unshare", "CLONE_NEWNET", "").effect, Effect::none);
+  EXPECT_EQ(meaning_of("unshare", "0", "").effect, Effect::none);
 }
 
 TEST(Meaning, of_signal_calls) {
