@@ -152,6 +152,11 @@ struct Address {  // binds, connects
   std::uint64_t family = 0;
 };
 
+// listen(2). As it was asked for: what is negative or above net.core.somaxconn, the kernel takes for that.
+struct Listening {  // listens
+  std::int64_t backlog = 0;
+};
+
 // setsockopt(2), getsockopt(2).
 struct Option {
   std::uint64_t level = 0, number = 0;
@@ -187,7 +192,8 @@ struct SignalMask {  // sigprocmask(2)
   }
 };
 
-using Value = std::variant<std::monostate, Transfer, NewSocket, Address, Option, Shutdown, SignalAction, SignalMask>;
+using Value =
+    std::variant<std::monostate, Transfer, NewSocket, Address, Listening, Option, Shutdown, SignalAction, SignalMask>;
 
 struct Meaning {
   const CallRow* row = nullptr;  // null: not in the table
