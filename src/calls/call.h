@@ -41,6 +41,7 @@ enum class Effect : std::uint8_t {
   waits,
   changes_signals,  // what becomes of a signal: its action, the mask
   forks,            // what makes another holder of all that is open; threads share it
+  unshares,         // unshare(CLONE_FILES): as forks, but the other holder is another thread of the process
   executes,
   ends,
   uses_ring,
@@ -153,6 +154,11 @@ struct Address {  // binds, connects
   std::uint64_t family = 0;
 };
 
+// listen(2). As it was asked for: what is negative or above net.core.somaxconn, the kernel takes for that.
+struct Listening {  // listens
+  std::int64_t backlog = 0;
+};
+
 // setsockopt(2), getsockopt(2).
 struct Option {
   std::uint64_t level = 0, number = 0;
@@ -188,11 +194,13 @@ struct SignalMask {  // sigprocmask(2)
   }
 };
 
-using Value = std::variant<std::monostate, Transfer, NewSocket, Address, Option, Shutdown, SignalAction, SignalMask>;
+using Value =
+    std::variant<std::monostate, Transfer, NewSocket, Address, Listening, Option, Shutdown, SignalAction, SignalMask>;
 
 struct Meaning {
   const CallRow* row = nullptr;  // null: not in the table
-  Effect effect = Effect::none;  // its row's; of fcntl(F_DUPFD) `duplicates`, of clone(CLONE_FILES) `none`
+  Effect effect = Effect::none;  // its row's; of fcntl(F_DUPFD) `duplicates`, of clone(CLONE_FILES) and of
+                                 // unshare() without it `none`
   Value value;
 
   template <class T>

@@ -391,6 +391,7 @@ constexpr auto rows = std::to_array<CallRow>({
     call(SYS_vfork, "vfork", forks, 0).always(),
     call(SYS_clone, "clone", forks, 5).always().spelt(enter_clone, return_clone).takes({fixed(exit, 2, 4)}),
     call(SYS_clone3, "clone3", forks, 2).always().spelt(enter_clone3).takes({bytes_at(entry, 0, 1, 88)}),
+    call(SYS_unshare, "unshare", unshares, 1).always().spelt(enter_unshare),
     call(SYS_pidfd_getfd, "pidfd_getfd", duplicates, 3).always().makes().spelt(enter_pidfd_getfd),
 
     call(SYS_execve, "execve", executes, 3).always().spelt(enter_execve).takes({fixed(entry, 0, path_bytes)}),

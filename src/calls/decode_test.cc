@@ -285,6 +285,13 @@ TEST_F(DecodeTest, processes) {
             "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, child_tidptr=0x7f00) = 99");
   EXPECT_EQ(line(SYS_clone, {SIGCHLD, 0, 0, 0, 0}, 99), "clone(child_stack=NULL, flags=SIGCHLD) = 99");
   EXPECT_EQ(line(SYS_fork, {}, 99), "fork() = 99");
+  EXPECT_EQ(line(SYS_unshare, {CLONE_FILES}, 0), "unshare(CLONE_FILES) = 0");
+  EXPECT_EQ(line(SYS_unshare, {0}, 0), "unshare(0) = 0");
+  EXPECT_EQ(line(SYS_unshare, {CLONE_NEWUSER | CLONE_FILES | 0x80}, 0),
+            "unshare(CLONE_NEWTIME|CLONE_FILES|CLONE_NEWUSER) = 0");
+  EXPECT_EQ(line(SYS_unshare, {0x1'0100'0000 | CLONE_PIDFD}, -22),
+            "unshare(0x101001000 /* CLONE_??? */) = -1 EINVAL (Invalid argument)")
+      << "the kernel takes a long, and not all of clone()'s flags";
   const std::uint64_t words[] = {memory.put("true", 5), memory.put("-x", 3), 0};
   const std::uint64_t list = memory.put(words);
   EXPECT_EQ(line(SYS_execve, {memory.put("/bin/true", 10), list, 0x10}, 0),

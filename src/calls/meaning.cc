@@ -246,6 +246,9 @@ Meaning meaning_of(std::string_view name, std::string_view arguments, std::strin
       if (family) meaning.value = Address{value_of(address_families(), *family).value_or(UINT64_MAX)};
       break;
     }
+    case Effect::listens:
+      if (const auto backlog = number_of(Arguments(arguments)[1])) meaning.value = Listening{*backlog};
+      break;
     case Effect::sets_option:
     case Effect::gets_option: meaning.value = option_of(row, Arguments(arguments), Arguments(handed_back)); break;
     case Effect::shuts:
@@ -256,6 +259,9 @@ Meaning meaning_of(std::string_view name, std::string_view arguments, std::strin
       break;
     case Effect::forks:
       if (shares_descriptors(Arguments(arguments).whole())) meaning.effect = Effect::none;
+      break;
+    case Effect::unshares:
+      if ((flags_of(unshare_flags(), Arguments(arguments)[0]) & CLONE_FILES) == 0) meaning.effect = Effect::none;
       break;
     case Effect::changes_signals:
       if (is_mask(name))

@@ -89,6 +89,9 @@ TEST(Meaning, of_the_rest) {
             std::uint64_t{AF_UNSPEC});
   EXPECT_EQ(meaning_of("socket", "AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_MPTCP", "").as<NewSocket>()->protocol,
             262U);
+  EXPECT_EQ(meaning_of("listen", "3, 128", "").as<Listening>()->backlog, 128);
+  EXPECT_EQ(meaning_of("listen", "3, -1", "").as<Listening>()->backlog, -1);
+  EXPECT_EQ(meaning_of("listen", "3", "").as<Listening>(), nullptr);
   EXPECT_EQ(meaning_of("fcntl", "4, F_DUPFD_CLOEXEC, 10", "").effect, Effect::duplicates);
   EXPECT_EQ(meaning_of("fcntl", "4, F_SETFL, O_RDWR", "").effect, Effect::controls);
   EXPECT_TRUE(meaning_of("dup2", "3, 4", "").closes_another());
@@ -99,6 +102,9 @@ TEST(Meaning, of_the_rest) {
   EXPECT_EQ(meaning_of("clone3", "{flags=CLONE_VM|CLONE_FILES|CLONE_THREAD, exit_signal=0, stack=0x7f}, 88", "").effect,
             Effect::none);
   EXPECT_EQ(meaning_of("fork", "", "").effect, Effect::forks);
+  EXPECT_EQ(meaning_of("unshare", "CLONE_FS|CLONE_FILES", "").effect, Effect::unshares);
+  EXPECT_EQ(meaning_of("unshare", "CLONE_NEWNET", "").effect, Effect::none);
+  EXPECT_EQ(meaning_of("unshare", "0", "").effect, Effect::none);
 }
 
 TEST(Meaning, of_signal_calls) {

@@ -109,6 +109,16 @@ constexpr NamedValue clone_rows[] = {
     {0x100000000, "CLONE_CLEAR_SIGHAND"},
     {0x200000000, "CLONE_INTO_CGROUP"},
 };
+constexpr NamedValue unshare_rows[] = {
+    {0x80, "CLONE_NEWTIME"},  // of clone()'s flags the signal's
+    {CLONE_VM, "CLONE_VM"},           {CLONE_FS, "CLONE_FS"},
+    {CLONE_FILES, "CLONE_FILES"},     {CLONE_SIGHAND, "CLONE_SIGHAND"},
+    {CLONE_THREAD, "CLONE_THREAD"},   {CLONE_NEWNS, "CLONE_NEWNS"},
+    {CLONE_SYSVSEM, "CLONE_SYSVSEM"}, {CLONE_NEWCGROUP, "CLONE_NEWCGROUP"},
+    {CLONE_NEWUTS, "CLONE_NEWUTS"},   {CLONE_NEWIPC, "CLONE_NEWIPC"},
+    {CLONE_NEWUSER, "CLONE_NEWUSER"}, {CLONE_NEWPID, "CLONE_NEWPID"},
+    {CLONE_NEWNET, "CLONE_NEWNET"},
+};
 // What is asked of sockets, under the names strace chooses where several have the same number.
 constexpr NamedValue ioctl_rows[] = {
     {FIONREAD, "FIONREAD"},     {TIOCOUTQ, "TIOCOUTQ"},       {FIONBIO, "FIONBIO"},     {FIOASYNC, "FIOASYNC"},
@@ -231,6 +241,7 @@ NamedValues close_range_flags() { return close_range_rows; }
 NamedValues splice_flags() { return splice_rows; }
 NamedValues vector_flags() { return vector_rows; }
 NamedValues clone_flags() { return clone_rows; }
+NamedValues unshare_flags() { return unshare_rows; }
 NamedValues ioctl_requests() { return ioctl_rows; }
 NamedValues ring_setup_flags() { return ring_setup_rows; }
 NamedValues ring_enter_flags() { return ring_enter_rows; }

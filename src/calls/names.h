@@ -44,6 +44,7 @@ NamedValues close_range_flags();
 NamedValues splice_flags();
 NamedValues vector_flags();  // RWF_*
 NamedValues clone_flags();
+NamedValues unshare_flags();
 NamedValues ioctl_requests();
 NamedValues ring_setup_flags();
 NamedValues ring_enter_flags();

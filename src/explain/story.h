@@ -137,6 +137,8 @@ bool was_shared(const Story& story, const Call& close);     // Sharing::observed
 
 // The latest fork of a process after its first call on that side's socket: the child holds the socket too. Who was forked before does not.
 std::optional<EventId> fork_while_held(const Story& story, Side side, std::int32_t pid, EventId before);
+// One of its threads has had descriptors of its own since then (unshare(CLONE_FILES)), beside those of the others: both hold the socket.
+std::optional<EventId> unshared_while_held(const Story& story, Side side, std::int32_t pid, EventId before);
 
 // How a process ended, as what follows "the process": "was killed by SIGKILL", "ended".
 OwnedText how_ended(const Timeline& timeline, std::optional<EventId> end);

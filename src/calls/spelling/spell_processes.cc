@@ -133,6 +133,10 @@ void enter_clone3(const CallView& call, std::string& out) {
   fmt::format_to(std::back_inserter(out), ", {}", call[1]);
 }
 
+void enter_unshare(const CallView& call, std::string& out) {
+  out += spell_flags(unshare_flags(), call[0], "CLONE_???");
+}
+
 void enter_execve(const CallView& call, std::string& out) { spell_program(call, 0, out); }
 
 void enter_execveat(const CallView& call, std::string& out) {

@@ -95,8 +95,8 @@ Speller enter_fcntl, return_fcntl, enter_setsockopt, enter_getsockopt, return_ge
 Speller enter_poll, return_poll, enter_ppoll, return_ppoll, enter_select, return_select, enter_pselect6,
     return_pselect6, enter_epoll_create, enter_epoll_create1, enter_epoll_ctl, enter_epoll_wait, enter_epoll_pwait,
     enter_epoll_pwait2, return_epoll;
-Speller enter_clone, return_clone, enter_clone3, enter_execve, enter_execveat, enter_pidfd_getfd, enter_io_uring_setup,
-    return_io_uring_setup, enter_io_uring_enter;
+Speller enter_clone, return_clone, enter_clone3, enter_unshare, enter_execve, enter_execveat, enter_pidfd_getfd,
+    enter_io_uring_setup, return_io_uring_setup, enter_io_uring_enter;
 Speller enter_rt_sigaction, return_rt_sigaction, enter_rt_sigprocmask, return_rt_sigprocmask, enter_rt_sigtimedwait,
     return_rt_sigtimedwait, enter_kill, enter_setitimer, return_setitimer, enter_prlimit64, return_prlimit64;
 

@@ -146,7 +146,9 @@ class WithoutPackets {
     const auto& lookups = story_.timeline.lookups;
     const auto& actors = story_.timeline.recording->actors;
     for (const auto actor : story_.connection.sides[side].actors)
-      if (actor.value >= actors.size() || fork_while_held(story_, side, actors[actor.value].pid, before)) return true;
+      if (actor.value >= actors.size() || fork_while_held(story_, side, actors[actor.value].pid, before) ||
+          unshared_while_held(story_, side, actors[actor.value].pid, before))
+        return true;
     return std::ranges::any_of(story_.calls(side), [&](const Call* call) {
       const auto socket = story_.timeline.entered(*call).socket;
       return socket != 0 && !lookups.sharings_of_socket.of(socket).empty();

@@ -327,6 +327,32 @@ TEST(Calls, listening_without_a_port_of_ones_own) {
   EXPECT_FALSE(ExplainedStory(made_before).has("listen.without_bind"));  // somebody may have bound it
 }
 
+// One more than the backlog may wait (sk_acceptq_is_full()).
+TEST(Calls, listening_with_room_for_one_or_two) {
+  const auto told = [](std::string_view arguments, std::int64_t result = 0) {
+    StoryRecorder story;
+    story.call("server", 1, 2, "listen", std::string(arguments), {result, result < 0 ? EADDRINUSE : 0});
+    return ExplainedStory(story).has("listen.small_backlog");
+  };
+  EXPECT_TRUE(told("3, 0"));
+  EXPECT_TRUE(told("3, 1"));
+  EXPECT_FALSE(told("3, 2"));
+  EXPECT_FALSE(told("3, 128"));
+  EXPECT_FALSE(told("3, -1")) << "the longest there is";
+  EXPECT_FALSE(told("3, 1", -1)) << "nobody listens";
+
+  StoryRecorder none, one;
+  none.call("server", 1, 2, "listen", "3, 0");
+  for (const int at : {1, 3}) one.call("server", at, at + 1, "listen", "3, 1");
+  const ExplainedStory of_none(none), of_one(one);
+  EXPECT_EQ(of_none.grade("listen.small_backlog"), Grade::observed);
+  EXPECT_NE(of_none.text("listen.small_backlog").find("at most 1 of the connections"), std::string::npos);
+  EXPECT_NE(of_one.text("listen.small_backlog").find("at most 2 of the connections"), std::string::npos);
+  EXPECT_EQ(std::ranges::count(of_one.explained.findings, std::string_view("listen.small_backlog"),
+                               [](const auto& finding) { return finding.rule->id; }),
+            1);
+}
+
 // The client's connection, closed first by `first`; then the same ports again.
 void twice(StoryRecorder& story, std::string_view first, std::string_view second) {
   story.open();

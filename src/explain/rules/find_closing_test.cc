@@ -94,6 +94,43 @@ TEST(Closing, a_child_that_was_forked_before_the_connection_does_not_hold_it) {
   EXPECT_EQ(told.text("close.nothing_sent").find("forked child"), std::string::npos);
 }
 
+// A copy of what its threads shared holds the socket too; a process that has one thread shares it with nobody (unshare(2)).
+TEST(Closing, of_a_descriptor_that_an_unshared_table_holds_too_names_the_call) {
+  struct Case {
+    std::string flags;
+    std::int64_t from, until;  // what another thread did
+    int error = 0;
+  };
+  const auto told = [](const Case& made) {
+    StoryRecorder story;
+    story.open();
+    story.call("server", 500, 510, "unshare", made.flags, {made.error == 0 ? 0 : -1, made.error});
+    story.event(600, "server", recording::Note{.text = "later"});
+    story.call("server", 1000, 1100, "close", "4");
+    auto recording = story.take();
+    const auto server = std::ranges::find(recording.actors, "server", &recording::Actor::name);
+    const auto own = static_cast<std::uint32_t>(server - recording.actors.begin());
+    const auto other = static_cast<std::uint32_t>(recording.actors.size());
+    auto thread = *server;
+    ++thread.tid;
+    recording.actors.push_back(thread);
+    const auto begin = recording.events.front().at;
+    for (auto& event : recording.events)
+      if (event.actor.value == own && event.at - begin >= std::chrono::microseconds(made.from) &&
+          event.at - begin < std::chrono::microseconds(made.until))
+        event.actor.value = other;
+    const ExplainedStory explained(recording);
+    EXPECT_TRUE(explained.has("close.nothing_sent"));
+    return explained.text("close.nothing_sent").find("unshare(CLONE_FILES)") != std::string::npos;
+  };
+  const std::string files = "CLONE_FS|CLONE_FILES";
+  EXPECT_TRUE(told({files, 0, 500}));
+  EXPECT_FALSE(told({files, 0, 0})) << "it had one thread";
+  EXPECT_FALSE(told({files, 550, 700})) << "it had one thread then";
+  EXPECT_FALSE(told({"CLONE_FS|CLONE_SYSVSEM", 0, 500})) << "the descriptors stay shared";
+  EXPECT_FALSE(told({files, 0, 500, EINVAL})) << "it failed";
+}
+
 TEST(Closing, is_named_as_the_call_that_did_it) {
   for (const std::string call : {"close", "dup2", "close_range"}) {
     StoryRecorder story;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <ranges>
+#include <set>
 #include <utility>
 
 #include "explain/story.h"
@@ -290,6 +291,23 @@ void find_unbound_listeners(const Timeline& timeline, Findings& findings) {
   }
 }
 
+// A queue for which a second client at the same moment, or a third, is too many. A negative backlog is the longest there is (__sys_listen()).
+void find_small_backlogs(const Timeline& timeline, Findings& findings) {
+  std::set<std::pair<std::uint64_t, std::int64_t>> told;  // once a socket, however often it listens again
+  for (const auto& [_, index] : timeline.lookups.calls_of_effect.of(Effect::listens)) {
+    const Call& call = timeline.calls[index];
+    const auto* returned = timeline.returned(call);
+    const auto* listening = call.meaning.as<calls::Listening>();
+    if (returned == nullptr || returned->result < 0 || listening == nullptr) continue;
+    const auto backlog = listening->backlog;
+    const auto& entered = timeline.entered(call);
+    if (backlog < 0 || backlog > 1) continue;
+    if (entered.socket != 0 && !told.insert({entered.socket, backlog}).second) continue;
+    findings.add("listen.small_backlog", call.connection, Grade::observed, {call.entered, *call.returned}).slots = {
+        {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}, {"room", backlog + 1}};
+  }
+}
+
 }  // namespace
 
 void find_connecting(const Story& story, Findings& findings) {
@@ -341,6 +359,7 @@ void find_call_errors(const Timeline& timeline, Findings& findings) {
         {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}};
   }
   find_unbound_listeners(timeline, findings);
+  find_small_backlogs(timeline, findings);
   find_multipath(timeline, findings);
 }
 

@@ -48,6 +48,34 @@ std::optional<EventId> fork_between(const Story& story, std::int32_t pid, EventI
   return std::nullopt;
 }
 
+// unshare(2): "CLONE_FILES: Unshare the file descriptor table, so that the calling process no longer shares its file descriptors with any
+// other process." Alone it shares them with nobody, and there is no second table (unshare_fd()).
+bool had_other_threads(const Story& story, const Call& call) {
+  const auto& actors = story.timeline.recording->actors;
+  const auto pid = pid_of(story, call);
+  const auto& events = story.timeline.recording->events;
+  return pid != 0 && std::ranges::any_of(std::span(events).first(call.entered.value), [&](const auto& event) {
+           return event.actor.value < actors.size() && actors[event.actor.value].pid == pid &&
+                  actors[event.actor.value].tid != actors[call.actor.value].tid;
+         });
+}
+
+std::optional<EventId> unshared_between(const Story& story, std::int32_t pid, EventId since, EventId before) {
+  for (const auto& [_, index] : story.timeline.lookups.calls_of_effect.of(Effect::unshares)) {
+    const Call& call = story.timeline.calls[index];
+    if (call.entered >= since && call.entered < before && pid_of(story, call) == pid && story.succeeded(call) &&
+        had_other_threads(story, call))
+      return call.entered;
+  }
+  return std::nullopt;
+}
+
+std::optional<EventId> first_call_of(const Story& story, Side side, std::int32_t pid) {
+  const auto& calls = story.calls(side);
+  const auto first = std::ranges::find(calls, pid, [&](const Call* call) { return pid_of(story, *call); });
+  return first == calls.end() ? std::nullopt : std::optional((*first)->entered);
+}
+
 bool in_progress_at(const Story& story, const Call& call, const Call& when) {
   return call.entered < when.entered && story.timeline.end_of(call) > story.time(when.entered);
 }
@@ -241,9 +269,13 @@ std::set<timeline::CallIndex> other_references(const Story& story, const Call& c
 }
 
 std::optional<EventId> fork_while_held(const Story& story, Side side, std::int32_t pid, EventId before) {
-  const auto& calls = story.calls(side);
-  const auto first = std::ranges::find(calls, pid, [&](const Call* call) { return pid_of(story, *call); });
-  return first == calls.end() ? std::nullopt : fork_between(story, pid, (*first)->entered, before);
+  const auto since = first_call_of(story, side, pid);
+  return since ? fork_between(story, pid, *since, before) : std::nullopt;
+}
+
+std::optional<EventId> unshared_while_held(const Story& story, Side side, std::int32_t pid, EventId before) {
+  const auto since = first_call_of(story, side, pid);
+  return since ? unshared_between(story, pid, *since, before) : std::nullopt;
 }
 
 // What else refers to the socket that close() did not close.
@@ -282,6 +314,9 @@ Sharing sharing_of(const Story& story, const Call& close) {
   }
   if (const auto forked = fork_while_held(story, close.side, pid, close.entered))
     add(*forked, "that of a forked child", "fork 出的子进程持有的一个");
+  if (const auto unshared = unshared_while_held(story, close.side, pid, close.entered))
+    add(*unshared, "that in the other table of descriptors that its unshare(CLONE_FILES) has made",
+        "它的 unshare(CLONE_FILES) 造出的另一张描述符表里的一个");
   if (sharing.others.empty()) sharing.others = {"which one was not recorded", "是哪一个没有记录"};
   return sharing;
 }

@@ -164,7 +164,7 @@ class StoryRecorder {
 
   // listen, SYN, SYN-ACK, ACK, accept; done at 100 µs.
   void open() {
-    call("server", 0, 1, "listen", "3, 1");
+    call("server", 0, 1, "listen", "3, 128");
     call("client", 10, 50, "connect",
          "3, {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr(\"127.0.0.1\")}, 16");
     segment(20, "client", 0x002, 0);

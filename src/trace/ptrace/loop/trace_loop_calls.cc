@@ -185,8 +185,8 @@ TraceLoop::Decision TraceLoop::decide(Thread& thread, const calls::CallRow& row,
     decision.hold = !decision.record && row.number == SYS_recvmsg && process.recorded &&
                     has_control_room(ProcessMemory(thread.tid), arguments[1]);
   } else {
-    const bool needs_tcp =
-        row.effect == Effect::waits || row.effect == Effect::uses_ring || row.effect == Effect::forks;
+    const bool needs_tcp = row.effect == Effect::waits || row.effect == Effect::uses_ring ||
+                           row.effect == Effect::forks || row.effect == Effect::unshares;
     const bool has_tcp = descriptors.has_tcp() || (process.table && inside_->has_tcp(*process.table));
     decision.record = !needs_tcp || has_tcp;
   }

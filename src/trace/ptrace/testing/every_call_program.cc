@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
@@ -263,6 +264,13 @@ void replaces_itself_in_vain() {
   call(SYS_execveat, -1, "/nowhere/nobody", arguments, nullptr, AT_SYMLINK_NOFOLLOW);
 }
 
+void unshares() {
+  call(SYS_unshare, CLONE_FILES);
+  call(SYS_unshare, CLONE_FS | CLONE_SYSVSEM);
+  call(SYS_unshare, 0L);
+  call(SYS_unshare, 0x1000L);  // EINVAL
+}
+
 int main() {
   sockaddr_in address;
   const int listener = listener_on_loopback(address);
@@ -288,6 +296,7 @@ int main() {
   passes_descriptor(client);
   version_six();
   replaces_itself_in_vain();
+  unshares();
   shutdown(client, SHUT_WR);
   char room[64];
   read(server, room, sizeof room);
