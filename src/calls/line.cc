@@ -26,11 +26,6 @@ std::size_t find_place(std::string_view arguments) {
   return std::string_view::npos;
 }
 
-std::string behind(bool has_place, std::int64_t result, std::int32_t error, std::string_view detail) {
-  return fmt::format(" = {}{}", result_text(result, error),
-                     has_place || detail.empty() ? "" : fmt::format(" ({})", detail));
-}
-
 }  // namespace
 
 std::string result_text(std::int64_t result, std::int32_t error) {
@@ -38,23 +33,30 @@ std::string result_text(std::int64_t result, std::int32_t error) {
 }
 
 std::string behind_line(std::string_view arguments, std::int64_t result, std::int32_t error, std::string_view detail) {
-  return behind(find_place(arguments) != std::string_view::npos, result, error, detail);
+  const bool has_place = find_place(arguments) != std::string_view::npos;
+  return fmt::format(" = {}{}", result_text(result, error),
+                     has_place || detail.empty() ? "" : fmt::format(" ({})", detail));
+}
+
+LinePieces line_pieces(std::string_view name, std::string_view arguments, std::string_view detail) {
+  const std::size_t place = find_place(arguments);
+  LinePieces pieces{fmt::format("{}({}", name, arguments.substr(0, place)), ")"};
+  if (place != std::string_view::npos)
+    pieces.rest = fmt::format("{}{})", detail.empty() ? handed_back_later : detail,
+                              arguments.substr(place + handed_back_later.size()));
+  return pieces;
 }
 
 std::string unfinished_line(std::string_view name, std::string_view arguments) {
-  const std::string_view known = arguments.substr(0, find_place(arguments));
-  const bool spaced = known.empty() || known.ends_with(' ');
-  return fmt::format("{}({}{}<unfinished ...>", name, known, spaced ? "" : " ");
+  const std::string entry = line_pieces(name, arguments, {}).entry;
+  const bool spaced = entry.ends_with('(') || entry.ends_with(' ');
+  return fmt::format("{}{}<unfinished ...>", entry, spaced ? "" : " ");
 }
 
 std::string returned_line(std::string_view name, std::string_view arguments, std::int64_t result, std::int32_t error,
                           std::string_view detail) {
-  const std::size_t place = find_place(arguments);
-  const bool has_place = place != std::string_view::npos;
-  const std::string end = behind(has_place, result, error, detail);
-  if (!has_place) return fmt::format("{}({}){}", name, arguments, end);
-  return fmt::format("{}({}{}{}){}", name, arguments.substr(0, place), detail.empty() ? handed_back_later : detail,
-                     arguments.substr(place + handed_back_later.size()), end);
+  const LinePieces pieces = line_pieces(name, arguments, detail);
+  return pieces.entry + pieces.rest + behind_line(arguments, result, error, detail);
 }
 
 }  // namespace tcpwhy::calls

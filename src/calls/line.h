@@ -14,6 +14,13 @@ namespace tcpwhy::calls {
 // recv(5, <unfinished ...>
 std::string unfinished_line(std::string_view name, std::string_view arguments);
 
+// The two pieces in which strace writes it, where another process's line may come between.
+struct LinePieces {
+  std::string entry;  // `recv(5, `
+  std::string rest;   // `"hello", 1024, 0)`
+};
+LinePieces line_pieces(std::string_view name, std::string_view arguments, std::string_view detail);
+
 // `error`: errno, 0 if none.
 std::string returned_line(std::string_view name, std::string_view arguments, std::int64_t result, std::int32_t error,
                           std::string_view detail);

@@ -32,6 +32,7 @@ inline const std::vector<GrowthView>& growth_views() {
       {"text", true, true, {}},
       {"json", true, true, {"-o", "json"}},
       {"tcpdump", true, false, {"-o", "tcpdump"}},
+      {"strace", false, true, {"-o", "strace"}},
       {"ndjson", true, true, {"-o", "ndjson"}},
       {"table", true, false, {"--table"}},
       {"stream", true, true, {"--stream", "0", "--all"}},

@@ -408,7 +408,9 @@ class Parser {
     recording::Signal signal;
     signal.name = name;
     const auto last = calls_in_.find(pid);
-    if (name == "SIGPIPE" && last != calls_in_.end() && last->second.error == EPIPE) signal.call = last->second.call;
+    const bool inside_another = unfinished_.contains(pid);  // of one that never returned, in the log of -o strace
+    if (name == "SIGPIPE" && !inside_another && last != calls_in_.end() && last->second.error == EPIPE)
+      signal.call = last->second.call;
     add(at, pid, std::move(signal));
   }
 

@@ -167,8 +167,8 @@ int show_opened(const Opened& opened, const ReadOptions& options, Context& conte
   if (opened.view && (is_of_records(form) || several || !is_recording(captures.inputs.front())))
     return opened.view->show(captures);
   if (several)
-    return report(
-        {base::ErrorKind::usage, "read: -o json takes one file, and no filter", "-o ndjson, -o csv, -o parquet"});
+    return report({base::ErrorKind::usage, "read: -o json and -o strace take one file, and no filter",
+                   "-o ndjson, -o csv, -o parquet"});
   return print_recordings(captures, options, context);
 }
 

@@ -6,6 +6,7 @@
 #include "render/documents/json.h"
 #include "render/reports/lab_report.h"
 #include "render/reports/trace_report.h"
+#include "render/strace/strace.h"
 #include "render/timeline/text.h"
 
 namespace tcpwhy::cli {
@@ -29,9 +30,9 @@ render::TcpdumpOptions View::tcpdump() const {
 }
 
 void add_view(CLI::App& app, View& view, bool tables) {
-  Choices<Form> forms{{"text", Form::text}, {"tcpdump", Form::tcpdump}, {"json", Form::json}};
+  Choices<Form> forms{{"text", Form::text}, {"tcpdump", Form::tcpdump}, {"strace", Form::strace}, {"json", Form::json}};
   std::string help =
-      "What to show: the timeline and what it means (text, the default), tcpdump's lines, or a JSON document";
+      "What to show: the timeline and what it means (text, the default), tcpdump's lines, the calls as strace has them, or a JSON document";
   if (tables) {
     forms.insert(forms.end(), {{"ndjson", Form::ndjson}, {"csv", Form::csv}, {"parquet", Form::parquet}});
     help += "; of a capture a record for each connection (ndjson, csv; parquet, if DuckDB's library is there)";
@@ -53,6 +54,13 @@ void show(std::span<const explain::Explained> explained, Form form, Context& con
   if (form == Form::json) {
     render::write_json_report(explained, context.language(),
                               [&context](std::string_view text) { context.out.write(text); });
+    return;
+  }
+  if (form == Form::strace) {
+    const auto has_calls = [](const explain::Explained& one) { return one.recording->provenance.has_calls(); };
+    if (std::ranges::none_of(explained, has_calls)) warn("-o strace: no calls were recorded");
+    for (const auto& one : explained)
+      render::write_strace(*one.recording, [&context](std::string_view text) { context.out.write(text); });
     return;
   }
   render::TextOptions options;
