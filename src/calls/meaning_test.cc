@@ -45,6 +45,16 @@ TEST(Meaning, is_the_same_whatever_the_payload_says) {
   }
 }
 
+TEST(Meaning, of_splice_depends_on_which_of_its_descriptors_is_meant) {
+  const auto effect = [](std::optional<std::int32_t> fd) {
+    return meaning_of("splice", "3, NULL, 5, NULL, 100, 0", "", fd).effect;
+  };
+  EXPECT_EQ(effect(3), Effect::receives);
+  EXPECT_EQ(effect(5), Effect::sends);
+  EXPECT_EQ(effect({}), Effect::sends);
+  EXPECT_EQ(meaning_of("sendfile", "3, 5, NULL, 100", "", 3).effect, Effect::sends);
+}
+
 TEST(Meaning, of_messages_says_whether_descriptors_go_along_and_how_many_bytes) {
   EXPECT_TRUE(
       meaning_of("sendmsg",

@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "capfile/capture_builder.h"
 #include "capfile/recording/recording_io.h"
+#include "cli/output/form.h"
 #include "recording/testing/growing_shapes.h"
 
 namespace tcpwhy::cli::testing {
@@ -28,18 +29,22 @@ struct GrowthView {
 };
 
 inline const std::vector<GrowthView>& growth_views() {
-  static const std::vector<GrowthView> views = {
-      {"text", true, true, {}},
-      {"json", true, true, {"-o", "json"}},
-      {"tcpdump", true, false, {"-o", "tcpdump"}},
-      {"strace", false, true, {"-o", "strace"}},
-      {"ndjson", true, true, {"-o", "ndjson"}},
-      {"table", true, false, {"--table"}},
-      {"stream", true, true, {"--stream", "0", "--all"}},
-      {"stream json", true, false, {"--stream", "0", "-o", "json"}},
-      {"tshark", true, false, {"--compat", "tshark"}},
-      {"zeek", true, false, {"--compat", "zeek"}},
-  };
+  static const std::vector<GrowthView> views = [] {
+    std::vector<GrowthView> all = {
+        {"table", true, false, {"--table"}},
+        {"stream", true, true, {"--stream", "0", "--all"}},
+        {"stream json", true, false, {"--stream", "0", "-o", "json"}},
+        {"tshark", true, false, {"--compat", "tshark"}},
+        {"zeek", true, false, {"--compat", "zeek"}},
+    };
+    for (const FormRow& row : form_rows())
+      if (row.form != Form::parquet)  // needs DuckDB's library
+        all.push_back({row.name,
+                       row.of_a_connection || row.of_records,
+                       row.show != nullptr || row.of_records,
+                       {"-o", std::string(row.name)}});
+    return all;
+  }();
   return views;
 }
 

@@ -145,7 +145,7 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options) {
 }
 
 int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, Context& context) {
-  if (is_of_records(view.form) || view.form == Form::strace)
+  if (!row_of(view.form).of_a_connection)
     return report(
         {base::ErrorKind::usage, "read: one connection is shown as text, tcpdump's lines or JSON", "-o json"});
   const auto choice = choice_of(options);

@@ -16,9 +16,6 @@ class App;
 namespace tcpwhy::cli {
 
 enum class ColorWhen { automatic, always, never };
-enum class Form { text, tcpdump, strace, json, ndjson, csv, parquet };  // a command offers those that it has
-// A record for each connection, of a capture.
-constexpr bool is_of_records(Form form) { return form == Form::ndjson || form == Form::csv || form == Form::parquet; }
 
 struct Settings {
   std::optional<base::Language> language;  // --lang

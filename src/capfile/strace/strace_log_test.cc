@@ -187,6 +187,25 @@ TEST(StraceLog, a_program_that_is_executed_by_a_descriptor_names_its_process) {
   EXPECT_EQ(log.calls.actors[0].name, "nginx");
 }
 
+// Of what a process does elsewhere its last call is told: until then it had not ended, and what left before did not leave by its end.
+TEST(StraceLog, a_process_that_went_on_had_not_ended) {
+  const StraceLog log = parsed(
+      "7 1795646923.1 socket(AF_INET, SOCK_STREAM, 0) = 3\n"
+      "7 1795646923.2 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr(\"1.1.1.2\")}, 16) = 0\n"
+      "7 1795646923.3 read(9, \"x\", 1) = 1\n"
+      "7 1795646923.4 clock_nanosleep(CLOCK_REALTIME, 0, {tv_sec=1, tv_nsec=0}, NULL) = 0\n"
+      "7 1795646924.5 exit_group(0) = ?\n"
+      "7 1795646924.6 +++ exited with 0 +++\n"
+      "8 1795646924.7 getpid() = 8\n");
+  EXPECT_EQ(call_named(log.calls, "read"), nullptr);
+  EXPECT_EQ(call_named(log.calls, "exit_group"), nullptr);
+  EXPECT_EQ(call_named(log.calls, "getpid"), nullptr) << "did not end in this log";
+  const auto* last = call_named(log.calls, "clock_nanosleep");
+  ASSERT_NE(last, nullptr);
+  EXPECT_EQ(last->socket, 0U);
+  ASSERT_NE(return_of(log.calls, last), nullptr);
+}
+
 TEST(StraceLog, keeps_the_calls_of_one_connection) {
   const StraceLog log =
       parsed(std::string(log_of_a_connection) +

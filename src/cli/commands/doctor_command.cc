@@ -4,6 +4,7 @@
 
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/output/form.h"
 #include "doctor/report.h"
 
 namespace tcpwhy::cli {

@@ -5,6 +5,7 @@
 
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/output/form.h"
 #include "cli/output/view.h"
 #include "explain/rules/sockets.h"
 #include "observe/socket_facts.h"

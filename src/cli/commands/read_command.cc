@@ -167,7 +167,7 @@ int show_opened(const Opened& opened, const ReadOptions& options, Context& conte
   if (opened.view && (is_of_records(form) || several || !is_recording(captures.inputs.front())))
     return opened.view->show(captures);
   if (several)
-    return report({base::ErrorKind::usage, "read: -o json and -o strace take one file, and no filter",
+    return report({base::ErrorKind::usage, fmt::format("read: -o {} takes one file, and no filter", row_of(form).name),
                    "-o ndjson, -o csv, -o parquet"});
   return print_recordings(captures, options, context);
 }

@@ -9,6 +9,7 @@
 
 #include "capfile/input/input.h"
 #include "cli/command.h"
+#include "cli/output/form.h"
 #include "cli/output/view.h"
 #include "scan/packets/frame_reader.h"
 

@@ -1,6 +1,11 @@
 #include "cli/output/view.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
 
 #include "cli/choice.h"
 #include "render/documents/json.h"
@@ -12,6 +17,47 @@
 namespace tcpwhy::cli {
 namespace {
 
+void show_text(std::span<const explain::Explained> explained, Context& context, bool all) {
+  render::TextOptions options;
+  options.language = context.language();
+  options.width = context.width();
+  options.color = context.color();
+  options.elide_opening = explained.size() > 1;
+  // A recording of real programs has no scenario.
+  if (explained.size() == 1 && explained.front().recording->provenance.scenario.empty()) {
+    context.out.write(render::trace_report(explained.front(), {.text = options, .all = all, .only = {}}));
+    return;
+  }
+  context.out.write(render::lab_report(explained, options));
+}
+
+void show_json(std::span<const explain::Explained> explained, Context& context, bool) {
+  render::write_json_report(explained, context.language(),
+                            [&context](std::string_view text) { context.out.write(text); });
+}
+
+void show_strace(std::span<const explain::Explained> explained, Context& context, bool) {
+  const auto has_calls = [](const explain::Explained& one) { return one.recording->provenance.has_calls(); };
+  if (std::ranges::none_of(explained, has_calls)) warn("-o strace: no calls were recorded");
+  for (const auto& one : explained)
+    render::write_strace(*one.recording, [&context](std::string_view text) { context.out.write(text); });
+}
+
+// In the order of Form.
+constexpr FormRow rows[] = {
+    {.form = Form::text,
+     .name = "text",
+     .help = "the timeline and what it means (text, the default)",
+     .show = show_text,
+     .of_a_connection = true},
+    {.form = Form::tcpdump, .name = "tcpdump", .help = "tcpdump's lines", .of_a_connection = true},
+    {.form = Form::strace, .name = "strace", .help = "the calls as strace has them", .show = show_strace},
+    {.form = Form::json, .name = "json", .help = "a JSON document", .show = show_json, .of_a_connection = true},
+    {.form = Form::ndjson, .name = "ndjson", .help = "ndjson", .of_records = true},
+    {.form = Form::csv, .name = "csv", .help = "csv", .of_records = true},
+    {.form = Form::parquet, .name = "parquet", .help = "parquet, if DuckDB's library is there", .of_records = true},
+};
+
 // tcpdump(1): -t, -tt, -ttt, -tttt, -ttttt.
 render::TcpdumpTime time_style(int flags) {
   using enum render::TcpdumpTime;
@@ -20,6 +66,10 @@ render::TcpdumpTime time_style(int flags) {
 }
 
 }  // namespace
+
+std::span<const FormRow> form_rows() { return rows; }
+
+const FormRow& row_of(Form form) { return rows[static_cast<std::size_t>(form)]; }
 
 render::TcpdumpOptions View::tcpdump() const {
   render::TcpdumpOptions options;
@@ -30,13 +80,18 @@ render::TcpdumpOptions View::tcpdump() const {
 }
 
 void add_view(CLI::App& app, View& view, bool tables) {
-  Choices<Form> forms{{"text", Form::text}, {"tcpdump", Form::tcpdump}, {"strace", Form::strace}, {"json", Form::json}};
-  std::string help =
-      "What to show: the timeline and what it means (text, the default), tcpdump's lines, the calls as strace has them, or a JSON document";
-  if (tables) {
-    forms.insert(forms.end(), {{"ndjson", Form::ndjson}, {"csv", Form::csv}, {"parquet", Form::parquet}});
-    help += "; of a capture a record for each connection (ndjson, csv; parquet, if DuckDB's library is there)";
+  Choices<Form> forms;
+  std::string help = "What to show", records;
+  std::string_view between = ": ";
+  for (const FormRow& row : form_rows()) {
+    if (row.of_records && !tables) continue;
+    forms.emplace_back(row.name, row.form);
+    if (row.of_records)
+      records += fmt::format("{}{}", records.empty() ? "" : ", ", row.help);
+    else
+      help += fmt::format("{}{}", std::exchange(between, ", "), row.help);
   }
+  if (tables) help += fmt::format("; of a capture a record for each connection ({})", records);
   add_choice(app, "-o,--output", view.form, forms, help);
   app.add_flag("-S", view.absolute_sequence_numbers, "With -o tcpdump: absolute sequence numbers");
   app.add_flag("-e", view.link_header, "With -o tcpdump: the link-level header");
@@ -51,29 +106,7 @@ std::vector<explain::Explained> explain_all(std::span<const recording::Recording
 }
 
 void show(std::span<const explain::Explained> explained, Form form, Context& context, bool all) {
-  if (form == Form::json) {
-    render::write_json_report(explained, context.language(),
-                              [&context](std::string_view text) { context.out.write(text); });
-    return;
-  }
-  if (form == Form::strace) {
-    const auto has_calls = [](const explain::Explained& one) { return one.recording->provenance.has_calls(); };
-    if (std::ranges::none_of(explained, has_calls)) warn("-o strace: no calls were recorded");
-    for (const auto& one : explained)
-      render::write_strace(*one.recording, [&context](std::string_view text) { context.out.write(text); });
-    return;
-  }
-  render::TextOptions options;
-  options.language = context.language();
-  options.width = context.width();
-  options.color = context.color();
-  options.elide_opening = explained.size() > 1;
-  // A recording of real programs has no scenario.
-  if (explained.size() == 1 && explained.front().recording->provenance.scenario.empty()) {
-    context.out.write(render::trace_report(explained.front(), {.text = options, .all = all, .only = {}}));
-    return;
-  }
-  context.out.write(render::lab_report(explained, options));
+  row_of(form).show(explained, context, all);
 }
 
 void PacketLines::print(const render::TcpdumpPacket& packet) { context_.out.write(printer_.print(packet).text + '\n'); }

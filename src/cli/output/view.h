@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/output/form.h"
 #include "explain/explain.h"
 #include "recording/recording.h"
 #include "render/tcpdump/tcpdump.h"
@@ -20,13 +21,13 @@ struct View {
   [[nodiscard]] render::TcpdumpOptions tcpdump() const;
 };
 
-// Adds -o text|tcpdump|strace|json, and ndjson|csv for a command that has `tables`; and tcpdump's -S, -e, -t to -ttttt, which go with -o tcpdump.
+// Adds -o with the forms of recordings and packets, and those of records for a command that has `tables`; and tcpdump's -S, -e, -t to -ttttt, which go with -o tcpdump.
 void add_view(CLI::App& app, View& view, bool tables = false);
 
 // `recordings` must outlive what is returned.
 std::vector<explain::Explained> explain_all(std::span<const recording::Recording> recordings);
 
-// The text, strace's and JSON forms. `all`: of real programs, the timeline of every connection, not only of those with findings.
+// In a form that shows recordings (FormRow::show). `all`: as there.
 void show(std::span<const explain::Explained> explained, Form form, Context& context, bool all = false);
 
 // tcpdump's lines. One printer for a whole file, as tcpdump has it: relative numbers and times go on over sections.

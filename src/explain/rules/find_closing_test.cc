@@ -328,5 +328,21 @@ TEST(Closing, a_healthy_connection_has_nothing_to_worry_about) {
     EXPECT_LT(finding.rule->severity, Severity::warning) << finding.rule->id;
 }
 
+// The calls of its program are known, and none closes: that a segment had arrived just before is no reason for a FIN.
+TEST(Closing, a_fin_that_no_call_asked_for_is_not_released_by_an_acknowledgment) {
+  for (const bool closed : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    five_bytes(story);
+    if (closed) story.call("client", 650, 700, "close", "3");
+    story.segment(1000, "server", A, 1, 6);
+    story.segment(1010, "client", F | A, 6, 1);
+    const ExplainedStory told(story);
+    const auto& segments = told.explained.timeline.segments;
+    const auto& fin = segments.back();
+    EXPECT_EQ(fin.cause.trigger == timeline::Trigger::segment, closed) << fin.cause.rule;
+  }
+}
+
 }  // namespace
 }  // namespace tcpwhy::explain

@@ -186,6 +186,27 @@ TEST(Findings, close_with_unread_data_resets) {
   EXPECT_EQ(std::get<std::int64_t>(told.finding("reset.unread_data_at_close")->slots.at("bytes")), 5);
   EXPECT_TRUE(told.has("recv.connection_reset"));
   EXPECT_TRUE(told.has("recv.zero_after_error"));
+  EXPECT_TRUE(told.has("send.broken_pipe_later")) << "recv() had taken the error";
+}
+
+// Whoever took the error, the socket has none any more.
+TEST(Findings, an_error_that_was_asked_for_is_taken) {
+  for (const bool asked : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    testing::five_bytes(story);
+    story.call("server", 1000, 1100, "close", "4");
+    story.segment(1050, "server", R | A, 1, 6);
+    if (asked) {
+      story.call("client", 2000, 2001, "getsockopt", "3, SOL_SOCKET, SO_ERROR, ...");
+      story.last_return().detail = "[ECONNRESET], [4]";
+    }
+    story.call("client", 2100, 2101, "recv", "3, \"\", 4096, 0", {0});
+    story.call("client", 2200, 2201, "send", "3, \"x\", 1, 0", {-1, EPIPE});
+    const ExplainedStory told(story);
+    EXPECT_EQ(told.has("send.broken_pipe_later"), asked);
+    EXPECT_EQ(told.has("recv.zero_after_error"), asked);
+  }
 }
 
 TEST(Findings, linger_zero_resets) {
@@ -213,6 +234,77 @@ TEST(Findings, broken_pipe_and_death_by_sigpipe) {
   EXPECT_TRUE(told.has("send.broken_pipe"));
   ASSERT_TRUE(told.has("signal.killed"));
   EXPECT_EQ(std::get<std::int64_t>(told.finding("signal.killed")->slots.at("status")), 141);
+}
+
+// A tracer sees what the call returned to a program that does not live to get it.
+TEST(Findings, death_by_sigpipe_behind_the_calls_return) {
+  for (const bool dies : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    server_closes(story);
+    client_sends_and_is_reset(story, 9000, true);
+    story.call("client", 10000, 10010, "sendto", "3, \"again\", 5, 0, NULL, 0", {-1, EPIPE});
+    story.event(10012, "client", recording::Signal{"SIGPIPE", recording::SignalFate::delivered, {}});
+    if (dies) story.event(10500, "client", recording::ProcessEnded{{}, "SIGPIPE", {}});
+    if (!dies) story.event(10500, "client", recording::ProcessEnded{0, {}, {}});
+    EXPECT_EQ(ExplainedStory(story).has("signal.killed"), dies);
+  }
+}
+
+TEST(Findings, what_became_of_sigpipe_is_told_from_its_own_event) {
+  using recording::SignalFate;
+  for (const auto& [fate, rule] : {std::pair(SignalFate::handled, "signal.handled"),
+                                   {SignalFate::ignored, "signal.ignored"},
+                                   {SignalFate::blocked, "signal.blocked"}}) {
+    StoryRecorder story;
+    story.open();
+    server_closes(story);
+    client_sends_and_is_reset(story, 9000, true);
+    story.call("client", 10000, 10010, "write", "3, \"again\", 5", {-1, EPIPE});
+    story.event(10012, "client", recording::Signal{"SIGPIPE", fate, {}});
+    EXPECT_TRUE(ExplainedStory(story).has(rule)) << rule;
+  }
+  StoryRecorder other;  // of another thread
+  other.open();
+  server_closes(other);
+  client_sends_and_is_reset(other, 9000, true);
+  other.call("client", 10000, 10010, "write", "3, \"again\", 5", {-1, EPIPE});
+  other.event(10012, "server", recording::Signal{"SIGPIPE", SignalFate::handled, {}});
+  EXPECT_FALSE(ExplainedStory(other).has("signal.handled"));
+}
+
+// Nothing was asked for, or a message came: that is no end. An empty last message is.
+TEST(Findings, the_end_of_the_stream_is_what_a_call_got_that_asked_for_bytes) {
+  const auto ends = [](const char* name, const char* arguments, const char* detail, std::int64_t result,
+                       std::uint64_t room) {
+    StoryRecorder story;
+    story.open();
+    server_closes(story);
+    story.call("client", 2000, 2001, name, arguments, {result});
+    story.last_call().byte_count = room;
+    story.last_return().detail = detail;
+    return ExplainedStory(story).has("recv.end_of_file");
+  };
+  EXPECT_TRUE(ends("read", "3, ..., 4096", "\"\"", 0, 4096));
+  EXPECT_FALSE(ends("read", "3, ..., 0", "", 0, 0));
+  EXPECT_FALSE(ends("readv", "3, ..., 0", "[]", 0, 0));
+  EXPECT_TRUE(ends("recvmmsg", "3, ..., 1, 0, NULL", "[{msg_hdr={}, msg_len=0}]", 1, 100));
+  EXPECT_TRUE(ends("recvmmsg", "3, ..., 2, 0, NULL", "[{msg_hdr={}, msg_len=5}, {msg_hdr={}, msg_len=0}]", 2, 100));
+  EXPECT_FALSE(ends("recvmmsg", "3, ..., 2, 0, NULL", "[{msg_hdr={}, msg_len=5}]", 1, 100));
+  EXPECT_FALSE(ends("recvmmsg", "3, ..., 0, 0, NULL", "[]", 0, 0));
+  EXPECT_TRUE(ends("splice", "3, NULL, 5, NULL, 100, 0", "", 0, 100)) << "from the socket";
+  EXPECT_FALSE(ends("splice", "5, NULL, 3, NULL, 100, 0", "", 0, 100)) << "the pipe's end";
+}
+
+TEST(Findings, a_splice_from_a_socket_sends_nothing) {
+  for (const bool from_socket : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    server_closes(story);
+    story.call("client", 2000, 2001, "splice", from_socket ? "3, NULL, 5, NULL, 100, 0" : "5, NULL, 3, NULL, 100, 0",
+               {6});
+    EXPECT_EQ(ExplainedStory(story).has("send.after_peer_closed"), !from_socket);
+  }
 }
 
 TEST(Findings, recv_zero_again_and_again_is_one_finding) {

@@ -1,8 +1,12 @@
 #include "explain/texts/wire_words.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>
+
+#include "base/testing/golden.h"
+#include "explain/texts/wire_counters.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -60,6 +64,14 @@ TEST(SegmentInWords, joins_class_reason_and_marks) {
   verdict = {};
   verdict.marks = tcp::mark::zero_window;
   EXPECT_EQ(segment_in_words(verdict, Language::en), "zero window");
+}
+
+TEST(Golden, json_page_has_every_counter) {
+  std::string rows;
+  for (const WireCounter& counter : wire_counters)
+    rows +=
+        fmt::format("| `{}` | {} |\n", counter.id, counter.what.empty() ? counter.words(Language::en) : counter.what);
+  base::testing::expect_golden_table("docs/JSON.md", "| counter | of what an end sent |\n| --- | --- |\n", rows);
 }
 
 }  // namespace

@@ -160,6 +160,11 @@ class StoryRecorder {
       if (auto* entered = std::get_if<CallEntered>(&event->what)) return *entered;
   }
 
+  CallReturned& last_return() {
+    for (auto event = recording_.events.rbegin();; ++event)
+      if (auto* returned = std::get_if<CallReturned>(&event->what)) return *returned;
+  }
+
   void event(std::int64_t at, std::string_view who, What what) { push(at, who == "client", std::move(what)); }
 
   // listen, SYN, SYN-ACK, ACK, accept; done at 100 µs.

@@ -69,12 +69,12 @@ struct {
 __u32 rings_are_used = 0;
 
 // The running thread made a call of the other ABI that its machine has (int 0x80 on x86-64): its number and registers mean something else.
-static __always_inline bool is_compat_call(void) {
+static __always_inline int is_compat_call(void) {
 #ifdef __TARGET_ARCH_x86
   const struct task_struct* task = bpf_get_current_task_btf();
   return task->thread_info.status & TS_COMPAT;
 #else
-  return false;
+  return 0;
 #endif
 }
 
