@@ -95,11 +95,11 @@ void report_connection_reset(const Story& story, Side side, const Call& call, co
   finding.slots["because_zh"] = because.text.zh;
 }
 
-// The first call on a side that got the error of its socket: after it the socket has none any more (sock_error()).
-const Call* taker_of_error(const Story& story, Side side) {
+// The first call on a side that got its socket's ECONNRESET: after it the socket has no error any more (sock_error()).
+const Call* taker_of_reset(const Story& story, Side side) {
   for (const Call* call : story.calls(side)) {
     const auto* option = call->meaning.as<calls::Option>();
-    const bool asked = option != nullptr && option->is(SOL_SOCKET, SO_ERROR) && option->value.value_or(0) != 0;
+    const bool asked = option != nullptr && option->is(SOL_SOCKET, SO_ERROR) && option->value == ECONNRESET;
     if (!call->descriptor_was_closed && (asked || story.failed_with(*call, ECONNRESET))) return call;
   }
   return nullptr;
@@ -196,7 +196,7 @@ class SendingWalk {
   Findings& findings_;
   const Segment* peer_fin_;
   const Segment* reset_;
-  const Call* taker_ = taker_of_error(story_, side_);
+  const Call* taker_ = taker_of_reset(story_, side_);
   bool sent_after_fin_ = false;
 };
 
@@ -292,7 +292,7 @@ class ReceivingWalk {
   const Segment* peer_fin_;
   const Segment* reset_;
   const Call* shut_rd_ = shut_rd();
-  const Call* taker_ = taker_of_error(story_, side_);
+  const Call* taker_ = taker_of_reset(story_, side_);
   std::vector<EventId> after_fin_, after_reset_;
   bool told_shut_rd_ = false;
 };

@@ -84,7 +84,7 @@ TEST(Strace, its_log_reads_as_the_same_calls_signals_and_ends) {
   EXPECT_EQ(lines_of(log->calls),
             (std::vector<std::string>{
                 "socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3", "socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3",
-                "listen(3, 1) = 0",
+                "listen(3, 128) = 0",
                 R"(connect(3, {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr("127.0.0.1")}, 16) = 0)",
                 "accept(3, NULL, NULL) = 4", R"(recvfrom(4, "h\303\251llo\n\1", 1024, 0, NULL, NULL) = 8)",
                 R"(sendto(3, "h\303\251llo\n\1", 8, 0, NULL, 0) = 8)", "close(4) = 0",
