@@ -11,8 +11,8 @@ constexpr std::array<std::string_view, kind_count> kind_names = {
     "window-probe",  "window-probe-ACK", "retransmission", "duplicate",  "reordered",
     "reset",         "illegal"};
 
-constexpr std::string_view reason_names[] = {"none",   "SYN", "FIN", "timeout", "fast", "SACK-hole", "tail-loss-probe",
-                                             "unknown"};
+constexpr std::string_view reason_names[] = {
+    "none", "SYN", "FIN", "timeout", "fast", "SACK-hole", "tail-loss-probe", "recovery", "unknown"};
 
 constexpr std::string_view illegality_names[] = {"none",
                                                  "flags",

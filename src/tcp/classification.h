@@ -27,7 +27,7 @@ enum class Kind : std::uint8_t {
   retransmission,    // sequence space that its sender sends again
   duplicate,         // a copy of a packet, made by the network or the capture: its sender sent it once
   reordered,         // sent before a segment that was seen earlier
-  reset,             // a reset that its receiver takes
+  reset,             // a reset by an end of the connection
   illegal,           // RFC 9293 3.10.7, RFC 5961: moves nothing; see Illegality
 };
 inline constexpr std::size_t kind_count = 17;
@@ -42,7 +42,8 @@ enum class RetransmissionReason : std::uint8_t {
   fast,             // RFC 5681 3.2, RFC 6675: duplicate ACKs or SACK of what follows
   sack_hole,        // RFC 6675, RFC 8985: a later hole of the same recovery
   tail_loss_probe,  // RFC 8985 7
-  unknown,
+  recovery,         // without a wait or a sign of its own, behind one that was lost: RFC 5681 3.1 (go-back-N), RFC 6675
+  unknown,          // nothing in the capture says why
 };
 std::string_view name(RetransmissionReason reason);
 
@@ -91,12 +92,13 @@ enum class ResetCause : std::uint8_t {
   no_connection,       // answer by a host that does not know the connection (half-open, RFC 9293 3.5.1)
   unread_data,         // active: closed with unread data (RFC 2525 2.17), the likelier
   aborted,             // active: SO_LINGER 0, disconnect, or killed from outside
+  idle,                // active: by an end that had neither sent nor received data for a while
   keep_alive_gave_up,  // active: probes without answer
   third_party,         // by somebody else in the sender's name: injection or middlebox
 };
 inline constexpr std::string_view reset_cause_names[] = {
-    "none",        "refused",       "abandoned",   "bad-ACK", "data-after-close",   "late-after-close",
-    "after-reset", "no-connection", "unread-data", "aborted", "keep-alive-gave-up", "third-party"};
+    "none",          "refused",     "abandoned", "bad-ACK", "data-after-close",   "late-after-close", "after-reset",
+    "no-connection", "unread-data", "aborted",   "idle",    "keep-alive-gave-up", "third-party"};
 inline constexpr std::size_t reset_cause_count = std::size(reset_cause_names);
 std::string_view name(ResetCause cause);  // "data-after-close"
 

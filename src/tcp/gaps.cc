@@ -12,7 +12,7 @@ std::uint64_t End::unseen_bytes() const {
   return sum;
 }
 
-std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t until, std::int64_t& opened_ns) {
+std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t until, Gap& first) {
   std::int64_t filled = 0;
   for (std::size_t i = 0; i < gaps.size();) {
     Gap& gap = gaps[i];
@@ -21,9 +21,9 @@ std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t 
       ++i;
       continue;
     }
-    if (filled == 0) opened_ns = gap.opened_ns;
+    if (filled == 0) first = gap;
     filled += to - from;
-    const Gap rest{to, gap.end, gap.opened_ns};
+    const Gap rest{to, gap.end, gap.opened_ns, gap.by_ack};
     gap.end = from;
     const auto here = gaps.begin() + static_cast<std::ptrdiff_t>(i);
     if (gap.begin == gap.end) {
@@ -41,7 +41,7 @@ std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t 
   return filled;
 }
 
-void open_gap(End& end, std::int64_t begin, std::int64_t until, std::int64_t at_ns) {
+void open_gap(End& end, const Gap& gap) {
   count_up(end.gaps_seen);
   if (end.gaps.size() >= max_gaps) {  // the oldest is forgotten: what fills it later passes for a retransmission
     const Gap& oldest = end.gaps.front();
@@ -49,7 +49,7 @@ void open_gap(End& end, std::int64_t begin, std::int64_t until, std::int64_t at_
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(oldest.end, end.snd_una) - oldest.begin));
     end.gaps.erase(end.gaps.begin());
   }
-  end.gaps.push_back({begin, until, at_ns});
+  end.gaps.push_back(gap);
 }
 
 }  // namespace tcpwhy::tcp

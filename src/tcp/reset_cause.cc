@@ -2,10 +2,20 @@
 // Of a stack that has no connection for a segment: RFC 9293 3.10.7.1: "If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>"
 // Of a program that aborts: RFC 9293 3.10.5: "Send a reset segment: <SEQ=SND.NXT><CTL=RST>"
 // Linux acknowledges with it too: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>, tcp_send_active_reset().
+#include <algorithm>
+
 #include "tcp/tracker_step.h"
 
 namespace tcpwhy::tcp {
 namespace {
+
+// So long after the last payload a program that closes has hardly left it unread; it lets go of an idle connection.
+constexpr std::int64_t idle_ns = 1000 * millisecond;
+
+// Payload that an end sent and the other never acknowledged. What the other has acknowledged its kernel had taken.
+bool has_unacknowledged_text(const End& end) {
+  return end.based && (end.fin >= 0 ? end.fin : end.snd_nxt) > std::max<std::int64_t>(end.snd_una, 1);
+}
 
 // Linux sends its answers to strays with IP ID 0, its own segments with a counter.
 bool foreign_ip_id(const End& from, const wire::TcpSegment& segment) {
@@ -20,11 +30,21 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
   if (from.sent_reset || to.sent_reset) return ResetCause::after_reset;
-  if (from.fin >= 0) return to.last_had_data ? ResetCause::data_after_close : ResetCause::late_after_close;
+  // The segment that is answered may be a FIN, or an older one in flight: what was lost are the bytes before it.
+  if (from.fin >= 0)
+    return to.last_had_data || has_unacknowledged_text(to) ? ResetCause::data_after_close
+                                                           : ResetCause::late_after_close;
   assumed = true;
   // Nothing was there to be answered: since the other end last spoke, this one has spoken itself.
   const bool answers_something = to.last_seen_ns >= from.last_seen_ns && step.segment.seq.value == to.last_ack_raw;
-  return from.seen && to.seen && !answers_something ? ResetCause::third_party : ResetCause::no_connection;
+  if (!from.seen || !to.seen || answers_something) return ResetCause::no_connection;
+  // RFC 9293 3.10.5 lets an end abort without an acknowledgment, with its next sequence number, and so do others than Linux.
+  if (step.seq == from.snd_nxt && !foreign_ip_id(from, step.segment)) {
+    const ResetCause cause = why_active_reset(step, assumed);
+    assumed = true;
+    return cause;
+  }
+  return ResetCause::third_party;
 }
 
 // By a program, or by the kernel in its place.
@@ -40,8 +60,12 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
     assumed = true;
     return ResetCause::data_after_close;
   }
-  if (!was_sent_data) return ResetCause::aborted;  // nothing can have been unread
+  if (!was_sent_data) {
+    assumed = !to.syn_seen;  // else nothing can have been unread
+    return ResetCause::aborted;
+  }
   assumed = true;
+  if (step.at() - std::max(to.last_data_ns, from.last_data_ns) >= idle_ns) return ResetCause::idle;
   // Data came, and this end answered none of it with data of its own: it was hardly read.
   return to.last_data_ns > from.last_data_ns ? ResetCause::unread_data : ResetCause::aborted;
 }

@@ -17,6 +17,10 @@ constexpr int ip_id_stride = 2048;
 // Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
 bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
 
+// A host that has closed answers each segment that was in flight towards it, with the number that this segment acknowledges: less than
+// what the peer has acknowledged since.
+constexpr std::int64_t most_in_flight = 1 << 20;
+
 bool is_synchronized(State state) {
   return state != State::not_seen && state != State::closed && state != State::listen && state != State::syn_sent &&
          state != State::syn_received;
@@ -89,7 +93,8 @@ void Tracker::look_at_sender(Step& step) {
   const End& from = step.from;
   const wire::TcpSegment& segment = step.segment;
   if (from.segments == 0) return;
-  if (segment.ttl != from.ttl) step.verdict.marks |= mark::foreign_ttl;
+  // Of an end that has sent nothing but resets no TTL was noted.
+  if (from.seen && segment.ttl != from.ttl) step.verdict.marks |= mark::foreign_ttl;
   if (segment.options.timestamps && from.has_timestamps) {
     const auto ahead = static_cast<std::int32_t>(segment.options.timestamps->value - from.newest_timestamp);
     if (ahead != 0) {
@@ -159,6 +164,7 @@ bool Tracker::find_illegal(Step& step) {
     // RCV.NXT lies between what was last acknowledged and what was last sent. Linux also takes one at our FIN (tcp_reset_check()).
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
+    if (answers_older(step) && !step.verdict.has(mark::foreign_ttl)) return false;
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
@@ -172,6 +178,12 @@ bool Tracker::find_illegal(Step& step) {
   if (to.based && (step.ack > to.snd_nxt + far_away || step.ack < to.snd_una - far_away))
     return illegal(Illegality::ack_out_of_window, true);
   return false;
+}
+
+bool Tracker::answers_older(const Step& step) {
+  const bool has_closed = step.from.fin >= 0 || step.from.sent_reset;
+  return has_closed && !step.flags().ack() && step.from.based && step.seq < step.from.snd_una &&
+         step.seq > step.from.snd_una - most_in_flight;
 }
 
 void Tracker::take_reset(Step& step) {
@@ -191,11 +203,13 @@ void Tracker::take_reset(Step& step) {
   // in the same state." Its sender stays in SYN-SENT; the other end had not heard of it.
   if (step.verdict.reset_cause == ResetCause::bad_ack) return;
   if (reset_.cause == ResetCause::none)
-    reset_ = {step.verdict.reset_cause, assumed, step.sender, step.seen.frame, step.at()};
+    reset_ = {step.verdict.reset_cause, assumed,   step.sender,
+              step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
   step.from.sent_reset = true;
   close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);
-  apply(opposite(step.sender), Stimulus::gets_rst, step);
+  // What answers an older segment in flight has a number that its receiver expects no more.
+  if (!answers_older(step)) apply(opposite(step.sender), Stimulus::gets_rst, step);
 }
 
 void Tracker::take_syn(Step& step) {
@@ -207,6 +221,7 @@ void Tracker::take_syn(Step& step) {
   from.syn_seen = true;
   from.syn_ack_seen = from.syn_ack_seen || answers;
   from.scale_known = true;
+  from.sack_permitted = step.segment.options.sack_permitted;
   // RFC 7323 2.2: both ends send the option, or neither scales; 2.3: a shift beyond 14 counts as 14.
   if (step.segment.options.window_scale) {
     from.scale = std::min<std::uint8_t>(*step.segment.options.window_scale, 14);
@@ -240,7 +255,15 @@ void Tracker::take_syn(Step& step) {
   } else if (again) {
     step.verdict.kind = Kind::retransmission;
     step.verdict.reason = RetransmissionReason::syn;
-    if (from.snd_una > 0) step.verdict.marks |= mark::needless;
+    if (from.snd_una > 0) {
+      // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
+      // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
+      step.verdict.marks |= mark::needless;
+      if (answers && from.snd_nxt <= 1) {
+        from.state = State::syn_received;
+        from.repeats_syn_ack = true;
+      }
+    }
     count_up(from.retransmissions);
     count_up(from.unanswered_resends);
     from.sample_end = -1;
@@ -331,6 +354,10 @@ Verdict Tracker::observe(const Observed& seen) {
     // A connection that was open before we looked.
     if (from.state == State::not_seen && !segment.flags.syn() && step.to.state != State::syn_sent)
       from.state = State::established;
+    if (from.repeats_syn_ack && !segment.flags.syn()) {
+      from.repeats_syn_ack = false;
+      if (from.state == State::syn_received) apply(seen.from, Stimulus::gets_ack_of_syn, step);
+    }
     if (segment.flags.ack()) take_ack(step);
     if (segment.flags.syn()) {
       take_syn(step);
@@ -339,7 +366,7 @@ Verdict Tracker::observe(const Observed& seen) {
     } else {
       if (step.seq > from.snd_nxt && from.seen) {  // text before it was not captured
         step.verdict.marks |= mark::gap_before;
-        open_gap(from, from.snd_nxt, step.seq, seen.at_ns);
+        open_gap(from, {from.snd_nxt, step.seq, seen.at_ns});
         from.snd_nxt = step.seq;
       }
       name_pure_ack(step);

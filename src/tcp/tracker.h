@@ -30,6 +30,8 @@ struct Observed {
 // A gap in what an end sent: never seen by the capture, whatever became of it.
 struct Gap {
   std::int64_t begin, end, opened_ns;
+  // What opened it: the peer had received what was missing. So the capture lacks it, or has it late; nothing tells that it was sent again.
+  bool by_ack = false;
 };
 inline constexpr std::size_t max_gaps = 64;
 
@@ -50,11 +52,16 @@ struct End : EndCounters {
   std::int64_t fin = -1;      // sequence number of its FIN; -1: none
   std::int64_t sacked = 0;    // right edge of the highest SACK block
   std::int64_t last_end = 0;  // end of its last segment that occupies sequence space
+  // What was on its way when it last sent the first of it again: until that is acknowledged it recovers (RFC 6675, RFC 5681 3.1).
+  std::int64_t recovery_end = 0;
   // --- times
   std::int64_t last_sent_ns = 0;      // last segment of it that occupies sequence space
   std::int64_t last_progress_ns = 0;  // last time that the peer acknowledged something new
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
+  // When its retransmission timer began to run, as far as the wire shows (RFC 6298 5): with the first segment on its way, with each
+  // progress, with each time that the first was sent again. 0: not seen.
+  std::int64_t timer_began_ns = 0;
   std::int64_t sample_end = -1, sample_ns = 0;  // the round trip being measured (RFC 6298 3, Karn)
   std::int64_t resent_end = -1;                 // the last retransmission, until it is acknowledged
   // --- identity
@@ -72,9 +79,11 @@ struct End : EndCounters {
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
   bool seen = false, based = false;  // sent anything; its sequence space has an origin
-  bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false;
+  bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, sack_permitted = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
+  bool timed_out = false;         // what it recovers from is a timeout
+  bool repeats_syn_ack = false;   // after it was acknowledged, and has sent nothing else since
   bool sent_illegal_ack = false;  // last_illegal_ack is one
   bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths
   bool last_had_data = false;
@@ -97,6 +106,7 @@ struct ResetSeen {
   EndIndex from = EndIndex::first;
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
+  std::int64_t idle_ns = 0;  // cause idle: since the last data
 };
 
 class Tracker {
@@ -142,6 +152,7 @@ class Tracker {
   struct Step;
   void look_at_sender(Step& step);
   bool find_illegal(Step& step);
+  static bool answers_older(const Step& step);
   void take_reset(Step& step);
   void take_syn(Step& step);
   void take_ack(Step& step);
@@ -150,7 +161,7 @@ class Tracker {
   void take_old_text(Step& step);
   void take_retransmission(Step& step);
   void name_pure_ack(Step& step);
-  [[nodiscard]] RetransmissionReason why_again(const Step& step) const;
+  [[nodiscard]] RetransmissionReason why_again(Step& step) const;
   [[nodiscard]] ResetCause why_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_answering_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_active_reset(const Step& step, bool& assumed) const;

@@ -35,18 +35,19 @@ void Tracker::take_ack(Step& step) {
   if (step.ack > to.snd_nxt) {
     if (to.seen) {
       step.verdict.marks |= mark::acks_unseen;
-      open_gap(to, to.snd_nxt, step.ack, step.at());
+      open_gap(to, {to.snd_nxt, step.ack, step.at(), true});
     }
     to.snd_nxt = step.ack;
   }
   if (step.ack < to.snd_una) step.verdict.marks |= mark::old_ack;
+  if (step.ack >= to.last_end) to.unanswered_resends = 0;
   // RFC 9293 3.10.7.4, fifth: "If SND.UNA < SEG.ACK =< SND.NXT, then set SND.UNA <- SEG.ACK."
   if (step.ack > to.snd_una) {
     step.moves_ack = true;
     const bool acks_syn = to.snd_una == 0 && to.syn_seen;
     to.snd_una = step.ack;
     to.duplicate_acks = 0;
-    to.last_progress_ns = step.at();
+    to.last_progress_ns = to.timer_began_ns = step.at();
     if (to.sample_end >= 0 && step.ack >= to.sample_end) {
       step.verdict.rtt_ns = step.at() - to.sample_ns;
       take_rtt_sample(to, step.verdict.rtt_ns);
@@ -129,11 +130,13 @@ void Tracker::name_pure_ack(Step& step) {
     }
     return;
   }
+  // A probe is answered once; what comes later by itself is none.
+  const bool answered = from.last_seen_ns > to.last_seen_ns;
   if (from.owes_challenge) {
     verdict.kind = Kind::challenge_ack;
-  } else if (to.last_kind == Kind::keep_alive) {
+  } else if (to.last_kind == Kind::keep_alive && !answered) {
     verdict.kind = Kind::keep_alive_ack;
-  } else if (to.last_kind == Kind::window_probe) {
+  } else if (to.last_kind == Kind::window_probe && !answered) {
     // RFC 9293 3.8.6.1: "it must still send an acknowledgment showing its next expected sequence number and current
     // window (zero)"
     verdict.kind = Kind::window_probe_ack;

@@ -48,8 +48,8 @@ inline void base_on(End& end, std::uint32_t isn, std::int64_t next) {
   end.snd_nxt = end.snd_una = next;
 }
 
-// Cuts [begin, until) out of the gaps. Returns how much of it had been missing; `opened_ns`: when the first such gap opened.
-std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t until, std::int64_t& opened_ns);
-void open_gap(End& end, std::int64_t begin, std::int64_t until, std::int64_t at_ns);
+// Cuts [begin, until) out of the gaps. Returns how much of it had been missing; `first`: the first such gap, as it was.
+std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t until, Gap& first);
+void open_gap(End& end, const Gap& gap);
 
 }  // namespace tcpwhy::tcp

@@ -260,7 +260,7 @@ TEST(TrackerTransfer, window_fills_shuts_is_probed_and_opens) {
   EXPECT_EQ(story.send(EndIndex::second, A, 1, 1001, 0, {.window = 0}).kind, Kind::window_probe_ack);
   EXPECT_EQ(story.c(A, 1001, 1, 1).kind, Kind::window_probe);  // BSD's: a byte beyond the edge
   EXPECT_EQ(story.s(A, 1, 1001).kind, Kind::window_probe_ack);
-  EXPECT_EQ(story.send(EndIndex::second, A, 1, 1001, 0, {.window = 2000}).kind, Kind::window_probe_ack);
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 1001, 0, {.window = 2000}).kind, Kind::window_update);
 }
 
 TEST(TrackerTransfer, another_window_alone_is_an_update_and_with_news_it_is_none) {
@@ -365,6 +365,91 @@ TEST(TrackerReset, somebody_who_goes_on_after_his_reset_did_not_send_it) {
   EXPECT_EQ(story.tracker.reset().cause, ResetCause::no_connection);
   story.s(A, 1, 11, 20);
   EXPECT_EQ(story.tracker.reset().cause, ResetCause::third_party);
+}
+
+TEST(TrackerReset, of_an_idle_connection_is_no_unread_data) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 10), story.s(A, 1, 11);
+  story.wait(30'000 * ms);
+  const Verdict reset = story.s(R | A, 1, 11);
+  EXPECT_EQ(reset.reset_cause, ResetCause::idle);
+  EXPECT_TRUE(reset.has(mark::assumed));
+  EXPECT_GE(story.tracker.reset().idle_ns, 30'000 * ms);
+}
+
+TEST(TrackerReset, of_a_connection_of_which_nothing_else_was_seen_is_assumed) {
+  Story story;
+  EXPECT_TRUE(story.s(R | A, 1, 1).has(mark::assumed));
+}
+
+// The peer's data crossed the FIN; what is answered is its own FIN.
+TEST(TrackerReset, data_that_was_never_acknowledged_came_after_the_close) {
+  for (const bool lost : {true, false}) {
+    Story story;
+    story.handshake();
+    story.s(F | A, 1, 1);
+    if (lost) story.c(A, 1, 1, 50);
+    story.c(F | A, lost ? 51 : 1, 1);
+    const Verdict reset = story.send(EndIndex::second, R, 1, 0, 0, {.window = 0});
+    EXPECT_EQ(reset.reset_cause, lost ? ResetCause::data_after_close : ResetCause::late_after_close);
+  }
+}
+
+TEST(TrackerReset, that_answers_an_older_segment_in_flight_is_not_illegal) {
+  Story story;
+  story.handshake();
+  story.s(A, 1, 1, 100), story.c(A, 1, 101);
+  story.s(F | A, 101, 1);
+  story.c(A, 1, 101, 50), story.c(A, 51, 102, 50);
+  const Verdict older = story.send(EndIndex::second, R, 101, 0, 0, {.window = 0});
+  EXPECT_EQ(older.kind, Kind::reset);
+  EXPECT_EQ(older.reset_cause, ResetCause::data_after_close);
+  EXPECT_FALSE(older.receiver.happened()) << "its receiver expects another number";
+  EXPECT_TRUE(story.send(EndIndex::second, R, 102, 0, 0, {.window = 0}).receiver.happened());
+}
+
+TEST(TrackerTransfer, what_an_acknowledgment_was_captured_before_was_not_sent_again) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100);
+  EXPECT_TRUE(story.s(A, 1, 201).has(mark::acks_unseen));
+  const Verdict late = story.c(A, 101, 1, 100);
+  EXPECT_EQ(late.kind, Kind::reordered);
+  EXPECT_TRUE(late.has(mark::assumed));
+}
+
+TEST(TrackerTransfer, what_is_resent_without_a_wait_is_no_timeout) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.c(A, 101, 1, 100), story.c(A, 201, 1, 100);
+  story.wait(300 * ms);
+  EXPECT_EQ(story.c(A, 1, 1, 100).reason, RetransmissionReason::timeout);
+  EXPECT_EQ(story.c(A, 101, 1, 100).reason, RetransmissionReason::recovery);
+  EXPECT_EQ(story.c(A, 201, 1, 100).reason, RetransmissionReason::recovery);
+}
+
+TEST(TrackerOpening, a_listener_that_repeats_its_syn_ack_has_not_got_the_ack) {
+  Story story;
+  story.handshake();
+  story.s(S | A, 0, 1);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::syn_received);
+  story.c(A, 1, 1);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::syn_received);
+  story.s(A, 1, 1, 10);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::established);
+}
+
+TEST(TrackerClosing, a_fin_that_is_repeated_and_answered_each_time_is_not_unanswered) {
+  Story story;
+  story.handshake();
+  story.c(F | A, 1, 1), story.s(A, 1, 2), story.s(F | A, 1, 2), story.c(A, 2, 2);
+  for (int i = 0; i < 4; ++i) {
+    story.s(F | A, 1, 2);
+    EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::last_ack);
+    story.c(A, 2, 2);
+    EXPECT_EQ(story.tracker.end(EndIndex::second).unanswered_resends, 0);
+  }
 }
 
 TEST(TrackerIllegal, a_reset_in_the_window_earns_a_challenge_ack_and_outside_nothing) {

@@ -10,8 +10,22 @@ namespace {
 constexpr std::int64_t rto_min_ns = 200 * millisecond;
 // What comes out of order within this time was not sent again, where no round trip is known to compare with.
 constexpr std::int64_t reordering_ns = 3 * millisecond;
+// A capture may write what came by another queue later, by so much at most; and nobody sends again so soon what was acknowledged.
+constexpr std::int64_t capture_delay_ns = 50 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
+
+}  // namespace
+
+namespace {
+
+// Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
+void forget_ack_of_fin(End& from, const End& to) {
+  const bool has_peers_fin = to.fin >= 0 && to.fin_acked;
+  if (from.state == State::closed) from.state = State::last_ack;
+  if (from.state == State::fin_wait_2) from.state = State::fin_wait_1;
+  if (from.state == State::time_wait) from.state = has_peers_fin ? State::closing : State::fin_wait_1;
+}
 
 }  // namespace
 
@@ -33,8 +47,10 @@ void Tracker::take_text(Step& step) {
   } else {
     if (step.seq > from.snd_nxt && from.seen) {
       step.verdict.marks |= mark::gap_before;
-      open_gap(from, from.snd_nxt, step.seq, step.at());
+      open_gap(from, {from.snd_nxt, step.seq, step.at()});
     }
+    // RFC 6298 5.1: "if the timer is not running, start it running"
+    if (from.snd_una >= from.snd_nxt) from.timer_began_ns = step.at();
     from.bytes += step.segment.payload_length;
     if (step.segment.payload_length > 0) from.last_data_ns = step.at();
     from.snd_nxt = step.end;
@@ -58,8 +74,8 @@ void Tracker::take_text(Step& step) {
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
 void Tracker::take_old_text(Step& step) {
   End& from = step.from;
-  std::int64_t opened_ns = 0;
-  const std::int64_t filled = from.gaps.empty() ? 0 : fill_gaps(from.gaps, step.seq, step.end, opened_ns);
+  Gap gap{};
+  const std::int64_t filled = from.gaps.empty() ? 0 : fill_gaps(from.gaps, step.seq, step.end, gap);
   const std::int64_t beyond = std::max<std::int64_t>(0, step.end - from.snd_nxt);
   from.bytes += static_cast<std::uint64_t>(std::min<std::int64_t>(filled + beyond, step.segment.payload_length));
   // RFC 9293 3.10.7.4, first: "If a segment's contents straddle the boundary between old and new, only the new parts
@@ -70,10 +86,10 @@ void Tracker::take_old_text(Step& step) {
   }
   if (filled > 0) {
     bool overtaken = step.sent_before();
-    if (step.order == SendOrder::unknown) {
+    if (step.order == SendOrder::unknown || gap.by_ack) {
       const std::int64_t patience =
           from.min_rtt_us > 0 ? std::int64_t{from.min_rtt_us} * 750 : reordering_ns;  // three quarters of a round trip
-      overtaken = step.at() - opened_ns < std::max(patience, millisecond);
+      overtaken = step.at() - gap.opened_ns < (gap.by_ack ? capture_delay_ns : std::max(patience, millisecond));
       step.verdict.marks |= mark::assumed;
     }
     if (overtaken) {
@@ -96,7 +112,7 @@ void Tracker::take_old_text(Step& step) {
       step.verdict.marks |= mark::assumed;
     }
     if (step.order == SendOrder::earlier && beyond == 0 &&
-        fill_gaps(from.resent, step.seq, step.end, opened_ns) == step.length) {
+        fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
       count_up(from.reordered);
       return;
@@ -115,12 +131,19 @@ void Tracker::take_retransmission(Step& step) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
   step.verdict.reason = why_again(step);
+  if (step.seq <= from.snd_una) {
+    from.timer_began_ns = step.at();
+    from.recovery_end = from.snd_nxt;
+    from.timed_out = step.verdict.reason == RetransmissionReason::timeout ||
+                     (from.timed_out && step.verdict.reason == RetransmissionReason::recovery);
+  }
   count_up(from.retransmissions);
   count_up(from.unanswered_resends);
   from.resent_bytes += step.segment.payload_length;
   if (step.end <= from.snd_una) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
+    if (step.flags().fin()) forget_ack_of_fin(from, step.to);
   } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
     from.resent_end = step.end;
     from.resent_timestamp = step.segment.options.timestamps->value;
@@ -136,20 +159,33 @@ void Tracker::take_retransmission(Step& step) {
   }
 }
 
-RetransmissionReason Tracker::why_again(const Step& step) const {
+// Evidence is what the capture has: how long nothing happened that starts the timer anew (RFC 6298 5), and what the peer said.
+RetransmissionReason Tracker::why_again(Step& step) const {
   const End& from = step.from;
   if (step.flags().fin() && step.segment.payload_length == 0) return RetransmissionReason::fin;
-  const std::int64_t quiet_ns = step.at() - std::max(from.last_sent_ns, from.last_progress_ns);
-  const std::int64_t rto_ns = std::max(rto_min_ns, std::int64_t{from.srtt_us} * 1000);
-  const bool lost_by_acks = from.duplicate_acks >= duplicate_ack_threshold || from.sacked >= step.end;
-  if (lost_by_acks && quiet_ns < rto_ns)
-    return step.seq <= from.snd_una ? RetransmissionReason::fast : RetransmissionReason::sack_hole;
+  const bool first = step.seq <= from.snd_una, last = step.end >= from.snd_nxt, once = from.unanswered_resends == 0;
+  const bool recovers = step.seq < from.recovery_end;
+  const bool lost_by_acks = from.duplicate_acks >= duplicate_ack_threshold || from.sacked > step.end;
+  const std::int64_t waited_ns = from.timer_began_ns == 0 ? 0 : step.at() - from.timer_began_ns;
+  const std::int64_t srtt_ns = std::int64_t{from.srtt_us} * 1000;
+  // Where acknowledgments may have told it, only a wait that is beyond Linux's timer (tcp_set_rto(): srtt and at least
+  // TCP_RTO_MIN) is one for the timer.
+  const std::int64_t rto_ns = lost_by_acks ? srtt_ns + rto_min_ns : std::max(rto_min_ns, srtt_ns);
+  if (first && waited_ns >= rto_ns) {
+    // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
+    if (last && once && !lost_by_acks && from.sack_permitted && step.to.sack_permitted)
+      step.verdict.marks |= mark::assumed;
+    return RetransmissionReason::timeout;
+  }
+  if (lost_by_acks) {
+    if (recovers && from.timed_out) return RetransmissionReason::recovery;
+    return first ? RetransmissionReason::fast : RetransmissionReason::sack_hole;
+  }
   // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
-  if (step.end >= from.snd_nxt && from.unanswered_resends == 0 && (step.seq > from.snd_una || quiet_ns < rto_ns))
+  if (last && once && !recovers && waited_ns >= std::max(srtt_ns, millisecond))
     return RetransmissionReason::tail_loss_probe;
-  if (quiet_ns >= rto_ns || from.unanswered_resends > 0) return RetransmissionReason::timeout;
-  if (from.duplicate_acks > 0) return RetransmissionReason::fast;
-  return RetransmissionReason::unknown;
+  if (recovers) return RetransmissionReason::recovery;
+  return from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
 }
 
 }  // namespace tcpwhy::tcp

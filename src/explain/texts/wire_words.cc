@@ -38,6 +38,7 @@ constexpr Text reasons[] = {
     {"fast", "快速"},
     {"SACK hole", "SACK 空洞"},
     {"tail-loss probe", "尾部丢失探测"},
+    {"recovery", "恢复"},
     {"reason not seen", "原因不可见"},
 };
 static_assert(std::size(reasons) == static_cast<std::size_t>(tcp::RetransmissionReason::unknown) + 1);

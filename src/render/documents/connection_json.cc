@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/language.h"
+#include "base/units.h"
 #include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
 #include "explain/texts/wire_counters.h"
@@ -85,7 +86,8 @@ class Writer {
     const auto say = [&](const base::Text& words) {
       return explain::fill(words.in(language_),
                            {{"who", wire::to_string(seen_.ends[reset.from])},
-                            {"peer", wire::to_string(seen_.ends[tcp::opposite(reset.from)])}},
+                            {"peer", wire::to_string(seen_.ends[tcp::opposite(reset.from)])},
+                            {"idle", base::age_in_words(base::Duration(reset.idle_ns))}},
                            language_);
     };
     return {{"by", role(reset.from)},

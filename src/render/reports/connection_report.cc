@@ -103,7 +103,10 @@ class Report {
     const auto& reason = explain::reset_reason_on_wire(reset.cause);
     const auto say = [&](const Text& words) {
       return explain::fill(words.in(language()),
-                           {{"who", address(reset.from)}, {"peer", address(tcp::opposite(reset.from))}}, language());
+                           {{"who", address(reset.from)},
+                            {"peer", address(tcp::opposite(reset.from))},
+                            {"idle", base::age_in_words(base::Duration(reset.idle_ns))}},
+                           language());
     };
     const auto paragraph = [&](Style style, const std::string& words) {
       out_ += "     " + paint(style, base::wrap(words, 0, 5, width() - 5)) + "\n";

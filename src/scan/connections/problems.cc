@@ -187,7 +187,9 @@ class Finder {
   }
 
   void transfer() {
-    const std::uint64_t data = sum(&EndRecord::data_segments), again = record_.retransmissions();
+    // What was sent again though it had been acknowledged was not lost: a verdict speaks of the same bytes once.
+    const std::uint64_t data = sum(&EndRecord::data_segments), needless = sum(&EndRecord::needless),
+                        again = record_.retransmissions() - std::min(record_.retransmissions(), needless);
     if (record_.opening == Opening::handshake || record_.opening == Opening::before_capture) {
       if (record_.reset_cause == tcp::ResetCause::none &&
           std::max(record_.ends[opener].unanswered_resends, record_.ends[listener].unanswered_resends) >= 3)
@@ -201,8 +203,7 @@ class Finder {
       say("capture.zero_window", record_.evidence.zero_window, shut);
     if (const auto illegal = sum(&EndRecord::illegal); illegal > 0)
       say("capture.illegal", record_.evidence.illegal, illegal);
-    if (const auto needless = sum(&EndRecord::needless); needless >= 3)
-      say("capture.needless", record_.evidence.needless, needless);
+    if (needless >= 3) say("capture.needless", record_.evidence.needless, needless);
     if (const auto overtaken = sum(&EndRecord::reordered); overtaken >= 3)
       say("capture.reordered", record_.first_frame, overtaken);
   }
