@@ -21,9 +21,9 @@
 #include <cstring>
 #include <string>
 
-#include "calls/line.h"
 #include "calls/machine.h"
 #include "calls/memory_image.h"
+#include "calls/spelling/line.h"
 
 namespace tcpwhy::calls {
 namespace {

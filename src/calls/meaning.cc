@@ -7,8 +7,8 @@
 
 #include "calls/call.h"
 #include "calls/names.h"
-#include "calls/nesting.h"
 #include "calls/socket_options.h"
+#include "calls/spelling/nesting.h"
 
 namespace tcpwhy::calls {
 namespace {

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <string>
 
-#include "calls/line.h"
+#include "calls/spelling/line.h"
 
 namespace tcpwhy::calls {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/text.h"
-#include "calls/line.h"
 #include "calls/names.h"
+#include "calls/spelling/line.h"
 #include "recording/fields.h"
 #include "recording/recording.h"
 

@@ -67,7 +67,7 @@ struct Recording {
 // Puts events in order of time (stable) and renumbers every EventId inside them. Collectors call it once, at the end.
 void sort_by_time(Recording& recording);
 
-// Strace's line of it (calls/line.h), escaped; `returned`: the entry's CallReturned; null if it never came back.
+// Strace's line of it (calls/spelling/line.h), escaped; `returned`: the entry's CallReturned; null if it never came back.
 std::string call_line(const CallEntered& entered, const CallReturned* returned);
 // What stands behind its closing parenthesis: " = 5", " = -1 EPIPE (Broken pipe)", " = 1 (POLLIN)". Safe for a terminal.
 std::string call_result(const CallEntered& entered, const CallReturned& returned);

@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "calls/address_text.h"
 #include "calls/call.h"
-#include "calls/strace_line.h"
+#include "calls/spelling/address_text.h"
+#include "calls/spelling/strace_line.h"
 #include "capfile/formats/reader.h"
 #include "capfile/input/byte_source.h"
 #include "capfile/strace/strace_sockets.h"

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "calls/strace_line.h"
+#include "calls/spelling/strace_line.h"
 #include "wire/address.h"
 
 namespace tcpwhy::capfile {

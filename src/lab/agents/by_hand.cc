@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/text.h"
-#include "calls/line.h"
 #include "calls/names.h"
+#include "calls/spelling/line.h"
 #include "lab/language/scenario_parser.h"
 #include "trace/socket_sampler.h"
 

@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "calls/call.h"
-#include "calls/line.h"
 #include "calls/socket_options.h"
+#include "calls/spelling/line.h"
 #include "lab/agents/call.h"
 
 namespace tcpwhy::lab {

@@ -13,8 +13,8 @@
 
 #include "base/text.h"
 #include "calls/call.h"
-#include "calls/line.h"
 #include "calls/names.h"
+#include "calls/spelling/line.h"
 
 namespace tcpwhy::render {
 namespace {

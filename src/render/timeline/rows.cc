@@ -10,7 +10,7 @@
 
 #include "base/language.h"
 #include "base/text.h"
-#include "calls/address_text.h"
+#include "calls/spelling/address_text.h"
 #include "explain/texts/catalogue.h"
 #include "render/timeline/words.h"
 

@@ -1,4 +1,4 @@
-#include "calls/strace_line.h"
+#include "calls/spelling/strace_line.h"
 
 #include <gtest/gtest.h>
 

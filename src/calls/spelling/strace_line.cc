@@ -1,11 +1,11 @@
-#include "calls/strace_line.h"
+#include "calls/spelling/strace_line.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 
 #include "calls/names.h"
-#include "calls/nesting.h"
+#include "calls/spelling/nesting.h"
 
 namespace tcpwhy::calls {
 namespace {

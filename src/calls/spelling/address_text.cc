@@ -1,4 +1,4 @@
-#include "calls/address_text.h"
+#include "calls/spelling/address_text.h"
 
 #include <algorithm>
 #include <charconv>

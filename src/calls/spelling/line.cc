@@ -1,9 +1,9 @@
-#include "calls/line.h"
+#include "calls/spelling/line.h"
 
 #include <fmt/format.h>
 
 #include "calls/names.h"
-#include "calls/nesting.h"
+#include "calls/spelling/nesting.h"
 
 namespace tcpwhy::calls {
 namespace {
