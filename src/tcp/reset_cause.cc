@@ -65,7 +65,8 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
     return ResetCause::aborted;
   }
   assumed = true;
-  if (step.at() - std::max(to.last_data_ns, from.last_data_ns) >= idle_ns) return ResetCause::idle;
+  const std::int64_t last_data_ns = std::max(to.last_data_ns, from.last_data_ns);
+  if (last_data_ns != 0 && step.at() - last_data_ns >= idle_ns) return ResetCause::idle;
   // Data came, and this end answered none of it with data of its own: it was hardly read.
   return to.last_data_ns > from.last_data_ns ? ResetCause::unread_data : ResetCause::aborted;
 }

@@ -52,7 +52,8 @@ struct End : EndCounters {
   std::int64_t fin = -1;      // sequence number of its FIN; -1: none
   std::int64_t sacked = 0;    // right edge of the highest SACK block
   std::int64_t last_end = 0;  // end of its last segment that occupies sequence space
-  // What was on its way when it last sent the first of it again: until that is acknowledged it recovers (RFC 6675, RFC 5681 3.1).
+  // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
+  // (RFC 6675, RFC 5681 3.1).
   std::int64_t recovery_end = 0;
   // --- times
   std::int64_t last_sent_ns = 0;      // last segment of it that occupies sequence space
@@ -75,6 +76,7 @@ struct End : EndCounters {
   std::uint8_t scale = 0;
   std::uint8_t duplicate_acks = 0;      // of what it sent, since the last progress
   std::uint8_t unanswered_probes = 0;   // keep-alives of it since the peer was last heard
+  std::uint8_t fin_again = 0;           // how often it sent its FIN again though that had been acknowledged
   std::uint8_t unanswered_resends = 0;  // retransmissions of it since the peer was last heard
   State state = State::not_seen;
   Kind last_kind = Kind::ack;

@@ -75,6 +75,9 @@ void Tracker::take_ack(Step& step) {
     apply(step.sender, Stimulus::gets_fin, step);
     apply(opposite(step.sender), Stimulus::gets_ack_of_fin, step);
   }
+  // One acknowledgment was lost on its way to who repeats its FIN; that this one arrived, what follows doesn't contradict. Where one after
+  // the other did not, this one hardly did.
+  if (to.fin_again == 1 && step.ack > to.fin) apply(opposite(step.sender), Stimulus::gets_ack_of_fin, step);
   const std::uint32_t window = window_of(from, step.segment);
   step.same_window = from.seen && window == from.window;
   from.window = window;

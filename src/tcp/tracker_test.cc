@@ -417,6 +417,7 @@ TEST(TrackerTransfer, what_an_acknowledgment_was_captured_before_was_not_sent_ag
   const Verdict late = story.c(A, 101, 1, 100);
   EXPECT_EQ(late.kind, Kind::reordered);
   EXPECT_TRUE(late.has(mark::assumed));
+  EXPECT_EQ(story.tracker.end(EndIndex::first).reordered, 0U) << "on the way nothing was";
 }
 
 TEST(TrackerTransfer, what_is_resent_without_a_wait_is_no_timeout) {
@@ -427,6 +428,18 @@ TEST(TrackerTransfer, what_is_resent_without_a_wait_is_no_timeout) {
   EXPECT_EQ(story.c(A, 1, 1, 100).reason, RetransmissionReason::timeout);
   EXPECT_EQ(story.c(A, 101, 1, 100).reason, RetransmissionReason::recovery);
   EXPECT_EQ(story.c(A, 201, 1, 100).reason, RetransmissionReason::recovery);
+}
+
+// A first segment that nobody missed says nothing of those behind it; nor does one from before all that was seen.
+TEST(TrackerTransfer, behind_a_resend_without_a_reason_nothing_recovers) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.c(A, 101, 1, 100), story.c(A, 201, 1, 100);
+  EXPECT_EQ(story.c(A, 1, 1, 100).reason, RetransmissionReason::unknown);
+  EXPECT_EQ(story.c(A, 101, 1, 100).reason, RetransmissionReason::unknown);
+  Story late;
+  late.s(A, 1, 500);
+  EXPECT_EQ(late.c(A, 400, 1, 50).reason, RetransmissionReason::unknown);
 }
 
 TEST(TrackerOpening, a_listener_that_repeats_its_syn_ack_has_not_got_the_ack) {
@@ -444,11 +457,14 @@ TEST(TrackerClosing, a_fin_that_is_repeated_and_answered_each_time_is_not_unansw
   Story story;
   story.handshake();
   story.c(F | A, 1, 1), story.s(A, 1, 2), story.s(F | A, 1, 2), story.c(A, 2, 2);
+  const End& listener = story.tracker.end(EndIndex::second);
   for (int i = 0; i < 4; ++i) {
     story.s(F | A, 1, 2);
-    EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::last_ack);
+    EXPECT_EQ(listener.state, State::last_ack);
     story.c(A, 2, 2);
-    EXPECT_EQ(story.tracker.end(EndIndex::second).unanswered_resends, 0);
+    EXPECT_EQ(listener.unanswered_resends, 0);
+    EXPECT_EQ(listener.state, i == 0 ? State::closed : State::last_ack)
+        << "one ACK may get lost; one after the other don't get through";
   }
 }
 

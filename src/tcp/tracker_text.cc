@@ -10,14 +10,11 @@ namespace {
 constexpr std::int64_t rto_min_ns = 200 * millisecond;
 // What comes out of order within this time was not sent again, where no round trip is known to compare with.
 constexpr std::int64_t reordering_ns = 3 * millisecond;
-// A capture may write what came by another queue later, by so much at most; and nobody sends again so soon what was acknowledged.
+// What an acknowledgment was captured before came late into the capture, not late onto the wire: by far less than this, and nobody sends
+// again so soon what was acknowledged (a quarter of rto_min_ns).
 constexpr std::int64_t capture_delay_ns = 50 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
-
-}  // namespace
-
-namespace {
 
 // Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
 void forget_ack_of_fin(End& from, const End& to) {
@@ -94,7 +91,7 @@ void Tracker::take_old_text(Step& step) {
     }
     if (overtaken) {
       step.verdict.kind = Kind::reordered;
-      count_up(from.reordered);
+      if (!gap.by_ack) count_up(from.reordered);  // nothing overtook it on the way
       return;
     }
     if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
@@ -133,9 +130,12 @@ void Tracker::take_retransmission(Step& step) {
   step.verdict.reason = why_again(step);
   if (step.seq <= from.snd_una) {
     from.timer_began_ns = step.at();
-    from.recovery_end = from.snd_nxt;
-    from.timed_out = step.verdict.reason == RetransmissionReason::timeout ||
-                     (from.timed_out && step.verdict.reason == RetransmissionReason::recovery);
+    // Of a first segment that is sent again for no reason that is seen, nothing follows for the others.
+    const bool timeout = step.verdict.reason == RetransmissionReason::timeout;
+    if (timeout || step.verdict.reason == RetransmissionReason::fast) {
+      from.recovery_end = from.snd_nxt;
+      from.timed_out = timeout;
+    }
   }
   count_up(from.retransmissions);
   count_up(from.unanswered_resends);
@@ -143,7 +143,10 @@ void Tracker::take_retransmission(Step& step) {
   if (step.end <= from.snd_una) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
-    if (step.flags().fin()) forget_ack_of_fin(from, step.to);
+    if (step.flags().fin()) {
+      count_up(from.fin_again);
+      forget_ack_of_fin(from, step.to);
+    }
   } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
     from.resent_end = step.end;
     from.resent_timestamp = step.segment.options.timestamps->value;
@@ -164,8 +167,9 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   const End& from = step.from;
   if (step.flags().fin() && step.segment.payload_length == 0) return RetransmissionReason::fin;
   const bool first = step.seq <= from.snd_una, last = step.end >= from.snd_nxt, once = from.unanswered_resends == 0;
-  const bool recovers = step.seq < from.recovery_end;
-  const bool lost_by_acks = from.duplicate_acks >= duplicate_ack_threshold || from.sacked > step.end;
+  const bool recovers = step.seq < from.recovery_end && from.snd_una < from.recovery_end;
+  const bool lost_by_acks =
+      from.duplicate_acks >= duplicate_ack_threshold || from.sacked > std::max(step.end, from.snd_una);
   const std::int64_t waited_ns = from.timer_began_ns == 0 ? 0 : step.at() - from.timer_began_ns;
   const std::int64_t srtt_ns = std::int64_t{from.srtt_us} * 1000;
   // Where acknowledgments may have told it, only a wait that is beyond Linux's timer (tcp_set_rto(): srtt and at least

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -43,7 +44,6 @@ void show_strace(std::span<const explain::Explained> explained, Context& context
     render::write_strace(*one.recording, [&context](std::string_view text) { context.out.write(text); });
 }
 
-// In the order of Form.
 constexpr FormRow rows[] = {
     {.form = Form::text,
      .name = "text",
@@ -64,6 +64,13 @@ render::TcpdumpTime time_style(int flags) {
   constexpr std::array styles = {time_of_day, none, epoch, since_previous, date_and_time, since_first};
   return styles[std::min<std::size_t>(static_cast<std::size_t>(flags), styles.size() - 1)];
 }
+
+constexpr bool in_order = [] {
+  for (std::size_t i = 0; i < std::size(rows); ++i)
+    if (static_cast<std::size_t>(rows[i].form) != i) return false;
+  return true;
+}();
+static_assert(in_order, "row_of() looks a form up by its number");
 
 }  // namespace
 

@@ -33,7 +33,8 @@ void find_bad_descriptor(const Story& story, Side side, Findings& findings) {
           of(story, side, *call);
 }
 
-// The kernel delivers a signal on the way back to the program: behind the call's return, where that was seen.
+// The kernel delivers a signal on the way back to the program: behind the call's return, where that was seen. At once, but a tracer's stop
+// or a busy machine lies between; a later signal of another cause would have to be SIGPIPE too, to the same thread.
 constexpr base::Duration delivery_takes = std::chrono::milliseconds(100);
 constexpr std::size_t signals_looked_at = 16;
 
