@@ -24,9 +24,16 @@ Lookups::Lookups(const recording::Recording& recording) {
     const auto& actor = recording.actors[i];
     process_of_actor_.push_back(actor.pid > 0 ? processes.try_emplace({actor.pid, actor.host}, i).first->second : i);
   }
+  threads_.resize(recording.actors.size());
   for (std::uint32_t i = 0; i < recording.events.size(); ++i) {
     const auto& event = recording.events[i];
     const EventId id{i};
+    if (event.actor.value < recording.actors.size()) {
+      Threads& threads = threads_[process_of(event.actor)];
+      const std::int32_t tid = recording.actors[event.actor.value].tid;
+      if (!threads.several_since && threads.first.value_or(tid) != tid) threads.several_since = id;
+      threads.first = threads.first.value_or(tid);
+    }
     if (const auto* ended = std::get_if<recording::ProcessEnded>(&event.what)) {
       ends_of_process.add(process_of(event.actor), id);
       if (event.actor.value < recording.actors.size()) ends_of_pid.add(recording.actors[event.actor.value].pid, id);
@@ -84,6 +91,10 @@ void Lookups::add_segments(const recording::Recording& recording, std::span<cons
 std::uint64_t Lookups::process_of(ActorId actor) const {
   constexpr std::uint64_t of_nobody = std::uint64_t{1} << 32U;
   return actor.value < process_of_actor_.size() ? process_of_actor_[actor.value] : of_nobody + actor.value;
+}
+
+std::optional<recording::EventId> Lookups::several_threads_since(std::uint64_t process) const {
+  return process < threads_.size() ? threads_[process].several_since : std::nullopt;
 }
 
 std::optional<recording::EventId> Lookups::counter_covering(const Counter& counter, base::WallTime at,

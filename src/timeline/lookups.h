@@ -70,6 +70,8 @@ class Lookups {
 
   // Actors that are threads of one process have the same.
   [[nodiscard]] std::uint64_t process_of(ActorId actor) const;
+  // The first event of a second thread of that process: from then on it has several, as far as is known. Nothing: one is known.
+  [[nodiscard]] std::optional<EventId> several_threads_since(std::uint64_t process) const;
 
   // --- Events, in order of time
   Events<std::uint64_t> ends_of_process;           // ProcessEnded, by process_of()
@@ -100,7 +102,12 @@ class Lookups {
   [[nodiscard]] std::optional<SegmentIndex> arrived_in(EventId event) const;
 
  private:
+  struct Threads {
+    std::optional<std::int32_t> first;     // its number
+    std::optional<EventId> several_since;  // the first event of another
+  };
   std::vector<std::uint64_t> process_of_actor_;
+  std::vector<Threads> threads_;       // by process_of()
   std::vector<SegmentIndex> arrived_;  // by event; UINT32_MAX: none
 };
 

@@ -50,22 +50,14 @@ std::optional<EventId> fork_between(const Story& story, std::int32_t pid, EventI
 
 // unshare(2): "CLONE_FILES: Unshare the file descriptor table, so that the calling process no longer shares its file descriptors with any
 // other process." Alone it shares them with nobody, and there is no second table (unshare_fd()).
-bool had_other_threads(const Story& story, const Call& call) {
-  const auto& actors = story.timeline.recording->actors;
-  const auto pid = pid_of(story, call);
-  const auto& events = story.timeline.recording->events;
-  return pid != 0 && std::ranges::any_of(std::span(events).first(call.entered.value), [&](const auto& event) {
-           return event.actor.value < actors.size() && actors[event.actor.value].pid == pid &&
-                  actors[event.actor.value].tid != actors[call.actor.value].tid;
-         });
-}
-
 std::optional<EventId> unshared_between(const Story& story, std::int32_t pid, EventId since, EventId before) {
-  for (const auto& [_, index] : story.timeline.lookups.calls_of_effect.of(Effect::unshares)) {
+  const auto& lookups = story.timeline.lookups;
+  for (const auto& [_, index] : lookups.calls_of_effect.of(Effect::unshares)) {
     const Call& call = story.timeline.calls[index];
-    if (call.entered >= since && call.entered < before && pid_of(story, call) == pid && story.succeeded(call) &&
-        had_other_threads(story, call))
-      return call.entered;
+    if (call.entered >= before) break;
+    if (call.entered < since || pid_of(story, call) != pid || !story.succeeded(call)) continue;
+    const auto several = lookups.several_threads_since(lookups.process_of(call.actor));
+    if (several && *several <= call.entered) return call.entered;  // this call may be its first event
   }
   return std::nullopt;
 }

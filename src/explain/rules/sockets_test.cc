@@ -6,25 +6,15 @@
 #include <string>
 
 #include "explain/texts/catalogue.h"
+#include "recording/testing/snapshots.h"
 
 namespace tcpwhy::explain {
 namespace {
 
 using recording::HeldBy;
 using recording::SocketFacts;
+using recording::testing::socket_in;
 using Timer = recording::SocketActivity::Timer;
-
-const wire::IpAddress localhost = *wire::IpAddress::parse("127.0.0.1");
-
-recording::SocketSnapshot socket_in(std::string_view state) {
-  recording::SocketSnapshot socket;
-  socket.local = {localhost, 9999};
-  socket.remote = {localhost, 40000};
-  socket.state = tcp::state_named(state).value();
-  socket.inode = 77;
-  socket.tcp.emplace();
-  return socket;
-}
 
 std::vector<SocketFinding> of(recording::SocketSnapshot socket) {
   SocketFacts facts;

@@ -7,23 +7,13 @@
 #include <string>
 
 #include "base/text.h"
+#include "recording/testing/snapshots.h"
 
 namespace tcpwhy::render {
 namespace {
 
 using recording::SocketFacts;
-
-const wire::IpAddress localhost = *wire::IpAddress::parse("127.0.0.1");
-
-recording::SocketSnapshot socket_in(std::string_view state) {
-  recording::SocketSnapshot socket;
-  socket.local = {localhost, 9999};
-  socket.remote = {localhost, 40000};
-  socket.state = tcp::state_named(state).value();
-  socket.inode = 77;
-  socket.tcp.emplace();
-  return socket;
-}
+using recording::testing::socket_in;
 
 TEST(SocketsReport, fits_the_terminal_and_lets_nothing_through) {
   SocketFacts facts;
