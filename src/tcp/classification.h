@@ -75,8 +75,12 @@ inline constexpr std::uint32_t gap_before = 1U << 0,  // what precedes it in seq
     captured_twice = 1U << 14,   // duplicate: the capture's copy, not the network's
     answers_fin = 1U << 15,      // acknowledges the peer's FIN for the first time
     old_ack = 1U << 16,          // acknowledges less than was acknowledged before
-    assumed = 1U << 17;          // two explanations look alike; the likelier was taken
-inline constexpr int count = 18;
+    assumed = 1U << 17,          // two explanations look alike; the likelier was taken
+    behind_ack =
+        1U << 18,  // captured behind the segment that acknowledges it: late into the capture, not onto the wire
+    offload_copy = 1U << 19,  // the capture's copy, on the other side of segmentation or receive offload
+    fin_again = 1U << 20;     // a FIN that had been acknowledged: its sender has not got that
+inline constexpr int count = 21;
 }  // namespace mark
 std::string_view mark_name(int bit);  // "gap-before"; bit < mark::count
 

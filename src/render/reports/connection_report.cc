@@ -28,7 +28,10 @@ std::string_view reset_grade(const tcp::ResetSeen& reset) {
   return timeline::name(reset.assumed ? Grade::assumed : Grade::derived);
 }
 
-bool stood(const SeenConnection& seen) { return !seen.tracker.opener_known() || seen.tracker.handshake_complete(); }
+bool stood(const SeenConnection& seen) {
+  const tcp::Tracker& tracker = seen.tracker;
+  return !tracker.opener_known() || tracker.handshake_complete() || tracker.handshake_inferred();
+}
 
 class Report {
  public:
@@ -173,7 +176,8 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   };
   const tcp::ResetSeen reset = tracker.reset();
   const EndIndex first = tracker.first_closer().value_or(EndIndex::first);
-  const bool fins = tracker.end(EndIndex::first).fin >= 0 && tracker.end(EndIndex::second).fin >= 0;
+  const auto closed = [&](EndIndex end) { return tracker.end(end).fin >= 0; };
+  const bool fins = closed(EndIndex::first) && (tracker.is_to_itself() || closed(EndIndex::second));
   std::string text;
   if (reset.cause != tcp::ResetCause::none) {
     text =
@@ -182,11 +186,14 @@ std::string ending_words(const SeenConnection& seen, Language language) {
     if (!tracker.first_closed_by_reset() && tracker.first_closer())
       text = say("{} closed first; ", "{} 先关闭；", first) + text;
   } else if (fins) {
-    text = tracker.is_over()
+    text = tracker.is_over() || tracker.is_one_way() || tracker.is_to_itself()
                ? say("{} closed first; in order", "{} 先关闭；正常结束", first)
                : say("{} closed first; not both FINs are acknowledged", "{} 先关闭；并非两个 FIN 都已确认", first);
   } else if (tracker.first_closer()) {
     text = say("{} closed, the other side has not", "{} 已关闭，另一方还没有", first);
+  } else if (closed(EndIndex::first) || closed(EndIndex::second)) {
+    text = say("{} closed; what the other side did was not captured", "{} 已关闭；未捕获另一方的行为",
+               closed(EndIndex::first) ? EndIndex::first : EndIndex::second);
   } else if (!stood(seen)) {
     const EndIndex asked = tcp::opposite(opener);
     text = tracker.end(asked).segments == 0 ? say("{} answered nothing", "{} 没有任何回应", asked)

@@ -9,13 +9,25 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) 
   const auto first = [frame](std::uint64_t& place) {
     if (place == 0) place = frame;
   };
-  if (verdict.kind == tcp::Kind::retransmission) first(evidence.retransmission);
-  if (verdict.reason == tcp::RetransmissionReason::syn && !verdict.has(tcp::mark::needless)) first(evidence.resent_syn);
+  using enum tcp::RetransmissionReason;
+  if (verdict.kind == tcp::Kind::retransmission) {
+    const bool needless = verdict.has(tcp::mark::needless);
+    if (verdict.reason == syn) {
+      first(needless ? evidence.repeated_syn_ack : evidence.resent_syn);
+    } else {
+      first(evidence.retransmission);
+    }
+    // Of the others it is assumed.
+    if (verdict.reason == timeout && !verdict.has(tcp::mark::assumed)) first(evidence.timeout);
+    if (verdict.has(tcp::mark::fin_again)) first(evidence.fin_again);
+  }
   if (verdict.kind == tcp::Kind::illegal) first(evidence.illegal);
   if (verdict.marks == 0) return;
   if (verdict.has(tcp::mark::zero_window)) first(evidence.zero_window);
   if (verdict.has(tcp::mark::gap_before | tcp::mark::acks_unseen)) first(evidence.gap);
   if (verdict.has(tcp::mark::needless | tcp::mark::proves_needless)) first(evidence.needless);
+  if (verdict.has(tcp::mark::offload_copy)) first(evidence.offload);
+  if (verdict.has(tcp::mark::behind_ack)) first(evidence.behind_ack);
 }
 
 FlowKey without_vlans(FlowKey key) {
@@ -206,8 +218,18 @@ void ConnectionTable::take_icmp(std::uint64_t frame, const wire::TcpSegment& seg
                                 wire::Encapsulation around) {
   const auto found = connections_.find(key_of(segment, around));
   if (found == connections_.end()) return;
-  IcmpSeen& seen = entry(found->second).connection.icmp;
-  if (seen.frame == 0) seen = {frame, error};
+  Entry& entry = this->entry(found->second);
+  Connection& connection = entry.connection;
+  // RFC 5927 4.1: "TCP SHOULD check that the TCP sequence number contained in the payload of the ICMP error message is within the range
+  // SND.UNA =< SEG.SEQ < SND.NXT." What was acknowledged meanwhile is passed over, for the tap may see it sooner than the host.
+  const bool is_first_low =
+      AddressWords(segment.source).before(AddressWords(segment.destination)) == entry.is_first_low;
+  const tcp::EndIndex from = is_first_low ? tcp::EndIndex::first : tcp::EndIndex::second;
+  if (!connection.tracker.has_sent(from, segment.seq.value)) {
+    if (connection.evidence.icmp_disbelieved == 0) connection.evidence.icmp_disbelieved = frame;
+    return;
+  }
+  if (connection.icmp.frame == 0) connection.icmp = {frame, error};
 }
 
 void ConnectionTable::finish() {

@@ -55,7 +55,7 @@ constexpr Field before[] = {
      [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[listener].port}; }},
     {"client.known", "a SYN or SYN-ACK told who opened", Unit::none,
      [](const Row& row) -> FieldValue { return row.record.opener_known; }, Type::boolean},
-    {"opening", "handshake, before-capture, unanswered, refused, incomplete", Unit::none,
+    {"opening", "handshake, half-seen, before-capture, unanswered, refused, incomplete", Unit::none,
      [](const Row& row) -> FieldValue { return text(name(row.record.opening)); }, Type::text},
     {"ending", "open, half-closed, closed, closing, reset, never-opened", Unit::none,
      [](const Row& row) -> FieldValue { return text(name(row.record.ending)); }, Type::text},

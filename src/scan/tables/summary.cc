@@ -73,7 +73,6 @@ void Summary::add(const ConnectionRecord& record, std::span<const Problem> probl
     bytes += end.bytes;
     resent_bytes += end.resent_bytes;
     segments += end.segments;
-    data_segments += end.data_segments;
     retransmissions += end.retransmissions;
   }
   if (record.listener_rtt_ns >= 0 && record.opener_rtt_ns >= 0)

@@ -68,7 +68,7 @@ struct Summary {
   std::array<tcp::PerSide<std::uint64_t>, ending_count> closed_by{};  // by ending
   std::vector<ProblemCount> by_problem =
       std::vector<ProblemCount>(problem_rules().size());  // by rule of problem_rules()
-  std::uint64_t bytes = 0, resent_bytes = 0, segments = 0, data_segments = 0, retransmissions = 0;
+  std::uint64_t bytes = 0, resent_bytes = 0, segments = 0, retransmissions = 0;
   Durations handshake;
 
   void add(const ConnectionRecord& record, std::span<const Problem> problems);

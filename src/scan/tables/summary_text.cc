@@ -13,11 +13,13 @@ namespace {
 
 using base::Text;
 
-constexpr Text opening_words[opening_count] = {{"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
-                                               {"open before the capture began", "抓包开始前已建立"},
-                                               {"SYN without an answer", "SYN 无应答"},
-                                               {"refused", "被拒绝"},
-                                               {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"}};
+constexpr Text opening_words[opening_count] = {
+    {"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
+    {"open before the capture began", "抓包开始前已建立"},
+    {"SYN without an answer", "SYN 无应答"},
+    {"refused", "被拒绝"},
+    {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"},
+    {"handshake, of which the capture lacks a part", "握手，抓包缺其一部分"}};
 constexpr Text ending_words[ending_count] = {
     {"still open when the capture ended", "抓包结束时仍然打开"},
     {"half-closed: one FIN", "半关闭：只有一个 FIN"},
@@ -175,11 +177,11 @@ class SummaryPage {
       page_.counted(summary_.endings[i], what);
     }
     if (summary_.retransmissions > 0)
-      page_.folded("", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of those with data), {} of payload",
-                                                    "重传：{} 个报文段（占数据报文段 {}），载荷 {}"})),
-                                   base::grouped(summary_.retransmissions),
-                                   percent(summary_.retransmissions, summary_.data_segments),
-                                   base::bytes_in_words(summary_.resent_bytes)));
+      page_.folded(
+          "", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of all), {} of payload",
+                                           "重传：{} 个报文段（占全部 {}），载荷 {}"})),
+                          base::grouped(summary_.retransmissions), percent(summary_.retransmissions, summary_.segments),
+                          base::bytes_in_words(summary_.resent_bytes)));
   }
 
   void wrong() {
