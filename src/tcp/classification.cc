@@ -28,7 +28,7 @@ constexpr std::string_view mark_names[] = {
     "gap-before",        "acks-unseen",     "zero-window",    "window-full", "urgent",          "fast-open",
     "simultaneous-open", "split-handshake", "port-reused",    "needless",    "proves-needless", "with-FIN",
     "carries-new",       "foreign-TTL",     "captured-twice", "answers-FIN", "old-ACK",         "assumed",
-    "behind-ACK",        "offload-copy",    "FIN-again"};
+    "behind-ACK",        "offload-copy",    "acked-before"};
 static_assert(std::size(mark_names) == mark::count);
 
 }  // namespace

@@ -79,7 +79,8 @@ inline constexpr std::uint32_t gap_before = 1U << 0,  // what precedes it in seq
     behind_ack =
         1U << 18,  // captured behind the segment that acknowledges it: late into the capture, not onto the wire
     offload_copy = 1U << 19,  // the capture's copy, on the other side of segmentation or receive offload
-    fin_again = 1U << 20;     // a FIN that had been acknowledged: its sender has not got that
+    acked_before =
+        1U << 20;  // a SYN-ACK or FIN again that had been acknowledged: its sender has not got that, or not taken it
 inline constexpr int count = 21;
 }  // namespace mark
 std::string_view mark_name(int bit);  // "gap-before"; bit < mark::count

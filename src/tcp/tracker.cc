@@ -288,7 +288,7 @@ void Tracker::take_syn(Step& step) {
     if (from.snd_una > 0) {
       // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
       // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
-      step.verdict.marks |= mark::needless;
+      step.verdict.marks |= mark::acked_before;
       if (answers && from.snd_nxt <= 1 && !is_over()) {
         from.state = State::syn_received;
         from.repeats_syn_ack = true;
@@ -380,7 +380,7 @@ Verdict Tracker::observe(const Observed& seen) {
   if (first_frame_ == 0) {
     first_frame_ = seen.frame;
     began_ns_ = seen.at_ns;
-    to_itself_ = segment.source == segment.destination;
+    to_itself_ = segment.source.port != 0 && segment.source == segment.destination;
   }
   const EndIndex receiver = receiver_of(seen.from);
   Step step{.seen = seen,
@@ -444,7 +444,7 @@ Verdict Tracker::observe(const Observed& seen) {
   step.verdict.in_flight = from.snd_nxt - from.snd_una;
   if (step.verdict.kind != Kind::illegal && step.verdict.kind != Kind::reset) remember(step);
   count_up(from.segments);
-  from.last_seen_ns = seen.at_ns;
+  from.last_seen_ns = std::max(from.last_seen_ns, seen.at_ns);
   marks_seen_ |= step.verdict.marks;
   return step.verdict;
 }

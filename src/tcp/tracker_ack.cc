@@ -38,6 +38,7 @@ void Tracker::take_ack(Step& step) {
                                       to.snd_nxt == 1 && step.ack == 2 && step.length == 0;
     if (first_was_keep_alive) {
       to.last_kind = Kind::keep_alive;
+      to.snd_una = step.ack;
       step.verdict.marks |= mark::assumed;
     } else if (to.seen) {
       step.verdict.marks |= mark::acks_unseen;
@@ -48,7 +49,9 @@ void Tracker::take_ack(Step& step) {
   if (step.ack < to.snd_una) step.verdict.marks |= mark::old_ack;
   if (step.ack >= to.last_end) to.unanswered_resends = 0;
   // RFC 9293 3.10.7.4, fifth: "If SND.UNA < SEG.ACK =< SND.NXT, then set SND.UNA <- SEG.ACK."
-  if (step.ack > to.snd_una) {
+  if (from.state == State::syn_sent && !to.seen && !step.flags().syn()) {
+    step.moves_ack = true;  // it acknowledges the SYN of a SYN-ACK that the capture lacks
+  } else if (step.ack > to.snd_una) {
     step.moves_ack = true;
     const bool acks_syn = to.snd_una == 0 && to.syn_seen;
     to.last_advance = step.ack - to.snd_una;

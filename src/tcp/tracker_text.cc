@@ -146,7 +146,7 @@ void Tracker::take_old_text(Step& step) {
     from.snd_nxt = step.end;
   }
   if (step.segment.payload_length > 0 && is_offload_copy(step)) {
-    step.verdict.marks |= mark::offload_copy | mark::captured_twice;
+    step.verdict.marks |= mark::offload_copy;
     if (beyond == 0) step.verdict.kind = Kind::duplicate;
     count_up(from.offload_copies);
     return;
@@ -164,7 +164,7 @@ void Tracker::take_old_text(Step& step) {
       if (gap.by_ack) {  // nothing overtook it on the way
         step.verdict.marks |= mark::behind_ack;
         count_up(from.behind_ack);
-        from.most_behind_ack_ns = std::max(from.most_behind_ack_ns, step.at() - gap.opened_ns);
+        from.most_behind_ack_ns = std::max(from.most_behind_ack_ns, std::abs(step.at() - gap.opened_ns));
       } else {
         count_up(from.reordered);
       }
@@ -173,6 +173,12 @@ void Tracker::take_old_text(Step& step) {
     if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
     from.resent.push_back({step.seq, step.end, step.at()});
   } else {
+    if (!from.seen && beyond == 0) {
+      // The first that is seen of its sender had been acknowledged: sent again, overtaken, or captured late.
+      from.bytes += step.segment.payload_length;
+      step.verdict.marks |= mark::behind_ack | mark::assumed;
+      return;
+    }
     // RFC 9293 3.8.4: "it MAY be configurable to send a keep-alive segment containing one garbage octet"
     if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin()) {
       step.verdict.kind = step.to.window == 0 ? Kind::window_probe : Kind::keep_alive;
@@ -225,7 +231,7 @@ void Tracker::take_retransmission(Step& step) {
   from.resent_bytes += step.segment.payload_length;
   if (step.end <= from.snd_una && step.flags().fin()) {
     // It was acknowledged, which its sender has not got: no more can be said of it.
-    step.verdict.marks |= mark::fin_again;
+    step.verdict.marks |= mark::acked_before;
     count_up(from.fins_again);
     forget_ack_of_fin(from, step.to);
   } else if (step.end <= from.snd_una) {
@@ -269,7 +275,9 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   }
   if (lost_by_acks) {
     if (recovers && from.timed_out) return RetransmissionReason::recovery;
-    return first ? RetransmissionReason::fast : RetransmissionReason::sack_hole;
+    if (first) return RetransmissionReason::fast;
+    // Without SACK nothing tells of a second hole: it goes on behind the first.
+    return from.sacked > step.end ? RetransmissionReason::sack_hole : RetransmissionReason::recovery;
   }
   // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
   if (last && once && !recovers && waited_ns >= std::max(srtt_ns, millisecond))

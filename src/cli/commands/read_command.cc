@@ -115,7 +115,10 @@ void sort_words(ReadOptions& options) {
 
 int show_one(const Opened& opened, const ReadOptions& options, Context& context) {
   const OpenCaptures& captures = opened.captures;
-  const Captures choice{.open = [&] { return read_captures(captures, options.capture); },
+  const auto open = [&] {
+    return read_captures(captures, options.capture, {.filter = {}, .teredo = false, .by_time = true});
+  };
+  const Captures choice{.open = open,
                         .names = fmt::format("{}", fmt::join(options.files, " ")),
                         .can_reopen = std::ranges::all_of(captures.inputs, &capfile::Input::is_regular),
                         .calls = opened.calls};

@@ -154,7 +154,7 @@ class SummaryOrTable final : public CaptureView {
     scan::AnalysisOptions options{.threads = threads(), .limits = {}, .seed = random_seed(), .on_progress = {}};
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
-    auto reader = read_captures(captures, options_);
+    auto reader = read_captures(captures, options_, {.filter = {}, .teredo = false, .by_time = true});
     if (!reader) return report(reader.error());
     const scan::Outcome outcome =
         scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {

@@ -120,7 +120,12 @@ class Report {
             paint(Style::bad,
                   base::wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
             "\n";
-    paragraph(Style::plain, say(reason.on_wire.because));
+    const bool alone = seen_.segments.size() == 1 && seen_.left_out == 0;
+    paragraph(
+        Style::plain,
+        alone ? std::string(
+                    Text{"Nothing else of the connection was captured.", "该连接没有捕获到其他报文段。"}.in(language()))
+              : say(reason.on_wire.because));
     if (reset.assumed && !reason.on_wire.or_else.empty())
       paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
     if (!reason.remedy.empty())
@@ -178,6 +183,11 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   const EndIndex first = tracker.first_closer().value_or(EndIndex::first);
   const auto closed = [&](EndIndex end) { return tracker.end(end).fin >= 0; };
   const bool fins = closed(EndIndex::first) && (tracker.is_to_itself() || closed(EndIndex::second));
+  // It had been acknowledged, and still is sent.
+  const auto repeats_fin = [&](EndIndex end) {
+    const tcp::State state = tracker.end(end).state;
+    return tracker.end(end).fins_again > 0 && state != tcp::State::closed && state != tcp::State::time_wait;
+  };
   std::string text;
   if (reset.cause != tcp::ResetCause::none) {
     text =
@@ -185,6 +195,9 @@ std::string ending_words(const SeenConnection& seen, Language language) {
                     wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language), reset_grade(reset));
     if (!tracker.first_closed_by_reset() && tracker.first_closer())
       text = say("{} closed first; ", "{} 先关闭；", first) + text;
+  } else if (fins && tracker.is_over() && (repeats_fin(EndIndex::first) || repeats_fin(EndIndex::second))) {
+    text = say("{} closed first; the acknowledgments of the other FIN do not arrive",
+               "{} 先关闭；对另一个 FIN 的确认没有到达", first);
   } else if (fins) {
     text = tracker.is_over() || tracker.is_one_way() || tracker.is_to_itself()
                ? say("{} closed first; in order", "{} 先关闭；正常结束", first)
@@ -201,6 +214,7 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   } else {
     text = Text{"still open", "仍然打开"}.in(language);
   }
+  if (tracker.is_one_way()) text += Text{", as far as one direction shows", "（仅据一个方向）"}.in(language);
   if (!tracker.opener_known())
     text = fmt::format("{}{}", Text{"began before the capture; ", "抓包前已开始；"}.in(language), text);
   return text;

@@ -28,6 +28,7 @@ Outcome analyse_alone(FrameReader& reader, Shard& shard, const AnalysisOptions& 
       options.on_progress(reader.progress());
   }
   shard.finish();
+  outcome.totals.disorder = reader.disorder();
   return outcome;
 }
 

@@ -27,6 +27,7 @@ struct Totals {
   std::uint64_t wire_bytes = 0;                                          // original lengths
   std::int64_t first_ns = 0, last_ns = 0;
   std::uint64_t evicted = 0;  // connections that left before their end
+  Disorder disorder;          // of the frames as they stand in the file
 };
 
 // Called with records as connections end, by one thread at a time, in no particular order.

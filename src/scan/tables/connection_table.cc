@@ -11,15 +11,15 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) 
   };
   using enum tcp::RetransmissionReason;
   if (verdict.kind == tcp::Kind::retransmission) {
-    const bool needless = verdict.has(tcp::mark::needless);
+    const bool acked = verdict.has(tcp::mark::acked_before);
     if (verdict.reason == syn) {
-      first(needless ? evidence.repeated_syn_ack : evidence.resent_syn);
+      first(acked ? evidence.repeated_syn_ack : evidence.resent_syn);
     } else {
       first(evidence.retransmission);
     }
     // Of the others it is assumed.
     if (verdict.reason == timeout && !verdict.has(tcp::mark::assumed)) first(evidence.timeout);
-    if (verdict.has(tcp::mark::fin_again)) first(evidence.fin_again);
+    if (acked && verdict.reason != syn) first(evidence.fin_again);
   }
   if (verdict.kind == tcp::Kind::illegal) first(evidence.illegal);
   if (verdict.marks == 0) return;

@@ -41,7 +41,7 @@ constexpr Field before[] = {
      [](const Row& row) -> FieldValue { return row.record.began_ns; }},
     {"duration", "from the first segment to the last", Unit::nanoseconds,
      [](const Row& row) -> FieldValue { return row.record.duration_ns(); }},
-    {"client", "who opened it, or was seen first (client.known)", Unit::none,
+    {"client", "who opened it, or is taken for that by the ports (client.known)", Unit::none,
      [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); }, Type::text},
     {"server", "the other end", Unit::none,
      [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener]); }, Type::text},

@@ -115,32 +115,41 @@ class SummaryPage {
                                  base::grouped(totals_.frames), base::grouped(totals_.segments),
                                  base::bytes_in_words(totals_.wire_bytes), duration(totals_.last_ns - totals_.first_ns),
                                  wall_time(totals_.first_ns)));
-    const std::uint64_t unread = totals_.truncated + totals_.malformed;
-    if (unread > 0)
-      page_.folded(
-          "",
-          fmt::format(fmt::runtime(in(
-                          {"{} TCP packets are cut before the end of their header or contradict themselves: left out",
-                           "{} 个 TCP 报文头部被截断或自相矛盾：未分析"})),
-                      base::grouped(unread)));
-    if (totals_.fragments > 0)
-      page_.folded(
-          "", fmt::format(
-                  fmt::runtime(in({"{} fragments could not be put together: left out", "{} 个分片无法重组：未分析"})),
-                  base::grouped(totals_.fragments)));
-    if (totals_.evicted > 0)
-      page_.folded(
-          "",
-          fmt::format(fmt::runtime(in(
-                          {"{} connections were let go before their end: more were open at once than --max-connections",
-                           "{} 个连接未跟踪到结束：同时打开的数量超过 --max-connections"})),
-                      base::grouped(totals_.evicted)));
+    limits();
     const std::uint64_t wrong = summary_.connections - summary_.sound;
     page_.line("");
     page_.folded("", fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
                                                   "{}，载荷 {}：{} 个正常，{} 个有问题"})),
                                  connections_counted(), base::bytes_in_words(summary_.bytes),
                                  base::grouped(summary_.sound), base::grouped(wrong)));
+  }
+
+  // What the capture can't show, or shows otherwise than it was: before anything that is said of connections.
+  void limits() {
+    const auto tell = [&](std::uint64_t count, const Text& words, const auto&... more) {
+      if (count > 0) page_.folded("", fmt::format(fmt::runtime(in(words)), base::grouped(count), more...));
+    };
+    tell(totals_.truncated + totals_.malformed,
+         {"{} TCP packets are cut before the end of their header or contradict themselves: left out",
+          "{} 个 TCP 报文头部被截断或自相矛盾：未分析"});
+    tell(totals_.fragments, {"{} fragments could not be put together: left out", "{} 个分片无法重组：未分析"});
+    tell(totals_.evicted, {"{} connections were let go before their end: more were open at once than --max-connections",
+                           "{} 个连接未跟踪到结束：同时打开的数量超过 --max-connections"});
+    tell(totals_.disorder.frames,
+         {"{} packets stand behind later ones, by {} at most: read in the order of their time stamps",
+          "{} 个报文排在更晚的报文之后，最多 {}：按时间戳顺序分析"},
+         duration(totals_.disorder.most.count()));
+    tell(totals_.disorder.steps,
+         {"{} times the time stamps go back by more than a second: the clock was set, or captures were joined",
+          "时间戳 {} 次倒退超过一秒：时钟被调整，或多个抓包被拼接"});
+    tell(
+        summary_.behind_ack,
+        {"{} segments were captured behind their acknowledgments, by {} at most", "{} 个报文段排在其确认之后，最多 {}"},
+        duration(summary_.most_behind_ack_ns));
+    tell(summary_.one_way, {"{} connections were captured in one direction only", "{} 个连接只抓到一个方向"});
+    tell(summary_.offload_copies, {"{} segments were captured on both sides of segmentation or receive offload",
+                                   "{} 个报文段在卸载（offload）的两侧各抓一次"});
+    tell(summary_.copies, {"{} packets were captured twice", "{} 个报文被抓到两次"});
   }
 
   [[nodiscard]] std::string connections_counted() const {
