@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "scan/tables/half_seen.h"
+#include "tcp/half_seen.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -29,10 +29,10 @@ FlowKey bare(FlowKey key) {
 bool has_wrapping(const FlowKey& key) { return key.around.value() != 0; }
 bool is_to_itself(const FlowKey& key) { return key.low == key.high; }
 
-// A connection that was captured twice, before and behind a router, has both its directions in each place. Of what was on its way when the
-// capture began a place may show one direction first: it is taken for the missing half of the other place, until its own
-// second direction comes. So many segments may lie between.
-constexpr std::uint32_t segments_in_doubt = 64;
+tcp::EndIndex end_at(const Connection& connection, const wire::SocketAddress& address) {
+  const bool is_first = AddressWords(connection.ends[tcp::EndIndex::first]) == AddressWords(address);
+  return is_first ? tcp::EndIndex::first : tcp::EndIndex::second;
+}
 
 std::uint32_t segments_of(const Connection& connection) {
   return connection.tracker.end(tcp::EndIndex::first).segments + connection.tracker.end(tcp::EndIndex::second).segments;
@@ -70,6 +70,8 @@ ConnectionTable::Slot ConnectionTable::new_entry(const FlowKey& key) {
   connections_.emplace(key, slot);
   if (has_wrapping(key)) [[unlikely]]
     note_wrapped(slot, key);
+  else
+    ++naked_;
   link(open_, slot);
   return slot;
 }
@@ -111,15 +113,18 @@ void ConnectionTable::forget_keys(Slot slot) {
     connections_.erase(other->second.key);
     other_keys_.erase(other);
   }
-  if (!has_wrapping(key)) return;
-  const auto wrapped = wrapped_.find(bare(key));
+  if (!has_wrapping(key)) {
+    --naked_;
+    return;
+  }
+  const auto wrapped = wrapped_.find(hash_of(bare(key), seed_));
   if (wrapped == wrapped_.end()) return;
   std::ranges::fill(std::ranges::remove(wrapped->second, slot), none);
   if (wrapped->second.front() == none) wrapped_.erase(wrapped);
 }
 
 void ConnectionTable::note_wrapped(Slot slot, const FlowKey& key) {
-  const auto [known, is_new] = wrapped_.try_emplace(bare(key));
+  const auto [known, is_new] = wrapped_.try_emplace(hash_of(bare(key), seed_));
   Wrapped& wrapped = known->second;
   if (is_new) wrapped.fill(none);
   std::ranges::rotate(wrapped, wrapped.end() - 1);
@@ -130,39 +135,33 @@ template <class F>
 void ConnectionTable::for_each_elsewhere(const FlowKey& key, F&& f) const {
   if ((!has_wrapping(key) && wrapped_.empty()) || is_to_itself(key)) return;
   const FlowKey without = bare(key);
-  if (has_wrapping(key))
+  if (has_wrapping(key) && naked_ > 0)
     if (const auto naked = connections_.find(without); naked != connections_.end()) f(naked->second);
-  if (const auto wrapped = wrapped_.find(without); wrapped != wrapped_.end())
+  if (const auto wrapped = wrapped_.find(hash_of(without, seed_)); wrapped != wrapped_.end())
     for (const Slot slot : wrapped->second)
-      if (slot != none) f(slot);
+      if (slot != none && bare(entry(slot).key) == without) f(slot);
 }
 
 ConnectionTable::Slot ConnectionTable::other_half(const wire::TcpSegment& segment, const FlowKey& key) const {
   // The surest, and of those the newest: where several places were captured, the answer comes first to where the question came last.
-  std::pair<Fit, std::uint64_t> best{Fit::none, 0};
+  std::pair<tcp::Fit, std::uint64_t> best{tcp::Fit::none, 0};
   Slot found = none;
-  const AddressWords to(segment.destination);
   for_each_elsewhere(key, [&](Slot slot) {
     const Connection& asked = entry(slot).connection;
-    const auto seen =
-        AddressWords(asked.ends[tcp::EndIndex::first]) == to ? tcp::EndIndex::first : tcp::EndIndex::second;
-    const HalfSeen half(asked.tracker, seen);
-    if (!half.is_one()) return;
-    const std::pair rank(half.fit(segment), asked.tracker.first_frame());
-    if (rank.first != Fit::none && rank > best) best = rank, found = slot;
+    const auto half = tcp::half_seen(asked.tracker, end_at(asked, segment.destination));
+    if (!half) return;
+    const std::pair rank(half->fit(segment), asked.tracker.first_frame());
+    if (rank.first != tcp::Fit::none && rank > best) best = rank, found = slot;
   });
   return found;
 }
 
 ConnectionTable::Slot ConnectionTable::quoted_half(const wire::TcpSegment& segment, const FlowKey& key) const {
   Slot found = none;
-  const AddressWords from(segment.source);
   for_each_elsewhere(key, [&](Slot slot) {
     const Connection& quoted = entry(slot).connection;
-    const auto sender =
-        AddressWords(quoted.ends[tcp::EndIndex::first]) == from ? tcp::EndIndex::first : tcp::EndIndex::second;
-    const HalfSeen half(quoted.tracker, sender);
-    if (found == none && half.is_one() && half.sent(segment.seq)) found = slot;
+    const auto half = tcp::half_seen(quoted.tracker, end_at(quoted, segment.source));
+    if (found == none && half && half->sent(segment.seq)) found = slot;
   });
   return found;
 }
@@ -192,7 +191,7 @@ ConnectionTable::Slot ConnectionTable::part_if_both_ways(Slot slot, const FlowKe
   const OtherKey other = found->second;
   const bool is_other = key == other.key;
   if (is_from_low == (is_other ? other.is_from_low : !other.is_from_low)) return slot;
-  if (segments_of(joined.connection) - other.segments_before > segments_in_doubt) return slot;
+  if (segments_of(joined.connection) - other.segments_before > tcp::segments_in_doubt) return slot;
   connections_.erase(other.key);
   other_keys_.erase(found);
   joined.is_joined = false;

@@ -61,7 +61,7 @@ class ConnectionTable {
   using OnEnd = std::function<void(Connection&, Left)>;
 
   ConnectionTable(TableLimits limits, std::uint64_t seed, OnEnd on_end)
-      : limits_(limits), connections_(0, Hash{seed}), wrapped_(0, Hash{seed}), on_end_(std::move(on_end)) {}
+      : limits_(limits), seed_(seed), connections_(0, Hash{seed}), on_end_(std::move(on_end)) {}
 
   TakenSegment take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment,
                     wire::Encapsulation around = {});
@@ -97,6 +97,11 @@ class ConnectionTable {
   // Connections between the same addresses and ports that have something around them: the latest, the newest first. More at a
   // time, of so many tenants, are not held against each other.
   using Wrapped = std::array<Slot, 4>;
+  // Of keys that are hashes already.
+  struct Itself {
+    using is_avalanching = void;
+    std::size_t operator()(std::uint64_t hash) const { return hash; }
+  };
   // In the list it is in. Apart from the entries: with each segment those of two others change, whose entries nobody needs then.
   struct Links {
     Slot older = none, newer = none;
@@ -138,13 +143,15 @@ class ConnectionTable {
   void make_room();
 
   TableLimits limits_;
+  std::uint64_t seed_;
   // What was found last: packets of one connection come in a row more often than not.
   FlowKey latest_key_;
   Slot latest_ = none;
   boost::unordered_flat_map<FlowKey, Slot, Hash> connections_;
   boost::unordered_flat_map<Slot, OtherKey> other_keys_;
-  // Connections that have something around them, by their keys without it.
-  boost::unordered_flat_map<FlowKey, Wrapped, Hash> wrapped_;
+  // Connections that have something around them, by the hashes of their keys without it; and how many have nothing.
+  boost::unordered_flat_map<std::uint64_t, Wrapped, Itself> wrapped_;
+  std::size_t naked_ = 0;
   // Grow without moving.
   static constexpr std::size_t entries_a_piece = 64;
   std::vector<std::unique_ptr<Entry[]>> entries_;
