@@ -190,9 +190,10 @@ inline std::vector<LinkFrame> link_frames(const ByteString& four, const ByteStri
   add(226, "Solaris's ipnet, IPv6", ByteString{1, 26, 0, 0} + zeros(20), six);
   const ByteString log =
       ByteString{2, 0, 0, 5} + le16(8) + le16(1) + ByteString{8, 0, 1, 0} + le16(5) + le16(10) + zeros(4);
-  add(239, "netfilter's log", log + le16(static_cast<unsigned>(four.size()) + 4) + le16(9), four);
+  const auto padding = [](const ByteString& packet) { return zeros((4 - packet.size() % 4) % 4); };
+  add(239, "netfilter's log", log + le16(static_cast<unsigned>(four.size()) + 4) + le16(9), four, padding(four));
   add(239, "netfilter's log, IPv6", ByteString{10, 0, 0, 5} + le16(static_cast<unsigned>(six.size()) + 4) + le16(9),
-      six);
+      six, padding(six));
   add(192, "PPI, Ethernet", ByteString{0, 0, 8, 0} + le32(1) + ethernet_4, four);
   add(192, "PPI with a field, 802.11", ByteString{0, 0, 16, 0} + le32(105) + zeros(8) + data, four);
   const ByteString tap = le32(108) + le32(1), tap_rest = zeros(96);

@@ -63,7 +63,7 @@ Layer after_netfilter_log(Bytes b) {
   constexpr std::uint16_t payload_type = 9;
   if (!b.has(0, 4) || b.u8(1) != 0) return nothing_known;
   for (std::size_t at = 4; b.has(at, attribute_header);) {
-    const bool little_endian = b.u8(at + 3) == 0;
+    const bool little_endian = b.u8(at + 3) == 0 || b.u8(at + 2) != 0;
     const std::size_t length = little_endian ? b.le16(at) : b.be16(at);
     const std::uint16_t type = little_endian ? b.le16(at + 2) : b.be16(at + 2);
     if (length < attribute_header) return nothing_known;
