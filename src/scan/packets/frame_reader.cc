@@ -87,6 +87,7 @@ base::Result<bool> FrameReader::read_raw(RawFrame& frame, const capfile::SharedB
       if (!wanted) return std::unexpected(wanted.error());
       if (!*wanted) continue;
     }
+    unread_links_.count(packet->link_type);
     frame.number = frames_;
     frame.at = record.at;
     frame.link_type = packet->link_type;

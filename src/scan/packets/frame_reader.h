@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "scan/packets/merged_packets.h"
+#include "scan/packets/unread_links.h"
 #include "wire/ip/reassembler.h"
 #include "wire/packet.h"
 
@@ -77,6 +78,7 @@ class FrameReader {
 
   [[nodiscard]] Progress progress() const { return packets_.progress(); }
   [[nodiscard]] std::uint64_t frames() const { return frames_; }  // the number of the last one, wanted or not
+  [[nodiscard]] const UnreadLinks& unread_links() const { return unread_links_; }  // among those that were wanted
   [[nodiscard]] const wire::Reassembler::Counts& reassembly() const { return reassembler_.counts(); }
 
  private:
@@ -87,6 +89,7 @@ class FrameReader {
   wire::DissectOptions dissect_options_;
   wire::Reassembler reassembler_;
   std::uint64_t frames_ = 0;
+  UnreadLinks unread_links_;
 };
 
 }  // namespace tcpwhy::scan
