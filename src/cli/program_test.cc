@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/data.h"
 #include "base/unique_fd.h"
 #include "cli/testing/program_fixture.h"
 #include "confine/confine.h"
@@ -77,6 +78,65 @@ TEST_F(Program, a_capture_that_is_cut_shows_what_is_left_of_it) {
     EXPECT_EQ(ran.status, 3) << form;
     EXPECT_NE(ran.out, "") << form;
     EXPECT_TRUE(ran.err.starts_with("tcpwhy: error: ")) << ran.err;
+  }
+}
+
+// A capture with the link type (of its file header) that is asked for, else as the file is.
+std::string with_link_type(const std::filesystem::path& capture, std::uint8_t link_type) {
+  std::string bytes = slurp(capture);
+  constexpr std::size_t link_type_at = 20;  // little-endian
+  bytes[link_type_at] = static_cast<char>(link_type);
+  return bytes;
+}
+
+TEST_F(Program, a_capture_of_a_link_type_that_is_not_known_has_status_3_and_says_which) {
+  const auto docsis = write("docsis.pcap", with_link_type(base::testing::own_data("links/cisco-hdlc.pcap"), 143));
+  for (const auto* form : {"", "--table", "--stream 0", "--conn 80", "-o csv", "-o ndjson", "-o json", "-o strace",
+                           "-o tcpdump", "--compat zeek", "--compat tshark"}) {
+    const auto ran = sh(fmt::format("$tcpwhy read {} {}", form, docsis));
+    EXPECT_EQ(ran.status, 3) << form;
+    EXPECT_NE(ran.err.find("8 packets of a link type that is not known: DOCSIS (143)"), std::string::npos)
+        << form << ran.err;
+  }
+  EXPECT_NE(sh("$tcpwhy read " + docsis).out.find("\n8 packets of a link type that is not known: DOCSIS (143)\n"),
+            std::string::npos);
+  EXPECT_NE(sh("$tcpwhy read --lang zh " + docsis).out.find("\n8 个报文的链路类型未知：DOCSIS (143)\n"),
+            std::string::npos);
+}
+
+TEST_F(Program, packets_of_a_link_type_that_is_not_known_beside_others_are_a_warning) {
+  const auto hdlc = base::testing::own_data("links/cisco-hdlc.pcap").string();
+  const auto docsis = write("docsis.pcap", with_link_type(hdlc, 143)),
+             mine = write("mine.pcap", with_link_type(hdlc, 147));
+  const auto files = fmt::format("{} {} {}", hdlc, docsis, mine);
+  const std::string said = "16 packets of link types that are not known: DOCSIS (143), USER0 (147)";
+  const auto summary = sh("$tcpwhy read " + files);
+  EXPECT_EQ(summary.status, 0) << summary.err;
+  EXPECT_NE(summary.out.find("24 packets, 8 of them TCP"), std::string::npos) << summary.out;
+  EXPECT_NE(summary.out.find(said), std::string::npos) << summary.out;
+  EXPECT_EQ(summary.err, "") << "the summary has it";
+  for (const auto* form : {"--table", "-o csv", "-o ndjson", "-o tcpdump"}) {
+    const auto ran = sh(fmt::format("$tcpwhy read {} {}", form, files));
+    EXPECT_EQ(ran.status, 0) << form;
+    EXPECT_EQ(ran.err, "tcpwhy: warning: " + said + "\n") << form;
+    EXPECT_EQ(ran.out.find("not known"), std::string::npos) << form;
+  }
+}
+
+TEST_F(Program, captures_of_other_links_are_read_and_printed) {
+  for (const auto* name : {"cisco-hdlc", "nflog"}) {
+    const auto file = base::testing::own_data(fmt::format("links/{}.pcap", name)).string();
+    const auto summary = sh("$tcpwhy read " + file);
+    EXPECT_EQ(summary.status, 0);
+    EXPECT_EQ(summary.err, "");
+    EXPECT_NE(summary.out.find("8 packets, 8 of them TCP"), std::string::npos) << summary.out;
+    EXPECT_NE(summary.out.find("1 connection, 1300 B of payload: 1 sound, 0 with something wrong"), std::string::npos)
+        << summary.out;
+    const auto lines = sh("$tcpwhy read -t -o tcpdump " + file);
+    EXPECT_EQ(std::ranges::count(lines.out, '\n'), 8);
+    EXPECT_TRUE(lines.out.starts_with(
+        "IP 10.0.0.1.40000 > 10.0.0.2.80: Flags [S], seq 1000, win 64240, options [mss 1460], length 0\n"))
+        << lines.out;
   }
 }
 

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "capfile/recording/recording_io.h"
@@ -20,6 +22,7 @@
 #include "compat/zeek/zeek.h"
 #include "confine/confine.h"
 #include "scan/packets/frame_reader.h"
+#include "scan/packets/unread_links.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -58,7 +61,7 @@ int print_packets(const OpenCaptures& captures, const ReadOptions& options, Cont
                  .original_length = frame.original_length,
                  .at = frame.at});
   }
-  return 0;
+  return report_unread_links(reader->unread_links());
 }
 
 int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
@@ -75,7 +78,7 @@ int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options,
     warn(fmt::format("{} connections were forgotten: too many lived at once; a later segment of one began a new stream",
                      forgotten->connections));
   }
-  return 0;
+  return report_unread_links(frames->unread_links());
 }
 
 int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
@@ -92,7 +95,18 @@ int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Con
   if (counts->evicted > 0) {
     warn(fmt::format("{} connections were written before their end: too many lived at once", counts->evicted));
   }
-  return 0;
+  return report_unread_links(reader->unread_links());
+}
+
+scan::UnreadLinks unread_links_of(std::span<const recording::Recording> recordings) {
+  scan::UnreadLinks unread;
+  for (const auto& recording : recordings) {
+    for (const auto& event : recording.events) {
+      if (const auto* packet = std::get_if<recording::Packet>(&event.what))
+        unread.count(recording.interfaces[packet->interface.value].link_type);
+    }
+  }
+  return unread;
 }
 
 int print_recordings(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
@@ -101,6 +115,7 @@ int print_recordings(const OpenCaptures& captures, const ReadOptions& options, C
   const auto explained = explain_all(outcome->recordings);
   show(explained, options.view.form, context);
   if (outcome->stopped_by) return report(*outcome->stopped_by);
+  if (const int status = report_unread_links(unread_links_of(outcome->recordings)); status != 0) return status;
   return findings_status(explained, options.fail_on);
 }
 

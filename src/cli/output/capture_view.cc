@@ -164,9 +164,10 @@ class SummaryOrTable final : public CaptureView {
     progress_.clear();
     flush();
     streams_.sort();
-    print(captures, outcome.totals);
+    print(captures, outcome);
     if (const auto written = finish_parquet(); !written) return report(written.error());
     if (outcome.stopped_by) return report(*outcome.stopped_by);
+    if (const int status = report_unread_links(outcome.unread_links, is_summary()); status != 0) return status;
     const bool fails = fail_on_ && worst_ && *worst_ >= *fail_on_;
     return fails ? base::exit_status(base::ErrorKind::expectation) : 0;
   }
@@ -207,17 +208,20 @@ class SummaryOrTable final : public CaptureView {
     }
     lines_.clear();
   }
-  void print(const OpenCaptures& captures, const scan::Totals& totals) {
+  [[nodiscard]] bool is_summary() const {
+    return !is_of_records(form_) && !options_.table && options_.sort.empty() && options_.columns.empty();
+  }
+  void print(const OpenCaptures& captures, const scan::Outcome& outcome) {
     if (is_of_records(form_)) return;
     const scan::TextOptions text{.language = context_.language(), .width = context_.width()};
     const auto kept = kept_.in_order();
-    if (options_.table || !options_.sort.empty() || !options_.columns.empty()) {
+    if (!is_summary()) {
       context_.out.write(scan::table_text(kept, columns_, streams_, text));
       if (kept_.offered() > kept.size())
         context_.out.write(fmt::format("... {} of {}; --top N shows more\n", kept.size(), kept_.offered()));
       return;
     }
-    context_.out.write(scan::summary_text(title(captures.inputs), totals, summary_, kept, streams_, text));
+    context_.out.write(scan::summary_text(title(captures.inputs), outcome, summary_, kept, streams_, text));
   }
 
   const CaptureOptions& options_;
@@ -324,6 +328,12 @@ base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, cons
   frames.teredo = frames.teredo || options.teredo;
   frames.filter = captures.filter;
   return scan::FrameReader::open_all(captures.inputs, std::move(frames));
+}
+
+int report_unread_links(const scan::UnreadLinks& unread, bool shown) {
+  if (const auto status = unread.status(); !status) return report(status.error());
+  if (unread.packets() > 0 && !shown) warn(unread.in_words().en);
+  return 0;
 }
 
 base::Result<std::unique_ptr<CaptureView>> CaptureView::prepare(const CaptureOptions& options, Form form,

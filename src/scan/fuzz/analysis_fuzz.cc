@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   TCPWHY_CHECK(segments >= outcome.totals.segments);
   TCPWHY_CHECK(matching <= summary.connections);
   const auto kept = worst.in_order();
-  const std::string text = choice / 2 % 2 == 0 ? scan::summary_text("fuzz", outcome.totals, summary, kept, streams, {})
+  const std::string text = choice / 2 % 2 == 0 ? scan::summary_text("fuzz", outcome, summary, kept, streams, {})
                                                : scan::table_text(kept, columns, streams, {});
   bool sound = true;  // one test at the end: the sanitizers watch each branch
   for (const char c : text) sound &= (c == '\n') | (static_cast<unsigned char>(c) >= 0x20);

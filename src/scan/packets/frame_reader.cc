@@ -134,6 +134,7 @@ base::Result<bool> FrameReader::read_next(RawFrame& frame, const capfile::Shared
       if (!wanted) return std::unexpected(wanted.error());
       if (!*wanted) continue;
     }
+    unread_links_.count(packet->link_type);
     frame.number = frames_;
     frame.at = record.at;
     frame.link_type = packet->link_type;

@@ -15,6 +15,7 @@
 #include "scan/packets/merged_packets.h"
 #include "scan/packets/raw_frame.h"
 #include "scan/packets/time_order.h"
+#include "scan/packets/unread_links.h"
 #include "wire/ip/reassembler.h"
 #include "wire/packet.h"
 
@@ -72,6 +73,7 @@ class FrameReader {
   [[nodiscard]] std::uint64_t frames() const { return frames_; }  // the number of the last one, wanted or not
   // Of the frames read so far, as they stand in the file.
   [[nodiscard]] const Disorder& disorder() const { return disorder_; }
+  [[nodiscard]] const UnreadLinks& unread_links() const { return unread_links_; }  // among those that were wanted
   [[nodiscard]] const wire::Reassembler::Counts& reassembly() const { return reassembler_.counts(); }
 
  private:
@@ -89,6 +91,7 @@ class FrameReader {
   Disorder disorder_;
   std::optional<TimeOrder> order_;           // where the stamps decide
   std::optional<base::Result<bool>> ended_;  // with that, before what waits in it has been given
+  UnreadLinks unread_links_;
 };
 
 }  // namespace tcpwhy::scan

@@ -91,8 +91,13 @@ std::string percent(std::uint64_t part, std::uint64_t whole) {
 
 class SummaryPage {
  public:
-  SummaryPage(const Totals& totals, const Summary& summary, const StreamNumbers& streams, const TextOptions& options)
-      : totals_(totals), summary_(summary), streams_(streams), options_(options), page_(options) {}
+  SummaryPage(const Outcome& outcome, const Summary& summary, const StreamNumbers& streams, const TextOptions& options)
+      : totals_(outcome.totals),
+        unread_links_(outcome.unread_links),
+        summary_(summary),
+        streams_(streams),
+        options_(options),
+        page_(options) {}
 
   std::string run(const std::string& name, std::span<const Kept> worst) {
     head(name);
@@ -115,6 +120,7 @@ class SummaryPage {
                                  base::grouped(totals_.frames), base::grouped(totals_.segments),
                                  base::bytes_in_words(totals_.wire_bytes), duration(totals_.last_ns - totals_.first_ns),
                                  wall_time(totals_.first_ns)));
+    if (unread_links_.packets() > 0) page_.folded("", unread_links_.in_words().in(options_.language));
     limits();
     const std::uint64_t wrong = summary_.connections - summary_.sound;
     page_.line("");
@@ -245,6 +251,7 @@ class SummaryPage {
   }
 
   const Totals& totals_;
+  const UnreadLinks& unread_links_;
   const Summary& summary_;
   const StreamNumbers& streams_;
   const TextOptions& options_;
@@ -255,9 +262,9 @@ bool is_number(const Field& field) { return field.unit != Unit::none && field.un
 
 }  // namespace
 
-std::string summary_text(const std::string& name, const Totals& totals, const Summary& summary,
+std::string summary_text(const std::string& name, const Outcome& outcome, const Summary& summary,
                          std::span<const Kept> worst, const StreamNumbers& streams, const TextOptions& options) {
-  return SummaryPage(totals, summary, streams, options).run(name, worst);
+  return SummaryPage(outcome, summary, streams, options).run(name, worst);
 }
 
 std::string table_text(std::span<const Kept> rows, std::span<const Field* const> columns, const StreamNumbers& streams,

@@ -17,7 +17,7 @@ struct TextOptions {
 };
 
 // `name`: of the capture, as the user gave it. `worst`: the connections to show, worst first.
-std::string summary_text(const std::string& name, const Totals& totals, const Summary& summary,
+std::string summary_text(const std::string& name, const Outcome& outcome, const Summary& summary,
                          std::span<const Kept> worst, const StreamNumbers& streams, const TextOptions& options);
 
 // One line a connection under a line of headings.
