@@ -9,12 +9,12 @@
 #include <span>
 #include <utility>
 
-#include "capfile/input/byte_source.h"
+#include "capfile/input/unpacked_source.h"
 
 namespace tcpwhy::capfile {
 bool FilePieces::can_read(const Input& input) {
   if (!input.is_regular()) return false;
-  std::array<std::uint8_t, 4> start{};
+  std::array<std::uint8_t, longest_magic> start{};
   const ssize_t count = pread(input.fd(), start.data(), start.size(), static_cast<off_t>(input.start()));
   return count >= 0 && !is_compressed(std::span(start).first(static_cast<std::size_t>(count)));
 }
