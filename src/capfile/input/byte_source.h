@@ -9,6 +9,7 @@
 #include <string>
 
 #include "capfile/input/input.h"
+#include "capfile/input/piece.h"
 
 namespace tcpwhy::capfile {
 
@@ -17,6 +18,9 @@ class ByteSource {
   virtual ~ByteSource() = default;
   // Fills a part of `room` (not empty) and says how much; 0 at the end, and from the first failure on.
   virtual std::size_t read(std::span<std::uint8_t> room) = 0;
+  // Of a source that has its bytes in pieces, from some moment on: the next one, whose rest read() has not given. Nothing where it has
+  // not, or not yet; once it has there will be nothing but pieces.
+  virtual std::optional<Piece> next_piece() { return std::nullopt; }
   // What ended the bytes early ("the gzip data are corrupt"), if anything did.
   [[nodiscard]] virtual std::optional<std::string> failure() const { return std::nullopt; }
   // How much of the innermost input, compressed or not, has been read, and how much there is in all, where that is known.

@@ -16,6 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "capfile/input/memory_pool.h"
+#include "capfile/input/piece.h"
+
 namespace tcpwhy::capfile {
 namespace {
 
@@ -141,30 +144,31 @@ class UnpackAhead {
     --running;
   }
 
-  // As ByteSource::read(). Once it is 0, all steps are done.
-  std::size_t read(std::span<std::uint8_t> room) {
-    if (used_ == current_.size && !take_next()) return 0;
-    const std::size_t count = std::min(room.size(), current_.size - used_);
-    std::copy_n(current_.bytes.get() + used_, count, room.begin());
-    used_ += count;
-    return count;
+  // The next piece. Once it is empty, all steps are done.
+  Piece next() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return filled_ > taken_ || ended_; });
+    if (filled_ == taken_) return {};
+    Made& made = ring_[taken_++ % pieces_ahead];
+    position_ = made.position;
+    Piece piece = std::move(made.piece);
+    lock.unlock();
+    changed_.notify_all();
+    return piece;
   }
-  // Of the packed bytes that what was read is of.
-  [[nodiscard]] std::uint64_t position() const { return current_.position; }
+  // Of the packed bytes that what next() has given is of.
+  [[nodiscard]] std::uint64_t position() const { return position_; }
 
  private:
-  struct Piece {
-    std::unique_ptr<std::uint8_t[]> bytes;
-    std::size_t size = 0;
+  struct Made {
+    Piece piece;
     std::uint64_t position = 0;
   };
-  static constexpr std::size_t pieces_ahead = 4, piece_bytes = 256U << 10U;
+  // Large ones: each costs up to two wake-ups (docs/PERFORMANCE.md).
+  static constexpr std::size_t pieces_ahead = 4, piece_bytes = 1U << 20U;
 
-  explicit UnpackAhead(Unpacking& unpacking) : unpacking_(unpacking) {
+  explicit UnpackAhead(Unpacking& unpacking) : unpacking_(unpacking), position_(unpacking.position()) {
     ++running;
-    current_.position = unpacking.position();
-    for (Piece* const piece : {&current_, &filling_}) piece->bytes = room();
-    for (Piece& piece : ring_) piece.bytes = room();
     // Signals are the other threads'.
     sigset_t all, before;
     sigfillset(&all);
@@ -175,38 +179,26 @@ class UnpackAhead {
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
-  static std::unique_ptr<std::uint8_t[]> room() { return std::make_unique_for_overwrite<std::uint8_t[]>(piece_bytes); }
-
-  // For who reads: an empty place of the ring gets the piece that has been read.
-  bool take_next() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return filled_ > taken_ || ended_; });
-    if (filled_ == taken_) return false;
-    std::swap(current_, ring_[taken_++ % pieces_ahead]);
-    used_ = 0;
-    lock.unlock();
-    changed_.notify_all();
-    return true;
-  }
 
   // For the thread.
   void work() {
-    bool more = true;
-    while (more) {
-      filling_.size = 0;
-      while (filling_.size < piece_bytes && !unpacking_.ended() && !stop_) {
-        const std::size_t made = unpacking_.step({filling_.bytes.get() + filling_.size, piece_bytes - filling_.size});
-        filling_.size += made;
-        if (made == 0 && filling_.size > 0) break;  // what follows may hold nothing for long
-      }
-      filling_.position = unpacking_.position();
-      more = hand_over();
+    while (hand_over(make())) {
     }
   }
-  bool hand_over() {
+  Made make() {
+    Piece piece{.memory = pool_.take(), .size = 0};
+    std::uint8_t* const begin = piece.memory.get() + Piece::headroom;
+    while (piece.size < piece_bytes && !unpacking_.ended() && !stop_) {
+      const std::size_t made = unpacking_.step({begin + piece.size, piece_bytes - piece.size});
+      piece.size += made;
+      if (made == 0 && piece.size > 0) break;  // what follows may hold nothing for long
+    }
+    return {.piece = std::move(piece), .position = unpacking_.position()};
+  }
+  bool hand_over(Made made) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return filled_ - taken_ < pieces_ahead || stop_; });
-    if (filling_.size > 0 && !stop_) std::swap(filling_, ring_[filled_++ % pieces_ahead]);
+    if (made.piece.size > 0 && !stop_) ring_[filled_++ % pieces_ahead] = std::move(made);
     ended_ = unpacking_.ended() || stop_;
     const bool more = !ended_;
     lock.unlock();
@@ -218,13 +210,12 @@ class UnpackAhead {
   static inline std::atomic<unsigned> running = 0;
 
   Unpacking& unpacking_;
-  Piece current_;  // of who reads
-  std::size_t used_ = 0;
-  Piece filling_;  // of the thread
+  std::uint64_t position_;  // of who reads
+  MemoryPool pool_{Piece::headroom + piece_bytes};
 
   std::mutex mutex_;  // of all from here on
   std::condition_variable changed_;
-  std::array<Piece, pieces_ahead> ring_;  // those from taken_ to filled_ wait to be read
+  std::array<Made, pieces_ahead> ring_;  // those from taken_ to filled_ wait to be read
   std::uint64_t filled_ = 0, taken_ = 0;
   bool ended_ = false;
   std::atomic<bool> stop_ = false;  // looked at between two steps too
@@ -237,14 +228,17 @@ class UnpackedSource final : public ByteSource {
       : unpacking_(format, std::move(packed)), may_be_ahead_(!unpacking_.may_wait()) {}
 
   std::size_t read(std::span<std::uint8_t> room) override {
-    if (!ahead_ && may_be_ahead_ && made_ >= read_by_itself && !unpacking_.ended() &&
-        UnpackAhead::another_is_worth_it()) {
-      ahead_ = UnpackAhead::begin(unpacking_);
-      may_be_ahead_ = ahead_ != nullptr;
+    if (used_ == piece_.size) {
+      if (auto next = take_from_ahead()) {
+        piece_ = std::move(*next);
+        used_ = 0;
+      }
     }
-    if (ahead_) {
-      if (const std::size_t count = ahead_->read(room)) return count;
-      ahead_.reset();
+    if (used_ < piece_.size) {
+      const std::size_t count = std::min(room.size(), piece_.size - used_);
+      std::copy_n(piece_.memory.get() + Piece::headroom + used_, count, room.begin());
+      used_ += count;
+      return count;
     }
     while (!unpacking_.ended())
       if (const std::size_t count = unpacking_.step(room)) {
@@ -253,6 +247,7 @@ class UnpackedSource final : public ByteSource {
       }
     return 0;
   }
+  std::optional<Piece> next_piece() override { return take_from_ahead(); }
   // What has not been read yet has not failed yet.
   std::optional<std::string> failure() const override { return ahead_ ? std::nullopt : unpacking_.failure(); }
   std::uint64_t position() const override { return ahead_ ? ahead_->position() : unpacking_.position(); }
@@ -264,8 +259,25 @@ class UnpackedSource final : public ByteSource {
   // Small files, and a look at the first packet, are not worth a thread.
   static constexpr std::uint64_t read_by_itself = 1U << 20U;
 
+  // The thread's next piece, an empty one behind the last; nothing: there is no thread, and was none.
+  std::optional<Piece> take_from_ahead() {
+    if (was_ahead_) return Piece{};
+    if (!ahead_ && may_be_ahead_ && made_ >= read_by_itself && !unpacking_.ended() &&
+        UnpackAhead::another_is_worth_it()) {
+      ahead_ = UnpackAhead::begin(unpacking_);
+      may_be_ahead_ = ahead_ != nullptr;
+    }
+    if (!ahead_) return std::nullopt;
+    Piece piece = ahead_->next();
+    was_ahead_ = piece.size == 0;
+    if (was_ahead_) ahead_.reset();
+    return piece;
+  }
+
   Unpacking unpacking_;
-  bool may_be_ahead_;
+  bool may_be_ahead_, was_ahead_ = false;
+  Piece piece_;  // of the thread's, the one that read() gives
+  std::size_t used_ = 0;
   std::uint64_t made_ = 0;  // without the thread
   std::unique_ptr<UnpackAhead> ahead_;
 };

@@ -17,7 +17,7 @@ bool is_compressed(std::span<const std::uint8_t> start);
 // so. Members, frames and streams may be concatenated; what follows the last as gzip(1), zstd(1), xz(1), bzip2(1) and lz4(1) treat it:
 // behind gzip and bzip2 it is ignored, elsewhere it is damage.
 //
-// The first megabyte is unpacked by who reads. Of what is longer a thread of its own unpacks the rest, a megabyte ahead, unless
+// The first megabyte is unpacked by who reads. Of what is longer a thread of its own unpacks the rest, four megabytes ahead, unless
 // - reading may wait for somebody who writes (a pipe): nobody could call such a thread back from there;
 // - as many such threads as there are processors are at work (captures that are merged), or no thread is to be had.
 // May be read by any number of threads, one at a time.
