@@ -14,11 +14,15 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "base/testing/data.h"
 #include "base/unique_fd.h"
+#include "capfile/capture_builder.h"
+#include "capfile/input/packed_testing.h"
 #include "cli/testing/program_fixture.h"
 #include "confine/confine.h"
 
@@ -309,6 +313,17 @@ TEST_F(Program, doctor_answers_every_question_in_both_languages) {
 
 // ---- what reads other people's files
 
+// A SYN from that port, Ethernet and IPv4.
+std::string syn_from(std::uint16_t port) {
+  std::string frame(14 + 20 + 20, '\0');
+  frame[12] = 8;
+  const std::string ip("\x45\0\0\x28\0\0\x40\0\x40\6\0\0\x0a\0\0\1\x0a\0\0\2", 20);
+  frame.replace(14, ip.size(), ip);
+  frame[34] = static_cast<char>(port >> 8U), frame[35] = static_cast<char>(port & 0xffU);
+  frame[37] = 80, frame[46] = 0x50, frame[47] = 2;
+  return frame;
+}
+
 std::string capture() { return std::string(TCPWHY_SOURCE_DIR) + "/fuzz/corpus/capture/pcapng-little"; }
 
 TEST_F(Program, reads_captures_without_rights) {
@@ -339,6 +354,46 @@ TEST_F(Program, reads_what_only_its_user_may) {
     const auto ran = sh(fmt::format("$tcpwhy read {} {}", private_copy, view));
     EXPECT_LE(ran.status, 3) << view << ran.err;
     EXPECT_EQ(ran.err.find("Permission denied"), std::string::npos) << view << ran.err;
+  }
+}
+
+// Connections come in the order in which threads are done with them.
+std::vector<std::string> sorted_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  std::ranges::sort(lines);
+  return lines;
+}
+
+// Of two megabytes and more, so that a thread unpacks it, which the confinement must let begin. Through a pipe there is none.
+TEST_F(Program, compressed_captures_say_what_the_plain_one_says) {
+  capfile::testing::CaptureBuilder builder;
+  builder.pcap_header();
+  for (std::uint32_t i = 0; i < 40'000; ++i) {
+    const auto syn = syn_from(static_cast<std::uint16_t>(1024 + i % 60'000));
+    builder.pcap_packet(1 + i / 1000, i, syn, static_cast<std::uint32_t>(syn.size()));
+  }
+  const auto bytes = builder.bytes();
+  const auto save = [&](const std::string& name, std::span<const std::uint8_t> what) {
+    return write(name, std::string(what.begin(), what.end()));
+  };
+  const auto plain = sh("$tcpwhy read -o csv " + save("plain", bytes));
+  ASSERT_EQ(plain.status, 0) << plain.err;
+  ASSERT_GT(std::ranges::count(plain.out, '\n'), 30'000);
+  for (const auto& packer : capfile::testing::packers) {
+    const auto packed = packer.pack(bytes);
+    const auto path = save("packed", packed);  // whatever its name
+    for (const auto& read : {"$tcpwhy read -o csv " + path, "$tcpwhy read --threads 1 -o csv " + path,
+                             "cat " + path + " | $tcpwhy read -o csv -"}) {
+      const auto ran = sh(read);
+      EXPECT_EQ(ran.status, 0) << packer << ran.err;
+      EXPECT_TRUE(sorted_lines(ran.out) == sorted_lines(plain.out)) << packer << ": " << read;
+    }
+    const auto cut = sh("$tcpwhy read -o csv " + save("cut", std::span(packed).first(packed.size() * 2 / 3)));
+    EXPECT_EQ(cut.status, 3) << packer;
+    EXPECT_NE(cut.err.find(fmt::format("the {} data end early", packer.name)), std::string::npos) << cut.err;
+    EXPECT_GT(std::ranges::count(cut.out, '\n'), 5'000) << packer;
   }
 }
 

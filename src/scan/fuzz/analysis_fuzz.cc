@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "capfile/input/byte_source.h"
+#include "capfile/input/unpacked_source.h"
 #include "scan/connections/analysis.h"
 #include "scan/tables/summary_text.h"
 #include "scan/tables/where.h"
