@@ -23,7 +23,10 @@ wire::DissectedPacket unfinished(const wire::IpFragment& fragment) {
 }  // namespace
 
 FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
-    : packets_(std::move(packets)), filter_(std::move(options.filter)), reassembler_(options.reassembly) {
+    : packets_(std::move(packets)),
+      filter_(std::move(options.filter)),
+      stop_(std::move(options.stop)),
+      reassembler_(options.reassembly) {
   dissect_options_.teredo = options.teredo;
 }
 
@@ -76,7 +79,10 @@ void FrameReader::reassemble(Frame& frame) {
 }
 
 base::Result<bool> FrameReader::read_raw(RawFrame& frame, const capfile::SharedBytes*& memory) {
+  constexpr std::uint64_t frames_between_looks = 256;
   while (true) {
+    if (frames_ % frames_between_looks == 0 && stop_ && stop_()) [[unlikely]]
+      return false;
     const auto packet = packets_.next();
     if (!packet) return std::unexpected(packet.error());
     if (packet->record == nullptr) return false;

@@ -45,7 +45,8 @@ using FrameFilter = std::function<base::Result<bool>(wire::LinkType link_type, s
                                                      std::uint32_t original_length)>;
 
 struct FrameOptions {
-  FrameFilter filter;  // none: all packets are wanted
+  FrameFilter filter;          // none: all packets are wanted
+  std::function<bool()> stop;  // asked every few hundred packets: true, and they are at their end
   bool teredo = false;
   wire::ReassemblyLimits reassembly = {};
 };
@@ -84,6 +85,7 @@ class FrameReader {
 
   MergedPackets packets_;
   FrameFilter filter_;
+  std::function<bool()> stop_;
   wire::DissectOptions dissect_options_;
   wire::Reassembler reassembler_;
   std::uint64_t frames_ = 0;
