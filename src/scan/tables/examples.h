@@ -25,8 +25,8 @@ struct Example {
 
 class Examples {
  public:
-  // How many servers are told apart for each kind of problem; beyond that the mildest half is forgotten.
-  static constexpr std::size_t servers_a_problem = 256;
+  // How many servers are told apart for each kind of problem, about 700 bytes each; beyond that the mildest half is forgotten.
+  static constexpr std::size_t servers_a_problem = 2'048;
 
   void put(const ConnectionRecord& record, std::span<const Problem> problems);
   // At most `limit`, the worst first. No kind of problem has more than a third of them as long as others are left over.
