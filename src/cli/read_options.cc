@@ -23,6 +23,7 @@ constexpr std::string_view words_for[] = {"--fields",
                                           "--stream -o tcpdump",
                                           "the timeline of a recording",
                                           "-o json",
+                                          "-o findings",
                                           "-o strace",
                                           "--compat tshark",
                                           "--compat zeek"};
@@ -39,7 +40,7 @@ constexpr std::uint32_t everything = (1U << shown_count) - 1;
 constexpr std::uint32_t of_connections =
     set({Shown::summary, Shown::table, Shown::groups, Shown::records, Shown::records_of_groups});
 constexpr std::uint32_t of_one = set({Shown::connection, Shown::connection_json, Shown::connection_packets});
-constexpr std::uint32_t of_recording = set({Shown::timeline, Shown::document, Shown::calls});
+constexpr std::uint32_t of_recording = set({Shown::timeline, Shown::document, Shown::findings, Shown::calls});
 constexpr std::uint32_t as_tcpdump = set({Shown::packets, Shown::connection_packets});
 constexpr std::uint32_t of_others = set({Shown::tshark, Shown::zeek});
 

@@ -28,11 +28,12 @@ enum class Shown : std::uint8_t {
   connection_packets,  // tcpdump's lines
   timeline,            // of a recording, as text
   document,            // of a recording, as JSON
+  findings,            // of a recording
   calls,               // of a recording, as strace has them
   tshark,
   zeek,
 };
-inline constexpr int shown_count = 15;
+inline constexpr int shown_count = 16;
 
 // All that it says of itself is in the row.
 struct ReadOptionRow {

@@ -75,8 +75,13 @@ inline constexpr std::uint32_t gap_before = 1U << 0,  // what precedes it in seq
     captured_twice = 1U << 14,   // duplicate: the capture's copy, not the network's
     answers_fin = 1U << 15,      // acknowledges the peer's FIN for the first time
     old_ack = 1U << 16,          // acknowledges less than was acknowledged before
-    assumed = 1U << 17;          // two explanations look alike; the likelier was taken
-inline constexpr int count = 18;
+    assumed = 1U << 17,          // two explanations look alike; the likelier was taken
+    behind_ack =
+        1U << 18,  // captured behind the segment that acknowledges it: late into the capture, not onto the wire
+    offload_copy = 1U << 19,  // the capture's copy, on the other side of segmentation or receive offload
+    acked_before =
+        1U << 20;  // a SYN-ACK or FIN again that had been acknowledged: its sender has not got that, or not taken it
+inline constexpr int count = 21;
 }  // namespace mark
 std::string_view mark_name(int bit);  // "gap-before"; bit < mark::count
 
@@ -91,7 +96,7 @@ enum class ResetCause : std::uint8_t {
   after_reset,         // answer to a segment of a connection that had been reset
   no_connection,       // answer by a host that does not know the connection (half-open, RFC 9293 3.5.1)
   unread_data,         // active: closed with unread data (RFC 2525 2.17), the likelier
-  aborted,             // active: SO_LINGER 0, disconnect, or killed from outside
+  aborted,             // active: SO_LINGER 0, disconnect, or from outside (ss -K)
   idle,                // active: by an end that had neither sent nor received data for a while
   keep_alive_gave_up,  // active: probes without answer
   third_party,         // by somebody else in the sender's name: injection or middlebox

@@ -10,6 +10,13 @@
 
 namespace tcpwhy::tcp {
 
+// Who opened. Where neither SYN nor SYN-ACK was seen, the end with the higher port is taken for it: services have low ones, and
+// programs that open are given one from the upper range.
+inline EndIndex opener_of(const Tracker& tracker, const PerEnd<wire::SocketAddress>& ends) {
+  if (tracker.opener_known()) return tracker.opener();
+  return ends[EndIndex::first].port >= ends[EndIndex::second].port ? EndIndex::first : EndIndex::second;
+}
+
 struct SeenSegment {
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
@@ -29,11 +36,7 @@ struct SeenConnection {
   std::size_t left_out_before = 0;
   Tracker tracker;  // as it was in the end
 
-  // Who opened. Where neither SYN nor SYN-ACK was seen, the end with the higher port is taken for it.
-  [[nodiscard]] EndIndex opener() const {
-    if (tracker.opener_known()) return tracker.opener();
-    return ends[EndIndex::first].port >= ends[EndIndex::second].port ? EndIndex::first : EndIndex::second;
-  }
+  [[nodiscard]] EndIndex opener() const { return opener_of(tracker, ends); }
 };
 
 }  // namespace tcpwhy::tcp

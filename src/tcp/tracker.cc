@@ -33,10 +33,32 @@ bool Tracker::is_over() const {
   return ends_[EndIndex::first].fin_acked && ends_[EndIndex::second].fin_acked;
 }
 
+bool Tracker::is_one_way() const {
+  const End& first = ends_[EndIndex::first];
+  const End& second = ends_[EndIndex::second];
+  // What the one acknowledges gives the other's sequence space its origin.
+  return !to_itself_ && first.based && second.based && (first.segments == 0) != (second.segments == 0);
+}
+
+// Of an end that nothing was captured of, whose FIN was not inferred, it may well have been the first.
+std::optional<EndIndex> Tracker::first_closer() const {
+  if (first_closer_ && !first_closed_by_reset_ && is_one_way() && !ends_[opposite(*first_closer_)].seen &&
+      !ends_[opposite(*first_closer_)].fin_assumed)
+    return std::nullopt;
+  return first_closer_;
+}
+
+bool Tracker::has_sent(EndIndex index, std::uint32_t seq) const {
+  const End& end = ends_[index];
+  if (!end.based) return false;
+  const std::int64_t at = widen(end, seq);
+  return at <= end.snd_nxt && at >= (end.syn_seen ? 0 : end.snd_una - far_away);
+}
+
 bool Tracker::begins_anew(const Observed& seen) const {
   const wire::TcpSegment& segment = seen.segment;
   const End& from = ends_[seen.from];
-  const End& to = ends_[opposite(seen.from)];
+  const End& to = ends_[receiver_of(seen.from)];
   if (pending_) {
     const std::uint32_t after_syn = pending_->segment.seq.value + 1;
     if (seen.from != pending_->from) {
@@ -93,6 +115,8 @@ void Tracker::look_at_sender(Step& step) {
   const End& from = step.from;
   const wire::TcpSegment& segment = step.segment;
   if (from.segments == 0) return;
+  // By its stamp it was captured before what stands before it in the file: several queues, or a file of two captures.
+  if (step.at() < from.last_seen_ns) step.order = SendOrder::earlier;
   // Of an end that has sent nothing but resets no TTL was noted.
   if (from.seen && segment.ttl != from.ttl) step.verdict.marks |= mark::foreign_ttl;
   if (segment.options.timestamps && from.has_timestamps) {
@@ -106,6 +130,7 @@ void Tracker::look_at_sender(Step& step) {
   // duplicate received segments." That binds an end. An observer asks whether a packet was copied on its way, and
   // Linux gives what it sends again a new ID.
   if (segment.ip_id == 0) return;  // IPv6, or RFC 6864: an atomic datagram need not have one
+  if (step.order != SendOrder::unknown) return;
   const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
   if (ahead == 0) {
     const bool same_text =
@@ -187,8 +212,9 @@ bool Tracker::answers_older(const Step& step) {
 }
 
 void Tracker::take_reset(Step& step) {
-  if (step.from.sent_reset && step.segment.ip_id != 0 && step.segment.ip_id == step.from.reset_ip_id &&
-      step.at() - step.from.last_seen_ns < same_packet_ns) {
+  const bool copied = step.segment.ip_id != 0 && step.segment.ip_id == step.from.reset_ip_id &&
+                      step.at() - step.from.last_seen_ns < same_packet_ns;
+  if (step.from.sent_reset && (copied || step.order == SendOrder::earlier)) {
     step.verdict.kind = Kind::duplicate;
     count_up(step.from.duplicates);
     return;
@@ -209,7 +235,7 @@ void Tracker::take_reset(Step& step) {
   close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);
   // What answers an older segment in flight has a number that its receiver expects no more.
-  if (!answers_older(step)) apply(opposite(step.sender), Stimulus::gets_rst, step);
+  if (!answers_older(step)) apply(step.receiver, Stimulus::gets_rst, step);
 }
 
 void Tracker::take_syn(Step& step) {
@@ -222,6 +248,7 @@ void Tracker::take_syn(Step& step) {
   from.syn_ack_seen = from.syn_ack_seen || answers;
   from.scale_known = true;
   from.sack_permitted = step.segment.options.sack_permitted;
+  from.mss = step.segment.options.maximum_segment_size.value_or(0);
   // RFC 7323 2.2: both ends send the option, or neither scales; 2.3: a shift beyond 14 counts as 14.
   if (step.segment.options.window_scale) {
     from.scale = std::min<std::uint8_t>(*step.segment.options.window_scale, 14);
@@ -230,13 +257,16 @@ void Tracker::take_syn(Step& step) {
     if (answers) to.scale = 0;
   }
   if (!opener_known_) {
-    opener_ = answers ? opposite(step.sender) : step.sender;
+    opener_ = answers ? step.receiver : step.sender;
     opener_known_ = true;
   }
   if (answers ? syn_ack_ns_ < 0 : syn_ns_ < 0) (answers ? syn_ack_ns_ : syn_ns_) = step.at();
   if (step.segment.payload_length > 0) step.verdict.marks |= mark::fast_open;
 
-  apply(step.sender, answers ? Stimulus::sends_syn_ack : Stimulus::sends_syn, step);
+  const bool copied = again && step.sent_before();
+  // What is sent again or captured again moves nothing; but who was refused may try again with the same number.
+  if (!again || (!answers && !copied && from.state == State::closed))
+    apply(step.sender, answers ? Stimulus::sends_syn_ack : Stimulus::sends_syn, step);
   if (!answers && !again && to.syn_seen && !to.syn_ack_seen) {
     // RFC 9293 3.5: "A TCP implementation MUST support simultaneous open attempts" (figure 7). Or, after an ACK of the
     // opener's SYN, a handshake that was split in two.
@@ -249,7 +279,7 @@ void Tracker::take_syn(Step& step) {
   }
 
   step.verdict.kind = answers ? Kind::syn_ack : Kind::syn;
-  if (again && step.sent_before()) {
+  if (copied) {
     step.verdict.kind = Kind::duplicate;
     count_up(from.duplicates);
   } else if (again) {
@@ -258,8 +288,8 @@ void Tracker::take_syn(Step& step) {
     if (from.snd_una > 0) {
       // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
       // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
-      step.verdict.marks |= mark::needless;
-      if (answers && from.snd_nxt <= 1) {
+      step.verdict.marks |= mark::acked_before;
+      if (answers && from.snd_nxt <= 1 && !is_over()) {
         from.state = State::syn_received;
         from.repeats_syn_ack = true;
       }
@@ -270,6 +300,7 @@ void Tracker::take_syn(Step& step) {
   } else if (from.sample_end < 0 && from.snd_una == 0) {
     from.sample_end = 1;
     from.sample_ns = step.at();
+    from.sample_length = 0;
   }
   if (step.end > from.snd_nxt) {
     from.bytes += step.segment.payload_length;
@@ -319,18 +350,46 @@ void Tracker::remember(Step& step) {
   if (step.moves_ack) step.to.unanswered_resends = 0;
 }
 
+// A capture of one direction, or one that lacks a part of the handshake: what an end sends then shows that it was done.
+void Tracker::infer_opening(Step& step) {
+  End& from = step.from;
+  if (from.state == State::syn_sent && step.flags().ack()) {
+    // RFC 9293 3.10.7.3, fourth: it got a SYN-ACK, and acknowledges it.
+    apply(step.sender, Stimulus::gets_syn_ack, step);
+    if (step.to.state == State::not_seen) step.to.state = State::syn_received;
+    apply(step.receiver, Stimulus::gets_ack_of_syn, step);
+    handshake_inferred_ = true;
+  } else if (from.state == State::syn_received && !step.to.seen && (step.moves_ack || step.length > 0)) {
+    // It has taken data, or sends some: the ACK of its SYN-ACK had come.
+    apply(step.sender, Stimulus::gets_ack_of_syn, step);
+    if (step.to.state == State::not_seen) step.to.state = State::established;
+    handshake_inferred_ = true;
+  }
+}
+
+// Of an end that no segment was captured of: that it has closed, as far as the other's acknowledgments tell.
+void Tracker::assume_fin_of(EndIndex end, Step& step) {
+  End& closed = ends_[end];
+  closed.fin = closed.snd_una - 1;
+  closed.fin_acked = closed.fin_assumed = true;
+  step.verdict.marks |= mark::assumed;
+}
+
 Verdict Tracker::observe(const Observed& seen) {
   const wire::TcpSegment& segment = seen.segment;
-  Step step{.seen = seen,
-            .segment = segment,
-            .sender = seen.from,
-            .from = ends_[seen.from],
-            .to = ends_[opposite(seen.from)],
-            .verdict = {}};
   if (first_frame_ == 0) {
     first_frame_ = seen.frame;
     began_ns_ = seen.at_ns;
+    to_itself_ = segment.source.port != 0 && segment.source == segment.destination;
   }
+  const EndIndex receiver = receiver_of(seen.from);
+  Step step{.seen = seen,
+            .segment = segment,
+            .sender = seen.from,
+            .receiver = receiver,
+            .from = ends_[seen.from],
+            .to = ends_[receiver],
+            .verdict = {}};
   last_ns_ = std::max(last_ns_, seen.at_ns);
   End& from = step.from;
   const bool origin_known = from.based;
@@ -358,7 +417,12 @@ Verdict Tracker::observe(const Observed& seen) {
       from.repeats_syn_ack = false;
       if (from.state == State::syn_received) apply(seen.from, Stimulus::gets_ack_of_syn, step);
     }
+    if (from.fin_assumed) {  // something of it is in the capture after all
+      from.fin_assumed = from.fin_acked = false;
+      from.fin = -1;
+    }
     if (segment.flags.ack()) take_ack(step);
+    if (!segment.flags.syn()) infer_opening(step);
     if (segment.flags.syn()) {
       take_syn(step);
     } else if (step.length > 0) {
@@ -380,7 +444,7 @@ Verdict Tracker::observe(const Observed& seen) {
   step.verdict.in_flight = from.snd_nxt - from.snd_una;
   if (step.verdict.kind != Kind::illegal && step.verdict.kind != Kind::reset) remember(step);
   count_up(from.segments);
-  from.last_seen_ns = seen.at_ns;
+  from.last_seen_ns = std::max(from.last_seen_ns, seen.at_ns);
   marks_seen_ |= step.verdict.marks;
   return step.verdict;
 }

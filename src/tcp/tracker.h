@@ -35,31 +35,49 @@ struct Gap {
 };
 inline constexpr std::size_t max_gaps = 64;
 
+// A segment that is larger than its receiver takes, so one that the tap saw before it was cut for the wire, or after what came was put
+// together (segmentation and receive offload).
+struct LargeSegment {
+  std::int64_t begin, at_ns;
+  std::uint32_t length, timestamp;
+  std::uint16_t ip_id;
+};
+inline constexpr std::size_t max_large_segments = 16;
+
 // What is counted of what an end sent. Those that are told have a row in explain/texts/wire_counters.h.
 struct EndCounters {
   std::uint32_t segments = 0, data_segments = 0, retransmissions = 0, timeouts = 0, fast_retransmissions = 0,
-                tail_loss_probes = 0, needless = 0, duplicates = 0, reordered = 0, illegal = 0, zero_windows = 0,
-                window_full = 0, window_updates = 0, keep_alives = 0, window_probes = 0, duplicate_acks_sent = 0,
-                resets = 0, gaps_seen = 0;
+                tail_loss_probes = 0, needless = 0, fins_again = 0, duplicates = 0, offload_copies = 0, reordered = 0,
+                behind_ack = 0, illegal = 0, zero_windows = 0, window_full = 0, window_updates = 0, keep_alives = 0,
+                window_probes = 0, duplicate_acks_sent = 0, resets = 0, gaps_seen = 0;
 };
 
 // What one end has sent, and what the other said of it.
 struct End : EndCounters {
   // --- sequence space, 64 bits wide: 0 is the initial sequence number
-  std::int64_t snd_nxt = 0;   // end of the highest sequence sent
-  std::int64_t snd_una = 0;   // highest acknowledgment by the peer
-  std::int64_t edge = 0;      // right edge of the peer's window, the farthest that was offered
-  std::int64_t fin = -1;      // sequence number of its FIN; -1: none
-  std::int64_t sacked = 0;    // right edge of the highest SACK block
-  std::int64_t last_end = 0;  // end of its last segment that occupies sequence space
+  std::int64_t snd_nxt = 0;       // end of the highest sequence sent
+  std::int64_t snd_una = 0;       // highest acknowledgment by the peer
+  std::int64_t edge = 0;          // right edge of the peer's window, the farthest that was offered
+  std::int64_t fin = -1;          // sequence number of its FIN; -1: none
+  std::int64_t sacked = 0;        // right edge of the highest SACK block
+  std::int64_t last_end = 0;      // end of its last segment that occupies sequence space
+  std::int64_t window_seq = 0;    // SND.WL1 of RFC 9293 3.10.7.4: of its segment that told the window last
+  std::int64_t last_advance = 0;  // by how much the peer's last acknowledgment of something new went on
   // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
   // (RFC 6675, RFC 5681 3.1).
   std::int64_t recovery_end = 0;
+  std::int64_t sample_length = 0;  // payload of the segment whose round trip is being measured
+  std::uint32_t largest_through =
+      0;                           // payload of the largest segment that was acknowledged, of those that were measured
+  std::uint32_t stuck_length = 0;  // payload of what it last sent again of what is to be acknowledged next
   // --- times
   std::int64_t last_sent_ns = 0;      // last segment of it that occupies sequence space
   std::int64_t last_progress_ns = 0;  // last time that the peer acknowledged something new
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
+  std::int64_t shut_since_ns = 0;       // when it last shut its window, while that is shut; 0: it is open
+  std::int64_t longest_shut_ns = 0;     // for how long it did, at most, of what has ended
+  std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
   // When its retransmission timer began to run, as far as the wire shows (RFC 6298 5): with the first segment on its way, with each
   // progress, with each time that the first was sent again. 0: not seen.
   std::int64_t timer_began_ns = 0;
@@ -71,12 +89,13 @@ struct End : EndCounters {
   std::uint32_t window = 0;  // its last, scaled where the scale is known
   std::uint32_t srtt_us = 0, rttvar_us = 0, min_rtt_us = 0;
   std::uint16_t newest_ip_id = 0, reset_ip_id = 0;
+  std::uint16_t mss = 0;          // the largest segment that it takes, by its SYN; 0: not seen
   std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
   std::uint8_t ttl = 0, same_ttl = 0;
   std::uint8_t scale = 0;
+  std::uint8_t next_large = 0;          // the place in `large`
   std::uint8_t duplicate_acks = 0;      // of what it sent, since the last progress
   std::uint8_t unanswered_probes = 0;   // keep-alives of it since the peer was last heard
-  std::uint8_t fin_again = 0;           // how often it sent its FIN again though that had been acknowledged
   std::uint8_t unanswered_resends = 0;  // retransmissions of it since the peer was last heard
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
@@ -84,7 +103,8 @@ struct End : EndCounters {
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, sack_permitted = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
-  bool timed_out = false;         // what it recovers from is a timeout
+  bool timed_out = false;    // what it recovers from is a timeout
+  bool fin_assumed = false;  // nothing of it was captured: that it closed is what the other end's acknowledgments say
   bool repeats_syn_ack = false;   // after it was acknowledged, and has sent nothing else since
   bool sent_illegal_ack = false;  // last_illegal_ack is one
   bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths
@@ -94,8 +114,9 @@ struct End : EndCounters {
   std::uint64_t bytes = 0;             // payload, each byte once
   std::uint64_t resent_bytes = 0;      // payload of retransmissions
   std::uint64_t forgotten_gap_bytes = 0;
-  std::vector<Gap> gaps;    // in the order in which they opened
-  std::vector<Gap> resent;  // gaps that a retransmission filled: the original may still come
+  std::vector<Gap> gaps;            // in the order in which they opened
+  std::vector<Gap> resent;          // gaps that a retransmission filled: the original may still come
+  std::vector<LargeSegment> large;  // its latest, as a ring
 
   // Sequence space that the peer acknowledged and the capture lacks.
   [[nodiscard]] std::uint64_t unseen_bytes() const;
@@ -132,10 +153,18 @@ class Tracker {
   [[nodiscard]] bool opener_known() const { return opener_known_; }
   [[nodiscard]] EndIndex opener() const { return opener_; }
   // Who closed first, by FIN or reset; nobody yet, or not seen.
-  [[nodiscard]] std::optional<EndIndex> first_closer() const { return first_closer_; }
+  [[nodiscard]] std::optional<EndIndex> first_closer() const;
   [[nodiscard]] bool first_closed_by_reset() const { return first_closed_by_reset_; }
   [[nodiscard]] ResetSeen reset() const;  // cause none: not reset; judged with what came afterwards
   [[nodiscard]] bool handshake_complete() const { return handshake_ack_ns_ >= 0; }
+  // The capture lacks a part of the handshake, and an end's own segments show that it was done.
+  [[nodiscard]] bool handshake_inferred() const { return handshake_inferred_; }
+  // Nothing of one of the two was captured, though the other's segments show that it was there.
+  [[nodiscard]] bool is_one_way() const;
+  // Whether an end sent a segment with this sequence number, as far as the capture tells (RFC 5927 4.1).
+  [[nodiscard]] bool has_sent(EndIndex end, std::uint32_t seq) const;
+  // Both ends are one socket (a simultaneous open with itself): all segments are from EndIndex::first.
+  [[nodiscard]] bool is_to_itself() const { return to_itself_; }
   // SYN to SYN-ACK, and SYN-ACK to ACK; -1 where one of them was not seen.
   [[nodiscard]] std::int64_t listener_rtt_ns() const {
     return syn_ns_ < 0 || syn_ack_ns_ < 0 ? -1 : syn_ack_ns_ - syn_ns_;
@@ -153,14 +182,23 @@ class Tracker {
  private:
   struct Step;
   void look_at_sender(Step& step);
+  [[nodiscard]] EndIndex receiver_of(EndIndex from) const { return to_itself_ ? from : opposite(from); }
   bool find_illegal(Step& step);
   static bool answers_older(const Step& step);
   void take_reset(Step& step);
   void take_syn(Step& step);
   void take_ack(Step& step);
+  void take_window(Step& step);
   void take_sack(Step& step);
   void take_text(Step& step);
   void take_old_text(Step& step);
+  void take_fin(Step& step);
+  void infer_opening(Step& step);
+  void infer_peers_close(Step& step);
+  void assume_fin_of(EndIndex end, Step& step);
+  static bool is_large(const Step& step);
+  static void remember_large(Step& step);
+  static bool is_offload_copy(const Step& step);
   void take_retransmission(Step& step);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;
@@ -179,7 +217,7 @@ class Tracker {
   std::uint32_t marks_seen_ = 0;
   ResetSeen reset_;
   EndIndex opener_ = EndIndex::first;
-  bool opener_known_ = false, first_closed_by_reset_ = false;
+  bool opener_known_ = false, first_closed_by_reset_ = false, handshake_inferred_ = false, to_itself_ = false;
   std::optional<EndIndex> first_closer_;
 };
 

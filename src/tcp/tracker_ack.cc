@@ -33,7 +33,14 @@ void Tracker::take_ack(Step& step) {
   if (!to.based) base_on(to, step.segment.ack.value - 1, 1);
   step.verdict.ack = step.ack = widen(to, step.segment.ack.value);
   if (step.ack > to.snd_nxt) {
-    if (to.seen) {
+    // RFC 9293 3.8.4: a keep-alive stands one below the next sequence number: the first that is seen of an end may be one.
+    const bool first_was_keep_alive = to.segments == 1 && to.last_kind == Kind::ack && !to.syn_seen &&
+                                      to.snd_nxt == 1 && step.ack == 2 && step.length == 0;
+    if (first_was_keep_alive) {
+      to.last_kind = Kind::keep_alive;
+      to.snd_una = step.ack;
+      step.verdict.marks |= mark::assumed;
+    } else if (to.seen) {
       step.verdict.marks |= mark::acks_unseen;
       open_gap(to, {to.snd_nxt, step.ack, step.at(), true});
     }
@@ -42,15 +49,20 @@ void Tracker::take_ack(Step& step) {
   if (step.ack < to.snd_una) step.verdict.marks |= mark::old_ack;
   if (step.ack >= to.last_end) to.unanswered_resends = 0;
   // RFC 9293 3.10.7.4, fifth: "If SND.UNA < SEG.ACK =< SND.NXT, then set SND.UNA <- SEG.ACK."
-  if (step.ack > to.snd_una) {
+  if (from.state == State::syn_sent && !to.seen && !step.flags().syn()) {
+    step.moves_ack = true;  // it acknowledges the SYN of a SYN-ACK that the capture lacks
+  } else if (step.ack > to.snd_una) {
     step.moves_ack = true;
     const bool acks_syn = to.snd_una == 0 && to.syn_seen;
+    to.last_advance = step.ack - to.snd_una;
     to.snd_una = step.ack;
+    to.stuck_length = 0;
     to.duplicate_acks = 0;
     to.last_progress_ns = to.timer_began_ns = step.at();
     if (to.sample_end >= 0 && step.ack >= to.sample_end) {
       step.verdict.rtt_ns = step.at() - to.sample_ns;
       take_rtt_sample(to, step.verdict.rtt_ns);
+      to.largest_through = std::max(to.largest_through, static_cast<std::uint32_t>(to.sample_length));
       to.sample_end = -1;
     }
     if (to.resent_end >= 0 && step.ack >= to.resent_end) {
@@ -64,27 +76,61 @@ void Tracker::take_ack(Step& step) {
     }
     if (acks_syn) {
       if (from.state == State::syn_sent && !step.flags().syn()) apply(step.sender, Stimulus::gets_syn_ack, step);
-      if (to.state == State::syn_received) apply(opposite(step.sender), Stimulus::gets_ack_of_syn, step);
+      if (to.state == State::syn_received) apply(step.receiver, Stimulus::gets_ack_of_syn, step);
     }
   }
-  if (!step.flags().syn() && handshake_ack_ns_ < 0 && opener_known_ && step.sender == opener_ && to.syn_seen)
+  if (!step.flags().syn() && handshake_ack_ns_ < 0 && !handshake_inferred_ && opener_known_ && step.sender == opener_ &&
+      to.syn_seen)
     handshake_ack_ns_ = step.at();
   if (to.fin >= 0 && step.ack > to.fin && !to.fin_acked) {
     to.fin_acked = true;
     step.verdict.marks |= mark::answers_fin;
     apply(step.sender, Stimulus::gets_fin, step);
-    apply(opposite(step.sender), Stimulus::gets_ack_of_fin, step);
+    apply(step.receiver, Stimulus::gets_ack_of_fin, step);
   }
   // One acknowledgment was lost on its way to who repeats its FIN; that this one arrived, what follows doesn't contradict. Where one after
   // the other did not, this one hardly did.
-  if (to.fin_again == 1 && step.ack > to.fin) apply(opposite(step.sender), Stimulus::gets_ack_of_fin, step);
+  if (to.fins_again == 1 && step.ack > to.fin) apply(step.receiver, Stimulus::gets_ack_of_fin, step);
+  if (!to.seen) infer_peers_close(step);
+  take_window(step);
+  if (step.segment.options.sack_count > 0) take_sack(step);
+}
+
+void Tracker::take_window(Step& step) {
+  End& from = step.from;
+  End& to = step.to;
   const std::uint32_t window = window_of(from, step.segment);
   step.same_window = from.seen && window == from.window;
-  from.window = window;
   to.edge = std::max(to.edge, step.ack + window);
+  // RFC 9293 3.10.7.4, fifth: "Note that SND.WND is an offset from SND.UNA, that SND.WL1 records the sequence number of
+  // the last segment used to update SND.WND, and that SND.WL2 records the acknowledgment number of the last segment
+  // used to update SND.WND. The check here prevents using old segments to update the window."
+  const bool is_old = step.ack < to.snd_una || step.seq < from.window_seq || step.order == SendOrder::earlier;
+  if (from.seen && !step.moves_ack && is_old) return;
+  from.window = window;
+  from.window_seq = step.seq;
   // Behind the peer's FIN the window says nothing any more.
-  if (window == 0 && !step.flags().syn() && to.fin < 0) step.verdict.marks |= mark::zero_window;
-  if (step.segment.options.sack_count > 0) take_sack(step);
+  if (step.flags().syn() || to.fin >= 0) return;
+  if (window == 0) {
+    step.verdict.marks |= mark::zero_window;
+    if (from.shut_since_ns == 0) from.shut_since_ns = step.at();
+  } else if (from.shut_since_ns != 0) {
+    from.longest_shut_ns = std::max(from.longest_shut_ns, step.at() - from.shut_since_ns);
+    from.shut_since_ns = 0;
+  }
+}
+
+// The peer is not in the capture: its FIN shows by what its end acknowledges once both have nothing more to say.
+void Tracker::infer_peers_close(Step& step) {
+  End& from = step.from;
+  if (from.fin < 0 || !step.moves_ack || step.seq <= from.fin) return;
+  // Something of the peer came after this end's FIN. A FIN alone is one.
+  if (step.to.last_advance != 1) return;
+  assume_fin_of(step.receiver, step);
+  apply(step.sender, Stimulus::gets_ack_of_fin, step);
+  apply(step.receiver, Stimulus::sends_fin, step);
+  apply(step.sender, Stimulus::gets_fin, step);
+  from.fin_acked = true;
 }
 
 // RFC 2018, and RFC 2883 4: a first block that was received before reports a duplicate.
@@ -145,6 +191,8 @@ void Tracker::name_pure_ack(Step& step) {
     verdict.kind = Kind::window_probe_ack;
   } else if (step.order == SendOrder::same_packet) {
     verdict.kind = Kind::duplicate;
+  } else if (step.at() < from.last_seen_ns) {
+    verdict.kind = Kind::reordered;
   } else if (!step.same_window && !step.new_sack && from.seen) {
     // RFC 9293 3.10.7.4: "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated."
     verdict.kind = Kind::window_update;

@@ -13,7 +13,7 @@ enum class SendOrder : std::uint8_t { unknown, earlier, same_packet, later };
 struct Tracker::Step {
   const Observed& seen;
   const wire::TcpSegment& segment;
-  EndIndex sender;
+  EndIndex sender, receiver;
   End& from;
   End& to;
   std::int64_t seq = 0, end = 0, ack = 0;  // widened; end: behind payload and FIN

@@ -437,9 +437,160 @@ TEST(TrackerTransfer, behind_a_resend_without_a_reason_nothing_recovers) {
   story.c(A, 1, 1, 100), story.c(A, 101, 1, 100), story.c(A, 201, 1, 100);
   EXPECT_EQ(story.c(A, 1, 1, 100).reason, RetransmissionReason::unknown);
   EXPECT_EQ(story.c(A, 101, 1, 100).reason, RetransmissionReason::unknown);
+}
+
+TEST(TrackerTransfer, the_first_that_is_seen_of_an_end_may_have_been_acknowledged_before) {
   Story late;
   late.s(A, 1, 500);
-  EXPECT_EQ(late.c(A, 400, 1, 50).reason, RetransmissionReason::unknown);
+  const Verdict first = late.c(A, 400, 1, 50);
+  EXPECT_EQ(first.kind, Kind::data);
+  EXPECT_TRUE(first.has(mark::behind_ack) && first.has(mark::assumed));
+}
+
+// --- What a capture lacks, or has twice -------------------------------------------------------------------------
+
+TEST(TrackerOneWay, the_openers_own_ack_proves_the_handshake_and_a_single_number_after_its_fin_the_close) {
+  Story story;
+  story.c(S, 0);
+  EXPECT_EQ(story.c(A, 1, 1).kind, Kind::ack);
+  EXPECT_TRUE(story.tracker.handshake_inferred());
+  EXPECT_FALSE(story.tracker.handshake_complete());
+  EXPECT_EQ(story.states(), States(State::established, State::established));
+  story.c(A, 1, 1, 100), story.c(A, 101, 1001);
+  EXPECT_EQ(story.c(F | A, 101, 1001).kind, Kind::fin);
+  EXPECT_EQ(story.states().first, State::fin_wait_1);
+  EXPECT_EQ(story.tracker.first_closer(), std::nullopt);  // the peer's FIN may have come with its data
+  const Verdict last = story.c(A, 102, 1002);
+  EXPECT_TRUE(last.has(mark::assumed));
+  EXPECT_EQ(story.states().first, State::time_wait);
+  EXPECT_EQ(story.tracker.first_closer(), EndIndex::first);
+  EXPECT_TRUE(story.tracker.is_one_way());
+}
+
+TEST(TrackerOneWay, a_single_number_before_its_fin_was_the_peers_fin) {
+  Story story;
+  story.s(S | A, 0, 1);
+  EXPECT_EQ(story.states().second, State::syn_received);
+  story.s(A, 1, 101);
+  EXPECT_EQ(story.states(), States(State::established, State::established));
+  story.s(A, 1, 101, 50), story.s(A, 51, 102);
+  story.s(F | A, 51, 102);
+  EXPECT_EQ(story.states().second, State::last_ack);
+  EXPECT_EQ(story.tracker.first_closer(), EndIndex::first);
+}
+
+TEST(TrackerOneWay, nothing_says_why_it_was_sent_again) {
+  Story story;
+  story.c(S, 0), story.c(A, 1, 1), story.c(A, 1, 1, 100);
+  story.wait(1000 * ms);
+  EXPECT_EQ(story.c(A, 1, 1, 100).reason, RetransmissionReason::unknown);
+}
+
+TEST(TrackerOneWay, what_is_seen_of_the_peer_after_all_undoes_what_was_assumed) {
+  Story story;
+  story.c(S, 0), story.c(A, 1, 1), story.c(A, 1, 2), story.c(F | A, 1, 2);
+  EXPECT_EQ(story.tracker.first_closer(), EndIndex::second);
+  story.s(A, 2, 2, 100);  // it was a byte of data
+  EXPECT_FALSE(story.tracker.end(EndIndex::second).fin_acked);
+  EXPECT_FALSE(story.tracker.is_over());
+}
+
+TEST(TrackerOneWay, a_syn_that_nobody_answers_is_none) {
+  Story story;
+  story.c(S, 0), story.c(S, 0);
+  EXPECT_FALSE(story.tracker.is_one_way());
+  EXPECT_FALSE(story.tracker.handshake_inferred());
+}
+
+class Offload : public testing::Test {
+ protected:
+  Offload() { story_.handshake(); }
+  Verdict s(std::uint32_t seq, std::uint32_t length, std::uint16_t ip_id, std::int64_t later_ns = 1000) {
+    story_.wait(later_ns - 10 * ms);
+    return story_.send(EndIndex::second, A, seq, 1, length, {.ip_id = ip_id});
+  }
+  Story story_;
+};
+
+TEST_F(Offload, pieces_of_a_larger_segment_are_copies) {
+  EXPECT_EQ(s(1, 4344, 501, 20 * ms).kind, Kind::data);
+  for (const std::uint16_t piece : std::initializer_list<std::uint16_t>{0, 1, 2}) {
+    const Verdict copy = s(1 + 1448U * piece, 1448, static_cast<std::uint16_t>(501 + piece));
+    EXPECT_EQ(copy.kind, Kind::duplicate);
+    EXPECT_TRUE(copy.has(mark::offload_copy));
+  }
+  EXPECT_EQ(s(4345, 4344, 504, 20 * ms).kind, Kind::data);
+}
+
+TEST_F(Offload, what_is_put_together_of_pieces_is_a_copy) {
+  s(1, 1448, 501, 20 * ms), s(1449, 1448, 502), s(2897, 1448, 503);
+  const Verdict whole = s(1, 4344, 501);
+  EXPECT_EQ(whole.kind, Kind::duplicate);
+  EXPECT_TRUE(whole.has(mark::offload_copy));
+}
+
+TEST_F(Offload, a_part_that_is_sent_again_is_no_copy) {
+  s(1, 4344, 501, 20 * ms);
+  EXPECT_EQ(s(1, 1448, 502, 300 * ms).kind, Kind::retransmission);  // long after
+  s(4345, 4344, 503, 20 * ms);
+  EXPECT_EQ(s(4345, 1448, 520).kind, Kind::retransmission);  // soon after, but as a packet of its own
+}
+
+TEST_F(Offload, without_a_number_or_stamp_nothing_tells) {
+  s(1, 4344, 0, 20 * ms);
+  EXPECT_EQ(s(1, 1448, 0).kind, Kind::retransmission);
+}
+
+TEST(TrackerTransfer, a_window_is_taken_from_new_segments_only) {
+  Story story;
+  story.handshake();
+  story.s(A, 1, 1, 100);
+  story.send(EndIndex::first, A, 1, 101, 0, {.window = 2000});
+  story.send(EndIndex::first, A, 1, 51, 0, {.window = 0});  // overtaken
+  EXPECT_EQ(story.tracker.end(EndIndex::first).window, 2000U);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).zero_windows, 0U);
+}
+
+TEST(TrackerTransfer, how_long_a_window_was_shut) {
+  Story story;
+  story.handshake();
+  story.s(A, 1, 1, 100);
+  EXPECT_TRUE(story.send(EndIndex::first, A, 1, 101, 0, {.window = 0}).has(mark::zero_window));
+  story.wait(490 * ms);
+  story.send(EndIndex::first, A, 1, 101, 0, {.window = 500});
+  EXPECT_EQ(story.tracker.end(EndIndex::first).longest_shut_ns, 500 * ms);
+}
+
+TEST(TrackerTransfer, a_stamp_that_goes_back_is_a_copy_of_what_was_seen) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.s(A, 1, 101, 10), story.c(F | A, 101, 11), story.s(F | A, 11, 102), story.c(A, 102, 12);
+  const States over = story.states();
+  story.wait(-200 * ms);
+  EXPECT_EQ(story.c(S, 0).kind, Kind::duplicate);
+  EXPECT_EQ(story.s(S | A, 0, 1).kind, Kind::duplicate);
+  EXPECT_EQ(story.c(A, 1, 1, 100).kind, Kind::duplicate);
+  EXPECT_EQ(story.c(F | A, 101, 11).kind, Kind::duplicate);
+  EXPECT_EQ(story.states(), over);
+}
+
+TEST(TrackerTransfer, the_first_that_is_seen_of_a_connection_may_be_a_keep_alive) {
+  Story story;
+  story.c(A, 1, 1);  // one below the next
+  const Verdict answer = story.s(A, 1, 2);
+  EXPECT_FALSE(answer.has(mark::acks_unseen));
+  EXPECT_EQ(answer.kind, Kind::keep_alive_ack);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).unseen_bytes(), 0U);
+}
+
+TEST(TrackerClosing, bsd_repeats_its_fin_in_the_ack_of_the_peers) {
+  Story story;
+  story.handshake();
+  story.c(F | A, 1, 1), story.s(F | A, 1, 2);
+  const Verdict last = story.c(F | A, 1, 2);
+  EXPECT_EQ(last.kind, Kind::ack);
+  EXPECT_TRUE(last.has(mark::with_fin));
+  EXPECT_EQ(story.tracker.end(EndIndex::first).retransmissions, 0U);
 }
 
 TEST(TrackerOpening, a_listener_that_repeats_its_syn_ack_has_not_got_the_ack) {
@@ -447,6 +598,7 @@ TEST(TrackerOpening, a_listener_that_repeats_its_syn_ack_has_not_got_the_ack) {
   story.handshake();
   story.s(S | A, 0, 1);
   EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::syn_received);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).needless, 0U);
   story.c(A, 1, 1);
   EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::syn_received);
   story.s(A, 1, 1, 10);

@@ -1,5 +1,6 @@
 // The tracker: payload and FIN, the first time and again.
 #include <algorithm>
+#include <cstdlib>
 
 #include "tcp/tracker_step.h"
 
@@ -13,6 +14,8 @@ constexpr std::int64_t reordering_ns = 3 * millisecond;
 // What an acknowledgment was captured before came late into the capture, not late onto the wire: by far less than this, and nobody sends
 // again so soon what was acknowledged (a quarter of rto_min_ns).
 constexpr std::int64_t capture_delay_ns = 50 * millisecond;
+// Between the two sides of segmentation or receive offload: a queue of the device at most.
+constexpr std::int64_t offload_ns = 10 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
 
@@ -54,6 +57,7 @@ void Tracker::take_text(Step& step) {
     if (from.sample_end < 0) {
       from.sample_end = step.end;
       from.sample_ns = step.at();
+      from.sample_length = step.segment.payload_length;
     }
   }
   if (step.to.scale_known && step.to.seen && step.end >= from.edge && step.segment.payload_length > 0 &&
@@ -61,11 +65,71 @@ void Tracker::take_text(Step& step) {
     step.verdict.marks |= mark::window_full;
     count_up(from.window_full);
   }
-  if (step.flags().fin() && from.fin < 0) {
-    from.fin = step.end - 1;
-    close_first(step.sender, false);
-    apply(step.sender, Stimulus::sends_fin, step);
+  if (step.flags().fin() && from.fin < 0) take_fin(step);
+  if (step.verdict.kind == Kind::data && is_large(step)) remember_large(step);
+}
+
+void Tracker::take_fin(Step& step) {
+  End& from = step.from;
+  from.fin = step.end - 1;
+  if (!step.to.seen && step.to.last_advance == 1 && step.to.fin < 0) {
+    // Nothing of the peer is in the capture. A single sequence number that was acknowledged last was its FIN: one byte of data would
+    // be rare.
+    assume_fin_of(step.receiver, step);
+    close_first(step.receiver, false);
+    apply(step.receiver, Stimulus::sends_fin, step);
+    apply(step.sender, Stimulus::gets_fin, step);
+    apply(step.receiver, Stimulus::gets_ack_of_fin, step);
   }
+  close_first(step.sender, false);
+  apply(step.sender, Stimulus::sends_fin, step);
+}
+
+// Longer than its receiver takes by its SYN; without that, than an Ethernet does.
+bool Tracker::is_large(const Step& step) {
+  constexpr std::uint16_t usual_mss = 1460;
+  return step.segment.payload_length > (step.to.mss != 0 ? step.to.mss : usual_mss);
+}
+
+void Tracker::remember_large(Step& step) {
+  End& from = step.from;
+  const auto& stamps = step.segment.options.timestamps;
+  const LargeSegment large{.begin = step.seq,
+                           .at_ns = step.at(),
+                           .length = step.segment.payload_length,
+                           .timestamp = stamps ? stamps->value : 0,
+                           .ip_id = step.segment.ip_id};
+  if (from.large.size() < max_large_segments) {
+    from.large.push_back(large);
+  } else {
+    from.large[from.next_large] = large;
+    from.next_large = static_cast<std::uint8_t>((from.next_large + 1U) % max_large_segments);
+  }
+}
+
+// The same bytes on the other side of an offload: a piece of a segment that the tap saw before it was cut, or a segment that was put
+// together of pieces that it saw. They come moments apart, are stamped alike, and the pieces are numbered one after the other
+// (inet_gso_segment()). Where nothing numbers them, duplicate ACKs would be as quick on a short path: then it is none.
+bool Tracker::is_offload_copy(const Step& step) {
+  const End& from = step.from;
+  const auto& stamps = step.segment.options.timestamps;
+  const std::uint16_t ip_id = step.segment.ip_id;
+  const bool asked_for = from.duplicate_acks > 0 || from.sacked > from.snd_una;
+  const std::int64_t payload_end = step.seq + step.segment.payload_length;
+  const auto is_piece_of = [&](const LargeSegment& large) {
+    if (step.segment.payload_length >= large.length || step.seq < large.begin ||
+        payload_end > large.begin + large.length)
+      return false;
+    if (std::abs(step.at() - large.at_ns) > offload_ns || (stamps && stamps->value != large.timestamp)) return false;
+    if (ip_id == 0 || large.ip_id == 0) return stamps.has_value() && !asked_for;
+    const auto number = static_cast<std::uint16_t>(ip_id - large.ip_id);
+    return number <= (step.seq - large.begin) / std::max<std::int64_t>(1, step.segment.payload_length) + 1;
+  };
+  if (std::ranges::any_of(from.large, is_piece_of)) return true;
+  if (!is_large(step) || step.at() - from.last_sent_ns > offload_ns || asked_for) return false;
+  if (stamps && stamps->value != from.newest_timestamp) return false;
+  if (ip_id == 0) return stamps.has_value();
+  return static_cast<std::int16_t>(ip_id - from.newest_ip_id) < 0;
 }
 
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
@@ -81,6 +145,12 @@ void Tracker::take_old_text(Step& step) {
     step.verdict.marks |= mark::carries_new;
     from.snd_nxt = step.end;
   }
+  if (step.segment.payload_length > 0 && is_offload_copy(step)) {
+    step.verdict.marks |= mark::offload_copy;
+    if (beyond == 0) step.verdict.kind = Kind::duplicate;
+    count_up(from.offload_copies);
+    return;
+  }
   if (filled > 0) {
     bool overtaken = step.sent_before();
     if (step.order == SendOrder::unknown || gap.by_ack) {
@@ -91,15 +161,33 @@ void Tracker::take_old_text(Step& step) {
     }
     if (overtaken) {
       step.verdict.kind = Kind::reordered;
-      if (!gap.by_ack) count_up(from.reordered);  // nothing overtook it on the way
+      if (gap.by_ack) {  // nothing overtook it on the way
+        step.verdict.marks |= mark::behind_ack;
+        count_up(from.behind_ack);
+        from.most_behind_ack_ns = std::max(from.most_behind_ack_ns, std::abs(step.at() - gap.opened_ns));
+      } else {
+        count_up(from.reordered);
+      }
       return;
     }
     if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
     from.resent.push_back({step.seq, step.end, step.at()});
   } else {
+    if (!from.seen && beyond == 0) {
+      // The first that is seen of its sender had been acknowledged: sent again, overtaken, or captured late.
+      from.bytes += step.segment.payload_length;
+      step.verdict.marks |= mark::behind_ack | mark::assumed;
+      return;
+    }
     // RFC 9293 3.8.4: "it MAY be configurable to send a keep-alive segment containing one garbage octet"
     if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin()) {
       step.verdict.kind = step.to.window == 0 ? Kind::window_probe : Kind::keep_alive;
+      return;
+    }
+    // BSD repeats its FIN in the segment that acknowledges the peer's.
+    if (step.flags().fin() && step.segment.payload_length == 0 && step.verdict.has(mark::answers_fin)) {
+      step.verdict.kind = Kind::ack;
+      step.verdict.marks |= mark::with_fin;
       return;
     }
     bool copied = step.sent_before();
@@ -130,6 +218,7 @@ void Tracker::take_retransmission(Step& step) {
   step.verdict.reason = why_again(step);
   if (step.seq <= from.snd_una) {
     from.timer_began_ns = step.at();
+    from.stuck_length = step.segment.payload_length;
     // Of a first segment that is sent again for no reason that is seen, nothing follows for the others.
     const bool timeout = step.verdict.reason == RetransmissionReason::timeout;
     if (timeout || step.verdict.reason == RetransmissionReason::fast) {
@@ -140,13 +229,14 @@ void Tracker::take_retransmission(Step& step) {
   count_up(from.retransmissions);
   count_up(from.unanswered_resends);
   from.resent_bytes += step.segment.payload_length;
-  if (step.end <= from.snd_una) {
+  if (step.end <= from.snd_una && step.flags().fin()) {
+    // It was acknowledged, which its sender has not got: no more can be said of it.
+    step.verdict.marks |= mark::acked_before;
+    count_up(from.fins_again);
+    forget_ack_of_fin(from, step.to);
+  } else if (step.end <= from.snd_una) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
-    if (step.flags().fin()) {
-      count_up(from.fin_again);
-      forget_ack_of_fin(from, step.to);
-    }
   } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
     from.resent_end = step.end;
     from.resent_timestamp = step.segment.options.timestamps->value;
@@ -166,6 +256,8 @@ void Tracker::take_retransmission(Step& step) {
 RetransmissionReason Tracker::why_again(Step& step) const {
   const End& from = step.from;
   if (step.flags().fin() && step.segment.payload_length == 0) return RetransmissionReason::fin;
+  // Nothing of what came back was captured: neither how long it waited since nor what it was told.
+  if (!step.to.seen) return RetransmissionReason::unknown;
   const bool first = step.seq <= from.snd_una, last = step.end >= from.snd_nxt, once = from.unanswered_resends == 0;
   const bool recovers = step.seq < from.recovery_end && from.snd_una < from.recovery_end;
   const bool lost_by_acks =
@@ -183,7 +275,9 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   }
   if (lost_by_acks) {
     if (recovers && from.timed_out) return RetransmissionReason::recovery;
-    return first ? RetransmissionReason::fast : RetransmissionReason::sack_hole;
+    if (first) return RetransmissionReason::fast;
+    // Without SACK nothing tells of a second hole: it goes on behind the first.
+    return from.sacked > step.end ? RetransmissionReason::sack_hole : RetransmissionReason::recovery;
   }
   // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
   if (last && once && !recovers && waited_ns >= std::max(srtt_ns, millisecond))

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "timeline/builder.h"
+#include "timeline/routes.h"
 
 namespace tcpwhy::timeline::steps {
 namespace {
@@ -12,15 +13,6 @@ namespace {
 using recording::Packet;
 using wire::SocketAddress;
 using wire::TcpSegment;
-
-struct FourTuple {
-  SocketAddress low, high;
-  auto operator<=>(const FourTuple&) const = default;
-};
-
-FourTuple tuple_of(const TcpSegment& tcp) {
-  return tcp.source < tcp.destination ? FourTuple{tcp.source, tcp.destination} : FourTuple{tcp.destination, tcp.source};
-}
 
 // What two sightings of one segment at two taps have in common.
 struct Fingerprint {
@@ -39,6 +31,7 @@ Fingerprint fingerprint(const TcpSegment& tcp) {
 struct Sighting {
   EventId event;
   TcpSegment tcp;
+  wire::Encapsulation around;
   recording::InterfaceId interface;
 };
 
@@ -58,6 +51,9 @@ class Assembler {
           listening_.insert(listening_key(*call->local));
     two_taps_ = std::ranges::any_of(recording_.interfaces, [](const auto& i) { return !i.host.empty(); });
     calls_known_ = recording_.provenance.has_calls();
+    only_packets_ = !two_taps_ && std::ranges::all_of(recording_.provenance.observed, [](auto observation) {
+      return observation == recording::Observation::packets;
+    });
   }
 
   void run() {
@@ -67,7 +63,7 @@ class Assembler {
       const auto& interface = recording_.interfaces[packet->interface.value];
       const auto dissected = wire::dissect(interface.link_type, packet->bytes, packet->original_length);
       if (dissected.kind != wire::Dissection::tcp) continue;
-      see({EventId{i}, dissected.segment, packet->interface});
+      see({EventId{i}, dissected.segment, dissected.encapsulation, packet->interface});
     }
     for (ConnectionIndex i = 0; i < tracked_.size(); ++i) {
       auto& connection = timeline_.connections[i];
@@ -110,7 +106,7 @@ class Assembler {
   }
 
   SegmentIndex depart(const Sighting& sighting) {
-    const ConnectionIndex index = connection_of(sighting.tcp);
+    const ConnectionIndex index = connection_of(sighting);
     Connection& connection = timeline_.connections[index];
     Segment segment;
     segment.departed = sighting.event;
@@ -191,11 +187,17 @@ class Assembler {
     return isn ? number.value - isn->value : number.value;
   }
 
-  ConnectionIndex connection_of(const TcpSegment& tcp) {
-    const FourTuple key = tuple_of(tcp);
-    const auto known = current_.find(key);
-    if (known != current_.end() && !is_new_incarnation(known->second, tcp)) return known->second;
-    return current_[key] = open_connection(tcp);
+  // What else was observed knows a connection by its addresses and ports, whatever is around its packets.
+  ConnectionIndex connection_of(const Sighting& sighting) {
+    const TcpSegment& tcp = sighting.tcp;
+    const Routes::Index route = routes_.of(tcp, only_packets_ ? sighting.around : wire::Encapsulation{});
+    if (route == current_.size()) {
+      current_.push_back(open_connection(tcp));
+    } else if (is_new_incarnation(current_[route], tcp)) {
+      routes_.begin_anew(route, tcp);
+      current_[route] = open_connection(tcp);
+    }
+    return current_[route];
   }
 
   // A SYN with another initial sequence number is a new connection, unless it is the crossing SYN of a simultaneous open.
@@ -243,10 +245,11 @@ class Assembler {
 
   Timeline& timeline_;
   const recording::Recording& recording_;
-  bool two_taps_ = false, calls_known_ = false;
+  bool two_taps_ = false, calls_known_ = false, only_packets_ = false;
   std::set<SocketAddress> listening_;  // of listening_key()
   std::vector<Tracked> tracked_;
-  std::map<FourTuple, ConnectionIndex> current_;
+  Routes routes_;
+  std::vector<ConnectionIndex> current_;  // of each route
   std::map<Fingerprint, std::deque<SegmentIndex>> under_way_;
 };
 

@@ -1,7 +1,7 @@
 // The VLANs and tunnels around a packet, as a part of its connection's key: the same addresses and ports in two VLANs are two
 // connections.
 //
-// Both directions of a connection must agree, so nothing goes in that differs by direction:
+// Both directions of a connection should agree, so nothing goes in that mostly differs by direction:
 //
 //   802.1Q, 802.1ad       the VIDs, outermost first; VID 0 (priority only, IEEE 802.1Q 6.9) is no VLAN
 //   802.1ah               the I-SID
@@ -16,10 +16,10 @@
 //   ERSPAN                nothing, and what is around it is forgotten: it says how the copy reached the observer, not where the
 //                         packet was
 //
-// Where one direction is tagged and the other is not, or both are tagged differently (a mirrored trunk, a transparent firewall), `vlans`
-// differs and `tunnels` does not. Who keeps connections should look for an equal `value()` first, and where there is none,
-// join the packet to a connection of the same addresses, ports and `tunnels` that has not seen this direction yet.
-// That keeps together what is asymmetric and apart what was captured before and behind a router.
+// Where one direction is tagged and the other is not, or both are tagged differently (a mirrored trunk, a transparent firewall), or tunnels
+// name each direction otherwise, they do not agree. Who keeps connections should look for an equal `value()` first, and where there is none,
+// join the segment to a connection of the same addresses and ports that has not seen this direction yet, if the numbers of the two fit.
+// That keeps together what is asymmetric and apart tenants, and what was captured before and behind a router.
 #pragma once
 
 #include <cstdint>

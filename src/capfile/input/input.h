@@ -28,7 +28,7 @@ class Input {
   [[nodiscard]] std::uint64_t start() const { return start_; }
 
   // Of an input that is waited for (a pipe): when this says so, it is at its end. It is asked now and then while there is nothing to
-  // read, by one thread at a time. For readers that are made afterwards.
+  // read, by whichever thread waits. For readers that are made afterwards.
   void stop_when(std::function<bool()> stop) { stop_ = std::move(stop); }
   [[nodiscard]] const std::function<bool()>& stop() const { return stop_; }
 

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "capfile/recording/recording_io.h"
@@ -22,6 +24,7 @@
 #include "compat/zeek/zeek.h"
 #include "confine/confine.h"
 #include "scan/packets/frame_reader.h"
+#include "scan/packets/unread_links.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -61,7 +64,7 @@ int print_packets(const OpenCaptures& captures, const ReadOptions& options, Cont
                  .original_length = frame.original_length,
                  .at = frame.at});
   }
-  return 0;
+  return report_unread_links(reader->unread_links());
 }
 
 int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
@@ -78,7 +81,7 @@ int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options,
     warn(fmt::format("{} connections were forgotten: too many lived at once; a later segment of one began a new stream",
                      forgotten->connections));
   }
-  return 0;
+  return report_unread_links(frames->unread_links());
 }
 
 int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
@@ -95,7 +98,18 @@ int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Con
   if (counts->evicted > 0) {
     warn(fmt::format("{} connections were written before their end: too many lived at once", counts->evicted));
   }
-  return 0;
+  return report_unread_links(reader->unread_links());
+}
+
+scan::UnreadLinks unread_links_of(std::span<const recording::Recording> recordings) {
+  scan::UnreadLinks unread;
+  for (const auto& recording : recordings) {
+    for (const auto& event : recording.events) {
+      if (const auto* packet = std::get_if<recording::Packet>(&event.what))
+        unread.count(recording.interfaces[packet->interface.value].link_type);
+    }
+  }
+  return unread;
 }
 
 int print_recordings(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
@@ -105,6 +119,7 @@ int print_recordings(const OpenCaptures& captures, const ReadOptions& options, C
   const auto explained = explain_all(outcome->recordings);
   show(explained, options.view.form, context, options.connection.all);
   if (outcome->stopped_by && !captures.stop->stopped()) return report(*outcome->stopped_by);
+  if (const int status = report_unread_links(unread_links_of(outcome->recordings)); status != 0) return status;
   return findings_status(explained, options.fail_on);
 }
 
@@ -112,7 +127,10 @@ bool names_file(const std::string& word) { return word == "-" || access(word.c_s
 
 int show_one(const Opened& opened, const ReadOptions& options, Context& context) {
   const OpenCaptures& captures = opened.captures;
-  const Captures choice{.open = [&] { return read_captures(captures, options.capture); },
+  const auto open = [&] {
+    return read_captures(captures, options.capture, {.filter = {}, .teredo = false, .by_time = true});
+  };
+  const Captures choice{.open = open,
                         .names = fmt::format("{}", fmt::join(options.words.files, " ")),
                         .can_reopen = std::ranges::all_of(captures.inputs, &capfile::Input::is_regular),
                         .calls = opened.calls,
@@ -137,6 +155,7 @@ Shown shown_by(const ReadOptions& options, bool recording) {
   switch (form) {
     case Form::tcpdump: return Shown::packets;
     case Form::strace: return Shown::calls;
+    case Form::findings: return Shown::findings;
     case Form::json: return grouped ? Shown::records_of_groups : Shown::document;
     case Form::ndjson:
     case Form::csv: return grouped ? Shown::records_of_groups : Shown::records;
@@ -190,7 +209,7 @@ int show_opened(Opened& opened, const ReadOptions& options, Context& context) {
   const bool recording = form == Form::text && opened.view && is_recording(captures.inputs.front());
   const Shown shown = shown_by(options, recording);
   if (const auto fits = check_read_options(*options.command, {&shown, 1}); !fits) return report(fits.error());
-  const bool reads_at_once = shown == Shown::timeline || shown == Shown::document || shown == Shown::calls;
+  const bool reads_at_once = shown >= Shown::timeline && shown <= Shown::calls;
   if (reads_at_once && (captures.inputs.size() > 1 || captures.filter))
     return report({base::ErrorKind::usage, fmt::format("read: -o {} takes one file, and no filter", row_of(form).name),
                    "-o ndjson, -o csv, -o parquet"});
@@ -206,6 +225,7 @@ int show_opened(Opened& opened, const ReadOptions& options, Context& context) {
       case Shown::packets: return print_packets(captures, options, context);
       case Shown::timeline:
       case Shown::document:
+      case Shown::findings:
       case Shown::calls: return print_recordings(captures, options, context);
       default: return opened.view->show(captures);
     }

@@ -144,7 +144,7 @@ class SummaryOrTable final : public CaptureView {
     scan::AnalysisOptions options{.threads = threads(), .limits = {}, .seed = random_seed(), .on_progress = {}};
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
-    auto reader = read_captures(captures, options_);
+    auto reader = read_captures(captures, options_, {.filter = {}, .teredo = false, .by_time = true});
     if (!reader) return report(reader.error());
     const scan::Outcome outcome =
         scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {
@@ -156,12 +156,13 @@ class SummaryOrTable final : public CaptureView {
     flush();
     streams_.sort();
     const bool damaged = outcome.stopped_by && !captures.stop->stopped();
-    print(captures, outcome.totals,
+    print(captures, outcome,
           captures.stop->stopped_by_signal() ? scan::Extent::stopped
           : damaged                          ? scan::Extent::cut
                                              : scan::Extent::whole);
     if (const auto written = finish_parquet(); !written) return report(written.error());
     if (damaged) return report(*outcome.stopped_by);
+    if (const int status = report_unread_links(outcome.unread_links, has_summary()); status != 0) return status;
     const bool fails = fail_on_ && worst_ && *worst_ >= *fail_on_;
     return fails ? base::exit_status(base::ErrorKind::expectation) : 0;
   }
@@ -259,7 +260,7 @@ class SummaryOrTable final : public CaptureView {
     lines_.clear();
     if (context_.out.closed() || !put_aside_) stop_->give_up();
   }
-  void print(const OpenCaptures& captures, const scan::Totals& totals, scan::Extent extent) {
+  void print(const OpenCaptures& captures, const scan::Outcome& outcome, scan::Extent extent) {
     const scan::TextOptions text{.language = context_.language(), .width = context_.width()};
     // How many there are: said where only some were wanted.
     const auto of = where_ ? std::optional(connections_) : std::nullopt;
@@ -268,7 +269,7 @@ class SummaryOrTable final : public CaptureView {
     } else if (has_summary()) {
       const auto first = examples_.chosen(top());
       context_.out.write(scan::summary_text({.name = title(captures.inputs),
-                                             .totals = totals,
+                                             .outcome = outcome,
                                              .extent = extent,
                                              .summary = summary_,
                                              .of = of,
@@ -444,6 +445,12 @@ base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, cons
   frames.filter = captures.filter;
   frames.stop = [stop = captures.stop] { return stop->asks_to_stop(); };
   return scan::FrameReader::open_all(captures.inputs, std::move(frames));
+}
+
+int report_unread_links(const scan::UnreadLinks& unread, bool shown) {
+  if (const auto status = unread.status(); !status) return report(status.error());
+  if (unread.packets() > 0 && !shown) warn(unread.in_words().en);
+  return 0;
 }
 
 base::Result<std::unique_ptr<CaptureView>> CaptureView::prepare(const CaptureOptions& options, Form form,

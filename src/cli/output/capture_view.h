@@ -58,6 +58,10 @@ int show_fields(Context& context);
 base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, const CaptureOptions& options,
                                               scan::FrameOptions frames = {});
 
+// Says it on standard error where the link types of packets are not known: a warning, unless the output has `shown` it; an error where
+// no other packet came. Returns the exit status that follows.
+int report_unread_links(const scan::UnreadLinks& unread, bool shown = false);
+
 // The summary or a table, in the form that was asked for.
 class CaptureView {
  public:

@@ -10,7 +10,7 @@ namespace tcpwhy::cli {
 
 class Context;
 
-enum class Form { text, tcpdump, strace, json, ndjson, csv, parquet };
+enum class Form { text, findings, tcpdump, strace, json, ndjson, csv, parquet };
 
 // Writes recordings that are explained. `all`: of real programs, the timeline of every connection, not only of those with findings.
 using ShowRecordings = void(std::span<const explain::Explained> explained, Context& context, bool all);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstring>
 
 #include "cli/output/output.h"
@@ -18,10 +19,11 @@ bool ReadingStop::asks_to_stop() {
   if (given_up_) {
     stopped_ = true;
   } else if (signals_ && observe::StopOnSignals::requested()) {
-    constexpr auto patience = std::chrono::seconds(1);
-    const auto now = std::chrono::steady_clock::now();
-    if (!asked_) asked_ = now;
-    if (!waits_ || now - *asked_ >= patience) stopped_ = true;
+    constexpr std::chrono::nanoseconds patience = std::chrono::seconds(1);
+    const std::int64_t now = std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+    std::int64_t asked = 0;
+    if (asked_ns_.compare_exchange_strong(asked, now)) asked = now;
+    if (!waits_ || now - asked >= patience.count()) stopped_ = true;
   }
   return stopped_;
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -18,7 +17,7 @@ class ReadingStop {
   void begin(bool waits);
   // Nobody reads what would come.
   void give_up() { given_up_ = true; }
-  // Whether no more is to be read. By one thread at a time.
+  // Whether no more is to be read. For any thread.
   [[nodiscard]] bool asks_to_stop();
   // The rest may take long: another signal ends the program at once.
   void reading_is_over();
@@ -32,7 +31,8 @@ class ReadingStop {
  private:
   std::optional<observe::StopOnSignals> signals_;
   bool waits_ = false;
-  std::optional<std::chrono::steady_clock::time_point> asked_;
+  std::atomic<std::int64_t> asked_ns_ =
+      0;  // when it was first seen that a signal has come, by the steady clock; 0: not yet
   std::atomic<bool> given_up_ = false, stopped_ = false;
 };
 

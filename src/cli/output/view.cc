@@ -10,6 +10,7 @@
 
 #include "cli/choice.h"
 #include "render/documents/json.h"
+#include "render/reports/findings_report.h"
 #include "render/reports/lab_report.h"
 #include "render/reports/trace_report.h"
 #include "render/strace/strace.h"
@@ -18,11 +19,12 @@
 namespace tcpwhy::cli {
 namespace {
 
+render::TextOptions text_options(const Context& context) {
+  return {.language = context.language(), .width = context.width(), .color = context.color()};
+}
+
 void show_text(std::span<const explain::Explained> explained, Context& context, bool all) {
-  render::TextOptions options;
-  options.language = context.language();
-  options.width = context.width();
-  options.color = context.color();
+  render::TextOptions options = text_options(context);
   options.elide_opening = explained.size() > 1;
   // A recording of real programs has no scenario.
   if (explained.size() == 1 && explained.front().recording->provenance.scenario.empty()) {
@@ -30,6 +32,10 @@ void show_text(std::span<const explain::Explained> explained, Context& context, 
     return;
   }
   context.out.write(render::lab_report(explained, options));
+}
+
+void show_findings(std::span<const explain::Explained> explained, Context& context, bool) {
+  for (const auto& one : explained) context.out.write(render::findings_report(one, text_options(context)));
 }
 
 void show_json(std::span<const explain::Explained> explained, Context& context, bool) {
@@ -50,6 +56,7 @@ constexpr FormRow rows[] = {
      .help = "the timeline and what it means (text, the default)",
      .show = show_text,
      .of_a_connection = true},
+    {.form = Form::findings, .name = "findings", .help = "the findings alone, worst first", .show = show_findings},
     {.form = Form::tcpdump, .name = "tcpdump", .help = "tcpdump's lines", .of_a_connection = true},
     {.form = Form::strace, .name = "strace", .help = "the calls as strace has them", .show = show_strace},
     {.form = Form::json, .name = "json", .help = "a JSON document", .show = show_json, .of_a_connection = true},

@@ -14,6 +14,7 @@
 #include "capfile/capture_builder.h"
 #include "compat/tshark/mutation_testing.h"
 #include "compat/tshark/reference_testing.h"
+#include "wire/packet_builder.h"
 
 namespace tcpwhy::compat::tshark::testing {
 namespace {
@@ -191,6 +192,48 @@ TEST(TsharkAgreement, holds_on_captures_made_difficult) {
   }
   std::printf("compared %zu frames of TCP with tshark\n", frames);
   EXPECT_GT(frames, 1000U);
+}
+
+// What AYIYA and GRE over UDP carry, with what else their headers may hold.
+TEST(TsharkAgreement, holds_inside_of_tunnels_over_udp) {
+  if (!tshark_4_0_is_installed()) GTEST_SKIP() << "tshark 4.0 is not installed";
+  namespace built = wire::testing;
+  using built::operator+;
+  std::mt19937_64 random(5);
+  const auto below = [&random](unsigned bound) { return static_cast<unsigned>(random() % bound); };
+  const auto ayiya = [&](const built::ByteString& packet) {
+    const unsigned identity = below(6), signature = below(6);
+    // One in four is not to be forwarded; one in eight carries nothing that is known.
+    const unsigned operation = below(4) == 0 ? below(16) : 1, next = below(8) == 0 ? below(256) : 4;
+    return built::be32(identity << 28U | signature << 20U | operation << 8U | next) +
+           built::zeros(4 + (std::size_t{1} << identity) + signature * std::size_t{4}) + packet;
+  };
+  const auto gre = [&](const built::ByteString& packet) {
+    const unsigned flags = below(16) << 12U;  // checksum, routing, key, sequence number
+    std::size_t words = 0;
+    for (const unsigned bit : {0x8000U, 0x2000U, 0x1000U}) words += (flags & bit) != 0 ? 1 : 0;
+    return built::be16(flags) + built::be16(0x0800) + built::zeros(4 * words) + packet;
+  };
+  Sample all{.link_type = wire::LinkType::raw, .packets = {}};
+  for (const fs::path& path : base::testing::two_stacks_captures()) {
+    Sample sample = read_sample(path, 60);
+    if (sample.link_type != wire::LinkType::raw) continue;
+    for (Packet& packet : sample.packets) {
+      const bool by_gre = below(2) == 0;
+      const built::ByteString carried = by_gre ? gre(packet.bytes) : ayiya(packet.bytes);
+      const unsigned port = by_gre ? 4754 : 5072, other = 30'000 + below(30'000);
+      const bool back = below(4) == 0;
+      packet.bytes = built::ipv4({.protocol = 17}, built::udp(back ? port : other, back ? other : port, carried));
+      packet.original_length = static_cast<std::uint32_t>(packet.bytes.size());
+      all.packets.push_back(std::move(packet));
+    }
+  }
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "tunnels.pcap";
+  write(file, all);
+  const Table theirs = tshark_table(file);
+  for (const auto& [frame, what] : differences(theirs, our_table(file))) ADD_FAILURE() << frame << ": " << what;
+  EXPECT_GT(theirs.size(), 500U);
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ using wire::IpAddress;
 constexpr int deepest_nesting = 24;
 
 namespace udp_port {
-constexpr std::uint16_t l2tp = 1701, gtp_control = 2123, gtp_user = 2152, teredo = 3544, lisp = 4341, vxlan = 4789,
-                        vxlan_gpe = 4790, geneve = 6081, mpls = 6635;
+constexpr std::uint16_t l2tp = 1701, gtp_control = 2123, gtp_user = 2152, teredo = 3544, lisp = 4341, gre = 4754,
+                        vxlan = 4789, vxlan_gpe = 4790, ayiya = 5072, geneve = 6081, mpls = 6635;
 }
 
 constexpr std::uint8_t ip_in_ip = wire::ip_protocol::ipv4, ethernet_in_ip = 97, pim = 103;
@@ -162,7 +162,7 @@ void LayerFinder::follow_protocol(std::uint8_t protocol, Stretch payload, const 
                         .in_fragment = in_fragment_,
                         .in_error = in_error_});
       return;
-    case wire::ip_protocol::udp: return follow_udp(payload);
+    case wire::ip_protocol::udp: return follow_udp(payload, addresses);
     case wire::ip_protocol::icmp: return follow_icmp(payload);
     case wire::ip_protocol::icmp6: return follow_icmp6(payload);
     case ip_in_ip:
@@ -259,7 +259,7 @@ void LayerFinder::follow_gre(Stretch header) {
 }
 
 // RFC 768. Which tunnel it is, one of the ports says, the lower one first.
-void LayerFinder::follow_udp(Stretch datagram) {
+void LayerFinder::follow_udp(Stretch datagram, const Addresses& addresses) {
   constexpr std::size_t header_length = 8;
   if (!datagram.bytes.has(0, header_length)) return;
   const std::size_t length = datagram.bytes.be16(4);
@@ -276,11 +276,23 @@ void LayerFinder::follow_udp(Stretch datagram) {
       case udp_port::vxlan_gpe: return follow_vxlan_gpe(payload);
       case udp_port::mpls: return follow_content(wire::Content::mpls, payload);  // RFC 7510 3
       case udp_port::teredo: return follow_teredo(payload);
+      case udp_port::gre: return follow_gre(payload);  // RFC 8086
       case udp_port::vxlan: return follow_vxlan(payload);
+      case udp_port::ayiya: return follow_ayiya(payload, addresses);
       case udp_port::geneve: return follow_geneve(payload);
       default: break;
     }
   }
+}
+
+// draft-massar-v6ops-ayiya 3: the first four bits are the length of the identity, as a power of 2; those of the second byte that of the
+// signature, in words. Only what is to be forwarded is a packet.
+void LayerFinder::follow_ayiya(Stretch message, const Addresses& addresses) {
+  constexpr unsigned fixed_length = 8, word = 4, operation_bits = 0x0f, forward = 1;
+  const Bytes b = message.bytes;
+  if (!b.has(0, fixed_length) || (b.u8(2) & operation_bits) != forward || ++depth_ > deepest_nesting) return;
+  const std::size_t identity = std::size_t{1} << (b.u8(0) >> 4U), signature = (b.u8(1) >> 4U) * word;
+  follow_protocol(b.u8(3), message.from(fixed_length + identity + signature), addresses);
 }
 
 // RFC 7348 5.

@@ -56,7 +56,8 @@ class LayerFinder {
   void follow_gre(Stretch header);
   void follow_erspan(bool type3, bool numbered, Stretch header);
   void follow_ether_type(std::uint16_t type, Stretch payload);
-  void follow_udp(Stretch datagram);
+  void follow_udp(Stretch datagram, const Addresses& addresses);
+  void follow_ayiya(Stretch message, const Addresses& addresses);
   void follow_vxlan(Stretch message);
   void follow_vxlan_gpe(Stretch message);
   void follow_l2tp(Stretch message);

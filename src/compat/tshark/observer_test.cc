@@ -220,6 +220,46 @@ TEST_F(Observed, a_tunnel_beside_its_content_gives_a_row_each) {
   EXPECT_EQ(rows_.front().stream, 0U);
 }
 
+// draft-massar-v6ops-ayiya 3, with an identity of 16 bytes and a signature of 20; RFC 8086, with and without a key.
+TEST_F(Observed, ayiya_and_gre_over_udp_are_looked_into) {
+  const auto over_udp = [](unsigned source, unsigned destination, const ByteString& payload) {
+    return wire::testing::ipv4({.protocol = 17}, wire::testing::udp(source, destination, payload));
+  };
+  const auto ayiya = [](std::uint8_t operation, std::uint8_t next_header, const ByteString& carried) {
+    return ByteString{0x42, 0x52, operation, next_header} + wire::testing::zeros(4 + 16 + 20) + carried;
+  };
+  const ByteString six = wire::testing::ipv6({}, wire::testing::tcp({.seq = 1000, .flags = syn}));
+  const ByteString four = client_packet({.seq = 1000, .flags = syn});
+  see(over_udp(5072, 40'000, ayiya(0x11, 41, six)));
+  ASSERT_EQ(rows_.size(), 1U);
+  see(over_udp(40'000, 5072, ayiya(0x11, 4, four)));
+  ASSERT_EQ(rows_.size(), 1U);
+  EXPECT_EQ(rows_.front().stream, 1U);
+  see(over_udp(50'000, 4754, ByteString{0, 0, 8, 0} + four));
+  ASSERT_EQ(rows_.size(), 1U);
+  EXPECT_EQ(rows_.front().stream, 1U);
+  see(over_udp(50'000, 4754, ByteString{0x20, 0, 0x86, 0xdd, 0, 0, 0, 7} + six));
+  ASSERT_EQ(rows_.size(), 1U);
+  EXPECT_EQ(rows_.front().stream, 0U);
+  // A heartbeat carries nothing; another port is no tunnel.
+  see(over_udp(5072, 40'000, ayiya(0x10, 41, six)));
+  EXPECT_TRUE(rows_.empty());
+  see(over_udp(40'000, 5073, ayiya(0x11, 41, six)));
+  EXPECT_TRUE(rows_.empty());
+}
+
+TEST_F(Observed, ayiya_inside_ayiya_is_followed_to_a_bound) {
+  ByteString nested = client_packet({.seq = 1000, .flags = syn});
+  std::uint8_t carries = 4;
+  for (int i = 0; i < 3000; ++i) {
+    const ByteString header{0x00, 0x00, 0x11, carries, 0, 0, 0, 0, 0};
+    nested = wire::testing::udp(5072, 5072, header + nested);
+    carries = 17;
+  }
+  see(wire::testing::ipv4({.protocol = 17}, nested));
+  EXPECT_TRUE(rows_.empty());
+}
+
 TEST_F(Observed, the_data_connection_that_ftp_announces_is_not_new) {
   const auto control = [](std::string_view line, bool from_server) {
     wire::testing::TcpFields fields{.source_port = 50000, .destination_port = 21, .seq = 1, .ack = 1};

@@ -4,10 +4,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "capfile/capture_builder.h"
 #include "compat/zeek/ftp.h"
 #include "compat/zeek/story_testing.h"
+#include "compat/zeek/zeek.h"
+#include "wire/packet_builder.h"
 
 namespace tcpwhy::compat::zeek {
 namespace {
@@ -291,6 +295,45 @@ TEST(ZeekLimits, more_than_five_changes_of_the_tunnel_are_noted) {
   };
   EXPECT_EQ(back_and_forth(6), "OTH DT");
   EXPECT_EQ(back_and_forth(7), "OTH DTX");
+}
+
+// RFC 8086 3.1: the source port is a hash of what is carried, so each direction has its own. To Zeek it is the GRE between two
+// addresses. A VXLAN is the connection of its UDP ports.
+TEST(ZeekLimits, gre_over_udp_does_not_change_with_its_ports) {
+  namespace built = wire::testing;
+  using built::operator+;
+  const auto history = [](unsigned port, const built::ByteString& header) {
+    capfile::testing::CaptureBuilder file;
+    file.pcap_header(0xa1b2c3d4, static_cast<std::uint32_t>(wire::LinkType::raw));
+    std::uint32_t client = 1000, server = 5000;
+    const auto add = [&](bool from_client, std::uint16_t flags, std::size_t length) {
+      built::TcpFields tcp{.source_port = 40'000, .destination_port = 80, .flags = flags};
+      tcp.seq = from_client ? client : server, tcp.ack = from_client ? server : client;
+      built::Ipv4Fields inner, outer{.protocol = 17};
+      if (!from_client) {
+        std::swap(tcp.source_port, tcp.destination_port);
+        std::swap(inner.source, inner.destination), std::swap(outer.source, outer.destination);
+      }
+      const auto carried = header + built::ipv4(inner, built::tcp(tcp, built::zeros(length)));
+      const auto packet = built::ipv4(outer, built::udp(from_client ? 50'001 : 50'002, port, carried));
+      file.pcap_packet(1, client + server, std::string(packet.begin(), packet.end()),
+                       static_cast<std::uint32_t>(packet.size()));
+      (from_client ? client : server) += static_cast<std::uint32_t>(length) + ((flags & 3U) != 0 ? 1 : 0);
+    };
+    add(true, 0x02, 0), add(false, 0x12, 0), add(true, 0x10, 0);
+    for (int i = 0; i < 4; ++i) add(true, 0x18, 10), add(false, 0x18, 10);
+    add(true, 0x11, 0), add(false, 0x11, 0), add(true, 0x10, 0);
+    auto reader = scan::FrameReader::from_memory(file.bytes(), "made", frame_options());
+    EXPECT_TRUE(reader);
+    std::string log;
+    EXPECT_TRUE(write_conn_log(*reader, [&log](std::string_view part) { return log += part, true; }));
+    return log;
+  };
+  const std::string gre = history(4754, built::be16(0) + built::be16(0x0800));
+  EXPECT_NE(gre.find("\tShADdFf\t"), std::string::npos) << gre;
+  const std::string vxlan =
+      history(4789, built::be32(0x08000000) + built::be32(7U << 8U) + built::ethernet(0x0800, {}));
+  EXPECT_NE(vxlan.find("X"), std::string::npos) << vxlan;
 }
 
 std::span<const std::uint8_t> bytes_of(const std::string& text) {

@@ -79,6 +79,9 @@ constexpr Text marks[] = {
     {"acknowledges the FIN", "确认 FIN"},
     {"old ACK", "旧 ACK"},
     {"assumed", "推测"},
+    {"captured behind its acknowledgment", "抓到时已在其确认之后"},
+    {"from the other side of an offload", "来自卸载（offload）的另一侧"},
+    {"it had been acknowledged", "此前已被确认"},
 };
 static_assert(std::size(marks) == tcp::mark::count);
 

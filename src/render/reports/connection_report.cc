@@ -28,7 +28,10 @@ std::string_view reset_grade(const tcp::ResetSeen& reset) {
   return timeline::name(reset.assumed ? Grade::assumed : Grade::derived);
 }
 
-bool stood(const SeenConnection& seen) { return !seen.tracker.opener_known() || seen.tracker.handshake_complete(); }
+bool stood(const SeenConnection& seen) {
+  const tcp::Tracker& tracker = seen.tracker;
+  return !tracker.opener_known() || tracker.handshake_complete() || tracker.handshake_inferred();
+}
 
 class Report {
  public:
@@ -117,7 +120,12 @@ class Report {
             paint(Style::bad,
                   base::wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
             "\n";
-    paragraph(Style::plain, say(reason.on_wire.because));
+    const bool alone = seen_.segments.size() == 1 && seen_.left_out == 0;
+    paragraph(
+        Style::plain,
+        alone ? std::string(
+                    Text{"Nothing else of the connection was captured.", "该连接没有捕获到其他报文段。"}.in(language()))
+              : say(reason.on_wire.because));
     if (reset.assumed && !reason.on_wire.or_else.empty())
       paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
     if (!reason.remedy.empty())
@@ -173,7 +181,13 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   };
   const tcp::ResetSeen reset = tracker.reset();
   const EndIndex first = tracker.first_closer().value_or(EndIndex::first);
-  const bool fins = tracker.end(EndIndex::first).fin >= 0 && tracker.end(EndIndex::second).fin >= 0;
+  const auto closed = [&](EndIndex end) { return tracker.end(end).fin >= 0; };
+  const bool fins = closed(EndIndex::first) && (tracker.is_to_itself() || closed(EndIndex::second));
+  // It had been acknowledged, and still is sent.
+  const auto repeats_fin = [&](EndIndex end) {
+    const tcp::State state = tracker.end(end).state;
+    return tracker.end(end).fins_again > 0 && state != tcp::State::closed && state != tcp::State::time_wait;
+  };
   std::string text;
   if (reset.cause != tcp::ResetCause::none) {
     text =
@@ -181,12 +195,18 @@ std::string ending_words(const SeenConnection& seen, Language language) {
                     wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language), reset_grade(reset));
     if (!tracker.first_closed_by_reset() && tracker.first_closer())
       text = say("{} closed first; ", "{} 先关闭；", first) + text;
+  } else if (fins && tracker.is_over() && (repeats_fin(EndIndex::first) || repeats_fin(EndIndex::second))) {
+    text = say("{} closed first; the acknowledgments of the other FIN do not arrive",
+               "{} 先关闭；对另一个 FIN 的确认没有到达", first);
   } else if (fins) {
-    text = tracker.is_over()
+    text = tracker.is_over() || tracker.is_one_way() || tracker.is_to_itself()
                ? say("{} closed first; in order", "{} 先关闭；正常结束", first)
                : say("{} closed first; not both FINs are acknowledged", "{} 先关闭；并非两个 FIN 都已确认", first);
   } else if (tracker.first_closer()) {
     text = say("{} closed, the other side has not", "{} 已关闭，另一方还没有", first);
+  } else if (closed(EndIndex::first) || closed(EndIndex::second)) {
+    text = say("{} closed; what the other side did was not captured", "{} 已关闭；未捕获另一方的行为",
+               closed(EndIndex::first) ? EndIndex::first : EndIndex::second);
   } else if (!stood(seen)) {
     const EndIndex asked = tcp::opposite(opener);
     text = tracker.end(asked).segments == 0 ? say("{} answered nothing", "{} 没有任何回应", asked)
@@ -194,6 +214,7 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   } else {
     text = Text{"still open", "仍然打开"}.in(language);
   }
+  if (tracker.is_one_way()) text += Text{", as far as one direction shows", "（仅据一个方向）"}.in(language);
   if (!tracker.opener_known())
     text = fmt::format("{}{}", Text{"began before the capture; ", "抓包前已开始；"}.in(language), text);
   return text;

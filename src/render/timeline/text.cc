@@ -273,7 +273,7 @@ class TimelinePrinter {
     };
     if (row.frame != 0 && !rows_.numbered_by_frame)
       add(fmt::format(fmt::runtime(word(Word::frame, options_.language)), row.frame));
-    if (row.since) add("+" + base::in_words(*row.since));
+    if (row.since) add((row.since->count() < 0 ? "−" : "+") + base::in_words(std::chrono::abs(*row.since)));
     add(row.wire);
     if (row.cause.empty()) return text;
     add(row.cause);

@@ -28,6 +28,7 @@ Outcome analyse_alone(FrameReader& reader, Shard& shard, const AnalysisOptions& 
       options.on_progress(reader.progress());
   }
   shard.finish();
+  outcome.totals.disorder = reader.disorder();
   return outcome;
 }
 
@@ -43,6 +44,7 @@ Outcome analyse(FrameReader reader, const AnalysisOptions& options, const OnReco
   for (unsigned i = 0; i < threads; ++i) shards.emplace_back(limits, options.seed, on_records, mutex);
   Outcome outcome =
       threads == 1 ? analyse_alone(reader, shards[0], options) : analyse_in_parallel(reader, shards, options);
+  outcome.unread_links = reader.unread_links();
   for (const Shard& shard : shards) outcome.totals.evicted += shard.evicted();
   return outcome;
 }

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "scan/connections/record.h"
 #include "scan/packets/frame_reader.h"
+#include "scan/packets/unread_links.h"
 #include "scan/tables/connection_table.h"
 
 namespace tcpwhy::scan {
@@ -27,6 +28,7 @@ struct Totals {
   std::uint64_t wire_bytes = 0;                                          // original lengths
   std::int64_t first_ns = 0, last_ns = 0;
   std::uint64_t evicted = 0;  // connections that left before their end
+  Disorder disorder;          // of the frames as they stand in the file
 };
 
 // Called with records as connections end, by one thread at a time, in no particular order.
@@ -34,6 +36,7 @@ using OnRecords = std::function<void(std::span<const ConnectionRecord>)>;
 
 struct Outcome {
   Totals totals;
+  UnreadLinks unread_links;               // among what the totals have as `other`
   std::optional<base::Error> stopped_by;  // damage: what came before it was analysed
 };
 

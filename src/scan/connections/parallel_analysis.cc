@@ -106,6 +106,7 @@ class Pipeline {
   // When all have come back.
   Outcome outcome() {
     for (const Worker& worker : workers_) scan::add(outcome_.totals, worker.totals);
+    outcome_.totals.disorder = reader_.disorder();
     return std::move(outcome_);
   }
 

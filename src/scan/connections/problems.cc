@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/language.h"
+#include "base/units.h"
 #include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
 
@@ -16,6 +17,7 @@ namespace tcpwhy::scan {
 namespace {
 
 using base::Language;
+using base::Text;
 using explain::Grade;
 using explain::Severity;
 
@@ -23,16 +25,55 @@ using explain::Severity;
 constexpr ProblemRule own_rules[] = {
     {"capture.gave_up",
      Severity::error,
-     "at the end three or more retransmissions of one end had no answer, and no reset came",
+     "at the end three or more retransmissions of one end had no answer, and no reset came; both directions were "
+     "captured, and more than a FIN was not acknowledged",
      "RFC 9293 3.8.3; tcp_retries2",
      {"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"},
      {"the peer or the path was gone; look there", "对端或路径已失效，请到那里查找原因"}},
     {"capture.unanswered",
      Severity::warning,
-     "SYN without any answer",
+     "SYN without any answer: neither a segment nor an ICMP error, and its sender sent nothing else",
      "RFC 9293 3.8.3; tcp_syn_retries",
      {"no answer to the SYN", "SYN 没有任何应答"},
      {"a firewall that drops, a host that is down, or a full accept queue", "防火墙丢弃、主机不在线，或接受队列已满"}},
+    {"capture.rejected",
+     Severity::warning,
+     "an ICMP error quoted the SYN, which nothing else answered",
+     "RFC 9293 3.9.2.2; RFC 1122 4.2.3.9",
+     {"an ICMP error answered the SYN: rejected on the way, or by the host",
+      "SYN 得到的是 ICMP 差错：被途中或主机拒绝"},
+     {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"}},
+    {"capture.accept_queue",
+     Severity::warning,
+     "the listener sent its SYN-ACK again after that had been acknowledged",
+     "RFC 9293 3.10.7.4, fifth; tcp_check_req(), sk_acceptq_is_full()",
+     {"the listener sent its SYN-ACK again though it had been acknowledged: its accept queue is full, or the ACK did not "
+      "arrive",
+      "SYN-ACK 已被确认，监听方仍再次发送：接受队列已满，或 ACK 未到达"},
+     {"look whether the server's program accepts (ss -lt: Recv-Q reaches Send-Q), then at the path",
+      "检查服务器程序是否在 accept（ss -lt：Recv-Q 达到 Send-Q），再检查路径"}},
+    {"capture.mtu_black_hole",
+     Severity::warning,
+     "an end sent a segment again and again without an answer that is larger than any that got through, and no ICMP "
+     "error came",
+     "RFC 2923 2.1; RFC 4821",
+     {"only smaller segments get through: a smaller MTU on the path that nobody tells of (PMTU black hole)",
+      "只有较小的报文段能通过：途中 MTU 较小却无人告知（PMTU 黑洞）"},
+     {"let ICMP \"too big\" through, clamp the MSS, or set net.ipv4.tcp_mtu_probing",
+      "放行 ICMP“报文过大”、限制 MSS，或设置 net.ipv4.tcp_mtu_probing"}},
+    {"capture.fin_unanswered",
+     Severity::note,
+     "at the end three or more retransmissions of a FIN had no answer; all data had been acknowledged",
+     "RFC 9293 3.6; tcp_orphan_retries",
+     {"all data had arrived; only the last FIN was never acknowledged", "数据已全部送达，只有最后的 FIN 未被确认"},
+     {}},
+    {"capture.fin_again",
+     Severity::note,
+     "an end sent its FIN again after that had been acknowledged",
+     "RFC 9293 3.10.7.4, eighth: TIME-WAIT",
+     {"a FIN was sent again though it had been acknowledged: the acknowledgments do not reach its sender",
+      "FIN 已被确认仍被重传：确认没有到达其发送方"},
+     {}},
     {"capture.icmp_error",
      Severity::warning,
      "an ICMP error quoted a segment of it",
@@ -42,7 +83,8 @@ constexpr ProblemRule own_rules[] = {
      {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"}},
     {"capture.loss",
      Severity::warning,
-     "three or more retransmissions, and at least 1 % of the data segments",
+     "three or more retransmissions, and at least 1 % of the data segments; not of a FIN that had been acknowledged, "
+     "nor such as are proven needless",
      "RFC 5681, RFC 6298",
      {"segments were lost and sent again", "报文丢失并被重传"},
      {"look at the path: queues, duplex, radio", "检查路径：队列、双工、无线"}},
@@ -60,10 +102,16 @@ constexpr ProblemRule own_rules[] = {
      {"loss on the path, or a full accept or SYN queue", "路径丢包，或接受队列、SYN 队列已满"}},
     {"capture.zero_window",
      Severity::warning,
-     "an end offered a window of 0",
+     "an end offered a window of 0, for 100 ms or longer",
      "RFC 9293 3.8.6.1",
      {"the receiver's buffer was full: its program did not read", "接收缓冲区已满：程序没有及时读取"},
      {"look at the receiving program, not at the network", "应检查接收程序，而不是网络"}},
+    {"capture.zero_window_brief",
+     Severity::note,
+     "an end offered a window of 0, and each time opened it again within 100 ms",
+     "RFC 9293 3.8.6.1",
+     {"the receiver's buffer was full for a moment", "接收缓冲区曾短暂占满"},
+     {}},
     {"capture.half_open_handshake",
      Severity::warning,
      "the SYN-ACK was never acknowledged",
@@ -99,10 +147,38 @@ constexpr ProblemRule own_rules[] = {
       "加大抓包缓冲（tcpdump -B）或减小截取长度（-s）"}},
     {"capture.one_way",
      Severity::note,
-     "segments of one end only, though acknowledgments move",
+     "segments of one end only, which acknowledges what the other sent",
      "the acknowledgments",
-     {"only one direction was captured", "只抓到一个方向"},
+     {"only one direction was captured: what is said rests on one end's word", "只抓到一个方向：结论仅依据一端"},
      {}},
+    {"capture.out_of_order",
+     Severity::note,
+     "data stands in the capture behind the segment that acknowledges it",
+     "the acknowledgments",
+     {"captured out of order: segments stand behind their acknowledgments", "抓包乱序：报文段排在其确认之后"},
+     {}},
+    {"capture.offload",
+     Severity::note,
+     "segments larger than their receiver takes, and their pieces",
+     "IP ID, time stamps; inet_gso_segment()",
+     {"captured on both sides of segmentation or receive offload: the same bytes twice",
+      "在分段或接收卸载的两侧各抓一次：相同字节出现两次"},
+     {}},
+    {"capture.icmp_disbelieved",
+     Severity::note,
+     "an ICMP error quotes a sequence number that was never sent",
+     "RFC 5927 4.1",
+     {"an ICMP error quotes a segment that was never sent: forged, or of another connection",
+      "ICMP 差错引用了从未发送的报文段：伪造，或属于别的连接"},
+     {}},
+    {"capture.to_itself",
+     Severity::note,
+     "both ends are the same address and port",
+     "RFC 9293 3.5, figure 7",
+     {"a socket connected to itself: its port was the one that the kernel chose for it",
+      "套接字连接到了自己：内核为它选的端口正是目标端口"},
+     {"nobody listens there; choose a port outside net.ipv4.ip_local_port_range",
+      "那里没有监听者；请使用 net.ipv4.ip_local_port_range 之外的端口"}},
     {"capture.copies",
      Severity::note,
      "half or more of an end's data segments were seen twice",
@@ -116,6 +192,9 @@ constexpr ProblemRule own_rules[] = {
      {"left out before its end: too many connections open at once", "同时打开的连接过多，未跟踪到结束"},
      {"raise --max-connections", "调大 --max-connections"}},
 };
+
+// A window that is shut for less is the way of a busy receiver; what is shut for longer a person notices.
+constexpr std::int64_t harmful_shut_ns = 100'000'000;
 
 // Lives as long as the rules that show it.
 std::string_view kept(std::string text) {
@@ -169,10 +248,16 @@ class Finder {
   }
 
   void opening() {
-    if (record_.icmp.frame != 0) say("capture.icmp_error", record_.icmp.frame);
+    const bool unanswered = record_.opening == Opening::unanswered && record_.reset_cause == tcp::ResetCause::none;
+    if (record_.icmp.frame != 0) say(unanswered ? "capture.rejected" : "capture.icmp_error", record_.icmp.frame);
+    if (record_.evidence.icmp_disbelieved != 0) say("capture.icmp_disbelieved", record_.evidence.icmp_disbelieved);
+    if (record_.to_itself) say("capture.to_itself", record_.first_frame);
     if (record_.opening == Opening::refused) say("capture.refused", record_.reset_frame, 1, Grade::assumed);
-    if (record_.opening == Opening::unanswered && record_.reset_cause == tcp::ResetCause::none)
-      say("capture.unanswered", record_.first_frame, record_.ends[opener].segments);
+    if (unanswered && record_.icmp.frame == 0)
+      say("capture.unanswered", record_.first_frame, std::uint64_t{1} + record_.ends[opener].retransmissions);
+    if (record_.evidence.repeated_syn_ack != 0)
+      say("capture.accept_queue", record_.evidence.repeated_syn_ack, record_.ends[listener].retransmissions,
+          Grade::assumed);
     if (record_.opening == Opening::incomplete && record_.reset_cause == tcp::ResetCause::none)
       say("capture.half_open_handshake", record_.last_frame);
     if (record_.opening == Opening::handshake && record_.evidence.resent_syn != 0)
@@ -187,25 +272,63 @@ class Finder {
   }
 
   void transfer() {
-    // What was sent again though it had been acknowledged was not lost: a verdict speaks of the same bytes once.
-    const std::uint64_t data = sum(&EndRecord::data_segments), needless = sum(&EndRecord::needless),
-                        again = record_.retransmissions() - std::min(record_.retransmissions(), needless);
-    if (record_.opening == Opening::handshake || record_.opening == Opening::before_capture) {
-      if (record_.reset_cause == tcp::ResetCause::none &&
-          std::max(record_.ends[opener].unanswered_resends, record_.ends[listener].unanswered_resends) >= 3)
-        say("capture.gave_up", record_.evidence.retransmission,
-            std::max(record_.ends[opener].unanswered_resends, record_.ends[listener].unanswered_resends));
-      if (again >= 3 && again * 100 >= data) say("capture.loss", record_.evidence.retransmission, again);
-      if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0)
-        say("capture.timeout", record_.evidence.retransmission, timeouts);
+    if (record_.opening == Opening::handshake || record_.opening == Opening::half_seen ||
+        record_.opening == Opening::before_capture)
+      sent_again();
+    if (const auto shut = sum(&EndRecord::zero_windows); shut > 0) {
+      const bool long_shut = longest_shut_ns() >= harmful_shut_ns;
+      say(long_shut ? "capture.zero_window" : "capture.zero_window_brief", record_.evidence.zero_window, shut);
     }
-    if (const auto shut = sum(&EndRecord::zero_windows); shut > 0)
-      say("capture.zero_window", record_.evidence.zero_window, shut);
     if (const auto illegal = sum(&EndRecord::illegal); illegal > 0)
       say("capture.illegal", record_.evidence.illegal, illegal);
-    if (needless >= 3) say("capture.needless", record_.evidence.needless, needless);
     if (const auto overtaken = sum(&EndRecord::reordered); overtaken >= 3)
       say("capture.reordered", record_.first_frame, overtaken);
+  }
+
+  // A verdict speaks of the same bytes once: unanswered, lost and needless exclude each other.
+  void sent_again() {
+    const std::uint64_t needless = sum(&EndRecord::needless), fins = sum(&EndRecord::fins_again);
+    if (fins > 0) say("capture.fin_again", record_.evidence.fin_again, fins);
+    if (needless >= 3) say("capture.needless", record_.evidence.needless, needless);
+    // The listener has not taken the connection: nothing that was sent to it can have an answer.
+    if (record_.evidence.repeated_syn_ack != 0 && record_.ends[listener].state == tcp::State::syn_received) return;
+    const bool unanswered = both_seen() && record_.reset_cause == tcp::ResetCause::none && give_up();
+    const std::uint64_t all = record_.retransmissions(),
+                        again = all -
+                                std::min<std::uint64_t>(all, needless + fins + (unanswered ? unanswered_resends() : 0));
+    if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments))
+      say("capture.loss", record_.evidence.retransmission, again, both_seen() ? Grade::derived : Grade::assumed);
+    if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0) {
+      const std::uint64_t sure = record_.evidence.timeout;
+      say("capture.timeout", sure != 0 ? sure : record_.evidence.retransmission, timeouts,
+          sure != 0 ? Grade::derived : Grade::assumed);
+    }
+  }
+
+  [[nodiscard]] std::uint32_t unanswered_resends() const {
+    return std::max(record_.ends[opener].unanswered_resends, record_.ends[listener].unanswered_resends);
+  }
+
+  // What was sent again and again to the end, and why it may have had no answer.
+  bool give_up() {
+    if (unanswered_resends() < 3) return false;
+    const EndRecord& end = record_.ends[opener].unanswered_resends >= record_.ends[listener].unanswered_resends
+                               ? record_.ends[opener]
+                               : record_.ends[listener];
+    const std::uint64_t times = end.unanswered_resends;
+    const bool larger = end.largest_through > 0 && end.stuck_length > end.largest_through;
+    if (end.only_fin_unacknowledged) {
+      say("capture.fin_unanswered", record_.last_frame, times);
+    } else if (larger && record_.icmp.frame == 0) {
+      say("capture.mtu_black_hole", record_.evidence.retransmission, times, Grade::assumed);
+    } else {
+      say("capture.gave_up", record_.evidence.retransmission, times);
+    }
+    return true;
+  }
+
+  [[nodiscard]] std::int64_t longest_shut_ns() const {
+    return std::max(record_.ends[opener].longest_shut_ns, record_.ends[listener].longest_shut_ns);
   }
 
   void observer() {
@@ -217,8 +340,11 @@ class Finder {
         say("capture.copies", record_.first_frame, end.duplicates);
         break;
       }
-    if (!both_seen() && record_.opening != Opening::unanswered && record_.segments() >= 3)
-      say("capture.one_way", record_.first_frame);
+    if (record_.one_way) say("capture.one_way", record_.first_frame);
+    if (const auto copies = sum(&EndRecord::offload_copies); copies > 0)
+      say("capture.offload", record_.evidence.offload, copies);
+    if (const auto late = sum(&EndRecord::behind_ack); late > 0)
+      say("capture.out_of_order", record_.evidence.behind_ack, late);
     if (record_.left == Left::evicted) say("capture.evicted", record_.last_frame);
   }
 
@@ -230,7 +356,9 @@ class Finder {
   std::vector<Problem> found_;
 };
 
-bool tells_icmp_error(const Problem& problem) { return problem.rule->id == "capture.icmp_error"; }
+bool tells_icmp_error(const Problem& problem) {
+  return problem.rule->id == "capture.icmp_error" || problem.rule->id == "capture.rejected";
+}
 
 // "10.0.0.1: fragmentation needed, MTU 1400"
 std::string icmp_words(const wire::IcmpError& error) {
@@ -257,9 +385,30 @@ std::span<const ProblemRule> problem_rules() {
 std::vector<Problem> problems_of(const ConnectionRecord& record) { return Finder(record).run(); }
 
 std::string say(const Problem& problem, const ConnectionRecord& record, base::Language language) {
-  if (!tells_icmp_error(problem)) return std::string(problem.rule->text.in(language));
-  constexpr base::Text came{"an ICMP error came back, from ", "收到 ICMP 差错，来自 "};
-  return fmt::format("{}{}", came.in(language), icmp_words(record.icmp.error));
+  std::string text(problem.rule->text.in(language));
+  const auto both = [&record](auto EndRecord::* field) {
+    return std::max(record.ends[opener].*field, record.ends[listener].*field);
+  };
+  const auto add = [&](const Text& words, const auto& value) {
+    text += fmt::format(fmt::runtime(words.in(language)), value);
+  };
+  const auto in_words = [](std::int64_t ns) { return base::in_words(base::Duration(ns)); };
+  const std::string_view id = problem.rule->id;
+  if (tells_icmp_error(problem)) {
+    constexpr Text came{"an ICMP error came back, from {}", "收到 ICMP 差错，来自 {}"};
+    constexpr Text rejected{"the SYN was rejected: an ICMP error came back, from {}",
+                            "SYN 被拒绝：收到 ICMP 差错，来自 {}"};
+    text = fmt::format(fmt::runtime((id == "capture.rejected" ? rejected : came).in(language)),
+                       icmp_words(record.icmp.error));
+  } else if (id.starts_with("capture.zero_window")) {
+    add({"; {} at most", "；最长 {}"}, in_words(both(&EndRecord::longest_shut_ns)));
+  } else if (id == "capture.out_of_order") {
+    add({", {} at most", "，最多 {}"}, in_words(both(&EndRecord::most_behind_ack_ns)));
+  } else if (id == "capture.mtu_black_hole") {
+    add({"; the largest that did had {} bytes", "；通过的最大者为 {} 字节"}, both(&EndRecord::largest_through));
+    add({", what is stuck has {}", "，卡住的为 {} 字节"}, both(&EndRecord::stuck_length));
+  }
+  return text;
 }
 
 std::string remedy(const Problem& problem, base::Language language) {

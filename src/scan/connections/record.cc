@@ -1,32 +1,52 @@
 #include "scan/connections/record.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "tcp/seen_connection.h"
 
 namespace tcpwhy::scan {
 namespace {
 
-constexpr std::string_view opening_names[] = {"handshake", "before-capture", "unanswered", "refused", "incomplete"};
+constexpr std::string_view opening_names[] = {"handshake", "before-capture", "unanswered",
+                                              "refused",   "incomplete",     "half-seen"};
 static_assert(std::size(opening_names) == opening_count);
 constexpr std::string_view ending_names[] = {"open", "half-closed", "closed", "closing", "reset", "never-opened"};
 static_assert(std::size(ending_names) == ending_count);
 
-EndRecord record_of(const tcp::End& end) {
-  return {end,         end.state,      end.bytes,   end.resent_bytes, end.unseen_bytes(), end.unanswered_resends,
-          end.srtt_us, end.min_rtt_us, end.fin >= 0};
+EndRecord record_of(const tcp::End& end, std::int64_t ended_ns) {
+  const std::int64_t shut_ns = end.shut_since_ns == 0 ? 0 : ended_ns - end.shut_since_ns;
+  EndRecord record{end};
+  record.state = end.state;
+  record.bytes = end.bytes;
+  record.resent_bytes = end.resent_bytes;
+  record.unseen_bytes = end.unseen_bytes();
+  record.unanswered_resends = end.unanswered_resends;
+  record.srtt_us = end.srtt_us;
+  record.min_rtt_us = end.min_rtt_us;
+  record.largest_through = end.largest_through;
+  record.stuck_length = end.stuck_length;
+  record.longest_shut_ns = std::max(end.longest_shut_ns, shut_ns);
+  record.most_behind_ack_ns = end.most_behind_ack_ns;
+  record.sent_fin = end.fin >= 0;
+  record.only_fin_unacknowledged = end.fin >= 0 && end.snd_una == end.fin;
+  return record;
 }
 
 Opening opening_of(const tcp::Tracker& tracker, const ConnectionRecord& record) {
-  const tcp::End& asked = tracker.end(tcp::opposite(tracker.opener()));
+  const tcp::End& asked = tracker.end(tracker.is_to_itself() ? tracker.opener() : tcp::opposite(tracker.opener()));
   if (!tracker.opener_known()) return Opening::before_capture;
   if (record.reset_cause == tcp::ResetCause::refused) return Opening::refused;
-  if (!asked.seen) return Opening::unanswered;
-  return tracker.handshake_complete() ? Opening::handshake : Opening::incomplete;
+  if (tracker.handshake_complete()) return Opening::handshake;
+  if (tracker.handshake_inferred()) return Opening::half_seen;
+  if (!asked.seen || (tracker.is_to_itself() && !asked.syn_ack_seen)) return Opening::unanswered;
+  return Opening::incomplete;
 }
 
 Ending ending_of(const ConnectionRecord& record, bool all_acknowledged) {
   if (record.opening == Opening::refused || record.opening == Opening::unanswered) return Ending::never_opened;
   if (record.reset_cause != tcp::ResetCause::none) return Ending::reset;
-  if (record.ends[opener].sent_fin && record.ends[listener].sent_fin)
+  if (record.ends[opener].sent_fin && (record.ends[listener].sent_fin || record.to_itself))
     return all_acknowledged ? Ending::closed : Ending::closing;
   return record.ends[opener].sent_fin || record.ends[listener].sent_fin ? Ending::half_closed : Ending::open;
 }
@@ -39,12 +59,14 @@ std::string_view name(Ending ending) { return ending_names[static_cast<std::size
 ConnectionRecord record_of(const Connection& connection, Left left) {
   const tcp::Tracker& tracker = connection.tracker;
   ConnectionRecord record;
-  const tcp::EndIndex first = tracker.opener_known() ? tracker.opener() : tcp::EndIndex::first;
+  const tcp::EndIndex first = tcp::opener_of(tracker, connection.ends);
   const tcp::EndIndex second = tcp::opposite(first);
   const auto side = [first](tcp::EndIndex end) { return end == first ? opener : listener; };
   record.addresses = {connection.ends[first], connection.ends[second]};
-  record.ends = {record_of(tracker.end(first)), record_of(tracker.end(second))};
+  record.ends = {record_of(tracker.end(first), tracker.last_ns()), record_of(tracker.end(second), tracker.last_ns())};
   record.opener_known = tracker.opener_known();
+  record.one_way = tracker.is_one_way();
+  record.to_itself = tracker.is_to_itself();
   record.first_frame = tracker.first_frame();
   record.last_frame = connection.last_frame;
   record.began_ns = tracker.began_ns();
@@ -60,8 +82,12 @@ ConnectionRecord record_of(const Connection& connection, Left left) {
   }
   if (const auto closer = tracker.first_closer()) record.closed_by = side(*closer);
   record.opening = opening_of(tracker, record);
-  record.ending =
-      ending_of(record, tracker.end(tcp::EndIndex::first).fin_acked && tracker.end(tcp::EndIndex::second).fin_acked);
+  // That the last FIN was acknowledged does not show in the other direction; that it was not sent again does.
+  const auto done = [&](tcp::EndIndex end) {
+    const tcp::End& of = tracker.end(end);
+    return of.fin_acked || (record.one_way && of.fin >= 0 && of.unanswered_resends == 0);
+  };
+  record.ending = ending_of(record, tracker.is_to_itself() || (done(first) && done(second)));
   record.marks = tracker.marks_seen();
   record.reuse = connection.reuse;
   record.left = left;

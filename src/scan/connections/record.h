@@ -17,8 +17,9 @@ enum class Opening : std::uint8_t {
   unanswered,      // SYN only
   refused,         // reset in answer to the SYN
   incomplete,      // the SYN-ACK was not acknowledged
+  half_seen,       // the capture lacks a part of the handshake; what follows shows that it was done
 };
-inline constexpr int opening_count = 5;
+inline constexpr int opening_count = 6;
 std::string_view name(Opening opening);
 
 enum class Ending : std::uint8_t {
@@ -42,13 +43,20 @@ struct EndRecord : tcp::EndCounters {
   std::uint64_t bytes = 0, resent_bytes = 0, unseen_bytes = 0;
   std::uint32_t unanswered_resends = 0;
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
+  // Payload of the largest segment that got through, and of the one that it sent again and again at the end.
+  std::uint32_t largest_through = 0, stuck_length = 0;
+  std::int64_t longest_shut_ns = 0;     // that it took nothing
+  std::int64_t most_behind_ack_ns = 0;  // that a segment was captured after its acknowledgment
   bool sent_fin = false;
+  bool only_fin_unacknowledged = false;
 };
 
 struct ConnectionRecord {
   tcp::PerSide<wire::SocketAddress> addresses;
   tcp::PerSide<EndRecord> ends;
   bool opener_known = false;
+  bool one_way = false;    // nothing of one end was captured, though it was there
+  bool to_itself = false;  // one socket, connected to itself
   std::uint64_t first_frame = 0, last_frame = 0;
   std::int64_t began_ns = 0, ended_ns = 0;
   std::int64_t listener_rtt_ns = -1, opener_rtt_ns = -1;  // of the handshake: SYN to SYN-ACK, SYN-ACK to ACK

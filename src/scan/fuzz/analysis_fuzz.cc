@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "capfile/input/byte_source.h"
+#include "capfile/input/unpacked_source.h"
 #include "scan/connections/analysis.h"
 #include "scan/tables/groups_text.h"
 #include "scan/tables/summary_text.h"
@@ -62,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     switch (choice / 2 % 3) {
       case 0:
         return scan::summary_text({.name = "fuzz",
-                                   .totals = outcome.totals,
+                                   .outcome = outcome,
                                    .summary = summary,
                                    .of = std::nullopt,
                                    .first = first,

@@ -1,5 +1,6 @@
 #include "scan/packets/frame_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "wire/ether_type.h"
@@ -26,7 +27,8 @@ FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
     : packets_(std::move(packets)),
       filter_(std::move(options.filter)),
       stop_(std::move(options.stop)),
-      reassembler_(options.reassembly) {
+      reassembler_(options.reassembly),
+      by_time_(options.by_time) {
   dissect_options_.teredo = options.teredo;
 }
 
@@ -41,9 +43,32 @@ base::Result<FrameReader> FrameReader::open_all(const std::vector<std::string>& 
 }
 
 base::Result<FrameReader> FrameReader::open_all(std::vector<capfile::Input> inputs, FrameOptions options) {
+  const bool look = options.by_time && std::ranges::all_of(inputs, &capfile::Input::is_regular);
+  std::vector<capfile::Input> again;
+  if (look) again = inputs;
   auto packets = MergedPackets::open(std::move(inputs));
   if (!packets) return std::unexpected(std::move(packets.error()));
-  return FrameReader(std::move(*packets), std::move(options));
+  FrameReader reader(std::move(*packets), std::move(options));
+  if (!look) return reader;
+  if (auto first = MergedPackets::open(std::move(again))) reader.look_at_order(std::move(*first));
+  return reader;
+}
+
+// Where queues are out of step, that shows soon.
+void FrameReader::look_at_order(MergedPackets packets) {
+  constexpr int looked_at = 4096;
+  Disorder disorder;
+  for (int i = 0; i < looked_at && disorder.frames == 0; ++i) {
+    const auto packet = packets.next();
+    if (!packet || packet->record == nullptr) break;
+    disorder.note(packet->record->at);
+  }
+  if (disorder.frames > 0) order_.emplace();
+}
+
+const std::shared_ptr<capfile::ReadAhead>& FrameReader::read_ahead() const {
+  static const std::shared_ptr<capfile::ReadAhead> nobody;
+  return order_ ? nobody : packets_.read_ahead();
 }
 
 base::Result<FrameReader> FrameReader::from_memory(std::span<const std::uint8_t> bytes, std::string name,
@@ -79,6 +104,25 @@ void FrameReader::reassemble(Frame& frame) {
 }
 
 base::Result<bool> FrameReader::read_raw(RawFrame& frame, const capfile::SharedBytes*& memory) {
+  if (order_) return read_in_order(frame, memory);
+  auto more = read_next(frame, memory);
+  if (by_time_ && disorder_.frames > 0) order_.emplace();
+  return more;
+}
+
+base::Result<bool> FrameReader::read_in_order(RawFrame& frame, const capfile::SharedBytes*& memory) {
+  while (!order_->is_full() && !ended_) {
+    auto more = read_next(frame, memory);
+    if (more && *more) {
+      order_->put(frame, *memory);
+    } else {
+      ended_ = std::move(more);
+    }
+  }
+  return order_->take(frame, memory) ? true : *ended_;
+}
+
+base::Result<bool> FrameReader::read_next(RawFrame& frame, const capfile::SharedBytes*& memory) {
   constexpr std::uint64_t frames_between_looks = 256;
   while (true) {
     if (frames_ % frames_between_looks == 0 && stop_ && stop_()) [[unlikely]]
@@ -88,11 +132,13 @@ base::Result<bool> FrameReader::read_raw(RawFrame& frame, const capfile::SharedB
     if (packet->record == nullptr) return false;
     const capfile::PacketRecord& record = *packet->record;
     ++frames_;
+    disorder_.note(record.at);
     if (filter_) {
       const auto wanted = filter_(packet->link_type, record.bytes, record.original_length);
       if (!wanted) return std::unexpected(wanted.error());
       if (!*wanted) continue;
     }
+    unread_links_.count(packet->link_type);
     frame.number = frames_;
     frame.at = record.at;
     frame.link_type = packet->link_type;

@@ -13,22 +13,13 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "scan/packets/merged_packets.h"
+#include "scan/packets/raw_frame.h"
+#include "scan/packets/time_order.h"
+#include "scan/packets/unread_links.h"
 #include "wire/ip/reassembler.h"
 #include "wire/packet.h"
 
 namespace tcpwhy::scan {
-
-// A packet as it stands in the capture.
-struct RawFrame {
-  // From 1 over all packets read, TCP or not, wanted or not: Wireshark's frame.number; of several files, that in what
-  // mergecap makes of them.
-  std::uint64_t number = 0;
-  base::WallTime at;
-  wire::LinkType link_type{};
-  std::uint32_t file = 0;               // index into the paths
-  std::uint32_t original_length = 0;    // on the wire
-  std::span<const std::uint8_t> bytes;  // what was captured; valid until the next frame is read
-};
 
 struct Frame : RawFrame {
   // Its payload points into `bytes`, or, of a segment that came in fragments, into memory that is valid as long. Such a
@@ -48,6 +39,9 @@ struct FrameOptions {
   FrameFilter filter;          // none: all packets are wanted
   std::function<bool()> stop;  // asked every few hundred packets: true, and they are at their end
   bool teredo = false;
+  // Frames in the order of their time stamps, and not of the file, where that shows near its beginning that the two differ, or as soon as
+  // it does (scan/packets/time_order.h). What another program makes of a capture is in the order of the file.
+  bool by_time = false;
   wire::ReassemblyLimits reassembly = {};
 };
 
@@ -71,17 +65,23 @@ class FrameReader {
   // what other threads may help it with, as long as it reads on. dissect() is for any thread. Where it finds
   // `packet.fragmented`, reassemble() is still to be called: for one thread at a time, in the order of the frames.
   base::Result<bool> read_raw(RawFrame& frame, const capfile::SharedBytes*& memory);
-  [[nodiscard]] std::size_t in_memory() const { return packets_.in_memory(); }
-  [[nodiscard]] const std::shared_ptr<capfile::ReadAhead>& read_ahead() const { return packets_.read_ahead(); }
+  [[nodiscard]] std::size_t in_memory() const { return order_ ? 0 : packets_.in_memory(); }
+  [[nodiscard]] const std::shared_ptr<capfile::ReadAhead>& read_ahead() const;
   void dissect(Frame& frame) const;
   void reassemble(Frame& frame);
 
   [[nodiscard]] Progress progress() const { return packets_.progress(); }
   [[nodiscard]] std::uint64_t frames() const { return frames_; }  // the number of the last one, wanted or not
+  // Of the frames read so far, as they stand in the file.
+  [[nodiscard]] const Disorder& disorder() const { return disorder_; }
+  [[nodiscard]] const UnreadLinks& unread_links() const { return unread_links_; }  // among those that were wanted
   [[nodiscard]] const wire::Reassembler::Counts& reassembly() const { return reassembler_.counts(); }
 
  private:
   FrameReader(MergedPackets packets, FrameOptions options);
+  base::Result<bool> read_next(RawFrame& frame, const capfile::SharedBytes*& memory);
+  base::Result<bool> read_in_order(RawFrame& frame, const capfile::SharedBytes*& memory);
+  void look_at_order(MergedPackets packets);
 
   MergedPackets packets_;
   FrameFilter filter_;
@@ -89,6 +89,11 @@ class FrameReader {
   wire::DissectOptions dissect_options_;
   wire::Reassembler reassembler_;
   std::uint64_t frames_ = 0;
+  bool by_time_ = false;
+  Disorder disorder_;
+  std::optional<TimeOrder> order_;           // where the stamps decide
+  std::optional<base::Result<bool>> ended_;  // with that, before what waits in it has been given
+  UnreadLinks unread_links_;
 };
 
 }  // namespace tcpwhy::scan

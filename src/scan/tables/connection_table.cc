@@ -1,6 +1,9 @@
 #include "scan/tables/connection_table.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "tcp/half_seen.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -9,18 +12,42 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) 
   const auto first = [frame](std::uint64_t& place) {
     if (place == 0) place = frame;
   };
-  if (verdict.kind == tcp::Kind::retransmission) first(evidence.retransmission);
-  if (verdict.reason == tcp::RetransmissionReason::syn && !verdict.has(tcp::mark::needless)) first(evidence.resent_syn);
+  using enum tcp::RetransmissionReason;
+  if (verdict.kind == tcp::Kind::retransmission) {
+    const bool acked = verdict.has(tcp::mark::acked_before);
+    if (verdict.reason == syn) {
+      first(acked ? evidence.repeated_syn_ack : evidence.resent_syn);
+    } else {
+      first(evidence.retransmission);
+    }
+    // Of the others it is assumed.
+    if (verdict.reason == timeout && !verdict.has(tcp::mark::assumed)) first(evidence.timeout);
+    if (acked && verdict.reason != syn) first(evidence.fin_again);
+  }
   if (verdict.kind == tcp::Kind::illegal) first(evidence.illegal);
   if (verdict.marks == 0) return;
   if (verdict.has(tcp::mark::zero_window)) first(evidence.zero_window);
   if (verdict.has(tcp::mark::gap_before | tcp::mark::acks_unseen)) first(evidence.gap);
   if (verdict.has(tcp::mark::needless | tcp::mark::proves_needless)) first(evidence.needless);
+  if (verdict.has(tcp::mark::offload_copy)) first(evidence.offload);
+  if (verdict.has(tcp::mark::behind_ack)) first(evidence.behind_ack);
 }
 
-FlowKey without_vlans(FlowKey key) {
-  key.around.vlans = 0;
+FlowKey bare(FlowKey key) {
+  key.around = {};
   return key;
+}
+
+bool has_wrapping(const FlowKey& key) { return key.around.value() != 0; }
+bool is_to_itself(const FlowKey& key) { return key.low == key.high; }
+
+tcp::EndIndex end_at(const Connection& connection, const wire::SocketAddress& address) {
+  const bool is_first = AddressWords(connection.ends[tcp::EndIndex::first]) == AddressWords(address);
+  return is_first ? tcp::EndIndex::first : tcp::EndIndex::second;
+}
+
+std::uint32_t segments_of(const Connection& connection) {
+  return connection.tracker.end(tcp::EndIndex::first).segments + connection.tracker.end(tcp::EndIndex::second).segments;
 }
 
 }  // namespace
@@ -51,8 +78,12 @@ ConnectionTable::Slot ConnectionTable::new_entry(const FlowKey& key) {
   }
   Entry& made = entry(slot);
   made.key = key;
-  made.is_over = false;
+  made.is_over = made.is_joined = false;
   connections_.emplace(key, slot);
+  if (has_wrapping(key)) [[unlikely]]
+    note_wrapped(slot, key);
+  else
+    ++naked_;
   link(open_, slot);
   return slot;
 }
@@ -89,33 +120,95 @@ void ConnectionTable::forget_keys(Slot slot) {
   if (slot == latest_) latest_ = none;
   const FlowKey& key = entry(slot).key;
   connections_.erase(key);
-  if (const auto other = other_keys_.find(slot); other != other_keys_.end()) {
-    connections_.erase(other->second);
+  if (entry(slot).is_joined) {
+    const auto other = other_keys_.find(slot);
+    connections_.erase(other->second.key);
     other_keys_.erase(other);
   }
-  if (key.around.vlans == 0) return;
-  if (const auto asked = asked_in_vlans_.find(without_vlans(key)); asked != asked_in_vlans_.end())
-    if (asked->second == slot) asked_in_vlans_.erase(asked);
+  if (!has_wrapping(key)) {
+    --naked_;
+    return;
+  }
+  const auto wrapped = wrapped_.find(hash_of(bare(key), seed_));
+  if (wrapped == wrapped_.end()) return;
+  std::ranges::fill(std::ranges::remove(wrapped->second, slot), none);
+  if (wrapped->second.front() == none) wrapped_.erase(wrapped);
 }
 
-// Only a handshake shows that the two belong together: before and behind a router the same addresses are two
-// connections, each of which has its own SYN.
-ConnectionTable::Slot ConnectionTable::asked_in_another_vlan(const wire::TcpSegment& segment,
-                                                             const FlowKey& key) const {
-  const FlowKey bare = without_vlans(key);
-  const auto fits = [&](Slot slot) {
-    const Entry& asked = entry(slot);
-    const tcp::Tracker& tracker = asked.connection.tracker;
-    return !asked.is_over &&
-           AddressWords(asked.connection.ends[tcp::EndIndex::first]) == AddressWords(segment.destination) &&
-           tracker.end(tcp::EndIndex::first).syn_seen && tracker.end(tcp::EndIndex::second).segments == 0 &&
-           segment.ack.value == tracker.end(tcp::EndIndex::first).isn + 1;
-  };
-  if (key.around.vlans != 0)
-    if (const auto untagged = connections_.find(bare); untagged != connections_.end() && fits(untagged->second))
-      return untagged->second;
-  const auto tagged = asked_in_vlans_.find(bare);
-  return tagged != asked_in_vlans_.end() && fits(tagged->second) ? tagged->second : none;
+void ConnectionTable::note_wrapped(Slot slot, const FlowKey& key) {
+  const auto [known, is_new] = wrapped_.try_emplace(hash_of(bare(key), seed_));
+  Wrapped& wrapped = known->second;
+  if (is_new) wrapped.fill(none);
+  std::ranges::rotate(wrapped, wrapped.end() - 1);
+  wrapped.front() = slot;
+}
+
+template <class F>
+void ConnectionTable::for_each_elsewhere(const FlowKey& key, F&& f) const {
+  if ((!has_wrapping(key) && wrapped_.empty()) || is_to_itself(key)) return;
+  const FlowKey without = bare(key);
+  if (has_wrapping(key) && naked_ > 0)
+    if (const auto naked = connections_.find(without); naked != connections_.end()) f(naked->second);
+  if (const auto wrapped = wrapped_.find(hash_of(without, seed_)); wrapped != wrapped_.end())
+    for (const Slot slot : wrapped->second)
+      if (slot != none && bare(entry(slot).key) == without) f(slot);
+}
+
+ConnectionTable::Slot ConnectionTable::other_half(const wire::TcpSegment& segment, const FlowKey& key) const {
+  // The surest, and of those the newest: where several places were captured, the answer comes first to where the question came last.
+  std::pair<tcp::Fit, std::uint64_t> best{tcp::Fit::none, 0};
+  Slot found = none;
+  for_each_elsewhere(key, [&](Slot slot) {
+    const Connection& asked = entry(slot).connection;
+    const auto half = tcp::half_seen(asked.tracker, end_at(asked, segment.destination));
+    if (!half) return;
+    const std::pair rank(half->fit(segment), asked.tracker.first_frame());
+    if (rank.first != tcp::Fit::none && rank > best) best = rank, found = slot;
+  });
+  return found;
+}
+
+ConnectionTable::Slot ConnectionTable::quoted_half(const wire::TcpSegment& segment, const FlowKey& key) const {
+  Slot found = none;
+  for_each_elsewhere(key, [&](Slot slot) {
+    const Connection& quoted = entry(slot).connection;
+    const auto half = tcp::half_seen(quoted.tracker, end_at(quoted, segment.source));
+    if (found == none && half && half->sent(segment.seq)) found = slot;
+  });
+  return found;
+}
+
+ConnectionTable::Slot ConnectionTable::answered_elsewhere(Slot slot, const wire::TcpSegment& segment,
+                                                          const FlowKey& key, bool is_from_low) {
+  const Entry& alone = entry(slot);
+  const auto from = is_from_low == alone.is_first_low ? tcp::EndIndex::first : tcp::EndIndex::second;
+  if (alone.connection.tracker.end(tcp::opposite(from)).segments > 0) return slot;
+  const Slot asked = other_half(segment, key);
+  if (asked == none) return slot;
+  leave(slot, Left::over);
+  join(asked, key, is_from_low);
+  return asked;
+}
+
+void ConnectionTable::join(Slot slot, const FlowKey& key, bool is_from_low) {
+  Entry& joined = entry(slot);
+  joined.is_joined = true;
+  connections_.emplace(key, slot);
+  other_keys_.emplace(slot, OtherKey{key, is_from_low, segments_of(joined.connection)});
+}
+
+ConnectionTable::Slot ConnectionTable::part_if_both_ways(Slot slot, const FlowKey& key, bool is_from_low) {
+  Entry& joined = entry(slot);
+  const auto found = other_keys_.find(slot);
+  const OtherKey other = found->second;
+  const bool is_other = key == other.key;
+  if (is_from_low == (is_other ? other.is_from_low : !other.is_from_low)) return slot;
+  if (segments_of(joined.connection) - other.segments_before > tcp::segments_in_doubt) return slot;
+  connections_.erase(other.key);
+  other_keys_.erase(found);
+  joined.is_joined = false;
+  latest_ = none;
+  return is_other ? none : slot;
 }
 
 void ConnectionTable::forget_over(std::int64_t now_ns) {
@@ -147,27 +240,28 @@ TakenSegment ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, cons
   forget_over(at_ns);
   const AddressWords source(segment.source), destination(segment.destination);
   const FlowKey key = key_of(source, destination, around);
+  // Both endpoints the same (a connection to itself): always the first.
+  const bool is_source_low = source.before(destination);
   Slot slot = find(key);
+  if (slot != none && entry(slot).is_joined) [[unlikely]]
+    slot = part_if_both_ways(slot, key, is_source_low);
+  if (slot != none && segment.flags.syn() && segment.flags.ack()) [[unlikely]]
+    slot = answered_elsewhere(slot, segment, key, is_source_low);
   bool is_new = slot == none;
-  if (is_new && segment.flags.syn()) [[unlikely]] {
-    if (segment.flags.ack()) slot = asked_in_another_vlan(segment, key);
-    if (slot != none) {
+  if (is_new) {
+    slot = other_half(segment, key);
+    if (slot != none) [[unlikely]] {
       is_new = false;
-      connections_.emplace(key, slot);
-      other_keys_.emplace(slot, key);
+      join(slot, key, is_source_low);
     }
   }
   if (is_new) {
     make_room();
     slot = new_entry(key);
-    if (key.around.vlans != 0 && segment.flags.syn() && !segment.flags.ack())
-      asked_in_vlans_.insert_or_assign(without_vlans(key), slot);
   }
   Entry& entry = this->entry(slot);
   Connection& connection = entry.connection;
   if (is_new) start(entry, segment);
-  // Both endpoints the same (a connection to itself): always the first.
-  const bool is_source_low = source.before(destination);
   const auto side = [&] { return is_source_low == entry.is_first_low ? tcp::EndIndex::first : tcp::EndIndex::second; };
   tcp::EndIndex from = side();
   bool reused = false;
@@ -204,10 +298,22 @@ TakenSegment ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, cons
 
 void ConnectionTable::take_icmp(std::uint64_t frame, const wire::TcpSegment& segment, const wire::IcmpError& error,
                                 wire::Encapsulation around) {
-  const auto found = connections_.find(key_of(segment, around));
-  if (found == connections_.end()) return;
-  IcmpSeen& seen = entry(found->second).connection.icmp;
-  if (seen.frame == 0) seen = {frame, error};
+  const FlowKey key = key_of(segment, around);
+  const auto found = connections_.find(key);
+  const Slot slot = found != connections_.end() ? found->second : quoted_half(segment, key);
+  if (slot == none) return;
+  Entry& entry = this->entry(slot);
+  Connection& connection = entry.connection;
+  // RFC 5927 4.1: "TCP SHOULD check that the TCP sequence number contained in the payload of the ICMP error message is within the range
+  // SND.UNA =< SEG.SEQ < SND.NXT." What was acknowledged meanwhile is passed over, for the tap may see it sooner than the host.
+  const bool is_first_low =
+      AddressWords(segment.source).before(AddressWords(segment.destination)) == entry.is_first_low;
+  const tcp::EndIndex from = is_first_low ? tcp::EndIndex::first : tcp::EndIndex::second;
+  if (!connection.tracker.has_sent(from, segment.seq.value)) {
+    if (connection.evidence.icmp_disbelieved == 0) connection.evidence.icmp_disbelieved = frame;
+    return;
+  }
+  if (connection.icmp.frame == 0) connection.icmp = {frame, error};
 }
 
 void ConnectionTable::finish() {

@@ -2,6 +2,7 @@
 // by the number of connections that are open, and of those that are over but may still see a stray.
 #pragma once
 
+#include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +25,8 @@ enum class Left : std::uint8_t {
 
 // The first frame of each kind that a finding may rest on; 0: there was none.
 struct Evidence {
-  std::uint64_t retransmission = 0, resent_syn = 0, zero_window = 0, illegal = 0, gap = 0, needless = 0;
+  std::uint64_t retransmission = 0, timeout = 0, resent_syn = 0, repeated_syn_ack = 0, fin_again = 0, zero_window = 0,
+                illegal = 0, gap = 0, needless = 0, offload = 0, behind_ack = 0, icmp_disbelieved = 0;
 };
 
 // The first ICMP error that quoted a segment of it; frame 0: none.
@@ -60,7 +62,7 @@ class ConnectionTable {
   using OnEnd = std::function<void(Connection&, Left)>;
 
   ConnectionTable(TableLimits limits, std::uint64_t seed, OnEnd on_end)
-      : limits_(limits), connections_(0, Hash{seed}), asked_in_vlans_(0, Hash{seed}), on_end_(std::move(on_end)) {}
+      : limits_(limits), seed_(seed), connections_(0, Hash{seed}), on_end_(std::move(on_end)) {}
 
   TakenSegment take(std::uint64_t frame, std::int64_t at_ns, const wire::TcpSegment& segment,
                     wire::Encapsulation around = {});
@@ -85,6 +87,21 @@ class ConnectionTable {
     FlowKey key;
     bool is_over = false;
     bool is_first_low = false;  // whether end 0 is the key's lower one
+    bool is_joined = false;     // it has another key
+  };
+  // Where the two directions are wrapped differently (wire/encapsulation.h): the key of the one that was seen later.
+  struct OtherKey {
+    FlowKey key;
+    bool is_from_low = false;           // whether the key's lower end sends with it
+    std::uint32_t segments_before = 0;  // of the connection, when it got this key
+  };
+  // Connections between the same addresses and ports that have something around them: the latest, the newest first. More at a
+  // time, of so many tenants, are not held against each other.
+  using Wrapped = std::array<Slot, 4>;
+  // Of keys that are hashes already.
+  struct Itself {
+    using is_avalanching = void;
+    std::size_t operator()(std::uint64_t hash) const { return hash; }
   };
   // In the list it is in. Apart from the entries: with each segment those of two others change, whose entries nobody needs then.
   struct Links {
@@ -99,9 +116,21 @@ class ConnectionTable {
   [[nodiscard]] Entry& entry(Slot slot) { return entries_[slot / entries_a_piece][slot % entries_a_piece]; }
   [[nodiscard]] const Entry& entry(Slot slot) const { return entries_[slot / entries_a_piece][slot % entries_a_piece]; }
   Slot new_entry(const FlowKey& key);
-  // The connection whose SYN this SYN-ACK answers, though the SYN was seen in another VLAN, or in none; `none`: there
-  // is no such one.
-  [[nodiscard]] Slot asked_in_another_vlan(const wire::TcpSegment& segment, const FlowKey& key) const;
+  // f(Slot) for those between the same addresses and ports, with something else around them or nothing.
+  template <class F>
+  void for_each_elsewhere(const FlowKey& key, F&& f) const;
+  // The connection of which this segment is the other direction, which was not seen until now since there is something else around
+  // it; `none`: there is no such one.
+  [[nodiscard]] Slot other_half(const wire::TcpSegment& segment, const FlowKey& key) const;
+  // The connection of which an ICMP error quotes a segment that was seen with something else around it.
+  [[nodiscard]] Slot quoted_half(const wire::TcpSegment& segment, const FlowKey& key) const;
+  // The connection whose SYN, seen with something else around it, this SYN-ACK answers, if `slot` has but other segments of that end: of a
+  // connection before, or in answer to something else. That one is over. Else `slot`.
+  Slot answered_elsewhere(Slot slot, const wire::TcpSegment& segment, const FlowKey& key, bool is_from_low);
+  void join(Slot slot, const FlowKey& key, bool is_from_low);
+  // Of one that is joined: itself, or `none` if that turns out to have been wrong and the segment is another connection's.
+  Slot part_if_both_ways(Slot slot, const FlowKey& key, bool is_from_low);
+  void note_wrapped(Slot slot, const FlowKey& key);
   [[nodiscard]] Slot find(const FlowKey& key);  // or none
   void forget_keys(Slot slot);
   // Of a connection that nothing is known of.
@@ -115,14 +144,15 @@ class ConnectionTable {
   void make_room();
 
   TableLimits limits_;
+  std::uint64_t seed_;
   // What was found last: packets of one connection come in a row more often than not.
   FlowKey latest_key_;
   Slot latest_ = none;
   boost::unordered_flat_map<FlowKey, Slot, Hash> connections_;
-  // Where the two directions are tagged differently (wire/encapsulation.h): the other direction's key.
-  boost::unordered_flat_map<Slot, FlowKey> other_keys_;
-  // Connections that began with a SYN in a VLAN, by their keys without it.
-  boost::unordered_flat_map<FlowKey, Slot, Hash> asked_in_vlans_;
+  boost::unordered_flat_map<Slot, OtherKey> other_keys_;
+  // Connections that have something around them, by the hashes of their keys without it; and how many have nothing.
+  boost::unordered_flat_map<std::uint64_t, Wrapped, Itself> wrapped_;
+  std::size_t naked_ = 0;
   // Grow without moving.
   static constexpr std::size_t entries_a_piece = 64;
   std::vector<std::unique_ptr<Entry[]>> entries_;

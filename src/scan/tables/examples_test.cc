@@ -16,6 +16,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
+constexpr std::int64_t shut_ns = 10'000'000'000;  // for so long a server did not read
+
 ConnectionRecord to_server(unsigned server, std::uint64_t bytes = 0) {
   static std::uint64_t frame = 0;
   ConnectionRecord record;
@@ -39,7 +41,7 @@ ConnectionRecord aborted(unsigned server, std::uint64_t bytes = 0) {
 }
 ConnectionRecord stalled(unsigned server) {
   ConnectionRecord record = to_server(server);
-  record.ends[listener].zero_windows = 1;
+  record.ends[listener].zero_windows = 1, record.ends[listener].longest_shut_ns = shut_ns;
   return record;
 }
 ConnectionRecord unanswered(unsigned server) {
@@ -73,7 +75,7 @@ TEST(Examples, one_for_each_server_and_problem_with_the_number_of_all) {
 TEST(Examples, all_that_have_the_problem_are_counted) {
   Examples examples;
   ConnectionRecord both = aborted(1);
-  both.ends[listener].zero_windows = 1;
+  both.ends[listener].zero_windows = 1, both.ends[listener].longest_shut_ns = shut_ns;
   put(examples, both);
   put(examples, stalled(1));
   const auto chosen = examples.chosen(10);
@@ -137,11 +139,11 @@ std::string summary_of(std::span<const ConnectionRecord> records, base::Language
     streams.put(record.first_frame);
   }
   streams.sort();
-  Totals totals;
-  totals.frames = totals.segments = 1000;
+  Outcome outcome;
+  outcome.totals.frames = outcome.totals.segments = 1000;
   const auto first = examples.chosen(10);
   return summary_text({.name = "x.pcap",
-                       .totals = totals,
+                       .outcome = outcome,
                        .extent = extent,
                        .summary = summary,
                        .of = of,

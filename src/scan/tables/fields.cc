@@ -81,7 +81,7 @@ constexpr Field before[] = {
      [](const Row& row) -> FieldValue { return row.record.duration_ns(); },
      Type::integer,
      {.least = INT64_MIN}},
-    {"client", "who opened it, or was seen first (client.known)", Unit::none,
+    {"client", "who opened it, or is taken for that by the ports (client.known)", Unit::none,
      [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); }, Type::end},
     {"server",
      "the other end",

@@ -105,7 +105,7 @@ TEST(Groups, by_network_and_by_lengths_of_ones_own) {
 
 TEST(Groups, a_connection_is_in_the_group_of_each_of_its_problems_and_one_without_in_that_of_none) {
   auto records = example();
-  records[1].ends[listener].zero_windows = 2;
+  records[1].ends[listener].zero_windows = 2, records[1].ends[listener].longest_shut_ns = 10'000 * ms;
   const auto shown = groups_by("problems", records).shown(10, {});
   EXPECT_THAT(names_of(shown), testing::ElementsAre("", "capture.reset.unread_data", "capture.zero_window"));
   EXPECT_EQ(shown.groups[0].second.connections, 5U);

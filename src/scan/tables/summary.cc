@@ -84,9 +84,13 @@ void Summary::add(const ConnectionRecord& record, std::span<const Problem> probl
     bytes += end.bytes;
     resent_bytes += end.resent_bytes;
     segments += end.segments;
-    data_segments += end.data_segments;
     retransmissions += end.retransmissions;
+    copies += end.duplicates;
+    offload_copies += end.offload_copies;
+    behind_ack += end.behind_ack;
+    most_behind_ack_ns = std::max(most_behind_ack_ns, end.most_behind_ack_ns);
   }
+  if (record.one_way) ++one_way;
   if (record.listener_rtt_ns >= 0 && record.opener_rtt_ns >= 0)
     handshake.put(record.listener_rtt_ns + record.opener_rtt_ns);
 }

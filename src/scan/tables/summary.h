@@ -74,8 +74,12 @@ struct Summary {
   std::array<tcp::PerSide<std::uint64_t>, ending_count> closed_by{};  // by ending
   std::vector<ProblemCount> by_problem =
       std::vector<ProblemCount>(problem_rules().size());  // by rule of problem_rules()
-  std::uint64_t bytes = 0, resent_bytes = 0, segments = 0, data_segments = 0, retransmissions = 0;
+  std::uint64_t bytes = 0, resent_bytes = 0, segments = 0, retransmissions = 0;
   Durations handshake;
+  // What the capture itself does to what can be said.
+  std::uint64_t one_way = 0;  // connections
+  std::uint64_t copies = 0, offload_copies = 0, behind_ack = 0;
+  std::int64_t most_behind_ack_ns = 0;
 
   void add(const ConnectionRecord& record, std::span<const Problem> problems);
 };

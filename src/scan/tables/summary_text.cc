@@ -14,11 +14,13 @@ namespace {
 
 using base::Text;
 
-constexpr Text opening_words[opening_count] = {{"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
-                                               {"open before the capture began", "抓包开始前已建立"},
-                                               {"SYN without an answer", "SYN 无应答"},
-                                               {"refused", "被拒绝"},
-                                               {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"}};
+constexpr Text opening_words[opening_count] = {
+    {"handshake: SYN, SYN-ACK, ACK", "握手：SYN、SYN-ACK、ACK"},
+    {"open before the capture began", "抓包开始前已建立"},
+    {"SYN without an answer", "SYN 无应答"},
+    {"refused", "被拒绝"},
+    {"SYN-ACK never acknowledged", "SYN-ACK 未被确认"},
+    {"handshake, of which the capture lacks a part", "握手，抓包缺其一部分"}};
 constexpr Text ending_words[ending_count] = {
     {"still open when the capture ended", "抓包结束时仍然打开"},
     {"half-closed: one FIN", "半关闭：只有一个 FIN"},
@@ -38,7 +40,8 @@ class SummaryPage {
  public:
   SummaryPage(const SummaryView& view, const TextOptions& options)
       : view_(view),
-        totals_(view.totals),
+        totals_(view.outcome.totals),
+        unread_links_(view.outcome.unread_links),
         summary_(view.summary),
         streams_(view.streams),
         options_(options),
@@ -66,26 +69,8 @@ class SummaryPage {
                                  base::grouped(totals_.frames), base::grouped(totals_.segments),
                                  base::bytes_in_words(totals_.wire_bytes), duration(totals_.last_ns - totals_.first_ns),
                                  wall_time(totals_.first_ns)));
-    const std::uint64_t unread = totals_.truncated + totals_.malformed;
-    if (unread > 0)
-      page_.folded(
-          "",
-          fmt::format(fmt::runtime(in(
-                          {"{} TCP packets are cut before the end of their header or contradict themselves: left out",
-                           "{} 个 TCP 报文头部被截断或自相矛盾：未分析"})),
-                      base::grouped(unread)));
-    if (totals_.fragments > 0)
-      page_.folded(
-          "", fmt::format(
-                  fmt::runtime(in({"{} fragments could not be put together: left out", "{} 个分片无法重组：未分析"})),
-                  base::grouped(totals_.fragments)));
-    if (totals_.evicted > 0)
-      page_.folded(
-          "",
-          fmt::format(fmt::runtime(in(
-                          {"{} connections were let go before their end: more were open at once than --max-connections",
-                           "{} 个连接未跟踪到结束：同时打开的数量超过 --max-connections"})),
-                      base::grouped(totals_.evicted)));
+    if (unread_links_.packets() > 0) page_.folded("", unread_links_.in_words().in(options_.language));
+    limits();
     const std::uint64_t wrong = summary_.connections - summary_.sound;
     page_.line("");
     if (summary_.connections == 0 && view_.of) return page_.line(connections_in_words(0, view_.of, options_.language));
@@ -94,6 +79,34 @@ class SummaryPage {
                                          "{}，载荷 {}：{} 个正常，{} 个有问题"})),
                         connections_in_words(summary_.connections, view_.of, options_.language),
                         base::bytes_in_words(summary_.bytes), base::grouped(summary_.sound), base::grouped(wrong)));
+  }
+
+  // What the capture can't show, or shows otherwise than it was: before anything that is said of connections.
+  void limits() {
+    const auto tell = [&](std::uint64_t count, const Text& words, const auto&... more) {
+      if (count > 0) page_.folded("", fmt::format(fmt::runtime(in(words)), base::grouped(count), more...));
+    };
+    tell(totals_.truncated + totals_.malformed,
+         {"{} TCP packets are cut before the end of their header or contradict themselves: left out",
+          "{} 个 TCP 报文头部被截断或自相矛盾：未分析"});
+    tell(totals_.fragments, {"{} fragments could not be put together: left out", "{} 个分片无法重组：未分析"});
+    tell(totals_.evicted, {"{} connections were let go before their end: more were open at once than --max-connections",
+                           "{} 个连接未跟踪到结束：同时打开的数量超过 --max-connections"});
+    tell(totals_.disorder.frames,
+         {"{} packets stand behind later ones, by {} at most: read in the order of their time stamps",
+          "{} 个报文排在更晚的报文之后，最多 {}：按时间戳顺序分析"},
+         duration(totals_.disorder.most.count()));
+    tell(totals_.disorder.steps,
+         {"{} times the time stamps go back by more than a second: the clock was set, or captures were joined",
+          "时间戳 {} 次倒退超过一秒：时钟被调整，或多个抓包被拼接"});
+    tell(
+        summary_.behind_ack,
+        {"{} segments were captured behind their acknowledgments, by {} at most", "{} 个报文段排在其确认之后，最多 {}"},
+        duration(summary_.most_behind_ack_ns));
+    tell(summary_.one_way, {"{} connections were captured in one direction only", "{} 个连接只抓到一个方向"});
+    tell(summary_.offload_copies, {"{} segments were captured on both sides of segmentation or receive offload",
+                                   "{} 个报文段在卸载（offload）的两侧各抓一次"});
+    tell(summary_.copies, {"{} packets were captured twice", "{} 个报文被抓到两次"});
   }
 
   void openings() {
@@ -124,11 +137,11 @@ class SummaryPage {
       page_.counted(summary_.endings[i], what);
     }
     if (summary_.retransmissions > 0)
-      page_.folded("", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of those with data), {} of payload",
-                                                    "重传：{} 个报文段（占数据报文段 {}），载荷 {}"})),
-                                   base::grouped(summary_.retransmissions),
-                                   percent(summary_.retransmissions, summary_.data_segments),
-                                   base::bytes_in_words(summary_.resent_bytes)));
+      page_.folded(
+          "", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of all), {} of payload",
+                                           "重传：{} 个报文段（占全部 {}），载荷 {}"})),
+                          base::grouped(summary_.retransmissions), percent(summary_.retransmissions, summary_.segments),
+                          base::bytes_in_words(summary_.resent_bytes)));
   }
 
   void wrong() {
@@ -193,6 +206,7 @@ class SummaryPage {
 
   const SummaryView& view_;
   const Totals& totals_;
+  const UnreadLinks& unread_links_;
   const Summary& summary_;
   const StreamNumbers& streams_;
   const TextOptions& options_;

@@ -24,7 +24,7 @@ base::Text words_for(Extent extent);  // what a reader has to know; empty of a w
 
 struct SummaryView {
   std::string name;  // of the capture, as the user gave it
-  const Totals& totals;
+  const Outcome& outcome;
   Extent extent = Extent::whole;
   const Summary& summary;
   std::optional<std::uint64_t> of;  // how many connections there are, where only some were wanted

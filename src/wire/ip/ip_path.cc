@@ -11,7 +11,7 @@
 namespace tcpwhy::wire {
 namespace {
 
-std::uint64_t number_of(const IpAddress& address, std::uint16_t port) {
+std::uint64_t number_of(const IpAddress& address, unsigned port) {
   std::uint64_t number = port;
   for (const std::uint8_t byte : address.bytes) number = (number ^ byte) * 0x100000001b3;  // FNV-1a
   return number;
@@ -19,10 +19,15 @@ std::uint64_t number_of(const IpAddress& address, std::uint16_t port) {
 
 // The tunnels around, and one more, between the addresses of `outer`.
 std::uint64_t with_tunnel(std::uint64_t around, const IpPayload& payload, const TcpSegment& outer) {
-  const bool ports = payload.protocol == ip_protocol::udp && payload.bytes.has(0, 4);
-  const std::uint64_t ends = number_of(outer.source.ip, ports ? payload.bytes.be16(0) : 0) +
-                             number_of(outer.destination.ip, ports ? payload.bytes.be16(2) : 0);
-  const std::uint64_t mixed = (around ^ (ends + payload.protocol)) * 0x9e3779b97f4a7c15;
+  const bool udp = payload.protocol == ip_protocol::udp && payload.bytes.has(0, 4);
+  const unsigned source = udp ? payload.bytes.be16(0) : 0, destination = udp ? payload.bytes.be16(2) : 0;
+  // RFC 8086 3.1: its source port is a hash of what it carries. It is the same GRE.
+  const bool gre_in_udp = udp && destination == udp_port::gre_in_udp;
+  const std::uint64_t ends = gre_in_udp
+                                 ? number_of(outer.source.ip, 0) + number_of(outer.destination.ip, 0)
+                                 : number_of(outer.source.ip, source) + number_of(outer.destination.ip, destination);
+  const std::uint64_t mixed =
+      (around ^ (ends + (gre_in_udp ? ip_protocol::gre : payload.protocol))) * 0x9e3779b97f4a7c15;
   return std::max<std::uint64_t>(mixed ^ mixed >> 32U, 1);
 }
 

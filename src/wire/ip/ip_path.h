@@ -15,7 +15,7 @@ struct IpPath {
   std::uint32_t on_wire = 0;          // what of the frame's length on the wire is left for it
   bool has_fixed_tcp_header = false;  // the first 20 bytes of TCP belong to it and were captured
   // The tunnels over IP around it, told apart by their outer addresses and UDP ports, whichever of the two is the source: so a
-  // tunnel whose directions use different ports is two. 0: none. (Encapsulation is the same for both directions.)
+  // tunnel whose directions use different ports is two, unless it is GRE. 0: none. (Encapsulation is the same for both directions.)
   std::uint64_t tunnels = 0;
   int depth = 0;  // how many they are
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "wire/packet_builder.h"
 
 namespace tcpwhy::wire {
@@ -53,6 +55,22 @@ TEST(IpPath, tells_tunnels_apart_by_their_outer_ends) {
   EXPECT_EQ(ip_path(LinkType::raw, twice, twice.size()).length, 45U);
   EXPECT_EQ(ip_path(LinkType::raw, twice, twice.size()).depth, 1);
   EXPECT_EQ(ip_path(LinkType::raw, twice, twice.size(), {.tunnels = false}).length, 65U);
+}
+
+// Zeek knows GRE by the pair of addresses, also over UDP (RFC 8086), where each direction has a source port of its own.
+TEST(IpPath, gre_over_udp_is_one_tunnel_whatever_its_ports) {
+  const ByteString inner = be16(0) + be16(0x0800) + ipv4({}, tcp({}, text("hello")));
+  const auto tunnels = [&](unsigned source, unsigned destination, bool back = false) {
+    Ipv4Fields outer{.protocol = 17};
+    if (back) std::swap(outer.source, outer.destination);
+    const ByteString packet = ipv4(outer, udp(source, destination, inner));
+    return ip_path(LinkType::raw, packet, packet.size()).tunnels;
+  };
+  EXPECT_NE(tunnels(50'000, 4754), 0U);
+  EXPECT_EQ(tunnels(50'000, 4754), tunnels(61'234, 4754));
+  EXPECT_EQ(tunnels(50'000, 4754), tunnels(61'234, 4754, true));
+  const ByteString over_ip = ipv4({.protocol = 47}, inner);
+  EXPECT_EQ(tunnels(50'000, 4754), ip_path(LinkType::raw, over_ip, over_ip.size()).tunnels);
 }
 
 TEST(IpPath, is_nothing_where_there_is_no_ip) {
