@@ -36,9 +36,9 @@ using testing::slurp;
 // ---- usage: exit status 2, one line, a hint
 
 TEST_F(Program, mistakes_in_the_arguments_are_usage_errors) {
-  for (const auto* arguments :
-       {"", "nonsense", "lab --nonsense", "lab -o nonsense", "read", "read x y", "lab --lang fr", "lab --width 3",
-        "lab no-such-scenario", "lab --ipv6 --v4-mapped", "read --compat nonsense x", "help nonsense"}) {
+  for (const auto* arguments : {"", "nonsense", "lab --nonsense", "lab -o nonsense", "read", "read x port nonsense",
+                                "lab --lang fr", "lab --width 3", "lab no-such-scenario", "lab --ipv6 --v4-mapped",
+                                "read --compat nonsense x", "help nonsense"}) {
     const auto ran = sh(fmt::format("$tcpwhy {}", arguments));
     EXPECT_EQ(ran.status, 2) << arguments << ran.err;
     if (*arguments != '\0') {

@@ -35,7 +35,7 @@ class FdSource final : public ByteSource {
   explicit FdSource(Input input) : input_(std::move(input)) {}
 
   std::size_t read(std::span<std::uint8_t> room) override {
-    while (!failure_) {
+    while (!failure_ && wait_for_bytes()) {
       const ssize_t count = input_.is_regular() ? ::pread(input_.fd(), room.data(), room.size(), at())
                                                 : ::read(input_.fd(), room.data(), room.size());
       if (count >= 0) {
@@ -62,6 +62,18 @@ class FdSource final : public ByteSource {
 
  private:
   [[nodiscard]] off_t at() const { return static_cast<off_t>(input_.start() + position_); }
+  // False: there are to be no more. A signal may come just before read(2) would wait for ever, so poll(2) waits, and not for long.
+  [[nodiscard]] bool wait_for_bytes() const {
+    if (input_.is_regular() || !input_.stop()) return true;
+    constexpr int look_every_ms = 100;
+    pollfd waiting{.fd = input_.fd(), .events = POLLIN, .revents = 0};
+    int ready = 0;
+    do {
+      if (input_.stop()()) return false;
+      ready = ::poll(&waiting, 1, look_every_ms);
+    } while (ready == 0 || (ready < 0 && errno == EINTR));
+    return true;
+  }
   Input input_;
   std::uint64_t position_ = 0;
   std::optional<std::string> failure_;

@@ -26,6 +26,7 @@ wire::DissectedPacket unfinished(const wire::IpFragment& fragment) {
 FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
     : packets_(std::move(packets)),
       filter_(std::move(options.filter)),
+      stop_(std::move(options.stop)),
       reassembler_(options.reassembly),
       by_time_(options.by_time) {
   dissect_options_.teredo = options.teredo;
@@ -122,7 +123,10 @@ base::Result<bool> FrameReader::read_in_order(RawFrame& frame, const capfile::Sh
 }
 
 base::Result<bool> FrameReader::read_next(RawFrame& frame, const capfile::SharedBytes*& memory) {
+  constexpr std::uint64_t frames_between_looks = 256;
   while (true) {
+    if (frames_ % frames_between_looks == 0 && stop_ && stop_()) [[unlikely]]
+      return false;
     const auto packet = packets_.next();
     if (!packet) return std::unexpected(packet.error());
     if (packet->record == nullptr) return false;

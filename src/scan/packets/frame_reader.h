@@ -36,7 +36,8 @@ using FrameFilter = std::function<base::Result<bool>(wire::LinkType link_type, s
                                                      std::uint32_t original_length)>;
 
 struct FrameOptions {
-  FrameFilter filter;  // none: all packets are wanted
+  FrameFilter filter;          // none: all packets are wanted
+  std::function<bool()> stop;  // asked every few hundred packets: true, and they are at their end
   bool teredo = false;
   // Frames in the order of their time stamps, and not of the file, where that shows near its beginning that the two differ, or as soon as
   // it does (scan/packets/time_order.h). What another program makes of a capture is in the order of the file.
@@ -84,6 +85,7 @@ class FrameReader {
 
   MergedPackets packets_;
   FrameFilter filter_;
+  std::function<bool()> stop_;
   wire::DissectOptions dissect_options_;
   wire::Reassembler reassembler_;
   std::uint64_t frames_ = 0;
