@@ -104,10 +104,11 @@ void FrameReader::reassemble(Frame& frame) {
 }
 
 base::Result<bool> FrameReader::read_raw(RawFrame& frame, const capfile::SharedBytes*& memory) {
-  if (order_) return read_in_order(frame, memory);
-  auto more = read_next(frame, memory);
-  if (by_time_ && disorder_.frames > 0) order_.emplace();
-  return more;
+  if (by_time_ && disorder_.frames > 0 && !order_) [[unlikely]]
+    order_.emplace();
+  if (order_) [[unlikely]]
+    return read_in_order(frame, memory);
+  return read_next(frame, memory);
 }
 
 base::Result<bool> FrameReader::read_in_order(RawFrame& frame, const capfile::SharedBytes*& memory) {
