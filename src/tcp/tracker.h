@@ -57,6 +57,7 @@ struct End : EndCounters {
   // --- sequence space, 64 bits wide: 0 is the initial sequence number
   std::int64_t snd_nxt = 0;       // end of the highest sequence sent
   std::int64_t snd_una = 0;       // highest acknowledgment by the peer
+  std::int64_t seen_from = 0;     // where what was seen of it begins: what lies before may have been sent any time
   std::int64_t edge = 0;          // right edge of the peer's window, the farthest that was offered
   std::int64_t fin = -1;          // sequence number of its FIN; -1: none
   std::int64_t sacked = 0;        // right edge of the highest SACK block
@@ -100,6 +101,7 @@ struct End : EndCounters {
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
   bool seen = false, based = false;  // sent anything; its sequence space has an origin
+  bool una_known = false;            // the peer acknowledged something, or its SYN was seen; else snd_una is where it was seen first
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, sack_permitted = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
@@ -192,6 +194,7 @@ class Tracker {
   void take_sack(Step& step);
   void take_text(Step& step);
   void take_old_text(Step& step);
+  static void take_text_from_before(Step& step);
   void take_fin(Step& step);
   void infer_opening(Step& step);
   void infer_peers_close(Step& step);

@@ -46,6 +46,8 @@ void Tracker::take_ack(Step& step) {
     }
     to.snd_nxt = step.ack;
   }
+  if (!to.una_known && !to.syn_seen) to.snd_una = std::min(to.snd_una, step.ack);
+  to.una_known = true;
   if (step.ack < to.snd_una) step.verdict.marks |= mark::old_ack;
   if (step.ack >= to.last_end) to.unanswered_resends = 0;
   // RFC 9293 3.10.7.4, fifth: "If SND.UNA < SEG.ACK =< SND.NXT, then set SND.UNA <- SEG.ACK."

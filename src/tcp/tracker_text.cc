@@ -174,9 +174,7 @@ void Tracker::take_old_text(Step& step) {
     from.resent.push_back({step.seq, step.end, step.at()});
   } else {
     if (!from.seen && beyond == 0) {
-      // The first that is seen of its sender had been acknowledged: sent again, overtaken, or captured late.
-      from.bytes += step.segment.payload_length;
-      step.verdict.marks |= mark::behind_ack | mark::assumed;
+      take_text_from_before(step);
       return;
     }
     // RFC 9293 3.8.4: "it MAY be configurable to send a keep-alive segment containing one garbage octet"
@@ -188,6 +186,10 @@ void Tracker::take_old_text(Step& step) {
     if (step.flags().fin() && step.segment.payload_length == 0 && step.verdict.has(mark::answers_fin)) {
       step.verdict.kind = Kind::ack;
       step.verdict.marks |= mark::with_fin;
+      return;
+    }
+    if (step.end <= from.seen_from && beyond == 0) {
+      take_text_from_before(step);
       return;
     }
     bool copied = step.sent_before();
@@ -212,6 +214,19 @@ void Tracker::take_old_text(Step& step) {
   take_retransmission(step);
 }
 
+// From before what the capture has of its sender: sent again, overtaken, or captured late. Nothing tells that it was there twice.
+void Tracker::take_text_from_before(Step& step) {
+  End& from = step.from;
+  from.bytes += step.segment.payload_length;
+  step.verdict.marks |= mark::assumed;
+  if (step.order == SendOrder::earlier) {
+    step.verdict.kind = Kind::reordered;
+    count_up(from.reordered);
+  } else if (step.end <= from.snd_una && (from.una_known || !from.seen)) {
+    step.verdict.marks |= mark::behind_ack;
+  }
+}
+
 void Tracker::take_retransmission(Step& step) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
@@ -234,7 +249,7 @@ void Tracker::take_retransmission(Step& step) {
     step.verdict.marks |= mark::acked_before;
     count_up(from.fins_again);
     forget_ack_of_fin(from, step.to);
-  } else if (step.end <= from.snd_una) {
+  } else if (step.end <= from.snd_una && from.una_known) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
   } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
