@@ -93,15 +93,18 @@ ResetSeen Tracker::reset() const {
 }
 
 void Tracker::apply(EndIndex end, Stimulus stimulus, Step& step) {
+  const Transition* transition = find_transition(ends_[end].state, stimulus);
+  if (transition != nullptr) move_to(end, transition->to, step);
+}
+
+void Tracker::move_to(EndIndex end, State state, Step& step) {
   End& which = ends_[end];
-  const Transition* transition = find_transition(which.state, stimulus);
-  if (transition == nullptr) return;
   Move& move = end == step.sender ? step.verdict.sender : step.verdict.receiver;
   if (!move.happened()) {
     move.from = which.state;
-    move.via = transition->to;
+    move.via = state;
   }
-  which.state = move.to = transition->to;
+  which.state = move.to = state;
 }
 
 void Tracker::close_first(EndIndex end, bool by_reset) {
@@ -232,7 +235,7 @@ void Tracker::take_reset(Step& step) {
     reset_ = {step.verdict.reset_cause, assumed,   step.sender,
               step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
   step.from.sent_reset = true;
-  close_first(step.sender, true);
+  if (step.from.fin < 0 && step.to.fin < 0 && !may_have_closed_unseen(step.receiver)) close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);
   // What answers an older segment in flight has a number that its receiver expects no more.
   if (!answers_older(step)) apply(step.receiver, Stimulus::gets_rst, step);
@@ -412,7 +415,8 @@ Verdict Tracker::observe(const Observed& seen) {
     take_reset(step);
   } else {
     // A connection that was open before we looked.
-    if (from.state == State::not_seen && !segment.flags.syn() && step.to.state != State::syn_sent)
+    if (from.state == State::not_seen && !segment.flags.syn() && step.to.state != State::syn_sent && from.fin < 0 &&
+        !step.to.fin_in_doubt)
       from.state = State::established;
     if (from.repeats_syn_ack && !segment.flags.syn()) {
       from.repeats_syn_ack = false;

@@ -60,6 +60,7 @@ struct End : EndCounters {
   std::int64_t seen_from = 0;     // where what was seen of it begins: what lies before may have been sent any time
   std::int64_t edge = 0;          // right edge of the peer's window, the farthest that was offered
   std::int64_t fin = -1;          // sequence number of its FIN; -1: none
+  std::int64_t fin_ack = 0;       // what it had acknowledged when it sent that
   std::int64_t sacked = 0;        // right edge of the highest SACK block
   std::int64_t last_end = 0;      // end of its last segment that occupies sequence space
   std::int64_t window_seq = 0;    // SND.WL1 of RFC 9293 3.10.7.4: of its segment that told the window last
@@ -105,7 +106,9 @@ struct End : EndCounters {
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, sack_permitted = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
+  bool text_seen = false;    // payload that it sent for the first time: it had not closed
   bool timed_out = false;    // what it recovers from is a timeout
+  bool fin_in_doubt = false;  // its FIN was seen, and whether the other had sent one before that was not
   bool fin_assumed = false;  // nothing of it was captured: that it closed is what the other end's acknowledgments say
   bool repeats_syn_ack = false;   // after it was acknowledged, and has sent nothing else since
   bool sent_illegal_ack = false;  // last_illegal_ack is one
@@ -196,6 +199,8 @@ class Tracker {
   void take_old_text(Step& step);
   static void take_text_from_before(Step& step);
   void take_fin(Step& step);
+  [[nodiscard]] bool may_have_closed_unseen(EndIndex end) const;
+  void settle_first_closer(EndIndex first, Step& step);
   void infer_opening(Step& step);
   void infer_peers_close(Step& step);
   void assume_fin_of(EndIndex end, Step& step);
@@ -209,6 +214,7 @@ class Tracker {
   [[nodiscard]] ResetCause why_answering_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_active_reset(const Step& step, bool& assumed) const;
   void apply(EndIndex end, Stimulus stimulus, Step& step);
+  void move_to(EndIndex end, State state, Step& step);
   void close_first(EndIndex end, bool by_reset);
   void remember(Step& step);
 

@@ -87,8 +87,12 @@ void Tracker::take_ack(Step& step) {
   if (to.fin >= 0 && step.ack > to.fin && !to.fin_acked) {
     to.fin_acked = true;
     step.verdict.marks |= mark::answers_fin;
-    apply(step.sender, Stimulus::gets_fin, step);
-    apply(step.receiver, Stimulus::gets_ack_of_fin, step);
+    if (to.fin_in_doubt) {  // in CLOSE-WAIT, or in TIME-WAIT
+      move_to(step.sender, State::not_seen, step);
+    } else {
+      apply(step.sender, Stimulus::gets_fin, step);
+      apply(step.receiver, Stimulus::gets_ack_of_fin, step);
+    }
   }
   // One acknowledgment was lost on its way to who repeats its FIN; that this one arrived, what follows doesn't contradict. Where one after
   // the other did not, this one hardly did.
@@ -129,7 +133,9 @@ void Tracker::infer_peers_close(Step& step) {
   // Something of the peer came after this end's FIN. A FIN alone is one.
   if (step.to.last_advance != 1) return;
   assume_fin_of(step.receiver, step);
+  if (from.fin_in_doubt) settle_first_closer(step.sender, step);
   apply(step.sender, Stimulus::gets_ack_of_fin, step);
+  apply(step.receiver, Stimulus::gets_fin, step);
   apply(step.receiver, Stimulus::sends_fin, step);
   apply(step.sender, Stimulus::gets_fin, step);
   from.fin_acked = true;

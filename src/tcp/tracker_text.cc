@@ -65,7 +65,13 @@ void Tracker::take_text(Step& step) {
     step.verdict.marks |= mark::window_full;
     count_up(from.window_full);
   }
-  if (step.flags().fin() && from.fin < 0) take_fin(step);
+  if (step.segment.payload_length > 0 && step.verdict.kind == Kind::data && !step.verdict.has(mark::behind_ack))
+    from.text_seen = true;
+  if (step.flags().fin() && from.fin < 0) {
+    take_fin(step);
+  } else if (step.to.fin_in_doubt && !may_have_closed_unseen(step.sender)) {
+    settle_first_closer(step.receiver, step);
+  }
   if (step.verdict.kind == Kind::data && is_large(step)) remember_large(step);
 }
 
@@ -81,8 +87,46 @@ void Tracker::take_fin(Step& step) {
     apply(step.sender, Stimulus::gets_fin, step);
     apply(step.receiver, Stimulus::gets_ack_of_fin, step);
   }
+  from.fin_ack = step.ack;
+  if (step.to.fin_in_doubt) {
+    settle_first_closer(step.to.fin_ack > from.fin ? step.sender : step.receiver, step);
+    if (from.fin_acked) return;
+  } else if (step.to.fin < 0 && may_have_closed_unseen(step.receiver)) {
+    from.fin_in_doubt = true;
+    move_to(step.sender, State::not_seen, step);
+    step.verdict.marks |= mark::assumed;
+    return;
+  }
   close_first(step.sender, false);
   apply(step.sender, Stimulus::sends_fin, step);
+  if (from.snd_una > from.fin && !from.fin_acked) {  // captured behind its acknowledgment
+    from.fin_acked = true;
+    apply(step.receiver, Stimulus::gets_fin, step);
+    apply(step.sender, Stimulus::gets_ack_of_fin, step);
+  }
+}
+
+// Whether its FIN may stand before the capture, or is what the other end acknowledged last of what the capture lacks.
+bool Tracker::may_have_closed_unseen(EndIndex index) const {
+  const End& end = ends_[index];
+  if (to_itself_ || end.fin >= 0) return false;
+  if (!end.syn_seen && !end.text_seen) return true;
+  return !end.gaps.empty() && end.gaps.back().by_ack && end.gaps.back().end == end.snd_nxt;
+}
+
+// A FIN was seen whose sender may have been the first to close or the second: now it shows.
+void Tracker::settle_first_closer(EndIndex first, Step& step) {
+  const EndIndex second = opposite(first);
+  close_first(first, false);
+  if (ends_[first].fin_in_doubt) {
+    move_to(first, ends_[first].fin_acked ? State::fin_wait_2 : State::fin_wait_1, step);
+    move_to(second, ends_[first].fin_acked ? State::close_wait : State::established, step);
+  } else {  // the second one's FIN acknowledged the first one's, which was captured behind it
+    ends_[first].fin_acked = true;
+    move_to(first, ends_[second].fin_acked ? State::time_wait : State::fin_wait_2, step);
+    move_to(second, ends_[second].fin_acked ? State::closed : State::last_ack, step);
+  }
+  ends_[first].fin_in_doubt = ends_[second].fin_in_doubt = false;
 }
 
 // Longer than its receiver takes by its SYN; without that, than an Ethernet does.
