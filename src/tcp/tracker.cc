@@ -266,7 +266,10 @@ void Tracker::take_syn(Step& step) {
   if (answers ? syn_ack_ns_ < 0 : syn_ns_ < 0) (answers ? syn_ack_ns_ : syn_ns_) = step.at();
   if (step.segment.payload_length > 0) step.verdict.marks |= mark::fast_open;
 
-  const bool copied = again && step.sent_before();
+  // No handshake timer is that quick (RFC 6298 2.1; TCP_TIMEOUT_INIT); and a SYN, like Linux's SYN-ACK, has no IP ID that tells.
+  const bool at_once = again && step.order == SendOrder::unknown && step.at() - from.last_sent_ns < same_packet_ns;
+  if (at_once) step.verdict.marks |= mark::assumed;
+  const bool copied = again && (step.sent_before() || at_once);
   // What is sent again or captured again moves nothing; but who was refused may try again with the same number.
   if (!again || (!answers && !copied && from.state == State::closed))
     apply(step.sender, answers ? Stimulus::sends_syn_ack : Stimulus::sends_syn, step);
