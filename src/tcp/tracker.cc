@@ -324,6 +324,8 @@ void Tracker::remember(Step& step) {
     from.ttl = segment.ttl;
   }
   if (segment.options.timestamps && (!from.has_timestamps || step.order != SendOrder::earlier)) {
+    if (from.newest_timestamp != segment.options.timestamps->value || !from.has_timestamps)
+      from.stamped_from = from.snd_nxt - (step.end == from.snd_nxt ? step.length : 0);
     from.has_timestamps = true;
     from.newest_timestamp = segment.options.timestamps->value;
   }

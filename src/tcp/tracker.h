@@ -68,6 +68,7 @@ struct End : EndCounters {
   // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
   // (RFC 6675, RFC 5681 3.1).
   std::int64_t recovery_end = 0;
+  std::int64_t stamped_from = 0;   // where what it sent for the first time with its newest time stamp begins
   std::int64_t sample_length = 0;  // payload of the segment whose round trip is being measured
   std::uint32_t largest_through =
       0;                           // payload of the largest segment that was acknowledged, of those that were measured
@@ -207,6 +208,7 @@ class Tracker {
   static bool is_large(const Step& step);
   static void remember_large(Step& step);
   static bool is_offload_copy(const Step& step);
+  [[nodiscard]] static bool came_too_soon(const Step& step);
   void take_retransmission(Step& step);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;

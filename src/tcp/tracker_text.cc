@@ -19,6 +19,11 @@ constexpr std::int64_t offload_ns = 10 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
 
+// How soon after a segment its sender may know what became of it.
+std::int64_t quickest_answer_ns(const End& sender) {
+  return std::max(millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000);
+}
+
 // Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
 void forget_ack_of_fin(End& from, const End& to) {
   const bool has_peers_fin = to.fin >= 0 && to.fin_acked;
@@ -176,6 +181,19 @@ bool Tracker::is_offload_copy(const Step& step) {
   return static_cast<std::int16_t>(ip_id - from.newest_ip_id) < 0;
 }
 
+// Whether nothing can have made its sender send it again so soon: no timer and no answer is that quick.
+bool Tracker::came_too_soon(const Step& step) {
+  constexpr std::int64_t one_tick_ns = 10 * millisecond;
+  const End& from = step.from;
+  const std::int64_t since_ns = step.at() - from.last_sent_ns;
+  if (step.end == from.last_end && since_ns < quickest_answer_ns(from)) return true;
+  // First sent in the same tick of its sender's clock, which was told nothing since but that what came before arrived.
+  const auto& stamps = step.segment.options.timestamps;
+  const bool asked_for = from.duplicate_acks > 0 || from.sacked > from.snd_una;
+  return stamps && from.has_timestamps && stamps->value == from.newest_timestamp && step.seq >= from.stamped_from &&
+         !asked_for && step.to.seen && since_ns < one_tick_ns;
+}
+
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
 void Tracker::take_old_text(Step& step) {
   End& from = step.from;
@@ -237,9 +255,8 @@ void Tracker::take_old_text(Step& step) {
       return;
     }
     bool copied = step.sent_before();
-    if (step.order == SendOrder::unknown && step.end == from.last_end &&
-        step.at() - from.last_sent_ns < millisecond / 4) {
-      copied = true;  // no timer and no answer is that quick
+    if (step.order == SendOrder::unknown && came_too_soon(step)) {
+      copied = true;
       step.verdict.marks |= mark::assumed;
     }
     if (step.order == SendOrder::earlier && beyond == 0 &&
