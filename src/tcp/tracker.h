@@ -40,6 +40,7 @@ inline constexpr std::size_t max_gaps = 64;
 struct LargeSegment {
   std::int64_t begin, at_ns;
   std::uint32_t length, timestamp;
+  std::uint32_t piece;  // payload of the largest of its pieces so far
   std::uint16_t ip_id;
 };
 inline constexpr std::size_t max_large_segments = 16;

@@ -147,6 +147,7 @@ void Tracker::remember_large(Step& step) {
                            .at_ns = step.at(),
                            .length = step.segment.payload_length,
                            .timestamp = stamps ? stamps->value : 0,
+                           .piece = 0,
                            .ip_id = step.segment.ip_id};
   if (from.large.size() < max_large_segments) {
     from.large.push_back(large);
@@ -158,24 +159,29 @@ void Tracker::remember_large(Step& step) {
 
 // The same bytes on the other side of an offload: a piece of a segment that the tap saw before it was cut, or a segment that was put
 // together of pieces that it saw. They come moments apart, are stamped alike, and the pieces are numbered one after the other
-// (inet_gso_segment()). Where nothing numbers them, duplicate ACKs would be as quick on a short path: then it is none.
+// (inet_gso_segment()). Where nothing numbers them, what duplicate ACKs ask for would be as quick on a short path, but no quicker than its
+// round trip.
 bool Tracker::is_offload_copy(const Step& step) {
-  const End& from = step.from;
+  End& from = step.from;
   const auto& stamps = step.segment.options.timestamps;
   const std::uint16_t ip_id = step.segment.ip_id;
   const bool asked_for = from.duplicate_acks > 0 || from.sacked > from.snd_una;
   const std::int64_t payload_end = step.seq + step.segment.payload_length;
-  const auto is_piece_of = [&](const LargeSegment& large) {
+  const auto is_piece_of = [&](LargeSegment& large) {
     if (step.segment.payload_length >= large.length || step.seq < large.begin ||
         payload_end > large.begin + large.length)
       return false;
     if (std::abs(step.at() - large.at_ns) > offload_ns || (stamps && stamps->value != large.timestamp)) return false;
-    if (ip_id == 0 || large.ip_id == 0) return stamps.has_value() && !asked_for;
+    large.piece = std::max(large.piece, step.segment.payload_length);
+    if (ip_id == 0 || large.ip_id == 0)
+      return stamps.has_value() && (!asked_for || step.at() - large.at_ns < quickest_answer_ns(from));
+    // What its sender sends again has a number behind those of all its pieces.
     const auto number = static_cast<std::uint16_t>(ip_id - large.ip_id);
-    return number <= (step.seq - large.begin) / std::max<std::int64_t>(1, step.segment.payload_length) + 1;
+    return number <= (step.seq - large.begin) / large.piece;
   };
   if (std::ranges::any_of(from.large, is_piece_of)) return true;
-  if (!is_large(step) || step.at() - from.last_sent_ns > offload_ns || asked_for) return false;
+  const std::int64_t since_ns = step.at() - from.last_sent_ns;
+  if (!is_large(step) || since_ns > offload_ns || (asked_for && since_ns >= quickest_answer_ns(from))) return false;
   if (stamps && stamps->value != from.newest_timestamp) return false;
   if (ip_id == 0) return stamps.has_value();
   return static_cast<std::int16_t>(ip_id - from.newest_ip_id) < 0;
