@@ -32,6 +32,7 @@ struct Gap {
   std::int64_t begin, end, opened_ns;
   // What opened it: the peer had received what was missing. So the capture lacks it, or has it late; nothing tells that it was sent again.
   bool by_ack = false;
+  std::uint32_t timestamp = 0;  // of what filled it, where that was a retransmission
 };
 inline constexpr std::size_t max_gaps = 64;
 

@@ -239,7 +239,11 @@ void Tracker::take_old_text(Step& step) {
       return;
     }
     if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
-    from.resent.push_back({step.seq, step.end, step.at()});
+    const auto& stamps = step.segment.options.timestamps;
+    from.resent.push_back({.begin = step.seq,
+                           .end = step.end,
+                           .opened_ns = step.at(),
+                           .timestamp = stamps ? stamps->value : 0});
   } else {
     if (!from.seen && beyond == 0) {
       take_text_from_before(step);
@@ -265,7 +269,11 @@ void Tracker::take_old_text(Step& step) {
       copied = true;
       step.verdict.marks |= mark::assumed;
     }
-    if (step.order == SendOrder::earlier && beyond == 0 &&
+    const auto& stamps = step.segment.options.timestamps;
+    const auto is_of_it = [&](const Gap& resent) {  // the retransmission itself, once more
+      return stamps && resent.timestamp == stamps->value && resent.begin <= step.seq && step.end <= resent.end;
+    };
+    if (step.order == SendOrder::earlier && beyond == 0 && std::ranges::none_of(from.resent, is_of_it) &&
         fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
       count_up(from.reordered);
