@@ -211,7 +211,7 @@ class Tracker {
   static void remember_large(Step& step);
   static bool is_offload_copy(const Step& step);
   [[nodiscard]] static bool came_too_soon(const Step& step);
-  void take_retransmission(Step& step);
+  void take_retransmission(Step& step, bool seen_before);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;
   [[nodiscard]] ResetCause why_reset(const Step& step, bool& assumed) const;

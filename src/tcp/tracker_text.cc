@@ -286,7 +286,7 @@ void Tracker::take_old_text(Step& step) {
       return;
     }
   }
-  take_retransmission(step);
+  take_retransmission(step, filled == 0);
 }
 
 // From before what the capture has of its sender: sent again, overtaken, or captured late. Nothing tells that it was there twice.
@@ -302,7 +302,7 @@ void Tracker::take_text_from_before(Step& step) {
   }
 }
 
-void Tracker::take_retransmission(Step& step) {
+void Tracker::take_retransmission(Step& step, bool seen_before) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
   step.verdict.reason = why_again(step);
@@ -324,6 +324,11 @@ void Tracker::take_retransmission(Step& step) {
     step.verdict.marks |= mark::acked_before;
     count_up(from.fins_again);
     forget_ack_of_fin(from, step.to);
+  } else if (step.end <= from.snd_una && !seen_before) {
+    // No other copy was captured: it may be this one that was acknowledged, and was captured behind that.
+    step.verdict.marks |= mark::behind_ack | mark::assumed;
+    count_up(from.behind_ack);
+    from.most_behind_ack_ns = std::max(from.most_behind_ack_ns, std::abs(step.at() - from.last_progress_ns));
   } else if (step.end <= from.snd_una && from.una_known) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
