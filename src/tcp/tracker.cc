@@ -79,6 +79,8 @@ bool Tracker::begins_anew(const Observed& seen) const {
   // RFC 9293 3.6.1: "it MAY accept a new SYN from the remote TCP endpoint to reopen the connection directly from
   // TIME-WAIT state"
   if (from.state == State::closed || to.state == State::closed || to.state == State::time_wait) return true;
+  // Of a capture that begins late: it had been over when the last FIN was acknowledged.
+  if ((from.fin_in_doubt && from.fin_acked) || (to.fin_in_doubt && to.fin_acked)) return true;
   // An attempt that nobody answered was given up, and the port is used again.
   return from.syn_seen && !to.seen;
 }
@@ -235,7 +237,9 @@ void Tracker::take_reset(Step& step) {
     reset_ = {step.verdict.reset_cause, assumed,   step.sender,
               step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
   step.from.sent_reset = true;
-  if (step.from.fin < 0 && step.to.fin < 0 && !may_have_closed_unseen(step.receiver)) close_first(step.sender, true);
+  const bool nobody_had_closed =
+      step.from.fin < 0 && step.to.fin < 0 && !step.to.sent_reset && !may_have_closed_unseen(step.receiver);
+  if (nobody_had_closed) close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);
   // What answers an older segment in flight has a number that its receiver expects no more.
   if (!answers_older(step)) apply(step.receiver, Stimulus::gets_rst, step);
