@@ -294,6 +294,13 @@ void Tracker::take_text_from_before(Step& step) {
   End& from = step.from;
   from.bytes += step.segment.payload_length;
   step.verdict.marks |= mark::assumed;
+  // If it was sent again, the first one may still come.
+  const auto& stamps = step.segment.options.timestamps;
+  if (from.seen && from.resent.size() < max_gaps)
+    from.resent.push_back({.begin = step.seq,
+                           .end = step.end,
+                           .opened_ns = step.at(),
+                           .timestamp = stamps ? stamps->value : 0});
   if (step.order == SendOrder::earlier) {
     step.verdict.kind = Kind::reordered;
     count_up(from.reordered);
