@@ -30,10 +30,13 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
   if (from.sent_reset || to.sent_reset) return ResetCause::after_reset;
-  // The segment that is answered may be a FIN, or an older one in flight: what was lost are the bytes before it.
-  if (from.fin >= 0)
-    return to.last_had_data || has_unacknowledged_text(to) ? ResetCause::data_after_close
-                                                           : ResetCause::late_after_close;
+  if (from.fin >= 0) {
+    // What is answered was not captured, or stands behind the answer: data, most likely.
+    assumed = !to.seen || to.last_seen_ns < from.last_seen_ns;
+    // It may be a FIN, or an older one in flight: what was lost are the bytes before it.
+    return assumed || to.last_had_data || has_unacknowledged_text(to) ? ResetCause::data_after_close
+                                                                      : ResetCause::late_after_close;
+  }
   assumed = true;
   // Nothing was there to be answered: since the other end last spoke, this one has spoken itself.
   const bool answers_something = to.last_seen_ns >= from.last_seen_ns && step.segment.seq.value == to.last_ack_raw;
@@ -80,8 +83,11 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
     return ResetCause::refused;
   }
   if (from.state == State::syn_sent) {
-    const bool answers_wrong_ack =
-        !step.flags().ack() && to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack;
+    // RFC 9293 3.10.7.3, first: "<SEQ=SEG.ACK><CTL=RST>". What it answers may not have been captured, or not yet: then another number
+    // than its own next one tells.
+    const bool seen = to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack;
+    const bool answers_wrong_ack = !step.flags().ack() && (seen || step.seq != from.snd_nxt);
+    assumed = answers_wrong_ack && !seen;
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
   }
   if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies) {
