@@ -371,7 +371,9 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   const std::int64_t rto_ns = lost_by_acks ? srtt_ns + rto_min_ns : std::max(rto_min_ns, srtt_ns);
   if (first && waited_ns >= rto_ns) {
     // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
-    if (last && once && !lost_by_acks && from.sack_permitted && step.to.sack_permitted)
+    // Whether its sender probes, the SYNs tell.
+    const bool may_probe = from.sack_permitted ? step.to.sack_permitted || !step.to.syn_seen : !from.syn_seen;
+    if (last && once && !lost_by_acks && may_probe)
       step.verdict.marks |= mark::assumed;
     return RetransmissionReason::timeout;
   }
