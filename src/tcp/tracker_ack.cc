@@ -34,7 +34,7 @@ void Tracker::take_ack(Step& step) {
   step.verdict.ack = step.ack = widen(to, step.segment.ack.value);
   if (step.ack > to.snd_nxt) {
     // RFC 9293 3.8.4: a keep-alive stands one below the next sequence number: the first that is seen of an end may be one.
-    const bool first_was_keep_alive = to.segments == 1 && to.last_kind == Kind::ack && !to.syn_seen &&
+    const bool first_was_keep_alive = to.seen && to.last_end == 0 && !to.syn_seen &&
                                       to.snd_nxt == 1 && step.ack == 2 && step.length == 0;
     if (first_was_keep_alive) {
       to.last_kind = Kind::keep_alive;
@@ -111,7 +111,7 @@ void Tracker::take_window(Step& step) {
   // RFC 9293 3.10.7.4, fifth: "Note that SND.WND is an offset from SND.UNA, that SND.WL1 records the sequence number of
   // the last segment used to update SND.WND, and that SND.WL2 records the acknowledgment number of the last segment
   // used to update SND.WND. The check here prevents using old segments to update the window."
-  const bool is_old = step.ack < to.snd_una || step.seq < from.window_seq || step.order == SendOrder::earlier;
+  const bool is_old = step.ack < to.snd_una || step.seq < from.window_seq || step.sent_before();
   if (from.seen && !step.moves_ack && is_old) return;
   from.window = window;
   from.window_seq = step.seq;
@@ -174,7 +174,11 @@ void Tracker::name_pure_ack(Step& step) {
   // Linux probes at SND.UNA-1, without a byte: tcp_xmit_probe_skb().
   if (from.seen && from.snd_nxt > 0 && step.seq == from.snd_una - 1 && !step.moves_ack) {
     const bool into_shut_window = to.window == 0 && to.seen;
-    if (!into_shut_window && step.sent_before()) {
+    if (step.order == SendOrder::same_packet) {
+      verdict.kind = Kind::duplicate;
+    } else if (step.at() - from.last_seen_ns < soonest_probe_ns) {
+      verdict.kind = step.order == SendOrder::earlier ? Kind::reordered : Kind::ack;
+    } else if (!into_shut_window && step.sent_before()) {
       verdict.kind = Kind::reordered;
     } else {
       verdict.kind = into_shut_window ? Kind::window_probe : Kind::keep_alive;

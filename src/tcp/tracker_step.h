@@ -36,6 +36,10 @@ inline std::int64_t widen(const End& end, std::uint32_t seq) {
 
 inline constexpr std::int64_t millisecond = 1'000'000;
 
+// Nobody probes so soon after it sent something (RFC 9293 3.8.4: idle for two hours; TCP_KEEPIDLE and RTO_MIN of Linux are far longer): it is
+// a copy, or was overtaken.
+inline constexpr std::int64_t soonest_probe_ns = 5 * millisecond;
+
 template <class T>
 void count_up(T& counter) {
   if (counter < std::numeric_limits<T>::max()) ++counter;

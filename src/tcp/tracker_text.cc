@@ -250,7 +250,8 @@ void Tracker::take_old_text(Step& step) {
       return;
     }
     // RFC 9293 3.8.4: "it MAY be configurable to send a keep-alive segment containing one garbage octet"
-    if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin()) {
+    if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin() &&
+        step.at() - from.last_seen_ns >= soonest_probe_ns) {
       step.verdict.kind = step.to.window == 0 ? Kind::window_probe : Kind::keep_alive;
       return;
     }
