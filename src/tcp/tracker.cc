@@ -194,7 +194,7 @@ bool Tracker::find_illegal(Step& step) {
     // RCV.NXT lies between what was last acknowledged and what was last sent. Linux also takes one at our FIN (tcp_reset_check()).
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
-    if (answers_older(step) && !step.verdict.has(mark::foreign_ttl)) return false;
+    if (answers_older(step) && (!step.verdict.has(mark::foreign_ttl) || step.from.ttl_varies)) return false;
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
