@@ -191,6 +191,9 @@ void Tracker::name_pure_ack(Step& step) {
     }
     return;
   }
+  // RFC 2018 4: "If sent at all, SACK options SHOULD be included in all ACKs which do not ACK the highest sequence number in the data
+  // receiver's queue." One that tells nothing new is no answer to a segment out of order: it is a copy, or captured late.
+  const bool says_what_it_has = from.sack_permitted && to.sack_permitted;
   // A probe is answered once; what comes later by itself is none.
   const bool answered = from.last_seen_ns > to.last_seen_ns;
   if (from.owes_challenge) {
@@ -209,7 +212,7 @@ void Tracker::name_pure_ack(Step& step) {
     // RFC 9293 3.10.7.4: "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated."
     verdict.kind = Kind::window_update;
     count_up(from.window_updates);
-  } else if (to.snd_una < to.snd_nxt && (step.new_sack || step.same_window)) {
+  } else if (to.snd_una < to.snd_nxt && (step.new_sack || (step.same_window && !says_what_it_has))) {
     verdict.kind = Kind::duplicate_ack;
     if (to.duplicate_acks < 255) ++to.duplicate_acks;
     count_up(from.duplicate_acks_sent);
