@@ -327,7 +327,11 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   count_up(from.retransmissions);
   count_up(from.unanswered_resends);
   from.resent_bytes += step.segment.payload_length;
-  if (step.end <= from.snd_una && step.flags().fin()) {
+  // One that crossed its acknowledgment on the way, or was captured behind it, tells nothing.
+  const bool behind_for_long = step.at() - from.last_progress_ns >= capture_delay_ns;
+  if (step.end <= from.snd_una && step.flags().fin() && !behind_for_long) {
+    step.verdict.marks |= mark::assumed;
+  } else if (step.end <= from.snd_una && step.flags().fin()) {
     // It was acknowledged, which its sender has not got: no more can be said of it.
     step.verdict.marks |= mark::acked_before;
     count_up(from.fins_again);
