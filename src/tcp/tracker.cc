@@ -9,6 +9,8 @@ namespace {
 
 // A copy of a packet comes within this time, where its sender's IP ID has not yet shown to count.
 constexpr std::int64_t same_packet_ns = 100 * millisecond;
+// RFC 6298 2.1; Linux: TCP_TIMEOUT_INIT.
+constexpr std::int64_t syn_timer_ns = 1000 * millisecond;
 // Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
 constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // An IP ID that grew by less than this came from a counter.
@@ -373,10 +375,13 @@ void Tracker::infer_opening(Step& step) {
     apply(step.receiver, Stimulus::gets_ack_of_syn, step);
     handshake_inferred_ = true;
   } else if (from.state == State::syn_received && !step.to.seen && (step.moves_ack || step.length > 0)) {
-    // It has taken data, or sends some: the ACK of its SYN-ACK had come.
+    handshake_inferred_ = true;
+    // It has taken data: the ACK of its SYN-ACK had come. Or it sends some, which with Fast Open it may do before (RFC 7413 3), though not
+    // for so long that it would have sent its SYN-ACK again.
+    const bool was_acknowledged = step.moves_ack || step.at() - syn_ack_ns_ >= syn_timer_ns;
+    if (!was_acknowledged) return;
     apply(step.sender, Stimulus::gets_ack_of_syn, step);
     if (step.to.state == State::not_seen) step.to.state = State::established;
-    handshake_inferred_ = true;
   }
 }
 
