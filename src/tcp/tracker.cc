@@ -73,7 +73,11 @@ bool Tracker::begins_anew(const Observed& seen) const {
   if (!segment.flags.syn() || segment.flags.rst() || segment.flags.fin()) return false;
   if (from.syn_seen && segment.seq.value == from.isn) return false;
   // A SYN-ACK whose SYN was not captured, behind a connection that is over.
-  if (segment.flags.ack()) return is_over() && to.based && segment.ack.value - 1 != to.isn;
+  if (segment.flags.ack()) {
+    // Or, of one direction, another SYN-ACK than the one before.
+    const bool answers_another = to.based && segment.ack.value - 1 != to.isn;
+    return answers_another && (is_over() || (from.syn_ack_seen && !to.seen));
+  }
   if (from.based && !from.syn_seen && segment.seq.value == from.isn && from.snd_una <= 1)
     return false;  // captured late
   if (is_over() || (ends_[EndIndex::first].fin >= 0 && ends_[EndIndex::second].fin >= 0)) return true;
@@ -81,6 +85,9 @@ bool Tracker::begins_anew(const Observed& seen) const {
   // RFC 9293 3.6.1: "it MAY accept a new SYN from the remote TCP endpoint to reopen the connection directly from
   // TIME-WAIT state"
   if (from.state == State::closed || to.state == State::closed || to.state == State::time_wait) return true;
+  // What was acknowledged of it before the capture had another number.
+  if (from.based && !from.seen && to.seen && segment.seq.value + 1 != from.isn + static_cast<std::uint32_t>(from.snd_una))
+    return true;
   // Of a capture that begins late: it had been over when the last FIN was acknowledged.
   if ((from.fin_in_doubt && from.fin_acked) || (to.fin_in_doubt && to.fin_acked)) return true;
   // An attempt that nobody answered was given up, and the port is used again.
