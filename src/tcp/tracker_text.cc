@@ -326,6 +326,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   }
   count_up(from.retransmissions);
   count_up(from.unanswered_resends);
+  if (step.verdict.reason == RetransmissionReason::fin) count_up(from.fin_resends);
   from.resent_bytes += step.segment.payload_length;
   // One that crossed its acknowledgment on the way, or was captured behind it, tells nothing.
   const bool behind_for_long = step.at() - from.last_progress_ns >= capture_delay_ns;

@@ -296,8 +296,11 @@ class Finder {
     if (record_.evidence.repeated_syn_ack != 0 && record_.ends[listener].state == tcp::State::syn_received) return;
     const bool unanswered = both_seen() && record_.reset_cause == tcp::ResetCause::none && give_up();
     const std::uint64_t all = record_.retransmissions(),
-                        again = all -
-                                std::min<std::uint64_t>(all, needless + fins + (unanswered ? unanswered_resends() : 0));
+                        not_lost =
+                            // Of one direction nothing tells whether a FIN was lost, or the answers to it.
+                            both_seen() ? needless + fins : needless + sum(&EndRecord::fin_resends),
+                        again =
+                            all - std::min<std::uint64_t>(all, not_lost + (unanswered ? unanswered_resends() : 0));
     if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments))
       say("capture.loss", record_.evidence.retransmission, again, both_seen() ? Grade::derived : Grade::assumed);
     if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0) {

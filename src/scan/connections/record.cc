@@ -22,6 +22,7 @@ EndRecord record_of(const tcp::End& end, std::int64_t ended_ns) {
   record.resent_bytes = end.resent_bytes;
   record.unseen_bytes = end.unseen_bytes();
   record.unanswered_resends = end.unanswered_resends;
+  record.fin_resends = end.fin_resends;
   record.srtt_us = end.srtt_us;
   record.min_rtt_us = end.min_rtt_us;
   record.largest_through = end.largest_through;
