@@ -246,12 +246,16 @@ void Tracker::take_reset(Step& step) {
     reset_ = {step.verdict.reset_cause, assumed,   step.sender,
               step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
   step.from.sent_reset = true;
-  const bool nobody_had_closed =
+  // Who answers that it has no such connection had lost it before, by whomever.
+  const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection;
+  const bool nobody_had_closed = !answers_stranger &&
       step.from.fin < 0 && step.to.fin < 0 && !step.to.sent_reset && !may_have_closed_unseen(step.receiver);
   if (nobody_had_closed) close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);
-  // What answers an older segment in flight has a number that its receiver expects no more.
-  if (!answers_older(step)) apply(step.receiver, Stimulus::gets_rst, step);
+  // What answers an older segment in flight has a number that its receiver expects no more. What that is, it says itself.
+  const bool number_known = step.to.seen && step.from.una_known;
+  const bool is_taken = step.to.state == State::syn_sent || (number_known && !answers_older(step));
+  if (is_taken) apply(step.receiver, Stimulus::gets_rst, step);
 }
 
 void Tracker::take_syn(Step& step) {
