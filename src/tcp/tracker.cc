@@ -203,6 +203,7 @@ bool Tracker::find_illegal(Step& step) {
     // RCV.NXT lies between what was last acknowledged and what was last sent. Linux also takes one at our FIN (tcp_reset_check()).
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
+    if (is_same_reset(step)) return false;
     if (answers_older(step) && (!step.verdict.has(mark::foreign_ttl) || step.from.ttl_varies)) return false;
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
@@ -225,15 +226,28 @@ bool Tracker::answers_older(const Step& step) {
          step.seq > step.from.snd_una - most_in_flight;
 }
 
+// The last one of its sender once more: a copy.
+bool Tracker::is_same_reset(const Step& step) {
+  const End& from = step.from;
+  const wire::TcpSegment& segment = step.segment;
+  if (!from.sent_reset || segment.seq.value != from.reset_seq || step.at() - from.last_reset_ns >= same_packet_ns)
+    return false;
+  if (segment.ip_id != 0 && segment.ip_id == from.reset_ip_id) return true;
+  if (segment.ip_id != 0 || from.reset_ip_id != 0) return false;
+  // Who aborts says so once. Each of those without an ACK may answer another segment; but not from another place on the way.
+  const bool is_unasked = step.to.last_seen_ns <= from.last_reset_ns;
+  return step.verdict.has(mark::foreign_ttl) || (step.flags().ack() && is_unasked);
+}
+
 void Tracker::take_reset(Step& step) {
-  const bool copied = step.segment.ip_id != 0 && step.segment.ip_id == step.from.reset_ip_id &&
-                      step.at() - step.from.last_seen_ns < same_packet_ns;
-  if (step.from.sent_reset && (copied || step.order == SendOrder::earlier)) {
+  if (step.from.sent_reset && (is_same_reset(step) || step.order == SendOrder::earlier)) {
     step.verdict.kind = Kind::duplicate;
     count_up(step.from.duplicates);
     return;
   }
   step.from.reset_ip_id = step.segment.ip_id;
+  step.from.reset_seq = step.segment.seq.value;
+  step.from.last_reset_ns = step.at();
   bool assumed = false;
   step.verdict.kind = Kind::reset;
   step.verdict.reset_cause = why_reset(step, assumed);

@@ -80,6 +80,7 @@ struct End : EndCounters {
   std::int64_t last_progress_ns = 0;  // last time that the peer acknowledged something new
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
+  std::int64_t last_reset_ns = 0;
   std::int64_t shut_since_ns = 0;       // when it last shut its window, while that is shut; 0: it is open
   std::int64_t longest_shut_ns = 0;     // for how long it did, at most, of what has ended
   std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
@@ -90,6 +91,7 @@ struct End : EndCounters {
   std::int64_t resent_end = -1;                 // the last retransmission, until it is acknowledged
   // --- identity
   std::uint32_t isn = 0;
+  std::uint32_t reset_seq = 0;  // of its last reset
   std::uint32_t newest_timestamp = 0, resent_timestamp = 0;
   std::uint32_t window = 0;  // its last, scaled where the scale is known
   std::uint32_t srtt_us = 0, rttvar_us = 0, min_rtt_us = 0;
@@ -194,6 +196,7 @@ class Tracker {
   [[nodiscard]] EndIndex receiver_of(EndIndex from) const { return to_itself_ ? from : opposite(from); }
   bool find_illegal(Step& step);
   static bool answers_older(const Step& step);
+  static bool is_same_reset(const Step& step);
   void take_reset(Step& step);
   void take_syn(Step& step);
   void take_ack(Step& step);
