@@ -150,8 +150,8 @@ void Tracker::take_sack(Step& step) {
   if (!duplicate && blocks.size() > 1)
     duplicate = left >= widen(to, blocks[1].left.value) && right <= widen(to, blocks[1].right.value);
   if (duplicate) {
-    step.new_sack = true;
-    if (to.needless < to.retransmissions) {
+    step.only_again = true;
+    if (to.needless < to.retransmissions && !step.sent_before()) {
       step.verdict.marks |= mark::proves_needless;
       count_up(to.needless);
     }
@@ -162,6 +162,7 @@ void Tracker::take_sack(Step& step) {
     if (edge > to.sacked && edge <= to.snd_nxt) {
       to.sacked = edge;
       step.new_sack = true;
+      step.only_again = false;
     }
   }
 }
@@ -208,13 +209,14 @@ void Tracker::name_pure_ack(Step& step) {
     verdict.kind = Kind::duplicate;
   } else if (step.at() < from.last_seen_ns) {
     verdict.kind = Kind::reordered;
-  } else if (!step.same_window && !step.new_sack && from.seen) {
+  } else if (!step.same_window && !step.new_sack && !step.only_again && from.seen) {
     // RFC 9293 3.10.7.4: "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated."
     verdict.kind = Kind::window_update;
     count_up(from.window_updates);
-  } else if (to.snd_una < to.snd_nxt && (step.new_sack || (step.same_window && !says_what_it_has))) {
+  } else if (to.snd_una < to.snd_nxt && (step.new_sack || step.only_again || (step.same_window && !says_what_it_has))) {
     verdict.kind = Kind::duplicate_ack;
-    if (to.duplicate_acks < 255) ++to.duplicate_acks;
+    // RFC 6675 2: a duplicate ACK there is one with new SACK information: what came twice is no sign of a loss.
+    if (to.duplicate_acks < 255 && !step.only_again) ++to.duplicate_acks;
     count_up(from.duplicate_acks_sent);
   }
 }

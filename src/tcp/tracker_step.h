@@ -21,6 +21,7 @@ struct Tracker::Step {
   bool moves_ack = false;                  // acknowledges something new
   bool same_window = false;                // as the sender's segment before
   bool new_sack = false;                   // tells of something received that was not told before
+  bool only_again = false;                 // of nothing but that something came twice (RFC 2883)
   SendOrder order = SendOrder::unknown;
   Verdict verdict;
 
