@@ -93,6 +93,7 @@ TEST(TrackerOpening, handshake_tells_who_opened_and_how_long_it_took) {
 TEST(TrackerOpening, syn_again_is_a_retransmission_by_the_handshake_timer) {
   Story story;
   story.c(S, 0);
+  story.wait(1000 * ms);
   const Verdict again = story.c(S, 0);
   EXPECT_EQ(again.kind, Kind::retransmission);
   EXPECT_EQ(again.reason, RetransmissionReason::syn);
@@ -596,6 +597,7 @@ TEST(TrackerClosing, bsd_repeats_its_fin_in_the_ack_of_the_peers) {
 TEST(TrackerOpening, a_listener_that_repeats_its_syn_ack_has_not_got_the_ack) {
   Story story;
   story.handshake();
+  story.wait(1000 * ms);
   story.s(S | A, 0, 1);
   EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::syn_received);
   EXPECT_EQ(story.tracker.end(EndIndex::second).needless, 0U);

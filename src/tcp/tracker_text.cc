@@ -193,6 +193,9 @@ bool Tracker::came_too_soon(const Step& step) {
   const End& from = step.from;
   const std::int64_t since_ns = step.at() - from.last_sent_ns;
   if (step.end == from.last_end && since_ns < quickest_answer_ns(from)) return true;
+  // A FIN alone only a timer sends again.
+  if (step.flags().fin() && step.segment.payload_length == 0 && step.end == from.last_end)
+    return since_ns < one_tick_ns;
   // First sent in the same tick of its sender's clock, which was told nothing since but that what came before arrived.
   const auto& stamps = step.segment.options.timestamps;
   const bool asked_for = from.duplicate_acks > 0 || from.sacked > from.snd_una;
