@@ -317,6 +317,9 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
   step.verdict.reason = why_again(step);
+  // Neither a reason to send it again nor a sign that it was: it may have come twice, or late.
+  if (step.verdict.reason == RetransmissionReason::unknown && step.order == SendOrder::unknown)
+    step.verdict.marks |= mark::assumed;
   if (step.seq <= from.snd_una) {
     from.timer_began_ns = step.at();
     from.stuck_length = step.segment.payload_length;
