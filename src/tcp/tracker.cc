@@ -86,7 +86,9 @@ bool Tracker::begins_anew(const Observed& seen) const {
   // TIME-WAIT state"
   if (from.state == State::closed || to.state == State::closed || to.state == State::time_wait) return true;
   // What was acknowledged of it before the capture had another number.
-  if (from.based && !from.seen && to.seen && segment.seq.value + 1 != from.isn + static_cast<std::uint32_t>(from.snd_una))
+  const std::uint32_t acknowledged = from.isn + static_cast<std::uint32_t>(from.snd_una);
+  if (from.based && !from.seen && to.seen && segment.seq.value + 1 != acknowledged &&
+      segment.seq.value + segment.sequence_length() != acknowledged)
     return true;
   // Of a capture that begins late: it had been over when the last FIN was acknowledged.
   if ((from.fin_in_doubt && from.fin_acked) || (to.fin_in_doubt && to.fin_acked)) return true;
