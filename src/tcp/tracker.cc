@@ -261,11 +261,11 @@ void Tracker::take_reset(Step& step) {
   if (reset_.cause == ResetCause::none)
     reset_ = {step.verdict.reset_cause, assumed,   step.sender,
               step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
+  // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
+  const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection && !step.from.syn_seen;
+  const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset && step.from.fin < 0 &&
+                                  step.to.fin < 0 && !may_have_closed_unseen(step.receiver);
   step.from.sent_reset = true;
-  // Who answers that it has no such connection had lost it before, by whomever.
-  const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection;
-  const bool nobody_had_closed = !answers_stranger &&
-      step.from.fin < 0 && step.to.fin < 0 && !step.to.sent_reset && !may_have_closed_unseen(step.receiver);
   if (nobody_had_closed) close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);
   // What answers an older segment in flight has a number that its receiver expects no more. What that is, it says itself.
