@@ -13,6 +13,7 @@ namespace {
 constexpr std::int64_t idle_ns = 1000 * millisecond;
 // A reset that answers comes at once. So long it may be on its way where nothing tells the round trip.
 constexpr std::int64_t answer_ns = 200 * millisecond;
+constexpr std::int64_t answer_spread_ns = 5 * millisecond;  // beyond that
 
 // Payload that an end sent and the other never acknowledged. What the other has acknowledged its kernel had taken.
 bool has_unacknowledged_text(const End& end) {
@@ -34,7 +35,8 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   if (from.sent_reset || to.sent_reset) return ResetCause::after_reset;
   if (from.fin >= 0) {
     // What is answered was not captured, or stands behind the answer: data, most likely. What was captured long before is not that.
-    const std::int64_t answer_takes_ns = answer_ns + std::int64_t{to.srtt_us} * 2000;
+    const std::int64_t answer_takes_ns =
+        to.min_rtt_us == 0 ? answer_ns : std::int64_t{to.min_rtt_us} * 2000 + answer_spread_ns;
     assumed = !to.seen || to.last_seen_ns < from.last_seen_ns || step.at() - to.last_seen_ns > answer_takes_ns;
     // It may be a FIN, or an older one in flight: what was lost are the bytes before it.
     return assumed || to.last_had_data || has_unacknowledged_text(to) ? ResetCause::data_after_close
