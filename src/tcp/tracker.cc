@@ -206,7 +206,7 @@ bool Tracker::find_illegal(Step& step) {
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
     if (is_same_reset(step)) return false;
-    if (answers_older(step) && (!step.verdict.has(mark::foreign_ttl) || step.from.ttl_varies)) return false;
+    if (answers_older(step)) return false;  // of an end that has closed: nobody gains by forging it
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
@@ -238,7 +238,7 @@ bool Tracker::is_same_reset(const Step& step) {
   if (segment.ip_id != 0 || from.reset_ip_id != 0) return false;
   // Who aborts says so once. Each of those without an ACK may answer another segment; but not from another place on the way.
   const bool is_unasked = step.to.last_seen_ns <= from.last_reset_ns;
-  return step.verdict.has(mark::foreign_ttl) || (step.flags().ack() && is_unasked);
+  return segment.ttl != from.reset_ttl || (step.flags().ack() && is_unasked);
 }
 
 void Tracker::take_reset(Step& step) {
@@ -249,6 +249,7 @@ void Tracker::take_reset(Step& step) {
   }
   step.from.reset_ip_id = step.segment.ip_id;
   step.from.reset_seq = step.segment.seq.value;
+  step.from.reset_ttl = step.segment.ttl;
   step.from.last_reset_ns = step.at();
   bool assumed = false;
   step.verdict.kind = Kind::reset;

@@ -98,7 +98,7 @@ struct End : EndCounters {
   std::uint16_t newest_ip_id = 0, reset_ip_id = 0;
   std::uint16_t mss = 0;          // the largest segment that it takes, by its SYN; 0: not seen
   std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
-  std::uint8_t ttl = 0, same_ttl = 0;
+  std::uint8_t ttl = 0, same_ttl = 0, reset_ttl = 0;
   std::uint8_t scale = 0;
   std::uint8_t next_large = 0;          // the place in `large`
   std::uint8_t duplicate_acks = 0;      // of what it sent, since the last progress
