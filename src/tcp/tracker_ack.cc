@@ -161,6 +161,7 @@ void Tracker::take_sack(Step& step) {
     const std::int64_t edge = widen(to, block.right.value);
     if (edge > to.sacked && edge <= to.snd_nxt) {
       to.sacked = edge;
+      if (edge <= step.ack) continue;
       step.new_sack = true;
       step.only_again = false;
     }
