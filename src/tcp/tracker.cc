@@ -358,8 +358,10 @@ void Tracker::remember(Step& step) {
     from.ttl = segment.ttl;
   }
   if (segment.options.timestamps && (!from.has_timestamps || step.order != SendOrder::earlier)) {
-    if (from.newest_timestamp != segment.options.timestamps->value || !from.has_timestamps)
+    if (from.newest_timestamp != segment.options.timestamps->value || !from.has_timestamps) {
       from.stamped_from = from.snd_nxt - (step.end == from.snd_nxt ? step.length : 0);
+      from.stamped_ns = step.at();
+    }
     from.has_timestamps = true;
     from.newest_timestamp = segment.options.timestamps->value;
   }

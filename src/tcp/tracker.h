@@ -81,6 +81,8 @@ struct End : EndCounters {
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
   std::int64_t last_reset_ns = 0;
+  std::int64_t last_sign_ns = 0;  // when the peer last told that something of it is missing
+  std::int64_t stamped_ns = 0;    // when its newest time stamp was seen first
   std::int64_t shut_since_ns = 0;       // when it last shut its window, while that is shut; 0: it is open
   std::int64_t longest_shut_ns = 0;     // for how long it did, at most, of what has ended
   std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most

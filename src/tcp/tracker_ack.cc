@@ -162,6 +162,7 @@ void Tracker::take_sack(Step& step) {
     if (edge > to.sacked && edge <= to.snd_nxt) {
       to.sacked = edge;
       if (edge <= step.ack) continue;
+      to.last_sign_ns = step.at();
       step.new_sack = true;
       step.only_again = false;
     }
@@ -218,6 +219,7 @@ void Tracker::name_pure_ack(Step& step) {
     verdict.kind = Kind::duplicate_ack;
     // RFC 6675 2: a duplicate ACK there is one with new SACK information: what came twice is no sign of a loss.
     if (to.duplicate_acks < 255 && !step.only_again) ++to.duplicate_acks;
+    if (!step.only_again) to.last_sign_ns = step.at();
     count_up(from.duplicate_acks_sent);
   }
 }

@@ -198,9 +198,8 @@ bool Tracker::came_too_soon(const Step& step) {
     return since_ns < one_tick_ns;
   // First sent in the same tick of its sender's clock, which was told nothing since but that what came before arrived.
   const auto& stamps = step.segment.options.timestamps;
-  const bool asked_for = from.duplicate_acks > 0 || from.sacked > from.snd_una;
   return stamps && from.has_timestamps && stamps->value == from.newest_timestamp && step.seq >= from.stamped_from &&
-         !asked_for && step.to.seen && since_ns < one_tick_ns;
+         from.last_sign_ns < from.stamped_ns && step.to.seen && since_ns < one_tick_ns;
 }
 
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
