@@ -162,26 +162,31 @@ void Tracker::remember_large(Step& step) {
 // (inet_gso_segment()). Where nothing numbers them, what duplicate ACKs ask for would be as quick on a short path, but no quicker than its
 // round trip.
 bool Tracker::is_offload_copy(const Step& step) {
+  constexpr std::uint32_t usual_mss = 1460;
   End& from = step.from;
   const auto& stamps = step.segment.options.timestamps;
   const std::uint16_t ip_id = step.segment.ip_id;
-  const bool asked_for = from.duplicate_acks > 0 || from.sacked > from.snd_una;
-  const std::int64_t payload_end = step.seq + step.segment.payload_length;
+  const std::uint32_t length = step.segment.payload_length;
+  const std::int64_t payload_end = step.seq + length;
+  const auto asked_for_since = [&](std::int64_t at_ns) {
+    return from.last_sign_ns >= at_ns && step.at() - at_ns >= quickest_answer_ns(from);
+  };
   const auto is_piece_of = [&](LargeSegment& large) {
-    if (step.segment.payload_length >= large.length || step.seq < large.begin ||
-        payload_end > large.begin + large.length)
-      return false;
+    const std::int64_t large_end = large.begin + large.length;
+    if (length >= large.length || step.seq < large.begin || payload_end > large_end) return false;
     if (std::abs(step.at() - large.at_ns) > offload_ns || (stamps && stamps->value != large.timestamp)) return false;
-    large.piece = std::max(large.piece, step.segment.payload_length);
-    if (ip_id == 0 || large.ip_id == 0)
-      return stamps.has_value() && (!asked_for || step.at() - large.at_ns < quickest_answer_ns(from));
-    // What its sender sends again has a number behind those of all its pieces.
+    if (ip_id == 0 || large.ip_id == 0) return stamps.has_value() && !asked_for_since(large.at_ns);
+    // The last one may be smaller. What its sender sends again has a number behind those of all the pieces.
+    if (payload_end < large_end) large.piece = std::max(large.piece, length);
+    const std::uint32_t mss = step.to.mss != 0 ? step.to.mss : usual_mss;
+    const std::int64_t piece = large.piece != 0 ? large.piece : mss;
     const auto number = static_cast<std::uint16_t>(ip_id - large.ip_id);
-    return number <= (step.seq - large.begin) / large.piece;
+    return number <= (step.seq - large.begin + piece - 1) / piece;
   };
   if (std::ranges::any_of(from.large, is_piece_of)) return true;
-  const std::int64_t since_ns = step.at() - from.last_sent_ns;
-  if (!is_large(step) || since_ns > offload_ns || (asked_for && since_ns >= quickest_answer_ns(from))) return false;
+  const auto is_same = [&](const LargeSegment& large) { return large.begin == step.seq && large.length == length; };
+  if (!is_large(step) || std::ranges::any_of(from.large, is_same)) return false;
+  if (step.at() - from.last_sent_ns > offload_ns || asked_for_since(from.last_sent_ns)) return false;
   if (stamps && stamps->value != from.newest_timestamp) return false;
   if (ip_id == 0) return stamps.has_value();
   return static_cast<std::int16_t>(ip_id - from.newest_ip_id) < 0;
