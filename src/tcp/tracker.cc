@@ -377,7 +377,7 @@ void Tracker::remember(Step& step) {
     from.last_sent_ns = std::max(from.last_sent_ns, step.at());
     from.last_end = step.end;
   }
-  if (first || (step.length > 0 && step.seq < from.seen_from)) from.seen_from = step.seq;
+  if (first) from.seen_from = step.seq;
   if (step.flags().ack()) from.last_ack_raw = segment.ack.value;
   from.last_kind = step.verdict.kind;
   from.owes_challenge = false;

@@ -207,6 +207,7 @@ class Tracker {
   void take_text(Step& step);
   void take_old_text(Step& step);
   static void take_text_from_before(Step& step);
+  static void note_resent(Step& step);
   void take_fin(Step& step);
   [[nodiscard]] bool may_have_closed_unseen(EndIndex end) const;
   void settle_first_closer(EndIndex first, Step& step);

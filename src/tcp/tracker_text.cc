@@ -57,6 +57,7 @@ void Tracker::take_text(Step& step) {
     // RFC 6298 5.1: "if the timer is not running, start it running"
     if (from.snd_una >= from.snd_nxt) from.timer_began_ns = step.at();
     from.bytes += step.segment.payload_length;
+    if (!from.seen && !from.syn_seen) note_resent(step);
     if (step.segment.payload_length > 0) from.last_data_ns = step.at();
     from.snd_nxt = step.end;
     if (from.sample_end < 0) {
@@ -207,6 +208,15 @@ bool Tracker::came_too_soon(const Step& step) {
          from.last_sign_ns < from.stamped_ns && step.to.seen && since_ns < one_tick_ns;
 }
 
+// It may be one that was sent again: then the first one may still come.
+void Tracker::note_resent(Step& step) {
+  auto& resent = step.from.resent;
+  const auto& stamps = step.segment.options.timestamps;
+  if (resent.size() >= max_gaps) resent.erase(resent.begin());
+  resent.push_back(
+      {.begin = step.seq, .end = step.end, .opened_ns = step.at(), .timestamp = stamps ? stamps->value : 0});
+}
+
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
 void Tracker::take_old_text(Step& step) {
   End& from = step.from;
@@ -245,12 +255,7 @@ void Tracker::take_old_text(Step& step) {
       }
       return;
     }
-    if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
-    const auto& stamps = step.segment.options.timestamps;
-    from.resent.push_back({.begin = step.seq,
-                           .end = step.end,
-                           .opened_ns = step.at(),
-                           .timestamp = stamps ? stamps->value : 0});
+    note_resent(step);
   } else {
     if (!from.seen && beyond == 0) {
       take_text_from_before(step);
@@ -268,7 +273,8 @@ void Tracker::take_old_text(Step& step) {
       step.verdict.marks |= mark::with_fin;
       return;
     }
-    if (step.end <= from.seen_from && beyond == 0) {
+    const auto is_in = [&](const Gap& known) { return known.begin <= step.seq && step.end <= known.end; };
+    if (step.end <= from.seen_from && beyond == 0 && std::ranges::none_of(from.resent, is_in)) {
       take_text_from_before(step);
       return;
     }
@@ -302,20 +308,20 @@ void Tracker::take_text_from_before(Step& step) {
   End& from = step.from;
   from.bytes += step.segment.payload_length;
   step.verdict.marks |= mark::assumed;
-  // If it was sent again, the first one may still come.
-  const auto& stamps = step.segment.options.timestamps;
-  if (from.seen && from.resent.size() < max_gaps)
-    from.resent.push_back({.begin = step.seq,
-                           .end = step.end,
-                           .opened_ns = step.at(),
-                           .timestamp = stamps ? stamps->value : 0});
+  note_resent(step);
+  if (from.seen && step.end == from.seen_from) from.seen_from = step.seq;
   if (step.order == SendOrder::earlier) {
     step.verdict.kind = Kind::reordered;
     count_up(from.reordered);
   } else if (step.end <= from.snd_una && (from.una_known || !from.seen)) {
     step.verdict.marks |= mark::behind_ack;
+  } else if (from.seen && step.seq <= from.snd_una) {  // what is waited for: it recovers
+    from.timer_began_ns = step.at();
+    from.recovery_end = from.snd_nxt;
+    from.timed_out = true;
   }
 }
+
 
 void Tracker::take_retransmission(Step& step, bool seen_before) {
   End& from = step.from;
@@ -403,7 +409,7 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   if (last && once && !recovers && waited_ns >= std::max(srtt_ns, millisecond))
     return RetransmissionReason::tail_loss_probe;
   if (recovers) return RetransmissionReason::recovery;
-  return from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
+  return first && from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
 }
 
 }  // namespace tcpwhy::tcp
