@@ -373,6 +373,7 @@ void Tracker::remember(Step& step) {
   }
   if (segment.payload_length > 0) count_up(from.data_segments);
   from.last_had_data = segment.payload_length > 0;
+  from.last_answered_fin = step.verdict.has(mark::answers_fin);
   if (step.length > 0) {
     from.last_sent_ns = std::max(from.last_sent_ns, step.at());
     from.last_end = step.end;

@@ -121,6 +121,7 @@ struct End : EndCounters {
   bool sent_illegal_ack = false;  // last_illegal_ack is one
   bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths
   bool last_had_data = false;
+  bool last_answered_fin = false;  // its last segment acknowledged the other's FIN, for the first time
   std::uint32_t last_ack_raw = 0,
                 last_illegal_ack = 0;  // the ACK field of its last segment that had one; of its last illegal one
   std::uint64_t bytes = 0;             // payload, each byte once
