@@ -327,6 +327,12 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
   step.verdict.reason = why_again(step);
+  if (step.end <= from.snd_una && !seen_before) {
+    // Captured behind its acknowledgment: what its sender knew then is not what is known now.
+    if (step.verdict.reason != RetransmissionReason::fin) step.verdict.reason = RetransmissionReason::unknown;
+    from.recovery_end = from.snd_nxt;
+    from.timed_out = true;
+  }
   // Neither a reason to send it again nor a sign that it was: it may have come twice, or late.
   if (step.verdict.reason == RetransmissionReason::unknown && step.order == SendOrder::unknown)
     step.verdict.marks |= mark::assumed;
