@@ -127,6 +127,7 @@ struct End : EndCounters {
   std::uint64_t bytes = 0;             // payload, each byte once
   std::uint64_t resent_bytes = 0;      // payload of retransmissions
   std::uint32_t fin_resends = 0;       // of its FIN without payload
+  std::uint32_t assumed_resends = 0;   // retransmissions that may have come twice, or late
   std::uint64_t forgotten_gap_bytes = 0;
   std::vector<Gap> gaps;            // in the order in which they opened
   std::vector<Gap> resent;          // gaps that a retransmission filled: the original may still come

@@ -151,7 +151,7 @@ void Tracker::take_sack(Step& step) {
     duplicate = left >= widen(to, blocks[1].left.value) && right <= widen(to, blocks[1].right.value);
   if (duplicate) {
     step.only_again = true;
-    if (to.needless < to.retransmissions && !step.sent_before()) {
+    if (to.needless + to.assumed_resends < to.retransmissions && !step.sent_before()) {
       step.verdict.marks |= mark::proves_needless;
       count_up(to.needless);
     }

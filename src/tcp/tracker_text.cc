@@ -334,8 +334,11 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     from.timed_out = true;
   }
   // Neither a reason to send it again nor a sign that it was: it may have come twice, or late.
-  if (step.verdict.reason == RetransmissionReason::unknown && step.order == SendOrder::unknown)
+  const bool may_be_none = step.verdict.reason == RetransmissionReason::unknown && step.order == SendOrder::unknown;
+  if (may_be_none) {
     step.verdict.marks |= mark::assumed;
+    count_up(from.assumed_resends);
+  }
   if (step.seq <= from.snd_una) {
     from.timer_began_ns = step.at();
     from.stuck_length = step.segment.payload_length;
@@ -364,7 +367,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     step.verdict.marks |= mark::behind_ack | mark::assumed;
     count_up(from.behind_ack);
     from.most_behind_ack_ns = std::max(from.most_behind_ack_ns, std::abs(step.at() - from.last_progress_ns));
-  } else if (step.end <= from.snd_una && from.una_known) {
+  } else if (step.end <= from.snd_una && from.una_known && !may_be_none) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
   } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {

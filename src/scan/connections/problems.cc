@@ -298,7 +298,8 @@ class Finder {
     const std::uint64_t all = record_.retransmissions(),
                         not_lost =
                             // Of one direction nothing tells whether a FIN was lost, or the answers to it.
-                            both_seen() ? needless + fins : needless + sum(&EndRecord::fin_resends),
+                            needless + sum(&EndRecord::assumed_resends) +
+                            (both_seen() ? fins : sum(&EndRecord::fin_resends)),
                         again =
                             all - std::min<std::uint64_t>(all, not_lost + (unanswered ? unanswered_resends() : 0));
     if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments))

@@ -23,6 +23,7 @@ EndRecord record_of(const tcp::End& end, std::int64_t ended_ns) {
   record.unseen_bytes = end.unseen_bytes();
   record.unanswered_resends = end.unanswered_resends;
   record.fin_resends = end.fin_resends;
+  record.assumed_resends = end.assumed_resends;
   record.srtt_us = end.srtt_us;
   record.min_rtt_us = end.min_rtt_us;
   record.largest_through = end.largest_through;
