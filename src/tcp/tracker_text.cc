@@ -200,12 +200,12 @@ bool Tracker::came_too_soon(const Step& step) {
   const std::int64_t since_ns = step.at() - from.last_sent_ns;
   if (step.end == from.last_end && since_ns < quickest_answer_ns(from)) return true;
   // A FIN alone only a timer sends again.
-  if (step.flags().fin() && step.segment.payload_length == 0 && step.end == from.last_end)
-    return since_ns < one_tick_ns;
+  if (step.flags().fin() && step.segment.payload_length == 0) return since_ns < one_tick_ns;
   // First sent in the same tick of its sender's clock, which was told nothing since but that what came before arrived.
   const auto& stamps = step.segment.options.timestamps;
+  if (stamps && step.end == from.resent_end && stamps->value == from.resent_timestamp) return since_ns < one_tick_ns;
   return stamps && from.has_timestamps && stamps->value == from.newest_timestamp && step.seq >= from.stamped_from &&
-         from.last_sign_ns < from.stamped_ns && step.to.seen && since_ns < one_tick_ns;
+         from.last_sign_ns - from.stamped_ns < quickest_answer_ns(from) && step.to.seen && since_ns < one_tick_ns;
 }
 
 // It may be one that was sent again: then the first one may still come.
