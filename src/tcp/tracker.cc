@@ -378,7 +378,6 @@ void Tracker::remember(Step& step) {
     from.last_sent_ns = std::max(from.last_sent_ns, step.at());
     from.last_end = step.end;
   }
-  if (first) from.seen_from = step.seq;
   if (step.flags().ack()) from.last_ack_raw = segment.ack.value;
   from.last_kind = step.verdict.kind;
   from.owes_challenge = false;
@@ -451,6 +450,7 @@ Verdict Tracker::observe(const Observed& seen) {
   step.seq = from.based ? widen(from, segment.seq.value) : 0;
   step.end = step.seq + step.length;
   step.verdict.seq = step.seq;
+  if (from.segments == 0) from.seen_from = std::max(step.seq, from.snd_nxt);
   if (segment.flags.ack() && step.to.based) step.verdict.ack = step.ack = widen(step.to, segment.ack.value);
   look_at_sender(step);
 
