@@ -326,6 +326,7 @@ void Tracker::take_text_from_before(Step& step) {
 void Tracker::take_retransmission(Step& step, bool seen_before) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
+  const bool may_be_late = step.verdict.has(mark::assumed);
   step.verdict.reason = why_again(step);
   if (step.end <= from.snd_una && !seen_before) {
     // Captured behind its acknowledgment: what its sender knew then is not what is known now.
@@ -334,7 +335,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     from.timed_out = true;
   }
   // Neither a reason to send it again nor a sign that it was: it may have come twice, or late.
-  const bool may_be_none = step.verdict.reason == RetransmissionReason::unknown && step.order == SendOrder::unknown;
+  const bool may_be_none = step.order == SendOrder::unknown && (step.verdict.reason == RetransmissionReason::unknown || may_be_late);
   if (may_be_none) {
     step.verdict.marks |= mark::assumed;
     count_up(from.assumed_resends);
