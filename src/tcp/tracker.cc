@@ -16,6 +16,8 @@ constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // An IP ID that grew by less than this came from a counter.
 constexpr int ip_id_stride = 2048;
 
+constexpr int few_packets = 16;
+
 // Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
 bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
 
@@ -155,6 +157,8 @@ void Tracker::look_at_sender(Step& step) {
       step.order = SendOrder::same_packet;
   } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
     step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
+  } else if (from.ip_id_counts > 0 && ahead < 0 && ahead > -few_packets && step.at() - from.last_seen_ns < same_packet_ns) {
+    step.order = SendOrder::earlier;  // a number of a moment ago is no new one, by whatever rule
   }
 }
 
