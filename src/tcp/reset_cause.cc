@@ -97,7 +97,7 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
     assumed = answers_wrong_ack && !seen;
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
   }
-  if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies) {
+  if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies && !from.sent_reset) {
     assumed = !foreign_ip_id(from, step.segment);
     return ResetCause::third_party;
   }
