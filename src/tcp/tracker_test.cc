@@ -613,6 +613,7 @@ TEST(TrackerClosing, a_fin_that_is_repeated_and_answered_each_time_is_not_unansw
   story.c(F | A, 1, 1), story.s(A, 1, 2), story.s(F | A, 1, 2), story.c(A, 2, 2);
   const End& listener = story.tracker.end(EndIndex::second);
   for (int i = 0; i < 4; ++i) {
+    story.wait(200 * ms);
     story.s(F | A, 1, 2);
     EXPECT_EQ(listener.state, State::last_ack);
     story.c(A, 2, 2);
