@@ -23,7 +23,7 @@ std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t 
     }
     if (filled == 0) first = gap;
     filled += to - from;
-    const Gap rest{to, gap.end, gap.opened_ns, gap.by_ack};
+    const Gap rest{to, gap.end, gap.opened_ns, gap.by_ack, gap.timestamp};
     gap.end = from;
     const auto here = gaps.begin() + static_cast<std::ptrdiff_t>(i);
     if (gap.begin == gap.end) {

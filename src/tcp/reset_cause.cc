@@ -11,6 +11,9 @@ namespace {
 
 // So long after the last payload a program that closes has hardly left it unread; it lets go of an idle connection.
 constexpr std::int64_t idle_ns = 1000 * millisecond;
+// A reset that answers comes at once. So long it may be on its way where nothing tells the round trip.
+constexpr std::int64_t answer_ns = 200 * millisecond;
+constexpr std::int64_t answer_spread_ns = 5 * millisecond;  // beyond that
 
 // Payload that an end sent and the other never acknowledged. What the other has acknowledged its kernel had taken.
 bool has_unacknowledged_text(const End& end) {
@@ -30,10 +33,17 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
   if (from.sent_reset || to.sent_reset) return ResetCause::after_reset;
-  // The segment that is answered may be a FIN, or an older one in flight: what was lost are the bytes before it.
-  if (from.fin >= 0)
-    return to.last_had_data || has_unacknowledged_text(to) ? ResetCause::data_after_close
-                                                           : ResetCause::late_after_close;
+  if (from.fin >= 0) {
+    // What is answered was not captured, or stands behind the answer: data, most likely. What was captured long before is not that.
+    const std::int64_t answer_takes_ns =
+        to.srtt_us == 0 ? answer_ns : std::int64_t{to.srtt_us} * 2000 + answer_spread_ns;
+    const bool is_there = to.seen && to.last_seen_ns >= from.last_seen_ns && step.at() - to.last_seen_ns <= answer_takes_ns;
+    // The ACK of a FIN nobody answers: its sender waits for it.
+    assumed = !is_there || (to.last_answered_fin && !to.last_had_data);
+    // It may be a FIN, or an older one in flight: what was lost are the bytes before it.
+    return assumed || to.last_had_data || has_unacknowledged_text(to) ? ResetCause::data_after_close
+                                                                      : ResetCause::late_after_close;
+  }
   assumed = true;
   // Nothing was there to be answered: since the other end last spoke, this one has spoken itself.
   const bool answers_something = to.last_seen_ns >= from.last_seen_ns && step.segment.seq.value == to.last_ack_raw;
@@ -80,11 +90,14 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
     return ResetCause::refused;
   }
   if (from.state == State::syn_sent) {
-    const bool answers_wrong_ack =
-        !step.flags().ack() && to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack;
+    // RFC 9293 3.10.7.3, first: "<SEQ=SEG.ACK><CTL=RST>". What it answers may not have been captured, or not yet: then another number
+    // than its own next one tells.
+    const bool seen = to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack;
+    const bool answers_wrong_ack = !step.flags().ack() && (seen || step.seq != from.snd_nxt);
+    assumed = answers_wrong_ack && !seen;
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
   }
-  if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies) {
+  if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies && !from.sent_reset) {
     assumed = !foreign_ip_id(from, step.segment);
     return ResetCause::third_party;
   }

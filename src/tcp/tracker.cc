@@ -9,10 +9,14 @@ namespace {
 
 // A copy of a packet comes within this time, where its sender's IP ID has not yet shown to count.
 constexpr std::int64_t same_packet_ns = 100 * millisecond;
+// RFC 6298 2.1; Linux: TCP_TIMEOUT_INIT.
+constexpr std::int64_t syn_timer_ns = 1000 * millisecond;
 // Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
 constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // An IP ID that grew by less than this came from a counter.
 constexpr int ip_id_stride = 2048;
+
+constexpr int few_packets = 16;
 
 // Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
 bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
@@ -71,7 +75,11 @@ bool Tracker::begins_anew(const Observed& seen) const {
   if (!segment.flags.syn() || segment.flags.rst() || segment.flags.fin()) return false;
   if (from.syn_seen && segment.seq.value == from.isn) return false;
   // A SYN-ACK whose SYN was not captured, behind a connection that is over.
-  if (segment.flags.ack()) return is_over() && to.based && segment.ack.value - 1 != to.isn;
+  if (segment.flags.ack()) {
+    // Or, of one direction, another SYN-ACK than the one before.
+    const bool answers_another = to.based && segment.ack.value - 1 != to.isn;
+    return answers_another && (is_over() || (from.syn_ack_seen && !to.seen));
+  }
   if (from.based && !from.syn_seen && segment.seq.value == from.isn && from.snd_una <= 1)
     return false;  // captured late
   if (is_over() || (ends_[EndIndex::first].fin >= 0 && ends_[EndIndex::second].fin >= 0)) return true;
@@ -79,6 +87,13 @@ bool Tracker::begins_anew(const Observed& seen) const {
   // RFC 9293 3.6.1: "it MAY accept a new SYN from the remote TCP endpoint to reopen the connection directly from
   // TIME-WAIT state"
   if (from.state == State::closed || to.state == State::closed || to.state == State::time_wait) return true;
+  // What was acknowledged of it before the capture had another number.
+  const std::uint32_t acknowledged = from.isn + static_cast<std::uint32_t>(from.snd_una);
+  if (from.based && !from.seen && to.seen && segment.seq.value + 1 != acknowledged &&
+      segment.seq.value + segment.sequence_length() != acknowledged)
+    return true;
+  // Of a capture that begins late: it had been over when the last FIN was acknowledged.
+  if ((from.fin_in_doubt && from.fin_acked) || (to.fin_in_doubt && to.fin_acked)) return true;
   // An attempt that nobody answered was given up, and the port is used again.
   return from.syn_seen && !to.seen;
 }
@@ -93,15 +108,18 @@ ResetSeen Tracker::reset() const {
 }
 
 void Tracker::apply(EndIndex end, Stimulus stimulus, Step& step) {
+  const Transition* transition = find_transition(ends_[end].state, stimulus);
+  if (transition != nullptr) move_to(end, transition->to, step);
+}
+
+void Tracker::move_to(EndIndex end, State state, Step& step) {
   End& which = ends_[end];
-  const Transition* transition = find_transition(which.state, stimulus);
-  if (transition == nullptr) return;
   Move& move = end == step.sender ? step.verdict.sender : step.verdict.receiver;
   if (!move.happened()) {
     move.from = which.state;
-    move.via = transition->to;
+    move.via = state;
   }
-  which.state = move.to = transition->to;
+  which.state = move.to = state;
 }
 
 void Tracker::close_first(EndIndex end, bool by_reset) {
@@ -139,6 +157,8 @@ void Tracker::look_at_sender(Step& step) {
       step.order = SendOrder::same_packet;
   } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
     step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
+  } else if (from.ip_id_counts > 0 && ahead < 0 && ahead > -few_packets && step.at() - from.last_seen_ns < same_packet_ns) {
+    step.order = SendOrder::earlier;  // a number of a moment ago is no new one, by whatever rule
   }
 }
 
@@ -189,7 +209,8 @@ bool Tracker::find_illegal(Step& step) {
     // RCV.NXT lies between what was last acknowledged and what was last sent. Linux also takes one at our FIN (tcp_reset_check()).
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
-    if (answers_older(step) && !step.verdict.has(mark::foreign_ttl)) return false;
+    if (is_same_reset(step)) return false;
+    if (answers_older(step)) return false;  // of an end that has closed: nobody gains by forging it
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
@@ -211,15 +232,29 @@ bool Tracker::answers_older(const Step& step) {
          step.seq > step.from.snd_una - most_in_flight;
 }
 
+// The last one of its sender once more: a copy.
+bool Tracker::is_same_reset(const Step& step) {
+  const End& from = step.from;
+  const wire::TcpSegment& segment = step.segment;
+  if (!from.sent_reset || segment.seq.value != from.reset_seq || step.at() - from.last_reset_ns >= same_packet_ns)
+    return false;
+  if (segment.ip_id != 0 && segment.ip_id == from.reset_ip_id) return true;
+  if (segment.ip_id != 0 || from.reset_ip_id != 0) return false;
+  // Who aborts says so once. Each of those without an ACK may answer another segment; but not from another place on the way.
+  const bool is_unasked = step.to.last_seen_ns <= from.last_reset_ns;
+  return segment.ttl != from.reset_ttl || (step.flags().ack() && is_unasked);
+}
+
 void Tracker::take_reset(Step& step) {
-  const bool copied = step.segment.ip_id != 0 && step.segment.ip_id == step.from.reset_ip_id &&
-                      step.at() - step.from.last_seen_ns < same_packet_ns;
-  if (step.from.sent_reset && (copied || step.order == SendOrder::earlier)) {
+  if (step.from.sent_reset && (is_same_reset(step) || step.order == SendOrder::earlier)) {
     step.verdict.kind = Kind::duplicate;
     count_up(step.from.duplicates);
     return;
   }
   step.from.reset_ip_id = step.segment.ip_id;
+  step.from.reset_seq = step.segment.seq.value;
+  step.from.reset_ttl = step.segment.ttl;
+  step.from.last_reset_ns = step.at();
   bool assumed = false;
   step.verdict.kind = Kind::reset;
   step.verdict.reset_cause = why_reset(step, assumed);
@@ -231,11 +266,17 @@ void Tracker::take_reset(Step& step) {
   if (reset_.cause == ResetCause::none)
     reset_ = {step.verdict.reset_cause, assumed,   step.sender,
               step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
+  // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
+  const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection && !step.from.syn_seen;
+  const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset && step.from.fin < 0 &&
+                                  step.to.fin < 0 && !may_have_closed_unseen(step.receiver);
   step.from.sent_reset = true;
-  close_first(step.sender, true);
+  if (nobody_had_closed) close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);
-  // What answers an older segment in flight has a number that its receiver expects no more.
-  if (!answers_older(step)) apply(step.receiver, Stimulus::gets_rst, step);
+  // What answers an older segment in flight has a number that its receiver expects no more. What that is, it says itself.
+  const bool number_known = step.to.seen && step.from.una_known;
+  const bool is_taken = step.to.state == State::syn_sent || (number_known && !answers_older(step));
+  if (is_taken) apply(step.receiver, Stimulus::gets_rst, step);
 }
 
 void Tracker::take_syn(Step& step) {
@@ -263,7 +304,10 @@ void Tracker::take_syn(Step& step) {
   if (answers ? syn_ack_ns_ < 0 : syn_ns_ < 0) (answers ? syn_ack_ns_ : syn_ns_) = step.at();
   if (step.segment.payload_length > 0) step.verdict.marks |= mark::fast_open;
 
-  const bool copied = again && step.sent_before();
+  // No handshake timer is that quick (RFC 6298 2.1; TCP_TIMEOUT_INIT); and a SYN, like Linux's SYN-ACK, has no IP ID that tells.
+  const bool at_once = again && step.order == SendOrder::unknown && step.at() - from.last_sent_ns < same_packet_ns;
+  if (at_once) step.verdict.marks |= mark::assumed;
+  const bool copied = again && (step.sent_before() || at_once);
   // What is sent again or captured again moves nothing; but who was refused may try again with the same number.
   if (!again || (!answers && !copied && from.state == State::closed))
     apply(step.sender, answers ? Stimulus::sends_syn_ack : Stimulus::sends_syn, step);
@@ -318,6 +362,10 @@ void Tracker::remember(Step& step) {
     from.ttl = segment.ttl;
   }
   if (segment.options.timestamps && (!from.has_timestamps || step.order != SendOrder::earlier)) {
+    if (from.newest_timestamp != segment.options.timestamps->value || !from.has_timestamps) {
+      from.stamped_from = from.snd_nxt - (step.end == from.snd_nxt ? step.length : 0);
+      from.stamped_ns = step.at();
+    }
     from.has_timestamps = true;
     from.newest_timestamp = segment.options.timestamps->value;
   }
@@ -329,8 +377,9 @@ void Tracker::remember(Step& step) {
   }
   if (segment.payload_length > 0) count_up(from.data_segments);
   from.last_had_data = segment.payload_length > 0;
+  from.last_answered_fin = step.verdict.has(mark::answers_fin);
   if (step.length > 0) {
-    from.last_sent_ns = step.at();
+    from.last_sent_ns = std::max(from.last_sent_ns, step.at());
     from.last_end = step.end;
   }
   if (step.flags().ack()) from.last_ack_raw = segment.ack.value;
@@ -360,10 +409,13 @@ void Tracker::infer_opening(Step& step) {
     apply(step.receiver, Stimulus::gets_ack_of_syn, step);
     handshake_inferred_ = true;
   } else if (from.state == State::syn_received && !step.to.seen && (step.moves_ack || step.length > 0)) {
-    // It has taken data, or sends some: the ACK of its SYN-ACK had come.
+    handshake_inferred_ = true;
+    // It has taken data: the ACK of its SYN-ACK had come. Or it sends some, which with Fast Open it may do before (RFC 7413 3), though not
+    // for so long that it would have sent its SYN-ACK again.
+    const bool was_acknowledged = step.moves_ack || step.at() - syn_ack_ns_ >= syn_timer_ns;
+    if (!was_acknowledged) return;
     apply(step.sender, Stimulus::gets_ack_of_syn, step);
     if (step.to.state == State::not_seen) step.to.state = State::established;
-    handshake_inferred_ = true;
   }
 }
 
@@ -402,6 +454,7 @@ Verdict Tracker::observe(const Observed& seen) {
   step.seq = from.based ? widen(from, segment.seq.value) : 0;
   step.end = step.seq + step.length;
   step.verdict.seq = step.seq;
+  if (from.segments == 0) from.seen_from = std::max(step.seq, from.snd_nxt);
   if (segment.flags.ack() && step.to.based) step.verdict.ack = step.ack = widen(step.to, segment.ack.value);
   look_at_sender(step);
 
@@ -411,7 +464,8 @@ Verdict Tracker::observe(const Observed& seen) {
     take_reset(step);
   } else {
     // A connection that was open before we looked.
-    if (from.state == State::not_seen && !segment.flags.syn() && step.to.state != State::syn_sent)
+    if (from.state == State::not_seen && !segment.flags.syn() && step.to.state != State::syn_sent && from.fin < 0 &&
+        !step.to.fin_in_doubt)
       from.state = State::established;
     if (from.repeats_syn_ack && !segment.flags.syn()) {
       from.repeats_syn_ack = false;

@@ -32,6 +32,7 @@ struct Gap {
   std::int64_t begin, end, opened_ns;
   // What opened it: the peer had received what was missing. So the capture lacks it, or has it late; nothing tells that it was sent again.
   bool by_ack = false;
+  std::uint32_t timestamp = 0;  // of what filled it, where that was a retransmission
 };
 inline constexpr std::size_t max_gaps = 64;
 
@@ -40,6 +41,7 @@ inline constexpr std::size_t max_gaps = 64;
 struct LargeSegment {
   std::int64_t begin, at_ns;
   std::uint32_t length, timestamp;
+  std::uint32_t piece;  // payload of the largest of its pieces so far
   std::uint16_t ip_id;
 };
 inline constexpr std::size_t max_large_segments = 16;
@@ -57,8 +59,10 @@ struct End : EndCounters {
   // --- sequence space, 64 bits wide: 0 is the initial sequence number
   std::int64_t snd_nxt = 0;       // end of the highest sequence sent
   std::int64_t snd_una = 0;       // highest acknowledgment by the peer
+  std::int64_t seen_from = 0;     // where what was seen of it begins: what lies before may have been sent any time
   std::int64_t edge = 0;          // right edge of the peer's window, the farthest that was offered
   std::int64_t fin = -1;          // sequence number of its FIN; -1: none
+  std::int64_t fin_ack = 0;       // what it had acknowledged when it sent that
   std::int64_t sacked = 0;        // right edge of the highest SACK block
   std::int64_t last_end = 0;      // end of its last segment that occupies sequence space
   std::int64_t window_seq = 0;    // SND.WL1 of RFC 9293 3.10.7.4: of its segment that told the window last
@@ -66,6 +70,7 @@ struct End : EndCounters {
   // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
   // (RFC 6675, RFC 5681 3.1).
   std::int64_t recovery_end = 0;
+  std::int64_t stamped_from = 0;   // where what it sent for the first time with its newest time stamp begins
   std::int64_t sample_length = 0;  // payload of the segment whose round trip is being measured
   std::uint32_t largest_through =
       0;                           // payload of the largest segment that was acknowledged, of those that were measured
@@ -75,6 +80,9 @@ struct End : EndCounters {
   std::int64_t last_progress_ns = 0;  // last time that the peer acknowledged something new
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
+  std::int64_t last_reset_ns = 0;
+  std::int64_t last_sign_ns = 0;  // when the peer last told that something of it is missing
+  std::int64_t stamped_ns = 0;    // when its newest time stamp was seen first
   std::int64_t shut_since_ns = 0;       // when it last shut its window, while that is shut; 0: it is open
   std::int64_t longest_shut_ns = 0;     // for how long it did, at most, of what has ended
   std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
@@ -85,13 +93,14 @@ struct End : EndCounters {
   std::int64_t resent_end = -1;                 // the last retransmission, until it is acknowledged
   // --- identity
   std::uint32_t isn = 0;
+  std::uint32_t reset_seq = 0;  // of its last reset
   std::uint32_t newest_timestamp = 0, resent_timestamp = 0;
   std::uint32_t window = 0;  // its last, scaled where the scale is known
   std::uint32_t srtt_us = 0, rttvar_us = 0, min_rtt_us = 0;
   std::uint16_t newest_ip_id = 0, reset_ip_id = 0;
   std::uint16_t mss = 0;          // the largest segment that it takes, by its SYN; 0: not seen
   std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
-  std::uint8_t ttl = 0, same_ttl = 0;
+  std::uint8_t ttl = 0, same_ttl = 0, reset_ttl = 0;
   std::uint8_t scale = 0;
   std::uint8_t next_large = 0;          // the place in `large`
   std::uint8_t duplicate_acks = 0;      // of what it sent, since the last progress
@@ -100,19 +109,25 @@ struct End : EndCounters {
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
   bool seen = false, based = false;  // sent anything; its sequence space has an origin
+  bool una_known = false;            // the peer acknowledged something, or its SYN was seen; else snd_una is where it was seen first
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, sack_permitted = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
+  bool text_seen = false;    // payload that it sent for the first time: it had not closed
   bool timed_out = false;    // what it recovers from is a timeout
+  bool fin_in_doubt = false;  // its FIN was seen, and whether the other had sent one before that was not
   bool fin_assumed = false;  // nothing of it was captured: that it closed is what the other end's acknowledgments say
   bool repeats_syn_ack = false;   // after it was acknowledged, and has sent nothing else since
   bool sent_illegal_ack = false;  // last_illegal_ack is one
   bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths
   bool last_had_data = false;
+  bool last_answered_fin = false;  // its last segment acknowledged the other's FIN, for the first time
   std::uint32_t last_ack_raw = 0,
                 last_illegal_ack = 0;  // the ACK field of its last segment that had one; of its last illegal one
   std::uint64_t bytes = 0;             // payload, each byte once
   std::uint64_t resent_bytes = 0;      // payload of retransmissions
+  std::uint32_t fin_resends = 0;       // of its FIN without payload
+  std::uint32_t assumed_resends = 0;   // retransmissions that may have come twice, or late
   std::uint64_t forgotten_gap_bytes = 0;
   std::vector<Gap> gaps;            // in the order in which they opened
   std::vector<Gap> resent;          // gaps that a retransmission filled: the original may still come
@@ -185,6 +200,7 @@ class Tracker {
   [[nodiscard]] EndIndex receiver_of(EndIndex from) const { return to_itself_ ? from : opposite(from); }
   bool find_illegal(Step& step);
   static bool answers_older(const Step& step);
+  static bool is_same_reset(const Step& step);
   void take_reset(Step& step);
   void take_syn(Step& step);
   void take_ack(Step& step);
@@ -192,20 +208,26 @@ class Tracker {
   void take_sack(Step& step);
   void take_text(Step& step);
   void take_old_text(Step& step);
+  static void take_text_from_before(Step& step);
+  static void note_resent(Step& step);
   void take_fin(Step& step);
+  [[nodiscard]] bool may_have_closed_unseen(EndIndex end) const;
+  void settle_first_closer(EndIndex first, Step& step);
   void infer_opening(Step& step);
   void infer_peers_close(Step& step);
   void assume_fin_of(EndIndex end, Step& step);
   static bool is_large(const Step& step);
   static void remember_large(Step& step);
   static bool is_offload_copy(const Step& step);
-  void take_retransmission(Step& step);
+  [[nodiscard]] static bool came_too_soon(const Step& step);
+  void take_retransmission(Step& step, bool seen_before);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;
   [[nodiscard]] ResetCause why_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_answering_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_active_reset(const Step& step, bool& assumed) const;
   void apply(EndIndex end, Stimulus stimulus, Step& step);
+  void move_to(EndIndex end, State state, Step& step);
   void close_first(EndIndex end, bool by_reset);
   void remember(Step& step);
 

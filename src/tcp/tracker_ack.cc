@@ -34,7 +34,7 @@ void Tracker::take_ack(Step& step) {
   step.verdict.ack = step.ack = widen(to, step.segment.ack.value);
   if (step.ack > to.snd_nxt) {
     // RFC 9293 3.8.4: a keep-alive stands one below the next sequence number: the first that is seen of an end may be one.
-    const bool first_was_keep_alive = to.segments == 1 && to.last_kind == Kind::ack && !to.syn_seen &&
+    const bool first_was_keep_alive = to.seen && to.last_end == 0 && !to.syn_seen &&
                                       to.snd_nxt == 1 && step.ack == 2 && step.length == 0;
     if (first_was_keep_alive) {
       to.last_kind = Kind::keep_alive;
@@ -46,6 +46,8 @@ void Tracker::take_ack(Step& step) {
     }
     to.snd_nxt = step.ack;
   }
+  if (!to.una_known && !to.syn_seen) to.snd_una = std::min(to.snd_una, step.ack);
+  to.una_known = true;
   if (step.ack < to.snd_una) step.verdict.marks |= mark::old_ack;
   if (step.ack >= to.last_end) to.unanswered_resends = 0;
   // RFC 9293 3.10.7.4, fifth: "If SND.UNA < SEG.ACK =< SND.NXT, then set SND.UNA <- SEG.ACK."
@@ -85,8 +87,12 @@ void Tracker::take_ack(Step& step) {
   if (to.fin >= 0 && step.ack > to.fin && !to.fin_acked) {
     to.fin_acked = true;
     step.verdict.marks |= mark::answers_fin;
-    apply(step.sender, Stimulus::gets_fin, step);
-    apply(step.receiver, Stimulus::gets_ack_of_fin, step);
+    if (to.fin_in_doubt) {  // in CLOSE-WAIT, or in TIME-WAIT
+      move_to(step.sender, State::not_seen, step);
+    } else {
+      apply(step.sender, Stimulus::gets_fin, step);
+      apply(step.receiver, Stimulus::gets_ack_of_fin, step);
+    }
   }
   // One acknowledgment was lost on its way to who repeats its FIN; that this one arrived, what follows doesn't contradict. Where one after
   // the other did not, this one hardly did.
@@ -105,7 +111,7 @@ void Tracker::take_window(Step& step) {
   // RFC 9293 3.10.7.4, fifth: "Note that SND.WND is an offset from SND.UNA, that SND.WL1 records the sequence number of
   // the last segment used to update SND.WND, and that SND.WL2 records the acknowledgment number of the last segment
   // used to update SND.WND. The check here prevents using old segments to update the window."
-  const bool is_old = step.ack < to.snd_una || step.seq < from.window_seq || step.order == SendOrder::earlier;
+  const bool is_old = step.ack < to.snd_una || step.seq < from.window_seq || step.sent_before();
   if (from.seen && !step.moves_ack && is_old) return;
   from.window = window;
   from.window_seq = step.seq;
@@ -127,7 +133,9 @@ void Tracker::infer_peers_close(Step& step) {
   // Something of the peer came after this end's FIN. A FIN alone is one.
   if (step.to.last_advance != 1) return;
   assume_fin_of(step.receiver, step);
+  if (from.fin_in_doubt) settle_first_closer(step.sender, step);
   apply(step.sender, Stimulus::gets_ack_of_fin, step);
+  apply(step.receiver, Stimulus::gets_fin, step);
   apply(step.receiver, Stimulus::sends_fin, step);
   apply(step.sender, Stimulus::gets_fin, step);
   from.fin_acked = true;
@@ -142,8 +150,8 @@ void Tracker::take_sack(Step& step) {
   if (!duplicate && blocks.size() > 1)
     duplicate = left >= widen(to, blocks[1].left.value) && right <= widen(to, blocks[1].right.value);
   if (duplicate) {
-    step.new_sack = true;
-    if (to.needless < to.retransmissions) {
+    step.only_again = true;
+    if (to.needless + to.assumed_resends < to.retransmissions && !step.sent_before()) {
       step.verdict.marks |= mark::proves_needless;
       count_up(to.needless);
     }
@@ -153,7 +161,10 @@ void Tracker::take_sack(Step& step) {
     const std::int64_t edge = widen(to, block.right.value);
     if (edge > to.sacked && edge <= to.snd_nxt) {
       to.sacked = edge;
+      if (edge <= step.ack) continue;
+      to.last_sign_ns = step.at();
       step.new_sack = true;
+      step.only_again = false;
     }
   }
 }
@@ -166,7 +177,11 @@ void Tracker::name_pure_ack(Step& step) {
   // Linux probes at SND.UNA-1, without a byte: tcp_xmit_probe_skb().
   if (from.seen && from.snd_nxt > 0 && step.seq == from.snd_una - 1 && !step.moves_ack) {
     const bool into_shut_window = to.window == 0 && to.seen;
-    if (!into_shut_window && step.sent_before()) {
+    if (step.order == SendOrder::same_packet) {
+      verdict.kind = Kind::duplicate;
+    } else if (step.at() - from.last_seen_ns < soonest_probe_ns) {
+      verdict.kind = step.order == SendOrder::earlier ? Kind::reordered : Kind::ack;
+    } else if (!into_shut_window && step.sent_before()) {
       verdict.kind = Kind::reordered;
     } else {
       verdict.kind = into_shut_window ? Kind::window_probe : Kind::keep_alive;
@@ -179,6 +194,9 @@ void Tracker::name_pure_ack(Step& step) {
     }
     return;
   }
+  // RFC 2018 4: "If sent at all, SACK options SHOULD be included in all ACKs which do not ACK the highest sequence number in the data
+  // receiver's queue." One that tells nothing new is no answer to a segment out of order: it is a copy, or captured late.
+  const bool says_what_it_has = from.sack_permitted && to.sack_permitted;
   // A probe is answered once; what comes later by itself is none.
   const bool answered = from.last_seen_ns > to.last_seen_ns;
   if (from.owes_challenge) {
@@ -193,13 +211,15 @@ void Tracker::name_pure_ack(Step& step) {
     verdict.kind = Kind::duplicate;
   } else if (step.at() < from.last_seen_ns) {
     verdict.kind = Kind::reordered;
-  } else if (!step.same_window && !step.new_sack && from.seen) {
+  } else if (!step.same_window && !step.new_sack && !step.only_again && from.seen) {
     // RFC 9293 3.10.7.4: "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated."
     verdict.kind = Kind::window_update;
     count_up(from.window_updates);
-  } else if (to.snd_una < to.snd_nxt && (step.new_sack || step.same_window)) {
+  } else if (to.snd_una < to.snd_nxt && (step.new_sack || step.only_again || (step.same_window && !says_what_it_has))) {
     verdict.kind = Kind::duplicate_ack;
-    if (to.duplicate_acks < 255) ++to.duplicate_acks;
+    // RFC 6675 2: a duplicate ACK there is one with new SACK information: what came twice is no sign of a loss.
+    if (to.duplicate_acks < 255 && !step.only_again) ++to.duplicate_acks;
+    if (!step.only_again) to.last_sign_ns = step.at();
     count_up(from.duplicate_acks_sent);
   }
 }

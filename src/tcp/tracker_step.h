@@ -21,6 +21,7 @@ struct Tracker::Step {
   bool moves_ack = false;                  // acknowledges something new
   bool same_window = false;                // as the sender's segment before
   bool new_sack = false;                   // tells of something received that was not told before
+  bool only_again = false;                 // of nothing but that something came twice (RFC 2883)
   SendOrder order = SendOrder::unknown;
   Verdict verdict;
 
@@ -35,6 +36,10 @@ inline std::int64_t widen(const End& end, std::uint32_t seq) {
 }
 
 inline constexpr std::int64_t millisecond = 1'000'000;
+
+// Nobody probes so soon after it sent something (RFC 9293 3.8.4: idle for two hours; TCP_KEEPIDLE and RTO_MIN of Linux are far longer): it is
+// a copy, or was overtaken.
+inline constexpr std::int64_t soonest_probe_ns = 5 * millisecond;
 
 template <class T>
 void count_up(T& counter) {

@@ -93,6 +93,7 @@ TEST(TrackerOpening, handshake_tells_who_opened_and_how_long_it_took) {
 TEST(TrackerOpening, syn_again_is_a_retransmission_by_the_handshake_timer) {
   Story story;
   story.c(S, 0);
+  story.wait(1000 * ms);
   const Verdict again = story.c(S, 0);
   EXPECT_EQ(again.kind, Kind::retransmission);
   EXPECT_EQ(again.reason, RetransmissionReason::syn);
@@ -458,8 +459,8 @@ TEST(TrackerOneWay, the_openers_own_ack_proves_the_handshake_and_a_single_number
   EXPECT_EQ(story.states(), States(State::established, State::established));
   story.c(A, 1, 1, 100), story.c(A, 101, 1001);
   EXPECT_EQ(story.c(F | A, 101, 1001).kind, Kind::fin);
-  EXPECT_EQ(story.states().first, State::fin_wait_1);
-  EXPECT_EQ(story.tracker.first_closer(), std::nullopt);  // the peer's FIN may have come with its data
+  EXPECT_EQ(story.states().first, State::not_seen);  // the peer's FIN may have come with its data
+  EXPECT_EQ(story.tracker.first_closer(), std::nullopt);
   const Verdict last = story.c(A, 102, 1002);
   EXPECT_TRUE(last.has(mark::assumed));
   EXPECT_EQ(story.states().first, State::time_wait);
@@ -596,6 +597,7 @@ TEST(TrackerClosing, bsd_repeats_its_fin_in_the_ack_of_the_peers) {
 TEST(TrackerOpening, a_listener_that_repeats_its_syn_ack_has_not_got_the_ack) {
   Story story;
   story.handshake();
+  story.wait(1000 * ms);
   story.s(S | A, 0, 1);
   EXPECT_EQ(story.tracker.end(EndIndex::second).state, State::syn_received);
   EXPECT_EQ(story.tracker.end(EndIndex::second).needless, 0U);
@@ -611,6 +613,7 @@ TEST(TrackerClosing, a_fin_that_is_repeated_and_answered_each_time_is_not_unansw
   story.c(F | A, 1, 1), story.s(A, 1, 2), story.s(F | A, 1, 2), story.c(A, 2, 2);
   const End& listener = story.tracker.end(EndIndex::second);
   for (int i = 0; i < 4; ++i) {
+    story.wait(200 * ms);
     story.s(F | A, 1, 2);
     EXPECT_EQ(listener.state, State::last_ack);
     story.c(A, 2, 2);

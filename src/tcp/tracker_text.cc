@@ -19,6 +19,11 @@ constexpr std::int64_t offload_ns = 10 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
 
+// How soon after a segment its sender may know what became of it.
+std::int64_t quickest_answer_ns(const End& sender) {
+  return std::max(millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000);
+}
+
 // Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
 void forget_ack_of_fin(End& from, const End& to) {
   const bool has_peers_fin = to.fin >= 0 && to.fin_acked;
@@ -52,6 +57,7 @@ void Tracker::take_text(Step& step) {
     // RFC 6298 5.1: "if the timer is not running, start it running"
     if (from.snd_una >= from.snd_nxt) from.timer_began_ns = step.at();
     from.bytes += step.segment.payload_length;
+    if (!from.seen && !from.syn_seen) note_resent(step);
     if (step.segment.payload_length > 0) from.last_data_ns = step.at();
     from.snd_nxt = step.end;
     if (from.sample_end < 0) {
@@ -65,7 +71,13 @@ void Tracker::take_text(Step& step) {
     step.verdict.marks |= mark::window_full;
     count_up(from.window_full);
   }
-  if (step.flags().fin() && from.fin < 0) take_fin(step);
+  if (step.segment.payload_length > 0 && step.verdict.kind == Kind::data && !step.verdict.has(mark::behind_ack))
+    from.text_seen = true;
+  if (step.flags().fin() && from.fin < 0) {
+    take_fin(step);
+  } else if (step.to.fin_in_doubt && !may_have_closed_unseen(step.sender)) {
+    settle_first_closer(step.receiver, step);
+  }
   if (step.verdict.kind == Kind::data && is_large(step)) remember_large(step);
 }
 
@@ -81,8 +93,46 @@ void Tracker::take_fin(Step& step) {
     apply(step.sender, Stimulus::gets_fin, step);
     apply(step.receiver, Stimulus::gets_ack_of_fin, step);
   }
+  from.fin_ack = step.ack;
+  if (step.to.fin_in_doubt) {
+    settle_first_closer(step.to.fin_ack > from.fin ? step.sender : step.receiver, step);
+    if (from.fin_acked) return;
+  } else if (step.to.fin < 0 && may_have_closed_unseen(step.receiver)) {
+    from.fin_in_doubt = true;
+    move_to(step.sender, State::not_seen, step);
+    step.verdict.marks |= mark::assumed;
+    return;
+  }
   close_first(step.sender, false);
   apply(step.sender, Stimulus::sends_fin, step);
+  if (from.snd_una > from.fin && !from.fin_acked) {  // captured behind its acknowledgment
+    from.fin_acked = true;
+    apply(step.receiver, Stimulus::gets_fin, step);
+    apply(step.sender, Stimulus::gets_ack_of_fin, step);
+  }
+}
+
+// Whether its FIN may stand before the capture, or is what the other end acknowledged last of what the capture lacks.
+bool Tracker::may_have_closed_unseen(EndIndex index) const {
+  const End& end = ends_[index];
+  if (to_itself_ || end.fin >= 0) return false;
+  if (!end.syn_seen && !end.text_seen) return true;
+  return !end.gaps.empty() && end.gaps.back().by_ack && end.gaps.back().end == end.snd_nxt;
+}
+
+// A FIN was seen whose sender may have been the first to close or the second: now it shows.
+void Tracker::settle_first_closer(EndIndex first, Step& step) {
+  const EndIndex second = opposite(first);
+  close_first(first, false);
+  if (ends_[first].fin_in_doubt) {
+    move_to(first, ends_[first].fin_acked ? State::fin_wait_2 : State::fin_wait_1, step);
+    move_to(second, ends_[first].fin_acked ? State::close_wait : State::established, step);
+  } else {  // the second one's FIN acknowledged the first one's, which was captured behind it
+    ends_[first].fin_acked = true;
+    move_to(first, ends_[second].fin_acked ? State::time_wait : State::fin_wait_2, step);
+    move_to(second, ends_[second].fin_acked ? State::closed : State::last_ack, step);
+  }
+  ends_[first].fin_in_doubt = ends_[second].fin_in_doubt = false;
 }
 
 // Longer than its receiver takes by its SYN; without that, than an Ethernet does.
@@ -98,6 +148,7 @@ void Tracker::remember_large(Step& step) {
                            .at_ns = step.at(),
                            .length = step.segment.payload_length,
                            .timestamp = stamps ? stamps->value : 0,
+                           .piece = 0,
                            .ip_id = step.segment.ip_id};
   if (from.large.size() < max_large_segments) {
     from.large.push_back(large);
@@ -109,27 +160,61 @@ void Tracker::remember_large(Step& step) {
 
 // The same bytes on the other side of an offload: a piece of a segment that the tap saw before it was cut, or a segment that was put
 // together of pieces that it saw. They come moments apart, are stamped alike, and the pieces are numbered one after the other
-// (inet_gso_segment()). Where nothing numbers them, duplicate ACKs would be as quick on a short path: then it is none.
+// (inet_gso_segment()). Where nothing numbers them, what duplicate ACKs ask for would be as quick on a short path, but no quicker than its
+// round trip.
 bool Tracker::is_offload_copy(const Step& step) {
-  const End& from = step.from;
+  constexpr std::uint32_t usual_mss = 1460;
+  End& from = step.from;
   const auto& stamps = step.segment.options.timestamps;
   const std::uint16_t ip_id = step.segment.ip_id;
-  const bool asked_for = from.duplicate_acks > 0 || from.sacked > from.snd_una;
-  const std::int64_t payload_end = step.seq + step.segment.payload_length;
-  const auto is_piece_of = [&](const LargeSegment& large) {
-    if (step.segment.payload_length >= large.length || step.seq < large.begin ||
-        payload_end > large.begin + large.length)
-      return false;
+  const std::uint32_t length = step.segment.payload_length;
+  const std::int64_t payload_end = step.seq + length;
+  const auto asked_for_since = [&](std::int64_t at_ns) {
+    return from.last_sign_ns >= at_ns && step.at() - at_ns >= quickest_answer_ns(from);
+  };
+  const auto is_piece_of = [&](LargeSegment& large) {
+    const std::int64_t large_end = large.begin + large.length;
+    if (length >= large.length || step.seq < large.begin || payload_end > large_end) return false;
     if (std::abs(step.at() - large.at_ns) > offload_ns || (stamps && stamps->value != large.timestamp)) return false;
-    if (ip_id == 0 || large.ip_id == 0) return stamps.has_value() && !asked_for;
+    if (ip_id == 0 || large.ip_id == 0) return stamps.has_value() && !asked_for_since(large.at_ns);
+    // The last one may be smaller. What its sender sends again has a number behind those of all the pieces.
+    if (payload_end < large_end) large.piece = std::max(large.piece, length);
+    const std::uint32_t mss = step.to.mss != 0 ? step.to.mss : usual_mss;
+    const std::int64_t piece = large.piece != 0 ? large.piece : mss;
     const auto number = static_cast<std::uint16_t>(ip_id - large.ip_id);
-    return number <= (step.seq - large.begin) / std::max<std::int64_t>(1, step.segment.payload_length) + 1;
+    return number <= (step.seq - large.begin + piece - 1) / piece;
   };
   if (std::ranges::any_of(from.large, is_piece_of)) return true;
-  if (!is_large(step) || step.at() - from.last_sent_ns > offload_ns || asked_for) return false;
+  const auto is_same = [&](const LargeSegment& large) { return large.begin == step.seq && large.length == length; };
+  if (!is_large(step) || std::ranges::any_of(from.large, is_same)) return false;
+  if (step.at() - from.last_sent_ns > offload_ns || asked_for_since(from.last_sent_ns)) return false;
   if (stamps && stamps->value != from.newest_timestamp) return false;
   if (ip_id == 0) return stamps.has_value();
   return static_cast<std::int16_t>(ip_id - from.newest_ip_id) < 0;
+}
+
+// Whether nothing can have made its sender send it again so soon: no timer and no answer is that quick.
+bool Tracker::came_too_soon(const Step& step) {
+  constexpr std::int64_t one_tick_ns = 10 * millisecond;
+  const End& from = step.from;
+  const std::int64_t since_ns = step.at() - from.last_sent_ns;
+  if (step.end == from.last_end && since_ns < quickest_answer_ns(from)) return true;
+  // A FIN alone only a timer sends again.
+  if (step.flags().fin() && step.segment.payload_length == 0) return since_ns < one_tick_ns;
+  // First sent in the same tick of its sender's clock, which was told nothing since but that what came before arrived.
+  const auto& stamps = step.segment.options.timestamps;
+  if (stamps && step.end == from.resent_end && stamps->value == from.resent_timestamp) return since_ns < one_tick_ns;
+  return stamps && from.has_timestamps && stamps->value == from.newest_timestamp && step.seq >= from.stamped_from &&
+         from.last_sign_ns - from.stamped_ns < quickest_answer_ns(from) && step.to.seen && since_ns < one_tick_ns;
+}
+
+// It may be one that was sent again: then the first one may still come.
+void Tracker::note_resent(Step& step) {
+  auto& resent = step.from.resent;
+  const auto& stamps = step.segment.options.timestamps;
+  if (resent.size() >= max_gaps) resent.erase(resent.begin());
+  resent.push_back(
+      {.begin = step.seq, .end = step.end, .opened_ns = step.at(), .timestamp = stamps ? stamps->value : 0});
 }
 
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
@@ -170,17 +255,15 @@ void Tracker::take_old_text(Step& step) {
       }
       return;
     }
-    if (from.resent.size() >= max_gaps) from.resent.erase(from.resent.begin());
-    from.resent.push_back({step.seq, step.end, step.at()});
+    note_resent(step);
   } else {
     if (!from.seen && beyond == 0) {
-      // The first that is seen of its sender had been acknowledged: sent again, overtaken, or captured late.
-      from.bytes += step.segment.payload_length;
-      step.verdict.marks |= mark::behind_ack | mark::assumed;
+      take_text_from_before(step);
       return;
     }
     // RFC 9293 3.8.4: "it MAY be configurable to send a keep-alive segment containing one garbage octet"
-    if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin()) {
+    if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin() &&
+        step.at() - from.last_seen_ns >= soonest_probe_ns) {
       step.verdict.kind = step.to.window == 0 ? Kind::window_probe : Kind::keep_alive;
       return;
     }
@@ -190,13 +273,21 @@ void Tracker::take_old_text(Step& step) {
       step.verdict.marks |= mark::with_fin;
       return;
     }
+    const auto is_in = [&](const Gap& known) { return known.begin <= step.seq && step.end <= known.end; };
+    if (step.end <= from.seen_from && beyond == 0 && std::ranges::none_of(from.resent, is_in)) {
+      take_text_from_before(step);
+      return;
+    }
     bool copied = step.sent_before();
-    if (step.order == SendOrder::unknown && step.end == from.last_end &&
-        step.at() - from.last_sent_ns < millisecond / 4) {
-      copied = true;  // no timer and no answer is that quick
+    if (step.order == SendOrder::unknown && came_too_soon(step)) {
+      copied = true;
       step.verdict.marks |= mark::assumed;
     }
-    if (step.order == SendOrder::earlier && beyond == 0 &&
+    const auto& stamps = step.segment.options.timestamps;
+    const auto is_of_it = [&](const Gap& resent) {  // the retransmission itself, once more
+      return stamps && resent.timestamp == stamps->value && resent.begin <= step.seq && step.end <= resent.end;
+    };
+    if (step.order == SendOrder::earlier && beyond == 0 && std::ranges::none_of(from.resent, is_of_it) &&
         fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
       count_up(from.reordered);
@@ -209,13 +300,46 @@ void Tracker::take_old_text(Step& step) {
       return;
     }
   }
-  take_retransmission(step);
+  take_retransmission(step, filled == 0);
 }
 
-void Tracker::take_retransmission(Step& step) {
+// From before what the capture has of its sender: sent again, overtaken, or captured late. Nothing tells that it was there twice.
+void Tracker::take_text_from_before(Step& step) {
+  End& from = step.from;
+  from.bytes += step.segment.payload_length;
+  step.verdict.marks |= mark::assumed;
+  note_resent(step);
+  if (from.seen && step.end == from.seen_from) from.seen_from = step.seq;
+  if (step.order == SendOrder::earlier) {
+    step.verdict.kind = Kind::reordered;
+    count_up(from.reordered);
+  } else if (step.end <= from.snd_una && (from.una_known || !from.seen)) {
+    step.verdict.marks |= mark::behind_ack;
+  } else if (from.seen && step.seq <= from.snd_una) {  // what is waited for: it recovers
+    from.timer_began_ns = step.at();
+    from.recovery_end = from.snd_nxt;
+    from.timed_out = true;
+  }
+}
+
+
+void Tracker::take_retransmission(Step& step, bool seen_before) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
+  const bool may_be_late = step.verdict.has(mark::assumed);
   step.verdict.reason = why_again(step);
+  if (step.end <= from.snd_una && !seen_before) {
+    // Captured behind its acknowledgment: what its sender knew then is not what is known now.
+    if (step.verdict.reason != RetransmissionReason::fin) step.verdict.reason = RetransmissionReason::unknown;
+    from.recovery_end = from.snd_nxt;
+    from.timed_out = true;
+  }
+  // Neither a reason to send it again nor a sign that it was: it may have come twice, or late.
+  const bool may_be_none = step.order == SendOrder::unknown && (step.verdict.reason == RetransmissionReason::unknown || may_be_late);
+  if (may_be_none) {
+    step.verdict.marks |= mark::assumed;
+    count_up(from.assumed_resends);
+  }
   if (step.seq <= from.snd_una) {
     from.timer_began_ns = step.at();
     from.stuck_length = step.segment.payload_length;
@@ -228,13 +352,23 @@ void Tracker::take_retransmission(Step& step) {
   }
   count_up(from.retransmissions);
   count_up(from.unanswered_resends);
+  if (step.verdict.reason == RetransmissionReason::fin) count_up(from.fin_resends);
   from.resent_bytes += step.segment.payload_length;
-  if (step.end <= from.snd_una && step.flags().fin()) {
+  // One that crossed its acknowledgment on the way, or was captured behind it, tells nothing.
+  const bool behind_for_long = step.at() - from.last_progress_ns >= capture_delay_ns;
+  if (step.end <= from.snd_una && step.flags().fin() && !behind_for_long) {
+    step.verdict.marks |= mark::assumed;
+  } else if (step.end <= from.snd_una && step.flags().fin()) {
     // It was acknowledged, which its sender has not got: no more can be said of it.
     step.verdict.marks |= mark::acked_before;
     count_up(from.fins_again);
     forget_ack_of_fin(from, step.to);
-  } else if (step.end <= from.snd_una) {
+  } else if (step.end <= from.snd_una && !seen_before) {
+    // No other copy was captured: it may be this one that was acknowledged, and was captured behind that.
+    step.verdict.marks |= mark::behind_ack | mark::assumed;
+    count_up(from.behind_ack);
+    from.most_behind_ack_ns = std::max(from.most_behind_ack_ns, std::abs(step.at() - from.last_progress_ns));
+  } else if (step.end <= from.snd_una && from.una_known && !may_be_none) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
   } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
@@ -269,7 +403,9 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   const std::int64_t rto_ns = lost_by_acks ? srtt_ns + rto_min_ns : std::max(rto_min_ns, srtt_ns);
   if (first && waited_ns >= rto_ns) {
     // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
-    if (last && once && !lost_by_acks && from.sack_permitted && step.to.sack_permitted)
+    // Whether its sender probes, the SYNs tell.
+    const bool may_probe = from.sack_permitted ? step.to.sack_permitted || !step.to.syn_seen : !from.syn_seen;
+    if (last && once && !lost_by_acks && may_probe)
       step.verdict.marks |= mark::assumed;
     return RetransmissionReason::timeout;
   }
@@ -283,7 +419,7 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   if (last && once && !recovers && waited_ns >= std::max(srtt_ns, millisecond))
     return RetransmissionReason::tail_loss_probe;
   if (recovers) return RetransmissionReason::recovery;
-  return from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
+  return first && from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
 }
 
 }  // namespace tcpwhy::tcp

@@ -27,7 +27,7 @@ Outcome analyse_alone(FrameReader& reader, Shard& shard, const AnalysisOptions& 
     if (options.on_progress && outcome.totals.frames % frames_between_progress == 0)
       options.on_progress(reader.progress());
   }
-  shard.finish();
+  shard.finish(outcome.totals.last_ns);
   outcome.totals.disorder = reader.disorder();
   return outcome;
 }

@@ -101,7 +101,7 @@ class Pipeline {
         idle = 0;
       }
     }
-    worker.shard.finish();
+    worker.shard.finish(capture_ended_ns());
   }
   // When all have come back.
   Outcome outcome() {
@@ -114,6 +114,13 @@ class Pipeline {
   using State = Batch::State;
 
   [[nodiscard]] bool is_done(const Worker& worker) const { return worker.tracked == end_; }
+
+  // For who is done: all batches are complete, so nobody counts any more.
+  [[nodiscard]] std::int64_t capture_ended_ns() const {
+    Totals totals;
+    for (const Worker& worker : workers_) scan::add(totals, worker.totals);
+    return totals.last_ns;
+  }
 
   // What is to be done next; false: nothing, now.
   bool step(Worker& worker) {

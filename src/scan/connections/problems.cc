@@ -25,14 +25,14 @@ using explain::Severity;
 constexpr ProblemRule own_rules[] = {
     {"capture.gave_up",
      Severity::error,
-     "at the end three or more retransmissions of one end had no answer, and no reset came; both directions were "
-     "captured, and more than a FIN was not acknowledged",
+     "at the end three or more retransmissions of one end had no answer for a second, and no reset came; both "
+     "directions were captured, and more than a FIN was not acknowledged",
      "RFC 9293 3.8.3; tcp_retries2",
      {"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"},
      {"the peer or the path was gone; look there", "对端或路径已失效，请到那里查找原因"}},
     {"capture.unanswered",
      Severity::warning,
-     "SYN without any answer: neither a segment nor an ICMP error, and its sender sent nothing else",
+     "SYN without any answer for a second: neither a segment nor an ICMP error, and its sender sent nothing else",
      "RFC 9293 3.8.3; tcp_syn_retries",
      {"no answer to the SYN", "SYN 没有任何应答"},
      {"a firewall that drops, a host that is down, or a full accept queue", "防火墙丢弃、主机不在线，或接受队列已满"}},
@@ -114,7 +114,7 @@ constexpr ProblemRule own_rules[] = {
      {}},
     {"capture.half_open_handshake",
      Severity::warning,
-     "the SYN-ACK was never acknowledged",
+     "the SYN-ACK was not acknowledged, for a second; the SYN was captured",
      "RFC 9293 3.5",
      {"the handshake was never finished: a scan, a lost client, or asymmetric routes",
       "握手未完成：扫描、客户端消失或路由不对称"},
@@ -253,12 +253,14 @@ class Finder {
     if (record_.evidence.icmp_disbelieved != 0) say("capture.icmp_disbelieved", record_.evidence.icmp_disbelieved);
     if (record_.to_itself) say("capture.to_itself", record_.first_frame);
     if (record_.opening == Opening::refused) say("capture.refused", record_.reset_frame, 1, Grade::assumed);
-    if (unanswered && record_.icmp.frame == 0)
+    if (unanswered && record_.icmp.frame == 0 && record_.waited_since(record_.began_ns))
       say("capture.unanswered", record_.first_frame, std::uint64_t{1} + record_.ends[opener].retransmissions);
     if (record_.evidence.repeated_syn_ack != 0)
       say("capture.accept_queue", record_.evidence.repeated_syn_ack, record_.ends[listener].retransmissions,
           Grade::assumed);
-    if (record_.opening == Opening::incomplete && record_.reset_cause == tcp::ResetCause::none)
+    // Where the opener's SYN is missing, so may be its ACK.
+    if (record_.opening == Opening::incomplete && record_.reset_cause == tcp::ResetCause::none &&
+        record_.waited_since(record_.began_ns) && record_.ends[opener].segments > 0)
       say("capture.half_open_handshake", record_.last_frame);
     if (record_.opening == Opening::handshake && record_.evidence.resent_syn != 0)
       say("capture.syn_lost", record_.evidence.resent_syn);
@@ -294,8 +296,12 @@ class Finder {
     if (record_.evidence.repeated_syn_ack != 0 && record_.ends[listener].state == tcp::State::syn_received) return;
     const bool unanswered = both_seen() && record_.reset_cause == tcp::ResetCause::none && give_up();
     const std::uint64_t all = record_.retransmissions(),
-                        again = all -
-                                std::min<std::uint64_t>(all, needless + fins + (unanswered ? unanswered_resends() : 0));
+                        not_lost =
+                            // Of one direction nothing tells whether a FIN was lost, or the answers to it.
+                            needless + sum(&EndRecord::assumed_resends) +
+                            (both_seen() ? fins : sum(&EndRecord::fin_resends)),
+                        again =
+                            all - std::min<std::uint64_t>(all, not_lost + (unanswered ? unanswered_resends() : 0));
     if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments))
       say("capture.loss", record_.evidence.retransmission, again, both_seen() ? Grade::derived : Grade::assumed);
     if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0) {
@@ -316,6 +322,7 @@ class Finder {
                                ? record_.ends[opener]
                                : record_.ends[listener];
     const std::uint64_t times = end.unanswered_resends;
+    if (!record_.waited_since(end.last_progress_ns)) return false;  // the answer may be on its way
     const bool larger = end.largest_through > 0 && end.stuck_length > end.largest_through;
     if (end.only_fin_unacknowledged) {
       say("capture.fin_unanswered", record_.last_frame, times);

@@ -22,12 +22,15 @@ EndRecord record_of(const tcp::End& end, std::int64_t ended_ns) {
   record.resent_bytes = end.resent_bytes;
   record.unseen_bytes = end.unseen_bytes();
   record.unanswered_resends = end.unanswered_resends;
+  record.fin_resends = end.fin_resends;
+  record.assumed_resends = end.assumed_resends;
   record.srtt_us = end.srtt_us;
   record.min_rtt_us = end.min_rtt_us;
   record.largest_through = end.largest_through;
   record.stuck_length = end.stuck_length;
   record.longest_shut_ns = std::max(end.longest_shut_ns, shut_ns);
   record.most_behind_ack_ns = end.most_behind_ack_ns;
+  record.last_progress_ns = end.last_progress_ns;
   record.sent_fin = end.fin >= 0;
   record.only_fin_unacknowledged = end.fin >= 0 && end.snd_una == end.fin;
   return record;
@@ -44,7 +47,10 @@ Opening opening_of(const tcp::Tracker& tracker, const ConnectionRecord& record) 
 }
 
 Ending ending_of(const ConnectionRecord& record, bool all_acknowledged) {
-  if (record.opening == Opening::refused || record.opening == Opening::unanswered) return Ending::never_opened;
+  if (record.opening == Opening::refused) return Ending::never_opened;
+  if (record.opening == Opening::unanswered && record.reset_cause == tcp::ResetCause::none)
+    return record.waited_since(record.began_ns) || record.icmp.frame != 0 ? Ending::never_opened : Ending::open;
+  if (record.opening == Opening::unanswered) return Ending::never_opened;
   if (record.reset_cause != tcp::ResetCause::none) return Ending::reset;
   if (record.ends[opener].sent_fin && (record.ends[listener].sent_fin || record.to_itself))
     return all_acknowledged ? Ending::closed : Ending::closing;
@@ -55,6 +61,11 @@ Ending ending_of(const ConnectionRecord& record, bool all_acknowledged) {
 
 std::string_view name(Opening opening) { return opening_names[static_cast<std::size_t>(opening)]; }
 std::string_view name(Ending ending) { return ending_names[static_cast<std::size_t>(ending)]; }
+
+bool ConnectionRecord::waited_since(std::int64_t ns) const {
+  constexpr std::int64_t first_timer_ns = 1'000'000'000;
+  return quiet_ns >= first_timer_ns || ended_ns - ns + quiet_ns >= first_timer_ns;
+}
 
 ConnectionRecord record_of(const Connection& connection, Left left) {
   const tcp::Tracker& tracker = connection.tracker;
@@ -71,6 +82,7 @@ ConnectionRecord record_of(const Connection& connection, Left left) {
   record.last_frame = connection.last_frame;
   record.began_ns = tracker.began_ns();
   record.ended_ns = tracker.last_ns();
+  record.quiet_ns = connection.quiet_ns;
   record.listener_rtt_ns = tracker.listener_rtt_ns();
   record.opener_rtt_ns = tracker.opener_rtt_ns();
   const tcp::ResetSeen reset = tracker.reset();
@@ -80,6 +92,7 @@ ConnectionRecord record_of(const Connection& connection, Left left) {
     record.reset_by = side(reset.from);
     record.reset_frame = reset.frame;
   }
+  record.icmp = connection.icmp;
   if (const auto closer = tracker.first_closer()) record.closed_by = side(*closer);
   record.opening = opening_of(tracker, record);
   // That the last FIN was acknowledged does not show in the other direction; that it was not sent again does.
@@ -92,7 +105,6 @@ ConnectionRecord record_of(const Connection& connection, Left left) {
   record.reuse = connection.reuse;
   record.left = left;
   record.evidence = connection.evidence;
-  record.icmp = connection.icmp;
   return record;
 }
 

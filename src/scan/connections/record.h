@@ -41,12 +41,13 @@ using tcp::Side;
 struct EndRecord : tcp::EndCounters {
   tcp::State state = tcp::State::not_seen;
   std::uint64_t bytes = 0, resent_bytes = 0, unseen_bytes = 0;
-  std::uint32_t unanswered_resends = 0;
+  std::uint32_t unanswered_resends = 0, fin_resends = 0, assumed_resends = 0;
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
   // Payload of the largest segment that got through, and of the one that it sent again and again at the end.
   std::uint32_t largest_through = 0, stuck_length = 0;
   std::int64_t longest_shut_ns = 0;     // that it took nothing
   std::int64_t most_behind_ack_ns = 0;  // that a segment was captured after its acknowledgment
+  std::int64_t last_progress_ns = 0;    // when the other end last acknowledged something new of it; 0: never
   bool sent_fin = false;
   bool only_fin_unacknowledged = false;
 };
@@ -59,6 +60,7 @@ struct ConnectionRecord {
   bool to_itself = false;  // one socket, connected to itself
   std::uint64_t first_frame = 0, last_frame = 0;
   std::int64_t began_ns = 0, ended_ns = 0;
+  std::int64_t quiet_ns = INT64_MAX;  // for how long the capture went on behind it; at least
   std::int64_t listener_rtt_ns = -1, opener_rtt_ns = -1;  // of the handshake: SYN to SYN-ACK, SYN-ACK to ACK
   Opening opening = Opening::before_capture;
   Ending ending = Ending::open;
@@ -80,6 +82,9 @@ struct ConnectionRecord {
   [[nodiscard]] std::uint64_t retransmissions() const {
     return std::uint64_t{ends[opener].retransmissions} + ends[listener].retransmissions;
   }
+  // Whether the capture shows that something did not come that would have by then: since `ns` it went on for as long as the first
+  // retransmission timer runs (RFC 6298 2.1).
+  [[nodiscard]] bool waited_since(std::int64_t ns) const;
   [[nodiscard]] std::int64_t duration_ns() const { return ended_ns - began_ns; }
 };
 

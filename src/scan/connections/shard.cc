@@ -67,8 +67,8 @@ void Shard::take(const Sighting& sighting) {
   }
 }
 
-void Shard::finish() {
-  table_.finish();
+void Shard::finish(std::int64_t capture_ended_ns) {
+  table_.finish(capture_ended_ns);
   batcher_.flush();
 }
 

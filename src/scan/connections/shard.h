@@ -48,7 +48,8 @@ class alignas(base::lines_apart) Shard {
 
   void take(const Frame& frame);  // which has a flow
   void take(const Sighting& sighting);
-  void finish();
+  // `capture_ended_ns`: of all its frames, whatever shard they went to.
+  void finish(std::int64_t capture_ended_ns);
   [[nodiscard]] std::uint64_t evicted() const { return table_.evicted(); }
 
  private:

@@ -316,10 +316,14 @@ void ConnectionTable::take_icmp(std::uint64_t frame, const wire::TcpSegment& seg
   if (connection.icmp.frame == 0) connection.icmp = {frame, error};
 }
 
-void ConnectionTable::finish() {
+void ConnectionTable::finish(std::optional<std::int64_t> capture_ended_ns) {
   while (open_.size > 0 || over_.size > 0) {
     // In order of their first frames, as far as the two lists tell.
-    leave(open_.size > 0 ? open_.oldest : over_.oldest, Left::capture_end);
+    const Slot slot = open_.size > 0 ? open_.oldest : over_.oldest;
+    Connection& connection = entry(slot).connection;
+    if (capture_ended_ns)
+      connection.quiet_ns = std::max<std::int64_t>(0, *capture_ended_ns - connection.tracker.last_ns());
+    leave(slot, Left::capture_end);
   }
 }
 

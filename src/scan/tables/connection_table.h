@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "scan/connections/flow_key.h"
@@ -41,7 +42,8 @@ struct Connection {
   Evidence evidence;
   IcmpSeen icmp;
   std::uint64_t last_frame = 0;
-  std::uint32_t reuse = 0;  // how many connections between the same addresses came before it
+  std::int64_t quiet_ns = INT64_MAX;  // for how long the capture went on behind its last segment; at least
+  std::uint32_t reuse = 0;            // how many connections between the same addresses came before it
 };
 
 struct TableLimits {
@@ -69,8 +71,8 @@ class ConnectionTable {
   // An ICMP error that quotes `segment`; without a connection that it fits it is passed over.
   void take_icmp(std::uint64_t frame, const wire::TcpSegment& segment, const wire::IcmpError& error,
                  wire::Encapsulation around);
-  // Hands out all that is left.
-  void finish();
+  // Hands out all that is left. What a connection waited for at the end of the capture has not come only if that went on long enough.
+  void finish(std::optional<std::int64_t> capture_ended_ns = {});
   [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
   [[nodiscard]] std::size_t size() const { return connections_.size(); }
 
