@@ -102,7 +102,7 @@ TEST(Problems, a_connection_that_is_sound_has_none) {
 
 TEST(Problems, a_syn_without_an_answer_is_counted_by_its_syns) {
   Talk talk;
-  talk.c(S, 0).c(S, 0).c(S, 0);
+  talk.c(S, 0).wait(1000 * ms).c(S, 0).wait(2000 * ms).c(S, 0);
   EXPECT_EQ(problems_of(talk.record()).at(0).count, 3U);
   EXPECT_EQ(talk.problems(), Ids{"unanswered"});
 }
@@ -192,7 +192,7 @@ TEST(Problems, a_window_that_is_shut_for_a_moment_harms_nobody) {
 
 TEST(Problems, client_and_server_by_their_ports_where_nobody_was_seen_to_open) {
   Talk talk;
-  talk.s(A, 1, 1, 100).c(A, 1, 101).s(F | A, 101, 1);
+  talk.s(A, 1, 1, 100).c(A, 1, 101, 10).s(F | A, 101, 11);
   const ConnectionRecord record = talk.record();
   EXPECT_FALSE(record.opener_known);
   EXPECT_EQ(record.addresses[listener].port, 80);
