@@ -157,7 +157,8 @@ void Tracker::look_at_sender(Step& step) {
       step.order = SendOrder::same_packet;
   } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
     step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
-  } else if (from.ip_id_counts > 0 && ahead < 0 && ahead > -few_packets && step.at() - from.last_seen_ns < same_packet_ns) {
+  } else if (from.ip_id_counts > 0 && ahead < 0 && ahead > -few_packets &&
+             step.at() - from.last_seen_ns < same_packet_ns) {
     step.order = SendOrder::earlier;  // a number of a moment ago is no new one, by whatever rule
   }
 }
@@ -268,8 +269,8 @@ void Tracker::take_reset(Step& step) {
               step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
   // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
   const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection && !step.from.syn_seen;
-  const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset && step.from.fin < 0 &&
-                                  step.to.fin < 0 && !may_have_closed_unseen(step.receiver);
+  const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset &&
+                                 step.from.fin < 0 && step.to.fin < 0 && !may_have_closed_unseen(step.receiver);
   step.from.sent_reset = true;
   if (nobody_had_closed) close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);
@@ -329,7 +330,8 @@ void Tracker::take_syn(Step& step) {
   } else if (again) {
     step.verdict.kind = Kind::retransmission;
     step.verdict.reason = RetransmissionReason::syn;
-    if (from.snd_una > 0) {
+    // As many as there were SYNs answer those.
+    if (from.snd_una > 0 && (!answers || from.syns >= to.syns)) {
       // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
       // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
       step.verdict.marks |= mark::acked_before;
@@ -346,6 +348,7 @@ void Tracker::take_syn(Step& step) {
     from.sample_ns = step.at();
     from.sample_length = 0;
   }
+  if (!copied) count_up(from.syns);
   if (step.end > from.snd_nxt) {
     from.bytes += step.segment.payload_length;
     from.snd_nxt = step.end;
@@ -391,11 +394,15 @@ void Tracker::remember(Step& step) {
       count_up(from.keep_alives);
       count_up(from.unanswered_probes);
       break;
-    case Kind::window_probe: count_up(from.window_probes); break;
+    case Kind::window_probe:
+      count_up(from.window_probes);
+      count_up(from.unanswered_window_probes);
+      from.most_unanswered_probes = std::max(from.most_unanswered_probes, from.unanswered_window_probes);
+      break;
     default: break;
   }
   if (step.verdict.has(mark::zero_window)) count_up(from.zero_windows);
-  step.to.unanswered_probes = 0;
+  step.to.unanswered_probes = step.to.unanswered_window_probes = 0;
   if (step.moves_ack) step.to.unanswered_resends = 0;
 }
 

@@ -322,7 +322,6 @@ void Tracker::take_text_from_before(Step& step) {
   }
 }
 
-
 void Tracker::take_retransmission(Step& step, bool seen_before) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
@@ -335,7 +334,8 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     from.timed_out = true;
   }
   // Neither a reason to send it again nor a sign that it was: it may have come twice, or late.
-  const bool may_be_none = step.order == SendOrder::unknown && (step.verdict.reason == RetransmissionReason::unknown || may_be_late);
+  const bool may_be_none =
+      step.order == SendOrder::unknown && (step.verdict.reason == RetransmissionReason::unknown || may_be_late);
   if (may_be_none) {
     step.verdict.marks |= mark::assumed;
     count_up(from.assumed_resends);
@@ -351,6 +351,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     }
   }
   count_up(from.retransmissions);
+  if (from.unanswered_resends == 0) from.unanswered_since_ns = step.at();
   count_up(from.unanswered_resends);
   if (step.verdict.reason == RetransmissionReason::fin) count_up(from.fin_resends);
   from.resent_bytes += step.segment.payload_length;
@@ -405,8 +406,7 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
     // Whether its sender probes, the SYNs tell.
     const bool may_probe = from.sack_permitted ? step.to.sack_permitted || !step.to.syn_seen : !from.syn_seen;
-    if (last && once && !lost_by_acks && may_probe)
-      step.verdict.marks |= mark::assumed;
+    if (last && once && !lost_by_acks && may_probe) step.verdict.marks |= mark::assumed;
     return RetransmissionReason::timeout;
   }
   if (lost_by_acks) {

@@ -45,6 +45,10 @@ struct EndRecord : tcp::EndCounters {
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
   // Payload of the largest segment that got through, and of the one that it sent again and again at the end.
   std::uint32_t largest_through = 0, stuck_length = 0;
+  std::uint32_t most_unanswered_probes = 0;  // of a shut window, in a row
+  // The peer acknowledged what comes behind, and never that: what the capture lacks of it, too.
+  std::uint64_t undelivered_bytes = 0;
+  bool peer_answered = false;           // something, after the first of its unanswered retransmissions
   std::int64_t longest_shut_ns = 0;     // that it took nothing
   std::int64_t most_behind_ack_ns = 0;  // that a segment was captured after its acknowledgment
   std::int64_t last_progress_ns = 0;    // when the other end last acknowledged something new of it; 0: never
@@ -60,7 +64,7 @@ struct ConnectionRecord {
   bool to_itself = false;  // one socket, connected to itself
   std::uint64_t first_frame = 0, last_frame = 0;
   std::int64_t began_ns = 0, ended_ns = 0;
-  std::int64_t quiet_ns = INT64_MAX;  // for how long the capture went on behind it; at least
+  std::int64_t quiet_ns = INT64_MAX;                      // for how long the capture went on behind it; at least
   std::int64_t listener_rtt_ns = -1, opener_rtt_ns = -1;  // of the handshake: SYN to SYN-ACK, SYN-ACK to ACK
   Opening opening = Opening::before_capture;
   Ending ending = Ending::open;
