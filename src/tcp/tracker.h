@@ -218,8 +218,9 @@ class Tracker {
   void assume_fin_of(EndIndex end, Step& step);
   static bool is_large(const Step& step);
   static void remember_large(Step& step);
-  static bool is_offload_copy(const Step& step);
-  [[nodiscard]] static bool came_too_soon(const Step& step);
+  bool is_offload_copy(const Step& step) const;
+  [[nodiscard]] bool came_too_soon(const Step& step) const;
+  [[nodiscard]] std::int64_t quickest_answer_ns(const End& sender) const;
   void take_retransmission(Step& step, bool seen_before);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;

@@ -19,11 +19,6 @@ constexpr std::int64_t offload_ns = 10 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
 
-// How soon after a segment its sender may know what became of it.
-std::int64_t quickest_answer_ns(const End& sender) {
-  return std::max(millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000);
-}
-
 // Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
 void forget_ack_of_fin(End& from, const End& to) {
   const bool has_peers_fin = to.fin >= 0 && to.fin_acked;
@@ -162,7 +157,7 @@ void Tracker::remember_large(Step& step) {
 // together of pieces that it saw. They come moments apart, are stamped alike, and the pieces are numbered one after the other
 // (inet_gso_segment()). Where nothing numbers them, what duplicate ACKs ask for would be as quick on a short path, but no quicker than its
 // round trip.
-bool Tracker::is_offload_copy(const Step& step) {
+bool Tracker::is_offload_copy(const Step& step) const {
   constexpr std::uint32_t usual_mss = 1460;
   End& from = step.from;
   const auto& stamps = step.segment.options.timestamps;
@@ -193,8 +188,16 @@ bool Tracker::is_offload_copy(const Step& step) {
   return static_cast<std::int16_t>(ip_id - from.newest_ip_id) < 0;
 }
 
+// How soon after a segment its sender may know what became of it: a round trip of the whole path, as its answer will show at the tap. The
+// handshake tells it wherever the tap is, though it may have been slower than what follows.
+std::int64_t Tracker::quickest_answer_ns(const End& sender) const {
+  const std::int64_t handshake_ns =
+      handshake_ack_ns_ < 0 || syn_ns_ < 0 ? 0 : std::max<std::int64_t>(0, handshake_ack_ns_ - syn_ns_);
+  return std::max({millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000, handshake_ns / 2});
+}
+
 // Whether nothing can have made its sender send it again so soon: no timer and no answer is that quick.
-bool Tracker::came_too_soon(const Step& step) {
+bool Tracker::came_too_soon(const Step& step) const {
   constexpr std::int64_t one_tick_ns = 10 * millisecond;
   const End& from = step.from;
   const std::int64_t since_ns = step.at() - from.last_sent_ns;
@@ -203,7 +206,13 @@ bool Tracker::came_too_soon(const Step& step) {
   if (step.flags().fin() && step.segment.payload_length == 0) return since_ns < one_tick_ns;
   // First sent in the same tick of its sender's clock, which was told nothing since but that what came before arrived.
   const auto& stamps = step.segment.options.timestamps;
-  if (stamps && step.end == from.resent_end && stamps->value == from.resent_timestamp) return since_ns < one_tick_ns;
+  if (stamps && since_ns < one_tick_ns) {  // a retransmission itself once more
+    if (step.end == from.resent_end && stamps->value == from.resent_timestamp) return true;
+    const auto is_it = [&](const Gap& resent) {
+      return resent.begin <= step.seq && step.end <= resent.end && resent.timestamp == stamps->value;
+    };
+    if (std::ranges::any_of(from.resent, is_it)) return true;
+  }
   return stamps && from.has_timestamps && stamps->value == from.newest_timestamp && step.seq >= from.stamped_from &&
          from.last_sign_ns - from.stamped_ns < quickest_answer_ns(from) && step.to.seen && since_ns < one_tick_ns;
 }
