@@ -425,7 +425,8 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     return from.sacked > step.end ? RetransmissionReason::sack_hole : RetransmissionReason::recovery;
   }
   // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
-  if (last && once && !recovers && waited_ns >= std::max(srtt_ns, millisecond))
+  const std::int64_t probe_ns = srtt_ns == 0 ? rto_min_ns : std::max(srtt_ns, millisecond);
+  if (last && once && !recovers && waited_ns >= probe_ns)
     return RetransmissionReason::tail_loss_probe;
   if (recovers) return RetransmissionReason::recovery;
   return first && from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
