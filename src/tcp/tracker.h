@@ -64,6 +64,7 @@ struct End : EndCounters {
   std::int64_t fin = -1;          // sequence number of its FIN; -1: none
   std::int64_t fin_ack = 0;       // what it had acknowledged when it sent that
   std::int64_t sacked = 0;        // right edge of the highest SACK block
+  std::int64_t came_twice = 0;    // right edge of the last D-SACK
   std::int64_t last_end = 0;      // end of its last segment that occupies sequence space
   std::int64_t window_seq = 0;    // SND.WL1 of RFC 9293 3.10.7.4: of its segment that told the window last
   std::int64_t last_advance = 0;  // by how much the peer's last acknowledgment of something new went on
