@@ -31,6 +31,7 @@ struct Observed {
 struct Gap {
   std::int64_t begin, end, opened_ns;
   // What opened it: the peer had received what was missing. So the capture lacks it, or has it late; nothing tells that it was sent again.
+  // Of End::resent: the first one was captured too.
   bool by_ack = false;
   std::uint32_t timestamp = 0;  // of what filled it, where that was a retransmission
 };
@@ -131,7 +132,7 @@ struct End : EndCounters {
   std::uint32_t assumed_resends = 0;   // retransmissions that may have come twice, or late
   std::uint64_t forgotten_gap_bytes = 0;
   std::vector<Gap> gaps;            // in the order in which they opened
-  std::vector<Gap> resent;          // gaps that a retransmission filled: the original may still come
+  std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come
   std::vector<LargeSegment> large;  // its latest, as a ring
 
   // Sequence space that the peer acknowledged and the capture lacks.
@@ -210,7 +211,7 @@ class Tracker {
   void take_text(Step& step);
   void take_old_text(Step& step);
   static void take_text_from_before(Step& step);
-  static void note_resent(Step& step);
+  static void note_resent(Step& step, bool first_seen);
   void take_fin(Step& step);
   [[nodiscard]] bool may_have_closed_unseen(EndIndex end) const;
   void settle_first_closer(EndIndex first, Step& step);

@@ -52,7 +52,7 @@ void Tracker::take_text(Step& step) {
     // RFC 6298 5.1: "if the timer is not running, start it running"
     if (from.snd_una >= from.snd_nxt) from.timer_began_ns = step.at();
     from.bytes += step.segment.payload_length;
-    if (!from.seen && !from.syn_seen) note_resent(step);
+    if (!from.seen && !from.syn_seen) note_resent(step, false);
     if (step.segment.payload_length > 0) from.last_data_ns = step.at();
     from.snd_nxt = step.end;
     if (from.sample_end < 0) {
@@ -217,13 +217,13 @@ bool Tracker::came_too_soon(const Step& step) const {
          from.last_sign_ns - from.stamped_ns < quickest_answer_ns(from) && step.to.seen && since_ns < one_tick_ns;
 }
 
-// It may be one that was sent again: then the first one may still come.
-void Tracker::note_resent(Step& step) {
+// It was sent again, or may have been. `first_seen`: so was the first one; else that may still come.
+void Tracker::note_resent(Step& step, bool first_seen) {
   auto& resent = step.from.resent;
   const auto& stamps = step.segment.options.timestamps;
   if (resent.size() >= max_gaps) resent.erase(resent.begin());
   resent.push_back(
-      {.begin = step.seq, .end = step.end, .opened_ns = step.at(), .timestamp = stamps ? stamps->value : 0});
+      {.begin = step.seq, .end = step.end, .opened_ns = step.at(), .by_ack = first_seen, .timestamp = stamps ? stamps->value : 0});
 }
 
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
@@ -264,7 +264,7 @@ void Tracker::take_old_text(Step& step) {
       }
       return;
     }
-    note_resent(step);
+    note_resent(step, false);
   } else {
     if (!from.seen && beyond == 0) {
       take_text_from_before(step);
@@ -296,7 +296,11 @@ void Tracker::take_old_text(Step& step) {
     const auto is_of_it = [&](const Gap& resent) {  // the retransmission itself, once more
       return stamps && resent.timestamp == stamps->value && resent.begin <= step.seq && step.end <= resent.end;
     };
+    const auto may_come = [&](const Gap& resent) {
+      return !resent.by_ack && resent.begin < step.end && step.seq < resent.end;
+    };
     if (step.order == SendOrder::earlier && beyond == 0 && std::ranges::none_of(from.resent, is_of_it) &&
+        std::ranges::any_of(from.resent, may_come) &&
         fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
       count_up(from.reordered);
@@ -317,7 +321,7 @@ void Tracker::take_text_from_before(Step& step) {
   End& from = step.from;
   from.bytes += step.segment.payload_length;
   step.verdict.marks |= mark::assumed;
-  note_resent(step);
+  note_resent(step, false);
   if (from.seen && step.end == from.seen_from) from.seen_from = step.seq;
   if (step.order == SendOrder::earlier) {
     step.verdict.kind = Kind::reordered;
@@ -359,6 +363,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
       from.timed_out = timeout;
     }
   }
+  if (seen_before && step.segment.options.timestamps) note_resent(step, true);
   count_up(from.retransmissions);
   count_up(from.unanswered_resends);
   if (step.verdict.reason == RetransmissionReason::fin) count_up(from.fin_resends);
