@@ -37,7 +37,8 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
     // What is answered was not captured, or stands behind the answer: data, most likely. What was captured long before is not that.
     const std::int64_t answer_takes_ns =
         to.srtt_us == 0 ? answer_ns : std::int64_t{to.srtt_us} * 2000 + answer_spread_ns;
-    const bool is_there = to.seen && to.last_seen_ns >= from.last_seen_ns && step.at() - to.last_seen_ns <= answer_takes_ns;
+    const bool is_there =
+        to.seen && to.last_seen_ns >= from.last_seen_ns && step.at() - to.last_seen_ns <= answer_takes_ns;
     // The ACK of a FIN nobody answers: its sender waits for it.
     assumed = !is_there || (to.last_answered_fin && !to.last_had_data);
     // It may be a FIN, or an older one in flight: what was lost are the bytes before it.

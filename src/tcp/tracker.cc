@@ -157,7 +157,8 @@ void Tracker::look_at_sender(Step& step) {
       step.order = SendOrder::same_packet;
   } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
     step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
-  } else if (from.ip_id_counts > 0 && ahead < 0 && ahead > -few_packets && step.at() - from.last_seen_ns < same_packet_ns) {
+  } else if (from.ip_id_counts > 0 && ahead < 0 && ahead > -few_packets &&
+             step.at() - from.last_seen_ns < same_packet_ns) {
     step.order = SendOrder::earlier;  // a number of a moment ago is no new one, by whatever rule
   }
 }
@@ -268,8 +269,8 @@ void Tracker::take_reset(Step& step) {
               step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
   // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
   const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection && !step.from.syn_seen;
-  const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset && step.from.fin < 0 &&
-                                  step.to.fin < 0 && !may_have_closed_unseen(step.receiver);
+  const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset &&
+                                 step.from.fin < 0 && step.to.fin < 0 && !may_have_closed_unseen(step.receiver);
   step.from.sent_reset = true;
   if (nobody_had_closed) close_first(step.sender, true);
   apply(step.sender, Stimulus::sends_rst, step);

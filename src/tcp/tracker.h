@@ -83,8 +83,8 @@ struct End : EndCounters {
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
   std::int64_t last_reset_ns = 0;
-  std::int64_t last_sign_ns = 0;  // when the peer last told that something of it is missing
-  std::int64_t stamped_ns = 0;    // when its newest time stamp was seen first
+  std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
+  std::int64_t stamped_ns = 0;          // when its newest time stamp was seen first
   std::int64_t shut_since_ns = 0;       // when it last shut its window, while that is shut; 0: it is open
   std::int64_t longest_shut_ns = 0;     // for how long it did, at most, of what has ended
   std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
@@ -111,14 +111,15 @@ struct End : EndCounters {
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
   bool seen = false, based = false;  // sent anything; its sequence space has an origin
-  bool una_known = false;            // the peer acknowledged something, or its SYN was seen; else snd_una is where it was seen first
+  bool una_known =
+      false;  // the peer acknowledged something, or its SYN was seen; else snd_una is where it was seen first
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, sack_permitted = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
-  bool text_seen = false;    // payload that it sent for the first time: it had not closed
-  bool timed_out = false;    // what it recovers from is a timeout
+  bool text_seen = false;     // payload that it sent for the first time: it had not closed
+  bool timed_out = false;     // what it recovers from is a timeout
   bool fin_in_doubt = false;  // its FIN was seen, and whether the other had sent one before that was not
-  bool fin_assumed = false;  // nothing of it was captured: that it closed is what the other end's acknowledgments say
+  bool fin_assumed = false;   // nothing of it was captured: that it closed is what the other end's acknowledgments say
   bool repeats_syn_ack = false;   // after it was acknowledged, and has sent nothing else since
   bool sent_illegal_ack = false;  // last_illegal_ack is one
   bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths

@@ -34,8 +34,8 @@ void Tracker::take_ack(Step& step) {
   step.verdict.ack = step.ack = widen(to, step.segment.ack.value);
   if (step.ack > to.snd_nxt) {
     // RFC 9293 3.8.4: a keep-alive stands one below the next sequence number: the first that is seen of an end may be one.
-    const bool first_was_keep_alive = to.seen && to.last_end == 0 && !to.syn_seen &&
-                                      to.snd_nxt == 1 && step.ack == 2 && step.length == 0;
+    const bool first_was_keep_alive =
+        to.seen && to.last_end == 0 && !to.syn_seen && to.snd_nxt == 1 && step.ack == 2 && step.length == 0;
     if (first_was_keep_alive) {
       to.last_kind = Kind::keep_alive;
       to.snd_una = step.ack;

@@ -222,8 +222,11 @@ void Tracker::note_resent(Step& step, bool first_seen) {
   auto& resent = step.from.resent;
   const auto& stamps = step.segment.options.timestamps;
   if (resent.size() >= max_gaps) resent.erase(resent.begin());
-  resent.push_back(
-      {.begin = step.seq, .end = step.end, .opened_ns = step.at(), .by_ack = first_seen, .timestamp = stamps ? stamps->value : 0});
+  resent.push_back({.begin = step.seq,
+                    .end = step.end,
+                    .opened_ns = step.at(),
+                    .by_ack = first_seen,
+                    .timestamp = stamps ? stamps->value : 0});
 }
 
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
@@ -300,8 +303,7 @@ void Tracker::take_old_text(Step& step) {
       return !resent.by_ack && resent.begin < step.end && step.seq < resent.end;
     };
     if (step.order == SendOrder::earlier && beyond == 0 && std::ranges::none_of(from.resent, is_of_it) &&
-        std::ranges::any_of(from.resent, may_come) &&
-        fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
+        std::ranges::any_of(from.resent, may_come) && fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
       count_up(from.reordered);
       return;
@@ -335,7 +337,6 @@ void Tracker::take_text_from_before(Step& step) {
   }
 }
 
-
 void Tracker::take_retransmission(Step& step, bool seen_before) {
   End& from = step.from;
   step.verdict.kind = Kind::retransmission;
@@ -348,7 +349,8 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     from.timed_out = true;
   }
   // Neither a reason to send it again nor a sign that it was: it may have come twice, or late.
-  const bool may_be_none = step.order == SendOrder::unknown && (step.verdict.reason == RetransmissionReason::unknown || may_be_late);
+  const bool may_be_none =
+      step.order == SendOrder::unknown && (step.verdict.reason == RetransmissionReason::unknown || may_be_late);
   if (may_be_none) {
     step.verdict.marks |= mark::assumed;
     count_up(from.assumed_resends);
@@ -419,8 +421,7 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
     // Whether its sender probes, the SYNs tell.
     const bool may_probe = from.sack_permitted ? step.to.sack_permitted || !step.to.syn_seen : !from.syn_seen;
-    if (last && once && !lost_by_acks && may_probe)
-      step.verdict.marks |= mark::assumed;
+    if (last && once && !lost_by_acks && may_probe) step.verdict.marks |= mark::assumed;
     return RetransmissionReason::timeout;
   }
   if (lost_by_acks) {
@@ -431,8 +432,7 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   }
   // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
   const std::int64_t probe_ns = srtt_ns == 0 ? rto_min_ns : std::max(srtt_ns, millisecond);
-  if (last && once && !recovers && waited_ns >= probe_ns)
-    return RetransmissionReason::tail_loss_probe;
+  if (last && once && !recovers && waited_ns >= probe_ns) return RetransmissionReason::tail_loss_probe;
   if (recovers) return RetransmissionReason::recovery;
   return first && from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
 }

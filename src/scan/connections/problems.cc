@@ -298,10 +298,9 @@ class Finder {
     const std::uint64_t all = record_.retransmissions(),
                         not_lost =
                             // Of one direction nothing tells whether a FIN was lost, or the answers to it.
-                            needless + sum(&EndRecord::assumed_resends) +
-                            (both_seen() ? fins : sum(&EndRecord::fin_resends)),
-                        again =
-                            all - std::min<std::uint64_t>(all, not_lost + (unanswered ? unanswered_resends() : 0));
+                        needless + sum(&EndRecord::assumed_resends) +
+                        (both_seen() ? fins : sum(&EndRecord::fin_resends)),
+                        again = all - std::min<std::uint64_t>(all, not_lost + (unanswered ? unanswered_resends() : 0));
     if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments))
       say("capture.loss", record_.evidence.retransmission, again, both_seen() ? Grade::derived : Grade::assumed);
     if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0) {

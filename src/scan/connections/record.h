@@ -60,7 +60,7 @@ struct ConnectionRecord {
   bool to_itself = false;  // one socket, connected to itself
   std::uint64_t first_frame = 0, last_frame = 0;
   std::int64_t began_ns = 0, ended_ns = 0;
-  std::int64_t quiet_ns = INT64_MAX;  // for how long the capture went on behind it; at least
+  std::int64_t quiet_ns = INT64_MAX;                      // for how long the capture went on behind it; at least
   std::int64_t listener_rtt_ns = -1, opener_rtt_ns = -1;  // of the handshake: SYN to SYN-ACK, SYN-ACK to ACK
   Opening opening = Opening::before_capture;
   Ending ending = Ending::open;

@@ -23,10 +23,20 @@ using namespace testing;  // NOLINT
 namespace fs = std::filesystem;
 
 // Those of tests/wild that are whole: a laboratory's. The others have been made as is done here.
-constexpr std::string_view whole_ones[] = {
-    "go-back-n",     "data-and-fin-after-close", "own-reset-without-ack", "kernel-C25b-A",       "kernel-D08-A",
-    "kernel-D16c-A", "kernel-D16c-B",            "kernel-H25-A",          "idle-then-reset",     "server-seen-first",
-    "lone-reset",    "resets-answer-older-acks", "refused-twice-same-ttl", "begins-with-keep-alive"};
+constexpr std::string_view whole_ones[] = {"go-back-n",
+                                           "data-and-fin-after-close",
+                                           "own-reset-without-ack",
+                                           "kernel-C25b-A",
+                                           "kernel-D08-A",
+                                           "kernel-D16c-A",
+                                           "kernel-D16c-B",
+                                           "kernel-H25-A",
+                                           "idle-then-reset",
+                                           "server-seen-first",
+                                           "lone-reset",
+                                           "resets-answer-older-acks",
+                                           "refused-twice-same-ttl",
+                                           "begins-with-keep-alive"};
 
 struct Capture {
   std::string name;
@@ -41,8 +51,7 @@ const std::vector<Capture>& captures() {
       made.push_back({(path.parent_path().filename() / path.stem()).string(), path, Truth(packets_of(path.string()))});
     };
     for (const fs::path& path : base::testing::two_stacks_captures()) add(path);
-    for (const std::string_view name : whole_ones)
-      add(base::testing::own_data("wild") / (std::string(name) + ".pcap"));
+    for (const std::string_view name : whole_ones) add(base::testing::own_data("wild") / (std::string(name) + ".pcap"));
     return made;
   }();
   return all;
@@ -77,8 +86,9 @@ TEST(WildMetamorphic, one_direction_only) {
   Compared compared;
   for (const Capture* const capture : captures_of_what_is_real())
     for (const wire::IpAddress& sender : senders_of(capture->truth.packets()))
-      compare(only_from(capture->truth.packets(), sender), capture->truth, {.name = "one direction", .lacks = true, .one_way = true},
-              compared, fmt::format("{} from {}", capture->name, wire::to_string(sender)));
+      compare(only_from(capture->truth.packets(), sender), capture->truth,
+              {.name = "one direction", .lacks = true, .one_way = true}, compared,
+              fmt::format("{} from {}", capture->name, wire::to_string(sender)));
   expect_none_false(compared, 110);
 }
 
@@ -105,7 +115,8 @@ TEST(WildMetamorphic, copies) {
           for (const unsigned one_in : {1U, 3U, 10U}) {
             const Packets& packets = capture.truth.packets();
             compare(with_copies(numbered ? packets : without_ip_ids(packets),
-                                {.after_ns = after_ns, .hops = static_cast<std::uint8_t>(hops), .one_in = one_in}, Random(one_in)),
+                                {.after_ns = after_ns, .hops = static_cast<std::uint8_t>(hops), .one_in = one_in},
+                                Random(one_in)),
                     capture.truth, {.name = "copies", .copies = true, .less_identity = !numbered}, compared,
                     fmt::format("{} one of {} after {} ns, {} hops, IP IDs {}", capture.name, one_in, after_ns, hops,
                                 numbered));
@@ -263,8 +274,8 @@ std::vector<std::string> told_of(const fs::path& path) {
     if (frame.packet.kind != wire::Dissection::tcp) continue;
     const tcp::Verdict verdict =
         table.take(frame.number, base::to_ns(frame.at), frame.packet.segment, frame.packet.encapsulation).verdict;
-    lines.push_back(fmt::format("{} {} {} {}", base::to_ns(frame.at), name(verdict.kind), name(verdict.reason),
-                                verdict.marks));
+    lines.push_back(
+        fmt::format("{} {} {} {}", base::to_ns(frame.at), name(verdict.kind), name(verdict.reason), verdict.marks));
   }
   table.finish();
   return lines;

@@ -31,7 +31,7 @@ using Packets = std::vector<Packet>;
 // What was done to it, and so what it cannot show or has besides.
 struct Derivation {
   std::string name;
-  bool lacks = false;   // packets
+  bool lacks = false;  // packets
   bool one_way = false;
   bool moves = false;   // puts packets in another order
   bool copies = false;  // has packets twice
@@ -72,9 +72,7 @@ inline Packets packets_of(const std::string& path) {
   return packets;
 }
 
-inline void sort_by_time(Packets& packets) {
-  std::ranges::stable_sort(packets, {}, &Packet::at_ns);
-}
+inline void sort_by_time(Packets& packets) { std::ranges::stable_sort(packets, {}, &Packet::at_ns); }
 
 // --- one direction -------------------------------------------------------------------------------------------
 
@@ -168,9 +166,10 @@ inline Packets beside_their_pieces(const Packets& packets, Offload offload, std:
     const wire::TcpSegment &a = before.segment, &b = next.segment;
     const std::uint16_t plain = wire::TcpFlags::ack_bit | wire::TcpFlags::psh_bit;
     return next.is_tcp() && !left_out.contains(next.origin) && a.source == b.source && a.destination == b.destination &&
-           a.payload_length > 0 && b.payload_length > 0 && (a.flags.bits & ~plain) == 0 && (b.flags.bits & ~plain) == 0 &&
-           b.seq.value == a.seq.value + a.payload_length && a.ack == b.ack && b.payload_length <= a.payload_length &&
-           a.options.timestamps == b.options.timestamps && b.ip_id == static_cast<std::uint16_t>(a.ip_id == 0 ? 0 : a.ip_id + 1) &&
+           a.payload_length > 0 && b.payload_length > 0 && (a.flags.bits & ~plain) == 0 &&
+           (b.flags.bits & ~plain) == 0 && b.seq.value == a.seq.value + a.payload_length && a.ack == b.ack &&
+           b.payload_length <= a.payload_length && a.options.timestamps == b.options.timestamps &&
+           b.ip_id == static_cast<std::uint16_t>(a.ip_id == 0 ? 0 : a.ip_id + 1) &&
            next.at_ns - before.at_ns <= one_moment_ns && a.ttl == b.ttl && a.window == b.window;
   };
   Packets result;

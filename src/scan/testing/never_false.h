@@ -85,7 +85,8 @@ class Truth {
       const tcp::Verdict& verdict = said.verdict;
       for (std::size_t k = 0; k < 2; ++k) {
         auto& states = so_far[{said.connection, said.states[k].address}];
-        const tcp::Move& move = said.states[k].address == packets_[i].segment.source ? verdict.sender : verdict.receiver;
+        const tcp::Move& move =
+            said.states[k].address == packets_[i].segment.source ? verdict.sender : verdict.receiver;
         for (const tcp::State state : {move.via, move.to, said.states[k].state})
           states |= 1U << static_cast<unsigned>(state);
       }
@@ -162,7 +163,8 @@ inline bool claims_no_more(tcp::RetransmissionReason said, tcp::RetransmissionRe
   if (said == truth || said == unknown) return true;
   // It follows a loss; of which sign its sender had is said nothing.
   if (said == recovery) return truth != timeout && truth != tail_loss_probe;
-  if (said == sack_hole && truth == fast) return true;  // the same sign; which hole is the first is told by what was acknowledged
+  if (said == sack_hole && truth == fast)
+    return true;  // the same sign; which hole is the first is told by what was acknowledged
   return assumed && said != timeout;
 }
 
@@ -220,8 +222,8 @@ inline Falsehood falsehood_of(const SegmentSaid& said, const Packet& packet, std
   if (a.kind == tcp::Kind::retransmission && !claims_no_more(a.reason, b.reason, assumed || b.has(tcp::mark::assumed)))
     return fmt::format("reason {}{} of {}{}", name(a.reason), assumed ? " (assumed)" : "", name(b.reason),
                        b.has(tcp::mark::assumed) ? " (assumed)" : "");
-  if (a.kind == tcp::Kind::retransmission && a.reason == b.reason &&
-      a.reason == tcp::RetransmissionReason::timeout && b.has(tcp::mark::assumed) && !assumed)
+  if (a.kind == tcp::Kind::retransmission && a.reason == b.reason && a.reason == tcp::RetransmissionReason::timeout &&
+      b.has(tcp::mark::assumed) && !assumed)
     return "timeout surer than with all";
   const bool again = packet.is_copy && a.reset_cause == tcp::ResetCause::after_reset;
   if (a.kind == tcp::Kind::reset && !again &&
@@ -263,18 +265,14 @@ inline bool is_of_the_capture(std::string_view problem, const Derivation& how) {
 
 struct Counted {
   std::string_view what;
-  std::uint32_t EndRecord::*count;
+  std::uint32_t EndRecord::* count;
   bool may_be_alike = false;  // two of them, so that a copy is none
 };
 inline constexpr Counted never_more[] = {
-    {"timeouts", &EndRecord::timeouts},
-    {"tail-loss probes", &EndRecord::tail_loss_probes},
-    {"needless", &EndRecord::needless},
-    {"FINs again", &EndRecord::fins_again},
-    {"illegal", &EndRecord::illegal, true},
-    {"keep-alives", &EndRecord::keep_alives},
-    {"window probes", &EndRecord::window_probes},
-    {"zero windows", &EndRecord::zero_windows, true},
+    {"timeouts", &EndRecord::timeouts},           {"tail-loss probes", &EndRecord::tail_loss_probes},
+    {"needless", &EndRecord::needless},           {"FINs again", &EndRecord::fins_again},
+    {"illegal", &EndRecord::illegal, true},       {"keep-alives", &EndRecord::keep_alives},
+    {"window probes", &EndRecord::window_probes}, {"zero windows", &EndRecord::zero_windows, true},
     {"resets", &EndRecord::resets, true},
 };
 
@@ -283,14 +281,16 @@ inline std::vector<Falsehood> falsehoods_of(const Said::OfConnection& said, cons
   std::vector<Falsehood> found;
   const ConnectionRecord &a = said.record, &b = truth.record;
   const auto add = [&found](std::string text) { found.push_back(std::move(text)); };
-  if (!claims_no_more(a.opening, b.opening, how)) add(fmt::format("opening {} of {}", name(a.opening), name(b.opening)));
+  if (!claims_no_more(a.opening, b.opening, how))
+    add(fmt::format("opening {} of {}", name(a.opening), name(b.opening)));
   const auto has = [](const Said::OfConnection& of, std::string_view id) {
     return std::ranges::any_of(of.problems, [&](const Problem& problem) { return problem.rule->id == id; });
   };
   // What is said of a wait is so while it waits: what was sent again once more got its answer behind the end of this capture.
   const bool waited = how.lacks && (has(truth, "capture.syn_lost") || has(truth, "capture.timeout"));
   const bool never = a.ending == Ending::never_opened && (waited || how.one_way);
-  if (!claims_no_more(a.ending, b.ending) && !never) add(fmt::format("ending {} of {}", name(a.ending), name(b.ending)));
+  if (!claims_no_more(a.ending, b.ending) && !never)
+    add(fmt::format("ending {} of {}", name(a.ending), name(b.ending)));
   const bool both_opened = (b.marks & tcp::mark::simultaneous_open) != 0;
   if (a.opener_known && !both_opened && a.addresses[opener] != b.addresses[opener]) add("opener");
   if (a.closed_by && closed_by(a) != closed_by(b))
@@ -331,12 +331,14 @@ inline std::vector<Falsehood> falsehoods_of(const Said::OfConnection& said, cons
     if (id == "capture.loss" && has(truth, "capture.gave_up")) continue;
     if (id == "capture.zero_window_brief" && has(truth, "capture.zero_window")) continue;
     if (same == truth.problems.end()) {
-      if (id.starts_with("capture.reset.") && problem.grade == explain::Grade::assumed) continue;  // by its cause, above
+      if (id.starts_with("capture.reset.") && problem.grade == explain::Grade::assumed)
+        continue;  // by its cause, above
       add(fmt::format("problem {}", id));
     } else {
       if (problem.grade < same->grade) add(fmt::format("problem {} surer", id));
       const bool may_be_alike = id == "capture.illegal" || id.starts_with("capture.zero_window");
-      if (problem.count > same->count && !(how.copies && may_be_alike)) add(fmt::format("problem {} counted more often", id));
+      if (problem.count > same->count && !(how.copies && may_be_alike))
+        add(fmt::format("problem {} counted more often", id));
     }
   }
   return found;
