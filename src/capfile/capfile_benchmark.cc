@@ -2,12 +2,15 @@
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <random>
 #include <string>
 
 #include "base/check.h"
 #include "capfile/capture_builder.h"
 #include "capfile/formats/reader.h"
+#include "capfile/input/packed_testing.h"
 
 namespace tcpwhy::capfile {
 namespace {
@@ -76,6 +79,43 @@ void walk(benchmark::State& state, testing::Bytes (*make)(std::size_t), std::siz
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(count));
 }
+
+// The same file packed and plain, in turns: "of_plain" is the plain one's time by the packed one's.
+void walk_packed(benchmark::State& state, const testing::Packer& packer) {
+  std::mt19937 random(1);
+  testing::CaptureBuilder file;
+  file.pcap_header();
+  for (std::uint32_t i = 0; i < packets; ++i) {
+    std::string bytes(66, 'x');  // headers, in which a third changes
+    for (std::size_t at = 0; at < bytes.size(); at += 3) bytes[at] = static_cast<char>(random());
+    bytes += std::string(i % 3 * 200, static_cast<char>('a' + i % 26));
+    file.pcap_packet(1, i, bytes, 1514);
+  }
+  const TemporaryFile plain(file.bytes()), packed(packer.pack(file.bytes()));
+  const auto seconds_of = [](const TemporaryFile& read) {
+    const auto begun = std::chrono::steady_clock::now();
+    auto reader = CaptureReader::open(read.path());
+    TCPWHY_CHECK(reader);
+    int count = 0;
+    while (*reader->next_packet() != nullptr) ++count;
+    TCPWHY_CHECK(count == packets);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  };
+  double of_plain = 0, of_packed = 0;
+  for (auto _ : state) {
+    of_plain += seconds_of(plain);
+    const double took = seconds_of(packed);
+    of_packed += took;
+    state.SetIterationTime(took);
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(file.bytes().size()) * state.iterations());
+  state.counters["of_plain"] = of_plain / of_packed;
+}
+BENCHMARK_CAPTURE(walk_packed, gzip, testing::packers[0])->UseManualTime();
+BENCHMARK_CAPTURE(walk_packed, zstd, testing::packers[1])->UseManualTime();
+BENCHMARK_CAPTURE(walk_packed, xz, testing::packers[2])->UseManualTime();
+BENCHMARK_CAPTURE(walk_packed, bzip2, testing::packers[3])->UseManualTime();
+BENCHMARK_CAPTURE(walk_packed, lz4, testing::packers[4])->UseManualTime();
 
 constexpr std::size_t headers = 66, whole = 700;
 BENCHMARK_CAPTURE(walk, pcap_headers_next, pcap_of, headers, true);

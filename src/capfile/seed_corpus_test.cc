@@ -10,7 +10,7 @@
 #include <string>
 
 #include "capfile/capture_builder.h"
-#include "capfile/input/compression.h"
+#include "capfile/input/packed_testing.h"
 #include "capfile/input/read_all.h"
 #include "capfile/recording/recording_io.h"
 #include "capfile/recording/sample_recording.h"
@@ -75,6 +75,9 @@ std::map<std::string, Bytes> seeds() {
       {"capture/pcapng-big", pcapng(std::endian::big)},
       {"capture/pcap-gzip", gzip_compressed(pcap(std::endian::little, 0xa1b2c3d4))},
       {"capture/pcapng-zstd", zstd_compressed(pcapng(std::endian::big))},
+      {"capture/pcap-xz", testing::xz_compressed(pcap(std::endian::little, 0xa1b2c3d4))},
+      {"capture/pcapng-bzip2", testing::bzip2_compressed(pcapng(std::endian::big))},
+      {"capture/pcap-lz4", testing::lz4_compressed(pcap(std::endian::little, 0xa1b2c3d4))},
       {"capture/snoop", CaptureBuilder(std::endian::big)
                             .snoop_header()
                             .snoop_packet(1, 2, "hello", 60)
@@ -93,7 +96,7 @@ Bytes read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// Compressed seeds are compared by what they hold: other versions of zlib and zstd compress differently.
+// Compressed seeds are compared by what they hold: other versions of the libraries compress differently.
 bool same_content(const Bytes& a, const Bytes& b) {
   if (a == b) return true;
   const auto first = decode(a, "a"), second = decode(b, "b");

@@ -13,12 +13,16 @@ namespace {
 
 // LinkType holds LINKTYPE_ values, libpcap compiles for DLT_ ones: the reverse of link_type_of() in live_capture.cc.
 int dlt_of(wire::LinkType link_type) {
-  switch (link_type) {
-    case wire::LinkType::raw:
-    case wire::LinkType::raw_bsd:
-    case wire::LinkType::raw_openbsd: return DLT_RAW;
-    case wire::LinkType::loop: return DLT_LOOP;
-    default: return static_cast<int>(link_type);
+  const int number = static_cast<int>(link_type);
+  switch (number) {
+    case 12:
+    case 14:
+    case 101: return DLT_RAW;
+    case 100: return DLT_ATM_RFC1483;
+    case 102: return DLT_SLIP_BSDOS;
+    case 106: return DLT_ATM_CLIP;
+    case 108: return DLT_LOOP;
+    default: return number;
   }
 }
 
@@ -69,7 +73,8 @@ struct PacketFilter::Impl {
     const auto found = by_type.find(static_cast<std::uint16_t>(link_type));
     if (found == by_type.end())
       return base::fail(base::ErrorKind::usage,
-                        fmt::format("the filter cannot be used on link type {}", static_cast<int>(link_type)),
+                        fmt::format("the filter cannot be used on link type {} ({})", wire::name_of(link_type),
+                                    static_cast<int>(link_type)),
                         "read the capture without a filter");
     if (!found->second.status) return std::unexpected(found->second.status.error());
     last_type = link_type;
@@ -89,8 +94,10 @@ base::Result<PacketFilter> PacketFilter::compile(const std::string& expression) 
   impl->compile(expression, wire::LinkType::ethernet);
   if (auto& compiled = impl->by_type.begin()->second.status; !compiled)
     return std::unexpected(std::move(compiled.error()));
-  for (const wire::LinkType link_type : wire::link_types)
-    if (link_type != wire::LinkType::ethernet) impl->compile(expression, link_type);
+  for (const wire::LinkTypeRow& row : wire::link_types()) {
+    const wire::LinkType link_type{row.number};
+    if (link_type != wire::LinkType::ethernet && wire::is_read(link_type)) impl->compile(expression, link_type);
+  }
   return PacketFilter(std::move(impl));
 }
 

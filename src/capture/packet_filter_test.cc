@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "wire/link_types.h"
 #include "wire/packet_builder.h"
 
@@ -34,11 +36,29 @@ TEST(PacketFilter, is_compiled_for_each_link_type) {
 TEST(PacketFilter, is_compiled_at_once_for_all_that_can_be_dissected_and_for_no_other) {
   auto filter = PacketFilter::compile("greater 10");
   ASSERT_TRUE(filter);
-  for (const wire::LinkType link_type : wire::link_types)
-    EXPECT_TRUE(filter->fits(link_type, packet, 40)) << static_cast<int>(link_type);
-  const auto usb = filter->fits(wire::LinkType{220}, packet, 40);
-  ASSERT_FALSE(usb);
-  EXPECT_EQ(usb.error().kind, base::ErrorKind::usage);
+  for (const wire::LinkTypeRow& row : wire::link_types()) {
+    const auto fits = filter->fits(wire::LinkType{row.number}, packet, 40);
+    EXPECT_EQ(fits.has_value(), wire::is_read(wire::LinkType{row.number})) << row.number << ' ' << row.name;
+    EXPECT_TRUE(fits.has_value() || fits.error().kind == base::ErrorKind::usage);
+  }
+  EXPECT_FALSE(filter->fits(wire::LinkType{60000}, packet, 40));
+}
+
+TEST(PacketFilter, finds_a_port_behind_the_headers_of_other_links) {
+  auto here = PacketFilter::compile("tcp port 9999"), elsewhere = PacketFilter::compile("tcp port 9998");
+  ASSERT_TRUE(here && elsewhere);
+  const ByteString snap = ByteString{0xaa, 0xaa, 3, 0, 0, 0} + be16(0x0800), ip = ipv4({}, tcp({}));
+  const std::pair<unsigned, ByteString> rows[] = {
+      {104, be16(0x0f00) + be16(0x0800)},
+      {10, ByteString{0x51} + zeros(12) + snap},
+      {122, zeros(16) + snap},
+      {100, snap},
+      {163, be32(0x80211001) + be32(64) + zeros(56) + ByteString{8, 1} + zeros(22) + snap}};
+  for (const auto& [number, headers] : rows) {
+    const wire::LinkType link_type{static_cast<std::uint16_t>(number)};
+    EXPECT_TRUE(fits(*here, link_type, headers + ip)) << number;
+    EXPECT_FALSE(fits(*elsewhere, link_type, headers + ip)) << number;
+  }
 }
 
 TEST(PacketFilter, sees_the_original_length) {

@@ -14,10 +14,15 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "base/testing/data.h"
 #include "base/unique_fd.h"
+#include "capfile/capture_builder.h"
+#include "capfile/input/packed_testing.h"
 #include "cli/testing/program_fixture.h"
 #include "confine/confine.h"
 
@@ -31,9 +36,9 @@ using testing::slurp;
 // ---- usage: exit status 2, one line, a hint
 
 TEST_F(Program, mistakes_in_the_arguments_are_usage_errors) {
-  for (const auto* arguments :
-       {"", "nonsense", "lab --nonsense", "lab -o nonsense", "read", "read x y", "lab --lang fr", "lab --width 3",
-        "lab no-such-scenario", "lab --ipv6 --v4-mapped", "read --compat nonsense x", "help nonsense"}) {
+  for (const auto* arguments : {"", "nonsense", "lab --nonsense", "lab -o nonsense", "read", "read x port nonsense",
+                                "lab --lang fr", "lab --width 3", "lab no-such-scenario", "lab --ipv6 --v4-mapped",
+                                "read --compat nonsense x", "help nonsense"}) {
     const auto ran = sh(fmt::format("$tcpwhy {}", arguments));
     EXPECT_EQ(ran.status, 2) << arguments << ran.err;
     if (*arguments != '\0') {
@@ -77,6 +82,65 @@ TEST_F(Program, a_capture_that_is_cut_shows_what_is_left_of_it) {
     EXPECT_EQ(ran.status, 3) << form;
     EXPECT_NE(ran.out, "") << form;
     EXPECT_TRUE(ran.err.starts_with("tcpwhy: error: ")) << ran.err;
+  }
+}
+
+// A capture with the link type (of its file header) that is asked for, else as the file is.
+std::string with_link_type(const std::filesystem::path& capture, std::uint8_t link_type) {
+  std::string bytes = slurp(capture);
+  constexpr std::size_t link_type_at = 20;  // little-endian
+  bytes[link_type_at] = static_cast<char>(link_type);
+  return bytes;
+}
+
+TEST_F(Program, a_capture_of_a_link_type_that_is_not_known_has_status_3_and_says_which) {
+  const auto docsis = write("docsis.pcap", with_link_type(base::testing::own_data("links/cisco-hdlc.pcap"), 143));
+  for (const auto* form : {"", "--table", "--stream 0", "--conn 80", "-o csv", "-o ndjson", "-o json", "-o strace",
+                           "-o tcpdump", "--compat zeek", "--compat tshark"}) {
+    const auto ran = sh(fmt::format("$tcpwhy read {} {}", form, docsis));
+    EXPECT_EQ(ran.status, 3) << form;
+    EXPECT_NE(ran.err.find("8 packets of a link type that is not known: DOCSIS (143)"), std::string::npos)
+        << form << ran.err;
+  }
+  EXPECT_NE(sh("$tcpwhy read " + docsis).out.find("\n8 packets of a link type that is not known: DOCSIS (143)\n"),
+            std::string::npos);
+  EXPECT_NE(sh("$tcpwhy read --lang zh " + docsis).out.find("\n8 个报文的链路类型未知：DOCSIS (143)\n"),
+            std::string::npos);
+}
+
+TEST_F(Program, packets_of_a_link_type_that_is_not_known_beside_others_are_a_warning) {
+  const auto hdlc = base::testing::own_data("links/cisco-hdlc.pcap").string();
+  const auto docsis = write("docsis.pcap", with_link_type(hdlc, 143)),
+             mine = write("mine.pcap", with_link_type(hdlc, 147));
+  const auto files = fmt::format("{} {} {}", hdlc, docsis, mine);
+  const std::string said = "16 packets of link types that are not known: DOCSIS (143), USER0 (147)";
+  const auto summary = sh("$tcpwhy read " + files);
+  EXPECT_EQ(summary.status, 0) << summary.err;
+  EXPECT_NE(summary.out.find("24 packets, 8 of them TCP"), std::string::npos) << summary.out;
+  EXPECT_NE(summary.out.find(said), std::string::npos) << summary.out;
+  EXPECT_EQ(summary.err, "") << "the summary has it";
+  for (const auto* form : {"--table", "-o csv", "-o ndjson", "-o tcpdump"}) {
+    const auto ran = sh(fmt::format("$tcpwhy read {} {}", form, files));
+    EXPECT_EQ(ran.status, 0) << form;
+    EXPECT_EQ(ran.err, "tcpwhy: warning: " + said + "\n") << form;
+    EXPECT_EQ(ran.out.find("not known"), std::string::npos) << form;
+  }
+}
+
+TEST_F(Program, captures_of_other_links_are_read_and_printed) {
+  for (const auto* name : {"cisco-hdlc", "nflog"}) {
+    const auto file = base::testing::own_data(fmt::format("links/{}.pcap", name)).string();
+    const auto summary = sh("$tcpwhy read " + file);
+    EXPECT_EQ(summary.status, 0);
+    EXPECT_EQ(summary.err, "");
+    EXPECT_NE(summary.out.find("8 packets, 8 of them TCP"), std::string::npos) << summary.out;
+    EXPECT_NE(summary.out.find("1 connection, 1300 B of payload: 1 sound, 0 with something wrong"), std::string::npos)
+        << summary.out;
+    const auto lines = sh("$tcpwhy read -t -o tcpdump " + file);
+    EXPECT_EQ(std::ranges::count(lines.out, '\n'), 8);
+    EXPECT_TRUE(lines.out.starts_with(
+        "IP 10.0.0.1.40000 > 10.0.0.2.80: Flags [S], seq 1000, win 64240, options [mss 1460], length 0\n"))
+        << lines.out;
   }
 }
 
@@ -249,6 +313,17 @@ TEST_F(Program, doctor_answers_every_question_in_both_languages) {
 
 // ---- what reads other people's files
 
+// A SYN from that port, Ethernet and IPv4.
+std::string syn_from(std::uint16_t port) {
+  std::string frame(14 + 20 + 20, '\0');
+  frame[12] = 8;
+  const std::string ip("\x45\0\0\x28\0\0\x40\0\x40\6\0\0\x0a\0\0\1\x0a\0\0\2", 20);
+  frame.replace(14, ip.size(), ip);
+  frame[34] = static_cast<char>(port >> 8U), frame[35] = static_cast<char>(port & 0xffU);
+  frame[37] = 80, frame[46] = 0x50, frame[47] = 2;
+  return frame;
+}
+
 std::string capture() { return std::string(TCPWHY_SOURCE_DIR) + "/fuzz/corpus/capture/pcapng-little"; }
 
 TEST_F(Program, reads_captures_without_rights) {
@@ -279,6 +354,46 @@ TEST_F(Program, reads_what_only_its_user_may) {
     const auto ran = sh(fmt::format("$tcpwhy read {} {}", private_copy, view));
     EXPECT_LE(ran.status, 3) << view << ran.err;
     EXPECT_EQ(ran.err.find("Permission denied"), std::string::npos) << view << ran.err;
+  }
+}
+
+// Connections come in the order in which threads are done with them.
+std::vector<std::string> sorted_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  std::ranges::sort(lines);
+  return lines;
+}
+
+// Of two megabytes and more, so that a thread unpacks it, which the confinement must let begin. Through a pipe there is none.
+TEST_F(Program, compressed_captures_say_what_the_plain_one_says) {
+  capfile::testing::CaptureBuilder builder;
+  builder.pcap_header();
+  for (std::uint32_t i = 0; i < 40'000; ++i) {
+    const auto syn = syn_from(static_cast<std::uint16_t>(1024 + i % 60'000));
+    builder.pcap_packet(1 + i / 1000, i, syn, static_cast<std::uint32_t>(syn.size()));
+  }
+  const auto bytes = builder.bytes();
+  const auto save = [&](const std::string& name, std::span<const std::uint8_t> what) {
+    return write(name, std::string(what.begin(), what.end()));
+  };
+  const auto plain = sh("$tcpwhy read -o csv " + save("plain", bytes));
+  ASSERT_EQ(plain.status, 0) << plain.err;
+  ASSERT_GT(std::ranges::count(plain.out, '\n'), 30'000);
+  for (const auto& packer : capfile::testing::packers) {
+    const auto packed = packer.pack(bytes);
+    const auto path = save("packed", packed);  // whatever its name
+    for (const auto& read : {"$tcpwhy read -o csv " + path, "$tcpwhy read --threads 1 -o csv " + path,
+                             "cat " + path + " | $tcpwhy read -o csv -"}) {
+      const auto ran = sh(read);
+      EXPECT_EQ(ran.status, 0) << packer << ran.err;
+      EXPECT_TRUE(sorted_lines(ran.out) == sorted_lines(plain.out)) << packer << ": " << read;
+    }
+    const auto cut = sh("$tcpwhy read -o csv " + save("cut", std::span(packed).first(packed.size() * 2 / 3)));
+    EXPECT_EQ(cut.status, 3) << packer;
+    EXPECT_NE(cut.err.find(fmt::format("the {} data end early", packer.name)), std::string::npos) << cut.err;
+    EXPECT_GT(std::ranges::count(cut.out, '\n'), 5'000) << packer;
   }
 }
 

@@ -103,8 +103,19 @@ std::optional<timeline::ConnectionIndex> connection_in(const timeline::Timeline&
   return std::nullopt;
 }
 
+// Of the connection, as it is shown: 1 if what is wrong with it is as severe as that.
+int problems_status(const render::ConnectionReport& report, const FailOn& fail_on) {
+  if (!fail_on) return 0;
+  bool fails = std::ranges::any_of(report.problems, [&](const auto& problem) { return problem.severity >= *fail_on; });
+  if (report.explained != nullptr)
+    fails = fails || std::ranges::any_of(report.explained->findings, [&](const explain::Finding& finding) {
+              return finding.connection == report.index && finding.rule->severity >= *fail_on;
+            });
+  return fails ? base::exit_status(base::ErrorKind::expectation) : 0;
+}
+
 int print_with_calls(scan::Picked& picked, const capfile::Input& file, const ConnectionOptions& options,
-                     const View& view, Context& context) {
+                     const View& view, const FailOn& fail_on, Context& context) {
   const auto log = capfile::read_strace(file);
   if (!log) return report(log.error());
   if (log->not_understood > 0)
@@ -125,7 +136,14 @@ int print_with_calls(scan::Picked& picked, const capfile::Input& file, const Con
   else
     made.explained = &explained, made.index = *index;
   print_report(made, options, view, context);
-  return 0;
+  return problems_status(made, fail_on);
+}
+
+int print_without_calls(const scan::Picked& picked, const ConnectionOptions& options, const View& view,
+                        const FailOn& fail_on, Context& context) {
+  const auto made = render::report_of(picked, context.language());
+  print_report(made, options, view, context);
+  return problems_status(made, fail_on);
 }
 
 }  // namespace
@@ -144,13 +162,15 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options) {
   app.add_flag("--all", options.all, "With --stream and --conn: every segment, no run of them folded");
 }
 
-int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, Context& context) {
+int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, const FailOn& fail_on,
+                    Context& context) {
   if (!row_of(view.form).of_a_connection)
     return report(
         {base::ErrorKind::usage, "read: one connection is shown as text, tcpdump's lines or JSON", "-o json"});
   const auto choice = choice_of(options);
   if (!choice) return report(choice.error());
   scan::PickOptions pick;
+  if (captures.most_connections > 0) pick.table.open = captures.most_connections;
   if (captures.calls) pick.packets = scan::KeepPackets::headers;
   if (view.form == Form::tcpdump) pick.packets = scan::KeepPackets::all;
   auto outcome = scan::pick_connection(opener_of(captures), *choice, pick);
@@ -158,14 +178,15 @@ int show_connection(const Captures& captures, const ConnectionOptions& options, 
   if (outcome->matches > 1) return list_candidates(captures, options, *outcome, context);
   if (!outcome->picked) return report(outcome->stopped_by.value_or(none_fits(options, *outcome)));
   scan::Picked& picked = *outcome->picked;
+  int status = 0;
   if (view.form == Form::tcpdump)
     print_packets(picked.packets, view, context);
   else if (!captures.calls)
-    print_report(render::report_of(picked, context.language()), options, view, context);
-  else if (const int status = print_with_calls(picked, *captures.calls, options, view, context); status != 0)
-    return status;
-  if (outcome->stopped_by) return report(*outcome->stopped_by);
-  return 0;
+    status = print_without_calls(picked, options, view, fail_on, context);
+  else
+    status = print_with_calls(picked, *captures.calls, options, view, fail_on, context);
+  if (status <= 1 && outcome->stopped_by && !captures.stopped()) return report(*outcome->stopped_by);
+  return status;
 }
 
 }  // namespace tcpwhy::cli

@@ -1,7 +1,9 @@
 // tcpwhy read FILE --stream N, --conn ADDR:PORT, --calls STRACE.LOG: one connection of a capture, with the calls of the time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -30,9 +32,12 @@ struct Captures {
   std::string names;                    // as the command line has them
   bool can_reopen = true;               // false: a pipe is among them
   std::optional<capfile::Input> calls;  // ConnectionOptions::calls
+  std::size_t most_connections = 0;     // --max-connections; 0: as scan::TableLimits has it
+  std::function<bool()> stopped;        // whether the reading was ended, and no damage did
 };
 
 // The connection that is chosen, in the form that `view` names. If several fit: their list on standard output, and a usage error.
-int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, Context& context);
+int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, const FailOn& fail_on,
+                    Context& context);
 
 }  // namespace tcpwhy::cli

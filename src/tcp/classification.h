@@ -96,7 +96,7 @@ enum class ResetCause : std::uint8_t {
   after_reset,         // answer to a segment of a connection that had been reset
   no_connection,       // answer by a host that does not know the connection (half-open, RFC 9293 3.5.1)
   unread_data,         // active: closed with unread data (RFC 2525 2.17), the likelier
-  aborted,             // active: SO_LINGER 0, disconnect, or killed from outside
+  aborted,             // active: SO_LINGER 0, disconnect, or from outside (ss -K)
   idle,                // active: by an end that had neither sent nor received data for a while
   keep_alive_gave_up,  // active: probes without answer
   third_party,         // by somebody else in the sender's name: injection or middlebox

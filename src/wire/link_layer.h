@@ -16,24 +16,78 @@ enum class Content : std::uint8_t {
   ip,
   ipv4,
   ipv6,
+  // Ethernet, and what follows an EtherType.
   ethernet,
+  ether_type,
   vlan_tag,
   backbone_tag,
   vn_tag,
   fabric_path,
   mpls,
   pppoe,
-  ppp,
   llc,
-  cooked,
-  cooked2,
-  null_header,
+  broadcom_tag,         // behind the addresses
+  broadcom_tag_before,  // before them
+  marvell_tag,
+  marvell_tag_with_type,
+  netanalyzer,
+  netanalyzer_transparent,
+  // Serial lines.
+  ppp,
+  ppp_or_cisco_hdlc,
+  cisco_hdlc,
+  frame_relay,
+  multilink_frame_relay,
+  directed_ppp,  // behind a byte of direction
+  directed_cisco_hdlc,
+  directed_frame_relay,
+  slip,
+  // Other local networks.
+  fddi,
+  token_ring,
+  arcnet,
+  arcnet_of_linux,
+  ip_over_infiniband,
+  ip_over_fibre_channel,
+  firewire,
+  // ATM.
+  atm,
+  sun_atm,
+  lan_emulation,
+  classical_ip,
+  // IEEE 802.11.
   wireless,
   radiotap,
+  avs,
+  prism,
+  // Juniper's routers.
+  juniper_ethernet,
+  juniper_ether_type,
+  juniper_ppp,
+  juniper_cisco_hdlc,
+  juniper_frame_relay,
+  juniper_multilink_ppp,
+  juniper_multilink_frame_relay,
+  juniper_bundled_frame_relay,
+  juniper_atm1,
+  juniper_atm2,
+  juniper_services,
+  juniper_gateway,
+  juniper_ipsec,
+  // What a host puts before a packet that it captures.
+  null_header,
+  cooked,
+  cooked2,
   netfilter_log,
+  packet_filter_log,
+  enc,
+  ipnet,
+  symantec,
+  ppi,
+  pktap,
 };
 
-Content content_of_link(LinkType link_type);
+Content content_of_link(LinkType link_type);  // wire/link_types.cc has the table
 Content content_of_ether_type(std::uint16_t type);
 
 // Bytes on the way to a TCP segment.

@@ -1,5 +1,6 @@
 """read --calls: a server and a client under strace, their packets by tcpdump. The calls that strace wrote are tied to the segments that
-they sent, as they are for a traced program; only those of the connection that is asked for; and a log of another hour is told.
+they sent, as they are for a traced program; only those of the connection that is asked for; a log of another hour is told; and what the calls
+tell of a reset beats what the packets alone would let one think.
 
 Run as  strace_calls.py TCPWHY
 """
@@ -33,6 +34,20 @@ peer.close()
 os.wait()
 """
 
+# Answers nothing, and aborts: to who sees packets alone as if it had left them unread.
+ABORTS = """
+import os, socket, struct
+server = socket.socket()
+server.bind(("127.0.0.1", 0))
+server.listen()
+client = socket.create_connection(server.getsockname())
+peer, _ = server.accept()
+client.send(b"hello")
+peer.recv(100)
+peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+peer.close()
+"""
+
 need("strace", "tcpdump")
 enter_own_network()
 if subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
@@ -51,8 +66,9 @@ def is_over(capture):
     return ran.returncode == 0 and json.loads(ran.stdout)["connection"]["listener"]["state"] in ("TIME-WAIT", "CLOSED")
 
 
-with tempfile.TemporaryDirectory() as folder:
-    capture, log, later = (f"{folder}/{name}" for name in ("lo.pcap", "strace.log", "later.log"))
+def record(folder, program):
+    """The capture and the log of what the program does with one connection."""
+    capture, log = f"{folder}/lo.pcap", f"{folder}/strace.log"
     tcpdump = subprocess.Popen(["tcpdump", "-n", "-i", "lo", "-U", "-s", "200", "-w", capture, "tcp"],
                                stderr=subprocess.PIPE, text=True)
     try:
@@ -62,12 +78,25 @@ with tempfile.TemporaryDirectory() as folder:
         if not said:
             skip("tcpdump may capture nothing here")
         subprocess.run(["strace", "-o", log, "-f", "-ttt", "-T", "-yy", "-e", "trace=network,desc",
-                        python, "-S", "-E", "-c", ENDS], check=True)
+                        python, "-S", "-E", "-c", program], check=True)
         wait_for("the last segment in the capture", lambda: is_over(capture))
     finally:
         tcpdump.terminate()
         tcpdump.wait()
+    return capture, log
 
+
+with tempfile.TemporaryDirectory() as folder:
+    capture, log = record(folder, ABORTS)
+    alone = read(capture).stdout
+    assert "lay unread" in alone and "assumed" in alone, alone
+    beside = read(capture, "--calls", log, "--width", "160").stdout
+    assert "SO_LINGER was set to {on, 0}" in beside and "lay unread" not in beside, beside
+    assert ": SO_LINGER 0" in beside.splitlines()[1], beside
+
+with tempfile.TemporaryDirectory() as folder:
+    capture, log = record(folder, ENDS)
+    later = f"{folder}/later.log"
     ran = read(capture, "--calls", log, "-o", "json")
     assert ran.returncode == 0 and ran.stderr == "", ran.stderr
     document = json.loads(ran.stdout)

@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "capfile/formats/reader_impl.h"
 #include "capfile/input/file_kind.h"
+#include "capfile/input/unpacked_source.h"
+#include "capfile/input/unpacker.h"
 
 namespace tcpwhy::capfile {
 
@@ -46,6 +48,14 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(InputBuffer 
     return compression.empty()
                ? unreadable(name, "the file is empty", "was the capture stopped before it wrote anything?")
                : unreadable(name, fmt::format("{} data of an empty file", compression));
+  // Otherwise it would have been unpacked.
+  if (const PackedFormat* const inside = packed_format_of(start))
+    return unreadable(
+        name,
+        fmt::format("not a pcap, pcapng or snoop capture: {0} data whose content looks like {1} data inside "
+                    "compressed data",
+                    compression, inside->name),
+        "unpack it once");
   const FileKind kind = recognise(start);
   return unreadable(name,
                     fmt::format("not a pcap, pcapng or snoop capture: {}looks like {}",

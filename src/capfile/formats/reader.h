@@ -8,7 +8,7 @@
 //   resolutions of 10^-n and 2^-n seconds with offset, Enhanced, Simple and (obsolete) Packet Blocks, systemd Journal
 //   Export Blocks; every other block is skipped;
 // - snoop (RFC 1761), version 2, of Ethernet, token ring and FDDI;
-// - any of them compressed with gzip or zstd (concatenated members or frames too).
+// - any of them compressed with gzip, zstd, xz, bzip2 or LZ4 (capfile/input/unpacked_source.h).
 #pragma once
 
 #include <cstddef>

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "capfile/input/input.h"
+#include "capfile/input/piece.h"
 
 namespace tcpwhy::capfile {
 
@@ -17,22 +18,21 @@ class ByteSource {
   virtual ~ByteSource() = default;
   // Fills a part of `room` (not empty) and says how much; 0 at the end, and from the first failure on.
   virtual std::size_t read(std::span<std::uint8_t> room) = 0;
+  // Of a source that has its bytes in pieces, from some moment on: the next one, whose rest read() has not given. Nothing where it has
+  // not, or not yet; once it has there will be nothing but pieces.
+  virtual std::optional<Piece> next_piece() { return std::nullopt; }
   // What ended the bytes early ("the gzip data are corrupt"), if anything did.
   [[nodiscard]] virtual std::optional<std::string> failure() const { return std::nullopt; }
   // How much of the innermost input, compressed or not, has been read, and how much there is in all, where that is known.
   [[nodiscard]] virtual std::uint64_t position() const = 0;
   [[nodiscard]] virtual std::optional<std::uint64_t> size() const = 0;
-  // "gzip", "zstd", or empty.
+  // Whether read() may wait for somebody who writes, for however long.
+  [[nodiscard]] virtual bool may_wait() const = 0;
+  // "gzip", "zstd", "xz", "bzip2", "LZ4", or empty.
   [[nodiscard]] virtual std::string compression() const { return {}; }
 };
 
 std::unique_ptr<ByteSource> memory_source(std::span<const std::uint8_t> bytes);  // `bytes` must outlive it
 std::unique_ptr<ByteSource> input_source(const Input& input);
-
-// `source` itself, or its decompressed content if its first bytes are those of gzip (RFC 1952) or zstd (RFC 8878).
-// Members and frames may be concatenated; what follows a gzip member and is none itself is ignored, as gzip(1) does.
-// By its first four bytes.
-bool is_compressed(std::span<const std::uint8_t> start);
-std::unique_ptr<ByteSource> decompressed(std::unique_ptr<ByteSource> source);
 
 }  // namespace tcpwhy::capfile

@@ -12,7 +12,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::string_view convert = "convert it first: editcap -F pcapng INPUT OUTPUT.pcapng";
-constexpr std::string_view unpack = "unpack it first; gzip and zstd are read as they are";
+constexpr std::string_view unpack = "unpack it first; gzip, zstd, xz, bzip2 and LZ4 are read as they are";
 
 struct Magic {
   std::string_view bytes;
@@ -30,13 +30,9 @@ constexpr Magic magics[] = {
     {"\x1c\x00\x01\xac"sv, {"an Ixia hardware capture", convert}},
     {"\xac\x01\x00\x1c"sv, {"an Ixia hardware capture", convert}},
     {"\xab\x01\x00\x1c"sv, {"an Ixia software capture", convert}},
-    {"\x1f\x8b"sv, {"gzip data inside compressed data", "unpack it once"}},
-    {"\x28\xb5\x2f\xfd"sv, {"zstd data inside compressed data", "unpack it once"}},
-    {"BZh"sv, {"bzip2 data", unpack}},
-    {"\xfd"
-     "7zXZ\0"sv,
-     {"xz data", unpack}},
-    {"\x04\x22\x4d\x18"sv, {"LZ4 data", unpack}},
+    {"\x02\x21\x4c\x18"sv, {"LZ4 data of the legacy kind", unpack}},
+    {"\x1f\x9d"sv, {"data of compress(1)", unpack}},
+    {"LZIP"sv, {"lzip data", unpack}},
     {"PK\x03\x04"sv, {"a ZIP archive", unpack}},
     {"7z\xbc\xaf\x27\x1c"sv, {"a 7-Zip archive", unpack}},
     {"\x7f"

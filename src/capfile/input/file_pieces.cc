@@ -9,12 +9,12 @@
 #include <span>
 #include <utility>
 
-#include "capfile/input/byte_source.h"
+#include "capfile/input/unpacked_source.h"
 
 namespace tcpwhy::capfile {
 bool FilePieces::can_read(const Input& input) {
   if (!input.is_regular()) return false;
-  std::array<std::uint8_t, 4> start{};
+  std::array<std::uint8_t, longest_magic> start{};
   const ssize_t count = pread(input.fd(), start.data(), start.size(), static_cast<off_t>(input.start()));
   return count >= 0 && !is_compressed(std::span(start).first(static_cast<std::size_t>(count)));
 }
@@ -31,8 +31,9 @@ void FilePieces::read(Slot& slot, std::uint64_t number) {
   piece.size = 0;
   slot.error = 0;
   while (piece.size < piece_bytes) {
-    const ssize_t count = pread(input_.fd(), piece.memory.get() + headroom + piece.size, piece_bytes - piece.size,
-                                static_cast<off_t>(input_.start() + number * piece_bytes + piece.size));
+    const ssize_t count =
+        pread(input_.fd(), piece.memory.get() + Piece::headroom + piece.size, piece_bytes - piece.size,
+              static_cast<off_t>(input_.start() + number * piece_bytes + piece.size));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) slot.error = errno;
     if (count <= 0) break;
@@ -61,7 +62,7 @@ void FilePieces::load(std::uint64_t piece) {
 
 // A file that grows while it is read may have bytes behind a short piece by now: they are not read, there would be a
 // hole before them.
-FilePieces::Piece FilePieces::next() {
+Piece FilePieces::next() {
   if (at_end_) return {};
   const std::uint64_t number = taken();
   if (number == begun_.load(std::memory_order_relaxed))

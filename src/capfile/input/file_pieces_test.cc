@@ -46,8 +46,8 @@ std::string pattern(std::size_t size) {
   return text;
 }
 
-std::string text_of(const FilePieces::Piece& piece) {
-  return {reinterpret_cast<const char*>(piece.memory.get()) + FilePieces::headroom, piece.size};
+std::string text_of(const Piece& piece) {
+  return {reinterpret_cast<const char*>(piece.memory.get()) + Piece::headroom, piece.size};
 }
 
 TEST(FilePieces, come_in_order_whoever_reads_ahead) {
@@ -67,7 +67,7 @@ TEST(FilePieces, come_in_order_whoever_reads_ahead) {
       }
     });
   std::string all;
-  for (FilePieces::Piece piece = pieces.next(); piece.size > 0; piece = pieces.next()) all += text_of(piece);
+  for (Piece piece = pieces.next(); piece.size > 0; piece = pieces.next()) all += text_of(piece);
   over = true;
   EXPECT_TRUE(all == whole);
   EXPECT_EQ(pieces.position(), whole.size());
@@ -110,7 +110,7 @@ TEST(FilePieces, are_begun_as_far_ahead_as_there_is_room) {
   EXPECT_FALSE(pieces.begin());
   pieces.load(*next);
   std::string rest;
-  for (FilePieces::Piece piece = pieces.next(); piece.size > 0; piece = pieces.next()) rest += text_of(piece);
+  for (Piece piece = pieces.next(); piece.size > 0; piece = pieces.next()) rest += text_of(piece);
   EXPECT_TRUE(rest == whole.substr(FilePieces::piece_bytes));
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -25,11 +27,17 @@ class Input {
   [[nodiscard]] bool is_regular() const { return is_regular_; }
   [[nodiscard]] std::uint64_t start() const { return start_; }
 
+  // Of an input that is waited for (a pipe): when this says so, it is at its end. It is asked now and then while there is nothing to
+  // read, by whichever thread waits. For readers that are made afterwards.
+  void stop_when(std::function<bool()> stop) { stop_ = std::move(stop); }
+  [[nodiscard]] const std::function<bool()>& stop() const { return stop_; }
+
  private:
   std::shared_ptr<const base::UniqueFd> fd_;
   std::string name_;
   bool is_regular_ = false;
   std::uint64_t start_ = 0;
+  std::function<bool()> stop_;
 };
 
 }  // namespace tcpwhy::capfile

@@ -7,7 +7,7 @@
 namespace tcpwhy::capfile {
 
 void InputBuffer::fill(std::size_t count) {
-  while (!at_end_ && end_ - begin_ < count) at_end_ = !(pieces_ ? take_piece() : read_more());
+  while (!at_end_ && end_ - begin_ < count) at_end_ = !(pieces_ ? take(pieces_->next()) : read_more());
 }
 
 // What has not been consumed goes there, from `begin` on.
@@ -21,12 +21,11 @@ void InputBuffer::move_to(SharedBytes memory, std::size_t size, std::size_t begi
 }
 
 // The rest of the piece before goes in front of the next one; where it is larger than the room there, both go elsewhere.
-bool InputBuffer::take_piece() {
-  const FilePieces::Piece piece = pieces_->next();
+bool InputBuffer::take(const Piece& piece) {
   if (piece.size == 0) return false;
   const std::size_t rest = end_ - begin_;
-  if (rest <= FilePieces::headroom) {
-    move_to(piece.memory, 0, FilePieces::headroom - rest);
+  if (rest <= Piece::headroom) {
+    move_to(piece.memory, 0, Piece::headroom - rest);
     end_ += piece.size;
     return true;
   }
@@ -34,13 +33,14 @@ bool InputBuffer::take_piece() {
     const std::size_t size = 2 * (rest + piece.size);
     move_to(std::make_shared_for_overwrite<std::uint8_t[]>(size), size, 0);
   }
-  std::memcpy(memory_.get() + end_, piece.memory.get() + FilePieces::headroom, piece.size);
+  std::memcpy(memory_.get() + end_, piece.memory.get() + Piece::headroom, piece.size);
   end_ += piece.size;
   return true;
 }
 
 // Behind what is there already while there is room: a pipe that fills by and by should not take new memory for each packet.
 bool InputBuffer::read_more() {
+  if (const auto piece = source_->next_piece()) return take(*piece);
   const std::size_t worth_reading = pool_->size() / 4;
   if (size_ - end_ < worth_reading) {
     const std::size_t rest = end_ - begin_;

@@ -13,6 +13,7 @@
 #include "capfile/input/byte_source.h"
 #include "capfile/input/file_pieces.h"
 #include "capfile/input/memory_pool.h"
+#include "capfile/input/piece.h"
 
 namespace tcpwhy::capfile {
 
@@ -47,7 +48,7 @@ class InputBuffer {
 
  private:
   void fill(std::size_t count);
-  bool take_piece();
+  bool take(const Piece& piece);
   bool read_more();
   void move_to(SharedBytes memory, std::size_t size, std::size_t begin);
 

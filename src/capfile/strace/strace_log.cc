@@ -16,7 +16,7 @@
 #include "calls/spelling/address_text.h"
 #include "calls/spelling/strace_line.h"
 #include "capfile/formats/reader.h"
-#include "capfile/input/byte_source.h"
+#include "capfile/input/unpacked_source.h"
 #include "capfile/strace/strace_sockets.h"
 
 namespace tcpwhy::capfile {

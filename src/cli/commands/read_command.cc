@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "capfile/recording/recording_io.h"
@@ -16,10 +18,13 @@
 #include "cli/output/capture_view.h"
 #include "cli/output/view.h"
 #include "cli/read_connection.h"
+#include "cli/read_options.h"
+#include "cli/read_words.h"
 #include "compat/tshark/table.h"
 #include "compat/zeek/zeek.h"
 #include "confine/confine.h"
 #include "scan/packets/frame_reader.h"
+#include "scan/packets/unread_links.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -28,8 +33,9 @@ namespace {
 enum class Compatible : std::uint8_t { none, tshark, zeek };
 
 struct ReadOptions {
-  std::vector<std::string> words;  // files, then a filter
-  std::vector<std::string> files;
+  const CLI::App* command = nullptr;
+  std::vector<std::string> given;  // files, then a filter
+  ReadWords words;
   Compatible compatible = Compatible::none;
   View view;
   CaptureOptions capture;
@@ -58,12 +64,12 @@ int print_packets(const OpenCaptures& captures, const ReadOptions& options, Cont
                  .original_length = frame.original_length,
                  .at = frame.at});
   }
-  return 0;
+  return report_unread_links(reader->unread_links());
 }
 
 int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
   auto frames = read_captures(captures, options.capture);
-  if (!frames) return report(frames.error());
+  if (!frames) return captures.stop->stopped() ? 0 : report(frames.error());
   const auto forgotten = compat::tshark::write_table(*frames,
                                                      [&context](std::string_view text) {
                                                        context.out.write(text);
@@ -75,7 +81,7 @@ int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options,
     warn(fmt::format("{} connections were forgotten: too many lived at once; a later segment of one began a new stream",
                      forgotten->connections));
   }
-  return 0;
+  return report_unread_links(frames->unread_links());
 }
 
 int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
@@ -92,26 +98,32 @@ int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Con
   if (counts->evicted > 0) {
     warn(fmt::format("{} connections were written before their end: too many lived at once", counts->evicted));
   }
-  return 0;
+  return report_unread_links(reader->unread_links());
+}
+
+scan::UnreadLinks unread_links_of(std::span<const recording::Recording> recordings) {
+  scan::UnreadLinks unread;
+  for (const auto& recording : recordings) {
+    for (const auto& event : recording.events) {
+      if (const auto* packet = std::get_if<recording::Packet>(&event.what))
+        unread.count(recording.interfaces[packet->interface.value].link_type);
+    }
+  }
+  return unread;
 }
 
 int print_recordings(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
   const auto outcome = capfile::read_recordings(captures.inputs.front());
-  if (!outcome) return report(outcome.error());
+  captures.stop->reading_is_over();
+  if (!outcome) return captures.stop->stopped() ? 0 : report(outcome.error());
   const auto explained = explain_all(outcome->recordings);
-  show(explained, options.view.form, context);
-  if (outcome->stopped_by) return report(*outcome->stopped_by);
+  show(explained, options.view.form, context, options.connection.all);
+  if (outcome->stopped_by && !captures.stop->stopped()) return report(*outcome->stopped_by);
+  if (const int status = report_unread_links(unread_links_of(outcome->recordings)); status != 0) return status;
   return findings_status(explained, options.fail_on);
 }
 
-// `read A.pcap B.pcap port 443`: what names a file is one, up to the first word that does not; the rest is a filter.
-void sort_words(ReadOptions& options) {
-  const auto names_file = [](const std::string& word) { return word == "-" || access(word.c_str(), F_OK) == 0; };
-  auto word = options.words.begin();
-  options.files.push_back(*word++);  // if there is no such file, that is to be said
-  while (word != options.words.end() && names_file(*word)) options.files.push_back(*word++);
-  options.capture.filter = fmt::format("{}", fmt::join(word, options.words.end(), " "));
-}
+bool names_file(const std::string& word) { return word == "-" || access(word.c_str(), F_OK) == 0; }
 
 int show_one(const Opened& opened, const ReadOptions& options, Context& context) {
   const OpenCaptures& captures = opened.captures;
@@ -119,30 +131,62 @@ int show_one(const Opened& opened, const ReadOptions& options, Context& context)
     return read_captures(captures, options.capture, {.filter = {}, .teredo = false, .by_time = true});
   };
   const Captures choice{.open = open,
-                        .names = fmt::format("{}", fmt::join(options.files, " ")),
+                        .names = fmt::format("{}", fmt::join(options.words.files, " ")),
                         .can_reopen = std::ranges::all_of(captures.inputs, &capfile::Input::is_regular),
-                        .calls = opened.calls};
-  return show_connection(choice, options.connection, options.view, context);
+                        .calls = opened.calls,
+                        .most_connections = options.capture.most_connections,
+                        .stopped = [&] { return captures.stop->stopped(); }};
+  return show_connection(choice, options.connection, options.view, options.fail_on, context);
 }
 
-bool has_view(const ReadOptions& options) {
-  const Form form = options.view.form;
-  return options.compatible == Compatible::none && !options.connection.given() &&
-         (form == Form::text || is_of_records(form));
+// What is shown of one connection, or in another program's form; text of a recording is something else than text of a capture.
+Shown shown_of_one(Form form) {
+  return form == Form::tcpdump ? Shown::connection_packets
+         : form == Form::json  ? Shown::connection_json
+                               : Shown::connection;
 }
+Shown shown_by(const ReadOptions& options, bool recording) {
+  const Form form = options.view.form;
+  if (options.capture.list_fields) return Shown::fields;
+  if (options.compatible != Compatible::none)
+    return options.compatible == Compatible::tshark ? Shown::tshark : Shown::zeek;
+  if (options.connection.chosen()) return shown_of_one(form);
+  const bool grouped = !options.capture.by.empty();
+  switch (form) {
+    case Form::tcpdump: return Shown::packets;
+    case Form::strace: return Shown::calls;
+    case Form::findings: return Shown::findings;
+    case Form::json: return grouped ? Shown::records_of_groups : Shown::document;
+    case Form::ndjson:
+    case Form::csv: return grouped ? Shown::records_of_groups : Shown::records;
+    case Form::parquet: return Shown::records;
+    case Form::text: break;
+  }
+  if (grouped) return Shown::groups;
+  if (options.capture.ask_for_table()) return Shown::table;
+  const bool several = options.words.files.size() > 1 || !options.words.filter.empty();
+  return recording && !several && !options.capture.ask_for_connections() ? Shown::timeline : Shown::summary;
+}
+
+bool is_of_connections(Shown shown) { return shown <= Shown::records_of_groups && shown != Shown::fields; }
 
 // Nothing of what the files hold has been looked at when it returns.
 base::Result<Opened> open_everything(const ReadOptions& options, Context& context) {
   Opened opened;
   if (!options.connection.calls.empty() && !options.connection.chosen())
     return base::fail(base::ErrorKind::usage, "--calls needs the connection to show", "--stream N or --conn ADDR:PORT");
-  if (has_view(options)) {
+  const Shown possible[] = {shown_by(options, false), shown_by(options, true)};
+  if (auto fits = check_read_options(*options.command, possible); !fits) return std::unexpected(fits.error());
+  if (is_of_connections(possible[0])) {
     auto view = CaptureView::prepare(options.capture, options.view.form, options.fail_on, context);
     if (!view) return std::unexpected(std::move(view.error()));
     opened.view = std::move(*view);
   }
-  auto captures = open_captures(options.files, options.capture);
-  if (!captures) return std::unexpected(std::move(captures.error()));
+  auto captures = open_captures(options.words.files, options.capture);
+  if (!captures) {
+    const bool of_filter = captures.error().kind == base::ErrorKind::usage && !options.words.filter.empty();
+    return std::unexpected(of_filter ? explain_filter(captures.error(), options.words, names_file) : captures.error());
+  }
   opened.captures = std::move(*captures);
   if (options.connection.calls.empty()) return opened;
   auto calls = capfile::Input::open(options.connection.calls);
@@ -159,27 +203,47 @@ base::Status give_up_rights(const Opened& opened) {
   return {};
 }
 
-int show_opened(const Opened& opened, const ReadOptions& options, Context& context) {
-  const OpenCaptures& captures = opened.captures;
+int show_opened(Opened& opened, const ReadOptions& options, Context& context) {
+  OpenCaptures& captures = opened.captures;
   const Form form = options.view.form;
-  if (options.compatible == Compatible::tshark) return print_tshark_table(captures, options, context);
-  if (options.compatible == Compatible::zeek) return print_conn_log(captures, options, context);
-  if (options.connection.given()) return show_one(opened, options, context);
-  if (form == Form::tcpdump) return print_packets(captures, options, context);
-  const bool several = captures.inputs.size() > 1 || captures.filter;
-  if (opened.view && (is_of_records(form) || several || !is_recording(captures.inputs.front())))
-    return opened.view->show(captures);
-  if (several)
+  const bool recording = form == Form::text && opened.view && is_recording(captures.inputs.front());
+  const Shown shown = shown_by(options, recording);
+  if (const auto fits = check_read_options(*options.command, {&shown, 1}); !fits) return report(fits.error());
+  const bool reads_at_once = shown >= Shown::timeline && shown <= Shown::calls;
+  if (reads_at_once && (captures.inputs.size() > 1 || captures.filter))
     return report({base::ErrorKind::usage, fmt::format("read: -o {} takes one file, and no filter", row_of(form).name),
                    "-o ndjson, -o csv, -o parquet"});
-  return print_recordings(captures, options, context);
+  // A recording in a file is read in no time; explaining it can't be cut short.
+  if (!reads_at_once || !captures.inputs.front().is_regular()) captures.read_until_signal();
+  const auto status = [&] {
+    switch (shown) {
+      case Shown::tshark: return print_tshark_table(captures, options, context);
+      case Shown::zeek: return print_conn_log(captures, options, context);
+      case Shown::connection:
+      case Shown::connection_json:
+      case Shown::connection_packets: return show_one(opened, options, context);
+      case Shown::packets: return print_packets(captures, options, context);
+      case Shown::timeline:
+      case Shown::document:
+      case Shown::findings:
+      case Shown::calls: return print_recordings(captures, options, context);
+      default: return opened.view->show(captures);
+    }
+  };
+  return captures.stop->finish(status());
 }
 
 int read_files(const ReadOptions& options, Context& context) {
-  const auto opened = open_everything(options, context);
+  auto opened = open_everything(options, context);
   if (!opened) return report(opened.error());
   if (const auto given_up = give_up_rights(*opened); !given_up) return report(given_up.error());
   return show_opened(*opened, options, context);
+}
+
+int list_fields(const ReadOptions& options, Context& context) {
+  const Shown shown = Shown::fields;
+  if (const auto fits = check_read_options(*options.command, {&shown, 1}); !fits) return report(fits.error());
+  return show_fields(context);
 }
 
 }  // namespace
@@ -188,7 +252,7 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   auto* read = app.add_subcommand("read", "A recording of tcpwhy, or any capture file: what happened, and why");
   const auto options = std::make_shared<ReadOptions>();
   read->add_option(
-      "FILE", options->words,
+      "FILE", options->given,
       "pcap, pcapng or snoop, plain, .gz or .zst; - is standard input; several are read as one, in order of time. "
       "Behind them a filter as tcpdump has it: 'port 443 and net 10/8'");
   add_view(*read, options->view, true);
@@ -199,12 +263,14 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
              "What another program prints of the capture: tshark's TCP analysis of each frame, or Zeek's conn.log");
   add_connection_options(*read, options->connection);
   add_settings(*read, settings);
+  options->command = read;
   read->callback([&chosen, options] {
     chosen = [options](Context& context) {
-      if (options->capture.list_fields) return show_fields(context);
-      if (options->words.empty())
+      if (options->capture.list_fields) return list_fields(*options, context);
+      if (options->given.empty())
         return report({base::ErrorKind::usage, "read: which file?", "tcpwhy read FILE; - is standard input"});
-      sort_words(*options);
+      options->words = sort_words(options->given, names_file);
+      options->capture.filter = options->words.filter;
       return read_files(*options, context);
     };
   });

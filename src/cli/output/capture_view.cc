@@ -23,6 +23,7 @@
 #include "cli/choice.h"
 #include "cli/output/parquet_table.h"
 #include "scan/connections/analysis.h"
+#include "scan/tables/groups_text.h"
 #include "scan/tables/summary_text.h"
 #include "scan/tables/where.h"
 
@@ -36,8 +37,10 @@ constexpr std::string_view table_columns =
 constexpr std::string_view problem_columns = "stream,client,server,duration,bytes,ending,closed.by,problems";
 
 std::unexpected<base::Error> no_field(std::string_view name) {
-  return base::fail(base::ErrorKind::usage, fmt::format("there is no field {}", base::quote(name)),
-                    "tcpwhy read --fields lists them");
+  const std::string_view near = scan::nearest_field(name);
+  return base::fail(
+      base::ErrorKind::usage, fmt::format("there is no field {}", base::quote(name)),
+      fmt::format("{}tcpwhy read --fields lists them", near.empty() ? "" : fmt::format("did you mean {}? ", near)));
 }
 
 base::Result<Columns> parse_columns(std::string_view list) {
@@ -56,7 +59,7 @@ base::Result<Columns> parse_columns(std::string_view list) {
 Columns all_columns() {
   Columns columns;
   for (const scan::Field& field : scan::fields())
-    if (field.name != "stream") columns.push_back(&field);  // not known before the end of the capture
+    if (scan::is_for_every_table(field)) columns.push_back(&field);
   return columns;
 }
 
@@ -114,6 +117,8 @@ std::string title(const std::vector<capfile::Input>& inputs) {
   return inputs.size() == 1 ? first : fmt::format("{} and {} more", first, inputs.size() - 1);
 }
 
+constexpr std::size_t shown_by_default = 10;
+
 class SummaryOrTable final : public CaptureView {
  public:
   SummaryOrTable(const CaptureOptions& options, Form form, const FailOn& fail_on, Context& context)
@@ -125,32 +130,17 @@ class SummaryOrTable final : public CaptureView {
       if (!where) return std::unexpected(where.error());
       where_.emplace(std::move(*where));
     }
-    const bool streams = is_of_records(form_);
-    if (!options_.columns.empty()) {
-      auto columns = parse_columns(options_.columns);
-      if (!columns) return std::unexpected(columns.error());
-      columns_ = std::move(*columns);
-    } else if (streams) {
-      columns_ = all_columns();
-    } else {
-      columns_ = *parse_columns(options_.sort.empty() || options_.table ? table_columns : problem_columns);
-    }
-    scan::Greatest::Above above = scan::worse;
-    if (!options_.sort.empty()) {
-      auto sorted = parse_sort(options_.sort);
-      if (!sorted) return std::unexpected(sorted.error());
-      above = std::move(*sorted);
-    } else if (options_.table) {
-      above = [](const scan::Kept& a, const scan::Kept& b) { return a.record.first_frame < b.record.first_frame; };
-    }
-    kept_ = scan::Greatest(streams ? 0 : options_.top, std::move(above));
+    if (!options_.by.empty()) return prepare_groups();
+    if (auto columns = prepare_columns(); !columns) return columns;
+    if (auto order = prepare_order(); !order) return order;
     return form_ == Form::parquet ? begin_parquet() : base::Status();
   }
 
   [[nodiscard]] std::vector<int> reopened() const override { return parquet_ ? parquet_->files() : std::vector<int>(); }
 
   int show(const OpenCaptures& captures) override {
-    if (form_ == Form::csv) lines_ = scan::csv_header(columns_);
+    stop_ = captures.stop.get();
+    if (streams_records()) add_header();
     scan::AnalysisOptions options{.threads = threads(), .limits = {}, .seed = random_seed(), .on_progress = {}};
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
@@ -161,17 +151,70 @@ class SummaryOrTable final : public CaptureView {
           for (const auto& record : records) take(record);
           flush();
         });
+    captures.stop->reading_is_over();
     progress_.clear();
     flush();
     streams_.sort();
-    print(captures, outcome.totals);
+    const bool damaged = outcome.stopped_by && !captures.stop->stopped();
+    print(captures, outcome,
+          captures.stop->stopped_by_signal() ? scan::Extent::stopped
+          : damaged                          ? scan::Extent::cut
+                                             : scan::Extent::whole);
     if (const auto written = finish_parquet(); !written) return report(written.error());
-    if (outcome.stopped_by) return report(*outcome.stopped_by);
+    if (damaged) return report(*outcome.stopped_by);
+    if (const int status = report_unread_links(outcome.unread_links, has_summary()); status != 0) return status;
     const bool fails = fail_on_ && worst_ && *worst_ >= *fail_on_;
     return fails ? base::exit_status(base::ErrorKind::expectation) : 0;
   }
 
  private:
+  // Lines that are written while the capture is read.
+  [[nodiscard]] bool streams_records() const { return is_of_records(form_) && !groups_ && !options_.top; }
+  [[nodiscard]] bool has_table() const { return form_ == Form::text && options_.ask_for_table(); }
+  [[nodiscard]] bool has_summary() const { return form_ == Form::text && !groups_ && !has_table(); }
+  [[nodiscard]] std::size_t top() const { return options_.top.value_or(shown_by_default); }
+
+  base::Status prepare_groups() {
+    auto grouping = scan::Grouping::parse(options_.by);
+    if (!grouping) return std::unexpected(grouping.error());
+    groups_.emplace(std::move(*grouping));
+    if (options_.sort.empty()) return {};
+    auto order = scan::GroupOrder::parse(options_.sort);
+    if (!order) return std::unexpected(order.error());
+    group_order_ = *order;
+    return {};
+  }
+  base::Status prepare_columns() {
+    if (!options_.columns.empty()) {
+      auto columns = parse_columns(options_.columns);
+      if (!columns) return std::unexpected(columns.error());
+      columns_ = std::move(*columns);
+    } else if (is_of_records(form_)) {
+      columns_ = all_columns();
+    } else {
+      columns_ = *parse_columns(options_.sort.empty() || options_.table ? table_columns : problem_columns);
+    }
+    return {};
+  }
+  base::Status prepare_order() {
+    if (has_summary() || streams_records()) {
+      if (options_.sort.empty()) return {};
+      return base::fail(
+          base::ErrorKind::usage,
+          fmt::format("read: --sort with -o {} needs --top N, how many records to keep in memory", row_of(form_).name),
+          "--top 1000; or sort what is written: sort, sqlite3, duckdb");
+    }
+    scan::Greatest::Above above = scan::worse;
+    if (!options_.sort.empty()) {
+      auto sorted = parse_sort(options_.sort);
+      if (!sorted) return std::unexpected(sorted.error());
+      above = std::move(*sorted);
+    } else if (options_.table || is_of_records(form_)) {
+      above = [](const scan::Kept& a, const scan::Kept& b) { return a.record.first_frame < b.record.first_frame; };
+    }
+    kept_ = scan::Greatest(top(), std::move(above));
+    return {};
+  }
   base::Status begin_parquet() {
     if (isatty(STDOUT_FILENO) == 1)
       return base::fail(base::ErrorKind::usage, "a Parquet file is nothing for a terminal",
@@ -189,15 +232,24 @@ class SummaryOrTable final : public CaptureView {
     return options_.threads > 0 ? options_.threads : std::max(1U, std::thread::hardware_concurrency());
   }
   void take(const scan::ConnectionRecord& record) {
+    ++connections_;
     streams_.put(record.first_frame);
     const auto problems = scan::problems_of(record);
     const scan::Row row{record, problems, {}};
     if (where_ && !where_->holds(row)) return;
+    ++wanted_;
     if (!problems.empty()) worst_ = std::max(worst_.value_or(explain::Severity::chat), problems.front().rule->severity);
+    if (groups_) return groups_->put(row);
+    if (streams_records()) return add_line(row);
+    if (!has_summary()) return kept_.put(record, problems);
     summary_.add(record, problems);
-    if (form_ == Form::csv || form_ == Form::parquet) lines_ += scan::csv_line(row, columns_);
-    if (form_ == Form::ndjson) lines_ += scan::ndjson_line(row, columns_);
-    kept_.put(record, problems);
+    examples_.put(record, problems);
+  }
+  void add_header() {
+    if (form_ == Form::csv) lines_ += scan::csv_header(columns_);
+  }
+  void add_line(const scan::Row& row) {
+    lines_ += form_ == Form::ndjson ? scan::ndjson_line(row, columns_) : scan::csv_line(row, columns_);
   }
   void flush() {
     if (parquet_) {
@@ -206,18 +258,58 @@ class SummaryOrTable final : public CaptureView {
       context_.out.write(lines_);
     }
     lines_.clear();
+    if (context_.out.closed() || !put_aside_) stop_->give_up();
   }
-  void print(const OpenCaptures& captures, const scan::Totals& totals) {
-    if (is_of_records(form_)) return;
+  void print(const OpenCaptures& captures, const scan::Outcome& outcome, scan::Extent extent) {
     const scan::TextOptions text{.language = context_.language(), .width = context_.width()};
-    const auto kept = kept_.in_order();
-    if (options_.table || !options_.sort.empty() || !options_.columns.empty()) {
-      context_.out.write(scan::table_text(kept, columns_, streams_, text));
-      if (kept_.offered() > kept.size())
-        context_.out.write(fmt::format("... {} of {}; --top N shows more\n", kept.size(), kept_.offered()));
-      return;
+    // How many there are: said where only some were wanted.
+    const auto of = where_ ? std::optional(connections_) : std::nullopt;
+    if (groups_) {
+      print_groups(captures, extent, of, text);
+    } else if (has_summary()) {
+      const auto first = examples_.chosen(top());
+      context_.out.write(scan::summary_text({.name = title(captures.inputs),
+                                             .outcome = outcome,
+                                             .extent = extent,
+                                             .summary = summary_,
+                                             .of = of,
+                                             .first = first,
+                                             .streams = streams_},
+                                            text));
+    } else if (has_table()) {
+      print_table(extent, text);
+    } else if (options_.top) {
+      print_kept_records();
     }
-    context_.out.write(scan::summary_text(title(captures.inputs), totals, summary_, kept, streams_, text));
+    if (of && wanted_ == 0 && form_ != Form::text)
+      warn(fmt::format("--where holds for {}", scan::connections_in_words(0, of, base::Language::en)));
+  }
+  void print_groups(const OpenCaptures& captures, scan::Extent extent, std::optional<std::uint64_t> of,
+                    const scan::TextOptions& text) {
+    const std::size_t limit = options_.top.value_or(form_ == Form::text ? shown_by_default : scan::Groups::most);
+    const auto shown = groups_->shown(limit, group_order_);
+    const scan::GroupsView view{
+        .name = title(captures.inputs), .extent = extent, .groups = *groups_, .shown = shown, .of = of};
+    context_.out.write(form_ == Form::csv      ? scan::groups_csv(view)
+                       : form_ == Form::ndjson ? scan::groups_ndjson(view)
+                       : form_ == Form::json   ? scan::groups_json(view)
+                                               : scan::groups_text(view, text));
+  }
+  void print_table(scan::Extent extent, const scan::TextOptions& text) {
+    const auto kept = kept_.in_order();
+    context_.out.write(scan::table_text({.rows = kept,
+                                         .columns = columns_,
+                                         .streams = streams_,
+                                         .wanted = wanted_,
+                                         .of = connections_,
+                                         .extent = extent},
+                                        text));
+  }
+  void print_kept_records() {
+    add_header();
+    for (const scan::Kept& kept : kept_.in_order())
+      add_line({kept.record, kept.problems, streams_.of(kept.record.first_frame)});
+    flush();
   }
 
   const CaptureOptions& options_;
@@ -228,11 +320,16 @@ class SummaryOrTable final : public CaptureView {
   Columns columns_;
   scan::Greatest kept_;
   scan::Summary summary_;
+  scan::Examples examples_;
+  std::optional<scan::Groups> groups_;
+  scan::GroupOrder group_order_;
+  std::uint64_t connections_ = 0, wanted_ = 0;
   scan::StreamNumbers streams_;
   std::string lines_;
   std::unique_ptr<ParquetTable> parquet_;
   base::Status put_aside_;
   std::optional<explain::Severity> worst_;
+  ReadingStop* stop_ = nullptr;
   ProgressBar progress_;
 };
 
@@ -271,9 +368,14 @@ void add_capture_options(CLI::App& app, CaptureOptions& options) {
                  "Only connections of which this holds: 'closed.by=server and reset'; --fields lists the words");
   app.add_flag("--table", options.table, "A line for each connection, in order of the capture");
   app.add_option("--columns", options.columns, "What to show of each connection: stream,client,server,bytes");
+  app.add_option(
+      "--by", options.by,
+      "Connections in groups: by server, client.ip, server.port, ending, problems, ...; by networks: client.net, "
+      "server.ip/16");
   app.add_option("--sort", options.sort, "Order of the table: a field, or -field for the greatest first");
-  app.add_option("--top", options.top, "How many connections to show, 10");
-  app.add_flag("--fields", options.list_fields, "List the fields of --columns, --sort and --where");
+  app.add_option("--top", options.top, "How many connections, records or groups to show; of text 10");
+  app.add_flag("--fields", options.list_fields,
+               "List the fields of --columns, --sort, --by and --where, with the values that they can have");
   app.add_flag("--teredo", options.teredo, "Look into Teredo tunnels too (UDP port 3544)");
   app.add_option("--threads", options.threads,
                  "Threads, each with its share of the connections; as many as there are processors");
@@ -295,7 +397,20 @@ bool is_recording(const capfile::Input& input) {
 }
 
 int show_fields(Context& context) {
-  for (const scan::Field& field : scan::fields()) context.out.write(fmt::format("{:<24}{}\n", field.name, field.what));
+  constexpr std::size_t indent = 24;
+  const auto put = [&](std::string_view name, std::string_view text) {
+    std::string lines = base::wrap(text, indent, indent, context.width());
+    lines.replace(0, name.size(), name);
+    context.out.write(lines + "\n");
+  };
+  std::string groups;
+  for (const scan::Field& field : scan::fields()) {
+    const std::string values = scan::values_in_words(field);
+    put(field.name, field.what.empty() ? values : fmt::format("{} [{}]", field.what, values));
+    if (scan::has_few_values(field)) groups += fmt::format("{}{}", groups.empty() ? "" : ", ", field.name);
+  }
+  context.out.write("\n");
+  put("--by takes", groups);
   return 0;
 }
 
@@ -319,11 +434,23 @@ base::Result<OpenCaptures> open_captures(const std::vector<std::string>& paths, 
   return captures;
 }
 
+void OpenCaptures::read_until_signal() {
+  stop->begin(!std::ranges::all_of(inputs, &capfile::Input::is_regular));
+  for (capfile::Input& input : inputs) input.stop_when([stop = stop] { return stop->asks_to_stop(); });
+}
+
 base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, const CaptureOptions& options,
                                               scan::FrameOptions frames) {
   frames.teredo = frames.teredo || options.teredo;
   frames.filter = captures.filter;
+  frames.stop = [stop = captures.stop] { return stop->asks_to_stop(); };
   return scan::FrameReader::open_all(captures.inputs, std::move(frames));
+}
+
+int report_unread_links(const scan::UnreadLinks& unread, bool shown) {
+  if (const auto status = unread.status(); !status) return report(status.error());
+  if (unread.packets() > 0 && !shown) warn(unread.in_words().en);
+  return 0;
 }
 
 base::Result<std::unique_ptr<CaptureView>> CaptureView::prepare(const CaptureOptions& options, Form form,

@@ -1,15 +1,17 @@
-// tcpwhy read, of a capture without calls: the summary, the table of connections, CSV and NDJSON.
+// tcpwhy read, of a capture without calls: the summary, the table of connections, groups of them, CSV and NDJSON.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "capfile/input/input.h"
 #include "cli/command.h"
 #include "cli/output/form.h"
+#include "cli/output/reading_stop.h"
 #include "cli/output/view.h"
 #include "scan/packets/frame_reader.h"
 
@@ -20,11 +22,16 @@ struct CaptureOptions {
   bool teredo = false;               // --teredo
   std::string where;                 // scan/tables/where.h
   std::string columns, sort;         // --columns a,b,c; --sort [-]field
+  std::string by;                    // --by
   bool table = false;                // --table
-  std::size_t top = 10;              // --top
+  std::optional<std::size_t> top;    // --top
   std::size_t most_connections = 0;  // --max-connections; 0: as scan::TableLimits has it
   unsigned threads = 0;              // --threads
   bool list_fields = false;          // --fields
+
+  // Connections are to be shown, whatever else the file holds.
+  [[nodiscard]] bool ask_for_table() const { return table || !columns.empty() || !sort.empty(); }
+  [[nodiscard]] bool ask_for_connections() const { return ask_for_table() || !where.empty() || !by.empty() || top; }
 };
 
 void add_capture_options(CLI::App& app, CaptureOptions& options);
@@ -33,6 +40,10 @@ void add_capture_options(CLI::App& app, CaptureOptions& options);
 struct OpenCaptures {
   std::vector<capfile::Input> inputs;
   scan::FrameFilter filter;
+  std::shared_ptr<ReadingStop> stop = std::make_shared<ReadingStop>();
+
+  // From here on a signal ends the reading, and not the program.
+  void read_until_signal();
 };
 base::Result<OpenCaptures> open_captures(const std::vector<std::string>& paths, const CaptureOptions& options);
 
@@ -46,6 +57,10 @@ int show_fields(Context& context);
 // The captures as one, of packets that fit the filter; `frames`: what else a reader wants.
 base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, const CaptureOptions& options,
                                               scan::FrameOptions frames = {});
+
+// Says it on standard error where the link types of packets are not known: a warning, unless the output has `shown` it; an error where
+// no other packet came. Returns the exit status that follows.
+int report_unread_links(const scan::UnreadLinks& unread, bool shown = false);
 
 // The summary or a table, in the form that was asked for.
 class CaptureView {

@@ -126,7 +126,10 @@ std::string_view read_as(scan::Type type) {
     case scan::Type::integer: return "BIGINT";
     case scan::Type::boolean: return "BOOLEAN";
     case scan::Type::text:
-    case scan::Type::list: break;
+    case scan::Type::list:
+    case scan::Type::end:
+    case scan::Type::address:
+    case scan::Type::network: break;
   }
   return "VARCHAR";
 }

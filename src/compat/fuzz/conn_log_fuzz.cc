@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "capfile/input/byte_source.h"
+#include "capfile/input/unpacked_source.h"
 #include "compat/zeek/zeek.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -129,8 +129,8 @@ constexpr ResetReason table[] = {
                              "该复位带有 {who} 的下一个序号：并非由任何报文段引起。"},
                  .or_else = {"A close() with data unread looks the same.", "在有未读数据时 close() 看上去相同。"},
                  .problem = "capture.reset.aborted",
-                 .summary = {"aborted by the program: SO_LINGER 0, disconnect, or killed",
-                             "被程序中止：SO_LINGER 0、断开或被杀死"}},
+                 .summary = {"aborted: by the program (SO_LINGER 0, disconnect), or from outside (ss -K)",
+                             "被中止：由程序（SO_LINGER 0、断开），或从外部（ss -K）"}},
      .remedy =
          {"look in the program of {who} for SO_LINGER with 0 seconds and connect() to AF_UNSPEC, and for ss -K; if that is not meant: shutdown(SHUT_WR), read to the end of file, then close()",
           "在 {who} 的程序中查找 0 秒的 SO_LINGER、connect() 到 AF_UNSPEC，以及 ss -K；若非本意：shutdown(SHUT_WR)，读到文件结束，再 close()"}},

@@ -68,10 +68,10 @@ class Report {
     for (std::size_t i = base::display_width(ends); i < width(); ++i) rule += "─";
     out_ += paint(Style::heading, ends + rule) + "\n";
     const auto& tracker = seen_.tracker;
-    const std::string text =
-        fmt::format("{}, {}→ ←{}; {}", base::in_words(base::Duration(tracker.last_ns() - tracker.began_ns())),
-                    base::bytes_in_words(tracker.end(opener).bytes),
-                    base::bytes_in_words(tracker.end(tcp::opposite(opener)).bytes), ending_words(seen_, language()));
+    const std::string text = fmt::format(
+        "{}, {}→ ←{}; {}", base::in_words(base::Duration(tracker.last_ns() - tracker.began_ns())),
+        base::bytes_in_words(tracker.end(opener).bytes), base::bytes_in_words(tracker.end(tcp::opposite(opener)).bytes),
+        ending_words(seen_, language(), told_by_calls()));
     const bool reset = tracker.reset().cause != tcp::ResetCause::none;
     out_ += paint(reset ? Style::bad : Style::plain, base::wrap(text, 3, 3, width())) + "\n";
   }
@@ -100,9 +100,23 @@ class Report {
     out_ += paint(Style::dim, base::wrap(text, 3, 5, width())) + "\n";
   }
 
+  // What rests on calls is told among the findings, and beats what packets alone would let one think.
+  [[nodiscard]] const explain::ResetReason* told_by_calls() const {
+    if (report_.explained == nullptr) return nullptr;
+    for (const auto& finding : report_.explained->findings)
+      if (finding.connection == report_.index && rests_on_calls(finding))
+        if (const auto* reason = explain::find_reset_reason(finding.rule->id); reason != nullptr) return reason;
+    return nullptr;
+  }
+
+  [[nodiscard]] bool rests_on_calls(const explain::Finding& finding) const {
+    return std::ranges::any_of(finding.evidence,
+                               [&](EventId id) { return report_.explained->timeline.event(id).actor.valid(); });
+  }
+
   void why_reset() {
     const tcp::ResetSeen reset = seen_.tracker.reset();
-    if (reset.cause == tcp::ResetCause::none) return;
+    if (reset.cause == tcp::ResetCause::none || told_by_calls() != nullptr) return;
     const auto& reason = explain::reset_reason_on_wire(reset.cause);
     const auto say = [&](const Text& words) {
       return explain::fill(words.in(language()),
@@ -157,10 +171,7 @@ class Report {
     if (report_.explained == nullptr) return;
     std::vector<explain::Finding> told;
     for (const auto& finding : report_.explained->findings)
-      if (finding.connection == report_.index && std::ranges::any_of(finding.evidence, [&](EventId id) {
-            return report_.explained->timeline.event(id).actor.valid();
-          }))
-        told.push_back(finding);
+      if (finding.connection == report_.index && rests_on_calls(finding)) told.push_back(finding);
     out_ += findings_text(told, rows, options_);
   }
 
@@ -173,7 +184,7 @@ class Report {
 
 }  // namespace
 
-std::string ending_words(const SeenConnection& seen, Language language) {
+std::string ending_words(const SeenConnection& seen, Language language, const explain::ResetReason* known) {
   const tcp::Tracker& tracker = seen.tracker;
   const EndIndex opener = seen.opener();
   const auto say = [&](std::string_view en, std::string_view zh, EndIndex end) {
@@ -190,9 +201,16 @@ std::string ending_words(const SeenConnection& seen, Language language) {
   };
   std::string text;
   if (reset.cause != tcp::ResetCause::none) {
-    text =
-        fmt::format(fmt::runtime(Text{"reset by {}: {} ({})", "被 {} 复位：{}（{}）"}.in(language)),
-                    wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language), reset_grade(reset));
+    if (known != nullptr) {
+      text = fmt::format(fmt::runtime(Text{"reset by {}", "被 {} 复位"}.in(language)),
+                         wire::to_string(seen.ends[reset.from]));
+      if (!known->kernel.row_words.empty())
+        text += fmt::format("{}{}", Text{": ", "："}.in(language), known->kernel.row_words.in(language));
+    } else {
+      text = fmt::format(fmt::runtime(Text{"reset by {}: {} ({})", "被 {} 复位：{}（{}）"}.in(language)),
+                         wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language),
+                         reset_grade(reset));
+    }
     if (!tracker.first_closed_by_reset() && tracker.first_closer())
       text = say("{} closed first; ", "{} 先关闭；", first) + text;
   } else if (fins && tracker.is_over() && (repeats_fin(EndIndex::first) || repeats_fin(EndIndex::second))) {

@@ -9,6 +9,7 @@
 #include "base/language.h"
 #include "explain/explain.h"
 #include "explain/finding.h"
+#include "explain/texts/reset_reasons.h"
 #include "render/timeline/text.h"
 #include "render/timeline/write_text.h"
 #include "scan/connections/pick_connection.h"
@@ -46,6 +47,8 @@ void write_connection_json(const ConnectionReport& report, base::Language langua
 std::string connection_json(const ConnectionReport& report, base::Language language);
 
 // "127.0.0.1:80 closed first; in order", "reset by 127.0.0.1:80: data after close (derived)".
-std::string ending_words(const tcp::SeenConnection& seen, base::Language language);
+// `known`: why it was reset, where calls that were recorded beside it tell; null: as far as the packets do.
+std::string ending_words(const tcp::SeenConnection& seen, base::Language language,
+                         const explain::ResetReason* known = nullptr);
 
 }  // namespace tcpwhy::render

@@ -105,6 +105,19 @@ TEST_F(TcpdumpDifferential, every_encapsulation_cut_at_every_length) {
   expect_equal(comparison);
 }
 
+TEST_F(TcpdumpDifferential, every_link_type) {
+  Comparison comparison;
+  compare_made(comparison, "links", in_each_link_type(), all_styles());
+  EXPECT_EQ(comparison.compared, in_each_link_type().size() * all_styles().size());
+  expect_equal(comparison);
+}
+
+TEST_F(TcpdumpDifferential, every_link_type_cut_at_every_length) {
+  Comparison comparison;
+  compare_made(comparison, "links, cut", cut_everywhere(in_each_link_type()), two_styles());
+  expect_equal(comparison);
+}
+
 TEST_F(TcpdumpDifferential, every_combination_of_flags) {
   Comparison comparison;
   compare_made(comparison, "flags", all_flags(), two_styles());
@@ -148,6 +161,19 @@ TEST_F(TcpdumpDifferential, mutated_packets) {
   for (std::uint64_t round = 0; round < rounds; ++round) {
     Random random(number_from_environment("TCPWHY_TCPDUMP_SEED", 1) + round);
     compare_made(comparison, fmt::format("mutated {}", round), mutated(random, seeds, 20'000), two_styles());
+  }
+  expect_equal(comparison);
+}
+
+TEST_F(TcpdumpDifferential, mutated_packets_of_every_link_type) {
+  Comparison comparison;
+  const auto rounds = number_from_environment("TCPWHY_TCPDUMP_ROUNDS", 1);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    Random random(number_from_environment("TCPWHY_TCPDUMP_SEED", 1) + round);
+    auto packets = mutated(random, in_each_link_type(), 20'000);
+    std::erase_if(packets, is_tolerated);
+    compare_made(comparison, fmt::format("links, mutated {}", round), packets, two_styles());
+    compare_made(comparison, fmt::format("radiotap {}", round), random_radiotap(random, 10'000), two_styles());
   }
   expect_equal(comparison);
 }

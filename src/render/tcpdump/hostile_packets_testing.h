@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "render/tcpdump/reference_testing.h"
+#include "wire/link/frames_testing.h"
 #include "wire/packet_builder.h"
 
 namespace tcpwhy::render::testing {
@@ -161,6 +162,60 @@ inline std::vector<SamplePacket> encapsulations() {
   };
   std::vector<SamplePacket> packets;
   for (auto& [link_type, bytes] : list) packets.push_back(sample(link_type, bytes));
+  stamp_all(packets);
+  return packets;
+}
+
+// TCP in each link type that tcpdump knows.
+inline std::vector<SamplePacket> in_each_link_type() {
+  const ByteString segment = rich_segment();
+  std::vector<SamplePacket> packets;
+  for (auto& frame : wire::testing::link_frames(ipv4({}, segment), ipv6({}, segment)))
+    if (frame.in_tcpdump) packets.push_back(sample(frame.link_type, std::move(frame.bytes)));
+  stamp_all(packets);
+  return packets;
+}
+
+// Headers of links of which render/tcpdump/tolerated.md says that this view writes something else.
+inline bool is_tolerated(const SamplePacket& packet) {
+  const ByteString& b = packet.bytes;
+  if (b.size() < 5) return false;
+  constexpr std::uint8_t extensions = 0x80, whole_bits = 0xc0, link_services = 0x54, adaptive_services = 0x47;
+  const bool cookie = b[4] == link_services || b[4] == adaptive_services;
+  switch (static_cast<unsigned>(packet.link_type)) {
+    case 8: return (b[1] & 0xf0U) != 0x40;
+    case 50: return b[0] == 0;
+    case 132:
+    case 167:
+    case 168: return cookie || (b[3] & extensions);
+    case 134: return !cookie && (b[4] & whole_bits) != whole_bits;
+    default: return false;
+  }
+}
+
+// Any fields, whole or not, before a frame that carries TCP.
+inline std::vector<SamplePacket> random_radiotap(Random& random, std::size_t count) {
+  const ByteString mac = {2, 0, 0, 0, 0, 1}, snap = ByteString{0xaa, 0xaa, 3, 0, 0, 0} + be16(ipv4_type);
+  std::vector<SamplePacket> packets;
+  for (std::size_t i = 0; i < count; ++i) {
+    ByteString words, fields;
+    const std::size_t word_count = 1 + random.below(3);
+    for (std::size_t word = 0; word < word_count; ++word) {
+      std::uint32_t present = 1U << random.below(22) | 1U << random.below(22);
+      if (random.one_in(2)) present |= 1U << random.below(22);
+      if (random.one_in(4)) present |= 1U << (29 + random.below(2));
+      if (word + 1 < word_count) present |= 1U << 31U;
+      words = words + wire::testing::le32(present);
+    }
+    fields = random.bytes(random.below(60));
+    for (std::uint8_t& byte : fields)
+      if (random.one_in(2)) byte = static_cast<std::uint8_t>(random.below(78));
+    const auto length = static_cast<unsigned>(4 + words.size() + fields.size());
+    ByteString data =
+        ByteString{0x08, 0x01, 0, 0} + mac + mac + mac + zeros(2) + snap + ipv4({}, rich_segment()) + zeros(4);
+    packets.push_back(sample(wire::LinkType::ieee802_11_radiotap,
+                             ByteString{0, 0} + wire::testing::le16(length) + words + fields + data));
+  }
   stamp_all(packets);
   return packets;
 }

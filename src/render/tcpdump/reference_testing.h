@@ -98,7 +98,7 @@ inline std::vector<std::string> tcpdump_lines(const std::filesystem::path& file,
 
 // A line up to TCP's `length N`; what tcpdump says of the application protocol is not part of the comparison.
 inline std::string without_application(const std::string& line) {
-  const std::size_t flags = line.find("Flags [");
+  const std::size_t flags = line.find(": Flags [");  // not those of a link header
   if (flags == std::string::npos) return line;
   constexpr std::string_view word = ", length ";
   const std::size_t length = line.find(word, flags);

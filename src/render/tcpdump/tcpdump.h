@@ -2,8 +2,9 @@
 //
 // For TCP over IPv4 and IPv6 a line equals tcpdump's (4.99.3, of Debian 12) byte for byte up to `length N`; what tcpdump
 // appends of application protocols is left out. That holds for cut and malformed packets, fragments, extension headers,
-// and for what tcpdump unwraps on the way: VLAN tags, MPLS, PPP, PPPoE, LLC/SNAP, IP in IP, GRE, AH, VXLAN. The few differences
-// that remain are listed in render/tcpdump/tolerated.md. A packet that is not TCP gets a plain line of our own.
+// and for what tcpdump unwraps on the way: every link type of which it prints TCP (wire/link_types.cc), VLAN tags, MPLS, PPP, PPPoE,
+// LLC/SNAP, IP in IP, GRE, AH, VXLAN. The few differences that remain are listed in render/tcpdump/tolerated.md. A packet
+// that is not TCP gets a plain line of our own.
 #pragma once
 
 #include <cstddef>

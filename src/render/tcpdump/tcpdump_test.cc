@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "render/tcpdump/hostile_packets_testing.h"
 
 namespace tcpwhy::render::testing {
@@ -64,12 +66,44 @@ TEST(TcpdumpLines, the_table_of_conversations_has_a_limit) {
   EXPECT_NE(print(1).find("ack 50,"), std::string::npos);
 }
 
+TEST(TcpdumpLines, every_link_type_that_is_read_is_printed) {
+  TcpdumpPrinter printer(options_of(false, false, TcpdumpTime::none));
+  for (const auto& frame : wire::testing::link_frames(ipv4({}, tcp({})), ipv6({}, tcp({})))) {
+    const auto line = printer.print(as_printed(sample(frame.link_type, frame.bytes)));
+    EXPECT_TRUE(line.is_tcp && line.text.find(".9999: Flags [P.], ") != std::string::npos)
+        << frame.what << ": " << line.text;
+  }
+}
+
+TEST(TcpdumpLines, a_link_type_that_is_not_read_is_named) {
+  TcpdumpPrinter printer(options_of(false, false, TcpdumpTime::none));
+  const auto print = [&](std::uint16_t number) {
+    return printer.print(as_printed(sample(wire::LinkType{number}, zeros(9)))).text;
+  };
+  EXPECT_EQ(print(143), "link type DOCSIS (143), length 9");
+  EXPECT_EQ(print(60000), "link type 60000, length 9");
+}
+
+// A frame in a frame in a frame, and a link type in a link type: the stack is not the packet's to use up.
+TEST(TcpdumpLines, what_nests_without_end_is_given_up) {
+  TcpdumpPrinter printer(options_of(false, true, TcpdumpTime::none));
+  ByteString ppi, bridged;
+  for (int i = 0; i < 20'000; ++i) {
+    ppi = ppi + ByteString{0, 0, 8, 0, 192, 0, 0, 0};
+    bridged = bridged + ByteString{0xaa, 0xaa, 3, 0, 0x80, 0xc2, 0, 7, 0, 0} + ethernet(1500, {});
+  }
+  EXPECT_FALSE(printer.print(as_printed(sample(wire::LinkType{192}, ppi))).is_tcp);
+  EXPECT_FALSE(printer.print(as_printed(sample(wire::LinkType{100}, bridged))).is_tcp);
+}
+
 // Nothing of a packet reaches the terminal but as digits: whatever the bytes are.
 TEST(TcpdumpLines, hold_no_control_character) {
   Random random(7);
   for (const auto& style : all_styles()) {
     TcpdumpPrinter printer(style.options);
-    for (const auto& packet : mutated(random, encapsulations(), 3'000)) {
+    auto packets = mutated(random, encapsulations(), 3'000);
+    for (auto& packet : mutated(random, in_each_link_type(), 3'000)) packets.push_back(std::move(packet));
+    for (const auto& packet : packets) {
       const std::string text = printer.print(as_printed(packet)).text;
       for (const char c : text) ASSERT_TRUE((c >= ' ' && c <= '~') || c == '\n') << text;
     }

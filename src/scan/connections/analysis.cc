@@ -44,6 +44,7 @@ Outcome analyse(FrameReader reader, const AnalysisOptions& options, const OnReco
   for (unsigned i = 0; i < threads; ++i) shards.emplace_back(limits, options.seed, on_records, mutex);
   Outcome outcome =
       threads == 1 ? analyse_alone(reader, shards[0], options) : analyse_in_parallel(reader, shards, options);
+  outcome.unread_links = reader.unread_links();
   for (const Shard& shard : shards) outcome.totals.evicted += shard.evicted();
   return outcome;
 }

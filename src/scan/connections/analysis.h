@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "scan/connections/record.h"
 #include "scan/packets/frame_reader.h"
+#include "scan/packets/unread_links.h"
 #include "scan/tables/connection_table.h"
 
 namespace tcpwhy::scan {
@@ -35,6 +36,7 @@ using OnRecords = std::function<void(std::span<const ConnectionRecord>)>;
 
 struct Outcome {
   Totals totals;
+  UnreadLinks unread_links;               // among what the totals have as `other`
   std::optional<base::Error> stopped_by;  // damage: what came before it was analysed
 };
 

@@ -235,6 +235,7 @@ base::Result<PickOutcome> pick_connection(const OpenCapture& open, const Choice&
   if (!reader) return std::unexpected(reader.error());
   Pass pass(choice, options, 0);
   pass.run(*reader);
+  if (const auto known = reader->unread_links().status(); !known) return std::unexpected(known.error());
   const auto* number = std::get_if<ByNumber>(&choice);
   const std::uint64_t meant = number == nullptr ? 0 : pass.first_frame_of(number->number);
   if (number == nullptr || meant == pass.chosen()) return pass.outcome();

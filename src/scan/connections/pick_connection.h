@@ -68,7 +68,8 @@ struct PickOutcome {
 };
 
 // Opens the capture; a second time only in the rare case that a connection turns out, in the middle of the capture, to
-// have begun before others that were numbered already. An input that can't be opened twice then gives an error.
+// have begun before others that were numbered already. An input that can't be opened twice then gives an error, as does one of whose
+// packets none has a link type that is known.
 using OpenCapture = std::function<base::Result<FrameReader>()>;
 base::Result<PickOutcome> pick_connection(const OpenCapture& open, const Choice& choice, const PickOptions& options);
 

@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "base/check.h"
-#include "capfile/input/byte_source.h"
+#include "capfile/input/unpacked_source.h"
 #include "scan/connections/analysis.h"
+#include "scan/tables/groups_text.h"
 #include "scan/tables/summary_text.h"
 #include "scan/tables/where.h"
 
@@ -27,6 +28,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   scan::Summary summary;
   scan::StreamNumbers streams;
   scan::Greatest worst(10, scan::worse);
+  scan::Examples examples;
+  static const auto by = scan::Grouping::parse("problems");
+  scan::Groups groups(*by);
   std::uint64_t segments = 0, matching = 0;
   const std::size_t choice = std::hash<std::string_view>{}({reinterpret_cast<const char*>(data), size});
   const auto outcome = scan::analyse(std::move(*reader), {.threads = 1, .limits = {.open = 50, .over = 10}},
@@ -42,6 +46,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                          summary.add(record, problems);
                                          streams.put(record.first_frame);
                                          worst.put(record, problems);
+                                         examples.put(record, problems);
+                                         groups.put(row);
                                        }
                                      });
   streams.sort();
@@ -49,8 +55,29 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   TCPWHY_CHECK(segments >= outcome.totals.segments);
   TCPWHY_CHECK(matching <= summary.connections);
   const auto kept = worst.in_order();
-  const std::string text = choice / 2 % 2 == 0 ? scan::summary_text("fuzz", outcome.totals, summary, kept, streams, {})
-                                               : scan::table_text(kept, columns, streams, {});
+  const auto first = examples.chosen(10);
+  const auto shown = groups.shown(3, {});
+  TCPWHY_CHECK(groups.connections() == summary.connections);
+  const auto text = [&]() -> std::string {
+    switch (choice / 2 % 3) {
+      case 0:
+        return scan::summary_text({.name = "fuzz",
+                                   .outcome = outcome,
+                                   .summary = summary,
+                                   .of = std::nullopt,
+                                   .first = first,
+                                   .streams = streams},
+                                  {});
+      case 1: return scan::groups_text({.name = "fuzz", .groups = groups, .shown = shown, .of = std::nullopt}, {});
+      default:
+        return scan::table_text({.rows = kept,
+                                 .columns = columns,
+                                 .streams = streams,
+                                 .wanted = summary.connections,
+                                 .of = summary.connections},
+                                {});
+    }
+  }();
   bool sound = true;  // one test at the end: the sanitizers watch each branch
   for (const char c : text) sound &= (c == '\n') | (static_cast<unsigned char>(c) >= 0x20);
   TCPWHY_CHECK(sound);

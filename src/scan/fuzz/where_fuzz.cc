@@ -1,5 +1,5 @@
-// Any text is an expression of --where, or an error that says where it is wrong; the same for --conn. What is one holds or doesn't,
-// its negation the other way round, whatever the connection.
+// Any text is an expression of --where, or an error that says where it is wrong; the same for --conn and --by. What is one holds or
+// doesn't, its negation the other way round, whatever the connection.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "scan/connections/pick_connection.h"
 #include "scan/tables/connection_table.h"
+#include "scan/tables/groups.h"
 #include "scan/tables/where.h"
 
 namespace {
@@ -77,6 +78,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool holds = where->holds(row);
     if (opposite) TCPWHY_CHECK(opposite->holds(row) != holds);  // nested too deep, where it is none
   }
+  if (const auto grouping = scan::Grouping::parse(text))
+    for (const auto& record : records) {
+      const auto problems = scan::problems_of(record);
+      const scan::Row row{record, problems, {}};
+      // What selects a group holds of those who are in it.
+      for (const auto& group : grouping->groups_of(row)) {
+        const auto of_group = scan::Where::parse(grouping->where(group));
+        TCPWHY_CHECK(of_group && of_group->holds(row));
+      }
+    }
   if (const auto end = scan::ByEnd::parse(text))
     for (const auto& record : records) (void)end->matches(record.addresses[scan::opener]);
   return 0;

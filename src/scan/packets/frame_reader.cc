@@ -26,6 +26,7 @@ wire::DissectedPacket unfinished(const wire::IpFragment& fragment) {
 FrameReader::FrameReader(MergedPackets packets, FrameOptions options)
     : packets_(std::move(packets)),
       filter_(std::move(options.filter)),
+      stop_(std::move(options.stop)),
       reassembler_(options.reassembly),
       by_time_(options.by_time) {
   dissect_options_.teredo = options.teredo;
@@ -103,10 +104,11 @@ void FrameReader::reassemble(Frame& frame) {
 }
 
 base::Result<bool> FrameReader::read_raw(RawFrame& frame, const capfile::SharedBytes*& memory) {
-  if (order_) return read_in_order(frame, memory);
-  auto more = read_next(frame, memory);
-  if (by_time_ && disorder_.frames > 0) order_.emplace();
-  return more;
+  if (by_time_ && disorder_.frames > 0 && !order_) [[unlikely]]
+    order_.emplace();
+  if (order_) [[unlikely]]
+    return read_in_order(frame, memory);
+  return read_next(frame, memory);
 }
 
 base::Result<bool> FrameReader::read_in_order(RawFrame& frame, const capfile::SharedBytes*& memory) {
@@ -122,7 +124,10 @@ base::Result<bool> FrameReader::read_in_order(RawFrame& frame, const capfile::Sh
 }
 
 base::Result<bool> FrameReader::read_next(RawFrame& frame, const capfile::SharedBytes*& memory) {
+  constexpr std::uint64_t frames_between_looks = 256;
   while (true) {
+    if (frames_ % frames_between_looks == 0 && stop_ && stop_()) [[unlikely]]
+      return false;
     const auto packet = packets_.next();
     if (!packet) return std::unexpected(packet.error());
     if (packet->record == nullptr) return false;
@@ -134,6 +139,7 @@ base::Result<bool> FrameReader::read_next(RawFrame& frame, const capfile::Shared
       if (!wanted) return std::unexpected(wanted.error());
       if (!*wanted) continue;
     }
+    unread_links_.count(packet->link_type);
     frame.number = frames_;
     frame.at = record.at;
     frame.link_type = packet->link_type;

@@ -15,6 +15,7 @@
 #include "scan/packets/merged_packets.h"
 #include "scan/packets/raw_frame.h"
 #include "scan/packets/time_order.h"
+#include "scan/packets/unread_links.h"
 #include "wire/ip/reassembler.h"
 #include "wire/packet.h"
 
@@ -35,7 +36,8 @@ using FrameFilter = std::function<base::Result<bool>(wire::LinkType link_type, s
                                                      std::uint32_t original_length)>;
 
 struct FrameOptions {
-  FrameFilter filter;  // none: all packets are wanted
+  FrameFilter filter;          // none: all packets are wanted
+  std::function<bool()> stop;  // asked every few hundred packets: true, and they are at their end
   bool teredo = false;
   // Frames in the order of their time stamps, and not of the file, where that shows near its beginning that the two differ, or as soon as
   // it does (scan/packets/time_order.h). What another program makes of a capture is in the order of the file.
@@ -72,6 +74,7 @@ class FrameReader {
   [[nodiscard]] std::uint64_t frames() const { return frames_; }  // the number of the last one, wanted or not
   // Of the frames read so far, as they stand in the file.
   [[nodiscard]] const Disorder& disorder() const { return disorder_; }
+  [[nodiscard]] const UnreadLinks& unread_links() const { return unread_links_; }  // among those that were wanted
   [[nodiscard]] const wire::Reassembler::Counts& reassembly() const { return reassembler_.counts(); }
 
  private:
@@ -82,6 +85,7 @@ class FrameReader {
 
   MergedPackets packets_;
   FrameFilter filter_;
+  std::function<bool()> stop_;
   wire::DissectOptions dissect_options_;
   wire::Reassembler reassembler_;
   std::uint64_t frames_ = 0;
@@ -89,6 +93,7 @@ class FrameReader {
   Disorder disorder_;
   std::optional<TimeOrder> order_;           // where the stamps decide
   std::optional<base::Result<bool>> ended_;  // with that, before what waits in it has been given
+  UnreadLinks unread_links_;
 };
 
 }  // namespace tcpwhy::scan

@@ -18,10 +18,8 @@ bool is_step(base::WallTime newest, base::WallTime at) {
 
 }  // namespace
 
-void Disorder::note(base::WallTime at) {
-  if (at >= newest) {
-    newest = at;
-  } else if (is_step(newest, at)) {
+void Disorder::note_late(base::WallTime at) {
+  if (is_step(newest, at)) {
     ++steps;
     newest = at;
   } else {
@@ -31,27 +29,41 @@ void Disorder::note(base::WallTime at) {
 }
 
 void TimeOrder::put(const RawFrame& frame, const capfile::SharedBytes& memory) {
+  if (kept_.empty() || kept_.back().memory != memory) kept_.push_back({memory, 0});
+  ++kept_.back().frames;
   if (is_step(newest_, frame.at)) {
     ++epoch_;
     newest_ = frame.at;
   }
   newest_ = std::max(newest_, frame.at);
   // Of the same time in the order of the file.
-  auto place = waiting_.end();
-  while (place != waiting_.begin() && std::prev(place)->epoch == epoch_ && std::prev(place)->frame.at > frame.at)
-    --place;
-  waiting_.insert(place, {frame, memory, epoch_});
+  std::size_t place = count_++;
+  for (; place > 0 && at(place - 1).epoch == epoch_ && at(place - 1).frame.at > frame.at; --place)
+    at(place) = at(place - 1);
+  at(place) = {frame, epoch_, first_kept_ + kept_.size() - 1};
   bytes_ += frame.bytes.size();
 }
 
 bool TimeOrder::take(RawFrame& frame, const capfile::SharedBytes*& memory) {
-  if (waiting_.empty()) return false;
-  frame = waiting_.front().frame;
-  taken_ = std::move(waiting_.front().memory);
-  memory = &taken_;
+  forget_memory();
+  if (count_ == 0) return false;
+  const Waiting& earliest = waiting_[first_];
+  frame = earliest.frame;
+  Kept& kept = kept_[earliest.memory - first_kept_];
+  --kept.frames;
+  memory = &kept.memory;
+  first_ = (first_ + 1) % waiting_.size();
+  --count_;
   bytes_ -= frame.bytes.size();
-  waiting_.pop_front();
   return true;
+}
+
+// But for the latest, in which the next frame may lie.
+void TimeOrder::forget_memory() {
+  while (kept_.size() > 1 && kept_.front().frames == 0) {
+    kept_.pop_front();
+    ++first_kept_;
+  }
 }
 
 }  // namespace tcpwhy::scan

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "base/clock.h"
 #include "scan/packets/raw_frame.h"
@@ -23,30 +24,49 @@ struct Disorder {
   base::WallTime newest{};   // so far, since the last step
   static constexpr base::Duration step = std::chrono::seconds(1);
 
-  void note(base::WallTime at);
+  void note(base::WallTime at) {
+    if (at >= newest) [[likely]] {
+      newest = at;
+    } else {
+      note_late(at);
+    }
+  }
+
+ private:
+  void note_late(base::WallTime at);
 };
 
 class TimeOrder {
  public:
   static constexpr std::size_t most_waiting = 1024, most_bytes = std::size_t{16} << 20U;
 
-  // `memory`: where the frame's bytes lie; kept until it is taken.
+  // Not where it is full. `memory`: where the frame's bytes lie; kept until it is taken, and until the next call after that.
   void put(const RawFrame& frame, const capfile::SharedBytes& memory);
-  [[nodiscard]] bool is_full() const { return waiting_.size() >= most_waiting || bytes_ >= most_bytes; }
+  [[nodiscard]] bool is_full() const { return count_ >= most_waiting || bytes_ >= most_bytes; }
   // The earliest; false: none waits. `memory` stays valid until the next call.
   bool take(RawFrame& frame, const capfile::SharedBytes*& memory);
 
  private:
   struct Waiting {
     RawFrame frame;
-    capfile::SharedBytes memory;
     std::uint64_t epoch = 0;
+    std::uint64_t memory = 0;  // its number
   };
-  std::deque<Waiting> waiting_;  // in order
-  std::size_t bytes_ = 0;        // of those that wait
+  // Frames that follow each other share it: it is kept once.
+  struct Kept {
+    capfile::SharedBytes memory;
+    std::size_t frames = 0;  // that wait and lie in it
+  };
+  [[nodiscard]] Waiting& at(std::size_t place) { return waiting_[(first_ + place) % waiting_.size()]; }
+  void forget_memory();
+
+  std::vector<Waiting> waiting_ = std::vector<Waiting>(most_waiting);  // a ring, in order
+  std::size_t first_ = 0, count_ = 0;
+  std::deque<Kept> kept_;
+  std::uint64_t first_kept_ = 0;  // the number of the first of them
+  std::size_t bytes_ = 0;         // of the frames that wait
   base::WallTime newest_{};
   std::uint64_t epoch_ = 0;
-  capfile::SharedBytes taken_;
 };
 
 }  // namespace tcpwhy::scan

@@ -44,8 +44,12 @@ TEST(Golden, captures_page_has_every_cause_of_a_reset) {
 
 TEST(Golden, captures_page_has_every_field) {
   std::string rows;
-  for (const Field& field : fields()) rows += fmt::format("| `{}` | {} |\n", field.name, field.what);
-  base::testing::expect_golden_table("docs/CAPTURES.md", "| field | what |\n| --- | --- |\n", rows);
+  for (const Field& field : fields())
+    rows += fmt::format("| `{}` | {} | {} | {} |\n", field.name, field.what,
+                        field.name == "problems" ? "the ids above" : values_in_words(field),
+                        has_few_values(field) ? "yes" : "");
+  base::testing::expect_golden_table("docs/CAPTURES.md",
+                                     "| field | what | values | `--by` |\n| --- | --- | --- | --- |\n", rows);
 }
 
 TEST(CapturesDoc, lists_every_class_and_mark) {

@@ -12,6 +12,9 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "explain/texts/wire_counters.h"
+#include "scan/tables/nearest.h"
+#include "scan/tables/network.h"
+#include "wire/ip/icmp_words.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -26,6 +29,35 @@ FieldValue end_word(std::optional<Side> end) {
 }
 std::string text(std::string_view word) { return std::string(word); }
 
+using Words = std::vector<std::string_view>;
+
+// The names of an enumeration whose first value has the number `first`.
+template <class Enum, std::size_t count, std::size_t first = 0>
+Words names() {
+  Words all;
+  for (std::size_t i = first; i < count; ++i) all.push_back(name(static_cast<Enum>(i)));
+  return all;
+}
+Words both_ends() { return {"client", "server"}; }
+Words ids_of_problems() {
+  Words all;
+  for (const ProblemRule& rule : problem_rules()) all.push_back(rule.id);
+  return all;
+}
+Words severities_of_problems() {
+  Words all;
+  for (const ProblemRule& rule : problem_rules())
+    if (const auto severity = explain::name(rule.severity); std::ranges::find(all, severity) == all.end())
+      all.push_back(severity);
+  return all;
+}
+// Version 1: "1:" and a SHA-1 in base64.
+bool may_be_community_id(std::string_view text) { return text.starts_with("1:") && text.size() == 30; }
+
+std::string network_of(const Row& row, Side side) {
+  return to_string(Network::around(row.record.addresses[side].ip, 24, 64));
+}
+
 #define OF_BOTH(field)                                                                             \
   [](const Row& row) -> FieldValue {                                                               \
     return number(std::uint64_t{row.record.ends[opener].field} + row.record.ends[listener].field); \
@@ -37,47 +69,106 @@ constexpr Field before[] = {
      [](const Row& row) -> FieldValue { return row.stream ? FieldValue(number(*row.stream)) : FieldValue(); }},
     {"frame", "first frame", Unit::none, [](const Row& row) { return frame(row.record.first_frame); }},
     {"last.frame", "last frame", Unit::none, [](const Row& row) { return frame(row.record.last_frame); }},
-    {"began", "time of the first segment", Unit::wall_time,
-     [](const Row& row) -> FieldValue { return row.record.began_ns; }},
-    {"duration", "from the first segment to the last", Unit::nanoseconds,
-     [](const Row& row) -> FieldValue { return row.record.duration_ns(); }},
+    {"began",
+     "time of the first segment",
+     Unit::wall_time,
+     [](const Row& row) -> FieldValue { return row.record.began_ns; },
+     Type::integer,
+     {.least = INT64_MIN}},
+    {"duration",
+     "from the first segment to the last",
+     Unit::nanoseconds,
+     [](const Row& row) -> FieldValue { return row.record.duration_ns(); },
+     Type::integer,
+     {.least = INT64_MIN}},
     {"client", "who opened it, or is taken for that by the ports (client.known)", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); }, Type::text},
-    {"server", "the other end", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener]); }, Type::text},
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); }, Type::end},
+    {"server",
+     "the other end",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener]); },
+     Type::end,
+     {.side = listener}},
     {"client.ip", "", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener].ip); }, Type::text},
-    {"client.port", "", Unit::none,
-     [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[opener].port}; }},
-    {"server.ip", "", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener].ip); }, Type::text},
-    {"server.port", "", Unit::none,
-     [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[listener].port}; }},
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener].ip); }, Type::address},
+    {"client.port",
+     "",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[opener].port}; },
+     Type::integer,
+     {.most = UINT16_MAX}},
+    {"client.net", "its network: 24 bits of an IPv4 address, 64 of an IPv6 address", Unit::none,
+     [](const Row& row) -> FieldValue { return network_of(row, opener); }, Type::network},
+    {"server.ip",
+     "",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener].ip); },
+     Type::address,
+     {.side = listener}},
+    {"server.port",
+     "",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[listener].port}; },
+     Type::integer,
+     {.most = UINT16_MAX}},
+    {"server.net",
+     "",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return network_of(row, listener); },
+     Type::network,
+     {.side = listener}},
     {"client.known", "a SYN or SYN-ACK told who opened", Unit::none,
      [](const Row& row) -> FieldValue { return row.record.opener_known; }, Type::boolean},
-    {"opening", "handshake, half-seen, before-capture, unanswered, refused, incomplete", Unit::none,
-     [](const Row& row) -> FieldValue { return text(name(row.record.opening)); }, Type::text},
-    {"ending", "open, half-closed, closed, closing, reset, never-opened", Unit::none,
-     [](const Row& row) -> FieldValue { return text(name(row.record.ending)); }, Type::text},
-    {"closed.by", "who closed first, by FIN or reset: client, server", Unit::none,
-     [](const Row& row) { return end_word(row.record.closed_by); }, Type::text},
+    {"opening",
+     "how it was opened, as far as the capture shows",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return text(name(row.record.opening)); },
+     Type::text,
+     {names<Opening, opening_count>}},
+    {"ending",
+     "how it ended",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return text(name(row.record.ending)); },
+     Type::text,
+     {names<Ending, ending_count>}},
+    {"closed.by",
+     "who closed first, by FIN or reset",
+     Unit::none,
+     [](const Row& row) { return end_word(row.record.closed_by); },
+     Type::text,
+     {both_ends}},
     {"reset", "a reset that its receiver took", Unit::none,
      [](const Row& row) -> FieldValue { return row.record.reset_cause != tcp::ResetCause::none; }, Type::boolean},
-    {"reset.cause", "why (docs/CAPTURES.md)", Unit::none,
+    {"reset.cause",
+     "why (docs/CAPTURES.md)",
+     Unit::none,
      [](const Row& row) -> FieldValue {
        return row.record.reset_cause == tcp::ResetCause::none ? FieldValue()
                                                               : FieldValue(text(name(row.record.reset_cause)));
      },
-     Type::text},
-    {"reset.by", "client, server", Unit::none, [](const Row& row) { return end_word(row.record.reset_by); },
-     Type::text},
+     Type::text,
+     {names<tcp::ResetCause, tcp::reset_cause_count, 1>}},
+    {"reset.by",
+     "who sent that reset",
+     Unit::none,
+     [](const Row& row) { return end_word(row.record.reset_by); },
+     Type::text,
+     {both_ends}},
     {"reset.frame", "", Unit::none, [](const Row& row) { return frame(row.record.reset_frame); }},
     {"reset.assumed", "another cause looks alike", Unit::none,
      [](const Row& row) -> FieldValue { return row.record.reset_assumed; }, Type::boolean},
-    {"client.state", "RFC 9293's, as the wire shows it at the end", Unit::none,
-     [](const Row& row) -> FieldValue { return text(name(row.record.ends[opener].state)); }, Type::text},
-    {"server.state", "", Unit::none,
-     [](const Row& row) -> FieldValue { return text(name(row.record.ends[listener].state)); }, Type::text},
+    {"client.state",
+     "RFC 9293's, as the wire shows it at the end",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return text(name(row.record.ends[opener].state)); },
+     Type::text,
+     {names<tcp::State, tcp::state_count>}},
+    {"server.state",
+     "",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return text(name(row.record.ends[listener].state)); },
+     Type::text,
+     {names<tcp::State, tcp::state_count>}},
     {"segments", "of both", Unit::none, OF_BOTH(segments)},
     {"client.segments", "", Unit::none, OF_END(opener, segments)},
     {"server.segments", "", Unit::none, OF_END(listener, segments)},
@@ -100,29 +191,42 @@ constexpr Field behind[] = {
      [](const Row& row) { return microseconds(row.record.ends[opener].srtt_us); }},
     {"server.srtt", "", Unit::nanoseconds,
      [](const Row& row) { return microseconds(row.record.ends[listener].srtt_us); }},
-    {"icmp", "what an ICMP error said that quoted a segment of it", Unit::none,
+    {"icmp",
+     "what an ICMP error said that quoted a segment of it",
+     Unit::none,
      [](const Row& row) -> FieldValue {
        return row.record.icmp.frame == 0 ? FieldValue()
                                          : FieldValue(std::string(wire::words_for(row.record.icmp.error)));
      },
-     Type::text},
+     Type::text,
+     {wire::icmp_error_words}},
     {"reuse", "how many connections came before it between the same addresses", Unit::none,
      [](const Row& row) -> FieldValue { return number(row.record.reuse); }},
-    {"problems", "ids of what is wrong, worst first", Unit::none,
+    {"problems",
+     "ids of what is wrong, worst first",
+     Unit::none,
      [](const Row& row) -> FieldValue {
        std::vector<std::string_view> ids;
        for (const Problem& problem : row.problems) ids.push_back(problem.rule->id);
        return ids;
      },
-     Type::list},
-    {"severity", "of the worst problem: chat, note, warning, error", Unit::none,
+     Type::list,
+     {ids_of_problems}},
+    {"severity",
+     "of the worst problem",
+     Unit::none,
      [](const Row& row) -> FieldValue {
        return row.problems.empty() ? FieldValue()
                                    : FieldValue(text(explain::name(row.problems.front().rule->severity)));
      },
-     Type::text},
-    {"community.id", "Community ID, version 1", Unit::none,
-     [](const Row& row) -> FieldValue { return community_id(row.record); }, Type::text},
+     Type::text,
+     {severities_of_problems}},
+    {"community.id",
+     "Community ID, version 1",
+     Unit::none,
+     [](const Row& row) -> FieldValue { return community_id(row.record); },
+     Type::text,
+     {.form = "1: and 28 characters", .may_be = may_be_community_id}},
 };
 
 #undef OF_BOTH
@@ -189,6 +293,43 @@ const Field* find_field(std::string_view name) {
   const auto* row = std::ranges::find_if(table, same);
   return row == std::end(table) ? nullptr : row;
 }
+
+std::string_view nearest_field(std::string_view name) {
+  std::vector<std::string_view> names;
+  // Of two that end alike the server's is more often meant.
+  for (const Field& field : table)
+    if (field.type == Type::network || field.name.starts_with("server")) names.push_back(field.name);
+  for (const Field& field : table) names.push_back(field.name);
+  return nearest(name, names);
+}
+
+std::string values_in_words(const Field& field) {
+  switch (field.type) {
+    case Type::boolean: return "true, false";
+    case Type::end: return "address and port, either alone, or a network: 10.0.0.1:443, ::1, :443, 10.0.0.0/24";
+    case Type::address:
+    case Type::network: return "address or network: 10.0.0.1, 10.0.0.0/24, 2001:db8::/32";
+    case Type::text:
+    case Type::list:
+      return field.values.words != nullptr ? fmt::format("{}", fmt::join(field.values.words(), ", "))
+                                           : std::string(field.values.form);
+    case Type::integer: break;
+  }
+  switch (field.unit) {
+    case Unit::bytes: return "bytes: 3000, 10kB, 2.5MB, 1GB";
+    case Unit::nanoseconds: return "a time: 800us, 20ms, 1.5s, 2min, 1h";
+    case Unit::wall_time: return "seconds since 1970";
+    case Unit::none: break;
+  }
+  return field.values.most == INT64_MAX ? "a number" : fmt::format("{} to {}", field.values.least, field.values.most);
+}
+
+bool has_few_values(const Field& field) {
+  return field.type == Type::integer ? field.values.most != INT64_MAX
+                                     : field.type != Type::text || field.values.words != nullptr;
+}
+
+bool is_for_every_table(const Field& field) { return field.name != "stream" && field.type != Type::network; }
 
 std::string to_cell(const FieldValue& value, Unit unit) {
   return std::visit(

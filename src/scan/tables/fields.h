@@ -1,6 +1,5 @@
-// What can be said of a connection in one word or number: the columns of tables, CSV and NDJSON, the keys of --sort,
-// the words of
-// --where. One row a field; docs/CAPTURES.md lists them, held by a test.
+// What can be said of a connection in one word or number: the columns of tables, CSV and NDJSON, the keys of --sort and --by, the
+// words of --where. One row a field, with the values that it can have; docs/CAPTURES.md lists them, held by a test.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +19,9 @@ namespace tcpwhy::scan {
 using FieldValue = std::variant<std::monostate, bool, std::int64_t, std::string, std::vector<std::string_view>>;
 
 enum class Unit : std::uint8_t { none, bytes, nanoseconds, wall_time };
-// What a field's value is, where it is known.
-enum class Type : std::uint8_t { integer, boolean, text, list };
+// What a field's value is, where it is known. An end (address and port), an address and a network are text in tables; --where compares
+// them as what they are.
+enum class Type : std::uint8_t { integer, boolean, text, list, end, address, network };
 
 // A connection as the tables see it.
 struct Row {
@@ -30,15 +30,32 @@ struct Row {
   std::optional<std::uint64_t> stream;  // its number in order of first frames, where that is known already
 };
 
+// Which values it can have.
+struct Values {
+  // All that a text or a list has, where they can be listed.
+  std::vector<std::string_view> (*words)() = nullptr;
+  // Of other texts: how one looks, and whether `text` looks so.
+  std::string_view form = {};
+  bool (*may_be)(std::string_view text) = nullptr;
+  std::int64_t least = 0, most = INT64_MAX;  // of an integer
+  Side side = opener;                        // whose end, address or network it is
+};
+
 struct Field {
   std::string_view name;  // "client.bytes"; with _ for . in CSV and NDJSON
   std::string_view what;  // for the docs
   Unit unit;
   FieldValue (*value)(const Row& row);
   Type type = Type::integer;
+  Values values = {};
 };
 std::span<const Field> fields();
-const Field* find_field(std::string_view name);  // takes . and _ alike
+const Field* find_field(std::string_view name);         // takes . and _ alike
+std::string_view nearest_field(std::string_view name);  // what was probably meant; may be empty
+std::string values_in_words(const Field& field);        // "client, server", "a number", "0 to 65535"
+bool has_few_values(const Field& field);                // so that connections can be grouped by it
+bool is_for_every_table(
+    const Field& field);  // one that nobody has to ask for: the rest is known late, or told by another
 
 // As a cell: "1.02 s", "12.3 MB", a list with commas; escaped for a terminal.
 std::string to_cell(const FieldValue& value, Unit unit);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
 namespace tcpwhy::scan {
@@ -31,13 +32,55 @@ TEST(Fields, have_values_of_their_types) {
   const auto index_of = [](Type type) {
     switch (type) {
       case Type::boolean: return FieldValue(true).index();
-      case Type::text: return FieldValue(std::string()).index();
+      case Type::text:
+      case Type::end:
+      case Type::address:
+      case Type::network: return FieldValue(std::string()).index();
       case Type::list: return FieldValue(std::vector<std::string_view>()).index();
       case Type::integer: break;
     }
     return FieldValue(std::int64_t{0}).index();
   };
   for (const Field& field : fields()) EXPECT_EQ(field.value(row).index(), index_of(field.type)) << field.name;
+}
+
+TEST(Fields, tell_the_values_that_they_can_have) {
+  const ConnectionRecord record = known_in_full();
+  const auto problems = problems_of(record);
+  const Row row{record, problems, 0};
+  for (const Field& field : fields()) {
+    EXPECT_FALSE(values_in_words(field).empty()) << field.name;
+    const FieldValue value = field.value(row);
+    if (const auto* number = std::get_if<std::int64_t>(&value)) {
+      EXPECT_GE(*number, field.values.least) << field.name;
+      EXPECT_LE(*number, field.values.most) << field.name;
+    }
+    if (field.values.may_be != nullptr) {
+      EXPECT_TRUE(field.values.may_be(std::get<std::string>(value))) << field.name;
+    }
+    if (field.values.words == nullptr) continue;
+    const auto words = field.values.words();
+    std::vector<std::string_view> had;
+    if (const auto* text = std::get_if<std::string>(&value)) had.emplace_back(*text);
+    if (const auto* list = std::get_if<std::vector<std::string_view>>(&value)) had = *list;
+    EXPECT_FALSE(had.empty()) << field.name;
+    for (const auto word : had) EXPECT_NE(std::ranges::find(words, word), words.end()) << field.name << " " << word;
+  }
+}
+
+TEST(Fields, few_values_are_those_that_connections_can_be_grouped_by) {
+  for (const char* name : {"client", "server.ip", "server.port", "client.net", "ending", "closed.by", "reset",
+                           "reset.cause", "problems", "icmp", "severity"})
+    EXPECT_TRUE(has_few_values(*find_field(name))) << name;
+  for (const char* name : {"stream", "frame", "began", "duration", "bytes", "server.rtt", "community.id"})
+    EXPECT_FALSE(has_few_values(*find_field(name))) << name;
+}
+
+TEST(Fields, a_name_that_is_none_has_a_nearest_one) {
+  EXPECT_EQ(nearest_field("closedby"), "closed.by");
+  EXPECT_EQ(nearest_field("port"), "server.port");
+  EXPECT_EQ(nearest_field("retransmision"), "retransmissions");
+  EXPECT_EQ(nearest_field("banana"), "");
 }
 
 }  // namespace

@@ -27,21 +27,32 @@ std::vector<Kept> Greatest::in_order() const {
   return all;
 }
 
-bool worse(const Kept& a, const Kept& b) {
-  const auto key = [](const Kept& kept) {
-    const auto severity = kept.problems.empty() ? -1 : static_cast<int>(kept.problems.front().rule->severity);
-    return std::tuple(-severity, -static_cast<int>(kept.problems.size()),
-                      -static_cast<std::int64_t>(kept.record.bytes()), kept.record.first_frame);
+bool is_worse(const ConnectionRecord& a, std::span<const Problem> problems_of_a, const ConnectionRecord& b,
+              std::span<const Problem> problems_of_b) {
+  const auto key = [](const ConnectionRecord& record, std::span<const Problem> problems) {
+    const auto severity = problems.empty() ? -1 : static_cast<int>(problems.front().rule->severity);
+    return std::tuple(-severity, -static_cast<int>(problems.size()), -static_cast<std::int64_t>(record.bytes()),
+                      record.first_frame);
   };
-  return key(a) < key(b);
+  return key(a, problems_of_a) < key(b, problems_of_b);
+}
+
+bool worse(const Kept& a, const Kept& b) { return is_worse(a.record, a.problems, b.record, b.problems); }
+
+std::size_t Durations::bucket_of(std::int64_t ns) {
+  const auto value = static_cast<std::uint64_t>(ns) | 16U;
+  const int exponent = static_cast<int>(std::bit_width(value)) - 5;  // the four bits below the highest tell the bucket
+  const auto bucket = static_cast<std::size_t>(exponent) * 16 + ((value >> static_cast<unsigned>(exponent)) & 15U);
+  return std::min(bucket, bucket_count - 1);
+}
+
+std::int64_t Durations::upper_end(std::size_t bucket) {
+  return static_cast<std::int64_t>(((17 + std::uint64_t{bucket} % 16) << (bucket / 16)) - 1);
 }
 
 void Durations::put(std::int64_t ns) {
   if (ns < 0) return;
-  const auto value = static_cast<std::uint64_t>(ns) | 16U;
-  const int exponent = static_cast<int>(std::bit_width(value)) - 5;  // the four bits below the highest tell the bucket
-  const auto bucket = static_cast<std::size_t>(exponent) * 16 + ((value >> static_cast<unsigned>(exponent)) & 15U);
-  ++buckets_[std::min(bucket, buckets_.size() - 1)];
+  ++buckets_[bucket_of(ns)];
   ++count_;
 }
 
@@ -50,7 +61,7 @@ std::int64_t Durations::quantile(double share) const {
   std::uint64_t below = 0;
   for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
     below += buckets_[bucket];
-    if (below >= wanted && below > 0) return static_cast<std::int64_t>((17 + bucket % 16) << (bucket / 16)) - 1;
+    if (below >= wanted && below > 0) return upper_end(bucket);
   }
   return 0;
 }

@@ -41,16 +41,22 @@ class Greatest {
 
 // Worst first: by the severest problem, then by how many, then by bytes, then in order of the capture.
 bool worse(const Kept& a, const Kept& b);
+bool is_worse(const ConnectionRecord& a, std::span<const Problem> problems_of_a, const ConnectionRecord& b,
+              std::span<const Problem> problems_of_b);
 
 // A distribution of durations, each kept to within a sixteenth.
 class Durations {
  public:
+  static constexpr std::size_t bucket_count = std::size_t{16} * 60;
+  static std::size_t bucket_of(std::int64_t ns);      // of 0 or more
+  static std::int64_t upper_end(std::size_t bucket);  // ns
+
   void put(std::int64_t ns);
   [[nodiscard]] std::uint64_t count() const { return count_; }
   [[nodiscard]] std::int64_t quantile(double share) const;  // upper end of its bucket, ns
 
  private:
-  std::array<std::uint64_t, std::size_t{16} * 60> buckets_{};
+  std::array<std::uint64_t, bucket_count> buckets_{};
   std::uint64_t count_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "explain/texts/wire_words.h"
+#include "scan/tables/page.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -28,60 +29,6 @@ constexpr Text ending_words[ending_count] = {
     {"reset", "复位"},
     {"never opened", "从未建立"}};
 
-class Page {
- public:
-  explicit Page(const TextOptions& options) : options_(options) {}
-
-  void heading(const Text& words) { text_ += fmt::format("\n{}\n", words.in(options_.language)); }
-  void line(std::string_view line) { text_ += fmt::format("{}\n", line); }
-  // A count, and what it counts, folded to the width.
-  void counted(std::uint64_t count, std::string_view what) {
-    folded(fmt::format("{:>11}  ", base::grouped(count)), what);
-  }
-  void folded(const std::string& lead, std::string_view what) {
-    const std::size_t indent = base::display_width(lead);
-    const std::size_t room = std::max<std::size_t>(options_.width, indent + 20) - indent;
-    std::string row = lead;
-    std::size_t used = 0;
-    while (!what.empty()) {
-      const std::string_view word = next_word(what);
-      const std::size_t columns = base::display_width(word);
-      if (used > 0 && used + columns > room) {
-        line(trimmed(row));
-        row = std::string(indent, ' ');
-        used = 0;
-      }
-      row += word;
-      used += columns;
-      what.remove_prefix(word.size());
-    }
-    line(trimmed(row));
-  }
-  [[nodiscard]] std::string take() { return std::move(text_); }
-
- private:
-  // Up to and with the space behind it; a wide character is a word of its own.
-  static std::string_view next_word(std::string_view text) {
-    std::size_t end = 0;
-    while (end < text.size()) {
-      const auto byte = static_cast<unsigned char>(text[end]);
-      if (byte >= 0xe0) {
-        const std::size_t length = byte >= 0xf0 ? 4 : 3;
-        return text.substr(0, end == 0 ? std::min(length, text.size()) : end);
-      }
-      if (text[end++] == ' ') break;
-    }
-    return text.substr(0, end);
-  }
-  static std::string_view trimmed(std::string_view text) {
-    while (text.ends_with(' ')) text.remove_suffix(1);
-    return text;
-  }
-
-  const TextOptions& options_;
-  std::string text_;
-};
-
 std::string duration(std::int64_t ns) { return base::duration_cell(base::Duration(ns)); }
 std::string wall_time(std::int64_t ns) { return to_cell(ns, Unit::wall_time); }
 
@@ -91,37 +38,47 @@ std::string percent(std::uint64_t part, std::uint64_t whole) {
 
 class SummaryPage {
  public:
-  SummaryPage(const Totals& totals, const Summary& summary, const StreamNumbers& streams, const TextOptions& options)
-      : totals_(totals), summary_(summary), streams_(streams), options_(options), page_(options) {}
+  SummaryPage(const SummaryView& view, const TextOptions& options)
+      : view_(view),
+        totals_(view.outcome.totals),
+        unread_links_(view.outcome.unread_links),
+        summary_(view.summary),
+        streams_(view.streams),
+        options_(options),
+        page_(options) {}
 
-  std::string run(const std::string& name, std::span<const Kept> worst) {
-    head(name);
+  std::string run() {
+    head();
     if (summary_.connections == 0) return page_.take();
     openings();
     endings();
     wrong();
-    connections(worst);
+    first();
     return page_.take();
   }
 
  private:
   std::string_view in(const Text& words) const { return words.in(options_.language); }
 
-  void head(const std::string& name) {
-    page_.line(base::escape_controls(name));
+  void head() {
+    page_.line(base::escape_controls(view_.name));
+    if (const Text extent = words_for(view_.extent); !extent.empty()) page_.folded("", in(extent));
     if (totals_.frames == 0) return page_.line(in({"no packets", "没有报文"}));
     page_.folded("", fmt::format(fmt::runtime(in({"{} packets, {} of them TCP; {} on the wire; {}, from {}",
                                                   "{} 个报文，其中 TCP {} 个；线上 {}；历时 {}，始于 {}"})),
                                  base::grouped(totals_.frames), base::grouped(totals_.segments),
                                  base::bytes_in_words(totals_.wire_bytes), duration(totals_.last_ns - totals_.first_ns),
                                  wall_time(totals_.first_ns)));
+    if (unread_links_.packets() > 0) page_.folded("", unread_links_.in_words().in(options_.language));
     limits();
     const std::uint64_t wrong = summary_.connections - summary_.sound;
     page_.line("");
-    page_.folded("", fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
-                                                  "{}，载荷 {}：{} 个正常，{} 个有问题"})),
-                                 connections_counted(), base::bytes_in_words(summary_.bytes),
-                                 base::grouped(summary_.sound), base::grouped(wrong)));
+    if (summary_.connections == 0 && view_.of) return page_.line(connections_in_words(0, view_.of, options_.language));
+    page_.folded(
+        "", fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
+                                         "{}，载荷 {}：{} 个正常，{} 个有问题"})),
+                        connections_in_words(summary_.connections, view_.of, options_.language),
+                        base::bytes_in_words(summary_.bytes), base::grouped(summary_.sound), base::grouped(wrong)));
   }
 
   // What the capture can't show, or shows otherwise than it was: before anything that is said of connections.
@@ -150,12 +107,6 @@ class SummaryPage {
     tell(summary_.offload_copies, {"{} segments were captured on both sides of segmentation or receive offload",
                                    "{} 个报文段在卸载（offload）的两侧各抓一次"});
     tell(summary_.copies, {"{} packets were captured twice", "{} 个报文被抓到两次"});
-  }
-
-  [[nodiscard]] std::string connections_counted() const {
-    const Text words =
-        summary_.connections == 1 ? Text{"{} connection", "{} 个连接"} : Text{"{} connections", "{} 个连接"};
-    return fmt::format(fmt::runtime(in(words)), base::grouped(summary_.connections));
   }
 
   void openings() {
@@ -223,11 +174,11 @@ class SummaryPage {
     }
   }
 
-  void connections(std::span<const Kept> worst) {
-    if (worst.empty() || worst.front().problems.empty()) return;
+  void first() {
+    if (view_.first.empty()) return;
     page_.heading({"Look at these first (--stream N shows one)", "先看这些（--stream N 查看其中一个）"});
-    for (const Kept& kept : worst) {
-      if (kept.problems.empty()) break;
+    for (const Example& example : view_.first) {
+      const Kept& kept = example.worst;
       const auto stream = streams_.of(kept.record.first_frame);
       std::string what =
           fmt::format("{} {} {}: ", wire::to_string(kept.record.addresses[opener]),
@@ -241,10 +192,21 @@ class SummaryPage {
         if (problem.grade == explain::Grade::assumed) what += in({" (assumed)", "（推测）"});
       }
       page_.folded(fmt::format("{:>11}  ", stream ? fmt::format("{}", *stream) : "?"), what);
+      others_like(example);
     }
   }
+  // The ones that are not shown, and how they are.
+  void others_like(const Example& example) {
+    if (example.connections < 2) return;
+    const Text words = example.at_least ? Text{"at least {} in all: --where '{}'", "至少共 {} 个：--where '{}'"}
+                                        : Text{"{} in all: --where '{}'", "共 {} 个：--where '{}'"};
+    page_.folded(std::string(13, ' '),
+                 fmt::format(fmt::runtime(in(words)), base::grouped(example.connections), example.where()));
+  }
 
+  const SummaryView& view_;
   const Totals& totals_;
+  const UnreadLinks& unread_links_;
   const Summary& summary_;
   const StreamNumbers& streams_;
   const TextOptions& options_;
@@ -255,60 +217,67 @@ bool is_number(const Field& field) { return field.unit != Unit::none && field.un
 
 }  // namespace
 
-std::string summary_text(const std::string& name, const Totals& totals, const Summary& summary,
-                         std::span<const Kept> worst, const StreamNumbers& streams, const TextOptions& options) {
-  return SummaryPage(totals, summary, streams, options).run(name, worst);
+Text words_for(Extent extent) {
+  switch (extent) {
+    case Extent::cut:
+      return {"Not the whole capture: it is cut or damaged, and this is what stands before that place.",
+              "并非整个抓包：文件被截断或损坏，以下只是该处之前的内容。"};
+    case Extent::stopped:
+      return {"Not the whole capture: a signal ended the reading, and this is what was read until then.",
+              "并非整个抓包：读取被信号中止，以下只是此前读到的内容。"};
+    case Extent::whole: break;
+  }
+  return {};
 }
 
-std::string table_text(std::span<const Kept> rows, std::span<const Field* const> columns, const StreamNumbers& streams,
-                       const TextOptions& options) {
-  std::vector<std::vector<std::string>> cells;
-  std::vector<std::size_t> widths;
-  std::vector<bool> right;
-  for (const Field* column : columns) {
-    widths.push_back(base::display_width(column->name));
-    right.push_back(is_number(*column));
-  }
-  for (const Kept& kept : rows) {
-    auto& line = cells.emplace_back();
-    const Row row{kept.record, kept.problems, streams.of(kept.record.first_frame)};
+std::string connections_in_words(std::uint64_t connections, std::optional<std::uint64_t> of, base::Language language) {
+  const bool one = of.value_or(connections) == 1;
+  const Text words = of    ? one ? Text{"{} of {} connection", "{1} 个连接中的 {0} 个"}
+                                 : Text{"{} of {} connections", "{1} 个连接中的 {0} 个"}
+                        : one ? Text{"{} connection", "{} 个连接"}
+                           : Text{"{} connections", "{} 个连接"};
+  return fmt::format(fmt::runtime(words.in(language)), base::grouped(connections), base::grouped(of.value_or(0)));
+}
+
+std::string summary_text(const SummaryView& view, const TextOptions& options) {
+  return SummaryPage(view, options).run();
+}
+
+std::string table_text(const TableView& view, const TextOptions& options) {
+  const auto columns = view.columns;
+  std::vector<Columns::Heading> headings;
+  for (const Field* column : columns) headings.push_back({std::string(column->name), is_number(*column)});
+  Columns table(std::move(headings));
+  for (const Kept& kept : view.rows) {
+    std::vector<std::string> cells;
+    const Row row{kept.record, kept.problems, view.streams.of(kept.record.first_frame)};
     for (std::size_t i = 0; i < columns.size(); ++i) {
       const FieldValue value = columns[i]->value(row);
-      if (std::holds_alternative<std::int64_t>(value) && columns[i]->unit != Unit::wall_time) right[i] = true;
-      line.push_back(to_cell(value, columns[i]->unit));
-      widths[i] = std::max(widths[i], base::display_width(line.back()));
+      if (std::holds_alternative<std::int64_t>(value) && columns[i]->unit != Unit::wall_time) table.align_right(i);
+      cells.push_back(to_cell(value, columns[i]->unit));
     }
+    table.add(std::move(cells));
   }
-  // Columns that would not fit are left out whole, from the right, and named.
-  std::size_t shown = 0;
-  for (std::size_t used = 0; shown < columns.size(); ++shown) {
-    used += widths[shown] + (shown > 0 ? 2 : 0);
-    if (shown > 0 && used > options.width) break;
-  }
-  std::string text;
-  const auto put = [&](const auto& cell_of) {
-    std::string line;
-    for (std::size_t i = 0; i < shown; ++i) {
-      if (i > 0) line += "  ";
-      line += right[i] ? base::fit_right(cell_of(i), widths[i]) : base::fit(cell_of(i), widths[i]);
-    }
-    line.resize(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  };
-  put([&](std::size_t i) { return std::string(columns[i]->name); });
-  for (const auto& line : cells) put([&](std::size_t i) { return line[i]; });
+  const std::size_t shown = table.that_fit(options.width);
+  Page page(options);
+  page.put(table.headings(shown));
+  for (std::size_t i = 0; i < table.rows(); ++i) page.put(table.line(i, shown));
+  const auto in = [&](const Text& words) { return fmt::runtime(words.in(options.language)); };
   if (shown < columns.size()) {
     std::string missing;
     for (const Field* column : columns.subspan(shown))
       missing += (missing.empty() ? "" : " ") + std::string(column->name);
-    Page page(options);
-    page.folded("", fmt::format(fmt::runtime(Text{"left out for want of room: {} (--columns, --width, -o csv)",
-                                                  "因宽度不足而省略：{}（--columns、--width、-o csv）"}
-                                                 .in(options.language)),
+    page.folded("", fmt::format(in({"left out for want of room: {} (--columns, --width, -o csv)",
+                                    "因宽度不足而省略：{}（--columns、--width、-o csv）"}),
                                 missing));
-    text += page.take();
   }
-  return text;
+  if (view.wanted == 0)
+    page.line(connections_in_words(0, view.of, options.language));
+  else if (view.wanted > view.rows.size())
+    page.line(fmt::format(in({"... {} of {}; --top N shows more", "…… {1} 个中的 {0} 个；--top N 显示更多"}),
+                          view.rows.size(), view.wanted));
+  if (const Text words = words_for(view.extent); !words.empty()) page.folded("", words.in(options.language));
+  return page.take();
 }
 
 }  // namespace tcpwhy::scan

@@ -1,6 +1,7 @@
 #include "scan/tables/where.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -10,6 +11,8 @@
 #include <vector>
 
 #include "base/text.h"
+#include "scan/tables/nearest.h"
+#include "scan/tables/network.h"
 
 namespace tcpwhy::scan {
 
@@ -21,7 +24,8 @@ struct Where::Node {
   const Field* field = nullptr;
   Operator op = Operator::truth;
   std::string text;
-  std::optional<double> number;  // the text as one, in the field's unit
+  std::optional<double> number;    // the text as one, in the field's unit
+  std::optional<EndPattern> ends;  // the text as one, where the field is an end, an address or a network
 };
 
 namespace {
@@ -93,7 +97,100 @@ std::optional<double> in_unit(std::string_view text, Unit unit) {
                                  {"GB", Unit::bytes, 1e9}};
   const auto* row = std::ranges::find_if(suffixes, [&](const Suffix& s) { return s.word == suffix && s.unit == unit; });
   if (row == std::end(suffixes)) return std::nullopt;
-  return value * row->factor;
+  // 1.1 s are 1,100,000,000 ns, whatever a binary fraction makes of it.
+  const double scaled = value * row->factor, whole = std::round(scaled);
+  return std::abs(scaled - whole) <= std::abs(whole) * 1e-12 ? whole : scaled;
+}
+
+bool is_of_ends(const Field& field) {
+  return field.type == Type::end || field.type == Type::address || field.type == Type::network;
+}
+bool is_order(Node::Operator op) { return op >= Node::Operator::less && op <= Node::Operator::at_least; }
+bool is_equality(Node::Operator op) { return op == Node::Operator::equal || op == Node::Operator::unequal; }
+
+// Why a comparison can never hold, or never not: the words of an error, and what to write instead.
+struct Refusal {
+  std::string why, hint;
+};
+
+std::string hint_of(const Field& field, std::string_view near) {
+  return fmt::format("{}{} is {}", near.empty() ? "" : fmt::format("did you mean {}? ", near), field.name,
+                     values_in_words(field));
+}
+
+std::optional<Refusal> refuse_number(const Node& node) {
+  const Field& field = *node.field;
+  if (node.op == Node::Operator::contains)
+    return Refusal{fmt::format("{} is a number: = != < <= > >=", field.name), hint_of(field, {})};
+  if (!node.number) return Refusal{"expected a number, with a unit that fits the field", hint_of(field, {})};
+  const auto least = static_cast<double>(field.values.least), most = static_cast<double>(field.values.most);
+  const double value = *node.number;
+  const auto never = [&] {
+    switch (node.op) {
+      case Node::Operator::less: return value <= least;
+      case Node::Operator::at_most: return value < least;
+      case Node::Operator::greater: return value >= most;
+      case Node::Operator::at_least: return value > most;
+      default: return value < least || value > most || value != std::round(value);
+    }
+  };
+  if (!never()) return std::nullopt;
+  const bool between = value >= least && value <= most && is_equality(node.op);
+  return Refusal{between                ? fmt::format("{} is a whole number", field.name)
+                 : is_equality(node.op) ? fmt::format("{} is never {}", field.name, node.text)
+                                        : fmt::format("{} is never as small or as large as that", field.name),
+                 hint_of(field, {})};
+}
+
+// Whether --where can compare a text of ends by ~: only with what such texts are made of.
+bool may_be_part_of_end(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdefABCDEF.:[]/") == std::string_view::npos;
+}
+
+std::optional<Refusal> refuse_end(Node& node) {
+  const Field& field = *node.field;
+  if (node.op == Node::Operator::contains) {
+    if (may_be_part_of_end(node.text)) return std::nullopt;
+  } else {
+    node.ends = EndPattern::parse(node.text);
+    const bool fits = node.ends && (field.type == Type::end || !node.ends->port);
+    if (fits) return std::nullopt;
+    if (node.ends)
+      return Refusal{fmt::format("{} has no port", field.name),
+                     fmt::format("{0}={1}, or {0}.port", field.values.side == opener ? "client" : "server", node.text)};
+  }
+  return Refusal{fmt::format("{} is never {}", field.name, base::quote(node.text)), hint_of(field, {})};
+}
+
+std::optional<Refusal> refuse_word(Node& node) {
+  const Field& field = *node.field;
+  if (field.type == Type::boolean) {
+    if (node.text == "yes") node.text = "true";
+    if (node.text == "no") node.text = "false";
+  }
+  const std::vector<std::string_view> words = field.type == Type::boolean
+                                                  ? std::vector<std::string_view>{"true", "false"}
+                                              : field.values.words != nullptr ? field.values.words()
+                                                                              : std::vector<std::string_view>();
+  const bool contains = node.op == Node::Operator::contains;
+  const auto fits = [&](std::string_view word) {
+    return contains ? word.find(node.text) != std::string_view::npos : word == node.text;
+  };
+  if (words.empty() ? contains || field.values.may_be == nullptr || field.values.may_be(node.text)
+                    : std::ranges::any_of(words, fits))
+    return std::nullopt;
+  return Refusal{fmt::format("{} {} {}", field.name, contains ? "never contains" : "is never", base::quote(node.text)),
+                 hint_of(field, nearest(node.text, words))};
+}
+
+// Looks at a comparison whose text and number are there; makes the rest of it.
+std::optional<Refusal> refuse(Node& node) {
+  const Field& field = *node.field;
+  if (field.type == Type::integer) return refuse_number(node);
+  if (is_order(node.op))
+    return Refusal{fmt::format("{} is no number: = !={}", field.name, field.type == Type::boolean ? "" : " ~"),
+                   hint_of(field, {})};
+  return is_of_ends(field) ? refuse_end(node) : refuse_word(node);
 }
 
 class Parser {
@@ -158,8 +255,13 @@ class Parser {
     if (next_ >= tokens_.size()) return wrong("expected a field");
     auto node = std::make_unique<Node>();
     node->field = find_field(tokens_[next_].text);
-    if (node->field == nullptr)
-      return wrong(fmt::format("no field {}", base::quote(tokens_[next_].text)), "tcpwhy read --fields lists them");
+    if (node->field == nullptr) {
+      const std::string& word = tokens_[next_].text;
+      const std::string_view near = nearest_field(word);
+      return wrong(
+          fmt::format("no field {}", base::quote(word)),
+          fmt::format("{}tcpwhy read --fields lists them", near.empty() ? "" : fmt::format("did you mean {}? ", near)));
+    }
     ++next_;
     if (next_ >= tokens_.size() || tokens_[next_].quoted || !is_operator_character(tokens_[next_].text[0])) return node;
     struct Spelling {
@@ -178,8 +280,7 @@ class Parser {
       return wrong("expected a value");
     node->text = tokens_[next_].text;
     node->number = in_unit(node->text, node->field->unit);
-    const bool ordered = node->op >= Node::Operator::less && node->op <= Node::Operator::at_least;
-    if (ordered && !node->number) return wrong("expected a number, with a unit that fits the field");
+    if (const auto refusal = refuse(*node)) return wrong(refusal->why, refusal->hint);
     ++next_;
     return node;
   }
@@ -237,6 +338,10 @@ bool holds(const Node& node, const Row& row) {
     case Node::Kind::any: return std::ranges::any_of(node.parts, part_holds);
     case Node::Kind::negation: return !holds(*node.parts[0], row);
     case Node::Kind::comparison: break;
+  }
+  if (node.ends) {
+    const wire::SocketAddress& end = row.record.addresses[node.field->values.side];
+    return node.ends->matches(end) == (node.op == Node::Operator::equal);
   }
   return compare(node, node.field->value(row));
 }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <span>
+#include <vector>
+
+#include "wire/ip/icmp_words.h"
 
 namespace tcpwhy::wire {
 namespace {
@@ -56,14 +59,25 @@ constexpr Row rows6[] = {
     {4, -1, "parameter problem"},
 };
 
+constexpr std::string_view words_of_others = "ICMP error";
+
 }  // namespace
+
+std::vector<std::string_view> icmp_error_words() {
+  std::vector<std::string_view> all;
+  for (const std::span<const Row> rows : {std::span<const Row>(rows4), std::span<const Row>(rows6)})
+    for (const Row& row : rows)
+      if (std::ranges::find(all, row.words) == all.end()) all.push_back(row.words);
+  all.push_back(words_of_others);
+  return all;
+}
 
 std::string_view words_for(const IcmpError& error) {
   const std::span<const Row> rows =
       error.reporter.family == IpFamily::v6 ? std::span<const Row>(rows6) : std::span<const Row>(rows4);
   const auto row = std::ranges::find_if(
       rows, [&](const Row& r) { return r.type == error.type && (r.code == error.code || r.code == -1); });
-  return row == rows.end() ? "ICMP error" : row->words;
+  return row == rows.end() ? words_of_others : row->words;
 }
 
 }  // namespace tcpwhy::wire

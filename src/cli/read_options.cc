@@ -1,0 +1,95 @@
+#include "cli/read_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <initializer_list>
+#include <string>
+
+namespace tcpwhy::cli {
+namespace {
+
+// What a person types to see it.
+constexpr std::string_view words_for[] = {"--fields",
+                                          "the summary",
+                                          "--table",
+                                          "--by",
+                                          "-o csv|ndjson|parquet",
+                                          "--by with -o csv|ndjson|json",
+                                          "-o tcpdump",
+                                          "--stream",
+                                          "--stream -o json",
+                                          "--stream -o tcpdump",
+                                          "the timeline of a recording",
+                                          "-o json",
+                                          "-o findings",
+                                          "-o strace",
+                                          "--compat tshark",
+                                          "--compat zeek"};
+static_assert(std::size(words_for) == shown_count);
+
+constexpr std::uint32_t bit(Shown shown) { return 1U << static_cast<unsigned>(shown); }
+constexpr std::uint32_t set(std::initializer_list<Shown> all) {
+  std::uint32_t bits = 0;
+  for (const Shown shown : all) bits |= bit(shown);
+  return bits;
+}
+
+constexpr std::uint32_t everything = (1U << shown_count) - 1;
+constexpr std::uint32_t of_connections =
+    set({Shown::summary, Shown::table, Shown::groups, Shown::records, Shown::records_of_groups});
+constexpr std::uint32_t of_one = set({Shown::connection, Shown::connection_json, Shown::connection_packets});
+constexpr std::uint32_t of_recording = set({Shown::timeline, Shown::document, Shown::findings, Shown::calls});
+constexpr std::uint32_t as_tcpdump = set({Shown::packets, Shown::connection_packets});
+constexpr std::uint32_t of_others = set({Shown::tshark, Shown::zeek});
+
+// Language, colours and width are no options of what is shown: they say how text looks, wherever there is some, as the environment does.
+constexpr ReadOptionRow rows[] = {
+    {"--fields", bit(Shown::fields)},
+    {"--output", everything & ~of_others & ~bit(Shown::fields)},
+    {"-S", as_tcpdump},
+    {"-e", as_tcpdump},
+    {"-t", as_tcpdump},
+    {"--where", of_connections},
+    {"--table", bit(Shown::table)},
+    {"--columns", set({Shown::table, Shown::records})},
+    {"--sort", of_connections & ~bit(Shown::summary)},
+    {"--top", of_connections},
+    {"--by", set({Shown::groups, Shown::records_of_groups})},
+    // tshark and Zeek look into them unasked.
+    {"--teredo", of_connections | of_one | of_others},
+    {"--threads", of_connections},
+    {"--max-connections", of_connections | of_one},
+    {"--fail-on", of_connections | set({Shown::connection, Shown::connection_json}) | of_recording},
+    {"--compat", of_others},
+    {"--stream", of_one},
+    {"--conn", of_one},
+    {"--calls", set({Shown::connection, Shown::connection_json})},
+    {"--all", set({Shown::connection, Shown::timeline})},
+};
+
+std::string words(std::uint32_t bits) {
+  std::string text;
+  for (unsigned i = 0; i < shown_count; ++i)
+    if ((bits >> i & 1U) != 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", words_for[i]);
+  return text;
+}
+
+}  // namespace
+
+std::span<const ReadOptionRow> read_option_rows() { return rows; }
+
+base::Status check_read_options(const CLI::App& read, std::span<const Shown> possible) {
+  std::uint32_t bits = 0;
+  for (const Shown shown : possible) bits |= bit(shown);
+  for (const ReadOptionRow& row : rows) {
+    if ((row.honoured_by & bits) != 0 || read.get_option(std::string(row.name))->count() == 0) continue;
+    return base::fail(base::ErrorKind::usage,
+                      fmt::format("read: {} says nothing of what is shown here ({})", row.name, words(bits)),
+                      fmt::format("{} goes with {}", row.name, words(row.honoured_by)));
+  }
+  return {};
+}
+
+}  // namespace tcpwhy::cli

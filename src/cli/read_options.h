@@ -1,0 +1,48 @@
+// tcpwhy read has many options, and shows many things; not each option says something of each thing. One row an option says of which it
+// does; of all others it is refused, for an option that does nothing lets its user believe that it did.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace tcpwhy::cli {
+
+// What is shown.
+enum class Shown : std::uint8_t {
+  fields,              // --fields
+  summary,             // of a capture, as text
+  table,               // of its connections, as text
+  groups,              // of them, as text
+  records,             // a record for each: CSV, NDJSON, Parquet
+  records_of_groups,   // CSV, NDJSON, JSON
+  packets,             // tcpdump's lines
+  connection,          // one, as text
+  connection_json,     //
+  connection_packets,  // tcpdump's lines
+  timeline,            // of a recording, as text
+  document,            // of a recording, as JSON
+  findings,            // of a recording
+  calls,               // of a recording, as strace has them
+  tshark,
+  zeek,
+};
+inline constexpr int shown_count = 16;
+
+// All that it says of itself is in the row.
+struct ReadOptionRow {
+  std::string_view name;      // as CLI11 knows it: "--where", "-S"
+  std::uint32_t honoured_by;  // a bit for each Shown
+};
+std::span<const ReadOptionRow> read_option_rows();
+
+// ErrorKind::usage: an option was given that none of `possible` honours; its hint says what would.
+base::Status check_read_options(const CLI::App& read, std::span<const Shown> possible);
+
+}  // namespace tcpwhy::cli

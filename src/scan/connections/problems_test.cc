@@ -1,0 +1,203 @@
+// Which problems are said of a connection, and which are not.
+#include "scan/connections/problems.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "scan/tables/connection_table.h"
+
+namespace tcpwhy::scan {
+namespace {
+
+using wire::TcpFlags;
+
+constexpr std::uint16_t S = TcpFlags::syn_bit, A = TcpFlags::ack_bit, F = TcpFlags::fin_bit, R = TcpFlags::rst_bit;
+constexpr std::int64_t ms = 1'000'000;
+
+// One connection; numbers are relative, and each segment comes 10 ms after the one before.
+class Talk {
+ public:
+  explicit Talk(bool to_itself = false)
+      : client_{*wire::IpAddress::parse("10.0.0.1"), 40000},
+        server_(to_itself ? client_ : wire::SocketAddress{*wire::IpAddress::parse("10.0.0.2"), 80}),
+        table_({}, 1, [this](Connection& connection, Left left) { records_.push_back(record_of(connection, left)); }) {}
+
+  Talk& c(std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0,
+          std::uint16_t window = 1000) {
+    return take(true, flags, seq, ack, length, window);
+  }
+  Talk& s(std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0,
+          std::uint16_t window = 1000) {
+    return take(false, flags, seq, ack, length, window);
+  }
+  Talk& handshake() { return c(S, 0).s(S | A, 0, 1).c(A, 1, 1); }
+  Talk& wait(std::int64_t ns) {
+    at_ns_ += ns;
+    return *this;
+  }
+  // That quotes a segment of the client.
+  Talk& icmp(std::uint32_t seq) {
+    wire::IcmpError error;
+    error.reporter = *wire::IpAddress::parse("10.0.0.9");
+    table_.take_icmp(++frame_, segment(true, A, seq, 0, 0, 0), error, {});
+    return *this;
+  }
+  ConnectionRecord record() {
+    table_.finish();
+    EXPECT_EQ(records_.size(), 1U);
+    return records_.front();
+  }
+  std::vector<std::string> problems() {
+    std::vector<std::string> ids;
+    for (const Problem& problem : problems_of(record())) ids.emplace_back(problem.rule->id.substr(8));  // "capture."
+    return ids;
+  }
+
+ private:
+  wire::TcpSegment segment(bool from_client, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack,
+                           std::uint32_t length, std::uint16_t window) const {
+    constexpr std::uint32_t client_isn = 1000, server_isn = 5000;
+    wire::TcpSegment made;
+    made.source = from_client ? client_ : server_;
+    made.destination = from_client ? server_ : client_;
+    made.flags.bits = flags;
+    const bool itself = client_ == server_;
+    made.seq = {(from_client || itself ? client_isn : server_isn) + seq};
+    if ((flags & A) != 0) made.ack = {(from_client && !itself ? server_isn : client_isn) + ack};
+    made.payload_length = length;
+    made.window = window;
+    if ((flags & S) != 0) made.options.window_scale = std::uint8_t{0};
+    return made;
+  }
+  Talk& take(bool from_client, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack, std::uint32_t length,
+             std::uint16_t window) {
+    at_ns_ += 10 * ms;
+    table_.take(++frame_, at_ns_, segment(from_client, flags, seq, ack, length, window));
+    return *this;
+  }
+
+  wire::SocketAddress client_, server_;
+  std::vector<ConnectionRecord> records_;
+  ConnectionTable table_;
+  std::int64_t at_ns_ = 1'000'000 * ms;
+  std::uint64_t frame_ = 0;
+};
+
+using Ids = std::vector<std::string>;
+
+TEST(Problems, a_connection_that_is_sound_has_none) {
+  Talk talk;
+  talk.handshake()
+      .c(A, 1, 1, 100)
+      .s(A, 1, 101, 500)
+      .c(A, 101, 501)
+      .c(F | A, 101, 501)
+      .s(F | A, 501, 102)
+      .c(A, 102, 502);
+  EXPECT_EQ(talk.problems(), Ids{});
+}
+
+TEST(Problems, a_syn_without_an_answer_is_counted_by_its_syns) {
+  Talk talk;
+  talk.c(S, 0).wait(1000 * ms).c(S, 0).wait(2000 * ms).c(S, 0);
+  EXPECT_EQ(problems_of(talk.record()).at(0).count, 3U);
+  EXPECT_EQ(talk.problems(), Ids{"unanswered"});
+}
+
+TEST(Problems, a_syn_that_an_icmp_error_answers_was_rejected) {
+  Talk talk;
+  talk.c(S, 0).icmp(0).c(S, 0);
+  EXPECT_EQ(talk.problems(), Ids{"rejected"});
+  EXPECT_NE(say(problems_of(talk.record()).at(0), talk.record(), base::Language::en).find("10.0.0.9"),
+            std::string::npos);
+}
+
+TEST(Problems, an_icmp_error_that_quotes_what_was_never_sent_is_disbelieved) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 100).s(A, 1, 101).icmp(90'000);
+  EXPECT_EQ(talk.problems(), Ids{"icmp_disbelieved"});
+  Talk believed;
+  believed.handshake().c(A, 1, 1, 100).s(A, 1, 101).icmp(1);
+  EXPECT_EQ(believed.problems(), Ids{"icmp_error"});
+}
+
+TEST(Problems, a_socket_connected_to_itself) {
+  Talk talk(true);
+  talk.c(S, 0).c(S | A, 0, 1).c(A, 1, 1).c(A, 1, 1, 5).c(A, 6, 6).c(F | A, 6, 6).c(A, 7, 7);
+  const ConnectionRecord record = talk.record();
+  EXPECT_EQ(talk.problems(), Ids{"to_itself"});
+  EXPECT_EQ(record.opening, Opening::handshake);
+  EXPECT_EQ(record.ending, Ending::closed);
+}
+
+TEST(Problems, one_direction_is_no_unanswered_syn) {
+  Talk talk;
+  talk.c(S, 0).c(A, 1, 1).c(A, 1, 1, 100).c(A, 101, 301);
+  EXPECT_EQ(talk.problems(), Ids{"one_way"});
+}
+
+TEST(Problems, a_listener_that_repeats_its_syn_ack) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 100).wait(1000 * ms).s(S | A, 0, 1).c(A, 101, 1);
+  talk.c(A, 1, 1, 100).wait(400 * ms).c(A, 1, 1, 100).wait(800 * ms).c(A, 1, 1, 100);
+  EXPECT_EQ(talk.problems(), Ids{"accept_queue"});  // no data can have an answer
+}
+
+TEST(Problems, only_what_is_small_gets_through) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 100).s(A, 1, 101).c(A, 101, 1, 1448);
+  for (int i = 0; i < 4; ++i) talk.wait(400 * ms).c(A, 101, 1, 1448);
+  EXPECT_EQ(talk.problems(), (Ids{"mtu_black_hole", "timeout"}));
+  const auto problem = problems_of(talk.record()).at(0);
+  EXPECT_EQ(problem.grade, explain::Grade::assumed);
+  const auto text = say(problem, talk.record(), base::Language::en);
+  EXPECT_NE(text.find("100 bytes"), std::string::npos) << text;
+}
+
+TEST(Problems, what_is_no_larger_than_what_got_through_is_stuck_for_another_reason) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 1448).s(A, 1, 1449).c(A, 1449, 1, 1448);
+  for (int i = 0; i < 4; ++i) talk.wait(400 * ms).c(A, 1449, 1, 1448);
+  EXPECT_EQ(talk.problems(), (Ids{"gave_up", "timeout"}));
+}
+
+TEST(Problems, a_last_fin_without_an_answer_lost_no_data) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 100).s(A, 1, 101).s(F | A, 1, 101).c(A, 101, 2).c(F | A, 101, 2);
+  for (int i = 0; i < 4; ++i) talk.wait(400 * ms).c(F | A, 101, 2);
+  EXPECT_EQ(talk.problems(), Ids{"fin_unanswered"});
+}
+
+TEST(Problems, fins_that_were_answered_are_neither_lost_nor_needless_nor_unanswered) {
+  Talk talk;
+  talk.handshake().c(F | A, 1, 1).s(A, 1, 2).s(F | A, 1, 2).c(A, 2, 2);
+  for (int i = 0; i < 5; ++i) talk.wait(400 * ms).s(F | A, 1, 2).c(A, 2, 2);
+  EXPECT_EQ(talk.problems(), Ids{"fin_again"});
+}
+
+TEST(Problems, a_window_that_is_shut_for_a_moment_harms_nobody) {
+  Talk brief;
+  brief.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0).c(A, 1, 1001, 0, 1000);
+  EXPECT_EQ(brief.problems(), Ids{"zero_window_brief"});
+  Talk lasting;
+  lasting.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0).wait(5000 * ms).c(A, 1, 1001, 0, 1000);
+  EXPECT_EQ(lasting.problems(), Ids{"zero_window"});
+  Talk to_the_end;
+  to_the_end.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0).wait(5000 * ms).s(A, 1000, 1).c(A, 1, 1001, 0, 0);
+  EXPECT_EQ(to_the_end.problems(), Ids{"zero_window"});
+}
+
+TEST(Problems, client_and_server_by_their_ports_where_nobody_was_seen_to_open) {
+  Talk talk;
+  talk.s(A, 1, 1, 100).c(A, 1, 101, 10).s(F | A, 101, 11);
+  const ConnectionRecord record = talk.record();
+  EXPECT_FALSE(record.opener_known);
+  EXPECT_EQ(record.addresses[listener].port, 80);
+  EXPECT_EQ(record.closed_by, listener);
+}
+
+}  // namespace
+}  // namespace tcpwhy::scan
