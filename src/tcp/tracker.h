@@ -31,6 +31,7 @@ struct Observed {
 struct Gap {
   std::int64_t begin, end, opened_ns;
   // What opened it: the peer had received what was missing. So the capture lacks it, or has it late; nothing tells that it was sent again.
+  // Of End::resent: the first one was captured too.
   bool by_ack = false;
   std::uint32_t timestamp = 0;  // of what filled it, where that was a retransmission
 };
@@ -64,6 +65,7 @@ struct End : EndCounters {
   std::int64_t fin = -1;          // sequence number of its FIN; -1: none
   std::int64_t fin_ack = 0;       // what it had acknowledged when it sent that
   std::int64_t sacked = 0;        // right edge of the highest SACK block
+  std::int64_t came_twice = 0;    // right edge of the last D-SACK
   std::int64_t last_end = 0;      // end of its last segment that occupies sequence space
   std::int64_t window_seq = 0;    // SND.WL1 of RFC 9293 3.10.7.4: of its segment that told the window last
   std::int64_t last_advance = 0;  // by how much the peer's last acknowledgment of something new went on
@@ -136,7 +138,7 @@ struct End : EndCounters {
   std::uint32_t assumed_resends = 0;   // retransmissions that may have come twice, or late
   std::uint64_t forgotten_gap_bytes = 0;
   std::vector<Gap> gaps;            // in the order in which they opened
-  std::vector<Gap> resent;          // gaps that a retransmission filled: the original may still come
+  std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come
   std::vector<LargeSegment> large;  // its latest, as a ring
 
   // Sequence space that the peer acknowledged and the capture lacks.
@@ -215,7 +217,7 @@ class Tracker {
   void take_text(Step& step);
   void take_old_text(Step& step);
   static void take_text_from_before(Step& step);
-  static void note_resent(Step& step);
+  static void note_resent(Step& step, bool first_seen);
   void take_fin(Step& step);
   [[nodiscard]] bool may_have_closed_unseen(EndIndex end) const;
   void settle_first_closer(EndIndex first, Step& step);
@@ -224,8 +226,9 @@ class Tracker {
   void assume_fin_of(EndIndex end, Step& step);
   static bool is_large(const Step& step);
   static void remember_large(Step& step);
-  static bool is_offload_copy(const Step& step);
-  [[nodiscard]] static bool came_too_soon(const Step& step);
+  bool is_offload_copy(const Step& step) const;
+  [[nodiscard]] bool came_too_soon(const Step& step) const;
+  [[nodiscard]] std::int64_t quickest_answer_ns(const End& sender) const;
   void take_retransmission(Step& step, bool seen_before);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;

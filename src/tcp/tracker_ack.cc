@@ -154,7 +154,9 @@ void Tracker::take_sack(Step& step) {
     duplicate = left >= widen(to, blocks[1].left.value) && right <= widen(to, blocks[1].right.value);
   if (duplicate) {
     step.only_again = true;
-    if (to.needless + to.assumed_resends < to.retransmissions && !step.sent_before()) {
+    const bool is_told_again = step.sent_before() || right == to.came_twice;  // RFC 2883 4: it is reported once
+    to.came_twice = right;
+    if (to.needless + to.assumed_resends < to.retransmissions && !is_told_again) {
       step.verdict.marks |= mark::proves_needless;
       count_up(to.needless);
     }

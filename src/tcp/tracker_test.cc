@@ -668,6 +668,242 @@ TEST(TrackerIllegal, a_segment_without_ack_has_no_number_for_a_reset_to_answer) 
   EXPECT_EQ(story.c(R, 0).kind, Kind::illegal);
 }
 
+// --- What a capture cannot show ----------------------------------------------------------------------------------
+
+using wire::TcpTimestamps;
+
+TEST(TrackerLate, what_was_not_acknowledged_before_the_capture_is_sent_again_for_a_reason) {
+  Story story;
+  story.s(A, 1401, 1, 1400);  // the first that is seen: what is before it was lost
+  story.c(A, 1, 1), story.c(A, 1, 1), story.c(A, 1, 1), story.c(A, 1, 1);
+  const Verdict lost = story.s(A, 1, 1, 1400);
+  EXPECT_FALSE(lost.has(mark::needless));
+  EXPECT_TRUE(lost.has(mark::assumed));
+  EXPECT_EQ(story.tracker.end(EndIndex::first).needless, 0U);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).snd_una, 1 - 1400);
+}
+
+TEST(TrackerLate, what_comes_from_before_the_capture_is_a_copy_only_the_second_time) {
+  Story story;
+  story.send(EndIndex::second, A, 1401, 1, 1400, {.ip_id = 11, .timestamps = TcpTimestamps{100, 1}});
+  const Verdict first = story.send(EndIndex::second, A, 1, 1, 1400, {.ip_id = 10, .timestamps = TcpTimestamps{99, 1}});
+  EXPECT_EQ(first.kind, Kind::reordered);
+  EXPECT_TRUE(first.has(mark::assumed));
+  EXPECT_EQ(story.send(EndIndex::second, A, 1, 1, 1400, {.ip_id = 10, .timestamps = TcpTimestamps{99, 1}}).kind,
+            Kind::duplicate);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).bytes, 2800U);
+}
+
+TEST(TrackerLate, a_lone_segment_sent_again_may_be_a_probe_where_no_syn_tells_whether_it_may) {
+  Story late;
+  late.c(A, 1, 1, 100), late.s(A, 1, 101);
+  late.c(A, 101, 1, 100);
+  late.wait(300 * ms);
+  EXPECT_EQ(late.c(A, 101, 1, 100).reason, RetransmissionReason::timeout);
+  EXPECT_NE(late.tracker.marks_seen() & mark::assumed, 0U);
+  Story whole;
+  whole.handshake();  // without SACK, so nobody probes
+  whole.c(A, 1, 1, 100), whole.s(A, 1, 101);
+  whole.c(A, 101, 1, 100);
+  whole.wait(300 * ms);
+  EXPECT_EQ(whole.c(A, 101, 1, 100).reason, RetransmissionReason::timeout);
+  EXPECT_EQ(whole.tracker.marks_seen() & mark::assumed, 0U);
+}
+
+TEST(TrackerCloser, of_a_capture_that_begins_behind_a_fin_nobody_is_the_first) {
+  Story story;
+  story.c(A, 2, 1);  // its FIN may stand before
+  EXPECT_TRUE(story.s(F | A, 1, 2).has(mark::assumed));
+  story.c(A, 2, 2);
+  EXPECT_EQ(story.states(), States(State::not_seen, State::not_seen));
+  EXPECT_EQ(story.tracker.first_closer(), std::nullopt);
+}
+
+TEST(TrackerCloser, who_sends_data_behind_the_others_fin_had_not_closed) {
+  Story story;
+  story.c(A, 2, 1), story.s(F | A, 1, 2), story.c(A, 2, 2);
+  story.c(A, 2, 2, 10);
+  EXPECT_EQ(story.tracker.first_closer(), EndIndex::second);
+  EXPECT_EQ(story.states(), States(State::close_wait, State::fin_wait_2));
+  story.c(F | A, 12, 2), story.s(A, 2, 13);
+  EXPECT_EQ(story.states(), States(State::closed, State::time_wait));
+}
+
+TEST(TrackerCloser, a_fin_that_acknowledges_the_fin_behind_it_is_the_second) {
+  Story story;
+  story.handshake();
+  story.s(F | A, 1, 2);  // captured before what it acknowledges
+  EXPECT_EQ(story.tracker.first_closer(), std::nullopt);
+  story.c(F | A, 1, 1);
+  EXPECT_EQ(story.tracker.first_closer(), EndIndex::first);
+  EXPECT_EQ(story.states(), States(State::fin_wait_2, State::last_ack));
+  story.c(A, 2, 2);
+  EXPECT_EQ(story.states(), States(State::time_wait, State::closed));
+}
+
+TEST(TrackerCloser, who_knows_no_such_connection_was_not_the_first_to_close_it) {
+  Story story;
+  story.s(A, 1, 1, 10);
+  EXPECT_EQ(story.c(R, 1).reset_cause, ResetCause::no_connection);
+  EXPECT_EQ(story.tracker.first_closer(), std::nullopt);
+}
+
+TEST(TrackerCopies, a_syn_ack_twice_in_a_moment_is_a_copy_and_after_a_second_sent_again) {
+  Story story;
+  story.c(S, 0), story.s(S | A, 0, 1);
+  EXPECT_EQ(story.s(S | A, 0, 1).kind, Kind::duplicate);
+  story.wait(1000 * ms);
+  EXPECT_EQ(story.s(S | A, 0, 1).kind, Kind::retransmission);
+}
+
+TEST(TrackerCopies, text_twice_in_a_tick_that_nobody_asked_for_is_a_copy) {
+  const auto story_of = [](std::uint32_t stamp_of_the_copy) {
+    Story story;
+    const Story::Extra first{.timestamps = TcpTimestamps{5, 1}};
+    story.handshake();
+    story.send(EndIndex::first, A, 1, 1, 100, first), story.send(EndIndex::first, A, 101, 1, 100, first);
+    story.wait(-15 * ms);
+    return story.send(EndIndex::first, A, 1, 1, 100, {.timestamps = TcpTimestamps{stamp_of_the_copy, 1}}).kind;
+  };
+  EXPECT_EQ(story_of(5), Kind::duplicate);
+  EXPECT_EQ(story_of(6), Kind::retransmission);
+}
+
+TEST(TrackerCopies, a_copy_of_a_retransmission_is_not_the_original) {
+  Story story;
+  const auto c = [&](std::uint32_t seq, std::uint32_t stamp) {
+    return story.send(EndIndex::first, A, seq, 1, 100, {.timestamps = TcpTimestamps{stamp, 1}}).kind;
+  };
+  story.handshake();
+  c(1, 10), c(201, 11);
+  story.s(A, 1, 101);
+  story.wait(300 * ms);
+  EXPECT_EQ(c(101, 400), Kind::retransmission);
+  c(301, 401);
+  EXPECT_EQ(c(101, 400), Kind::duplicate);
+  EXPECT_EQ(c(101, 10), Kind::reordered);
+}
+
+TEST(TrackerCopies, without_a_reason_a_stamp_or_a_number_it_is_assumed_that_it_was_sent_again) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.c(A, 101, 1, 100), story.c(A, 201, 1, 100);
+  const Verdict again = story.c(A, 101, 1, 100);
+  EXPECT_EQ(again.reason, RetransmissionReason::unknown);
+  EXPECT_TRUE(again.has(mark::assumed));
+  EXPECT_EQ(story.tracker.end(EndIndex::first).assumed_resends, 1U);
+  story.send(EndIndex::second, A, 1, 301, 0, {.sack = {{101, 201}}});
+  EXPECT_EQ(story.tracker.end(EndIndex::first).needless, 0U);  // what came twice may be what was copied on the way
+}
+
+TEST(TrackerCopies, what_came_twice_is_no_sign_of_a_loss) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.s(A, 1, 101);
+  story.c(A, 101, 1, 100);
+  for (int i = 0; i < 3; ++i) story.send(EndIndex::second, A, 1, 101, 0, {.sack = {{1, 101}}});
+  EXPECT_EQ(story.tracker.end(EndIndex::first).duplicate_acks, 0);
+}
+
+TEST(TrackerCopies, no_probe_comes_right_behind_what_its_sender_said) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.s(A, 1, 101), story.c(A, 101, 1);
+  story.wait(-9 * ms);
+  EXPECT_EQ(story.c(A, 100, 1).kind, Kind::ack);
+  EXPECT_EQ(story.c(A, 100, 1).kind, Kind::keep_alive);
+}
+
+TEST(TrackerCopies, a_reset_with_another_ttl_that_comes_again_is_nobody_elses) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1), story.s(A, 1, 1), story.c(A, 1, 1), story.s(A, 1, 1);
+  EXPECT_EQ(story.send(EndIndex::first, R | A, 1, 1, 0, {.ttl = 64}).reset_cause, ResetCause::aborted);
+  story.wait(-9 * ms);
+  EXPECT_EQ(story.send(EndIndex::first, R | A, 1, 1, 0, {.ttl = 63}).kind, Kind::duplicate);
+}
+
+TEST(TrackerOutOfOrder, what_fills_a_gap_behind_its_acknowledgment_is_not_needless) {
+  Story story;
+  story.handshake();
+  const auto c = [&](std::uint32_t seq, std::uint16_t id) {
+    return story.send(EndIndex::first, A, seq, 1, 100, {.ip_id = id});
+  };
+  c(1, 10), c(101, 11), c(201, 12), c(401, 14);
+  story.wait(300 * ms);
+  story.s(A, 1, 501);  // captured before what it answers
+  const Verdict again = c(301, 15);
+  EXPECT_EQ(again.kind, Kind::retransmission);
+  EXPECT_TRUE(again.has(mark::behind_ack));
+  EXPECT_FALSE(again.has(mark::needless));
+  story.wait(300 * ms);
+  EXPECT_TRUE(c(301, 16).has(mark::needless));  // that one was seen
+}
+
+TEST(TrackerOutOfOrder, a_fin_behind_its_acknowledgment_for_a_moment_crossed_it) {
+  Story story;
+  story.handshake();
+  story.c(F | A, 1, 1);
+  story.wait(300 * ms);
+  story.s(A, 1, 2);
+  EXPECT_FALSE(story.c(F | A, 1, 1).has(mark::acked_before));
+  story.wait(300 * ms);
+  EXPECT_TRUE(story.c(F | A, 1, 1).has(mark::acked_before));
+}
+
+TEST(TrackerOutOfOrder, a_reset_before_what_it_answers_is_assumed_to_answer_data) {
+  Story story;
+  story.handshake();
+  story.s(F | A, 1, 1), story.c(A, 1, 2);
+  const Verdict reset = story.s(R, 2);
+  EXPECT_EQ(reset.reset_cause, ResetCause::data_after_close);
+  EXPECT_TRUE(reset.has(mark::assumed));
+}
+
+TEST(TrackerOneWay, a_reset_from_syn_sent_with_another_number_answers_a_wrong_ack) {
+  Story story;
+  story.c(S, 0);
+  const Verdict reset = story.c(R, 70'000);
+  EXPECT_EQ(reset.reset_cause, ResetCause::bad_ack);
+  EXPECT_TRUE(reset.has(mark::assumed));
+  EXPECT_EQ(story.states().first, State::syn_sent);
+  EXPECT_EQ(story.c(R, 1).reset_cause, ResetCause::abandoned);
+}
+
+TEST(TrackerOneWay, what_a_reset_did_to_an_end_that_was_not_seen_is_not_known) {
+  Story story;
+  story.s(S | A, 0, 1), story.s(A, 1, 101), story.s(R | A, 1, 101);
+  EXPECT_EQ(story.states(), States(State::established, State::closed));
+}
+
+TEST(TrackerOneWay, a_listener_that_sends_at_once_may_do_it_before_its_syn_ack_was_acknowledged) {
+  Story story;
+  story.s(S | A, 0, 101), story.s(A, 1, 101, 10);
+  EXPECT_EQ(story.states().second, State::syn_received);
+  EXPECT_TRUE(story.tracker.handshake_inferred());
+  story.wait(1000 * ms);
+  story.s(A, 11, 101, 10);
+  EXPECT_EQ(story.states().second, State::established);
+}
+
+TEST(TrackerOneWay, another_syn_ack_answers_another_attempt) {
+  Story story;
+  story.s(S | A, 0, 1), story.s(A, 1, 11);
+  story.s(S | A, 500'000, 700'001);
+  EXPECT_TRUE(story.anew());
+}
+
+TEST(TrackerReuse, a_syn_with_another_number_than_was_acknowledged_begins_anew) {
+  Story story;
+  story.s(A, 2, 2);
+  story.c(S, 900'000);
+  EXPECT_TRUE(story.anew());
+  Story same;
+  same.s(S | A, 0, 101);
+  same.c(S, 0, 0, 100);  // with data, captured behind its answer
+  EXPECT_FALSE(same.anew());
+}
+
 // --- Whatever comes ----------------------------------------------------------------------------------------------
 
 // Where the circle of sequence numbers begins makes no difference.

@@ -19,11 +19,6 @@ constexpr std::int64_t offload_ns = 10 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
 
-// How soon after a segment its sender may know what became of it.
-std::int64_t quickest_answer_ns(const End& sender) {
-  return std::max(millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000);
-}
-
 // Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
 void forget_ack_of_fin(End& from, const End& to) {
   const bool has_peers_fin = to.fin >= 0 && to.fin_acked;
@@ -57,7 +52,7 @@ void Tracker::take_text(Step& step) {
     // RFC 6298 5.1: "if the timer is not running, start it running"
     if (from.snd_una >= from.snd_nxt) from.timer_began_ns = step.at();
     from.bytes += step.segment.payload_length;
-    if (!from.seen && !from.syn_seen) note_resent(step);
+    if (!from.seen && !from.syn_seen) note_resent(step, false);
     if (step.segment.payload_length > 0) from.last_data_ns = step.at();
     from.snd_nxt = step.end;
     if (from.sample_end < 0) {
@@ -162,7 +157,7 @@ void Tracker::remember_large(Step& step) {
 // together of pieces that it saw. They come moments apart, are stamped alike, and the pieces are numbered one after the other
 // (inet_gso_segment()). Where nothing numbers them, what duplicate ACKs ask for would be as quick on a short path, but no quicker than its
 // round trip.
-bool Tracker::is_offload_copy(const Step& step) {
+bool Tracker::is_offload_copy(const Step& step) const {
   constexpr std::uint32_t usual_mss = 1460;
   End& from = step.from;
   const auto& stamps = step.segment.options.timestamps;
@@ -193,8 +188,16 @@ bool Tracker::is_offload_copy(const Step& step) {
   return static_cast<std::int16_t>(ip_id - from.newest_ip_id) < 0;
 }
 
+// How soon after a segment its sender may know what became of it: a round trip of the whole path, as its answer will show at the tap. The
+// handshake tells it wherever the tap is, though it may have been slower than what follows.
+std::int64_t Tracker::quickest_answer_ns(const End& sender) const {
+  const std::int64_t handshake_ns =
+      handshake_ack_ns_ < 0 || syn_ns_ < 0 ? 0 : std::max<std::int64_t>(0, handshake_ack_ns_ - syn_ns_);
+  return std::max({millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000, handshake_ns / 2});
+}
+
 // Whether nothing can have made its sender send it again so soon: no timer and no answer is that quick.
-bool Tracker::came_too_soon(const Step& step) {
+bool Tracker::came_too_soon(const Step& step) const {
   constexpr std::int64_t one_tick_ns = 10 * millisecond;
   const End& from = step.from;
   const std::int64_t since_ns = step.at() - from.last_sent_ns;
@@ -203,18 +206,27 @@ bool Tracker::came_too_soon(const Step& step) {
   if (step.flags().fin() && step.segment.payload_length == 0) return since_ns < one_tick_ns;
   // First sent in the same tick of its sender's clock, which was told nothing since but that what came before arrived.
   const auto& stamps = step.segment.options.timestamps;
-  if (stamps && step.end == from.resent_end && stamps->value == from.resent_timestamp) return since_ns < one_tick_ns;
+  if (stamps && since_ns < one_tick_ns) {  // a retransmission itself once more
+    if (step.end == from.resent_end && stamps->value == from.resent_timestamp) return true;
+    const auto is_it = [&](const Gap& resent) {
+      return resent.begin <= step.seq && step.end <= resent.end && resent.timestamp == stamps->value;
+    };
+    if (std::ranges::any_of(from.resent, is_it)) return true;
+  }
   return stamps && from.has_timestamps && stamps->value == from.newest_timestamp && step.seq >= from.stamped_from &&
          from.last_sign_ns - from.stamped_ns < quickest_answer_ns(from) && step.to.seen && since_ns < one_tick_ns;
 }
 
-// It may be one that was sent again: then the first one may still come.
-void Tracker::note_resent(Step& step) {
+// It was sent again, or may have been. `first_seen`: so was the first one; else that may still come.
+void Tracker::note_resent(Step& step, bool first_seen) {
   auto& resent = step.from.resent;
   const auto& stamps = step.segment.options.timestamps;
   if (resent.size() >= max_gaps) resent.erase(resent.begin());
-  resent.push_back(
-      {.begin = step.seq, .end = step.end, .opened_ns = step.at(), .timestamp = stamps ? stamps->value : 0});
+  resent.push_back({.begin = step.seq,
+                    .end = step.end,
+                    .opened_ns = step.at(),
+                    .by_ack = first_seen,
+                    .timestamp = stamps ? stamps->value : 0});
 }
 
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
@@ -255,7 +267,7 @@ void Tracker::take_old_text(Step& step) {
       }
       return;
     }
-    note_resent(step);
+    note_resent(step, false);
   } else {
     if (!from.seen && beyond == 0) {
       take_text_from_before(step);
@@ -287,8 +299,11 @@ void Tracker::take_old_text(Step& step) {
     const auto is_of_it = [&](const Gap& resent) {  // the retransmission itself, once more
       return stamps && resent.timestamp == stamps->value && resent.begin <= step.seq && step.end <= resent.end;
     };
+    const auto may_come = [&](const Gap& resent) {
+      return !resent.by_ack && resent.begin < step.end && step.seq < resent.end;
+    };
     if (step.order == SendOrder::earlier && beyond == 0 && std::ranges::none_of(from.resent, is_of_it) &&
-        fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
+        std::ranges::any_of(from.resent, may_come) && fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
       count_up(from.reordered);
       return;
@@ -308,7 +323,7 @@ void Tracker::take_text_from_before(Step& step) {
   End& from = step.from;
   from.bytes += step.segment.payload_length;
   step.verdict.marks |= mark::assumed;
-  note_resent(step);
+  note_resent(step, false);
   if (from.seen && step.end == from.seen_from) from.seen_from = step.seq;
   if (step.order == SendOrder::earlier) {
     step.verdict.kind = Kind::reordered;
@@ -350,6 +365,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
       from.timed_out = timeout;
     }
   }
+  if (seen_before && step.segment.options.timestamps) note_resent(step, true);
   count_up(from.retransmissions);
   if (from.unanswered_resends == 0) from.unanswered_since_ns = step.at();
   count_up(from.unanswered_resends);
@@ -416,8 +432,8 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     return from.sacked > step.end ? RetransmissionReason::sack_hole : RetransmissionReason::recovery;
   }
   // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
-  if (last && once && !recovers && waited_ns >= std::max(srtt_ns, millisecond))
-    return RetransmissionReason::tail_loss_probe;
+  const std::int64_t probe_ns = srtt_ns == 0 ? rto_min_ns : std::max(srtt_ns, millisecond);
+  if (last && once && !recovers && waited_ns >= probe_ns) return RetransmissionReason::tail_loss_probe;
   if (recovers) return RetransmissionReason::recovery;
   return first && from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
 }

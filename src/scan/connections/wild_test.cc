@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
@@ -91,6 +92,28 @@ TEST(Wild, what_is_said_of_each_capture) {
     EXPECT_EQ(record.closed_by, one.closed_by) << one.file;
     EXPECT_EQ(problems(record), one.problems) << one.file;
   }
+}
+
+// What the capture waited for is missing; what it ended behind may be on its way.
+TEST(Wild, an_answer_is_missed_only_where_the_capture_waited_for_it) {
+  const auto ending_behind_a_syn = [](std::int64_t went_on_ns) {
+    std::vector<ConnectionRecord> records;
+    ConnectionTable table({}, 1,
+                          [&](Connection& connection, Left left) { records.push_back(record_of(connection, left)); });
+    wire::TcpSegment syn;
+    syn.source = {wire::IpAddress::v4(std::array<std::uint8_t, 4>{10, 0, 0, 1}), 40'000};
+    syn.destination = {wire::IpAddress::v4(std::array<std::uint8_t, 4>{10, 0, 0, 2}), 80};
+    syn.flags.bits = wire::TcpFlags::syn_bit;
+    constexpr std::int64_t at_ns = 1'000'000'000'000;
+    table.take(1, at_ns, syn);
+    table.finish(at_ns + went_on_ns);
+    return records.at(0);
+  };
+  const ConnectionRecord at_once = ending_behind_a_syn(0), later = ending_behind_a_syn(1'000'000'000);
+  EXPECT_EQ(name(at_once.ending), name(Ending::open));
+  EXPECT_EQ(problems(at_once), std::vector<std::string>{});
+  EXPECT_EQ(name(later.ending), name(Ending::never_opened));
+  EXPECT_EQ(problems(later), std::vector<std::string>{"capture.unanswered"});
 }
 
 TEST(Wild, go_back_n_waits_for_nothing) {
