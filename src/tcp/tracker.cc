@@ -11,6 +11,8 @@ namespace {
 constexpr std::int64_t same_packet_ns = 100 * millisecond;
 // RFC 6298 2.1; Linux: TCP_TIMEOUT_INIT.
 constexpr std::int64_t syn_timer_ns = 1000 * millisecond;
+// A listener's timer runs for a second (TCP_TIMEOUT_INIT): less a round trip it sends its SYN-ACK again behind an ACK that it did not take.
+constexpr std::int64_t soonest_syn_ack_ns = 200 * millisecond;
 // Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
 constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // An IP ID that grew by less than this came from a counter.
@@ -330,8 +332,9 @@ void Tracker::take_syn(Step& step) {
   } else if (again) {
     step.verdict.kind = Kind::retransmission;
     step.verdict.reason = RetransmissionReason::syn;
-    // As many as there were SYNs answer those.
-    if (from.snd_una > 0 && (!answers || from.syns >= to.syns)) {
+    // As many as there were SYNs answer those; and what comes soon crossed its acknowledgment.
+    const bool crossed = step.at() - from.last_progress_ns < std::max(soonest_syn_ack_ns, listener_rtt_ns());
+    if (from.snd_una > 0 && (!answers || (from.syns >= to.syns && !crossed))) {
       // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
       // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
       step.verdict.marks |= mark::acked_before;

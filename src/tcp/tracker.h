@@ -77,6 +77,7 @@ struct End : EndCounters {
   std::uint32_t largest_through =
       0;  // payload of the largest segment that was acknowledged, of those that were measured
   std::uint32_t largest_sacked = 0;  // the largest range that was acknowledged selectively
+  std::uint32_t shrunk_from = 0;     // payload of what it sent again in vain, before it sent smaller pieces of that
   std::uint32_t stuck_length = 0;    // payload of what it last sent again of what is to be acknowledged next
   // --- times
   std::int64_t last_sent_ns = 0;      // last segment of it that occupies sequence space
@@ -111,6 +112,7 @@ struct End : EndCounters {
   std::uint8_t unanswered_probes = 0;         // keep-alives of it since the peer was last heard
   std::uint8_t unanswered_window_probes = 0;  // the same of its window probes
   std::uint8_t most_unanswered_probes = 0;    // of those in a row
+  std::uint8_t shrunk_after = 0;              // how often in vain
   std::uint8_t syns = 0;                      // SYNs or SYN-ACKs that it sent, copies not counted
   std::uint8_t unanswered_resends = 0;        // retransmissions of it since the peer was last heard
   State state = State::not_seen;
@@ -122,6 +124,7 @@ struct End : EndCounters {
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
   bool text_seen = false;     // payload that it sent for the first time: it had not closed
+  bool shrunk_through = false;  // those pieces got through
   bool timed_out = false;     // what it recovers from is a timeout
   bool fin_in_doubt = false;  // its FIN was seen, and whether the other had sent one before that was not
   bool fin_assumed = false;   // nothing of it was captured: that it closed is what the other end's acknowledgments say
@@ -226,6 +229,7 @@ class Tracker {
   void assume_fin_of(EndIndex end, Step& step);
   static bool is_large(const Step& step);
   static void remember_large(Step& step);
+  static void note_shrinking(Step& step);
   bool is_offload_copy(const Step& step) const;
   [[nodiscard]] bool came_too_soon(const Step& step) const;
   [[nodiscard]] std::int64_t quickest_answer_ns(const End& sender) const;

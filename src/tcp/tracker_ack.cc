@@ -62,12 +62,14 @@ void Tracker::take_ack(Step& step) {
     to.last_advance = step.ack - to.snd_una;
     to.snd_una = step.ack;
     to.stuck_length = 0;
+    if (to.shrunk_from != 0) to.shrunk_through = true;
     to.duplicate_acks = 0;
     to.last_progress_ns = to.timer_began_ns = step.at();
     if (to.sample_end >= 0 && step.ack >= to.sample_end) {
       step.verdict.rtt_ns = step.at() - to.sample_ns;
       take_rtt_sample(to, step.verdict.rtt_ns);
       to.largest_through = std::max(to.largest_through, static_cast<std::uint32_t>(to.sample_length));
+      if (to.largest_through >= to.shrunk_from) to.shrunk_from = 0, to.shrunk_through = false;  // it did get through
       to.sample_end = -1;
     }
     if (to.resent_end >= 0 && step.ack >= to.resent_end) {

@@ -19,6 +19,12 @@ constexpr std::int64_t offload_ns = 10 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
 
+// By its SYN; without that, what an Ethernet carries.
+std::uint32_t takes_at_most(const End& receiver) {
+  constexpr std::uint16_t usual_mss = 1460;
+  return receiver.mss != 0 ? receiver.mss : usual_mss;
+}
+
 // Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
 void forget_ack_of_fin(End& from, const End& to) {
   const bool has_peers_fin = to.fin >= 0 && to.fin_acked;
@@ -130,11 +136,7 @@ void Tracker::settle_first_closer(EndIndex first, Step& step) {
   ends_[first].fin_in_doubt = ends_[second].fin_in_doubt = false;
 }
 
-// Longer than its receiver takes by its SYN; without that, than an Ethernet does.
-bool Tracker::is_large(const Step& step) {
-  constexpr std::uint16_t usual_mss = 1460;
-  return step.segment.payload_length > (step.to.mss != 0 ? step.to.mss : usual_mss);
-}
+bool Tracker::is_large(const Step& step) { return step.segment.payload_length > takes_at_most(step.to); }
 
 void Tracker::remember_large(Step& step) {
   End& from = step.from;
@@ -357,6 +359,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   }
   if (step.seq <= from.snd_una) {
     from.timer_began_ns = step.at();
+    note_shrinking(step);
     from.stuck_length = step.segment.payload_length;
     // Of a first segment that is sent again for no reason that is seen, nothing follows for the others.
     const bool timeout = step.verdict.reason == RetransmissionReason::timeout;
@@ -401,6 +404,16 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     case RetransmissionReason::tail_loss_probe: count_up(from.tail_loss_probes); break;
     default: break;
   }
+}
+
+// tcp_mtu_probing, and other stacks' black hole detection (RFC 2923 2.1): after some tries in vain the same bytes go in smaller segments.
+void Tracker::note_shrinking(Step& step) {
+  constexpr std::uint8_t tries = 3;
+  End& from = step.from;
+  const bool is_smaller = step.segment.payload_length > 0 && step.segment.payload_length < from.stuck_length;
+  if (!is_smaller || from.unanswered_resends < tries || from.shrunk_from != 0 || from.stuck_length > takes_at_most(step.to)) return;
+  from.shrunk_from = from.stuck_length;
+  from.shrunk_after = from.unanswered_resends;
 }
 
 // Evidence is what the capture has: how long nothing happened that starts the timer anew (RFC 6298 5), and what the peer said.

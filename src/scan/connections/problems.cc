@@ -54,8 +54,8 @@ constexpr ProblemRule own_rules[] = {
       "检查服务器程序是否在 accept（ss -lt：Recv-Q 达到 Send-Q），再检查路径"}},
     {"capture.mtu_black_hole",
      Severity::warning,
-     "an end sent a segment again and again without an answer that is larger than any that got through, and no ICMP "
-     "error came",
+     "an end sent a segment three times or more without an answer that is larger than any that got through, or got "
+     "through in smaller pieces at last, and no ICMP error came",
      "RFC 2923 2.1; RFC 4821",
      {"only smaller segments get through: a smaller MTU on the path that nobody tells of (PMTU black hole)",
       "只有较小的报文段能通过：途中 MTU 较小却无人告知（PMTU 黑洞）"},
@@ -95,7 +95,7 @@ constexpr ProblemRule own_rules[] = {
      {"look at the path first, then at the receiving program", "先检查路径，再检查接收程序"}},
     {"capture.old_connection",
      Severity::note,
-     "the opener reset an answer that acknowledges something else than its SYN",
+     "an answer acknowledges something else than the SYN; `assumed` where the opener was not seen to reset it",
      "RFC 9293 3.5.1 (half-open connections)",
      {"the listener still had an older connection between these ports: its answer was reset, and the SYN sent again",
       "监听方仍保留这对端口之间的旧连接：其应答被复位，SYN 再次发送"},
@@ -302,7 +302,8 @@ class Finder {
         record_.waited_since(record_.began_ns) && record_.ends[opener].segments > 0)
       say("capture.half_open_handshake", record_.last_frame);
     if (had_old_connection()) {
-      say("capture.old_connection", record_.evidence.old_connection);
+      const bool was_reset = record_.ends[opener].resets > 0;
+      say("capture.old_connection", record_.evidence.old_connection, 1, was_reset ? Grade::derived : Grade::assumed);
     } else if (record_.opening == Opening::handshake && record_.evidence.resent_syn != 0) {
       say("capture.syn_lost", record_.evidence.resent_syn);
     }
@@ -330,7 +331,7 @@ class Finder {
       }
     }
     // What an older connection's end answered is told with that.
-    if (const auto illegal = sum(&EndRecord::illegal); illegal > (had_old_connection() ? 1U : 0U))
+    if (const auto illegal = sum(&EndRecord::illegal); illegal > 0 && record_.evidence.illegal != 0)
       say("capture.illegal", record_.evidence.illegal, illegal);
     if (const auto overtaken = sum(&EndRecord::reordered); overtaken >= 3)
       say("capture.reordered", record_.first_frame, overtaken);
@@ -349,6 +350,9 @@ class Finder {
     // The listener has not taken the connection: nothing that was sent to it can have an answer.
     if (record_.evidence.repeated_syn_ack != 0 && record_.ends[listener].state == tcp::State::syn_received) return;
     const bool unanswered = both_seen() && record_.reset_cause == tcp::ResetCause::none && give_up();
+    for (const EndRecord& end : record_.ends)
+      if (end.shrunk_through && !unanswered && record_.icmp.frame == 0)
+        say("capture.mtu_black_hole", record_.evidence.retransmission, end.shrunk_after, Grade::assumed);
     const std::uint64_t all = record_.retransmissions(),
                         not_lost =
                             // Of one direction nothing tells whether a FIN was lost, or the answers to it.
@@ -386,7 +390,9 @@ class Finder {
     if (end.only_fin_unacknowledged) {
       say("capture.fin_unanswered", record_.last_frame, times);
     } else if (larger && record_.icmp.frame == 0) {
-      say("capture.mtu_black_hole", record_.evidence.retransmission, times, Grade::assumed);
+      // In smaller pieces at last, of which nothing is known yet: what went before was in vain.
+      say("capture.mtu_black_hole", record_.evidence.retransmission, end.shrunk_after > 0 ? end.shrunk_after : times,
+          Grade::assumed);
     } else {
       say(end.peer_answered ? "capture.not_getting_through" : "capture.gave_up", record_.evidence.retransmission,
           times);
@@ -399,7 +405,7 @@ class Finder {
   }
 
   [[nodiscard]] bool had_old_connection() const {
-    return record_.evidence.old_connection != 0 && record_.opening == Opening::handshake;
+    return record_.evidence.old_connection != 0;
   }
 
   void observer() {
@@ -479,8 +485,9 @@ std::string say(const Problem& problem, const ConnectionRecord& record, base::La
   } else if (id == "capture.out_of_order") {
     add({", {} at most", "，最多 {}"}, in_words(both(&EndRecord::most_behind_ack_ns)));
   } else if (id == "capture.mtu_black_hole") {
+    const std::uint32_t shrunk_from = both(&EndRecord::shrunk_from);
     add({"; the largest that did had {} bytes", "；通过的最大者为 {} 字节"}, both(&EndRecord::largest_through));
-    add({", what is stuck has {}", "，卡住的为 {} 字节"}, both(&EndRecord::stuck_length));
+    add({", what did not has {}", "，未通过的为 {} 字节"}, shrunk_from != 0 ? shrunk_from : both(&EndRecord::stuck_length));
   }
   return text;
 }

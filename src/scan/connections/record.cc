@@ -36,6 +36,12 @@ EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ende
   record.min_rtt_us = end.min_rtt_us;
   record.largest_through = std::max(end.largest_through, end.largest_sacked);
   record.stuck_length = end.stuck_length;
+  record.shrunk_from = end.shrunk_from;
+  record.shrunk_after = end.shrunk_from == 0 ? 0 : end.shrunk_after;
+  record.shrunk_through = end.shrunk_through;
+  if (end.shrunk_from > 0) {
+    record.largest_through = std::min(record.largest_through, end.shrunk_from - 1);
+  }
   record.most_unanswered_probes = end.most_unanswered_probes;
   record.undelivered_bytes = undelivered_bytes(end);
   record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.unanswered_since_ns;

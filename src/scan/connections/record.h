@@ -45,6 +45,9 @@ struct EndRecord : tcp::EndCounters {
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
   // Payload of the largest segment that got through, and of the one that it sent again and again at the end.
   std::uint32_t largest_through = 0, stuck_length = 0;
+  // The payload of what it sent again `shrunk_after` times in vain, before it sent smaller pieces of that; and whether those got through.
+  std::uint32_t shrunk_from = 0, shrunk_after = 0;
+  bool shrunk_through = false;
   std::uint32_t most_unanswered_probes = 0;  // of a shut window, in a row
   // The peer acknowledged what comes behind, and never that: what the capture lacks of it, too.
   std::uint64_t undelivered_bytes = 0;

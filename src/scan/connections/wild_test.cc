@@ -76,7 +76,7 @@ TEST(Wild, what_is_said_of_each_capture) {
       {"idle-then-reset", handshake, Ending::reset, opener, {"capture.reset.idle"}},
       {"server-seen-first", before_capture, Ending::closed, listener, {}},
       {"refused-twice-same-ttl", refused, Ending::never_opened, listener, {"capture.refused"}},
-      {"kernel-D16c-A", handshake, Ending::open, {}, {"capture.loss", "capture.timeout"}},
+      {"kernel-D16c-A", handshake, Ending::open, {}, {"capture.mtu_black_hole", "capture.loss", "capture.timeout"}},
       {"kernel-D08-A", handshake, Ending::open, {}, {"capture.zero_window"}},
       {"appended-to-itself", handshake, Ending::closed, opener, {"capture.copies"}},
       {"lone-reset", before_capture, Ending::reset, {}, {"capture.reset.aborted"}},

@@ -25,8 +25,8 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
     if (verdict.reason == timeout && !verdict.has(tcp::mark::assumed)) first(evidence.timeout);
     if (acked && verdict.reason != syn) first(evidence.fin_again);
   }
-  if (verdict.kind == tcp::Kind::illegal) first(evidence.illegal);
-  if (verdict.reset_cause == tcp::ResetCause::bad_ack) first(evidence.old_connection);
+  if (verdict.kind == tcp::Kind::illegal)
+    first(verdict.illegality == tcp::Illegality::ack_in_syn_sent ? evidence.old_connection : evidence.illegal);
   if (verdict.marks == 0) return;
   if (verdict.has(tcp::mark::zero_window)) first(evidence.zero_window);
   if (verdict.has(tcp::mark::gap_before | tcp::mark::acks_unseen)) first(evidence.gap);
