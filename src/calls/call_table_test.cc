@@ -31,6 +31,8 @@ TEST(CallTable, descriptors_and_pieces_are_arguments_of_the_call) {
     EXPECT_LE(row.arguments, 6);
     EXPECT_LT(row.fd_argument, row.arguments);
     EXPECT_LT(row.second_fd_argument, row.arguments);
+    // Which of the two it was is told with the entry (PROBE_ON_SECOND).
+    EXPECT_FALSE(row.second_fd_argument >= 0 && row.told_at_return);
     EXPECT_LE(row.piece_count, row.pieces.size());
     for (std::size_t i = 0; i < row.piece_count; ++i) {
       const Piece& piece = row.pieces[i];

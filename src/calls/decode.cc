@@ -24,10 +24,11 @@ bool makes_descriptor(const CallRow& row, const CallView& call) {
 
 }  // namespace
 
-Entry decode_entry(const CallRow& row, const SyscallArguments& arguments, const Memory& memory) {
+Entry decode_entry(const CallRow& row, const SyscallArguments& arguments, const Memory& memory, bool on_second) {
   Entry entry;
   const CallView call{arguments, memory};
-  if (row.fd_argument >= 0 && !row.fd_range) entry.fd = call.integer(static_cast<std::size_t>(row.fd_argument));
+  const std::int8_t fd = on_second ? row.second_fd_argument : row.fd_argument;
+  if (fd >= 0 && !row.fd_range) entry.fd = call.integer(static_cast<std::size_t>(fd));
   if (row.enter != nullptr) row.enter(call, entry.arguments);
   entry.byte_count = byte_count_of(row.byte_count, call);
   const std::int32_t length = call.integer(2);

@@ -28,7 +28,8 @@ struct Entry {
   std::optional<wire::SocketAddress>
       remote;  // connect(): the socket itself does not know it yet, and after a failure no longer does
 };
-Entry decode_entry(const CallRow& row, const SyscallArguments& arguments, const Memory& memory);
+// `on_second`: of two descriptors it acts on the second (splice() from a pipe to a socket, dup2() over one).
+Entry decode_entry(const CallRow& row, const SyscallArguments& arguments, const Memory& memory, bool on_second = false);
 
 // What is known when it has come back.
 struct Return {

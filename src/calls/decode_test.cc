@@ -151,6 +151,13 @@ TEST_F(DecodeTest, payload_is_shown_as_far_as_strace_does) {
       R"(recvfrom(4, "hello", 10, 0, {sa_family=AF_INET, sin_port=htons(9), sin_addr=inet_addr("127.0.0.1")}, [16]) = 5)");
 }
 
+TEST_F(DecodeTest, of_two_descriptors_the_one_that_it_acts_on) {
+  const CallRow& splice = *find_call(SYS_splice);
+  EXPECT_EQ(decode_entry(splice, {6, 0, 4, 0, 9, 0}, memory).fd, 6);
+  EXPECT_EQ(decode_entry(splice, {6, 0, 4, 0, 9, 0}, memory, true).fd, 4);
+  EXPECT_EQ(decode_entry(*find_call(SYS_dup3), {6, 4, 0, 0, 0, 0}, memory, true).fd, 4);
+}
+
 TEST_F(DecodeTest, messages_and_vectors) {
   const std::uint64_t text = memory.put_text("hello, world");
   const iovec vectors[] = {{reinterpret_cast<void*>(text), 5}, {reinterpret_cast<void*>(text + 5), 7}, {nullptr, 0}};
@@ -164,6 +171,9 @@ TEST_F(DecodeTest, messages_and_vectors) {
   EXPECT_EQ(line(SYS_pwritev2, {4, at, 2, minus_one, minus_one, 0}, 12),
             R"(pwritev2(4, [{iov_base="hello", iov_len=5}, {iov_base=", world", iov_len=7}], 2, -1, 0) = 12)");
   EXPECT_EQ(line(SYS_writev, {4, 16, 3}, -14), "writev(4, 0x10, 3) = -1 EFAULT (Bad address)");
+  EXPECT_FALSE(entered.byte_count) << "not known";
+  EXPECT_EQ(line(SYS_readv, {4, 0, 0}, 0), "readv(4, NULL, 0) = 0");
+  EXPECT_EQ(entered.byte_count, 0U);
 
   msghdr header{};
   header.msg_iov = reinterpret_cast<iovec*>(at);

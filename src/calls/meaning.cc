@@ -105,8 +105,18 @@ bool has_rights(std::string_view structures) {
   return structures.find("cmsg_type=SCM_RIGHTS") != std::string_view::npos;
 }
 
-void count_messages(std::string_view structures, Transfer& transfer) {
+std::size_t count_of(std::string_view text, std::string_view word) {
+  std::size_t count = 0;
+  for (auto at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) ++count;
+  return count;
+}
+
+void count_messages(const CallRow& row, std::string_view structures, Transfer& transfer) {
   constexpr std::string_view length = "msg_len=";
+  // What recvmmsg() hands back are the messages that it has filled; the lengths of some may be left out, as those may that nobody took along.
+  const bool all_told =
+      count_of(structures, length) == count_of(structures, "msg_hdr=") && !structures.contains(", ...");
+  if (row.effect == Effect::receives && !all_told) return;
   for (auto at = structures.find(length); at != std::string_view::npos; at = structures.find(length, at + 1))
     if (const auto bytes = number_of(structures.substr(at + length.size())); bytes && *bytes >= 0) {
       transfer.last_message_bytes = static_cast<std::uint64_t>(*bytes);
@@ -119,7 +129,7 @@ Transfer transfer_of(const CallRow& row, const Arguments& asked, const Arguments
   if (row.message_flags >= 0)
     transfer.flags = flags_of(message_flags(), asked[static_cast<std::size_t>(row.message_flags)]);
   if (row.takes_message) transfer.carries_descriptors = has_rights(asked.whole()) || has_rights(back.whole());
-  if (row.counts_messages) count_messages(back.whole(), transfer);
+  if (row.counts_messages) count_messages(row, back.whole(), transfer);
   return transfer;
 }
 
@@ -185,6 +195,17 @@ SignalMask mask_of(const Arguments& asked) {
                                             : Change::none;
   mask.signals = set_of(asked[1]);
   return mask;
+}
+
+// dup2(2): "If oldfd is a valid file descriptor, and newfd has the same value as oldfd, then dup2() does nothing, and returns newfd." Asked
+// about the second number, where that is what is a socket, it closes one and makes no copy of it.
+Effect duplicating(const CallRow& row, const Arguments& asked, std::optional<std::int32_t> fd) {
+  if (!row.closes_another) return Effect::duplicates;
+  const auto from = number_of(asked[static_cast<std::size_t>(row.fd_argument)]);
+  const auto over = number_of(asked[static_cast<std::size_t>(row.second_fd_argument)]);
+  if (!from || !over) return Effect::duplicates;
+  if (*from == *over) return Effect::none;
+  return fd && *fd == *over ? Effect::closes : Effect::duplicates;
 }
 
 // clone(2): with CLONE_FILES, as threads are made, no descriptor is duplicated.
@@ -257,6 +278,7 @@ Meaning meaning_of(std::string_view name, std::string_view arguments, std::strin
     case Effect::controls:
       if (Arguments(arguments)[1].starts_with("F_DUPFD")) meaning.effect = Effect::duplicates;
       break;
+    case Effect::duplicates: meaning.effect = duplicating(row, Arguments(arguments), fd); break;
     case Effect::forks:
       if (shares_descriptors(Arguments(arguments).whole())) meaning.effect = Effect::none;
       break;

@@ -55,6 +55,27 @@ TEST(Meaning, of_splice_depends_on_which_of_its_descriptors_is_meant) {
   EXPECT_EQ(meaning_of("sendfile", "3, 5, NULL, 100", "", 3).effect, Effect::sends);
 }
 
+// dup2(2)
+TEST(Meaning, of_dup2_over_a_socket_is_a_close_and_over_itself_nothing) {
+  EXPECT_EQ(meaning_of("dup2", "3, 4", "", 3).effect, Effect::duplicates);
+  EXPECT_EQ(meaning_of("dup2", "3, 4", "").effect, Effect::duplicates);
+  EXPECT_EQ(meaning_of("dup2", "3, 4", "", 4).effect, Effect::closes);
+  EXPECT_EQ(meaning_of("dup3", "3, 4, O_CLOEXEC", "", 4).effect, Effect::closes);
+  EXPECT_EQ(meaning_of("dup2", "3, 3", "", 3).effect, Effect::none);
+  EXPECT_EQ(meaning_of("dup", "3", "", 3).effect, Effect::duplicates);
+}
+
+// A tracer that takes few pieces of memory along knows the first messages' lengths only.
+TEST(Meaning, of_messages_of_which_some_lengths_are_missing_has_no_sum) {
+  const auto taken = meaning_of("recvmmsg", "4, ..., 2, 0, NULL", "[{msg_hdr={}, msg_len=3}, {msg_hdr=0x7f00}]");
+  EXPECT_FALSE(taken.as<Transfer>()->message_bytes);
+  EXPECT_FALSE(taken.as<Transfer>()->last_message_bytes);
+  const auto many = meaning_of("recvmmsg", "4, ..., 40, 0, NULL", "[{msg_hdr={}, msg_len=3}, ...]");
+  EXPECT_FALSE(many.as<Transfer>()->message_bytes);
+  const auto sent = meaning_of("sendmmsg", "4, ..., 2, 0", "[{msg_hdr={}, msg_len=3}, {msg_hdr={}}]");
+  EXPECT_EQ(sent.as<Transfer>()->message_bytes, 3U) << "the second was not sent";
+}
+
 TEST(Meaning, of_messages_says_whether_descriptors_go_along_and_how_many_bytes) {
   EXPECT_TRUE(
       meaning_of("sendmsg",

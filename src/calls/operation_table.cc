@@ -197,7 +197,8 @@ bool is_multishot(const OperationRow& row, const SyscallArguments& fields) {
   return row.opcode == op_read_multishot || row.opcode == op_recv_zc;
 }
 
-Entry decode_operation_entry(const OperationRow& row, const SyscallArguments& fields, const Memory& memory) {
+Entry decode_operation_entry(const OperationRow& row, const SyscallArguments& fields, const Memory& memory,
+                             bool on_second) {
   Entry entry;
   if (const CallRow* same = find_call(row.same_as))
     entry = decode_entry(*same, as_call(row, fields), memory);
@@ -212,6 +213,7 @@ Entry decode_operation_entry(const OperationRow& row, const SyscallArguments& fi
     entry.fd.reset();
   }
   if ((entry_flags(fields) & fixed_file) != 0) entry.fd.reset();
+  if (on_second) entry.fd = static_cast<std::int32_t>(file_index(fields));
   if (const auto behind = flags_behind(row, fields); !behind.empty()) entry.arguments += ", " + behind;
   return entry;
 }

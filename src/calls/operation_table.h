@@ -36,7 +36,9 @@ std::span<const OperationRow> operation_table();
 // Null: not in the table.
 const OperationRow* find_operation(std::uint32_t opcode);
 
-Entry decode_operation_entry(const OperationRow& row, const SyscallArguments& fields, const Memory& memory);
+// `on_second`: see decode_entry().
+Entry decode_operation_entry(const OperationRow& row, const SyscallArguments& fields, const Memory& memory,
+                             bool on_second = false);
 Return decode_operation_return(const OperationRow& row, const SyscallArguments& fields, std::int64_t result,
                                const Memory& memory);
 // It is completed again and again, until it is cancelled or fails.

@@ -79,6 +79,13 @@ TEST(Operations, on_registered_files_have_no_descriptor) {
   EXPECT_FALSE(returned.new_fd);
 }
 
+TEST(Operations, of_two_descriptors_have_the_one_that_they_act_on) {
+  const OperationRow& splice = *find_operation(IORING_OP_SPLICE);
+  const SyscallArguments fields = {7, ~0ULL, 64, 0, ~0ULL, rest(0, 0, 5)};
+  EXPECT_EQ(decode_operation_entry(splice, fields, OneText()).fd, 7) << "into";
+  EXPECT_EQ(decode_operation_entry(splice, fields, OneText(), true).fd, 5) << "from";
+}
+
 TEST(Operations, know_which_of_them_are_completed_again_and_again) {
   EXPECT_TRUE(is_multishot(*find_operation(IORING_OP_ACCEPT), {3, 0, 0, 0, 0, rest(1, 0)}));
   EXPECT_FALSE(is_multishot(*find_operation(IORING_OP_ACCEPT), {3, 0, 0, 0, 0, 0}));

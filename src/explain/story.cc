@@ -164,11 +164,23 @@ std::uint64_t Story::bytes_moved(const Call& call) const {
   return static_cast<std::uint64_t>(result(call));
 }
 
-std::uint64_t Story::bytes_read(Side side, base::WallTime by) const {
+std::optional<std::uint64_t> Story::bytes_read(Side side, base::WallTime by) const {
   std::uint64_t bytes = 0;
-  for (const Call* call : calls(side, Effect::receives))
-    if (call->returned && time(*call->returned) <= by) bytes += bytes_moved(*call);
+  for (const Call* call : calls(side, Effect::receives)) {
+    if (!call->returned || time(*call->returned) > by) continue;
+    const auto* transfer = call->meaning.as<calls::Transfer>();
+    if (call->meaning.row->counts_messages && result(*call) > 0 && !transfer->message_bytes) return std::nullopt;
+    bytes += bytes_moved(*call);
+  }
   return bytes;
+}
+
+// recvmmsg() returns how many messages it took: the last of them is empty.
+bool Story::met_end(const Call& call) const {
+  const auto* transfer = call.meaning.as<calls::Transfer>();
+  if (call.meaning.row->counts_messages)
+    return result(call) > 0 && transfer != nullptr && transfer->last_message_bytes == 0;
+  return call.returned && result(call) == 0 && timeline.entered(call).byte_count.value_or(1) > 0;
 }
 
 tcp::State Story::state(Side side, base::WallTime at) const {

@@ -85,7 +85,8 @@ class Story {
   [[nodiscard]] bool shut_receiving(Side side, base::WallTime before) const;
   // Payload bytes that had reached `side` by then, and bytes that its calls had taken.
   [[nodiscard]] std::uint64_t bytes_arrived(Side side, base::WallTime by) const;
-  [[nodiscard]] std::uint64_t bytes_read(Side side, base::WallTime by) const;
+  // Absent: of some call it is not known (recvmmsg(), whose messages' lengths nobody took along).
+  [[nodiscard]] std::optional<std::uint64_t> bytes_read(Side side, base::WallTime by) const;
   [[nodiscard]] tcp::State state(Side side, base::WallTime at) const;
   // The first event after `after` of a counter's move, in this side's namespace.
   [[nodiscard]] std::optional<EventId> counter_moved(std::string_view counter, Side side,
@@ -93,6 +94,9 @@ class Story {
   [[nodiscard]] const std::vector<const Segment*>& segments(Side side) const { return segments_[side]; }
   // Payload bytes that a sending or receiving call moved; 0 if it failed, or only looked (MSG_PEEK).
   [[nodiscard]] std::uint64_t bytes_moved(const Call& call) const;
+  // A receiving call that asked for some bytes and got none: what the end of the stream, an own shutdown(SHUT_RD) or an error taken before
+  // looks like.
+  [[nodiscard]] bool met_end(const Call& call) const;
   // The last successful setsockopt() of that option by this side before `when`; null: none.
   [[nodiscard]] const Call* option_set(Side side, const SocketOption& option, base::WallTime when) const;
   // The kernel's word on a segment: that it threw it away; the reset that it is (as its sender says).

@@ -34,7 +34,7 @@ bool connects(const Meaning& meaning) { return meaning.effect == Effect::connect
 // By Fast Open a sending call sends the SYN (tcp(7), MSG_FASTOPEN, TCP_FASTOPEN_CONNECT).
 bool sends_syn(const Meaning& meaning) { return connects(meaning) || sends(meaning); }
 // A call of another program belongs to a connection only where it closed it.
-bool closes(const Meaning& meaning) { return meaning.is_closing(); }
+bool closes(const Meaning& meaning) { return meaning.is_closing() && meaning.effect != Effect::none; }
 bool shuts(const Meaning& meaning) { return meaning.effect == Effect::shuts; }
 bool sets_option(const Meaning& meaning) { return meaning.effect == Effect::sets_option; }
 bool sets_quickack(const Meaning& meaning) {

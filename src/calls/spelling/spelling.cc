@@ -264,8 +264,9 @@ void spell_signal_mask(const Memory& memory, std::uint64_t address, std::string&
 }
 
 std::optional<std::uint64_t> count_io_vectors(const Memory& memory, std::uint64_t address, std::uint64_t count) {
+  if (count == 0) return 0;
   // UIO_MAXIOV: the kernel refuses more.
-  if (count == 0 || count > 1024) return std::nullopt;
+  if (count > 1024) return std::nullopt;
   const auto bytes = memory.read(address, static_cast<std::size_t>(count) * sizeof(RemoteVector));
   if (bytes.size() < static_cast<std::size_t>(count) * sizeof(RemoteVector)) return std::nullopt;
   std::uint64_t sum = 0;

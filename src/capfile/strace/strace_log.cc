@@ -191,6 +191,8 @@ class Parser {
     }
     if (const auto count = argument_of(call, static_cast<int>(row->byte_count)))
       entered.byte_count = number_in<std::uint64_t>(count->text);
+    if (row->byte_count == calls::ByteCount::vectors)
+      if (const auto pieces = argument_of(call, 2); pieces && pieces->text == "0") entered.byte_count = 0;
     CallReturned returned;
     returned.call = entered.call;
     returned.error = result.error;

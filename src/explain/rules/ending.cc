@@ -230,9 +230,7 @@ class WithoutPackets {
   // When a receiving call of that side met the end of the stream. recv() of 0 bytes returns 0 whatever is there.
   [[nodiscard]] std::optional<EventId> end_of_stream_at(Side side) const {
     for (const Call* call : story_.calls(side, Effect::receives))
-      if (story_.succeeded(*call) && story_.result(*call) == 0 && story_.timeline.entered(*call).byte_count != 0 &&
-          !story_.shut_receiving(side, story_.time(*call->returned)))
-        return *call->returned;
+      if (story_.met_end(*call) && !story_.shut_receiving(side, story_.time(*call->returned))) return *call->returned;
     return std::nullopt;
   }
 

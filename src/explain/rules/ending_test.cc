@@ -142,6 +142,13 @@ TEST(EndingByCallsAlone, recv_of_nothing_is_not_the_end) {
   expect_ending(std::move(story), EndKind::not_known, {}, "");
 }
 
+TEST(EndingByCallsAlone, no_message_is_not_the_end) {
+  StoryRecorder story = calls_of_both();
+  story.call("server", 1300, 1310, "recvmmsg", "4, [], 0, 0, NULL");
+  story.call("server", 1400, 1410, "close", "4");
+  expect_ending(std::move(story), EndKind::not_known, {}, "");
+}
+
 TEST(EndingByCallsAlone, is_not_known_where_a_child_may_hold_the_socket) {
   StoryRecorder story = calls_of_both();
   story.call("client", 1000, 1100, "shutdown", "3, SHUT_WR");

@@ -155,6 +155,25 @@ std::uint32_t full_segment(const Story& story, Side side) {
   return most > timestamps ? most - timestamps : most;
 }
 
+// Bytes behind `ack` that its sender has room for.
+std::uint64_t room_behind(const Story& story, const Segment& ack) {
+  const auto shift = [&](Side side) {
+    const auto& options = story.connection.sides[side].syn_options;
+    return options ? options->window_scale : std::nullopt;
+  };
+  const auto scale = shift(ack.from);
+  const bool agreed = scale && shift(other(ack.from)) && !ack.tcp.flags.syn();
+  return std::uint64_t{ack.tcp.window} << (agreed ? std::min<unsigned>(*scale, 14U) : 0U);
+}
+
+// What had been said of the peer's room before left none for all of that segment: the window held it, whatever Nagle would have done.
+bool had_no_room(const Story& story, const Segment* said, const Segment& segment) {
+  if (said == nullptr) return false;
+  const auto end = tcp::advance(segment.tcp.seq, segment.tcp.payload_length);
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(tcp::distance(said->tcp.ack, end), 0)) >
+         room_behind(story, *said);
+}
+
 // A small segment that left as the ACK of another small one came: Nagle, a round trip. (stall.nagle_delayed_ack has those for
 // which that ACK was held back by a timer.)
 void find_nagle_round_trip(const Story& story, Side side, Findings& findings) {
@@ -163,20 +182,22 @@ void find_nagle_round_trip(const Story& story, Side side, Findings& findings) {
   const std::uint32_t full = full_segment(story, side);
   Times times;
   const Segment* before = nullptr;
-  const Segment* ack = nullptr;  // the latest that arrived
+  const Segment* ack = nullptr;   // the latest that arrived
+  const Segment* said = nullptr;  // the one before it
   std::int64_t calls = 0;
   auto next_call = sending.begin();
   for (const auto s : story.connection.segments) {
     const Segment& segment = story.timeline.segments[s];
     if (segment.from != side) {
-      if (segment.arrived) ack = &segment;
+      if (segment.arrived && segment.tcp.flags.ack()) said = std::exchange(ack, &segment);
       continue;
     }
     if (segment.segment_class != tcp::SegmentClass::data) continue;
     const Segment* earlier = std::exchange(before, &segment);
     if (earlier == nullptr || segment.tcp.payload_length >= full || earlier->tcp.payload_length >= full) continue;
     if (segment.cause.trigger != Trigger::segment || !segment.cause.by || ack == nullptr ||
-        ack->arrived != segment.cause.by || ack->cause.timer == Timer::delayed_ack || ack->tcp.window == 0)
+        ack->arrived != segment.cause.by || ack->cause.timer == Timer::delayed_ack || ack->tcp.window == 0 ||
+        had_no_room(story, said, segment))
       continue;
     // Who had called send() meanwhile.
     while (next_call != sending.end() && (*next_call)->entered < earlier->departed) ++next_call;
@@ -236,7 +257,8 @@ void find_urgent(const Story& story, Side side, Findings& findings) {
     if (!segment->tcp.flags.urg() || !segment->arrived || segment->segment_class == tcp::SegmentClass::retransmission)
       continue;
     const auto arrived = story.time(*segment->arrived);
-    if (const Call* option = story.option_set(reader, so_oobinline, arrived)) {
+    const Call* option = story.option_set(reader, so_oobinline, arrived);
+    if (option != nullptr && option->meaning.as<calls::Option>()->value.value_or(1) != 0) {
       findings.add("urgent.inline", story, Grade::observed, {option->entered, *segment->arrived}).slots = {
           {"who", story.name(side)}, {"peer", story.name(reader)}};
       return;

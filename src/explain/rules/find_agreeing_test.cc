@@ -176,6 +176,27 @@ TEST(Sending, small_writes_wait_for_a_round_trip) {
   EXPECT_FALSE(ExplainedStory(at_once).has("send.waited_for_ack"));
 }
 
+// What the peer has no room for waits for its ACK too, however big: that is no matter of Nagle's.
+TEST(Sending, what_the_window_holds_is_not_laid_to_nagle) {
+  for (const std::uint16_t window : {std::uint16_t{1000}, std::uint16_t{2000}}) {
+    StoryRecorder story;
+    story.options({2, 4, 0xff, 0xd7});  // MSS 65495
+    story.segment(20, "client", 0x002, 0);
+    story.options({2, 4, 0xff, 0xd7});
+    story.segment(25, "server", 0x012, 0, 1, 0, window);
+    story.segment(30, "client", A, 1, 1);
+    story.call("server", 80, 90, "accept", "3, NULL, NULL", {4});
+    story.call("client", 1000, 1010, "send", "3, \"\"..., 900, 0", {900});
+    story.segment(1005, "client", P | A, 1, 1, 900);
+    story.call("client", 1020, 1030, "send", "3, \"\"..., 900, 0", {900});
+    story.segment(31'000, "server", A, 1, 901, 0, window);
+    story.cause(31'000, "server", ".", 1, 901, 0, {"segment", "segment.data"});
+    story.segment(31'005, "client", P | A, 901, 1, 900);
+    story.cause(31'005, "client", "P.", 901, 1, 900, {"segment", "segment.made_room"});
+    EXPECT_EQ(ExplainedStory(story).has("send.waited_for_ack"), window == 2000);
+  }
+}
+
 TEST(Sending, a_cork_holds_for_200_ms) {
   StoryRecorder corked, shut, small;
   for (auto* s : {&corked, &shut, &small}) {
@@ -241,6 +262,20 @@ TEST(Urgent, the_first_byte_is_lost_if_nobody_took_it) {
   EXPECT_FALSE(read.has("urgent.replaced"));
   EXPECT_TRUE(stays.has("urgent.inline"));
   EXPECT_FALSE(stays.has("urgent.apart"));
+}
+
+TEST(Urgent, the_byte_is_apart_where_the_option_was_cleared) {
+  for (const bool set_again : {false, true}) {
+    StoryRecorder story;
+    story.open();
+    if (set_again) story.call("server", 400, 410, "setsockopt", "4, SOL_SOCKET, SO_OOBINLINE, [0], 4");
+    story.call("server", 500, 510, "setsockopt",
+               std::string("4, SOL_SOCKET, SO_OOBINLINE, [") + (set_again ? "1" : "0") + "], 4");
+    story.segment(1000, "client", P | A | U, 1, 1, 1);
+    const ExplainedStory told(story);
+    EXPECT_EQ(told.has("urgent.inline"), set_again);
+    EXPECT_EQ(told.has("urgent.apart"), !set_again);
+  }
 }
 
 // --- Closing and calls -------------------------------------------------------------------------------------------
@@ -340,6 +375,17 @@ TEST(Calls, listening_with_room_for_one_or_two) {
   EXPECT_FALSE(told("3, 128"));
   EXPECT_FALSE(told("3, -1")) << "the longest there is";
   EXPECT_FALSE(told("3, 1", -1)) << "nobody listens";
+
+  for (const std::string later : {"3, 50", "3, -1", "3, 1"}) {
+    StoryRecorder story;
+    story.call("server", 1, 2, "listen", "3, 0");
+    story.call("server", 3, 4, "listen", later);
+    EXPECT_EQ(ExplainedStory(story).has("listen.small_backlog"), later == "3, 1") << later;
+  }
+  StoryRecorder narrowed;
+  narrowed.call("server", 1, 2, "listen", "3, 50");
+  narrowed.call("server", 3, 4, "listen", "3, 0");
+  EXPECT_TRUE(ExplainedStory(narrowed).has("listen.small_backlog"));
 
   StoryRecorder none, one;
   none.call("server", 1, 2, "listen", "3, 0");

@@ -127,7 +127,7 @@ class SendingWalk {
         broken(*call);
       else if (story_.failed_with(*call, ECONNRESET))
         connection_reset(*call);
-      else if (story_.succeeded(*call))
+      else if (story_.result(*call) > 0)  // of nothing (no piece, the end of a file or of a pipe) TCP hears nothing
         succeeded(*call);
     }
   }
@@ -216,7 +216,7 @@ class ReceivingWalk {
       if (call->descriptor_was_closed || !call->returned) continue;
       if (story_.failed_with(*call, ECONNRESET))
         connection_reset(*call);
-      else if (met_end(*call))
+      else if (story_.met_end(*call))
         zero(*call);
       else if (story_.result(*call) > 0)
         data(*call);
@@ -225,14 +225,6 @@ class ReceivingWalk {
   }
 
  private:
-  // It asked for some bytes and got none. recvmmsg() returns how many messages it took: the last of them is empty.
-  [[nodiscard]] bool met_end(const Call& call) const {
-    const auto* transfer = call.meaning.as<calls::Transfer>();
-    if (call.meaning.row->counts_messages)
-      return story_.result(call) > 0 && transfer != nullptr && transfer->last_message_bytes == 0;
-    return story_.result(call) == 0 && story_.timeline.entered(call).byte_count.value_or(1) > 0;
-  }
-
   void connection_reset(const Call& call) {
     report_connection_reset(story_, side_, call, reset_, "recv.connection_reset", findings_);
   }
@@ -245,10 +237,27 @@ class ReceivingWalk {
     } else if (story_.arrived_before(peer_fin_, returned)) {
       auto& list = story_.arrived_before(reset_, story_.time(call.entered)) ? after_reset_ : after_fin_;
       list.push_back(*call.returned);
-    } else if (story_.shut_receiving(side_, returned)) {
+    } else if (story_.shut_receiving(side_, returned) && !peer_may_have_closed(returned)) {
       findings_.add("call.recv_after_shutdown", story_, Grade::observed, {call.entered, *call.returned}).slots =
           of(story_, side_, call);
     }
+  }
+
+  // Without packets the end of the stream may have come as well: only what the peer's program did, or the kernel says later, tells that not.
+  [[nodiscard]] bool peer_may_have_closed(base::WallTime by) const {
+    if (!story_.connection.without_packets()) return false;
+    const Side peer = other(side_);
+    const auto until_then = [&](EventId event) { return story_.time(event) <= by; };
+    for (const auto& change : story_.connection.changes)
+      if (change.side == side_ && !until_then(change.event) &&
+          (change.to == tcp::State::established || change.to == tcp::State::fin_wait_1 ||
+           change.to == tcp::State::fin_wait_2))
+        return false;
+    if (story_.calls(peer).empty() || story_.shut_sending(peer, by)) return true;
+    const auto end = story_.end_of_process(peer);
+    return (end && until_then(*end)) || std::ranges::any_of(story_.calls(peer, Effect::closes), [&](const Call* close) {
+             return !close->descriptor_was_closed && until_then(close->entered);
+           });
   }
 
   void data(const Call& call) {

@@ -78,8 +78,11 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   const Call* close = story.closing_call(side);
   if (close == nullptr || !story.succeeded(*close) || story.caused_any(*close)) return;
   // Another thread that is inside a call on the descriptor holds the socket too: close.under_recv speaks of that.
+  const auto fd_of = [&](const Call& call) { return story.timeline.entered(call).fd; };
   for (const Call* reading : story.calls(side, Effect::receives))
-    if (reading->entered < close->entered && (!reading->returned || *reading->returned > *close->returned)) return;
+    if (reading->entered < close->entered && fd_of(*reading) == fd_of(*close) &&
+        (!reading->returned || *reading->returned > *close->returned))
+      return;
   const auto state = story.state(side, story.time(*close->returned));
   // Where no packets were captured, nothing tells what it sent; states that are sampled now and then don't either.
   const bool lives =
@@ -91,7 +94,11 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   evidence.insert(evidence.end(), sharing.evidence.begin(), sharing.evidence.end());
   auto& finding =
       findings.add("close.nothing_sent", story, sharing.observed ? Grade::observed : Grade::derived, evidence);
-  finding.slots = {{"who", story.caller(*close)}, {"others", sharing.others.en}, {"others_zh", sharing.others.zh}};
+  finding.slots = {{"who", story.caller(*close)},
+                   {"closing", story.timeline.entered(*close).name + "()"},
+                   {"result", story.result(*close)},
+                   {"others", sharing.others.en},
+                   {"others_zh", sharing.others.zh}};
   finding.about = close->entered;
 }
 

@@ -232,6 +232,21 @@ TEST(Closing, by_one_thread_under_anothers_recv_sends_nothing) {
   EXPECT_FALSE(ExplainedStory(with_thread(alone, "close")).has("close.under_recv"));
 }
 
+TEST(Closing, under_a_recv_by_another_number_leaves_that_number) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 400, 410, "dup2", "4, 9", {9});
+  story.last_return().new_fd = 9;
+  story.call("server", 500, -1, "recv", "9, 100, 0", {}, 9);
+  story.call("server", 1000, 1100, "close", "4");
+  story.last_call().references = 3;  // one of them the call in progress
+  const ExplainedStory told(with_thread(story, "recv"));
+  EXPECT_FALSE(told.has("close.under_recv"));
+  ASSERT_TRUE(told.has("close.nothing_sent"));
+  EXPECT_NE(told.text("close.nothing_sent").find("(1 more, a duplicate made by dup2())"), std::string::npos)
+      << told.text("close.nothing_sent");
+}
+
 TEST(Closing, shutdown_by_one_thread_wakes_another) {
   StoryRecorder story;
   story.open();
@@ -296,6 +311,101 @@ TEST(Closing, goes_on_in_the_kernel_after_close_has_returned) {
   story.segment(901, "client", P | A, 1001, 1, 1000);
   story.segment(902, "client", F | A, 2001, 1);
   EXPECT_TRUE(ExplainedStory(story).has("close.delivered_later"));
+}
+
+// A close() that left another descriptor left nothing; what was unsent at the last one counts.
+TEST(Closing, goes_on_in_the_kernel_behind_the_last_close) {
+  struct Case {
+    std::int64_t second_close;
+    bool told;
+  };
+  for (const Case& made : {Case{.second_close = 2000, .told = false}, {.second_close = 850, .told = true}})
+    for (const bool counted : {true, false}) {
+      StoryRecorder story;
+      story.open();
+      story.call("client", 200, 210, "dup", "3", {5});
+      story.last_return().new_fd = 5;
+      story.call("client", 500, 600, "send", "3, \"\"..., 2000, 0", {2000});
+      story.segment(550, "client", P | A, 1, 1, 1000);
+      story.call("client", 700, 710, "close", "5", {}, 5);
+      if (counted) story.last_call().references = 2;
+      story.segment(900, "server", A, 1, 1001);
+      story.segment(901, "client", P | A, 1001, 1, 1000);
+      story.call("client", made.second_close, made.second_close + 10, "close", "3");
+      if (counted) story.last_call().references = 1;
+      story.segment(2005, "client", F | A, 2001, 1);
+      const ExplainedStory told(story);
+      EXPECT_EQ(told.has("close.delivered_later"), made.told) << made.second_close << counted;
+      if (const Finding* found = told.finding("close.delivered_later"); found != nullptr) {
+        EXPECT_EQ(std::get<std::int64_t>(found->slots.at("bytes")), 1000);
+      }
+    }
+}
+
+// What still names the socket is told, and nothing that is gone.
+TEST(Closing, names_the_descriptors_that_are_left) {
+  struct Dup {
+    std::string name, arguments;
+    std::int32_t made;
+    std::int32_t fd = 3;  // of its descriptors the socket's
+  };
+  const auto told = [](const std::vector<Dup>& dups, std::int32_t last) {
+    StoryRecorder story;
+    story.open();
+    std::int64_t at = 200;
+    for (const Dup& dup : dups) {
+      story.call("client", at, at + 1, dup.name, dup.arguments, {dup.made}, dup.fd);
+      story.last_return().new_fd = dup.made;
+      at += 10;
+    }
+    story.call("client", 1000, 1010, "close", std::to_string(last), {}, last);
+    story.last_call().references = 2;
+    const ExplainedStory explained(story);
+    const Finding* found = explained.finding("close.nothing_sent");
+    return found == nullptr ? "nothing" : std::get<std::string>(found->slots.at("others"));
+  };
+  EXPECT_EQ(told({{"dup", "3", 5}}, 3), "1 more, a duplicate made by dup()");
+  EXPECT_EQ(told({{"dup", "3", 5}}, 5), "1 more, descriptor 3, of which it is a duplicate");
+  EXPECT_EQ(told({{"dup", "3", 5}, {"dup", "5", 6, 5}}, 5),
+            "1 more, descriptor 3, of which it is a duplicate, a duplicate made by dup()");
+  EXPECT_EQ(told({{"dup", "3", 5}, {"dup2", "7, 5", 5, 5}}, 3), "descriptor 3, of which it is a duplicate") << "dup2()";
+  EXPECT_EQ(told({{"dup2", "3, 3", 3}}, 3), "1 more");
+  EXPECT_EQ(told({{"dup2", "3, 3", 3}, {"fcntl", "3, F_DUPFD, 0", 6}}, 3), "1 more, a duplicate made by fcntl()");
+}
+
+TEST(Closing, names_no_child_that_has_ended) {
+  for (const bool ended : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    story.event(500, "server", recording::ProcessStarted{"server", 101});
+    story.call("server", 1000, 1100, "close", "4");
+    story.last_call().references = 2;
+    auto recording = story.take();
+    const recording::ActorId child{static_cast<std::uint32_t>(recording.actors.size())};
+    recording.actors.push_back({"server", 555, 555, "server", ""});
+    for (auto& event : recording.events)
+      if (std::holds_alternative<recording::ProcessStarted>(event.what)) event.actor = child;
+    const auto begin = recording.events.front().at;
+    if (ended)
+      recording.events.push_back({begin + std::chrono::microseconds(800), child,
+                                  recording::ProcessEnded{.exit_status = 0, .signal = {}, .call = {}}});
+    recording::sort_by_time(recording);
+    const ExplainedStory told(recording);
+    ASSERT_TRUE(told.has("close.nothing_sent"));
+    EXPECT_EQ(told.text("close.nothing_sent").find("forked child") == std::string::npos, ended);
+  }
+}
+
+TEST(Closing, over_a_descriptor_that_others_share_names_the_call) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 1000, 1100, "dup2", "7, 4", {4});
+  story.last_call().references = 2;
+  const ExplainedStory told(story);
+  ASSERT_TRUE(told.has("close.nothing_sent"));
+  EXPECT_TRUE(told.text("close.nothing_sent").starts_with("server's dup2() returned 4 and sent nothing") ||
+              told.text("close.nothing_sent").starts_with("The server's dup2() returned 4 and sent nothing"))
+      << told.text("close.nothing_sent");
 }
 
 // A server that forks for each connection closes its own descriptor at once.

@@ -294,6 +294,15 @@ void find_unbound_listeners(const Timeline& timeline, Findings& findings) {
 // A queue for which a second client at the same moment, or a third, is too many. A negative backlog is the longest there is (__sys_listen()).
 void find_small_backlogs(const Timeline& timeline, Findings& findings) {
   std::set<std::pair<std::uint64_t, std::int64_t>> told;  // once a socket, however often it listens again
+  std::map<std::uint64_t, EventId> widened;  // by socket: listen() again changes the backlog (inet_listen())
+  for (const auto& [_, index] : timeline.lookups.calls_of_effect.of(Effect::listens)) {
+    const Call& call = timeline.calls[index];
+    const auto* returned = timeline.returned(call);
+    const auto* listening = call.meaning.as<calls::Listening>();
+    const auto socket = timeline.entered(call).socket;
+    if (socket == 0 || returned == nullptr || returned->result < 0 || listening == nullptr) continue;
+    if (listening->backlog < 0 || listening->backlog > 1) widened[socket] = call.entered;
+  }
   for (const auto& [_, index] : timeline.lookups.calls_of_effect.of(Effect::listens)) {
     const Call& call = timeline.calls[index];
     const auto* returned = timeline.returned(call);
@@ -302,6 +311,8 @@ void find_small_backlogs(const Timeline& timeline, Findings& findings) {
     const auto backlog = listening->backlog;
     const auto& entered = timeline.entered(call);
     if (backlog < 0 || backlog > 1) continue;
+    if (const auto later = widened.find(entered.socket); later != widened.end() && later->second > call.entered)
+      continue;
     if (entered.socket != 0 && !told.insert({entered.socket, backlog}).second) continue;
     findings.add("listen.small_backlog", call.connection, Grade::observed, {call.entered, *call.returned}).slots = {
         {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}, {"room", backlog + 1}};

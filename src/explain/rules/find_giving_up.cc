@@ -83,7 +83,8 @@ void find_given_up(const Story& story, Side side, Findings& findings) {
   const bool stood = std::ranges::any_of(story.connection.changes, [&](const auto& change) {
     return change.side == side && change.to == tcp::State::established;
   });
-  const bool limited = story.option_set(side, tcp_user_timeout, at) != nullptr;
+  const Call* limit = story.option_set(side, tcp_user_timeout, at);
+  const bool limited = limit != nullptr && limit->meaning.as<calls::Option>()->value.value_or(1) != 0;
   // open.timed_out speaks of a connection that never stood, but not of that limit.
   if (!stood && !limited && !story.connection.without_packets() && !story.connection.began_before_capture) return;
   std::string_view rule = "gave_up.retransmissions";

@@ -87,6 +87,9 @@ void find_threads(const Story& story, Side side, Findings& findings) {
       const Segment* fin = story.fin_of(side);
       const std::map<std::string, Slot, std::less<>> slots = {
           {"who", story.name(side)}, {"call", story.line(*ending)}, {"recv", story.line(*reading)}};
+      // By another number it holds the socket through a descriptor that stays: close.nothing_sent speaks of that.
+      if (effect == Effect::closes && story.timeline.entered(*reading).fd != story.timeline.entered(*ending).fd)
+        continue;
       if (effect == Effect::closes && (fin == nullptr || fin->departed > *ending->returned))
         findings.add("close.under_recv", story, Grade::derived, {reading->entered, ending->entered, *ending->returned})
             .slots = slots;
@@ -175,11 +178,22 @@ void find_fin_again(const Story& story, Side side, Findings& findings) {
       {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}};
 }
 
-// close() came back, and its kernel went on delivering what it held. What a call sends after it is another's, who holds the socket too,
-// and so may be what left without a known cause.
+// The close() that left no descriptor of the socket, as far as is known: the last one, behind all that this side called, and nothing else is
+// known to have held it. Null: none, or its process ended instead.
+const Call* last_close(const Story& story, Side side) {
+  const auto& all = story.calls(side);
+  const auto last =
+      std::ranges::find_if(all.rbegin(), all.rend(), [](const Call* call) { return !call->descriptor_was_closed; });
+  if (last == all.rend() || Story::effect(**last) != Effect::closes || !story.succeeded(**last)) return nullptr;
+  if (const auto& references = story.timeline.entered(**last).references) return *references == 1 ? *last : nullptr;
+  return sharing_of(story, **last).evidence.empty() ? *last : nullptr;
+}
+
+// The last close() came back, and its kernel went on delivering what it held.
 void find_delivered_later(const Story& story, Side side, Findings& findings) {
-  const Call* close = story.closing_call(side);
-  if (close == nullptr || !close->returned || !story.succeeded(*close) || story.fin_of(side) == nullptr) return;
+  const Call* close = last_close(story, side);
+  const Segment* fin = story.fin_of(side);
+  if (close == nullptr || fin == nullptr || fin->departed < *close->returned) return;
   std::vector<EventId> evidence = {*close->returned};
   std::int64_t bytes = 0;
   for (const Segment* segment : story.segments(side))
@@ -203,7 +217,7 @@ void find_discarded(const Story& story, Side side, Findings& findings) {
   std::int64_t taken = 0;
   for (const Call* call : story.calls(side, Effect::sends)) {
     if (!call->returned || *call->returned > reset->departed || story.result(*call) <= 0) continue;
-    taken += story.result(*call);
+    taken += static_cast<std::int64_t>(story.bytes_moved(*call));
     if (evidence.size() < 16) evidence.push_back(call->entered);
   }
   const auto left = static_cast<std::int64_t>(story.connection.sides[side].bytes_sent);
@@ -270,24 +284,96 @@ std::optional<EventId> unshared_while_held(const Story& story, Side side, std::i
   return since ? unshared_between(story, pid, *since, before) : std::nullopt;
 }
 
+namespace {
+
+// A number of this process that has named the socket since then, and still did when `close` was called, which is about another one.
+bool still_names_it(const Story& story, const Call& close, std::int32_t fd, EventId since) {
+  const auto& entered = story.timeline.entered(close);
+  const auto& lookups = story.timeline.lookups;
+  const auto pid = pid_of(story, close);
+  if (fd == entered.fd) return false;
+  const auto meanwhile = [&](const Call& call) {
+    return call.entered > since && call.entered < close.entered && pid_of(story, call) == pid && story.succeeded(call);
+  };
+  for (const auto& [_, index] : lookups.closes_of_socket.of(entered.socket)) {
+    const Call& call = story.timeline.calls[index];
+    if (meanwhile(call) && story.timeline.entered(call).fd == fd) return false;
+  }
+  for (const auto& [_, index] : lookups.calls_of_effect.of(Effect::duplicates)) {
+    const Call& call = story.timeline.calls[index];
+    if (call.meaning.closes_another() && meanwhile(call) && story.timeline.returned(call)->new_fd == fd) return false;
+  }
+  return true;
+}
+
+// Calls of other threads that are inside the socket hold a reference each (fdget()).
+std::uint32_t calls_inside(const Story& story, const Call& close) {
+  const auto& all = story.calls(close.side);
+  const auto later = std::ranges::lower_bound(all, close.entered, {}, &Call::entered);
+  const auto begun = std::min<std::ptrdiff_t>(later - all.begin(), threads_looked_at);
+  return static_cast<std::uint32_t>(std::ranges::count_if(std::span(later - begun, later), [&](const Call* call) {
+    return call->actor != close.actor && in_progress_at(story, *call, close);
+  }));
+}
+
+// The latest child that has the socket from its parent, unless it has ended or closed it since.
+std::optional<EventId> child_that_holds(const Story& story, const Call& close) {
+  const auto& lookups = story.timeline.lookups;
+  const auto& actors = story.timeline.recording->actors;
+  const auto pid = pid_of(story, close);
+  const auto since = first_call_of(story, close.side, pid);
+  const auto holds = [&](std::int32_t child) {
+    const auto earlier = [&](EventId event) { return event < close.entered; };
+    const auto ends = lookups.ends_of_pid.of(child);
+    if (!ends.empty() && earlier(ends.front().value)) return false;
+    const auto closes = lookups.closes_of_socket.of(story.timeline.entered(close).socket);
+    return std::ranges::none_of(closes, [&](const auto& pair) {
+      const Call& call = story.timeline.calls[pair.value];
+      return pid_of(story, call) == child && earlier(call.entered);
+    });
+  };
+  if (!since) return std::nullopt;
+  const auto started = lookups.forks_of_pid.of(pid);
+  std::ptrdiff_t looked_at = 0;
+  bool any = false;
+  for (auto fork = started.end(); fork != started.begin() && looked_at < threads_looked_at; ++looked_at) {
+    const EventId start = (--fork)->value;
+    if (start > close.entered) continue;
+    if (start < *since) break;
+    any = true;
+    const auto actor = story.timeline.event(start).actor.value;
+    const auto child = actor < actors.size() ? actors[actor].pid : pid;
+    if (child == pid || holds(child)) return start;
+  }
+  return any ? std::nullopt : fork_between(story, pid, *since, close.entered);
+}
+
+}  // namespace
+
 // What else refers to the socket that close() did not close.
 Sharing sharing_of(const Story& story, const Call& close) {
   Sharing sharing;
   const auto& entered = story.timeline.entered(close);
   const auto pid = pid_of(story, close);
+  std::optional<std::uint32_t> more;  // by the kernel's count
   if (was_shared(story, close)) {
     sharing.observed = true;
-    const auto more = *entered.references - 1;
-    sharing.others = {fmt::format("{} more", more), fmt::format("另有 {} 个", more)};
+    const auto inside = std::min(calls_inside(story, close), *entered.references - 1);
+    more = *entered.references - 1 - inside;
+    if (*more > 0) sharing.others = {fmt::format("{} more", *more), fmt::format("另有 {} 个", *more)};
   }
+  OwnedText named;
   const auto add = [&](EventId event, std::string_view en, std::string_view zh) {
     sharing.evidence.push_back(event);
-    sharing.others.join({", ", "，"}, {en, zh});
+    named.join({", ", "，"}, {en, zh});
   };
   for (const auto index : other_references(story, close)) {
     const Call& call = story.timeline.calls[index];
     const auto& other = story.timeline.entered(call);
-    if (!story.succeeded(call)) continue;
+    if (!story.succeeded(call) || call.meaning.effect == Effect::closes) continue;
+    if (entered.socket != 0 && other.socket != 0 && other.socket != entered.socket &&
+        !call.meaning.carries_descriptors())
+      continue;  // what had that number before
     const bool carries = call.meaning.carries_descriptors();
     if (pid_of(story, call) != pid) {
       if (carries && call.meaning.effect == Effect::receives)
@@ -300,15 +386,27 @@ Sharing sharing_of(const Story& story, const Call& close) {
             fmt::format("{}[{}] 用 {}() 取走的一个", story.caller(call), pid_of(story, call), other.name));
       continue;
     }
-    if (!carries) add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
+    if (!carries) {
+      const auto made = story.timeline.returned(call)->new_fd;
+      if (!made || still_names_it(story, close, *made, call.entered))
+        add(call.entered, "a duplicate made by " + other.name + "()", other.name + "() 造出的副本");
+      else if (made == entered.fd && other.fd && still_names_it(story, close, *other.fd, call.entered))
+        add(call.entered, fmt::format("descriptor {}, of which it is a duplicate", *other.fd),
+            fmt::format("它所复制的描述符 {}", *other.fd));
+    }
     if (carries && call.meaning.effect == Effect::sends)
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
   }
-  if (const auto forked = fork_while_held(story, close.side, pid, close.entered))
+  if (const auto forked = child_that_holds(story, close))
     add(*forked, "that of a forked child", "fork 出的子进程持有的一个");
   if (const auto unshared = unshared_while_held(story, close.side, pid, close.entered))
     add(*unshared, "that in the other table of descriptors that its unshare(CLONE_FILES) has made",
         "它的 unshare(CLONE_FILES) 造出的另一张描述符表里的一个");
+  // Nothing but calls in progress holds it: what seems to is gone.
+  if (more == 0U) sharing.evidence.clear(), named = {};
+  if (!named.empty()) sharing.others.join({", ", "，"}, {named.en, named.zh});
+  if (sharing.others.empty() && more)
+    sharing.others = {"a call that another thread is inside", "另一个线程正在其中的调用"};
   if (sharing.others.empty()) sharing.others = {"which one was not recorded", "是哪一个没有记录"};
   return sharing;
 }

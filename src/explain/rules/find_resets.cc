@@ -126,9 +126,10 @@ const Call* linger_zero_before(const Story& story, Side side, base::WallTime whe
 
 // "unread": how much had arrived and was never read; "bytes" too, where that is known: not without packets, or where some were not seen.
 void say_unread(const Story& story, Side side, base::WallTime when, std::map<std::string, Slot, std::less<>>& slots) {
-  const auto arrived = story.bytes_arrived(side, when), read = story.bytes_read(side, when);
-  if (arrived > read) {
-    const auto bytes = static_cast<std::int64_t>(arrived - read);
+  const auto arrived = story.bytes_arrived(side, when);
+  const auto read = story.bytes_read(side, when);
+  if (read && arrived > *read) {
+    const auto bytes = static_cast<std::int64_t>(arrived - *read);
     slots["bytes"] = bytes;
     slots["unread"] = fmt::format("{} bytes", bytes), slots["unread_zh"] = fmt::format(" {} 字节", bytes);
   } else {
@@ -136,11 +137,11 @@ void say_unread(const Story& story, Side side, base::WallTime when, std::map<std
   }
 }
 
-// What closed the socket, in a sentence: dup2() over a descriptor, close_range() and execve() do it too.
+// What closed the socket, in a sentence, the Chinese with the blanks that a name has around it: dup2() over a descriptor, close_range() and execve() do it too.
 OwnedText closing_by(const Story& story, std::optional<EventId> by) {
   if (by && by->valid())
     if (const auto* entered = std::get_if<recording::CallEntered>(&story.timeline.event(*by).what))
-      return {entered->name + "()", entered->name + "()"};
+      return {entered->name + "()", " " + entered->name + "() "};
   return {"closing of its descriptor", "关闭操作"};
 }
 
@@ -155,9 +156,10 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
   const auto when = story.time(reset.departed);
   std::vector<EventId> evidence = {reset.departed};
   if (reset.cause.by) evidence.push_back(*reset.cause.by);
-  const auto arrived = story.bytes_arrived(side, when), read = story.bytes_read(side, when);
-  const bool unread = arrived > read;
+  const auto arrived = story.bytes_arrived(side, when);
+  const auto read = story.bytes_read(side, when);
   const auto counter = story.counter_moved(abort_on_close, side, when);
+  const bool unread = read ? arrived > *read : counter.has_value();
   const Call* linger = linger_zero_before(story, side, when);
   std::string_view rule = "reset.unexplained";
   if (unread && (counter || linger == nullptr)) {
@@ -368,10 +370,11 @@ void find_resets(const Story& story, Findings& findings) {
     if (provoking != nullptr && provoking->tcp.flags.syn() && provoking->from == opener)
       continue;  // open.refused speaks of it
     const bool linger_2 = story.option_set(side, tcp_linger2, story.time(reset->departed)) != nullptr;
+    const auto when = story.time(reset->departed);
+    const auto read = story.bytes_read(side, when);
+    const bool unread = !read || story.bytes_arrived(side, when) > *read;
     if ((story.fin_of(side) == nullptr || linger_2 || in_time_wait(story, *reset)) &&
-        !(reset->cause.trigger == Trigger::call && story.bytes_arrived(side, story.time(reset->departed)) >
-                                                       story.bytes_read(side, story.time(reset->departed))) &&
-        find_otherwise(story, *reset, findings))
+        !(reset->cause.trigger == Trigger::call && unread) && find_otherwise(story, *reset, findings))
       continue;
     if (provoking != nullptr)
       find_passive(story, *reset, *provoking, findings);

@@ -307,6 +307,71 @@ TEST(Findings, a_splice_from_a_socket_sends_nothing) {
   }
 }
 
+TEST(Findings, a_call_that_sends_nothing_says_nothing_of_the_peer) {
+  const auto told = [](const char* name, const char* arguments, std::int64_t result) {
+    StoryRecorder story;
+    story.open();
+    server_closes(story);
+    story.call("client", 2000, 2001, name, arguments, {result});
+    return ExplainedStory(story).has("send.after_peer_closed");
+  };
+  EXPECT_FALSE(told("writev", "3, [], 0", 0));
+  EXPECT_FALSE(told("sendfile", "3, 7, NULL, 10", 0)) << "an empty file";
+  EXPECT_FALSE(told("splice", "7, NULL, 3, NULL, 10, 0", 0)) << "the end of a pipe";
+  EXPECT_TRUE(told("sendfile", "3, 7, NULL, 10", 10));
+  EXPECT_TRUE(told("splice", "7, NULL, 3, NULL, 10, 0", 10));
+}
+
+TEST(Findings, a_splice_into_a_broken_connection_fails_as_a_send_does) {
+  for (const bool into : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    server_closes(story);
+    client_sends_and_is_reset(story, 9000, true);
+    story.call("client", 10000, 10010, "splice", into ? "7, NULL, 3, NULL, 10, 0" : "3, NULL, 7, NULL, 10, 0",
+               {-1, EPIPE});
+    EXPECT_EQ(ExplainedStory(story).has("send.broken_pipe"), into) << "else it is the pipe that is broken";
+  }
+}
+
+TEST(Findings, how_much_was_unread_is_said_where_every_message_was_counted) {
+  for (const bool known : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    story.segment(500, "client", P | A, 1, 1, 10);
+    story.call("server", 600, 610, "recvmmsg", "4, ..., 3, 0, NULL", {2});
+    story.last_return().detail =
+        known ? "[{msg_hdr={}, msg_len=4}, {msg_hdr={}, msg_len=4}]" : "[{msg_hdr={}, msg_len=4}, {msg_hdr=0x1234}]";
+    const auto close = story.call("server", 1000, 1100, "close", "4");
+    story.segment(1050, "server", R | A, 1, 11);
+    story.cause(1049, "server", "R.", 1, 11, 0, {"call", "close.unread_data", close});
+    const ExplainedStory told(story);
+    ASSERT_TRUE(told.has("reset.unread_data_at_close"));
+    EXPECT_EQ(told.text("reset.unread_data_at_close").find("2 bytes") != std::string::npos, known)
+        << told.text("reset.unread_data_at_close");
+  }
+}
+
+// SHUT_RD makes recv() return 0; so does the peer's FIN, which calls alone do not show.
+TEST(Findings, recv_after_shut_rd_without_packets_needs_a_peer_that_is_known_to_be_there) {
+  const auto told = [](std::int64_t peer_closes, bool peer_seen = true) {
+    StoryRecorder story;
+    story.open();
+    if (peer_closes > 0) story.call("server", peer_closes, peer_closes + 10, "close", "4");
+    story.call("client", 1000, 1010, "shutdown", "3, SHUT_RD");
+    story.call("client", 1100, 1110, "recv", "3, \"\", 9, 0");
+    auto recording = story.take();
+    std::erase_if(recording.events, [&](const auto& event) {
+      return std::holds_alternative<recording::Packet>(event.what) || (!peer_seen && event.actor.value == 0);
+    });
+    return ExplainedStory(recording).has("call.recv_after_shutdown");
+  };
+  EXPECT_TRUE(told(0));
+  EXPECT_TRUE(told(2000)) << "later";
+  EXPECT_FALSE(told(500));
+  EXPECT_FALSE(told(0, false)) << "nobody watched it";
+}
+
 TEST(Findings, recv_zero_again_and_again_is_one_finding) {
   StoryRecorder story;
   story.open();

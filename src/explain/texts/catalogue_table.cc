@@ -165,9 +165,9 @@ constexpr FindingText table[] = {
      {"say in the protocol how much will come, so that an answer cut short is noticed",
       "在协议中说明数据的长度，这样才能发现被截断的回答"}},
     {"close.nothing_sent",
-     {"{who}'s close() returned 0 and sent nothing: other descriptors still refer to the socket ({others}), and only the last "
+     {"{who}'s {closing} returned {result} and sent nothing: other descriptors still refer to the socket ({others}), and only the last "
       "close() closes the connection.",
-      "{who}的 close() 返回 0 却没有发送任何报文：还有别的描述符指向这个套接字（{others_zh}），最后一个 close() 才会关闭连接。"},
+      "{who}的 {closing} 返回 {result} 却没有发送任何报文：还有别的描述符指向这个套接字（{others_zh}），最后一个 close() 才会关闭连接。"},
      {"close the other copies (a forked child, a dup), or call shutdown(), which acts on the connection itself",
       "关闭其余副本（fork 的子进程、dup），或调用直接作用于连接的 shutdown()"}},
     {"shutdown.fin",

@@ -88,7 +88,7 @@ constexpr ResetReason table[] = {
      .cannot_know = "from packets alone this may also be SO_LINGER 0",
      .finding =
          {"{who}'s {closing} sent a RST, not a FIN: {unread} from {peer} were never read, and {peer} has to learn that they are lost.",
-          "{who}的 {closing_zh} 发出的是 RST 而不是 FIN：{peer}发来的{unread_zh}从未被读取，必须让{peer}知道它们丢失了。"},
+          "{who}的{closing_zh}发出的是 RST 而不是 FIN：{peer}发来的{unread_zh}从未被读取，必须让{peer}知道它们丢失了。"},
      .ending = {"reset by {resetter}: it closed with received data unread", "被 {resetter} 复位：关闭时仍有未读数据"},
      .answer =
          {"If the server closes while something is unread ({reset.unread_data_at_close/unread} here), it is the closer that resets: its close() sends RST instead of FIN.",
@@ -160,7 +160,7 @@ constexpr ResetReason table[] = {
      .when = "close() sent a RST after SO_LINGER had been set to {on, 0}",
      .finding =
          {"{who}'s {closing} sent a RST, not a FIN, because SO_LINGER was set to {on, 0}: it aborts the connection and leaves no TIME-WAIT.",
-          "{who}的 {closing_zh} 发出的是 RST 而不是 FIN，因为 SO_LINGER 设成了 {on, 0}：它中止连接，不留下 TIME-WAIT。"},
+          "{who}的{closing_zh}发出的是 RST 而不是 FIN，因为 SO_LINGER 设成了 {on, 0}：它中止连接，不留下 TIME-WAIT。"},
      .ending = {"reset by {resetter}: closed with SO_LINGER on and 0 seconds",
                 "被 {resetter} 复位：关闭时 SO_LINGER 打开且为 0 秒"},
      .remedy = {"do not set SO_LINGER to 0 for an orderly close", "要正常关闭就不要把 SO_LINGER 设为 0"}},

@@ -126,7 +126,7 @@ constexpr Rule table[] = {
     {"close.simultaneous", chat, "both sides went through CLOSING", "RFC 9293 3.6, figure 13", ""},
     {"fin.again", note, "a FIN was sent again by the retransmission timer",
      "RFC 9293 3.10.7.4, 3.8.1; tcp_retransmit_timer()", "whether the FIN or the ACK of it was lost"},
-    {"close.delivered_later", chat, "data left after close() had returned",
+    {"close.delivered_later", chat, "data, and then the FIN, left after the last close() of the socket had returned",
      "close(2); RFC 9293 3.10.4; tcp_close(): an orphan goes on sending", ""},
     // --- calls ---
     {"call.bad_descriptor", error, "a call on a descriptor that had been closed failed with EBADF, and no segment left",

@@ -197,6 +197,10 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
 void EventMaker::add_state(const probe_state& state, Recording& recording) {
   SocketState changed;
   KnownSocket* known = sockets_.learn(state.socket, recording);
+  constexpr std::uint32_t syn_sent = 2;
+  // Its port is about to be chosen: what it had was another connection's.
+  if (known != nullptr && state.new_state == syn_sent && state.socket.family != 0 && state.socket.local_port == 0)
+    known->local.reset();
   tell_socket(changed, state.socket, known);
   changed.from = state_of_kernel(state.old_state);
   changed.to = state_of_kernel(state.new_state);

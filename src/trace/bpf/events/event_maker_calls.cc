@@ -80,7 +80,8 @@ void EventMaker::add_call_entered(const probe_call& call, Recording& recording) 
   entered.call = next_call_++;
   calls::SyscallArguments arguments;
   std::ranges::copy(call.arguments, arguments.begin());
-  tell(*row, calls::decode_entry(*row, arguments, Snippets(call)), entered);
+  const bool on_second = (call.head.flags & PROBE_ON_SECOND) != 0;
+  tell(*row, calls::decode_entry(*row, arguments, Snippets(call), on_second), entered);
   if (call.references != 0) entered.references = call.references;
   KnownSocket* known = sockets_.learn(call.socket, recording);
   if (known != nullptr) tell_socket(entered, call.socket, known);
@@ -146,7 +147,8 @@ void EventMaker::add_operation_submitted(const probe_call& operation, Recording&
       !calls::makes_tcp_socket(fields[calls::field_fd], fields[calls::field_offset], fields[calls::field_length]))
     return;
   CallEntered entered;
-  tell(row->call, calls::decode_operation_entry(*row, fields, Snippets(operation)), entered);
+  const bool on_second = (operation.head.flags & PROBE_ON_SECOND) != 0;
+  tell(row->call, calls::decode_operation_entry(*row, fields, Snippets(operation), on_second), entered);
   entered.through = "io_uring";
   if (operation.references != 0) entered.references = operation.references;
   processes_with_sockets_.insert(operation.head.tgid);

@@ -62,6 +62,45 @@ TEST(EventMaker, what_close_sets_going_after_its_return_is_its_own_and_it_is_bac
   EXPECT_GT(back, left);
 }
 
+// A socket whose connect() was refused connects again, from another port.
+TEST(EventMaker, forgets_the_port_of_a_socket_that_connects_again) {
+  EventMaker maker{EventMakerOptions{}};
+  maker.start_process(thread, "client");
+  Recording recording;
+  const auto state = [&](std::uint64_t at, std::uint16_t port, std::uint32_t from, std::uint32_t to) {
+    auto record = about_socket<probe_state>(PROBE_STATE, at);
+    record.socket.local_port = port;
+    record.old_state = from, record.new_state = to;
+    add(maker, recording, record);
+  };
+  constexpr std::uint32_t established = 1, syn_sent = 2, closed = 7;
+  state(1000, 0, closed, syn_sent);
+  state(2000, 5001, syn_sent, closed);
+  state(3000, 0, closed, syn_sent);
+  state(4000, 5002, syn_sent, established);
+  std::vector<std::uint16_t> ports;
+  for (const Event& event : recording.events)
+    if (const auto* told = std::get_if<recording::SocketState>(&event.what)) ports.push_back(told->local.port);
+  EXPECT_EQ(ports, (std::vector<std::uint16_t>{5001, 5001, 5002, 5002}));
+}
+
+TEST(EventMaker, tells_which_of_two_descriptors_is_the_socket) {
+  for (const bool second : {true, false}) {
+    EventMaker maker{EventMakerOptions{}};
+    maker.start_process(thread, "server");
+    Recording recording;
+    auto entered = about_socket<probe_call>(PROBE_CALL_ENTERED, 1000);
+    if (second) entered.head.flags |= PROBE_ON_SECOND;
+    entered.call = 1000, entered.number = SYS_splice, entered.arguments[0] = 6, entered.arguments[2] = 4;
+    add(maker, recording, entered);
+    const CallEntered* call = nullptr;
+    for (const Event& event : recording.events)
+      if (const auto* one = std::get_if<CallEntered>(&event.what)) call = one;
+    ASSERT_NE(call, nullptr);
+    EXPECT_EQ(call->fd, second ? 4 : 6);
+  }
+}
+
 // do_exit() may lie further out in the stack than what is taken of it.
 TEST(EventMaker, a_process_that_is_ending_makes_no_call_that_closes) {
   const auto trigger_of = [](__u8 flags) {

@@ -344,12 +344,14 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   struct file* file = 0;
   struct sock* sk = 0;
   __u16 held = 0;
+  __u8 on_second = 0;
   if (row->fd_argument >= 0 && row->only_on_tcp) {
     file = file_of((__s32)argument(arguments, row->fd_argument));
     sk = tcp_socket_of(file);
     if (!sk && row->second_fd_argument >= 0) {
       file = file_of((__s32)argument(arguments, row->second_fd_argument));
       sk = tcp_socket_of(file);
+      if (sk) on_second = PROBE_ON_SECOND;
     }
     if (!sk && row->passes) sk = (struct sock*)passed_socket(arguments[1]);
     held = !sk && row->is_passed && has_control_room(arguments[1]);
@@ -374,6 +376,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   begin_draft(draft, PROBE_CALL_ENTERED, state);
   draft->head.at_ns = state->id;
   if (row->closes && file) draft->references = references_of(file);
+  draft->head.flags |= on_second;
   tell_socket_or_none(draft, sk);
   take_pieces(SYSTEM_CALL, row, 0);
   const int stack = row->wants_stack && sk && may_take_stack(draft->call);

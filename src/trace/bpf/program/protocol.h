@@ -72,6 +72,7 @@ enum probe_direct {
 enum {
   PROBE_EXITING = 1,  // PROBE_STATE (for who watches lives), PROBE_SEGMENT: the running process is ending (PF_EXITING)
   PROBE_IN_CALL = 4,  // PROBE_STATE (for who watches lives): the running process is in a call on the socket
+  PROBE_ON_SECOND = 8,  // calls entered, operations submitted: the socket is the second descriptor
   PROBE_BRIEF =
       2,  // calls, PROBE_STATE, PROBE_SEGMENT: of its socket, which has been told whole, only `pointer` is there
 };

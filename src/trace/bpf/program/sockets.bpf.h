@@ -216,6 +216,8 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
     record.socket.pointer = (__u64)sk;
   } else {
     fill_trusted(&record.socket, sk);
+    // One that connects again, not bound, has the last connection's source port until inet_hash_connect() has chosen another.
+    if (new_state == TCP_SYN_SENT) record.socket.local_port = sk->__sk_common.skc_num;
     // A listener of a traced process: whoever knocks there is of interest.
     const __u32 tgid = bpf_get_current_pid_tgid() >> 32;
     if (only_interesting && new_state == TCP_LISTEN && is_traced(tgid)) {

@@ -154,7 +154,11 @@ __noinline int submit(void) {
   else if (entry->opcode != OPERATION_SOCKET)
     file = file_of(entry->fd);
   struct sock* sk = tcp_socket_of(file);
-  if (!sk && row->second_fd_argument >= 0) sk = tcp_socket_of(file_of((__s32)entry->file_index));  // splice, tee
+  __u8 on_second = 0;
+  if (!sk && row->second_fd_argument >= 0) {  // splice, tee
+    sk = tcp_socket_of(file_of((__s32)entry->file_index));
+    if (sk) on_second = PROBE_ON_SECOND;
+  }
   // A file that is not there yet comes from the operation that this one is linked to: its completion will tell.
   if (!sk && file) return 0;
 
@@ -182,6 +186,7 @@ __noinline int submit(void) {
   if (!draft) return 0;
   fill_operation(draft, &operation, PROBE_OPERATION_SUBMITTED);
   draft->head.at_ns = operation.id;
+  draft->head.flags |= on_second;
   if (row->closes && file) draft->references = references_of(file);
   tell_socket_of_operation(draft, sk);
   take_pieces(RING_OPERATION, row, 0);

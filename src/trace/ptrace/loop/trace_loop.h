@@ -92,6 +92,7 @@ class TraceLoop {
     bool record = false, wait_for_exit = false;
     bool hold = false;  // whether it is recorded is known at its return
     const TcpSocket* socket = nullptr;
+    bool on_second = false;  // the socket is the second of its descriptors
   };
   const TcpSocket* find_passed(Thread& thread, std::uint64_t header, bool received);
   Decision decide(Thread& thread, const calls::CallRow& row, const calls::SyscallArguments& arguments);

@@ -101,7 +101,7 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const calls::Sysc
   std::optional<StackCopy> stack;
   if (decision.record || decision.hold) {
     const ProcessMemory memory(thread.tid);
-    tell(*row, calls::decode_entry(*row, call.arguments, memory), entered);
+    tell(*row, calls::decode_entry(*row, call.arguments, memory, decision.on_second), entered);
     if (restarted) entered.name = "restart_syscall";
     if (decision.record) entered.call = ++call_count_;
     if (decision.socket != nullptr) {
@@ -178,7 +178,10 @@ TraceLoop::Decision TraceLoop::decide(Thread& thread, const calls::CallRow& row,
     decision.record = calls::makes_tcp_socket(arguments[0], arguments[1], arguments[2]);
   } else if (row.only_on_tcp) {
     decision.socket = descriptor(row.fd_argument);
-    if (decision.socket == nullptr) decision.socket = descriptor(row.second_fd_argument);
+    if (decision.socket == nullptr) {
+      decision.socket = descriptor(row.second_fd_argument);
+      decision.on_second = decision.socket != nullptr;
+    }
     if (decision.socket == nullptr && row.number == SYS_sendmsg)
       decision.socket = find_passed(thread, arguments[1], false);
     decision.record = decision.socket != nullptr;
