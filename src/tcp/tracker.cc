@@ -153,7 +153,11 @@ void Tracker::look_at_sender(Step& step) {
   if (ahead == 0) {
     const bool same_text =
         step.segment.seq.value + step.segment.sequence_length() == from.isn + static_cast<std::uint32_t>(from.last_end);
-    if (from.ip_id_counts > 0 || (same_text && step.at() - from.last_seen_ns < same_packet_ns))
+    // Of a host that does not number its packets an ACK is the same one where it says the same.
+    const bool says_the_same =
+        step.segment.sequence_length() > 0 ||
+        (segment.ack.value == from.last_ack_raw && std::uint32_t{segment.window} << from.scale == from.window);
+    if (from.ip_id_counts > 0 || (same_text && says_the_same && step.at() - from.last_seen_ns < same_packet_ns))
       step.order = SendOrder::same_packet;
   } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
     step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;

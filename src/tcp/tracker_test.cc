@@ -814,6 +814,17 @@ TEST(TrackerCopies, no_probe_comes_right_behind_what_its_sender_said) {
   EXPECT_EQ(story.c(A, 100, 1).kind, Kind::keep_alive);
 }
 
+TEST(TrackerCopies, a_window_that_shuts_is_none_of_the_ack_before_it_whatever_its_ip_id) {
+  Story story;
+  story.handshake();
+  const auto s = [&](std::uint16_t window) {
+    return story.send(EndIndex::second, A, 1, 1, 0, {.window = window, .ip_id = 7}).has(mark::zero_window);
+  };
+  EXPECT_FALSE(s(1000));
+  EXPECT_TRUE(s(0));
+  EXPECT_FALSE(s(0));  // a copy
+}
+
 TEST(TrackerCopies, a_reset_with_another_ttl_that_comes_again_is_nobody_elses) {
   Story story;
   story.handshake();
