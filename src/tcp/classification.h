@@ -95,15 +95,27 @@ enum class ResetCause : std::uint8_t {
   late_after_close,    // answer to a segment without data, after the close
   after_reset,         // answer to a segment of a connection that had been reset
   no_connection,       // answer by a host that does not know the connection (half-open, RFC 9293 3.5.1)
+  had_given_up,        // answer by a host whose retransmissions had had no answer
   unread_data,         // active: closed with unread data (RFC 2525 2.17), the likelier
   aborted,             // active: SO_LINGER 0, disconnect, or from outside (ss -K)
   idle,                // active: by an end that had neither sent nor received data for a while
   keep_alive_gave_up,  // active: probes without answer
   third_party,         // by somebody else in the sender's name: injection or middlebox
 };
-inline constexpr std::string_view reset_cause_names[] = {
-    "none",          "refused",     "abandoned", "bad-ACK", "data-after-close",   "late-after-close", "after-reset",
-    "no-connection", "unread-data", "aborted",   "idle",    "keep-alive-gave-up", "third-party"};
+inline constexpr std::string_view reset_cause_names[] = {"none",
+                                                         "refused",
+                                                         "abandoned",
+                                                         "bad-ACK",
+                                                         "data-after-close",
+                                                         "late-after-close",
+                                                         "after-reset",
+                                                         "no-connection",
+                                                         "had-given-up",
+                                                         "unread-data",
+                                                         "aborted",
+                                                         "idle",
+                                                         "keep-alive-gave-up",
+                                                         "third-party"};
 inline constexpr std::size_t reset_cause_count = std::size(reset_cause_names);
 std::string_view name(ResetCause cause);  // "data-after-close"
 

@@ -11,6 +11,8 @@ namespace {
 
 // So long after the last payload a program that closes has hardly left it unread; it lets go of an idle connection.
 constexpr std::int64_t idle_ns = 1000 * millisecond;
+// The same, where the last data had no answer: a program that is slow to read it may take that long.
+constexpr std::int64_t long_idle_ns = 20'000 * millisecond;
 // A reset that answers comes at once. So long it may be on its way where nothing tells the round trip.
 constexpr std::int64_t answer_ns = 200 * millisecond;
 constexpr std::int64_t answer_spread_ns = 5 * millisecond;  // beyond that
@@ -33,6 +35,10 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
   if (from.sent_reset || to.sent_reset) return ResetCause::after_reset;
+  if (from.unanswered_resends >= 2 && has_unacknowledged_text(from)) {
+    assumed = true;
+    return ResetCause::had_given_up;
+  }
   if (from.fin >= 0) {
     // What is answered was not captured, or stands behind the answer: data, most likely. What was captured long before is not that.
     const std::int64_t answer_takes_ns =
@@ -71,15 +77,20 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
     assumed = true;
     return ResetCause::data_after_close;
   }
-  if (!was_sent_data) {
-    assumed = !to.syn_seen;  // else nothing can have been unread
-    return ResetCause::aborted;
-  }
   assumed = true;
-  const std::int64_t last_data_ns = std::max(to.last_data_ns, from.last_data_ns);
-  if (last_data_ns != 0 && step.at() - last_data_ns >= idle_ns) return ResetCause::idle;
+  if (!was_sent_data) return ResetCause::aborted;
+  // It had no room: what filled it was not read.
+  if (from.shut_since_ns != 0 && from.fin < 0) {
+    assumed = false;
+    return ResetCause::unread_data;
+  }
   // Data came, and this end answered none of it with data of its own: it was hardly read.
-  return to.last_data_ns > from.last_data_ns ? ResetCause::unread_data : ResetCause::aborted;
+  const bool answered = from.last_data_ns >= to.last_data_ns;
+  // What is sent again is data too.
+  const std::int64_t last_ns = std::max({to.last_data_ns, from.last_data_ns, to.last_sent_ns, from.last_sent_ns});
+  if (std::max(to.last_data_ns, from.last_data_ns) != 0 && step.at() - last_ns >= (answered ? idle_ns : long_idle_ns))
+    return ResetCause::idle;
+  return answered ? ResetCause::aborted : ResetCause::unread_data;
 }
 
 ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {

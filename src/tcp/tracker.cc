@@ -334,7 +334,8 @@ void Tracker::take_syn(Step& step) {
   } else if (again) {
     step.verdict.kind = Kind::retransmission;
     step.verdict.reason = RetransmissionReason::syn;
-    if (from.snd_una > 0) {
+    // As many as there were SYNs answer those.
+    if (from.snd_una > 0 && (!answers || from.syns >= to.syns)) {
       // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
       // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
       step.verdict.marks |= mark::acked_before;
@@ -351,6 +352,7 @@ void Tracker::take_syn(Step& step) {
     from.sample_ns = step.at();
     from.sample_length = 0;
   }
+  if (!copied) count_up(from.syns);
   if (step.end > from.snd_nxt) {
     from.bytes += step.segment.payload_length;
     from.snd_nxt = step.end;
@@ -396,11 +398,15 @@ void Tracker::remember(Step& step) {
       count_up(from.keep_alives);
       count_up(from.unanswered_probes);
       break;
-    case Kind::window_probe: count_up(from.window_probes); break;
+    case Kind::window_probe:
+      count_up(from.window_probes);
+      count_up(from.unanswered_window_probes);
+      from.most_unanswered_probes = std::max(from.most_unanswered_probes, from.unanswered_window_probes);
+      break;
     default: break;
   }
   if (step.verdict.has(mark::zero_window)) count_up(from.zero_windows);
-  step.to.unanswered_probes = 0;
+  step.to.unanswered_probes = step.to.unanswered_window_probes = 0;
   if (step.moves_ack) step.to.unanswered_resends = 0;
 }
 

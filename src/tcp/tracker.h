@@ -75,13 +75,15 @@ struct End : EndCounters {
   std::int64_t stamped_from = 0;   // where what it sent for the first time with its newest time stamp begins
   std::int64_t sample_length = 0;  // payload of the segment whose round trip is being measured
   std::uint32_t largest_through =
-      0;                           // payload of the largest segment that was acknowledged, of those that were measured
-  std::uint32_t stuck_length = 0;  // payload of what it last sent again of what is to be acknowledged next
+      0;  // payload of the largest segment that was acknowledged, of those that were measured
+  std::uint32_t largest_sacked = 0;  // the largest range that was acknowledged selectively
+  std::uint32_t stuck_length = 0;    // payload of what it last sent again of what is to be acknowledged next
   // --- times
   std::int64_t last_sent_ns = 0;      // last segment of it that occupies sequence space
   std::int64_t last_progress_ns = 0;  // last time that the peer acknowledged something new
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
+  std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
   std::int64_t last_reset_ns = 0;
   std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
   std::int64_t stamped_ns = 0;          // when its newest time stamp was seen first
@@ -104,10 +106,13 @@ struct End : EndCounters {
   std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
   std::uint8_t ttl = 0, same_ttl = 0, reset_ttl = 0;
   std::uint8_t scale = 0;
-  std::uint8_t next_large = 0;          // the place in `large`
-  std::uint8_t duplicate_acks = 0;      // of what it sent, since the last progress
-  std::uint8_t unanswered_probes = 0;   // keep-alives of it since the peer was last heard
-  std::uint8_t unanswered_resends = 0;  // retransmissions of it since the peer was last heard
+  std::uint8_t next_large = 0;                // the place in `large`
+  std::uint8_t duplicate_acks = 0;            // of what it sent, since the last progress
+  std::uint8_t unanswered_probes = 0;         // keep-alives of it since the peer was last heard
+  std::uint8_t unanswered_window_probes = 0;  // the same of its window probes
+  std::uint8_t most_unanswered_probes = 0;    // of those in a row
+  std::uint8_t syns = 0;                      // SYNs or SYN-ACKs that it sent, copies not counted
+  std::uint8_t unanswered_resends = 0;        // retransmissions of it since the peer was last heard
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
   bool seen = false, based = false;  // sent anything; its sequence space has an origin

@@ -6,6 +6,9 @@
 namespace tcpwhy::tcp {
 namespace {
 
+// Beyond the round trip that is known: what comes later than that of itself answers nothing.
+constexpr std::int64_t slowest_answer_ns = 100 * millisecond;
+
 // The window that a segment offers. RFC 7323 2.2: never scaled on a SYN.
 std::uint32_t window_of(const End& sender, const wire::TcpSegment& segment) {
   return segment.flags.syn() ? segment.window : std::uint32_t{segment.window} << sender.scale;
@@ -161,6 +164,8 @@ void Tracker::take_sack(Step& step) {
   }
   for (const wire::SackBlock& block : blocks) {
     const std::int64_t edge = widen(to, block.right.value);
+    const std::uint32_t length = block.right.value - block.left.value;
+    if (edge <= to.snd_nxt && length <= to.snd_nxt) to.largest_sacked = std::max(to.largest_sacked, length);
     if (edge > to.sacked && edge <= to.snd_nxt) {
       to.sacked = edge;
       if (edge <= step.ack) continue;
@@ -178,7 +183,8 @@ void Tracker::name_pure_ack(Step& step) {
   verdict.kind = Kind::ack;
   // Linux probes at SND.UNA-1, without a byte: tcp_xmit_probe_skb().
   if (from.seen && from.snd_nxt > 0 && step.seq == from.snd_una - 1 && !step.moves_ack) {
-    const bool into_shut_window = to.window == 0 && to.seen;
+    // As long as it has not got that the window opened, it probes on.
+    const bool into_shut_window = (to.window == 0 && to.seen) || from.last_kind == Kind::window_probe;
     if (step.order == SendOrder::same_packet) {
       verdict.kind = Kind::duplicate;
     } else if (step.at() - from.last_seen_ns < soonest_probe_ns) {
@@ -200,7 +206,8 @@ void Tracker::name_pure_ack(Step& step) {
   // receiver's queue." One that tells nothing new is no answer to a segment out of order: it is a copy, or captured late.
   const bool says_what_it_has = from.sack_permitted && to.sack_permitted;
   // A probe is answered once; what comes later by itself is none.
-  const bool answered = from.last_seen_ns > to.last_seen_ns;
+  const std::int64_t answer_takes_ns = std::int64_t{to.srtt_us} * 2000 + slowest_answer_ns;
+  const bool answered = from.last_seen_ns > to.last_seen_ns || step.at() - to.last_seen_ns > answer_takes_ns;
   if (from.owes_challenge) {
     verdict.kind = Kind::challenge_ack;
   } else if (to.last_kind == Kind::keep_alive && !answered) {

@@ -367,6 +367,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   }
   if (seen_before && step.segment.options.timestamps) note_resent(step, true);
   count_up(from.retransmissions);
+  if (from.unanswered_resends == 0) from.unanswered_since_ns = step.at();
   count_up(from.unanswered_resends);
   if (step.verdict.reason == RetransmissionReason::fin) count_up(from.fin_resends);
   from.resent_bytes += step.segment.payload_length;

@@ -103,8 +103,8 @@ constexpr ResetReason table[] = {
           .or_else = {"SO_LINGER with 0 seconds, connect() to AF_UNSPEC or ss -K: they look the same.",
                       "SO_LINGER 为 0 秒、connect() 到 AF_UNSPEC 或 ss -K：看上去相同。"},
           .problem = "capture.reset.unread_data",
-          .summary = {"aborted right after data had come: most likely closed with unread data",
-                      "数据刚到达就中止：很可能是关闭时接收缓冲区还有未读数据"}},
+          .summary = {"aborted, the last data without an answer: most likely closed with unread data",
+                      "中止，最后的数据未得到回应：很可能关闭时还有未读数据"}},
      .remedy = {"{who} should read until the end of file before it closes: shutdown(SHUT_WR), read until 0, close()",
                 "{who} 应在关闭前读到文件结束：shutdown(SHUT_WR)、读到 0、close()"}},
     {.id = "reset.unread_data_at_exit",
@@ -123,14 +123,17 @@ constexpr ResetReason table[] = {
      .wire = ResetCause::aborted,
      .ending = {"reset by {resetter}: aborted (SO_LINGER 0, ss -K, or a listener closed with a queue)",
                 "被 {resetter} 复位：主动中止（SO_LINGER 0、ss -K 或监听套接字带队列关闭）"},
-     .on_wire = {.short_form = {"aborted", "主动中止"},
-                 .sentence = {"{who} aborted the connection by itself.", "{who} 主动中止了连接。"},
-                 .because = {"The reset has {who}'s next sequence number: no segment provoked it.",
-                             "该复位带有 {who} 的下一个序号：并非由任何报文段引起。"},
-                 .or_else = {"A close() with data unread looks the same.", "在有未读数据时 close() 看上去相同。"},
-                 .problem = "capture.reset.aborted",
-                 .summary = {"aborted: by the program (SO_LINGER 0, disconnect), or from outside (ss -K)",
-                             "被中止：由程序（SO_LINGER 0、断开），或从外部（ss -K）"}},
+     .on_wire =
+         {.short_form = {"aborted", "主动中止"},
+          .sentence = {"{who} aborted the connection by itself.", "{who} 主动中止了连接。"},
+          .because = {"The reset has {who}'s next sequence number: no segment provoked it.",
+                      "该复位带有 {who} 的下一个序号：并非由任何报文段引起。"},
+          .or_else =
+              {"A close() with data unread, a listener that was closed before its program accepted, or a device between that resets in its name: they look the same.",
+               "有未读数据时的 close()、程序 accept 之前监听套接字被关闭，或途中设备以其名义复位：看上去相同。"},
+          .problem = "capture.reset.aborted",
+          .summary = {"aborted: by the program (SO_LINGER 0, disconnect), or from outside (ss -K)",
+                      "被中止：由程序（SO_LINGER 0、断开），或从外部（ss -K）"}},
      .remedy =
          {"look in the program of {who} for SO_LINGER with 0 seconds and connect() to AF_UNSPEC, and for ss -K; if that is not meant: shutdown(SHUT_WR), read to the end of file, then close()",
           "在 {who} 的程序中查找 0 秒的 SO_LINGER、connect() 到 AF_UNSPEC，以及 ss -K；若非本意：shutdown(SHUT_WR)，读到文件结束，再 close()"}},
@@ -216,15 +219,14 @@ constexpr ResetReason table[] = {
           "{who}已不认识这个连接，用 RST 回应了{peer}的报文段：它重启过，或途中的设备遗忘了该连接。"},
      .on_wire =
          {.short_form = {"connection not known", "不认识该连接"},
-          .sentence =
-              {"{who}'s host did not know the connection any more: it answered {peer}'s segment as a stranger's.",
-               "{who} 的主机已不认识该连接：它把 {peer} 的报文段当作陌生报文回应。"},
+          .sentence = {"{who}'s host did not know the connection: it answered {peer}'s segment as a stranger's.",
+                       "{who} 的主机不认识该连接：它把 {peer} 的报文段当作陌生报文回应。"},
           .because =
               {"The reset has no ACK and the sequence number that the answered segment acknowledged, and no close of {who} was seen.",
                "该复位不带 ACK，序号等于被回应报文段的确认号，且没有看到 {who} 关闭。"},
           .or_else =
-              {"The host restarted or aborted unseen; or a firewall, load balancer or NAT on the way forgot the connection and answers in its name.",
-               "主机重启，或其中止未被捕获；或途中的防火墙、负载均衡或 NAT 忘记了该连接并以其名义回应。"},
+              {"The host restarted or aborted unseen; it never took the connection (a full accept queue); or a firewall, load balancer or NAT on the way forgot the connection and answers in its name.",
+               "主机重启，或其中止未被捕获；或它从未接受该连接（接受队列已满）；或途中的防火墙、负载均衡或 NAT 忘记了该连接并以其名义回应。"},
           .problem = "capture.reset.no_connection",
           .summary =
               {"the peer's host does not know the connection (any more): rebooted, or a middlebox answered for it",
@@ -252,6 +254,26 @@ constexpr ResetReason table[] = {
      .remedy =
          {"look for the moment when {peer} was last heard: its host or the way to it was gone from then on; tcp_keepalive_time, TCP_KEEPIDLE and TCP_KEEPCNT say how soon that is noticed",
           "查看 {peer} 最后一次出现的时刻：此后其主机或通往它的路径已中断；tcp_keepalive_time、TCP_KEEPIDLE、TCP_KEEPCNT 决定多久发现"}},
+    {.id = "reset.had_given_up",
+     .severity = error,
+     .rests_on = "RFC 9293 3.8.3; tcp_write_timeout(), tcp_retries2, TCP_USER_TIMEOUT",
+     .wire = ResetCause::had_given_up,
+     .on_wire =
+         {.short_form = {"had given up", "早已放弃"},
+          .sentence =
+              {"{who} had given the connection up: what it had sent again and again was never acknowledged. {peer}'s segment came too late, and was answered as a stranger's.",
+               "{who} 已放弃该连接：它反复重传的数据从未被确认。{peer} 的报文段来得太迟，被当作陌生报文回应。"},
+          .because =
+              {"{who} had sent again at least twice what was never acknowledged, and the reset answers {peer}'s segment.",
+               "{who} 至少两次重传从未被确认的数据，而该复位回应的是 {peer} 的报文段。"},
+          .or_else = {"Its host may also have restarted, or its program ended meanwhile.",
+                      "其主机也可能重启过，或程序已结束。"},
+          .problem = "capture.reset.had_given_up",
+          .summary = {"given up: what was sent again and again was never acknowledged, and the peer came too late",
+                      "已放弃：反复重传从未被确认，对端来得太迟"}},
+     .remedy =
+         {"look at the way from {who} to {peer}: its data did not arrive, or the acknowledgments did not come back",
+          "检查从 {who} 到 {peer} 的路径：数据没有到达，或确认没有返回"}},
     {.id = "reset.after_close",
      .severity = warning,
      .rests_on = "RFC 9293 3.10.7.1; tcp_rcv_state_process(), tcp_timewait_state_process()",
@@ -259,8 +281,9 @@ constexpr ResetReason table[] = {
      .ending = {"reset by {resetter}: data came after its close()", "被 {resetter} 复位：其 close() 之后仍有数据到达"},
      .on_wire =
          {.short_form = {"data after close", "关闭后仍有数据"},
-          .sentence = {"{peer} sent data after {who} had closed: nobody was left to read it, so {who}'s kernel reset.",
-                       "{who} 关闭之后 {peer} 仍在发送数据：已无人读取，{who} 的内核因此复位。"},
+          .sentence =
+              {"{peer}'s data came after {who} had closed: nobody was left to read it, so {who}'s kernel reset.",
+               "{peer} 的数据到达时 {who} 已经关闭：已无人读取，{who} 的内核因此复位。"},
           .because = {"{who}'s FIN came before, and data from {peer} was never acknowledged.",
                       "此前 {who} 已发出 FIN，而 {peer} 的数据从未被确认。"},
           .or_else = {"{who} may also have closed with data unread, after its FIN.",

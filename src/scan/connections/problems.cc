@@ -61,6 +61,45 @@ constexpr ProblemRule own_rules[] = {
       "只有较小的报文段能通过：途中 MTU 较小却无人告知（PMTU 黑洞）"},
      {"let ICMP \"too big\" through, clamp the MSS, or set net.ipv4.tcp_mtu_probing",
       "放行 ICMP“报文过大”、限制 MSS，或设置 net.ipv4.tcp_mtu_probing"}},
+    {"capture.not_getting_through",
+     Severity::error,
+     "at the end three or more retransmissions of one end were never acknowledged, though the other end was heard "
+     "meanwhile, and none of the other rows says why",
+     "RFC 9293 3.8.3",
+     {"sent again and again and never acknowledged, though the peer still answers",
+      "反复重传从未被确认，而对端仍有回应"},
+     {"something on the path drops these very segments: by their size, their content, or a broken checksum",
+      "途中有设备专门丢弃这些报文段：因其大小、内容或校验和错误"}},
+    {"capture.undelivered",
+     Severity::warning,
+     "to the end, and for a second or longer, an end acknowledged what comes behind bytes that it lacks and the capture "
+     "lacks too",
+     "RFC 2018",
+     {"bytes never arrived: the receiver lacks them to the end, though it has what comes behind them",
+      "有数据从未到达：接收方直到最后都缺少它们，却已收到其后的数据"},
+     {"they were lost before the capture saw them: look between it and their sender",
+      "它们在到达抓包点之前就已丢失：检查抓包点与其发送方之间"}},
+    {"capture.acks_lost",
+     Severity::warning,
+     "two or more retransmissions by timer of what had been acknowledged",
+     "RFC 6298 5.5; RFC 2883",
+     {"sent again by the timer though it had arrived: the acknowledgments do not reach the sender",
+      "数据已到达仍因定时器重传：确认没有到达发送方"},
+     {"look at the way back, from the receiver to the sender", "检查从接收方返回发送方的路径"}},
+    {"capture.probes_unanswered",
+     Severity::warning,
+     "an end offered a window of 0, and two or more probes of that in a row had no answer",
+     "RFC 9293 3.8.6.1; tcp_probe_timer()",
+     {"probes of a shut window had no answer: the path was gone, or what opened the window was lost",
+      "零窗口探测无人应答：路径已中断，或打开窗口的通告丢失"},
+     {"look at the path first, then at the receiving program", "先检查路径，再检查接收程序"}},
+    {"capture.old_connection",
+     Severity::note,
+     "the opener reset an answer that acknowledges something else than its SYN",
+     "RFC 9293 3.5.1 (half-open connections)",
+     {"the listener still had an older connection between these ports: its answer was reset, and the SYN sent again",
+      "监听方仍保留这对端口之间的旧连接：其应答被复位，SYN 再次发送"},
+     {}},
     {"capture.fin_unanswered",
      Severity::note,
      "at the end three or more retransmissions of a FIN had no answer; all data had been acknowledged",
@@ -262,8 +301,11 @@ class Finder {
     if (record_.opening == Opening::incomplete && record_.reset_cause == tcp::ResetCause::none &&
         record_.waited_since(record_.began_ns) && record_.ends[opener].segments > 0)
       say("capture.half_open_handshake", record_.last_frame);
-    if (record_.opening == Opening::handshake && record_.evidence.resent_syn != 0)
+    if (had_old_connection()) {
+      say("capture.old_connection", record_.evidence.old_connection);
+    } else if (record_.opening == Opening::handshake && record_.evidence.resent_syn != 0) {
       say("capture.syn_lost", record_.evidence.resent_syn);
+    }
   }
 
   void reset() {
@@ -279,9 +321,16 @@ class Finder {
       sent_again();
     if (const auto shut = sum(&EndRecord::zero_windows); shut > 0) {
       const bool long_shut = longest_shut_ns() >= harmful_shut_ns;
-      say(long_shut ? "capture.zero_window" : "capture.zero_window_brief", record_.evidence.zero_window, shut);
+      const std::uint32_t unanswered =
+          std::max(record_.ends[opener].most_unanswered_probes, record_.ends[listener].most_unanswered_probes);
+      if (both_seen() && unanswered >= 2) {
+        say("capture.probes_unanswered", record_.evidence.zero_window, unanswered);
+      } else {
+        say(long_shut ? "capture.zero_window" : "capture.zero_window_brief", record_.evidence.zero_window, shut);
+      }
     }
-    if (const auto illegal = sum(&EndRecord::illegal); illegal > 0)
+    // What an older connection's end answered is told with that.
+    if (const auto illegal = sum(&EndRecord::illegal); illegal > (had_old_connection() ? 1U : 0U))
       say("capture.illegal", record_.evidence.illegal, illegal);
     if (const auto overtaken = sum(&EndRecord::reordered); overtaken >= 3)
       say("capture.reordered", record_.first_frame, overtaken);
@@ -291,7 +340,12 @@ class Finder {
   void sent_again() {
     const std::uint64_t needless = sum(&EndRecord::needless), fins = sum(&EndRecord::fins_again);
     if (fins > 0) say("capture.fin_again", record_.evidence.fin_again, fins);
-    if (needless >= 3) say("capture.needless", record_.evidence.needless, needless);
+    if (needless >= 2 && record_.evidence.timeout != 0 && sum(&EndRecord::timeouts) >= 2 &&
+        needless * 2 >= record_.retransmissions() && sum(&EndRecord::fast_retransmissions) == 0) {
+      say("capture.acks_lost", record_.evidence.needless, needless);
+    } else if (needless >= 3) {
+      say("capture.needless", record_.evidence.needless, needless);
+    }
     // The listener has not taken the connection: nothing that was sent to it can have an answer.
     if (record_.evidence.repeated_syn_ack != 0 && record_.ends[listener].state == tcp::State::syn_received) return;
     const bool unanswered = both_seen() && record_.reset_cause == tcp::ResetCause::none && give_up();
@@ -301,8 +355,11 @@ class Finder {
                         needless + sum(&EndRecord::assumed_resends) +
                         (both_seen() ? fins : sum(&EndRecord::fin_resends)),
                         again = all - std::min<std::uint64_t>(all, not_lost + (unanswered ? unanswered_resends() : 0));
-    if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments))
-      say("capture.loss", record_.evidence.retransmission, again, both_seen() ? Grade::derived : Grade::assumed);
+    // Where nothing but timers made an end send again, lost data and lost acknowledgments look alike. What an ICMP error about the MTU
+    // made it send again in other pieces was not lost in a queue.
+    const bool lost_data_shows = both_seen() && sum(&EndRecord::fast_retransmissions) > 0;
+    if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments) && record_.icmp.error.mtu == 0)
+      say("capture.loss", record_.evidence.retransmission, again, lost_data_shows ? Grade::derived : Grade::assumed);
     if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0) {
       const std::uint64_t sure = record_.evidence.timeout;
       say("capture.timeout", sure != 0 ? sure : record_.evidence.retransmission, timeouts,
@@ -322,13 +379,17 @@ class Finder {
                                : record_.ends[listener];
     const std::uint64_t times = end.unanswered_resends;
     if (!record_.waited_since(end.last_progress_ns)) return false;  // the answer may be on its way
-    const bool larger = end.largest_through > 0 && end.stuck_length > end.largest_through;
+    // Less than this any path takes (RFC 791: every host takes 576 bytes).
+    constexpr std::uint32_t surely_through = 500;
+    const bool larger = end.stuck_length > std::max(end.largest_through, surely_through) &&
+                        (end.largest_through > 0 || end.peer_answered);
     if (end.only_fin_unacknowledged) {
       say("capture.fin_unanswered", record_.last_frame, times);
     } else if (larger && record_.icmp.frame == 0) {
       say("capture.mtu_black_hole", record_.evidence.retransmission, times, Grade::assumed);
     } else {
-      say("capture.gave_up", record_.evidence.retransmission, times);
+      say(end.peer_answered ? "capture.not_getting_through" : "capture.gave_up", record_.evidence.retransmission,
+          times);
     }
     return true;
   }
@@ -337,7 +398,14 @@ class Finder {
     return std::max(record_.ends[opener].longest_shut_ns, record_.ends[listener].longest_shut_ns);
   }
 
+  [[nodiscard]] bool had_old_connection() const {
+    return record_.evidence.old_connection != 0 && record_.opening == Opening::handshake;
+  }
+
   void observer() {
+    for (const EndRecord& end : record_.ends)
+      if (end.undelivered_bytes > 0 && record_.waited_since(end.last_progress_ns))
+        say("capture.undelivered", record_.evidence.gap, end.undelivered_bytes);
     if (const auto unseen = record_.ends[opener].unseen_bytes + record_.ends[listener].unseen_bytes;
         unseen > 0 && both_seen())
       say("capture.gaps", record_.evidence.gap, unseen);

@@ -14,7 +14,15 @@ static_assert(std::size(opening_names) == opening_count);
 constexpr std::string_view ending_names[] = {"open", "half-closed", "closed", "closing", "reset", "never-opened"};
 static_assert(std::size(ending_names) == ending_count);
 
-EndRecord record_of(const tcp::End& end, std::int64_t ended_ns) {
+// What the peer lacks to the end, though what comes behind it arrived: where its first byte was not seen by the capture either.
+std::uint64_t undelivered_bytes(const tcp::End& end) {
+  if (end.sacked <= end.snd_una) return 0;
+  const auto hole = std::ranges::find_if(
+      end.gaps, [&](const tcp::Gap& gap) { return gap.begin <= end.snd_una && end.snd_una < gap.end; });
+  return hole == end.gaps.end() ? 0 : static_cast<std::uint64_t>(std::min(hole->end, end.sacked) - end.snd_una);
+}
+
+EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ended_ns) {
   const std::int64_t shut_ns = end.shut_since_ns == 0 ? 0 : ended_ns - end.shut_since_ns;
   EndRecord record{end};
   record.state = end.state;
@@ -26,8 +34,11 @@ EndRecord record_of(const tcp::End& end, std::int64_t ended_ns) {
   record.assumed_resends = end.assumed_resends;
   record.srtt_us = end.srtt_us;
   record.min_rtt_us = end.min_rtt_us;
-  record.largest_through = end.largest_through;
+  record.largest_through = std::max(end.largest_through, end.largest_sacked);
   record.stuck_length = end.stuck_length;
+  record.most_unanswered_probes = end.most_unanswered_probes;
+  record.undelivered_bytes = undelivered_bytes(end);
+  record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.unanswered_since_ns;
   record.longest_shut_ns = std::max(end.longest_shut_ns, shut_ns);
   record.most_behind_ack_ns = end.most_behind_ack_ns;
   record.last_progress_ns = end.last_progress_ns;
@@ -74,7 +85,8 @@ ConnectionRecord record_of(const Connection& connection, Left left) {
   const tcp::EndIndex second = tcp::opposite(first);
   const auto side = [first](tcp::EndIndex end) { return end == first ? opener : listener; };
   record.addresses = {connection.ends[first], connection.ends[second]};
-  record.ends = {record_of(tracker.end(first), tracker.last_ns()), record_of(tracker.end(second), tracker.last_ns())};
+  const tcp::End &one = tracker.end(first), &other = tracker.end(second);
+  record.ends = {record_of(one, other, tracker.last_ns()), record_of(other, one, tracker.last_ns())};
   record.opener_known = tracker.opener_known();
   record.one_way = tracker.is_one_way();
   record.to_itself = tracker.is_to_itself();

@@ -45,6 +45,10 @@ struct EndRecord : tcp::EndCounters {
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
   // Payload of the largest segment that got through, and of the one that it sent again and again at the end.
   std::uint32_t largest_through = 0, stuck_length = 0;
+  std::uint32_t most_unanswered_probes = 0;  // of a shut window, in a row
+  // The peer acknowledged what comes behind, and never that: what the capture lacks of it, too.
+  std::uint64_t undelivered_bytes = 0;
+  bool peer_answered = false;           // something, after the first of its unanswered retransmissions
   std::int64_t longest_shut_ns = 0;     // that it took nothing
   std::int64_t most_behind_ack_ns = 0;  // that a segment was captured after its acknowledgment
   std::int64_t last_progress_ns = 0;    // when the other end last acknowledged something new of it; 0: never

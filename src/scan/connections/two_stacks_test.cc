@@ -238,8 +238,10 @@ TEST(TwoStacks, every_reset_has_its_cause) {
     ASSERT_TRUE(causes_of_reason.contains(reason)) << reason;
     EXPECT_TRUE(causes_of_reason.at(reason).contains(found->verdict.reset_cause))
         << row[0] << " " << reason << ": " << name(found->verdict.reset_cause);
-    // Where the peer had sent data, unread data and SO_LINGER 0 look alike.
-    EXPECT_EQ(found->verdict.has(tcp::mark::assumed), row[0] == "rst_linger0_server") << row[0];
+    // What an end did of itself may have had more than one cause: unread data, SO_LINGER 0, a listener that was closed before accept().
+    const bool active = found->verdict.reset_cause == tcp::ResetCause::aborted ||
+                        found->verdict.reset_cause == tcp::ResetCause::unread_data;
+    EXPECT_EQ(found->verdict.has(tcp::mark::assumed), active) << row[0];
   }
 }
 

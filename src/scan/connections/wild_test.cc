@@ -69,7 +69,7 @@ TEST(Wild, what_is_said_of_each_capture) {
       {"client-side-only-closed", half_seen, Ending::closed, opener, {"capture.one_way"}},
       {"server-side-only-closed", half_seen, Ending::closed, opener, {"capture.one_way"}},
       {"data-and-fin-after-close", handshake, Ending::reset, opener, {"capture.reset.data_after_close"}},
-      {"own-reset-without-ack", handshake, Ending::reset, opener, {"capture.reset.idle"}},
+      {"own-reset-without-ack", handshake, Ending::reset, opener, {"capture.reset.unread_data"}},
       {"ack-captured-before-data", handshake, Ending::open, {}, {"capture.out_of_order"}},
       {"kernel-H25-A", handshake, Ending::open, {}, {"capture.accept_queue"}},
       {"kernel-C25b-A", handshake, Ending::closed, opener, {"capture.fin_again"}},

@@ -8,7 +8,7 @@
 namespace tcpwhy::scan {
 namespace {
 
-void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) {
+void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegment& segment, std::uint64_t frame) {
   const auto first = [frame](std::uint64_t& place) {
     if (place == 0) place = frame;
   };
@@ -16,7 +16,8 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) 
   if (verdict.kind == tcp::Kind::retransmission) {
     const bool acked = verdict.has(tcp::mark::acked_before);
     if (verdict.reason == syn) {
-      first(acked ? evidence.repeated_syn_ack : evidence.resent_syn);
+      // Who sends its SYN again though that was acknowledged has not got the SYN-ACK.
+      first(acked && segment.flags.ack() ? evidence.repeated_syn_ack : evidence.resent_syn);
     } else {
       first(evidence.retransmission);
     }
@@ -25,6 +26,7 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, std::uint64_t frame) 
     if (acked && verdict.reason != syn) first(evidence.fin_again);
   }
   if (verdict.kind == tcp::Kind::illegal) first(evidence.illegal);
+  if (verdict.reset_cause == tcp::ResetCause::bad_ack) first(evidence.old_connection);
   if (verdict.marks == 0) return;
   if (verdict.has(tcp::mark::zero_window)) first(evidence.zero_window);
   if (verdict.has(tcp::mark::gap_before | tcp::mark::acks_unseen)) first(evidence.gap);
@@ -284,7 +286,7 @@ TakenSegment ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, cons
   connection.last_frame = frame;
   TakenSegment taken{&connection, from, connection.tracker.observe({at_ns, frame, from, segment})};
   if (reused) taken.verdict.marks |= tcp::mark::port_reused;
-  note(connection.evidence, taken.verdict, frame);
+  note(connection.evidence, taken.verdict, segment, frame);
 
   List& before = entry.is_over ? over_ : open_;
   entry.is_over = connection.tracker.is_over();

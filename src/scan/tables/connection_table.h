@@ -27,7 +27,8 @@ enum class Left : std::uint8_t {
 // The first frame of each kind that a finding may rest on; 0: there was none.
 struct Evidence {
   std::uint64_t retransmission = 0, timeout = 0, resent_syn = 0, repeated_syn_ack = 0, fin_again = 0, zero_window = 0,
-                illegal = 0, gap = 0, needless = 0, offload = 0, behind_ack = 0, icmp_disbelieved = 0;
+                illegal = 0, gap = 0, needless = 0, offload = 0, behind_ack = 0, icmp_disbelieved = 0,
+                old_connection = 0;
 };
 
 // The first ICMP error that quoted a segment of it; frame 0: none.
