@@ -334,8 +334,9 @@ void Tracker::take_syn(Step& step) {
   } else if (again) {
     step.verdict.kind = Kind::retransmission;
     step.verdict.reason = RetransmissionReason::syn;
-    // As many as there were SYNs answer those.
-    if (from.snd_una > 0 && (!answers || from.syns >= to.syns)) {
+    // As many as there were SYNs answer those, and what no timer can have sent answers one that was not captured.
+    const bool by_timer = step.at() - from.last_sent_ns >= syn_timer_ns / 2;
+    if (from.snd_una > 0 && (!answers || (from.syns >= to.syns && by_timer))) {
       // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
       // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
       step.verdict.marks |= mark::acked_before;

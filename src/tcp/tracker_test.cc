@@ -756,6 +756,15 @@ TEST(TrackerCopies, a_syn_ack_twice_in_a_moment_is_a_copy_and_after_a_second_sen
   EXPECT_EQ(story.s(S | A, 0, 1).kind, Kind::retransmission);
 }
 
+TEST(TrackerLate, a_syn_ack_that_no_timer_sent_again_answers_a_syn_that_was_not_captured) {
+  Story story;
+  story.handshake();
+  story.wait(200 * ms);
+  EXPECT_FALSE(story.s(S | A, 0, 1).has(mark::acked_before));
+  story.wait(1000 * ms);
+  EXPECT_TRUE(story.s(S | A, 0, 1).has(mark::acked_before));
+}
+
 TEST(TrackerCopies, text_twice_in_a_tick_that_nobody_asked_for_is_a_copy) {
   const auto story_of = [](std::uint32_t stamp_of_the_copy) {
     Story story;
