@@ -174,7 +174,10 @@ bool Tracker::find_illegal(Step& step) {
     step.verdict.kind = Kind::illegal;
     step.verdict.illegality = illegality;
     step.to.owes_challenge = earns_challenge;
-    count_up(step.from.illegal);
+    const bool is_same = illegality == Illegality::ack_in_syn_sent && step.from.sent_illegal_ack &&
+                         step.segment.ack.value == step.from.last_illegal_ack &&
+                         step.at() - step.from.last_seen_ns < same_packet_ns;
+    if (!is_same) count_up(step.from.illegal);
     if (flags.ack()) {
       step.from.last_illegal_ack = step.segment.ack.value;
       step.from.sent_illegal_ack = true;

@@ -834,6 +834,13 @@ TEST(TrackerCopies, a_window_that_shuts_is_none_of_the_ack_before_it_whatever_it
   EXPECT_FALSE(s(0));  // a copy
 }
 
+TEST(TrackerCopies, an_answer_to_another_syn_that_was_captured_twice_counts_once) {
+  Story story;
+  story.c(S, 0);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(story.s(S | A, 0, 70'000).kind, Kind::illegal);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).illegal, 1U);
+}
+
 TEST(TrackerCopies, a_reset_with_another_ttl_that_comes_again_is_nobody_elses) {
   Story story;
   story.handshake();
