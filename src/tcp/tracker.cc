@@ -155,7 +155,11 @@ void Tracker::look_at_sender(Step& step) {
   if (ahead == 0) {
     const bool same_text =
         step.segment.seq.value + step.segment.sequence_length() == from.isn + static_cast<std::uint32_t>(from.last_end);
-    if (from.ip_id_counts > 0 || (same_text && step.at() - from.last_seen_ns < same_packet_ns))
+    // Of a host that does not number its packets an ACK is the same one where it says the same.
+    const bool says_the_same =
+        step.segment.sequence_length() > 0 ||
+        (segment.ack.value == from.last_ack_raw && std::uint32_t{segment.window} << from.scale == from.window);
+    if (from.ip_id_counts > 0 || (same_text && says_the_same && step.at() - from.last_seen_ns < same_packet_ns))
       step.order = SendOrder::same_packet;
   } else if (ip_id_counts_packets(from) && ahead > -ip_id_stride && ahead < ip_id_stride) {
     step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
@@ -172,7 +176,10 @@ bool Tracker::find_illegal(Step& step) {
     step.verdict.kind = Kind::illegal;
     step.verdict.illegality = illegality;
     step.to.owes_challenge = earns_challenge;
-    count_up(step.from.illegal);
+    const bool is_same = illegality == Illegality::ack_in_syn_sent && step.from.sent_illegal_ack &&
+                         step.segment.ack.value == step.from.last_illegal_ack &&
+                         step.at() - step.from.last_seen_ns < same_packet_ns;
+    if (!is_same) count_up(step.from.illegal);
     if (flags.ack()) {
       step.from.last_illegal_ack = step.segment.ack.value;
       step.from.sent_illegal_ack = true;
@@ -332,9 +339,11 @@ void Tracker::take_syn(Step& step) {
   } else if (again) {
     step.verdict.kind = Kind::retransmission;
     step.verdict.reason = RetransmissionReason::syn;
-    // As many as there were SYNs answer those; and what comes soon crossed its acknowledgment.
+    // As many as there were SYNs answer those; what no timer can have sent answers one that was not captured; and what comes soon behind
+    // its acknowledgment crossed that.
+    const bool by_timer = step.at() - from.last_sent_ns >= syn_timer_ns / 2;
     const bool crossed = step.at() - from.last_progress_ns < std::max(soonest_syn_ack_ns, listener_rtt_ns());
-    if (from.snd_una > 0 && (!answers || (from.syns >= to.syns && !crossed))) {
+    if (from.snd_una > 0 && (!answers || (from.syns >= to.syns && by_timer && !crossed))) {
       // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
       // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
       step.verdict.marks |= mark::acked_before;

@@ -123,11 +123,11 @@ struct End : EndCounters {
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, sack_permitted = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
   bool went_on_after_reset = false;
-  bool text_seen = false;     // payload that it sent for the first time: it had not closed
+  bool text_seen = false;       // payload that it sent for the first time: it had not closed
   bool shrunk_through = false;  // those pieces got through
-  bool timed_out = false;     // what it recovers from is a timeout
-  bool fin_in_doubt = false;  // its FIN was seen, and whether the other had sent one before that was not
-  bool fin_assumed = false;   // nothing of it was captured: that it closed is what the other end's acknowledgments say
+  bool timed_out = false;       // what it recovers from is a timeout
+  bool fin_in_doubt = false;    // its FIN was seen, and whether the other had sent one before that was not
+  bool fin_assumed = false;  // nothing of it was captured: that it closed is what the other end's acknowledgments say
   bool repeats_syn_ack = false;   // after it was acknowledged, and has sent nothing else since
   bool sent_illegal_ack = false;  // last_illegal_ack is one
   bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths

@@ -756,6 +756,15 @@ TEST(TrackerCopies, a_syn_ack_twice_in_a_moment_is_a_copy_and_after_a_second_sen
   EXPECT_EQ(story.s(S | A, 0, 1).kind, Kind::retransmission);
 }
 
+TEST(TrackerLate, a_syn_ack_that_no_timer_sent_again_answers_a_syn_that_was_not_captured) {
+  Story story;
+  story.handshake();
+  story.wait(200 * ms);
+  EXPECT_FALSE(story.s(S | A, 0, 1).has(mark::acked_before));
+  story.wait(1000 * ms);
+  EXPECT_TRUE(story.s(S | A, 0, 1).has(mark::acked_before));
+}
+
 TEST(TrackerCopies, text_twice_in_a_tick_that_nobody_asked_for_is_a_copy) {
   const auto story_of = [](std::uint32_t stamp_of_the_copy) {
     Story story;
@@ -812,6 +821,24 @@ TEST(TrackerCopies, no_probe_comes_right_behind_what_its_sender_said) {
   story.wait(-9 * ms);
   EXPECT_EQ(story.c(A, 100, 1).kind, Kind::ack);
   EXPECT_EQ(story.c(A, 100, 1).kind, Kind::keep_alive);
+}
+
+TEST(TrackerCopies, a_window_that_shuts_is_none_of_the_ack_before_it_whatever_its_ip_id) {
+  Story story;
+  story.handshake();
+  const auto s = [&](std::uint16_t window) {
+    return story.send(EndIndex::second, A, 1, 1, 0, {.window = window, .ip_id = 7}).has(mark::zero_window);
+  };
+  EXPECT_FALSE(s(1000));
+  EXPECT_TRUE(s(0));
+  EXPECT_FALSE(s(0));  // a copy
+}
+
+TEST(TrackerCopies, an_answer_to_another_syn_that_was_captured_twice_counts_once) {
+  Story story;
+  story.c(S, 0);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(story.s(S | A, 0, 70'000).kind, Kind::illegal);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).illegal, 1U);
 }
 
 TEST(TrackerCopies, a_reset_with_another_ttl_that_comes_again_is_nobody_elses) {

@@ -411,7 +411,9 @@ void Tracker::note_shrinking(Step& step) {
   constexpr std::uint8_t tries = 3;
   End& from = step.from;
   const bool is_smaller = step.segment.payload_length > 0 && step.segment.payload_length < from.stuck_length;
-  if (!is_smaller || from.unanswered_resends < tries || from.shrunk_from != 0 || from.stuck_length > takes_at_most(step.to)) return;
+  if (!is_smaller || from.unanswered_resends < tries || from.shrunk_from != 0 ||
+      from.stuck_length > takes_at_most(step.to))
+    return;
   from.shrunk_from = from.stuck_length;
   from.shrunk_after = from.unanswered_resends;
 }

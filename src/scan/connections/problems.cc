@@ -404,9 +404,7 @@ class Finder {
     return std::max(record_.ends[opener].longest_shut_ns, record_.ends[listener].longest_shut_ns);
   }
 
-  [[nodiscard]] bool had_old_connection() const {
-    return record_.evidence.old_connection != 0;
-  }
+  [[nodiscard]] bool had_old_connection() const { return record_.evidence.old_connection != 0; }
 
   void observer() {
     for (const EndRecord& end : record_.ends)
@@ -487,7 +485,8 @@ std::string say(const Problem& problem, const ConnectionRecord& record, base::La
   } else if (id == "capture.mtu_black_hole") {
     const std::uint32_t shrunk_from = both(&EndRecord::shrunk_from);
     add({"; the largest that did had {} bytes", "；通过的最大者为 {} 字节"}, both(&EndRecord::largest_through));
-    add({", what did not has {}", "，未通过的为 {} 字节"}, shrunk_from != 0 ? shrunk_from : both(&EndRecord::stuck_length));
+    add({", what did not has {}", "，未通过的为 {} 字节"},
+        shrunk_from != 0 ? shrunk_from : both(&EndRecord::stuck_length));
   }
   return text;
 }

@@ -319,16 +319,19 @@ inline std::vector<Falsehood> falsehoods_of(const Said::OfConnection& said, cons
     const std::string_view id = problem.rule->id;
     if (is_of_the_capture(id, how)) continue;
     const auto same = std::ranges::find(truth.problems, problem.rule, &Problem::rule);
+    // What an older connection's end answered is illegal until the reset behind it tells what it was.
+    if (id == "capture.illegal" && how.lacks && has(truth, "capture.old_connection")) continue;
     // What was given up had been sent again, and what was needless is not always known for it.
     const std::uint64_t times = how.copies && how.less_identity ? 2 : 1;
     if (id == "capture.loss" && same != truth.problems.end() && problem.count <= truth.record.retransmissions() * times)
       continue;
-    constexpr std::string_view of_a_wait[] = {"capture.unanswered", "capture.half_open_handshake", "capture.gave_up"};
+    constexpr std::string_view of_a_wait[] = {"capture.unanswered", "capture.half_open_handshake", "capture.gave_up",
+                                              "capture.not_getting_through", "capture.mtu_black_hole"};
     if (waited && std::ranges::find(of_a_wait, id) != std::end(of_a_wait)) continue;
     // Of a SYN the other direction would have the answer, and nothing tells that it is missing.
     if (how.one_way && id == "capture.unanswered") continue;
     // What was given up had been sent again; a window that was shut for long had been shut for a while.
-    if (id == "capture.loss" && has(truth, "capture.gave_up")) continue;
+    if (id == "capture.loss" && (has(truth, "capture.gave_up") || has(truth, "capture.not_getting_through"))) continue;
     if (id == "capture.zero_window_brief" && has(truth, "capture.zero_window")) continue;
     if (same == truth.problems.end()) {
       if (id.starts_with("capture.reset.") && problem.grade == explain::Grade::assumed)
