@@ -37,6 +37,7 @@ set_target_properties(live_payloads PROPERTIES OUTPUT_NAME payloads RUNTIME_OUTP
 
 tcpwhy_add_live_program(fork_and_close)
 tcpwhy_add_live_program(pass_descriptor)
+tcpwhy_add_live_program(sigpipe_ways)
 tcpwhy_add_live_program(ways_to_close)
 tcpwhy_add_live_program(compat_calls)
 tcpwhy_add_live_program(ends_under_recv Threads::Threads)
@@ -48,6 +49,7 @@ endif()
 
 tcpwhy_add_live_test(curl_and_nginx)
 tcpwhy_add_live_test(fork_and_close)
+tcpwhy_add_live_test(sigpipe_ways)
 tcpwhy_add_live_test(ways_to_close)
 tcpwhy_add_live_test(descriptors_of_command)
 tcpwhy_add_live_test(compat_calls)

@@ -45,6 +45,10 @@ Lookups::Lookups(const recording::Recording& recording) {
         programs_of_process.add(process_of(event.actor), id);
     } else if (const auto* signal = std::get_if<recording::Signal>(&event.what)) {
       if (signal->call) signals_in_call.add(*signal->call, id);
+      if (signal->name == "SIGPIPE" && signal->fate == recording::SignalFate::generated)
+        sigpipes_raised.add(process_of(event.actor), id);
+      if (signal->name == "SIGPIPE" && signal->fate == recording::SignalFate::delivered)
+        sigpipes_deadly.add(process_of(event.actor), id);
     } else if (const auto* state = std::get_if<recording::SocketState>(&event.what)) {
       if (state->to == tcp::State::listen || state->from == tcp::State::listen)
         listening_on_port.add(state->local.port, id);
@@ -55,6 +59,7 @@ Lookups::Lookups(const recording::Recording& recording) {
     }
   }
   ends_of_process.sort(), ends_of_pid.sort(), forks_of_pid.sort(), ends_in_call.sort(), signals_in_call.sort();
+  sigpipes_raised.sort(), sigpipes_deadly.sort();
   programs_of_process.sort(), listening_on_port.sort(), holding_port.sort(), counters.sort();
 }
 

@@ -79,6 +79,8 @@ class Lookups {
   Events<std::uint64_t>
       programs_of_process;  // ProcessStarted without a parent (by execve(), the first of a trace), by process_of()
   Events<std::uint32_t> ends_in_call, signals_in_call;
+  Events<std::uint64_t> sigpipes_raised,
+      sigpipes_deadly;                      // by process_of(): told when it was raised; delivered, and no handler ran
   Events<std::uint16_t> listening_on_port;  // SocketState, from or to LISTEN, by local port
   Events<std::uint16_t> holding_port;       // SocketState, to LISTEN or TIME-WAIT, by local port
   Events<Counter> counters;                 // CounterMoved, upwards

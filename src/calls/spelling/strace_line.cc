@@ -98,6 +98,7 @@ void parse_event(std::string_view rest, StraceLine& line) {
     if (!rest.starts_with("SIG")) return;
     line.kind = StraceLineKind::signal;
     line.name = rest.substr(0, rest.find(' '));
+    line.text = rest;
   } else if (take(rest, "+++ exited with ")) {
     const auto status = take_number<std::int32_t>(rest);
     line.kind = status ? StraceLineKind::exited : StraceLineKind::unknown;

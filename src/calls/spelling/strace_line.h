@@ -19,7 +19,7 @@ enum class StraceLineKind : std::uint8_t {
   call,        // as far as the line goes: text is everything behind NAME(
   unfinished,  // NAME(..., another line tells the rest
   resumed,     // text is what follows "resumed>"
-  signal,      // --- NAME {...} ---
+  signal,      // --- NAME {...} ---, which text is from NAME on
   exited,      // +++ exited with STATUS +++
   killed,      // +++ killed by NAME +++
   other,       // of strace, but nothing that happens to a connection

@@ -83,7 +83,7 @@ class Parser {
         memory_ += line.text.size();
         break;
       case StraceLineKind::resumed: resume(pid, at, line); break;
-      case StraceLineKind::signal: take_signal(pid, at, line.name); break;
+      case StraceLineKind::signal: take_signal(pid, at, line); break;
       case StraceLineKind::exited:
       case StraceLineKind::killed: take_end(pid, at, line); break;
       case StraceLineKind::other:
@@ -310,6 +310,7 @@ class Parser {
   // Of what a process does elsewhere only the last call before its end is kept: it had not ended before.
   void note_elsewhere(std::int32_t pid, base::WallTime at, std::string_view name,
                       std::optional<base::WallTime> returned_at) {
+    calls_in_.erase(pid);
     const bool comes_back = calls::effect_of(name) != Effect::ends;
     if (comes_back) elsewhere_[pid] = {std::string(name), {}, std::max(at, returned_at.value_or(at))};
   }
@@ -405,13 +406,16 @@ class Parser {
     known.name = known.command = command;
   }
 
-  void take_signal(std::int32_t pid, base::WallTime at, std::string_view name) {
-    if (name == "SIGCHLD") return;  // says nothing of a connection
+  void take_signal(std::int32_t pid, base::WallTime at, const StraceLine& line) {
+    if (line.name == "SIGCHLD") return;  // says nothing of a connection
     recording::Signal signal;
-    signal.name = name;
+    signal.name = line.name;
     const auto last = calls_in_.find(pid);
     const bool inside_another = unfinished_.contains(pid);  // of one that never returned, in the log of -o strace
-    if (name == "SIGPIPE" && !inside_another && last != calls_in_.end() && last->second.error == EPIPE)
+    // As send_sig() has it; raise() and timers have others.
+    const bool by_kernel = !line.text.contains("si_code=") || line.text.contains("si_code=SI_USER");
+    if (line.name == "SIGPIPE" && by_kernel && !inside_another && last != calls_in_.end() &&
+        last->second.error == EPIPE)
       signal.call = last->second.call;
     add(at, pid, std::move(signal));
   }

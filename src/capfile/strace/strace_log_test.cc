@@ -114,6 +114,26 @@ TEST(StraceLog, times_are_those_of_the_lines) {
   EXPECT_EQ(us(return_of(alone.calls, call_named(alone.calls, "socket"))), 30100) << "need not wait";
 }
 
+// Of a broken pipe, of raise().
+TEST(StraceLog, a_sigpipe_of_another_cause_belongs_to_no_call) {
+  const auto call_of_sigpipe = [](const std::string& lines) {
+    const StraceLog log = parsed(
+        "7 1795646923.1 socket(AF_INET, SOCK_STREAM, 0) = 3<TCP:[9]>\n"
+        "7 1795646923.2 sendto(3<TCP:[1.1.1.1:1->1.1.1.2:2]>, \"x\", 1, 0, NULL, 0) = -1 EPIPE (Broken pipe)\n" +
+        lines);
+    const auto signal = std::ranges::find_if(
+        log.calls.events, [](const auto& event) { return std::holds_alternative<recording::Signal>(event.what); });
+    return std::get<recording::Signal>(signal->what).call;
+  };
+  const std::string by_kernel =
+      "7 1795646923.4 --- SIGPIPE {si_signo=SIGPIPE, si_code=SI_USER, si_pid=7, si_uid=0} ---\n";
+  EXPECT_TRUE(call_of_sigpipe(by_kernel));
+  EXPECT_FALSE(call_of_sigpipe("7 1795646923.3 write(5<pipe:[8]>, \"x\", 1) = -1 EPIPE (Broken pipe)\n" + by_kernel));
+  EXPECT_FALSE(call_of_sigpipe("7 1795646923.3 rt_sigprocmask(SIG_UNBLOCK, [PIPE], NULL, 8) = 0\n" + by_kernel));
+  EXPECT_FALSE(
+      call_of_sigpipe("7 1795646923.4 --- SIGPIPE {si_signo=SIGPIPE, si_code=SI_TKILL, si_pid=7, si_uid=0} ---\n"));
+}
+
 TEST(StraceLog, a_signal_belongs_to_the_call_that_raised_it_and_an_end_to_the_call_it_cut_short) {
   const StraceLog log = parsed(
       "7 1795646923.1 socket(AF_INET, SOCK_STREAM, 0) = 3<TCP:[9]>\n"

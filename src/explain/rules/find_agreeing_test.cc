@@ -352,6 +352,26 @@ TEST(Calls, sending_where_nobody_ever_was) {
   EXPECT_FALSE(ExplainedStory(once).has("call.send_unconnected"));
 }
 
+// No SIGPIPE comes of a call that asks for none, and of an operation of io_uring that sends a message.
+TEST(Calls, sending_where_nobody_ever_was_with_and_without_a_signal) {
+  const auto text = [](const char* flags, const char* through) {
+    StoryRecorder story;
+    story.call("client", 10, 20, "send", std::string("3, \"x\", 1, ") + flags, {-1, EPIPE});
+    auto& call = story.last_call();
+    call.remote.reset(), call.local.reset(), call.through = through;
+    const ExplainedStory told(story);
+    const auto* finding = told.finding("call.send_unconnected");
+    return std::pair(finding ? say(*finding, Language::en) : "", finding ? say(*finding, Language::zh) : "");
+  };
+  const auto [loud, loud_zh] = text("0", "");
+  EXPECT_TRUE(loud.contains("SIGPIPE") && loud_zh.contains("SIGPIPE")) << loud << loud_zh;
+  for (const auto& [flags, through] : {std::pair("MSG_NOSIGNAL", ""), {"0", "io_uring"}}) {
+    const auto [quiet, quiet_zh] = text(flags, through);
+    EXPECT_TRUE(quiet.contains("EPIPE") && quiet_zh.contains("EPIPE"));
+    EXPECT_FALSE(quiet.contains("SIGPIPE") || quiet_zh.contains("SIGPIPE")) << quiet << quiet_zh;
+  }
+}
+
 TEST(Calls, listening_without_a_port_of_ones_own) {
   StoryRecorder unbound, bound, made_before;
   for (auto* s : {&unbound, &bound}) s->call("client", 1, 2, "socket", "AF_INET, SOCK_STREAM, IPPROTO_IP", {3});

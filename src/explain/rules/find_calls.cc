@@ -33,28 +33,76 @@ void find_bad_descriptor(const Story& story, Side side, Findings& findings) {
           of(story, side, *call);
 }
 
-// The kernel delivers a signal on the way back to the program: behind the call's return, where that was seen. At once, but a tracer's stop
-// or a busy machine lies between; a later signal of another cause would have to be SIGPIPE too, to the same thread.
-constexpr base::Duration delivery_takes = std::chrono::milliseconds(100);
-constexpr std::size_t signals_looked_at = 16;
+// The SIGPIPE that a call raised, and the latest that is known of it: `generated` where that is all.
+struct Sigpipe {
+  EventId event;
+  SignalFate fate;
+};
 
-// The signal SIGPIPE that this call raised, if the recording has one: in the call, or to its thread at once behind it.
-std::optional<EventId> sigpipe_of(const Story& story, const Call& call, SignalFate fate) {
-  const auto& timeline = story.timeline;
-  const auto is_it = [&](EventId id) {
-    const auto& signal = timeline.get<recording::Signal>(id);
-    return signal.name == "SIGPIPE" && signal.fate == fate;
-  };
-  for (const auto& [_, id] : timeline.lookups.signals_in_call.of(call.number))
-    if (is_it(id)) return id;
-  if (!call.returned) return std::nullopt;
-  const auto& signals = timeline.all<recording::Signal>();
-  auto next = std::ranges::upper_bound(signals, *call.returned);
-  for (std::size_t i = 0; i < signals_looked_at && next != signals.end(); ++i, ++next) {
-    if (timeline.time_of(*next) - timeline.time_of(*call.returned) > delivery_takes) break;
-    if (timeline.event(*next).actor == call.actor && is_it(*next)) return *next;
+// Long after it a signal that was not blocked has come to its thread, unless the machine stood still.
+constexpr base::Duration delivery_takes = std::chrono::milliseconds(100);
+constexpr std::uint32_t events_looked_at = 4096;
+
+// What came of the SIGPIPE of a call that is told in `raised`. The kernel delivers it on the way back to the program, behind the call's return:
+// with another call of the thread, or another SIGPIPE, between it is not known to be the same.
+Sigpipe outcome_of(const Story& story, const Call& call, Sigpipe raised) {
+  const auto& events = story.timeline.recording->events;
+  const auto end = std::min<std::uint64_t>(events.size(), std::uint64_t{raised.event.value} + events_looked_at);
+  for (auto i = raised.event.value + 1; i < end; ++i) {
+    const auto& event = events[i];
+    if (event.actor != call.actor) continue;
+    if (event.at - story.time(raised.event) > delivery_takes && !call.returned) break;
+    if (call.returned && event.at - story.time(*call.returned) > delivery_takes) break;
+    if (std::holds_alternative<recording::CallEntered>(event.what)) break;
+    const auto* signal = std::get_if<recording::Signal>(&event.what);
+    if (signal == nullptr || signal->name != "SIGPIPE") continue;
+    if (signal->fate == SignalFate::generated || signal->call.value_or(call.number) != call.number) break;
+    return {EventId{i}, signal->fate};
   }
-  return std::nullopt;
+  return raised;
+}
+
+// Whoever recorded the process's signals saw them when they were raised, too: a SIGPIPE that came to a thread was raised where that is told.
+bool told_when_raised(const Story& story, const Call& call) {
+  const auto& lookups = story.timeline.lookups;
+  return !lookups.sigpipes_raised.of(lookups.process_of(call.actor)).empty();
+}
+
+// The SIGPIPE that this very call raised: the signal's own event names the call.
+std::optional<Sigpipe> sigpipe_of(const Story& story, const Call& call) {
+  if (call.meaning.has(MSG_NOSIGNAL)) return std::nullopt;
+  std::optional<Sigpipe> raised, came;
+  for (const auto& [_, id] : story.timeline.lookups.signals_in_call.of(call.number)) {
+    const auto& signal = story.timeline.get<recording::Signal>(id);
+    if (signal.name != "SIGPIPE") continue;
+    auto& known = signal.fate == SignalFate::generated ? raised : came;
+    if (!known) known = {id, signal.fate};
+  }
+  if (raised) return outcome_of(story, call, *raised);
+  if (!came || (call.returned && !story.failed_with(call, EPIPE))) return std::nullopt;
+  switch (came->fate) {
+    case SignalFate::delivered:
+    case SignalFate::handled:
+      // When one thread of a process dies of a signal, it comes to the others in whatever call they are.
+      return told_when_raised(story, call) ? std::nullopt : came;
+    case SignalFate::ignored:
+      // So is one for a process that is dying already.
+      return outcome_of(story, call, *came).fate == SignalFate::delivered ? std::nullopt : came;
+    default: return came;
+  }
+}
+
+// Nothing is told of the thread between the two events that it could not do while it dies. A log of strace says of no signal whether a
+// handler ran: the deadly one is the last.
+bool dies_between(const Story& story, const Call& call, EventId signal, EventId end) {
+  if (end.value - signal.value > events_looked_at) return false;
+  const auto& events = story.timeline.recording->events;
+  return std::none_of(
+      events.begin() + signal.value + 1, events.begin() + end.value, [&](const recording::Event& event) {
+        const auto* another = std::get_if<recording::Signal>(&event.what);
+        return event.actor == call.actor && (std::holds_alternative<recording::CallEntered>(event.what) ||
+                                             (another != nullptr && another->name == "SIGPIPE"));
+      });
 }
 
 // The end of the process by the SIGPIPE of this call: inside it, or before the program got its return value.
@@ -62,15 +110,28 @@ std::optional<EventId> killed_by(const Story& story, const Call& call) {
   const auto by_sigpipe = [&](EventId id) {
     return story.timeline.get<recording::ProcessEnded>(id).signal == "SIGPIPE";
   };
-  for (const auto& [_, id] : story.timeline.lookups.ends_in_call.of(call.number))
-    if (by_sigpipe(id)) return id;
-  if (!story.failed_with(call, EPIPE)) return std::nullopt;
   const auto& lookups = story.timeline.lookups;
-  if (!sigpipe_of(story, call, SignalFate::delivered) && !sigpipe_of(story, call, SignalFate::generated))
+  const auto process = lookups.process_of(call.actor);
+  if (const auto sigpipe = sigpipe_of(story, call)) {
+    if (sigpipe->fate != SignalFate::delivered) return std::nullopt;
+    const auto ends = lookups.ends_of_process.of(process);
+    const auto end = std::ranges::upper_bound(ends, sigpipe->event, {}, [](const auto& pair) { return pair.value; });
+    const bool is_it =
+        end != ends.end() && by_sigpipe(end->value) && dies_between(story, call, sigpipe->event, end->value);
+    return is_it ? std::optional(end->value) : std::nullopt;
+  }
+  // Of a process of several threads one dies of the signal, while others are in calls that don't return either.
+  if (call.returned || told_when_raised(story, call) || !lookups.sigpipes_deadly.of(process).empty())
     return std::nullopt;
-  for (const auto& [_, id] : lookups.ends_of_process.of(lookups.process_of(call.actor)))
-    if (by_sigpipe(id) && id > *call.returned) return id;
+  for (const auto& [_, id] : lookups.ends_in_call.of(call.number))
+    if (by_sigpipe(id)) return id;
   return std::nullopt;
+}
+
+// A log of strace need not have the calls that let a blocked signal through: the one before the signal is only likely to have raised it.
+Grade grade_of_death(const Story& story) {
+  const auto& observed = story.timeline.recording->provenance.observed;
+  return observed.contains(recording::Observation::calls_strace) ? Grade::derived : Grade::observed;
 }
 
 // A sending call that met the end of the connection: it returned EPIPE, or its process died of SIGPIPE before it could.
@@ -159,7 +220,7 @@ class SendingWalk {
 
   void connection_reset(const Call& call) {
     report_connection_reset(story_, side_, call, reset_, "send.connection_reset", findings_);
-    if (!sigpipe_of(story_, call, SignalFate::handled) && !sigpipe_of(story_, call, SignalFate::delivered))
+    if (!sigpipe_of(story_, call))
       findings_.add("signal.none_with_econnreset", story_, Grade::derived, {end_event(call)}).slots =
           of(story_, side_, call);
   }
@@ -358,30 +419,27 @@ void find_signals(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {
     for (const Call* call : story.calls(side, Effect::sends)) {
       if (const auto end = killed_by(story, *call)) {
-        auto& finding = findings.add("signal.killed", story, Grade::observed, {call->entered, *end});
+        auto& finding = findings.add("signal.killed", story, grade_of_death(story), {call->entered, *end});
         finding.slots = of(story, side, *call);
         finding.slots["status"] = std::int64_t{128 + 13};
         continue;
       }
       if (!story.failed_with(*call, EPIPE)) continue;
-      const auto handled = sigpipe_of(story, *call, SignalFate::handled);
-      const auto ignored = sigpipe_of(story, *call, SignalFate::ignored);
-      const auto seen_blocked = sigpipe_of(story, *call, SignalFate::blocked);
-      const bool asked = call->meaning.has(MSG_NOSIGNAL);
+      const auto sigpipe = sigpipe_of(story, *call);
+      const auto came = [&](SignalFate fate) { return sigpipe && sigpipe->fate == fate; };
+      const bool settings_tell = !sigpipe && !told_when_raised(story, *call);
       std::string_view rule;
       std::vector<EventId> evidence = {call->entered, *call->returned};
-      if (handled) {
-        rule = "signal.handled";
-        evidence.push_back(*handled);
-      } else if (asked) {
+      if (sigpipe) evidence.push_back(sigpipe->event);
+      if (call->meaning.has(MSG_NOSIGNAL)) {
         rule = "signal.not_asked_for";
-      } else if (ignored || ignores_sigpipe(story, *call)) {
+      } else if (came(SignalFate::handled)) {
+        rule = "signal.handled";
+      } else if (came(SignalFate::ignored) || (settings_tell && ignores_sigpipe(story, *call))) {
         rule = "signal.ignored";
-        if (ignored) evidence.push_back(*ignored);
-      } else if (seen_blocked) {
+      } else if (came(SignalFate::blocked)) {
         rule = "signal.blocked";
-        evidence.push_back(*seen_blocked);
-      } else if (const auto blocked = blocks_sigpipe(story, *call)) {
+      } else if (const auto blocked = blocks_sigpipe(story, *call); settings_tell && blocked) {
         rule = "signal.blocked";
         evidence.push_back(*blocked);
       } else {

@@ -1,4 +1,6 @@
 // Opening that went wrong or took its time: connect(), bind(), accept(), and what the listener did with the SYN.
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
@@ -274,6 +276,11 @@ bool sent_unconnected(const Timeline& timeline, const Call& call) {
          !entered.remote;
 }
 
+// It asks the kernel not to; an operation of io_uring that sends messages has that done for it.
+bool raises_sigpipe(const Timeline& timeline, const Call& call) {
+  return !call.meaning.has(MSG_NOSIGNAL) && timeline.entered(call).through.empty();
+}
+
 // listen() on a socket that was made here and that nobody bound: the kernel chose the port.
 void find_unbound_listeners(const Timeline& timeline, Findings& findings) {
   std::map<std::uint64_t, bool> bound;  // sockets whose socket() was seen
@@ -355,8 +362,12 @@ void find_call_errors(const Timeline& timeline, Findings& findings) {
     if (returned == nullptr || returned->result >= 0) continue;
     const auto& entered = timeline.entered(call);
     if (sent_unconnected(timeline, call)) {
+      const bool signal = raises_sigpipe(timeline, call);
       findings.add("call.send_unconnected", call.connection, Grade::observed, {call.entered, *call.returned}).slots = {
-          {"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}};
+          {"who", actor_name(timeline, call)},
+          {"call", recording::call_line(entered, returned)},
+          {"signal", signal ? ", with SIGPIPE" : ""},
+          {"signal_zh", signal ? " 并发 SIGPIPE" : ""}};
       continue;
     }
     const auto* row = std::ranges::find_if(call_errors, [&](const CallErrorRow& r) {

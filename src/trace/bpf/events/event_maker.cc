@@ -255,7 +255,9 @@ void EventMaker::add_signal(const probe_signal& signal, Recording& recording) {
   told.name = calls::signal_name(signal.signal);
   constexpr std::int32_t ignored = 1;  // TRACE_SIGNAL_IGNORED
   if (signal.delivered == 0)
-    told.fate = signal.result == ignored ? SignalFate::ignored : SignalFate::generated;
+    told.fate = signal.result == ignored ? SignalFate::ignored
+                : signal.blocked != 0    ? SignalFate::blocked
+                                         : SignalFate::generated;
   else
     told.fate = signal.handler == 0   ? SignalFate::delivered
                 : signal.handler == 1 ? SignalFate::ignored

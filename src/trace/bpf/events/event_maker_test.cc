@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <csignal>
 #include <span>
 
 #include "recording/recording.h"
@@ -141,6 +142,25 @@ TEST(EventMaker, a_close_that_resets_with_nothing_unread_is_not_for_unread_data)
   EXPECT_EQ(cause_of(9, true), "close.unread_data");
   EXPECT_EQ(cause_of(0, true), "close.linger2");
   EXPECT_EQ(cause_of(0, false), "out_of_memory");
+}
+
+// One that is ignored is thrown away; one that is blocked waits; the others are on their way.
+TEST(EventMaker, a_signal_that_is_raised_may_be_blocked_or_ignored) {
+  const auto fate_of = [](__s32 result, __u32 blocked) {
+    EventMaker maker{EventMakerOptions{}};
+    maker.start_process(thread, "client");
+    Recording recording;
+    probe_signal signal{};
+    signal.head.kind = PROBE_SIGNAL, signal.head.at_ns = 1000;
+    signal.head.tid = signal.head.tgid = signal.to_tid = signal.to_tgid = thread;
+    signal.signal = SIGPIPE, signal.result = result, signal.blocked = blocked;
+    add(maker, recording, signal);
+    return std::get<Signal>(recording.events.back().what).fate;
+  };
+  EXPECT_EQ(fate_of(0, 0), SignalFate::generated);
+  EXPECT_EQ(fate_of(1, 0), SignalFate::ignored);
+  EXPECT_EQ(fate_of(0, 1), SignalFate::blocked);
+  EXPECT_EQ(fate_of(2, 1), SignalFate::blocked) << "and one waits already";
 }
 
 }  // namespace

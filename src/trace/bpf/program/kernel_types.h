@@ -210,6 +210,10 @@ struct thread_info {
 #define TS_COMPAT 2  // arch/x86/include/asm/thread_info.h
 #endif
 
+typedef struct {
+  unsigned long sig[1];
+} sigset_t;
+
 struct task_struct {
 #ifdef __TARGET_ARCH_x86
   struct thread_info thread_info;
@@ -224,6 +228,7 @@ struct task_struct {
   struct task_struct* group_leader;
   struct task_struct* real_parent;
   char comm[16];
+  sigset_t blocked;
 };
 
 struct kernel_siginfo {

@@ -265,6 +265,8 @@ struct probe_signal {
   __u32 to_tid, to_tgid;
   __s32 result;   // generated: enum of include/trace/events/signal.h: 0 delivered, 1 ignored, 2 already pending
   __s32 code;     // si_code
+  __u32 blocked;  // generated: by the thread's mask, it stays pending
+  __u32 reserved;
   __u64 handler;  // delivered: 0 default, 1 ignore, else a handler
   __u64 call;
 };

@@ -22,6 +22,7 @@
 #include "calls/names.h"
 #include "trace/holders.h"
 #include "trace/machine/machine.h"
+#include "trace/machine/registers.h"
 #include "trace/ptrace/process_status.h"
 #include "trace/ptrace/seize.h"
 
@@ -49,6 +50,14 @@ std::string command_line_of(pid_t pid, const std::string& otherwise) {
 bool is_harmless_by_default(int signal) {
   return signal == SIGCHLD || signal == SIGURG || signal == SIGWINCH || signal == SIGCONT || signal == SIGSTOP ||
          signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+// The thread has done nothing since its last call: neither has its program gone on, nor has it made a call that is not followed, out of which
+// the signal would come (a broken pipe, kill(), the end of a blocked signal's waiting).
+bool is_back_from_last(const Thread& thread) {
+  const auto registers = ThreadRegisters::of(thread.tid);
+  return registers && registers->call_number() == thread.last_number &&
+         registers->call_result() == -static_cast<std::int64_t>(thread.last_error);
 }
 
 // What a call that a signal has interrupted comes back with: EINTR, and the kernel's own ERESTART*.
@@ -409,7 +418,7 @@ void TraceLoop::on_signal(Thread& thread, int signal) {
   const auto recorded = tell_early(thread);
   const bool inside = thread.in_flight && thread.in_flight->call != 0;
   const bool interrupts = thread.last_call && is_interruption(thread.last_error);
-  const bool by_call = thread.last_call && signal == SIGPIPE && thread.last_error == EPIPE;
+  const bool by_call = signal == SIGPIPE && thread.last_call && thread.last_error == EPIPE && is_back_from_last(thread);
   SignalFate fate = SignalFate::delivered;
   if (has_signal(thread.tid, "SigCgt", signal))
     fate = SignalFate::handled;

@@ -257,6 +257,7 @@ void TraceLoop::on_exit(Thread& thread, std::int64_t result) {
   learn_after(thread, call, result, &returned);
   thread.last_call = call.call;
   thread.last_error = returned.error;
+  thread.last_number = static_cast<std::uint64_t>(call.row->number);
   if (!calls::is_error(result) && ends_files_after(*call.row)) {
     thread.closing = std::move(returned);
     // It stops once more, when it has done what it has to do before it is back.

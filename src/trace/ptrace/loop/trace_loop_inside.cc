@@ -90,6 +90,7 @@ void TraceLoop::on_recorded(const inside_record& record, std::span<const std::by
   call.entry_is_told = was_told ? 1 : 0;
   thread.last_call = call.call;
   thread.last_error = calls::is_error(record.result) ? static_cast<int>(-record.result) : 0;
+  thread.last_number = record.number;
   if (was_told) thread.early_call = {};
   call.actor = actor_of(thread).value;
   outbox_.put_aside(call, snippets);

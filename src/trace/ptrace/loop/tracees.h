@@ -66,6 +66,7 @@ struct Thread {
   // The call it came back from last, until the next stop that isn't a signal: what a signal that comes now interrupted.
   std::optional<std::uint32_t> last_call;
   int last_error = 0;
+  std::uint64_t last_number = 0;
   std::optional<recording::CallReturned> closing;  // told at its next stop: what the call set going is done by then
   std::optional<CallInFlight> to_restart;          // restart_syscall() goes on with this one
   EarlyCall early_call;
