@@ -391,7 +391,7 @@ void Tracker::remember(Step& step) {
     if (from.ip_id_counts == 0 || ahead > 0) from.newest_ip_id = segment.ip_id;
   }
   if (segment.payload_length > 0) count_up(from.data_segments);
-  from.last_had_data = segment.payload_length > 0;
+  from.last_had_data = segment.payload_length > 0 && step.end > from.snd_una;
   from.last_answered_fin = step.verdict.has(mark::answers_fin);
   if (step.length > 0) {
     from.last_sent_ns = std::max(from.last_sent_ns, step.at());

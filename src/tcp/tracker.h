@@ -58,17 +58,18 @@ struct EndCounters {
 // What one end has sent, and what the other said of it.
 struct End : EndCounters {
   // --- sequence space, 64 bits wide: 0 is the initial sequence number
-  std::int64_t snd_nxt = 0;       // end of the highest sequence sent
-  std::int64_t snd_una = 0;       // highest acknowledgment by the peer
-  std::int64_t seen_from = 0;     // where what was seen of it begins: what lies before may have been sent any time
-  std::int64_t edge = 0;          // right edge of the peer's window, the farthest that was offered
-  std::int64_t fin = -1;          // sequence number of its FIN; -1: none
-  std::int64_t fin_ack = 0;       // what it had acknowledged when it sent that
-  std::int64_t sacked = 0;        // right edge of the highest SACK block
-  std::int64_t came_twice = 0;    // right edge of the last D-SACK
-  std::int64_t last_end = 0;      // end of its last segment that occupies sequence space
-  std::int64_t window_seq = 0;    // SND.WL1 of RFC 9293 3.10.7.4: of its segment that told the window last
-  std::int64_t last_advance = 0;  // by how much the peer's last acknowledgment of something new went on
+  std::int64_t snd_nxt = 0;        // end of the highest sequence sent
+  std::int64_t snd_una = 0;        // highest acknowledgment by the peer
+  std::int64_t seen_from = 0;      // where what was seen of it begins: what lies before may have been sent any time
+  std::int64_t edge = 0;           // right edge of the peer's window, the farthest that was offered
+  std::int64_t fin = -1;           // sequence number of its FIN; -1: none
+  std::int64_t fin_ack = 0;        // what it had acknowledged when it sent that
+  std::int64_t sacked = 0;         // right edge of the highest SACK block
+  std::int64_t came_twice = 0;     // right edge of the last D-SACK
+  std::int64_t last_end = 0;       // end of its last segment that occupies sequence space
+  std::int64_t window_seq = 0;     // SND.WL1 of RFC 9293 3.10.7.4: of its segment that told the window last
+  std::int64_t last_data_ack = 0;  // what its last payload that was new acknowledged
+  std::int64_t last_advance = 0;   // by how much the peer's last acknowledgment of something new went on
   // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
   // (RFC 6675, RFC 5681 3.1).
   std::int64_t recovery_end = 0;

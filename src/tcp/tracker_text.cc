@@ -59,7 +59,10 @@ void Tracker::take_text(Step& step) {
     if (from.snd_una >= from.snd_nxt) from.timer_began_ns = step.at();
     from.bytes += step.segment.payload_length;
     if (!from.seen && !from.syn_seen) note_resent(step, false);
-    if (step.segment.payload_length > 0) from.last_data_ns = step.at();
+    if (step.segment.payload_length > 0) {
+      from.last_data_ns = step.at();
+      from.last_data_ack = step.ack;
+    }
     from.snd_nxt = step.end;
     if (from.sample_end < 0) {
       from.sample_end = step.end;

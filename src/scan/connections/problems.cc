@@ -366,8 +366,8 @@ class Finder {
       say("capture.loss", record_.evidence.retransmission, again, lost_data_shows ? Grade::derived : Grade::assumed);
     if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0) {
       const std::uint64_t sure = record_.evidence.timeout;
-      say("capture.timeout", sure != 0 ? sure : record_.evidence.retransmission, timeouts,
-          sure != 0 ? Grade::derived : Grade::assumed);
+      say("capture.timeout", sure != 0 ? sure : record_.evidence.retransmission,
+          sure != 0 ? record_.evidence.sure_timeouts : timeouts, sure != 0 ? Grade::derived : Grade::assumed);
     }
   }
 

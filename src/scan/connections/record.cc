@@ -15,11 +15,13 @@ constexpr std::string_view ending_names[] = {"open", "half-closed", "closed", "c
 static_assert(std::size(ending_names) == ending_count);
 
 // What the peer lacks to the end, though what comes behind it arrived: where its first byte was not seen by the capture either.
-std::uint64_t undelivered_bytes(const tcp::End& end) {
-  if (end.sacked <= end.snd_una) return 0;
+std::uint64_t undelivered_bytes(const tcp::End& end, const tcp::End& peer) {
   const auto hole = std::ranges::find_if(
       end.gaps, [&](const tcp::Gap& gap) { return gap.begin <= end.snd_una && end.snd_una < gap.end; });
-  return hole == end.gaps.end() ? 0 : static_cast<std::uint64_t>(std::min(hole->end, end.sacked) - end.snd_una);
+  if (hole == end.gaps.end()) return 0;
+  // It says that it has what comes behind, or again that it waits for this.
+  const bool lacks_it = end.sacked > end.snd_una || (end.duplicate_acks > 0 && peer.last_seen_ns >= hole->opened_ns);
+  return lacks_it ? static_cast<std::uint64_t>(hole->end - end.snd_una) : 0;
 }
 
 EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ended_ns) {
@@ -43,7 +45,7 @@ EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ende
     record.largest_through = std::min(record.largest_through, end.shrunk_from - 1);
   }
   record.most_unanswered_probes = end.most_unanswered_probes;
-  record.undelivered_bytes = undelivered_bytes(end);
+  record.undelivered_bytes = undelivered_bytes(end, peer);
   record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.unanswered_since_ns;
   record.longest_shut_ns = std::max(end.longest_shut_ns, shut_ns);
   record.most_behind_ack_ns = end.most_behind_ack_ns;

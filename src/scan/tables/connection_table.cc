@@ -22,7 +22,10 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
       first(evidence.retransmission);
     }
     // Of the others it is assumed.
-    if (verdict.reason == timeout && !verdict.has(tcp::mark::assumed)) first(evidence.timeout);
+    if (verdict.reason == timeout && !verdict.has(tcp::mark::assumed)) {
+      first(evidence.timeout);
+      ++evidence.sure_timeouts;
+    }
     if (acked && verdict.reason != syn) first(evidence.fin_again);
   }
   if (verdict.kind == tcp::Kind::illegal)
