@@ -57,64 +57,50 @@ struct EndCounters {
 
 // What one end has sent, and what the other said of it.
 struct End : EndCounters {
+  // What nearly every segment reads or writes comes first: of a hundred thousand connections few lie in the processor's cache.
   // --- sequence space, 64 bits wide: 0 is the initial sequence number
   std::int64_t snd_nxt = 0;        // end of the highest sequence sent
   std::int64_t snd_una = 0;        // highest acknowledgment by the peer
-  std::int64_t seen_from = 0;      // where what was seen of it begins: what lies before may have been sent any time
   std::int64_t edge = 0;           // right edge of the peer's window, the farthest that was offered
   std::int64_t fin = -1;           // sequence number of its FIN; -1: none
-  std::int64_t fin_ack = 0;        // what it had acknowledged when it sent that
-  std::int64_t sacked = 0;         // right edge of the highest SACK block
-  std::int64_t came_twice = 0;     // right edge of the last D-SACK
   std::int64_t last_end = 0;       // end of its last segment that occupies sequence space
   std::int64_t window_seq = 0;     // SND.WL1 of RFC 9293 3.10.7.4: of its segment that told the window last
+  std::int64_t seen_from = 0;      // where what was seen of it begins: what lies before may have been sent any time
   std::int64_t last_data_ack = 0;  // what its last payload that was new acknowledged
   std::int64_t last_advance = 0;   // by how much the peer's last acknowledgment of something new went on
-  // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
-  // (RFC 6675, RFC 5681 3.1).
-  std::int64_t recovery_end = 0;
   std::int64_t stamped_from = 0;   // where what it sent for the first time with its newest time stamp begins
-  std::int64_t sample_length = 0;  // payload of the segment whose round trip is being measured
-  std::uint32_t largest_through =
-      0;  // payload of the largest segment that was acknowledged, of those that were measured
-  std::uint32_t largest_sacked = 0;  // the largest range that was acknowledged selectively
-  std::uint32_t shrunk_from = 0;     // payload of what it sent again in vain, before it sent smaller pieces of that
-  std::uint32_t stuck_length = 0;    // payload of what it last sent again of what is to be acknowledged next
   // --- times
   std::int64_t last_sent_ns = 0;      // last segment of it that occupies sequence space
   std::int64_t last_progress_ns = 0;  // last time that the peer acknowledged something new
   std::int64_t last_data_ns = 0;      // last payload that was new
   std::int64_t last_seen_ns = 0;
-  std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
-  std::int64_t last_reset_ns = 0;
-  std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
-  std::int64_t stamped_ns = 0;          // when its newest time stamp was seen first
-  std::int64_t shut_since_ns = 0;       // when it last shut its window, while that is shut; 0: it is open
-  std::int64_t longest_shut_ns = 0;     // for how long it did, at most, of what has ended
-  std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
+  std::int64_t stamped_ns = 0;  // when its newest time stamp was seen first
   // When its retransmission timer began to run, as far as the wire shows (RFC 6298 5): with the first segment on its way, with each
   // progress, with each time that the first was sent again. 0: not seen.
   std::int64_t timer_began_ns = 0;
   std::int64_t sample_end = -1, sample_ns = 0;  // the round trip being measured (RFC 6298 3, Karn)
   std::int64_t resent_end = -1;                 // the last retransmission, until it is acknowledged
+  std::int64_t shut_since_ns = 0;               // when it last shut its window, while that is shut; 0: it is open
+  std::uint64_t bytes = 0;                      // payload, each byte once
   // --- identity
   std::uint32_t isn = 0;
-  std::uint32_t reset_seq = 0;  // of its last reset
-  std::uint32_t newest_timestamp = 0, resent_timestamp = 0;
+  std::uint32_t newest_timestamp = 0;
   std::uint32_t window = 0;  // its last, scaled where the scale is known
   std::uint32_t srtt_us = 0, rttvar_us = 0, min_rtt_us = 0;
-  std::uint16_t newest_ip_id = 0, reset_ip_id = 0;
+  std::uint32_t sample_length = 0;  // payload of the segment whose round trip is being measured
+  std::uint32_t largest_through =
+      0;                           // payload of the largest segment that was acknowledged, of those that were measured
+  std::uint32_t shrunk_from = 0;   // payload of what it sent again in vain, before it sent smaller pieces of that
+  std::uint32_t stuck_length = 0;  // payload of what it last sent again of what is to be acknowledged next
+  std::uint32_t last_ack_raw = 0;  // the ACK field of its last segment that had one
+  std::uint16_t newest_ip_id = 0;
   std::uint16_t mss = 0;          // the largest segment that it takes, by its SYN; 0: not seen
   std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
-  std::uint8_t ttl = 0, same_ttl = 0, reset_ttl = 0;
+  std::uint8_t ttl = 0, same_ttl = 0;
   std::uint8_t scale = 0;
-  std::uint8_t next_large = 0;                // the place in `large`
   std::uint8_t duplicate_acks = 0;            // of what it sent, since the last progress
   std::uint8_t unanswered_probes = 0;         // keep-alives of it since the peer was last heard
   std::uint8_t unanswered_window_probes = 0;  // the same of its window probes
-  std::uint8_t most_unanswered_probes = 0;    // of those in a row
-  std::uint8_t shrunk_after = 0;              // how often in vain
-  std::uint8_t syns = 0;                      // SYNs or SYN-ACKs that it sent, copies not counted
   std::uint8_t unanswered_resends = 0;        // retransmissions of it since the peer was last heard
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
@@ -123,23 +109,42 @@ struct End : EndCounters {
       false;  // the peer acknowledged something, or its SYN was seen; else snd_una is where it was seen first
   bool syn_seen = false, syn_ack_seen = false, scale_known = false, has_timestamps = false, sack_permitted = false;
   bool fin_acked = false, sent_reset = false, owes_challenge = false;
-  bool went_on_after_reset = false;
-  bool text_seen = false;       // payload that it sent for the first time: it had not closed
-  bool shrunk_through = false;  // those pieces got through
-  bool timed_out = false;       // what it recovers from is a timeout
-  bool fin_in_doubt = false;    // its FIN was seen, and whether the other had sent one before that was not
-  bool fin_assumed = false;  // nothing of it was captured: that it closed is what the other end's acknowledgments say
+  bool text_seen = false;     // payload that it sent for the first time: it had not closed
+  bool fin_in_doubt = false;  // its FIN was seen, and whether the other had sent one before that was not
+  bool fin_assumed = false;   // nothing of it was captured: that it closed is what the other end's acknowledgments say
   bool repeats_syn_ack = false;   // after it was acknowledged, and has sent nothing else since
   bool sent_illegal_ack = false;  // last_illegal_ack is one
   bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths
   bool last_had_data = false;
   bool last_answered_fin = false;  // its last segment acknowledged the other's FIN, for the first time
-  std::uint32_t last_ack_raw = 0,
-                last_illegal_ack = 0;  // the ACK field of its last segment that had one; of its last illegal one
-  std::uint64_t bytes = 0;             // payload, each byte once
-  std::uint64_t resent_bytes = 0;      // payload of retransmissions
-  std::uint32_t fin_resends = 0;       // of its FIN without payload
-  std::uint32_t assumed_resends = 0;   // retransmissions that may have come twice, or late
+
+  // --- what few segments touch
+  bool went_on_after_reset = false;
+  bool shrunk_through = false;              // the smaller pieces got through
+  bool timed_out = false;                   // what it recovers from is a timeout
+  std::uint8_t next_large = 0;              // the place in `large`
+  std::uint8_t most_unanswered_probes = 0;  // of a shut window, in a row
+  std::uint8_t shrunk_after = 0;            // how often in vain
+  std::uint8_t syns = 0;                    // SYNs or SYN-ACKs that it sent, copies not counted
+  std::uint8_t reset_ttl = 0;
+  std::uint16_t reset_ip_id = 0;
+  std::uint32_t reset_seq = 0;  // of its last reset
+  std::uint32_t last_illegal_ack = 0, resent_timestamp = 0;
+  std::uint32_t largest_sacked = 0;   // the largest range that was acknowledged selectively
+  std::uint32_t fin_resends = 0;      // of its FIN without payload
+  std::uint32_t assumed_resends = 0;  // retransmissions that may have come twice, or late
+  std::int64_t fin_ack = 0;           // what it had acknowledged when it sent its FIN
+  std::int64_t sacked = 0;            // right edge of the highest SACK block
+  std::int64_t came_twice = 0;        // right edge of the last D-SACK
+  // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
+  // (RFC 6675, RFC 5681 3.1).
+  std::int64_t recovery_end = 0;
+  std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
+  std::int64_t last_reset_ns = 0;
+  std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
+  std::int64_t longest_shut_ns = 0;     // for how long its window was shut, at most, of what has ended
+  std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
+  std::uint64_t resent_bytes = 0;       // payload of retransmissions
   std::uint64_t forgotten_gap_bytes = 0;
   std::vector<Gap> gaps;            // in the order in which they opened
   std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come

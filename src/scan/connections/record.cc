@@ -24,34 +24,39 @@ std::uint64_t undelivered_bytes(const tcp::End& end, const tcp::End& peer) {
   return lacks_it ? static_cast<std::uint64_t>(hole->end - end.snd_una) : 0;
 }
 
+// Of most ends the counters say that nothing happened to them: what belongs to that is not looked at.
 EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ended_ns) {
-  const std::int64_t shut_ns = end.shut_since_ns == 0 ? 0 : ended_ns - end.shut_since_ns;
   EndRecord record{end};
   record.state = end.state;
   record.bytes = end.bytes;
-  record.resent_bytes = end.resent_bytes;
-  record.unseen_bytes = end.unseen_bytes();
-  record.unanswered_resends = end.unanswered_resends;
-  record.fin_resends = end.fin_resends;
-  record.assumed_resends = end.assumed_resends;
   record.srtt_us = end.srtt_us;
   record.min_rtt_us = end.min_rtt_us;
-  record.largest_through = std::max(end.largest_through, end.largest_sacked);
-  record.stuck_length = end.stuck_length;
-  record.shrunk_from = end.shrunk_from;
-  record.shrunk_after = end.shrunk_from == 0 ? 0 : end.shrunk_after;
-  record.shrunk_through = end.shrunk_through;
-  if (end.shrunk_from > 0) {
-    record.largest_through = std::min(record.largest_through, end.shrunk_from - 1);
-  }
-  record.most_unanswered_probes = end.most_unanswered_probes;
-  record.undelivered_bytes = undelivered_bytes(end, peer);
-  record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.unanswered_since_ns;
-  record.longest_shut_ns = std::max(end.longest_shut_ns, shut_ns);
-  record.most_behind_ack_ns = end.most_behind_ack_ns;
   record.last_progress_ns = end.last_progress_ns;
   record.sent_fin = end.fin >= 0;
   record.only_fin_unacknowledged = end.fin >= 0 && end.snd_una == end.fin;
+  if (end.gaps_seen > 0) {
+    record.unseen_bytes = end.unseen_bytes();
+    record.undelivered_bytes = undelivered_bytes(end, peer);
+  }
+  if (end.retransmissions > 0) {
+    record.resent_bytes = end.resent_bytes;
+    record.unanswered_resends = end.unanswered_resends;
+    record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.unanswered_since_ns;
+    record.fin_resends = end.fin_resends;
+    record.assumed_resends = end.assumed_resends;
+    record.largest_through = std::max(end.largest_through, end.largest_sacked);
+    record.stuck_length = end.stuck_length;
+    record.shrunk_from = end.shrunk_from;
+    record.shrunk_after = end.shrunk_from == 0 ? 0 : end.shrunk_after;
+    record.shrunk_through = end.shrunk_through;
+    if (end.shrunk_from > 0) record.largest_through = std::min(record.largest_through, end.shrunk_from - 1);
+  }
+  if (end.zero_windows > 0) {
+    const std::int64_t shut_ns = end.shut_since_ns == 0 ? 0 : ended_ns - end.shut_since_ns;
+    record.longest_shut_ns = std::max(end.longest_shut_ns, shut_ns);
+  }
+  if (end.window_probes > 0) record.most_unanswered_probes = end.most_unanswered_probes;
+  if (end.behind_ack > 0) record.most_behind_ack_ns = end.most_behind_ack_ns;
   return record;
 }
 
