@@ -6,8 +6,8 @@
 namespace tcpwhy::tcp {
 
 std::uint64_t End::unseen_bytes() const {
-  std::uint64_t sum = forgotten_gap_bytes;
-  for (const Gap& gap : gaps)
+  std::uint64_t sum = trouble().forgotten_gap_bytes;
+  for (const Gap& gap : trouble().gaps)
     sum += static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(gap.end, snd_una) - gap.begin));
   return sum;
 }
@@ -43,13 +43,14 @@ std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t 
 
 void open_gap(End& end, const Gap& gap) {
   count_up(end.gaps_seen);
-  if (end.gaps.size() >= max_gaps) {  // the oldest is forgotten: what fills it later passes for a retransmission
-    const Gap& oldest = end.gaps.front();
-    end.forgotten_gap_bytes +=
+  if (end.trouble().gaps.size() >=
+      max_gaps) {  // the oldest is forgotten: what fills it later passes for a retransmission
+    const Gap& oldest = end.trouble().gaps.front();
+    end.make_trouble().forgotten_gap_bytes +=
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(oldest.end, end.snd_una) - oldest.begin));
-    end.gaps.erase(end.gaps.begin());
+    end.make_trouble().gaps.erase(end.make_trouble().gaps.begin());
   }
-  end.gaps.push_back(gap);
+  end.make_trouble().gaps.push_back(gap);
 }
 
 }  // namespace tcpwhy::tcp

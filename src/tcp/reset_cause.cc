@@ -110,7 +110,7 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
   if (from.state == State::syn_sent) {
     // RFC 9293 3.10.7.3, first: "<SEQ=SEG.ACK><CTL=RST>". What it answers may not have been captured, or not yet: then another number
     // than its own next one tells.
-    const bool seen = to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack;
+    const bool seen = to.sent_illegal_ack && step.segment.seq.value == to.trouble().last_illegal_ack;
     const bool answers_wrong_ack = !step.flags().ack() && (seen || step.seq != from.snd_nxt);
     assumed = answers_wrong_ack && !seen;
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;

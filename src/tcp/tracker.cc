@@ -177,11 +177,11 @@ bool Tracker::find_illegal(Step& step) {
     step.verdict.illegality = illegality;
     step.to.owes_challenge = earns_challenge;
     const bool is_same = illegality == Illegality::ack_in_syn_sent && step.from.sent_illegal_ack &&
-                         step.segment.ack.value == step.from.last_illegal_ack &&
+                         step.segment.ack.value == step.from.trouble().last_illegal_ack &&
                          step.at() - step.from.last_seen_ns < same_packet_ns;
     if (!is_same) count_up(step.from.illegal);
     if (flags.ack()) {
-      step.from.last_illegal_ack = step.segment.ack.value;
+      step.from.make_trouble().last_illegal_ack = step.segment.ack.value;
       step.from.sent_illegal_ack = true;
     }
     return true;
@@ -202,7 +202,7 @@ bool Tracker::find_illegal(Step& step) {
   if (!from.based || from.segments == 0 || !to.seen) return false;
   // RFC 9293 3.10.7.3, first: "send a reset (unless the RST bit is set, if so drop the segment and return)
   // <SEQ=SEG.ACK><CTL=RST>"
-  if (flags.rst() && to.sent_illegal_ack && step.segment.seq.value == to.last_illegal_ack) return false;
+  if (flags.rst() && to.sent_illegal_ack && step.segment.seq.value == to.trouble().last_illegal_ack) return false;
   if (flags.syn()) {
     // RFC 9293 3.10.7.4, fourth: "if the SYN bit is set, irrespective of the sequence number, TCP endpoints MUST send
     // a" challenge ACK. Not for a SYN-ACK here: a late copy of it is answered by an ACK in any case.
@@ -246,13 +246,14 @@ bool Tracker::answers_older(const Step& step) {
 bool Tracker::is_same_reset(const Step& step) {
   const End& from = step.from;
   const wire::TcpSegment& segment = step.segment;
-  if (!from.sent_reset || segment.seq.value != from.reset_seq || step.at() - from.last_reset_ns >= same_packet_ns)
+  if (!from.sent_reset || segment.seq.value != from.trouble().reset_seq ||
+      step.at() - from.trouble().last_reset_ns >= same_packet_ns)
     return false;
-  if (segment.ip_id != 0 && segment.ip_id == from.reset_ip_id) return true;
-  if (segment.ip_id != 0 || from.reset_ip_id != 0) return false;
+  if (segment.ip_id != 0 && segment.ip_id == from.trouble().reset_ip_id) return true;
+  if (segment.ip_id != 0 || from.trouble().reset_ip_id != 0) return false;
   // Who aborts says so once. Each of those without an ACK may answer another segment; but not from another place on the way.
-  const bool is_unasked = step.to.last_seen_ns <= from.last_reset_ns;
-  return segment.ttl != from.reset_ttl || (step.flags().ack() && is_unasked);
+  const bool is_unasked = step.to.last_seen_ns <= from.trouble().last_reset_ns;
+  return segment.ttl != from.trouble().reset_ttl || (step.flags().ack() && is_unasked);
 }
 
 void Tracker::take_reset(Step& step) {
@@ -261,10 +262,10 @@ void Tracker::take_reset(Step& step) {
     count_up(step.from.duplicates);
     return;
   }
-  step.from.reset_ip_id = step.segment.ip_id;
-  step.from.reset_seq = step.segment.seq.value;
-  step.from.reset_ttl = step.segment.ttl;
-  step.from.last_reset_ns = step.at();
+  step.from.make_trouble().reset_ip_id = step.segment.ip_id;
+  step.from.make_trouble().reset_seq = step.segment.seq.value;
+  step.from.make_trouble().reset_ttl = step.segment.ttl;
+  step.from.make_trouble().last_reset_ns = step.at();
   bool assumed = false;
   step.verdict.kind = Kind::reset;
   step.verdict.reset_cause = why_reset(step, assumed);

@@ -55,6 +55,34 @@ struct EndCounters {
                 window_probes = 0, duplicate_acks_sent = 0, resets = 0, gaps_seen = 0;
 };
 
+// What few ends have: apart, so that those that have it not lie close together in memory.
+struct Trouble {
+  std::uint8_t next_large = 0;    // the place in `large`
+  std::uint8_t shrunk_after = 0;  // how often in vain
+  std::uint8_t reset_ttl = 0;
+  std::uint16_t reset_ip_id = 0;
+  std::uint32_t reset_seq = 0;  // of its last reset
+  std::uint32_t last_illegal_ack = 0, resent_timestamp = 0;
+  std::uint32_t largest_sacked = 0;   // the largest range that was acknowledged selectively
+  std::uint32_t fin_resends = 0;      // of its FIN without payload
+  std::uint32_t assumed_resends = 0;  // retransmissions that may have come twice, or late
+  std::int64_t sacked = 0;            // right edge of the highest SACK block
+  std::int64_t came_twice = 0;        // right edge of the last D-SACK
+  // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
+  // (RFC 6675, RFC 5681 3.1).
+  std::int64_t recovery_end = 0;
+  std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
+  std::int64_t last_reset_ns = 0;
+  std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
+  std::int64_t longest_shut_ns = 0;     // for how long its window was shut, at most, of what has ended
+  std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
+  std::uint64_t resent_bytes = 0;       // payload of retransmissions
+  std::uint64_t forgotten_gap_bytes = 0;
+  std::vector<Gap> gaps;            // in the order in which they opened
+  std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come
+  std::vector<LargeSegment> large;  // its latest, as a ring
+};
+
 // What one end has sent, and what the other said of it.
 struct End : EndCounters {
   // What nearly every segment reads or writes comes first: of a hundred thousand connections few lie in the processor's cache.
@@ -118,40 +146,27 @@ struct End : EndCounters {
   bool last_had_data = false;
   bool last_answered_fin = false;  // its last segment acknowledged the other's FIN, for the first time
 
-  // --- what few segments touch
   bool went_on_after_reset = false;
   bool shrunk_through = false;              // the smaller pieces got through
   bool timed_out = false;                   // what it recovers from is a timeout
-  std::uint8_t next_large = 0;              // the place in `large`
   std::uint8_t most_unanswered_probes = 0;  // of a shut window, in a row
-  std::uint8_t shrunk_after = 0;            // how often in vain
   std::uint8_t syns = 0;                    // SYNs or SYN-ACKs that it sent, copies not counted
-  std::uint8_t reset_ttl = 0;
-  std::uint16_t reset_ip_id = 0;
-  std::uint32_t reset_seq = 0;  // of its last reset
-  std::uint32_t last_illegal_ack = 0, resent_timestamp = 0;
-  std::uint32_t largest_sacked = 0;   // the largest range that was acknowledged selectively
-  std::uint32_t fin_resends = 0;      // of its FIN without payload
-  std::uint32_t assumed_resends = 0;  // retransmissions that may have come twice, or late
-  std::int64_t fin_ack = 0;           // what it had acknowledged when it sent its FIN
-  std::int64_t sacked = 0;            // right edge of the highest SACK block
-  std::int64_t came_twice = 0;        // right edge of the last D-SACK
-  // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
-  // (RFC 6675, RFC 5681 3.1).
-  std::int64_t recovery_end = 0;
-  std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
-  std::int64_t last_reset_ns = 0;
-  std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
-  std::int64_t longest_shut_ns = 0;     // for how long its window was shut, at most, of what has ended
-  std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
-  std::uint64_t resent_bytes = 0;       // payload of retransmissions
-  std::uint64_t forgotten_gap_bytes = 0;
-  std::vector<Gap> gaps;            // in the order in which they opened
-  std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come
-  std::vector<LargeSegment> large;  // its latest, as a ring
+  std::int64_t fin_ack = 0;                 // what it had acknowledged when it sent its FIN
+  // What is read of an end that has none is as if nothing had happened.
+  [[nodiscard]] const Trouble& trouble() const {
+    static constinit const Trouble none;
+    return trouble_ ? *trouble_ : none;
+  }
+  Trouble& make_trouble() {
+    if (!trouble_) trouble_ = std::make_unique<Trouble>();
+    return *trouble_;
+  }
 
   // Sequence space that the peer acknowledged and the capture lacks.
   [[nodiscard]] std::uint64_t unseen_bytes() const;
+
+ private:
+  std::unique_ptr<Trouble> trouble_;
 };
 
 // The first reset that was taken, and who sent it.

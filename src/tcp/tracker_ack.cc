@@ -75,7 +75,8 @@ void Tracker::take_ack(Step& step) {
     if (to.resent_end >= 0 && step.ack >= to.resent_end) {
       // RFC 3522 3.2: the answer to the original, not to the copy, has the older time stamp.
       const auto& stamps = step.segment.options.timestamps;
-      if (stamps && to.has_timestamps && static_cast<std::int32_t>(stamps->echo_reply - to.resent_timestamp) < 0) {
+      if (stamps && to.has_timestamps &&
+          static_cast<std::int32_t>(stamps->echo_reply - to.trouble().resent_timestamp) < 0) {
         step.verdict.marks |= mark::proves_needless;
         count_up(to.needless);
       }
@@ -126,7 +127,7 @@ void Tracker::take_window(Step& step) {
     step.verdict.marks |= mark::zero_window;
     if (from.shut_since_ns == 0) from.shut_since_ns = step.at();
   } else if (from.shut_since_ns != 0) {
-    from.longest_shut_ns = std::max(from.longest_shut_ns, step.at() - from.shut_since_ns);
+    from.make_trouble().longest_shut_ns = std::max(from.make_trouble().longest_shut_ns, step.at() - from.shut_since_ns);
     from.shut_since_ns = 0;
   }
 }
@@ -156,9 +157,10 @@ void Tracker::take_sack(Step& step) {
     duplicate = left >= widen(to, blocks[1].left.value) && right <= widen(to, blocks[1].right.value);
   if (duplicate) {
     step.only_again = true;
-    const bool is_told_again = step.sent_before() || right == to.came_twice;  // RFC 2883 4: it is reported once
-    to.came_twice = right;
-    if (to.needless + to.assumed_resends < to.retransmissions && !is_told_again) {
+    const bool is_told_again =
+        step.sent_before() || right == to.trouble().came_twice;  // RFC 2883 4: it is reported once
+    to.make_trouble().came_twice = right;
+    if (to.needless + to.trouble().assumed_resends < to.retransmissions && !is_told_again) {
       step.verdict.marks |= mark::proves_needless;
       count_up(to.needless);
     }
@@ -167,11 +169,12 @@ void Tracker::take_sack(Step& step) {
   for (const wire::SackBlock& block : blocks) {
     const std::int64_t edge = widen(to, block.right.value);
     const std::uint32_t length = block.right.value - block.left.value;
-    if (edge <= to.snd_nxt && length <= to.snd_nxt) to.largest_sacked = std::max(to.largest_sacked, length);
-    if (edge > to.sacked && edge <= to.snd_nxt) {
-      to.sacked = edge;
+    if (edge <= to.snd_nxt && length <= to.snd_nxt)
+      to.make_trouble().largest_sacked = std::max(to.make_trouble().largest_sacked, length);
+    if (edge > to.trouble().sacked && edge <= to.snd_nxt) {
+      to.make_trouble().sacked = edge;
       if (edge <= step.ack) continue;
-      to.last_sign_ns = step.at();
+      to.make_trouble().last_sign_ns = step.at();
       step.new_sack = true;
       step.only_again = false;
     }
@@ -230,7 +233,7 @@ void Tracker::name_pure_ack(Step& step) {
     verdict.kind = Kind::duplicate_ack;
     // RFC 6675 2: a duplicate ACK there is one with new SACK information: what came twice is no sign of a loss.
     if (to.duplicate_acks < 255 && !step.only_again) ++to.duplicate_acks;
-    if (!step.only_again) to.last_sign_ns = step.at();
+    if (!step.only_again) to.make_trouble().last_sign_ns = step.at();
     count_up(from.duplicate_acks_sent);
   }
 }

@@ -559,7 +559,7 @@ TEST(TrackerTransfer, how_long_a_window_was_shut) {
   EXPECT_TRUE(story.send(EndIndex::first, A, 1, 101, 0, {.window = 0}).has(mark::zero_window));
   story.wait(490 * ms);
   story.send(EndIndex::first, A, 1, 101, 0, {.window = 500});
-  EXPECT_EQ(story.tracker.end(EndIndex::first).longest_shut_ns, 500 * ms);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).trouble().longest_shut_ns, 500 * ms);
 }
 
 TEST(TrackerTransfer, a_stamp_that_goes_back_is_a_copy_of_what_was_seen) {
@@ -800,7 +800,7 @@ TEST(TrackerCopies, without_a_reason_a_stamp_or_a_number_it_is_assumed_that_it_w
   const Verdict again = story.c(A, 101, 1, 100);
   EXPECT_EQ(again.reason, RetransmissionReason::unknown);
   EXPECT_TRUE(again.has(mark::assumed));
-  EXPECT_EQ(story.tracker.end(EndIndex::first).assumed_resends, 1U);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).trouble().assumed_resends, 1U);
   story.send(EndIndex::second, A, 1, 301, 0, {.sack = {{101, 201}}});
   EXPECT_EQ(story.tracker.end(EndIndex::first).needless, 0U);  // what came twice may be what was copied on the way
 }
@@ -954,7 +954,7 @@ RC_GTEST_PROP(TrackerProperty, shifted_sequence_numbers_change_nothing,
     RC_ASSERT(one.reset_cause == other.reset_cause);
     RC_ASSERT(here.states() == there.states());
     RC_ASSERT(here.anew() == there.anew());
-    RC_ASSERT(here.tracker.end(EndIndex::first).gaps.size() <= max_gaps);
+    RC_ASSERT(here.tracker.end(EndIndex::first).trouble().gaps.size() <= max_gaps);
   }
 }
 

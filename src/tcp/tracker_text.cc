@@ -121,7 +121,8 @@ bool Tracker::may_have_closed_unseen(EndIndex index) const {
   const End& end = ends_[index];
   if (to_itself_ || end.fin >= 0) return false;
   if (!end.syn_seen && !end.text_seen) return true;
-  return !end.gaps.empty() && end.gaps.back().by_ack && end.gaps.back().end == end.snd_nxt;
+  return !end.trouble().gaps.empty() && end.trouble().gaps.back().by_ack &&
+         end.trouble().gaps.back().end == end.snd_nxt;
 }
 
 // A FIN was seen whose sender may have been the first to close or the second: now it shows.
@@ -150,11 +151,12 @@ void Tracker::remember_large(Step& step) {
                            .timestamp = stamps ? stamps->value : 0,
                            .piece = 0,
                            .ip_id = step.segment.ip_id};
-  if (from.large.size() < max_large_segments) {
-    from.large.push_back(large);
+  if (from.trouble().large.size() < max_large_segments) {
+    from.make_trouble().large.push_back(large);
   } else {
-    from.large[from.next_large] = large;
-    from.next_large = static_cast<std::uint8_t>((from.next_large + 1U) % max_large_segments);
+    from.make_trouble().large[from.make_trouble().next_large] = large;
+    from.make_trouble().next_large =
+        static_cast<std::uint8_t>((from.make_trouble().next_large + 1U) % max_large_segments);
   }
 }
 
@@ -170,7 +172,7 @@ bool Tracker::is_offload_copy(const Step& step) const {
   const std::uint32_t length = step.segment.payload_length;
   const std::int64_t payload_end = step.seq + length;
   const auto asked_for_since = [&](std::int64_t at_ns) {
-    return from.last_sign_ns >= at_ns && step.at() - at_ns >= quickest_answer_ns(from);
+    return from.trouble().last_sign_ns >= at_ns && step.at() - at_ns >= quickest_answer_ns(from);
   };
   const auto is_piece_of = [&](LargeSegment& large) {
     const std::int64_t large_end = large.begin + large.length;
@@ -184,9 +186,9 @@ bool Tracker::is_offload_copy(const Step& step) const {
     const auto number = static_cast<std::uint16_t>(ip_id - large.ip_id);
     return number <= (step.seq - large.begin + piece - 1) / piece;
   };
-  if (std::ranges::any_of(from.large, is_piece_of)) return true;
+  if (!from.trouble().large.empty() && std::ranges::any_of(from.make_trouble().large, is_piece_of)) return true;
   const auto is_same = [&](const LargeSegment& large) { return large.begin == step.seq && large.length == length; };
-  if (!is_large(step) || std::ranges::any_of(from.large, is_same)) return false;
+  if (!is_large(step) || std::ranges::any_of(from.trouble().large, is_same)) return false;
   if (step.at() - from.last_sent_ns > offload_ns || asked_for_since(from.last_sent_ns)) return false;
   if (stamps && stamps->value != from.newest_timestamp) return false;
   if (ip_id == 0) return stamps.has_value();
@@ -212,19 +214,20 @@ bool Tracker::came_too_soon(const Step& step) const {
   // First sent in the same tick of its sender's clock, which was told nothing since but that what came before arrived.
   const auto& stamps = step.segment.options.timestamps;
   if (stamps && since_ns < one_tick_ns) {  // a retransmission itself once more
-    if (step.end == from.resent_end && stamps->value == from.resent_timestamp) return true;
+    if (step.end == from.resent_end && stamps->value == from.trouble().resent_timestamp) return true;
     const auto is_it = [&](const Gap& resent) {
       return resent.begin <= step.seq && step.end <= resent.end && resent.timestamp == stamps->value;
     };
-    if (std::ranges::any_of(from.resent, is_it)) return true;
+    if (std::ranges::any_of(from.trouble().resent, is_it)) return true;
   }
   return stamps && from.has_timestamps && stamps->value == from.newest_timestamp && step.seq >= from.stamped_from &&
-         from.last_sign_ns - from.stamped_ns < quickest_answer_ns(from) && step.to.seen && since_ns < one_tick_ns;
+         from.trouble().last_sign_ns - from.stamped_ns < quickest_answer_ns(from) && step.to.seen &&
+         since_ns < one_tick_ns;
 }
 
 // It was sent again, or may have been. `first_seen`: so was the first one; else that may still come.
 void Tracker::note_resent(Step& step, bool first_seen) {
-  auto& resent = step.from.resent;
+  auto& resent = step.from.make_trouble().resent;
   const auto& stamps = step.segment.options.timestamps;
   if (resent.size() >= max_gaps) resent.erase(resent.begin());
   resent.push_back({.begin = step.seq,
@@ -238,7 +241,8 @@ void Tracker::note_resent(Step& step, bool first_seen) {
 void Tracker::take_old_text(Step& step) {
   End& from = step.from;
   Gap gap{};
-  const std::int64_t filled = from.gaps.empty() ? 0 : fill_gaps(from.gaps, step.seq, step.end, gap);
+  const std::int64_t filled =
+      from.trouble().gaps.empty() ? 0 : fill_gaps(from.make_trouble().gaps, step.seq, step.end, gap);
   const std::int64_t beyond = std::max<std::int64_t>(0, step.end - from.snd_nxt);
   from.bytes += static_cast<std::uint64_t>(std::min<std::int64_t>(filled + beyond, step.segment.payload_length));
   // RFC 9293 3.10.7.4, first: "If a segment's contents straddle the boundary between old and new, only the new parts
@@ -266,7 +270,8 @@ void Tracker::take_old_text(Step& step) {
       if (gap.by_ack) {  // nothing overtook it on the way
         step.verdict.marks |= mark::behind_ack;
         count_up(from.behind_ack);
-        from.most_behind_ack_ns = std::max(from.most_behind_ack_ns, std::abs(step.at() - gap.opened_ns));
+        from.make_trouble().most_behind_ack_ns =
+            std::max(from.make_trouble().most_behind_ack_ns, std::abs(step.at() - gap.opened_ns));
       } else {
         count_up(from.reordered);
       }
@@ -291,7 +296,7 @@ void Tracker::take_old_text(Step& step) {
       return;
     }
     const auto is_in = [&](const Gap& known) { return known.begin <= step.seq && step.end <= known.end; };
-    if (step.end <= from.seen_from && beyond == 0 && std::ranges::none_of(from.resent, is_in)) {
+    if (step.end <= from.seen_from && beyond == 0 && std::ranges::none_of(from.trouble().resent, is_in)) {
       take_text_from_before(step);
       return;
     }
@@ -307,8 +312,9 @@ void Tracker::take_old_text(Step& step) {
     const auto may_come = [&](const Gap& resent) {
       return !resent.by_ack && resent.begin < step.end && step.seq < resent.end;
     };
-    if (step.order == SendOrder::earlier && beyond == 0 && std::ranges::none_of(from.resent, is_of_it) &&
-        std::ranges::any_of(from.resent, may_come) && fill_gaps(from.resent, step.seq, step.end, gap) == step.length) {
+    if (step.order == SendOrder::earlier && beyond == 0 && std::ranges::none_of(from.trouble().resent, is_of_it) &&
+        std::ranges::any_of(from.trouble().resent, may_come) &&
+        fill_gaps(from.make_trouble().resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
       count_up(from.reordered);
       return;
@@ -337,7 +343,7 @@ void Tracker::take_text_from_before(Step& step) {
     step.verdict.marks |= mark::behind_ack;
   } else if (from.seen && step.seq <= from.snd_una) {  // what is waited for: it recovers
     from.timer_began_ns = step.at();
-    from.recovery_end = from.snd_nxt;
+    from.make_trouble().recovery_end = from.snd_nxt;
     from.timed_out = true;
   }
 }
@@ -350,7 +356,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   if (step.end <= from.snd_una && !seen_before) {
     // Captured behind its acknowledgment: what its sender knew then is not what is known now.
     if (step.verdict.reason != RetransmissionReason::fin) step.verdict.reason = RetransmissionReason::unknown;
-    from.recovery_end = from.snd_nxt;
+    from.make_trouble().recovery_end = from.snd_nxt;
     from.timed_out = true;
   }
   // Neither a reason to send it again nor a sign that it was: it may have come twice, or late.
@@ -358,7 +364,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
       step.order == SendOrder::unknown && (step.verdict.reason == RetransmissionReason::unknown || may_be_late);
   if (may_be_none) {
     step.verdict.marks |= mark::assumed;
-    count_up(from.assumed_resends);
+    count_up(from.make_trouble().assumed_resends);
   }
   if (step.seq <= from.snd_una) {
     from.timer_began_ns = step.at();
@@ -367,16 +373,16 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     // Of a first segment that is sent again for no reason that is seen, nothing follows for the others.
     const bool timeout = step.verdict.reason == RetransmissionReason::timeout;
     if (timeout || step.verdict.reason == RetransmissionReason::fast) {
-      from.recovery_end = from.snd_nxt;
+      from.make_trouble().recovery_end = from.snd_nxt;
       from.timed_out = timeout;
     }
   }
   if (seen_before && step.segment.options.timestamps) note_resent(step, true);
   count_up(from.retransmissions);
-  if (from.unanswered_resends == 0) from.unanswered_since_ns = step.at();
+  if (from.unanswered_resends == 0) from.make_trouble().unanswered_since_ns = step.at();
   count_up(from.unanswered_resends);
-  if (step.verdict.reason == RetransmissionReason::fin) count_up(from.fin_resends);
-  from.resent_bytes += step.segment.payload_length;
+  if (step.verdict.reason == RetransmissionReason::fin) count_up(from.make_trouble().fin_resends);
+  from.make_trouble().resent_bytes += step.segment.payload_length;
   // One that crossed its acknowledgment on the way, or was captured behind it, tells nothing.
   const bool behind_for_long = step.at() - from.last_progress_ns >= capture_delay_ns;
   if (step.end <= from.snd_una && step.flags().fin() && !behind_for_long) {
@@ -390,13 +396,14 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     // No other copy was captured: it may be this one that was acknowledged, and was captured behind that.
     step.verdict.marks |= mark::behind_ack | mark::assumed;
     count_up(from.behind_ack);
-    from.most_behind_ack_ns = std::max(from.most_behind_ack_ns, std::abs(step.at() - from.last_progress_ns));
+    from.make_trouble().most_behind_ack_ns =
+        std::max(from.make_trouble().most_behind_ack_ns, std::abs(step.at() - from.last_progress_ns));
   } else if (step.end <= from.snd_una && from.una_known && !may_be_none) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
   } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
     from.resent_end = step.end;
-    from.resent_timestamp = step.segment.options.timestamps->value;
+    from.make_trouble().resent_timestamp = step.segment.options.timestamps->value;
   }
   // RFC 9293 3.8.1: "including Karn's algorithm for taking RTT samples" (RFC 6298 3): none of what was sent twice.
   if (from.sample_end >= 0 && step.seq < from.sample_end) from.sample_end = -1;
@@ -418,7 +425,7 @@ void Tracker::note_shrinking(Step& step) {
       from.stuck_length > takes_at_most(step.to))
     return;
   from.shrunk_from = from.stuck_length;
-  from.shrunk_after = from.unanswered_resends;
+  from.make_trouble().shrunk_after = from.unanswered_resends;
 }
 
 // Evidence is what the capture has: how long nothing happened that starts the timer anew (RFC 6298 5), and what the peer said.
@@ -428,9 +435,9 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   // Nothing of what came back was captured: neither how long it waited since nor what it was told.
   if (!step.to.seen) return RetransmissionReason::unknown;
   const bool first = step.seq <= from.snd_una, last = step.end >= from.snd_nxt, once = from.unanswered_resends == 0;
-  const bool recovers = step.seq < from.recovery_end && from.snd_una < from.recovery_end;
+  const bool recovers = step.seq < from.trouble().recovery_end && from.snd_una < from.trouble().recovery_end;
   const bool lost_by_acks =
-      from.duplicate_acks >= duplicate_ack_threshold || from.sacked > std::max(step.end, from.snd_una);
+      from.duplicate_acks >= duplicate_ack_threshold || from.trouble().sacked > std::max(step.end, from.snd_una);
   const std::int64_t waited_ns = from.timer_began_ns == 0 ? 0 : step.at() - from.timer_began_ns;
   const std::int64_t srtt_ns = std::int64_t{from.srtt_us} * 1000;
   // Where acknowledgments may have told it, only a wait that is beyond Linux's timer (tcp_set_rto(): srtt and at least
@@ -447,7 +454,7 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     if (recovers && from.timed_out) return RetransmissionReason::recovery;
     if (first) return RetransmissionReason::fast;
     // Without SACK nothing tells of a second hole: it goes on behind the first.
-    return from.sacked > step.end ? RetransmissionReason::sack_hole : RetransmissionReason::recovery;
+    return from.trouble().sacked > step.end ? RetransmissionReason::sack_hole : RetransmissionReason::recovery;
   }
   // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
   const std::int64_t probe_ns = srtt_ns == 0 ? rto_min_ns : std::max(srtt_ns, millisecond);

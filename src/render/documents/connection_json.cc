@@ -72,7 +72,7 @@ class Writer {
                  {"segments", end.segments},
                  {"data_segments", end.data_segments},
                  {"bytes", end.bytes},
-                 {"resent_bytes", end.resent_bytes},
+                 {"resent_bytes", end.trouble().resent_bytes},
                  {"unseen_bytes", end.unseen_bytes()}};
     for (const auto& counter : explain::wire_counters) json[std::string(counter.id)] = end.*counter.member;
     json["min_rtt_us"] = end.min_rtt_us > 0 ? Json(end.min_rtt_us) : Json(nullptr);

@@ -17,10 +17,11 @@ static_assert(std::size(ending_names) == ending_count);
 // What the peer lacks to the end, though what comes behind it arrived: where its first byte was not seen by the capture either.
 std::uint64_t undelivered_bytes(const tcp::End& end, const tcp::End& peer) {
   const auto hole = std::ranges::find_if(
-      end.gaps, [&](const tcp::Gap& gap) { return gap.begin <= end.snd_una && end.snd_una < gap.end; });
-  if (hole == end.gaps.end()) return 0;
+      end.trouble().gaps, [&](const tcp::Gap& gap) { return gap.begin <= end.snd_una && end.snd_una < gap.end; });
+  if (hole == end.trouble().gaps.end()) return 0;
   // It says that it has what comes behind, or again that it waits for this.
-  const bool lacks_it = end.sacked > end.snd_una || (end.duplicate_acks > 0 && peer.last_seen_ns >= hole->opened_ns);
+  const bool lacks_it =
+      end.trouble().sacked > end.snd_una || (end.duplicate_acks > 0 && peer.last_seen_ns >= hole->opened_ns);
   return lacks_it ? static_cast<std::uint64_t>(hole->end - end.snd_una) : 0;
 }
 
@@ -39,24 +40,24 @@ EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ende
     record.undelivered_bytes = undelivered_bytes(end, peer);
   }
   if (end.retransmissions > 0) {
-    record.resent_bytes = end.resent_bytes;
+    record.resent_bytes = end.trouble().resent_bytes;
     record.unanswered_resends = end.unanswered_resends;
-    record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.unanswered_since_ns;
-    record.fin_resends = end.fin_resends;
-    record.assumed_resends = end.assumed_resends;
-    record.largest_through = std::max(end.largest_through, end.largest_sacked);
+    record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.trouble().unanswered_since_ns;
+    record.fin_resends = end.trouble().fin_resends;
+    record.assumed_resends = end.trouble().assumed_resends;
+    record.largest_through = std::max(end.largest_through, end.trouble().largest_sacked);
     record.stuck_length = end.stuck_length;
     record.shrunk_from = end.shrunk_from;
-    record.shrunk_after = end.shrunk_from == 0 ? 0 : end.shrunk_after;
+    record.shrunk_after = end.shrunk_from == 0 ? 0 : end.trouble().shrunk_after;
     record.shrunk_through = end.shrunk_through;
     if (end.shrunk_from > 0) record.largest_through = std::min(record.largest_through, end.shrunk_from - 1);
   }
   if (end.zero_windows > 0) {
     const std::int64_t shut_ns = end.shut_since_ns == 0 ? 0 : ended_ns - end.shut_since_ns;
-    record.longest_shut_ns = std::max(end.longest_shut_ns, shut_ns);
+    record.longest_shut_ns = std::max(end.trouble().longest_shut_ns, shut_ns);
   }
   if (end.window_probes > 0) record.most_unanswered_probes = end.most_unanswered_probes;
-  if (end.behind_ack > 0) record.most_behind_ack_ns = end.most_behind_ack_ns;
+  if (end.behind_ack > 0) record.most_behind_ack_ns = end.trouble().most_behind_ack_ns;
   return record;
 }
 
