@@ -496,7 +496,8 @@ Verdict Tracker::observe(const Observed& seen) {
       from.fin = -1;
     }
     if (segment.flags.ack()) take_ack(step);
-    if (!segment.flags.syn()) infer_opening(step);
+    if (!segment.flags.syn() && (from.state == State::syn_sent || from.state == State::syn_received))
+      infer_opening(step);
     if (segment.flags.syn()) {
       take_syn(step);
     } else if (step.length > 0) {
