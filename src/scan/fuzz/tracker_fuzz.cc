@@ -79,9 +79,9 @@ class Table {
     const scan::TakenSegment taken = table_.take(frame, static_cast<std::int64_t>(frame) * 1'000'000, segment);
     for (const tcp::EndIndex end : tcp::both_ends) {
       const tcp::End& which = taken.connection->tracker.end(end);
-      TCPWHY_CHECK(which.gaps.size() <= tcp::max_gaps && which.resent.size() <= tcp::max_gaps);
+      TCPWHY_CHECK(which.trouble().gaps.size() <= tcp::max_gaps && which.trouble().resent.size() <= tcp::max_gaps);
       TCPWHY_CHECK(which.snd_una <= which.snd_nxt);
-      for (const tcp::Gap& gap : which.gaps) TCPWHY_CHECK(gap.begin < gap.end);
+      for (const tcp::Gap& gap : which.trouble().gaps) TCPWHY_CHECK(gap.begin < gap.end);
     }
     return taken.verdict;
   }
