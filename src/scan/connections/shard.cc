@@ -6,7 +6,7 @@
 namespace tcpwhy::scan {
 namespace {
 
-constexpr std::size_t records_together = 256;
+constexpr std::size_t records_together = 64;
 
 }  // namespace
 
