@@ -15,7 +15,7 @@
 #include "capfile/capture_builder.h"
 #include "scan/connections/analysis.h"
 #include "scan/connections/pick_connection.h"
-#include "scan/tables/fields.h"
+#include "scan/testing/records.h"
 #include "wire/ether_type.h"
 #include "wire/packet_builder.h"
 
@@ -190,29 +190,8 @@ std::vector<Packet> packets_of(const fs::path& path) {
   return packets;
 }
 
-std::vector<fs::path> captures() {
-  std::vector<fs::path> all = base::testing::public_capture_files();
-  std::ranges::move(base::testing::two_stacks_captures(), std::back_inserter(all));
-  return all;
-}
-
-// Every record as NDJSON.
 std::vector<std::string> records(const capfile::testing::Bytes& file, unsigned threads = 1) {
-  std::vector<const Field*> columns;
-  for (const Field& field : fields()) columns.push_back(&field);
-  std::vector<std::string> lines;
-  auto reader = FrameReader::from_memory(file, "made");
-  EXPECT_TRUE(reader);
-  if (!reader) return lines;
-  const AnalysisOptions options{.threads = threads, .limits = {}, .seed = threads, .on_progress = {}};
-  analyse(std::move(*reader), options, [&](std::span<const ConnectionRecord> some) {
-    for (const ConnectionRecord& record : some) {
-      const auto problems = problems_of(record);
-      lines.push_back(ndjson_line({record, problems, {}}, columns));
-    }
-  });
-  std::ranges::sort(lines);
-  return lines;
+  return testing::ndjson_of(FrameReader::from_memory(file, "made"), threads);
 }
 
 // Those whose numbers do not show that the directions belong together: they stay two.
@@ -227,7 +206,7 @@ bool is_told_as_two(const fs::path& path) {
 
 TEST(Directions, wrapped_differently_tell_what_they_tell_without) {
   int compared = 0;
-  for (const fs::path& path : captures()) {
+  for (const fs::path& path : testing::captures()) {
     const auto packets = packets_of(path);
     if (packets.empty() || is_told_as_two(path)) continue;
     const auto expected = records(file_of(packets, nullptr));
@@ -260,7 +239,7 @@ bool begins_with_a_stray(const fs::path& path, std::span<const Packet> packets) 
 // Without its first frames a handshake shows no longer that the two directions belong together.
 TEST(Directions, wrapped_differently_tell_the_same_where_the_capture_begins_late) {
   int compared = 0;
-  for (const fs::path& path : captures()) {
+  for (const fs::path& path : testing::captures()) {
     const auto packets = packets_of(path);
     const Way way = ways()[static_cast<std::size_t>(compared) % ways().size()];
     for (const std::size_t left_out : {1U, 2U, 3U, 4U, 5U, 7U, 11U, 20U, 50U}) {

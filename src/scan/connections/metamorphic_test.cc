@@ -14,47 +14,22 @@
 #include "base/testing/data.h"
 #include "capfile/capture_builder.h"
 #include "scan/connections/analysis.h"
-#include "scan/tables/fields.h"
+#include "scan/testing/records.h"
 
 namespace tcpwhy::scan {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> captures() {
-  std::vector<fs::path> all = base::testing::public_capture_files();
-  std::ranges::move(base::testing::two_stacks_captures(), std::back_inserter(all));
-  return all;
-}
-
 bool with_public_captures() { return !base::testing::public_capture_files().empty(); }
-
-// Every record as NDJSON, without the fields named.
-std::vector<std::string> records(base::Result<FrameReader> reader, unsigned threads,
-                                 std::vector<std::string_view> without = {}) {
-  std::vector<const Field*> columns;
-  for (const Field& field : fields())
-    if (std::ranges::find(without, field.name) == without.end()) columns.push_back(&field);
-  std::vector<std::string> lines;
-  EXPECT_TRUE(reader);
-  if (!reader) return lines;
-  const AnalysisOptions options{.threads = threads, .limits = {}, .seed = threads, .on_progress = {}};
-  analyse(std::move(*reader), options, [&](std::span<const ConnectionRecord> some) {
-    for (const ConnectionRecord& record : some) {
-      const auto problems = problems_of(record);
-      lines.push_back(ndjson_line({record, problems, {}}, columns));
-    }
-  });
-  std::ranges::sort(lines);
-  return lines;
-}
 
 base::Result<FrameReader> open_files(const std::vector<std::string>& paths) { return FrameReader::open_all(paths); }
 
 TEST(Metamorphic, any_number_of_threads_finds_the_same) {
-  for (const fs::path& path : captures()) {
-    const std::vector<std::string> one = records(open_files({path.string()}), 1);
-    for (const unsigned threads : {2U, 3U}) EXPECT_EQ(records(open_files({path.string()}), threads), one) << path;
+  for (const fs::path& path : testing::captures()) {
+    const std::vector<std::string> one = testing::ndjson_of(open_files({path.string()}), 1);
+    for (const unsigned threads : {2U, 3U})
+      EXPECT_EQ(testing::ndjson_of(open_files({path.string()}), threads), one) << path;
   }
 }
 
@@ -90,7 +65,7 @@ std::vector<std::string> verdicts(const fs::path& path, const std::function<void
 }
 
 TEST(Metamorphic, shifted_sequence_numbers_change_nothing) {
-  for (const fs::path& path : captures()) {
+  for (const fs::path& path : testing::captures()) {
     const auto plain = verdicts(path, [](wire::TcpSegment&) {});
     for (const std::uint32_t shift : {0x8000'0000U, 0xffff'fff0U, 0x1234'5678U}) {
       // An end's numbers move by the same wherever they stand: in its own segments, and in what the other acknowledges.
@@ -120,7 +95,8 @@ TEST(Metamorphic, ipv6_tells_what_ipv4_without_its_ip_id_tells) {
       end->ip = wire::IpAddress::v6(bytes);
     }
   };
-  for (const fs::path& path : captures()) EXPECT_EQ(verdicts(path, as_v6), verdicts(path, without_ip_id)) << path;
+  for (const fs::path& path : testing::captures())
+    EXPECT_EQ(verdicts(path, as_v6), verdicts(path, without_ip_id)) << path;
 }
 
 struct Packet {
@@ -150,7 +126,7 @@ std::string write_pcap(const std::string& name, std::span<const Packet> packets,
     file.pcap_packet(static_cast<std::uint32_t>(ns / 1'000'000'000), static_cast<std::uint32_t>(ns % 1'000'000'000),
                      packet.bytes, packet.frame.original_length);
   }
-  const std::string path = testing::TempDir() + "metamorphic-" + std::to_string(getpid()) + "-" + name;
+  const std::string path = ::testing::TempDir() + "metamorphic-" + std::to_string(getpid()) + "-" + name;
   std::ofstream out(path, std::ios::binary);
   out.write(reinterpret_cast<const char*>(file.bytes().data()), static_cast<std::streamsize>(file.bytes().size()));
   return path;
@@ -167,7 +143,7 @@ bool in_order(std::span<const Packet> packets) {
 
 TEST(Metamorphic, a_capture_cut_into_two_files_is_the_same_capture) {
   int cut = 0;
-  for (const fs::path& path : captures()) {
+  for (const fs::path& path : testing::captures()) {
     const auto packets = packets_of(path);
     // Several files are read in order of time: a capture that steps back in time would be put in order.
     if (packets.size() < 2 || !one_link_type(packets) || !in_order(packets)) continue;
@@ -177,7 +153,7 @@ TEST(Metamorphic, a_capture_cut_into_two_files_is_the_same_capture) {
     const std::string whole = write_pcap("whole", span, link_type),
                       first = write_pcap("first", span.first(middle), link_type),
                       second = write_pcap("second", span.subspan(middle), link_type);
-    EXPECT_EQ(records(open_files({second, first}), 2), records(open_files({whole}), 1)) << path;
+    EXPECT_EQ(testing::ndjson_of(open_files({second, first}), 2), testing::ndjson_of(open_files({whole}), 1)) << path;
     for (const std::string& file : {whole, first, second}) fs::remove(file);
     ++cut;
   }
@@ -189,7 +165,7 @@ TEST(Metamorphic, without_its_ethernet_header_a_packet_is_the_same) {
   constexpr std::uint16_t raw = 101, ethernet = 1;
   constexpr std::uint32_t header_length = 14;
   int compared = 0;
-  for (const fs::path& path : captures()) {
+  for (const fs::path& path : testing::captures()) {
     const auto packets = packets_of(path);
     const auto plain = [](const Packet& packet) {  // VLANs and tunnels are part of a connection
       return packet.frame.link_type == wire::LinkType::ethernet && packet.bytes.size() > header_length &&
@@ -202,7 +178,7 @@ TEST(Metamorphic, without_its_ethernet_header_a_packet_is_the_same) {
       packet.frame.original_length -= header_length;
     }
     const std::string with = write_pcap("with", packets, ethernet), without = write_pcap("without", stripped, raw);
-    EXPECT_EQ(records(open_files({without}), 1), records(open_files({with}), 1)) << path;
+    EXPECT_EQ(testing::ndjson_of(open_files({without}), 1), testing::ndjson_of(open_files({with}), 1)) << path;
     for (const std::string& file : {with, without}) fs::remove(file);
     ++compared;
   }
@@ -213,7 +189,7 @@ TEST(Metamorphic, without_its_ethernet_header_a_packet_is_the_same) {
 TEST(Hostile, captures_cut_and_changed_are_read_to_their_end) {
   std::uint64_t random = 0x9e3779b97f4a7c15;
   const auto next = [&random] { return random = random * 6364136223846793005 + 1442695040888963407, random >> 33U; };
-  for (const fs::path& path : captures()) {
+  for (const fs::path& path : testing::captures()) {
     std::ifstream in(path, std::ios::binary);
     const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(in), {}};
     const auto analyse_all = [](std::span<const std::uint8_t> some) {
