@@ -23,7 +23,8 @@ std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t 
     }
     if (filled == 0) first = gap;
     filled += to - from;
-    const Gap rest{to, gap.end, gap.opened_ns, gap.by_ack, gap.timestamp};
+    Gap rest = gap;
+    rest.begin = to;
     gap.end = from;
     const auto here = gaps.begin() + static_cast<std::ptrdiff_t>(i);
     if (gap.begin == gap.end) {
@@ -43,14 +44,14 @@ std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t 
 
 void open_gap(End& end, const Gap& gap) {
   count_up(end.gaps_seen);
-  if (end.trouble().gaps.size() >=
-      max_gaps) {  // the oldest is forgotten: what fills it later passes for a retransmission
-    const Gap& oldest = end.trouble().gaps.front();
-    end.make_trouble().forgotten_gap_bytes +=
+  Trouble& trouble = end.make_trouble();
+  if (trouble.gaps.size() >= max_gaps) {  // the oldest is forgotten: what fills it later passes for a retransmission
+    const Gap& oldest = trouble.gaps.front();
+    trouble.forgotten_gap_bytes +=
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(oldest.end, end.snd_una) - oldest.begin));
-    end.make_trouble().gaps.erase(end.make_trouble().gaps.begin());
+    trouble.gaps.erase(trouble.gaps.begin());
   }
-  end.make_trouble().gaps.push_back(gap);
+  trouble.gaps.push_back(gap);
 }
 
 }  // namespace tcpwhy::tcp

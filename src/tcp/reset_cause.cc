@@ -11,10 +11,10 @@ namespace {
 
 // So long after the last payload a program that closes has hardly left it unread; it lets go of an idle connection.
 constexpr std::int64_t idle_ns = 1000 * millisecond;
-// No acknowledgment of what was sent takes that long.
-constexpr std::int64_t gave_up_ns = 1000 * millisecond;
 // The same, where the last data had no answer: a program that is slow to read it may take that long.
 constexpr std::int64_t long_idle_ns = 20'000 * millisecond;
+// No acknowledgment of what was sent takes that long.
+constexpr std::int64_t gave_up_ns = 1000 * millisecond;
 // A reset that answers comes at once. So long it may be on its way where nothing tells the round trip.
 constexpr std::int64_t answer_ns = 200 * millisecond;
 constexpr std::int64_t answer_spread_ns = 5 * millisecond;  // beyond that
@@ -37,9 +37,10 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
   if (from.sent_reset || to.sent_reset) return ResetCause::after_reset;
-  // It has closed and waited for an acknowledgment in vain, or sent again in vain.
+  // It has closed and waited for an acknowledgment in vain, or sent again in vain. Where nothing of the other end was captured, its
+  // acknowledgments were not either.
   const bool waited = from.fin >= 0 && step.at() - from.last_sent_ns >= gave_up_ns;
-  if ((from.unanswered_resends >= 2 || waited) && has_unacknowledged_text(from)) {
+  if (to.seen && (from.unanswered_resends >= 2 || waited) && has_unacknowledged_text(from)) {
     assumed = true;
     return ResetCause::had_given_up;
   }
@@ -83,21 +84,18 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
   }
   assumed = true;
   if (!was_sent_data) return ResetCause::aborted;
-  // It had no room: what filled it was not read.
-  if (from.shut_since_ns != 0 && from.fin < 0) {
-    assumed = false;
-    return ResetCause::unread_data;
-  }
+  // It had no room: what filled it was not read, however long ago that was.
+  if (from.shut_since_ns != 0 && from.fin < 0) return ResetCause::unread_data;
   // Data came, and this end answered none of it with data of its own: it was hardly read.
   // What its last data acknowledged says what it had got by then, whatever the order at the tap.
   const std::int64_t data_end = to.fin >= 0 ? to.fin : to.snd_nxt;
   const bool answered = from.last_data_ns != 0 && from.last_data_ack >= data_end;
-  // What is sent again is data too.
-  const std::int64_t last_ns = std::max({to.last_data_ns, from.last_data_ns, to.last_sent_ns, from.last_sent_ns});
-  if (std::max(to.last_data_ns, from.last_data_ns) != 0 && step.at() - last_ns >= (answered ? idle_ns : long_idle_ns))
-    return ResetCause::idle;
+  const bool data_seen = to.last_data_ns != 0 || from.last_data_ns != 0;
+  if (data_seen && step.at() - last_text_ns(step) >= (answered ? idle_ns : long_idle_ns)) return ResetCause::idle;
   return answered ? ResetCause::aborted : ResetCause::unread_data;
 }
+
+std::int64_t Tracker::last_text_ns(const Step& step) { return std::max(step.from.last_sent_ns, step.to.last_sent_ns); }
 
 ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;

@@ -18,6 +18,7 @@ constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // An IP ID that grew by less than this came from a counter.
 constexpr int ip_id_stride = 2048;
 
+// Who numbers its packets by another rule than one by one has hardly sent more than so many in a moment.
 constexpr int few_packets = 16;
 
 // Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
@@ -262,10 +263,11 @@ void Tracker::take_reset(Step& step) {
     count_up(step.from.duplicates);
     return;
   }
-  step.from.make_trouble().reset_ip_id = step.segment.ip_id;
-  step.from.make_trouble().reset_seq = step.segment.seq.value;
-  step.from.make_trouble().reset_ttl = step.segment.ttl;
-  step.from.make_trouble().last_reset_ns = step.at();
+  Trouble& trouble = step.from.make_trouble();
+  trouble.reset_ip_id = step.segment.ip_id;
+  trouble.reset_seq = step.segment.seq.value;
+  trouble.reset_ttl = step.segment.ttl;
+  trouble.last_reset_ns = step.at();
   bool assumed = false;
   step.verdict.kind = Kind::reset;
   step.verdict.reset_cause = why_reset(step, assumed);
@@ -276,7 +278,7 @@ void Tracker::take_reset(Step& step) {
   if (step.verdict.reset_cause == ResetCause::bad_ack) return;
   if (reset_.cause == ResetCause::none)
     reset_ = {step.verdict.reset_cause, assumed,   step.sender,
-              step.seen.frame,          step.at(), step.at() - std::max(step.from.last_data_ns, step.to.last_data_ns)};
+              step.seen.frame,          step.at(), step.at() - last_text_ns(step)};
   // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
   const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection && !step.from.syn_seen;
   const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset &&
@@ -353,8 +355,7 @@ void Tracker::take_syn(Step& step) {
         from.repeats_syn_ack = true;
       }
     }
-    count_up(from.retransmissions);
-    count_up(from.unanswered_resends);
+    count_resend(from, step.at());
     from.sample_end = -1;
   } else if (from.sample_end < 0 && from.snd_una == 0) {
     from.sample_end = 1;
@@ -425,7 +426,7 @@ void Tracker::infer_opening(Step& step) {
   if (from.state == State::syn_sent && step.flags().ack()) {
     // RFC 9293 3.10.7.3, fourth: it got a SYN-ACK, and acknowledges it.
     apply(step.sender, Stimulus::gets_syn_ack, step);
-    if (step.to.state == State::not_seen) step.to.state = State::syn_received;
+    if (step.to.state == State::not_seen) move_to(step.receiver, State::syn_received, step);
     apply(step.receiver, Stimulus::gets_ack_of_syn, step);
     handshake_inferred_ = true;
   } else if (from.state == State::syn_received && !step.to.seen && (step.moves_ack || step.length > 0)) {
@@ -435,7 +436,7 @@ void Tracker::infer_opening(Step& step) {
     const bool was_acknowledged = step.moves_ack || step.at() - syn_ack_ns_ >= syn_timer_ns;
     if (!was_acknowledged) return;
     apply(step.sender, Stimulus::gets_ack_of_syn, step);
-    if (step.to.state == State::not_seen) step.to.state = State::established;
+    if (step.to.state == State::not_seen) move_to(step.receiver, State::established, step);
   }
 }
 

@@ -27,13 +27,15 @@ struct Observed {
   const wire::TcpSegment& segment;
 };
 
-// A gap in what an end sent: never seen by the capture, whatever became of it.
+// A range of what an end sent: a gap, never seen by the capture, whatever became of it; or what it sent again, or may have.
 struct Gap {
   std::int64_t begin, end, opened_ns;
-  // What opened it: the peer had received what was missing. So the capture lacks it, or has it late; nothing tells that it was sent again.
-  // Of End::resent: the first one was captured too.
+  // Of a gap: what opened it. The peer had received what was missing, so the capture lacks it, or has it late; nothing tells that it was
+  // sent again.
   bool by_ack = false;
-  std::uint32_t timestamp = 0;  // of what filled it, where that was a retransmission
+  // Of what was sent again: the first one was captured too; else that may still come. And the time stamp of the retransmission.
+  bool first_seen = false;
+  std::uint32_t timestamp = 0;
 };
 inline constexpr std::size_t max_gaps = 64;
 
@@ -140,10 +142,10 @@ struct End : EndCounters {
   bool text_seen = false;     // payload that it sent for the first time: it had not closed
   bool fin_in_doubt = false;  // its FIN was seen, and whether the other had sent one before that was not
   bool fin_assumed = false;   // nothing of it was captured: that it closed is what the other end's acknowledgments say
-  bool repeats_syn_ack = false;   // after it was acknowledged, and has sent nothing else since
-  bool sent_illegal_ack = false;  // last_illegal_ack is one
-  bool ttl_varies = false;        // its own segments come with more than one TTL: copies, or several paths
-  bool last_had_data = false;
+  bool repeats_syn_ack = false;    // after it was acknowledged, and has sent nothing else since
+  bool sent_illegal_ack = false;   // last_illegal_ack is one
+  bool ttl_varies = false;         // its own segments come with more than one TTL: copies, or several paths
+  bool last_had_data = false;      // its last segment had payload that had not been acknowledged
   bool last_answered_fin = false;  // its last segment acknowledged the other's FIN, for the first time
 
   bool went_on_after_reset = false;
@@ -257,6 +259,8 @@ class Tracker {
   void take_retransmission(Step& step, bool seen_before);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;
+  // When one of the two last sent payload, SYN or FIN, for the first time or again.
+  static std::int64_t last_text_ns(const Step& step);
   [[nodiscard]] ResetCause why_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_answering_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_active_reset(const Step& step, bool& assumed) const;

@@ -68,7 +68,7 @@ void Tracker::take_ack(Step& step) {
     if (to.sample_end >= 0 && step.ack >= to.sample_end) {
       step.verdict.rtt_ns = step.at() - to.sample_ns;
       take_rtt_sample(to, step.verdict.rtt_ns);
-      to.largest_through = std::max(to.largest_through, static_cast<std::uint32_t>(to.sample_length));
+      to.largest_through = std::max(to.largest_through, to.sample_length);
       if (to.largest_through >= to.shrunk_from) to.shrunk_from = 0, to.shrunk_through = false;  // it did get through
       to.sample_end = -1;
     }
@@ -127,7 +127,8 @@ void Tracker::take_window(Step& step) {
     step.verdict.marks |= mark::zero_window;
     if (from.shut_since_ns == 0) from.shut_since_ns = step.at();
   } else if (from.shut_since_ns != 0) {
-    from.make_trouble().longest_shut_ns = std::max(from.make_trouble().longest_shut_ns, step.at() - from.shut_since_ns);
+    Trouble& trouble = from.make_trouble();
+    trouble.longest_shut_ns = std::max(trouble.longest_shut_ns, step.at() - from.shut_since_ns);
     from.shut_since_ns = 0;
   }
 }
@@ -150,6 +151,7 @@ void Tracker::infer_peers_close(Step& step) {
 // RFC 2018, and RFC 2883 4: a first block that was received before reports a duplicate.
 void Tracker::take_sack(Step& step) {
   End& to = step.to;
+  Trouble& trouble = to.make_trouble();
   const auto blocks = step.segment.options.sack();
   const auto left = widen(to, blocks[0].left.value), right = widen(to, blocks[0].right.value);
   bool duplicate = right <= step.ack;
@@ -157,10 +159,9 @@ void Tracker::take_sack(Step& step) {
     duplicate = left >= widen(to, blocks[1].left.value) && right <= widen(to, blocks[1].right.value);
   if (duplicate) {
     step.only_again = true;
-    const bool is_told_again =
-        step.sent_before() || right == to.trouble().came_twice;  // RFC 2883 4: it is reported once
-    to.make_trouble().came_twice = right;
-    if (to.needless + to.trouble().assumed_resends < to.retransmissions && !is_told_again) {
+    const bool is_told_again = step.sent_before() || right == trouble.came_twice;  // RFC 2883 4: it is reported once
+    trouble.came_twice = right;
+    if (to.needless + trouble.assumed_resends < to.retransmissions && !is_told_again) {
       step.verdict.marks |= mark::proves_needless;
       count_up(to.needless);
     }
@@ -169,12 +170,11 @@ void Tracker::take_sack(Step& step) {
   for (const wire::SackBlock& block : blocks) {
     const std::int64_t edge = widen(to, block.right.value);
     const std::uint32_t length = block.right.value - block.left.value;
-    if (edge <= to.snd_nxt && length <= to.snd_nxt)
-      to.make_trouble().largest_sacked = std::max(to.make_trouble().largest_sacked, length);
-    if (edge > to.trouble().sacked && edge <= to.snd_nxt) {
-      to.make_trouble().sacked = edge;
+    if (edge <= to.snd_nxt && length <= to.snd_nxt) trouble.largest_sacked = std::max(trouble.largest_sacked, length);
+    if (edge > trouble.sacked && edge <= to.snd_nxt) {
+      trouble.sacked = edge;
       if (edge <= step.ack) continue;
-      to.make_trouble().last_sign_ns = step.at();
+      trouble.last_sign_ns = step.at();
       step.new_sack = true;
       step.only_again = false;
     }

@@ -46,6 +46,12 @@ void count_up(T& counter) {
   if (counter < std::numeric_limits<T>::max()) ++counter;
 }
 
+inline void count_resend(End& end, std::int64_t at_ns) {
+  count_up(end.retransmissions);
+  if (end.unanswered_resends == 0) end.make_trouble().unanswered_since_ns = at_ns;
+  count_up(end.unanswered_resends);
+}
+
 // The sequence space of `end` begins here; without its SYN, its first byte seen is byte 1.
 inline void base_on(End& end, std::uint32_t isn, std::int64_t next) {
   end.based = true;

@@ -19,6 +19,17 @@ constexpr std::int64_t offload_ns = 10 * millisecond;
 // RFC 5681 3.2.
 constexpr std::uint8_t duplicate_ack_threshold = 3;
 
+void note_late(Trouble& trouble, std::int64_t late_ns) {
+  trouble.most_behind_ack_ns = std::max(trouble.most_behind_ack_ns, std::abs(late_ns));
+}
+
+// A retransmission, once more: what was sent again before, with the same stamp.
+bool was_sent_again(const End& end, std::int64_t begin, std::int64_t until, std::uint32_t timestamp) {
+  return std::ranges::any_of(end.trouble().resent, [&](const Gap& resent) {
+    return resent.begin <= begin && until <= resent.end && resent.timestamp == timestamp;
+  });
+}
+
 // By its SYN; without that, what an Ethernet carries.
 std::uint32_t takes_at_most(const End& receiver) {
   constexpr std::uint16_t usual_mss = 1460;
@@ -151,12 +162,12 @@ void Tracker::remember_large(Step& step) {
                            .timestamp = stamps ? stamps->value : 0,
                            .piece = 0,
                            .ip_id = step.segment.ip_id};
-  if (from.trouble().large.size() < max_large_segments) {
-    from.make_trouble().large.push_back(large);
+  Trouble& trouble = from.make_trouble();
+  if (trouble.large.size() < max_large_segments) {
+    trouble.large.push_back(large);
   } else {
-    from.make_trouble().large[from.make_trouble().next_large] = large;
-    from.make_trouble().next_large =
-        static_cast<std::uint8_t>((from.make_trouble().next_large + 1U) % max_large_segments);
+    trouble.large[trouble.next_large] = large;
+    trouble.next_large = static_cast<std::uint8_t>((trouble.next_large + 1U) % max_large_segments);
   }
 }
 
@@ -164,8 +175,8 @@ void Tracker::remember_large(Step& step) {
 // together of pieces that it saw. They come moments apart, are stamped alike, and the pieces are numbered one after the other
 // (inet_gso_segment()). Where nothing numbers them, what duplicate ACKs ask for would be as quick on a short path, but no quicker than its
 // round trip.
+// Of a larger one it learns as they come how long its pieces are.
 bool Tracker::is_offload_copy(const Step& step) const {
-  constexpr std::uint32_t usual_mss = 1460;
   End& from = step.from;
   const auto& stamps = step.segment.options.timestamps;
   const std::uint16_t ip_id = step.segment.ip_id;
@@ -181,8 +192,7 @@ bool Tracker::is_offload_copy(const Step& step) const {
     if (ip_id == 0 || large.ip_id == 0) return stamps.has_value() && !asked_for_since(large.at_ns);
     // The last one may be smaller. What its sender sends again has a number behind those of all the pieces.
     if (payload_end < large_end) large.piece = std::max(large.piece, length);
-    const std::uint32_t mss = step.to.mss != 0 ? step.to.mss : usual_mss;
-    const std::int64_t piece = large.piece != 0 ? large.piece : mss;
+    const std::int64_t piece = large.piece != 0 ? large.piece : takes_at_most(step.to);
     const auto number = static_cast<std::uint16_t>(ip_id - large.ip_id);
     return number <= (step.seq - large.begin + piece - 1) / piece;
   };
@@ -215,10 +225,7 @@ bool Tracker::came_too_soon(const Step& step) const {
   const auto& stamps = step.segment.options.timestamps;
   if (stamps && since_ns < one_tick_ns) {  // a retransmission itself once more
     if (step.end == from.resent_end && stamps->value == from.trouble().resent_timestamp) return true;
-    const auto is_it = [&](const Gap& resent) {
-      return resent.begin <= step.seq && step.end <= resent.end && resent.timestamp == stamps->value;
-    };
-    if (std::ranges::any_of(from.trouble().resent, is_it)) return true;
+    if (was_sent_again(from, step.seq, step.end, stamps->value)) return true;
   }
   return stamps && from.has_timestamps && stamps->value == from.newest_timestamp && step.seq >= from.stamped_from &&
          from.trouble().last_sign_ns - from.stamped_ns < quickest_answer_ns(from) && step.to.seen &&
@@ -233,7 +240,7 @@ void Tracker::note_resent(Step& step, bool first_seen) {
   resent.push_back({.begin = step.seq,
                     .end = step.end,
                     .opened_ns = step.at(),
-                    .by_ack = first_seen,
+                    .first_seen = first_seen,
                     .timestamp = stamps ? stamps->value : 0});
 }
 
@@ -270,8 +277,7 @@ void Tracker::take_old_text(Step& step) {
       if (gap.by_ack) {  // nothing overtook it on the way
         step.verdict.marks |= mark::behind_ack;
         count_up(from.behind_ack);
-        from.make_trouble().most_behind_ack_ns =
-            std::max(from.make_trouble().most_behind_ack_ns, std::abs(step.at() - gap.opened_ns));
+        note_late(from.make_trouble(), step.at() - gap.opened_ns);
       } else {
         count_up(from.reordered);
       }
@@ -306,13 +312,11 @@ void Tracker::take_old_text(Step& step) {
       step.verdict.marks |= mark::assumed;
     }
     const auto& stamps = step.segment.options.timestamps;
-    const auto is_of_it = [&](const Gap& resent) {  // the retransmission itself, once more
-      return stamps && resent.timestamp == stamps->value && resent.begin <= step.seq && step.end <= resent.end;
-    };
+    const bool is_copy_of_it = stamps && was_sent_again(from, step.seq, step.end, stamps->value);
     const auto may_come = [&](const Gap& resent) {
-      return !resent.by_ack && resent.begin < step.end && step.seq < resent.end;
+      return !resent.first_seen && resent.begin < step.end && step.seq < resent.end;
     };
-    if (step.order == SendOrder::earlier && beyond == 0 && std::ranges::none_of(from.trouble().resent, is_of_it) &&
+    if (step.order == SendOrder::earlier && beyond == 0 && !is_copy_of_it &&
         std::ranges::any_of(from.trouble().resent, may_come) &&
         fill_gaps(from.make_trouble().resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
@@ -378,9 +382,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     }
   }
   if (seen_before && step.segment.options.timestamps) note_resent(step, true);
-  count_up(from.retransmissions);
-  if (from.unanswered_resends == 0) from.make_trouble().unanswered_since_ns = step.at();
-  count_up(from.unanswered_resends);
+  count_resend(from, step.at());
   if (step.verdict.reason == RetransmissionReason::fin) count_up(from.make_trouble().fin_resends);
   from.make_trouble().resent_bytes += step.segment.payload_length;
   // One that crossed its acknowledgment on the way, or was captured behind it, tells nothing.
@@ -396,8 +398,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     // No other copy was captured: it may be this one that was acknowledged, and was captured behind that.
     step.verdict.marks |= mark::behind_ack | mark::assumed;
     count_up(from.behind_ack);
-    from.make_trouble().most_behind_ack_ns =
-        std::max(from.make_trouble().most_behind_ack_ns, std::abs(step.at() - from.last_progress_ns));
+    note_late(from.make_trouble(), step.at() - from.last_progress_ns);
   } else if (step.end <= from.snd_una && from.una_known && !may_be_none) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);

@@ -21,6 +21,39 @@ using base::Text;
 using explain::Grade;
 using explain::Severity;
 
+// The greater of the two ends'.
+template <class T>
+T greater(const ConnectionRecord& record, T EndRecord::* field) {
+  return std::max(record.ends[opener].*field, record.ends[listener].*field);
+}
+
+std::uint64_t sum(const ConnectionRecord& record, std::uint64_t EndRecord::* field) {
+  return record.ends[opener].*field + record.ends[listener].*field;
+}
+
+std::string filled(const Text& words, Language language, const auto&... values) {
+  return fmt::format(fmt::runtime(words.in(language)), values...);
+}
+
+std::string in_words(std::int64_t ns) { return base::in_words(base::Duration(ns)); }
+
+// "10.0.0.1: fragmentation needed, MTU 1400"
+std::string icmp_words(const wire::IcmpError& error) {
+  auto text = fmt::format("{}: {}", wire::to_string(error.reporter), wire::words_for(error));
+  if (error.mtu != 0) text += fmt::format(", MTU {}", error.mtu);
+  return text;
+}
+
+std::string black_hole(const ConnectionRecord& record, Language language) {
+  const std::uint32_t shrunk_from = greater(record, &EndRecord::shrunk_from);
+  return filled(
+      {"only smaller segments get through: a smaller MTU on the path that nobody tells of (PMTU black hole); the "
+       "largest that did had {} bytes, what did not has {}",
+       "只有较小的报文段能通过：途中 MTU 较小却无人告知（PMTU 黑洞）；通过的最大者为 {} 字节，未通过的为 {} 字节"},
+      language, greater(record, &EndRecord::largest_through),
+      shrunk_from != 0 ? shrunk_from : greater(record, &EndRecord::stuck_length));
+}
+
 // All but the reasons of a reset: explain/texts/reset_reasons.cc.
 constexpr ProblemRule own_rules[] = {
     {"capture.gave_up",
@@ -42,7 +75,12 @@ constexpr ProblemRule own_rules[] = {
      "RFC 9293 3.9.2.2; RFC 1122 4.2.3.9",
      {"an ICMP error answered the SYN: rejected on the way, or by the host",
       "SYN 得到的是 ICMP 差错：被途中或主机拒绝"},
-     {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"}},
+     {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"},
+     [](const ConnectionRecord& record, Language language) {
+       return filled({"the SYN was rejected: an ICMP error came back, from {}", "SYN 被拒绝：收到 ICMP 差错，来自 {}"},
+                     language, icmp_words(record.icmp.error));
+     },
+     true},
     {"capture.accept_queue",
      Severity::warning,
      "the listener sent its SYN-ACK again after that had been acknowledged",
@@ -60,7 +98,8 @@ constexpr ProblemRule own_rules[] = {
      {"only smaller segments get through: a smaller MTU on the path that nobody tells of (PMTU black hole)",
       "只有较小的报文段能通过：途中 MTU 较小却无人告知（PMTU 黑洞）"},
      {"let ICMP \"too big\" through, clamp the MSS, or set net.ipv4.tcp_mtu_probing",
-      "放行 ICMP“报文过大”、限制 MSS，或设置 net.ipv4.tcp_mtu_probing"}},
+      "放行 ICMP“报文过大”、限制 MSS，或设置 net.ipv4.tcp_mtu_probing"},
+     black_hole},
     {"capture.not_getting_through",
      Severity::error,
      "at the end three or more retransmissions of one end were never acknowledged, though the other end was heard "
@@ -78,7 +117,13 @@ constexpr ProblemRule own_rules[] = {
      {"bytes never arrived: the receiver lacks them to the end, though it has what comes behind them",
       "有数据从未到达：接收方直到最后都缺少它们，却已收到其后的数据"},
      {"they were lost before the capture saw them: look between it and their sender",
-      "它们在到达抓包点之前就已丢失：检查抓包点与其发送方之间"}},
+      "它们在到达抓包点之前就已丢失：检查抓包点与其发送方之间"},
+     [](const ConnectionRecord& record, Language language) {
+       return filled(
+           {"{} bytes never arrived: the receiver lacks them to the end, though it has what comes behind them",
+            "有 {} 字节从未到达：接收方直到最后都缺少它们，却已收到其后的数据"},
+           language, base::grouped(sum(record, &EndRecord::undelivered_bytes)));
+     }},
     {"capture.acks_lost",
      Severity::warning,
      "two or more retransmissions by timer of what had been acknowledged",
@@ -119,7 +164,12 @@ constexpr ProblemRule own_rules[] = {
      "RFC 792, RFC 4443; RFC 5461",
      {"an ICMP error came back: unreachable, too big, or expired on the way",
       "收到 ICMP 差错：不可达、报文过大或途中超时"},
-     {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"}},
+     {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"},
+     [](const ConnectionRecord& record, Language language) {
+       return filled({"an ICMP error came back, from {}", "收到 ICMP 差错，来自 {}"}, language,
+                     icmp_words(record.icmp.error));
+     },
+     true},
     {"capture.loss",
      Severity::warning,
      "three or more retransmissions, and at least 1 % of the data segments; not of a FIN that had been acknowledged, "
@@ -144,13 +194,22 @@ constexpr ProblemRule own_rules[] = {
      "an end offered a window of 0, for 100 ms or longer",
      "RFC 9293 3.8.6.1",
      {"the receiver's buffer was full: its program did not read", "接收缓冲区已满：程序没有及时读取"},
-     {"look at the receiving program, not at the network", "应检查接收程序，而不是网络"}},
+     {"look at the receiving program, not at the network", "应检查接收程序，而不是网络"},
+     [](const ConnectionRecord& record, Language language) {
+       return filled({"the receiver's buffer was full, for {} at most: its program did not read",
+                      "接收缓冲区已满，最长 {}：程序没有及时读取"},
+                     language, in_words(greater(record, &EndRecord::longest_shut_ns)));
+     }},
     {"capture.zero_window_brief",
      Severity::note,
      "an end offered a window of 0, and each time opened it again within 100 ms",
      "RFC 9293 3.8.6.1",
      {"the receiver's buffer was full for a moment", "接收缓冲区曾短暂占满"},
-     {}},
+     {},
+     [](const ConnectionRecord& record, Language language) {
+       return filled({"the receiver's buffer was full for a moment, {} at most", "接收缓冲区曾短暂占满，最长 {}"},
+                     language, in_words(greater(record, &EndRecord::longest_shut_ns)));
+     }},
     {"capture.half_open_handshake",
      Severity::warning,
      "the SYN-ACK was not acknowledged, for a second; the SYN was captured",
@@ -183,7 +242,12 @@ constexpr ProblemRule own_rules[] = {
      {"the capture lacks segments: what is said of this connection may be incomplete",
       "抓包缺失报文：对此连接的结论可能不完整"},
      {"capture with a larger buffer (tcpdump -B), or fewer bytes a packet (-s)",
-      "加大抓包缓冲（tcpdump -B）或减小截取长度（-s）"}},
+      "加大抓包缓冲（tcpdump -B）或减小截取长度（-s）"},
+     [](const ConnectionRecord& record, Language language) {
+       return filled({"the capture lacks segments ({} bytes): what is said of this connection may be incomplete",
+                      "抓包缺失报文（{} 字节）：对此连接的结论可能不完整"},
+                     language, base::grouped(sum(record, &EndRecord::unseen_bytes)));
+     }},
     {"capture.one_way",
      Severity::note,
      "segments of one end only, which acknowledges what the other sent",
@@ -195,7 +259,12 @@ constexpr ProblemRule own_rules[] = {
      "data stands in the capture behind the segment that acknowledges it",
      "the acknowledgments",
      {"captured out of order: segments stand behind their acknowledgments", "抓包乱序：报文段排在其确认之后"},
-     {}},
+     {},
+     [](const ConnectionRecord& record, Language language) {
+       return filled({"captured out of order: segments stand behind their acknowledgments, by {} at most",
+                      "抓包乱序：报文段排在其确认之后，最多 {}"},
+                     language, in_words(greater(record, &EndRecord::most_behind_ack_ns)));
+     }},
     {"capture.offload",
      Severity::note,
      "segments larger than their receiver takes, and their pieces",
@@ -295,7 +364,7 @@ class Finder {
     if (unanswered && record_.icmp.frame == 0 && record_.waited_since(record_.began_ns))
       say("capture.unanswered", record_.first_frame, std::uint64_t{1} + record_.ends[opener].retransmissions);
     if (record_.evidence.repeated_syn_ack != 0)
-      say("capture.accept_queue", record_.evidence.repeated_syn_ack, record_.ends[listener].retransmissions,
+      say("capture.accept_queue", record_.evidence.repeated_syn_ack, record_.evidence.repeated_syn_acks,
           Grade::assumed);
     // Where the opener's SYN is missing, so may be its ACK.
     if (record_.opening == Opening::incomplete && record_.reset_cause == tcp::ResetCause::none &&
@@ -321,7 +390,7 @@ class Finder {
         record_.opening == Opening::before_capture)
       sent_again();
     if (const auto shut = sum(&EndRecord::zero_windows); shut > 0) {
-      const bool long_shut = longest_shut_ns() >= harmful_shut_ns;
+      const bool long_shut = greater(record_, &EndRecord::longest_shut_ns) >= harmful_shut_ns;
       const std::uint32_t unanswered =
           std::max(record_.ends[opener].most_unanswered_probes, record_.ends[listener].most_unanswered_probes);
       if (both_seen() && unanswered >= 2) {
@@ -371,9 +440,7 @@ class Finder {
     }
   }
 
-  [[nodiscard]] std::uint32_t unanswered_resends() const {
-    return std::max(record_.ends[opener].unanswered_resends, record_.ends[listener].unanswered_resends);
-  }
+  [[nodiscard]] std::uint32_t unanswered_resends() const { return greater(record_, &EndRecord::unanswered_resends); }
 
   // What was sent again and again to the end, and why it may have had no answer.
   bool give_up() {
@@ -400,19 +467,14 @@ class Finder {
     return true;
   }
 
-  [[nodiscard]] std::int64_t longest_shut_ns() const {
-    return std::max(record_.ends[opener].longest_shut_ns, record_.ends[listener].longest_shut_ns);
-  }
-
   [[nodiscard]] bool had_old_connection() const { return record_.evidence.old_connection != 0; }
 
   void observer() {
-    for (const EndRecord& end : record_.ends)
-      if (end.undelivered_bytes > 0 && record_.waited_since(end.last_progress_ns))
-        say("capture.undelivered", record_.evidence.gap, end.undelivered_bytes);
-    if (const auto unseen = record_.ends[opener].unseen_bytes + record_.ends[listener].unseen_bytes;
-        unseen > 0 && both_seen())
-      say("capture.gaps", record_.evidence.gap, unseen);
+    if (std::ranges::any_of(record_.ends, [&](const EndRecord& end) {
+          return end.undelivered_bytes > 0 && record_.waited_since(end.last_progress_ns);
+        }))
+      say("capture.undelivered", record_.evidence.gap);
+    if (scan::sum(record_, &EndRecord::unseen_bytes) > 0 && both_seen()) say("capture.gaps", record_.evidence.gap);
     for (const EndRecord& end : record_.ends)
       if (end.data_segments >= 2 && std::uint64_t{end.duplicates} * 2 >= end.data_segments) {
         say("capture.copies", record_.first_frame, end.duplicates);
@@ -434,17 +496,6 @@ class Finder {
   std::vector<Problem> found_;
 };
 
-bool tells_icmp_error(const Problem& problem) {
-  return problem.rule->id == "capture.icmp_error" || problem.rule->id == "capture.rejected";
-}
-
-// "10.0.0.1: fragmentation needed, MTU 1400"
-std::string icmp_words(const wire::IcmpError& error) {
-  auto text = fmt::format("{}: {}", wire::to_string(error.reporter), wire::words_for(error));
-  if (error.mtu != 0) text += fmt::format(", MTU {}", error.mtu);
-  return text;
-}
-
 }  // namespace
 
 // Worst first.
@@ -463,37 +514,12 @@ std::span<const ProblemRule> problem_rules() {
 std::vector<Problem> problems_of(const ConnectionRecord& record) { return Finder(record).run(); }
 
 std::string say(const Problem& problem, const ConnectionRecord& record, base::Language language) {
-  std::string text(problem.rule->text.in(language));
-  const auto both = [&record](auto EndRecord::* field) {
-    return std::max(record.ends[opener].*field, record.ends[listener].*field);
-  };
-  const auto add = [&](const Text& words, const auto& value) {
-    text += fmt::format(fmt::runtime(words.in(language)), value);
-  };
-  const auto in_words = [](std::int64_t ns) { return base::in_words(base::Duration(ns)); };
-  const std::string_view id = problem.rule->id;
-  if (tells_icmp_error(problem)) {
-    constexpr Text came{"an ICMP error came back, from {}", "收到 ICMP 差错，来自 {}"};
-    constexpr Text rejected{"the SYN was rejected: an ICMP error came back, from {}",
-                            "SYN 被拒绝：收到 ICMP 差错，来自 {}"};
-    text = fmt::format(fmt::runtime((id == "capture.rejected" ? rejected : came).in(language)),
-                       icmp_words(record.icmp.error));
-  } else if (id.starts_with("capture.zero_window")) {
-    add({"; {} at most", "；最长 {}"}, in_words(both(&EndRecord::longest_shut_ns)));
-  } else if (id == "capture.out_of_order") {
-    add({", {} at most", "，最多 {}"}, in_words(both(&EndRecord::most_behind_ack_ns)));
-  } else if (id == "capture.mtu_black_hole") {
-    const std::uint32_t shrunk_from = both(&EndRecord::shrunk_from);
-    add({"; the largest that did had {} bytes", "；通过的最大者为 {} 字节"}, both(&EndRecord::largest_through));
-    add({", what did not has {}", "，未通过的为 {} 字节"},
-        shrunk_from != 0 ? shrunk_from : both(&EndRecord::stuck_length));
-  }
-  return text;
+  const ProblemRule& rule = *problem.rule;
+  return rule.told != nullptr ? rule.told(record, language) : std::string(rule.text.in(language));
 }
 
 std::string remedy(const Problem& problem, base::Language language) {
-  if (tells_icmp_error(problem)) return {};  // to look at the frame: it has been said what it says
-  return std::string(problem.rule->remedy.in(language));
+  return problem.rule->told_is_all ? std::string() : std::string(problem.rule->remedy.in(language));
 }
 
 }  // namespace tcpwhy::scan

@@ -22,6 +22,9 @@ struct ProblemRule {
   std::string_view rests_on;  // RFC section, kernel function
   base::Text text;            // what a person reads
   base::Text remedy;          // empty where nothing is to be done
+  // For who looks at one connection: the text with what its record tells besides; null: it tells no more.
+  std::string (*told)(const ConnectionRecord& record, base::Language language) = nullptr;
+  bool told_is_all = false;  // then the remedy says no more
 };
 std::span<const ProblemRule> problem_rules();
 

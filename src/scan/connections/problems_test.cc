@@ -143,7 +143,8 @@ TEST(Problems, a_listener_that_repeats_its_syn_ack) {
   Talk talk;
   talk.handshake().c(A, 1, 1, 100).wait(1000 * ms).s(S | A, 0, 1).c(A, 101, 1);
   talk.c(A, 1, 1, 100).wait(400 * ms).c(A, 1, 1, 100).wait(800 * ms).c(A, 1, 1, 100);
-  EXPECT_EQ(talk.problems(), Ids{"accept_queue"});  // no data can have an answer
+  EXPECT_EQ(talk.problems(), Ids{"accept_queue"});        // no data can have an answer
+  EXPECT_EQ(problems_of(talk.record()).at(0).count, 1U);  // one SYN-ACK again
 }
 
 TEST(Problems, only_what_is_small_gets_through) {
@@ -188,6 +189,18 @@ TEST(Problems, a_window_that_is_shut_for_a_moment_harms_nobody) {
   Talk to_the_end;
   to_the_end.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0).wait(5000 * ms).s(A, 1000, 1).c(A, 1, 1001, 0, 0);
   EXPECT_EQ(to_the_end.problems(), Ids{"zero_window"});
+}
+
+// The receiver says that it has what comes behind.
+TEST(Problems, bytes_that_never_arrived_are_told_as_bytes) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 100).s(A, 1, 101).c(A, 4101, 1, 100);
+  for (int i = 0; i < 3; ++i) talk.wait(500 * ms).s(A, 1, 101);
+  EXPECT_EQ(talk.problems(), Ids{"undelivered"});
+  const Problem problem = problems_of(talk.record()).at(0);
+  EXPECT_EQ(problem.count, 1U);
+  EXPECT_NE(say(problem, talk.record(), base::Language::en).find("4,000 bytes"), std::string::npos);
+  EXPECT_NE(say(problem, talk.record(), base::Language::zh).find("4,000 字节"), std::string::npos);
 }
 
 TEST(Problems, client_and_server_by_their_ports_where_nobody_was_seen_to_open) {

@@ -18,7 +18,9 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
     const bool acked = verdict.has(tcp::mark::acked_before);
     if (verdict.reason == syn) {
       // Who sends its SYN again though that was acknowledged has not got the SYN-ACK.
-      first(acked && segment.flags.ack() ? evidence.repeated_syn_ack : evidence.resent_syn);
+      const bool repeats = acked && segment.flags.ack();
+      first(repeats ? evidence.repeated_syn_ack : evidence.resent_syn);
+      if (repeats) ++evidence.repeated_syn_acks;
     } else {
       first(evidence.retransmission);
     }

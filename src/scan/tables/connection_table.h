@@ -24,12 +24,13 @@ enum class Left : std::uint8_t {
   evicted,      // more were open than TableLimits allows; it had been quiet the longest
 };
 
-// The first frame of each kind that a finding may rest on; 0: there was none.
+// The first frame of each kind that a finding may rest on; 0: there was none. And how many, where no counter of an end says it.
 struct Evidence {
   std::uint64_t retransmission = 0, timeout = 0, resent_syn = 0, repeated_syn_ack = 0, fin_again = 0, zero_window = 0,
                 illegal = 0, gap = 0, needless = 0, offload = 0, behind_ack = 0, icmp_disbelieved = 0,
                 old_connection = 0;
-  std::uint32_t sure_timeouts = 0;  // how many, of which nothing else is as likely
+  std::uint32_t sure_timeouts = 0;      // how many, of which nothing else is as likely
+  std::uint32_t repeated_syn_acks = 0;  // how many
 };
 
 // The first ICMP error that quoted a segment of it; frame 0: none.
