@@ -422,12 +422,12 @@ class Finder {
     for (const EndRecord& end : record_.ends)
       if (end.shrunk_through && !unanswered && record_.icmp.frame == 0)
         say("capture.mtu_black_hole", record_.evidence.retransmission, end.shrunk_after, Grade::assumed);
-    const std::uint64_t all = record_.retransmissions(),
-                        not_lost =
-                            // Of one direction nothing tells whether a FIN was lost, or the answers to it.
-                        needless + sum(&EndRecord::assumed_resends) +
-                        (both_seen() ? fins : sum(&EndRecord::fin_resends)),
-                        again = all - std::min<std::uint64_t>(all, not_lost + (unanswered ? unanswered_resends() : 0));
+    // A SYN or FIN that was sent again is told with the opening or the end. Of one direction nothing tells whether a FIN was lost, or the
+    // answers to it.
+    std::uint64_t not_lost = needless + sum(&EndRecord::assumed_resends) + sum(&EndRecord::syn_resends) +
+                             (both_seen() ? fins : sum(&EndRecord::fin_resends));
+    if (unanswered) not_lost += unanswered_resends();
+    const std::uint64_t all = record_.retransmissions(), again = all - std::min(all, not_lost);
     // Where nothing but timers made an end send again, lost data and lost acknowledgments look alike. What an ICMP error about the MTU
     // made it send again in other pieces was not lost in a queue.
     const bool lost_data_shows = both_seen() && sum(&EndRecord::fast_retransmissions) > 0;

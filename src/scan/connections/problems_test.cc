@@ -133,6 +133,14 @@ TEST(Problems, a_socket_connected_to_itself) {
   EXPECT_EQ(record.ending, Ending::closed);
 }
 
+TEST(Problems, a_syn_that_is_sent_again_is_told_once) {
+  Talk talk;
+  talk.c(S, 0);
+  for (int i = 0; i < 3; ++i) talk.wait(1000 * ms).c(S, 0);
+  talk.s(S | A, 0, 1).c(A, 1, 1).c(A, 1, 1, 100).s(A, 1, 101);
+  EXPECT_EQ(talk.problems(), Ids{"syn_lost"});
+}
+
 TEST(Problems, one_direction_is_no_unanswered_syn) {
   Talk talk;
   talk.c(S, 0).c(A, 1, 1).c(A, 1, 1, 100).c(A, 101, 301);

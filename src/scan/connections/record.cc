@@ -43,6 +43,7 @@ EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ende
     record.resent_bytes = end.trouble().resent_bytes;
     record.unanswered_resends = end.unanswered_resends;
     record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.trouble().unanswered_since_ns;
+    record.syn_resends = end.syns > 0 ? end.syns - 1U : 0U;
     record.fin_resends = end.trouble().fin_resends;
     record.assumed_resends = end.trouble().assumed_resends;
     record.largest_through = std::max(end.largest_through, end.trouble().largest_sacked);

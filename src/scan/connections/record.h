@@ -41,7 +41,7 @@ using tcp::Side;
 struct EndRecord : tcp::EndCounters {
   tcp::State state = tcp::State::not_seen;
   std::uint64_t bytes = 0, resent_bytes = 0, unseen_bytes = 0;
-  std::uint32_t unanswered_resends = 0, fin_resends = 0, assumed_resends = 0;
+  std::uint32_t unanswered_resends = 0, syn_resends = 0, fin_resends = 0, assumed_resends = 0;
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
   // Payload of the largest segment that got through, and of the one that it sent again and again at the end.
   std::uint32_t largest_through = 0, stuck_length = 0;

@@ -316,8 +316,8 @@ void ConnectionTable::take_icmp(std::uint64_t frame, const wire::TcpSegment& seg
   if (slot == none) return;
   Entry& entry = this->entry(slot);
   Connection& connection = entry.connection;
-  // RFC 5927 4.1: "TCP SHOULD check that the TCP sequence number contained in the payload of the ICMP error message is within the range
-  // SND.UNA =< SEG.SEQ < SND.NXT." What was acknowledged meanwhile is passed over, for the tap may see it sooner than the host.
+  // RFC 5927 4.1 has a host believe an error only about what it sent and nobody has acknowledged. What was acknowledged meanwhile is
+  // believed here, for the tap may see that sooner than the host.
   const bool is_first_low =
       AddressWords(segment.source).before(AddressWords(segment.destination)) == entry.is_first_low;
   const tcp::EndIndex from = is_first_low ? tcp::EndIndex::first : tcp::EndIndex::second;

@@ -50,7 +50,7 @@ struct Connection {
 };
 
 struct TableLimits {
-  std::size_t open = 400'000;             // about 950 bytes each
+  std::size_t open = 400'000;             // about 1,100 bytes each
   std::size_t over = 20'000;              // that are over, kept for strays
   std::int64_t over_ns = 60'000'000'000;  // and for how long (Linux's TIME-WAIT: TCP_TIMEWAIT_LEN)
 };
