@@ -115,7 +115,7 @@ base::Result<bool> FrameReader::read_in_order(RawFrame& frame, const capfile::Sh
   while (!order_->is_full() && !ended_) {
     auto more = read_next(frame, memory);
     if (more && *more) {
-      order_->put(frame, *memory);
+      order_->put(frame, disorder_.steps, *memory);
     } else {
       ended_ = std::move(more);
     }
