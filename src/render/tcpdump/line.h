@@ -56,17 +56,17 @@ struct IpContext {
       0;  // protocol or next header as the IP header itself says; extension headers may follow
 };
 
-// Link layers (tcpdump_link.cc).
+// Link layers (link/).
 void write_frame(Line& line, wire::LinkType link_type, Payload frame);
 void write_ethernet(Line& line, Payload frame);
 void write_mpls(Line& line, Payload labels);
 void write_ppp(Line& line, Payload ppp);
 
-// Internet layer (tcpdump_ip.cc, tcpdump_ipv6.cc).
+// Internet layer (ip.cc, ipv6.cc).
 void write_ipv4(Line& line, Payload packet);
 void write_ipv6(Line& line, Payload packet);
 
-// What IP carries (tcpdump_transport.cc, tcpdump_tcp.cc, tcpdump_gre.cc, tcpdump_udp.cc, tcpdump_icmp.cc).
+// What IP carries (transport.cc, tcp.cc, gre.cc, udp.cc, icmp.cc).
 void write_transport(Line& line, const IpContext& ip, std::uint8_t protocol, Payload payload);
 void write_tcp(Line& line, const IpContext& ip, Payload segment);
 void write_gre(Line& line, Payload payload);

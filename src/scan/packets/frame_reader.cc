@@ -43,27 +43,13 @@ base::Result<FrameReader> FrameReader::open_all(const std::vector<std::string>& 
 }
 
 base::Result<FrameReader> FrameReader::open_all(std::vector<capfile::Input> inputs, FrameOptions options) {
-  const bool look = options.by_time && std::ranges::all_of(inputs, &capfile::Input::is_regular);
-  std::vector<capfile::Input> again;
-  if (look) again = inputs;
+  // Who writes into a pipe may take long to fill it: what comes from there is shown as it comes.
+  const bool can_wait = std::ranges::all_of(inputs, &capfile::Input::is_regular);
   auto packets = MergedPackets::open(std::move(inputs));
   if (!packets) return std::unexpected(std::move(packets.error()));
   FrameReader reader(std::move(*packets), std::move(options));
-  if (!look) return reader;
-  if (auto first = MergedPackets::open(std::move(again))) reader.look_at_order(std::move(*first));
+  if (reader.by_time_ && can_wait) reader.order_.emplace();
   return reader;
-}
-
-// Where queues are out of step, that shows soon.
-void FrameReader::look_at_order(MergedPackets packets) {
-  constexpr int looked_at = 4096;
-  Disorder disorder;
-  for (int i = 0; i < looked_at && disorder.frames == 0; ++i) {
-    const auto packet = packets.next();
-    if (!packet || packet->record == nullptr) break;
-    disorder.note(packet->record->at);
-  }
-  if (disorder.frames > 0) order_.emplace();
 }
 
 const std::shared_ptr<capfile::ReadAhead>& FrameReader::read_ahead() const {
@@ -112,15 +98,19 @@ base::Result<bool> FrameReader::read_raw(RawFrame& frame, const capfile::SharedB
 }
 
 base::Result<bool> FrameReader::read_in_order(RawFrame& frame, const capfile::SharedBytes*& memory) {
-  while (!order_->is_full() && !ended_) {
+  constexpr std::uint64_t looked_at = 4096;  // where queues are out of step, that shows soon
+  while (!order_->is_full() && !ended_ && (frames_ < looked_at || disorder_.frames > 0)) {
     auto more = read_next(frame, memory);
     if (more && *more) {
-      order_->put(frame, *memory);
+      order_->put(frame, disorder_.steps, *memory);
     } else {
       ended_ = std::move(more);
     }
   }
-  return order_->take(frame, memory) ? true : *ended_;
+  if (order_->take(frame, memory)) return true;
+  if (ended_) return *ended_;
+  order_.reset();
+  return read_next(frame, memory);
 }
 
 base::Result<bool> FrameReader::read_next(RawFrame& frame, const capfile::SharedBytes*& memory) {

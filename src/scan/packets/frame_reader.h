@@ -39,8 +39,9 @@ struct FrameOptions {
   FrameFilter filter;          // none: all packets are wanted
   std::function<bool()> stop;  // asked every few hundred packets: true, and they are at their end
   bool teredo = false;
-  // Frames in the order of their time stamps, and not of the file, where that shows near its beginning that the two differ, or as soon as
-  // it does (scan/packets/time_order.h). What another program makes of a capture is in the order of the file.
+  // Frames in the order of their time stamps, and not of the file (scan/packets/time_order.h): from the beginning on if it shows near that,
+  // which is not looked for in a pipe, that the two differ; otherwise as soon as it does. What another program makes of a capture is in the
+  // order of the file.
   bool by_time = false;
   wire::ReassemblyLimits reassembly = {};
 };
@@ -81,7 +82,6 @@ class FrameReader {
   FrameReader(MergedPackets packets, FrameOptions options);
   base::Result<bool> read_next(RawFrame& frame, const capfile::SharedBytes*& memory);
   base::Result<bool> read_in_order(RawFrame& frame, const capfile::SharedBytes*& memory);
-  void look_at_order(MergedPackets packets);
 
   MergedPackets packets_;
   FrameFilter filter_;
@@ -91,7 +91,7 @@ class FrameReader {
   std::uint64_t frames_ = 0;
   bool by_time_ = false;
   Disorder disorder_;
-  std::optional<TimeOrder> order_;           // where the stamps decide
+  std::optional<TimeOrder> order_;           // where the stamps decide, or may
   std::optional<base::Result<bool>> ended_;  // with that, before what waits in it has been given
   UnreadLinks unread_links_;
 };

@@ -1,8 +1,14 @@
 #include "scan/packets/frame_reader.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <string>
+#include <utility>
+#include <vector>
+
+#include "base/unique_fd.h"
 
 #include "capfile/capture_builder.h"
 #include "wire/packet_builder.h"
@@ -47,6 +53,51 @@ TEST(FrameReader, gives_the_frames_before_a_cut_and_then_the_error) {
   const auto damaged = reader->next();
   ASSERT_FALSE(damaged);
   EXPECT_EQ(damaged.error().kind, base::ErrorKind::unreadable);
+}
+
+// --- Order of time ---------------------------------------------------------------------------------------------
+
+// The numbers of the frames as they come, of a file or a pipe that has `count` of them, the one at `late` a little behind the one before.
+std::vector<std::uint64_t> numbers_by_time(std::uint32_t count, std::uint32_t late, bool of_pipe) {
+  CaptureBuilder file;
+  file.pcap_header();
+  for (std::uint32_t i = 1; i <= count; ++i) file.pcap_packet(i, 0, "x", 1);
+  capfile::testing::Bytes bytes = file.bytes();
+  constexpr std::size_t file_header = 24, record = 17, microseconds = 4;
+  bytes[file_header + (late - 2) * record + microseconds] = 9;  // the one before
+  bytes[file_header + (late - 1) * record] = static_cast<std::uint8_t>(late - 1);
+  bytes[file_header + (late - 1) * record + 1] = static_cast<std::uint8_t>((late - 1) >> 8U);
+  int ends[2] = {-1, -1};
+  EXPECT_EQ(pipe(ends), 0);
+  base::UniqueFd from(ends[0]), into(ends[1]);
+  if (!of_pipe) from = base::UniqueFd(memfd_create("made", 0)), into = base::UniqueFd(dup(from.get()));
+  EXPECT_EQ(write(into.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  into.reset();
+  auto input = capfile::Input::open("/proc/self/fd/" + std::to_string(from.get()));
+  from.reset();
+  auto reader = FrameReader::open_all({*input}, {.filter = {}, .teredo = false, .by_time = true});
+  std::vector<std::uint64_t> numbers;
+  for (auto frame = reader->next(); frame && *frame; frame = reader->next()) numbers.push_back((*frame)->number);
+  return numbers;
+}
+
+std::vector<std::uint64_t> in_order(std::uint32_t count) {
+  std::vector<std::uint64_t> numbers(count);
+  for (std::uint32_t i = 0; i < count; ++i) numbers[i] = i + 1;
+  return numbers;
+}
+
+TEST(FrameReader, order_of_time_holds_from_the_beginning_where_a_file_shows_early_that_it_has_another) {
+  for (const std::uint32_t late : {2U, 3000U, 4096U}) {
+    auto numbers = in_order(4500);
+    std::swap(numbers[late - 2], numbers[late - 1]);
+    EXPECT_TRUE(numbers_by_time(4500, late, false) == numbers) << late;
+  }
+}
+
+TEST(FrameReader, nothing_waits_for_order_where_files_keep_it_and_pipes_may_take_long) {
+  EXPECT_TRUE(numbers_by_time(6000, 5000, false) == in_order(6000)) << "too late to be put in its place";
+  EXPECT_TRUE(numbers_by_time(3000, 2, true) == in_order(3000));
 }
 
 // --- Fragments, filters ----------------------------------------------------------------------------------------

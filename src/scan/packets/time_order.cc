@@ -1,46 +1,28 @@
 #include "scan/packets/time_order.h"
 
 #include <algorithm>
-#include <tuple>
-#include <utility>
 
 namespace tcpwhy::scan {
-namespace {
-
-// By how much `at` lies behind `newest`, which it does; stamps may be anything.
-std::uint64_t ns_behind(base::WallTime newest, base::WallTime at) {
-  return static_cast<std::uint64_t>(base::to_ns(newest)) - static_cast<std::uint64_t>(base::to_ns(at));
-}
-
-bool is_step(base::WallTime newest, base::WallTime at) {
-  return at < newest && ns_behind(newest, at) > static_cast<std::uint64_t>(Disorder::step.count());
-}
-
-}  // namespace
-
 void Disorder::note_late(base::WallTime at) {
-  if (is_step(newest, at)) {
+  // Stamps may be anything: the difference may be more than a Duration holds.
+  const auto behind = static_cast<std::uint64_t>(base::to_ns(newest_)) - static_cast<std::uint64_t>(base::to_ns(at));
+  if (behind > static_cast<std::uint64_t>(step.count())) {
     ++steps;
-    newest = at;
+    newest_ = at;
   } else {
     ++frames;
-    most = std::max(most, newest - at);
+    most = std::max(most, newest_ - at);
   }
 }
 
-void TimeOrder::put(const RawFrame& frame, const capfile::SharedBytes& memory) {
+void TimeOrder::put(const RawFrame& frame, std::uint64_t steps, const capfile::SharedBytes& memory) {
   if (kept_.empty() || kept_.back().memory != memory) kept_.push_back({memory, 0});
   ++kept_.back().frames;
-  if (is_step(newest_, frame.at)) {
-    ++epoch_;
-    newest_ = frame.at;
-  }
-  newest_ = std::max(newest_, frame.at);
   // Of the same time in the order of the file.
   std::size_t place = count_++;
-  for (; place > 0 && at(place - 1).epoch == epoch_ && at(place - 1).frame.at > frame.at; --place)
+  for (; place > 0 && at(place - 1).steps == steps && at(place - 1).frame.at > frame.at; --place)
     at(place) = at(place - 1);
-  at(place) = {frame, epoch_, first_kept_ + kept_.size() - 1};
+  at(place) = {frame, steps, first_kept_ + kept_.size() - 1};
   bytes_ += frame.bytes.size();
 }
 

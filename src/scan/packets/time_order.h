@@ -21,12 +21,11 @@ struct Disorder {
   std::uint64_t frames = 0;  // whose stamp lies behind that of one before it
   base::Duration most{};     // behind the newest before it; steps are not counted here
   std::uint64_t steps = 0;   // by how often the time went back by more than a queue explains
-  base::WallTime newest{};   // so far, since the last step
   static constexpr base::Duration step = std::chrono::seconds(1);
 
   void note(base::WallTime at) {
-    if (at >= newest) [[likely]] {
-      newest = at;
+    if (at >= newest_) [[likely]] {
+      newest_ = at;
     } else {
       note_late(at);
     }
@@ -34,14 +33,17 @@ struct Disorder {
 
  private:
   void note_late(base::WallTime at);
+
+  base::WallTime newest_ = base::WallTime::min();  // so far, since the last step
 };
 
 class TimeOrder {
  public:
   static constexpr std::size_t most_waiting = 1024, most_bytes = std::size_t{16} << 20U;
 
-  // Not where it is full. `memory`: where the frame's bytes lie; kept until it is taken, and until the next call after that.
-  void put(const RawFrame& frame, const capfile::SharedBytes& memory);
+  // Not where it is full. `steps`: of Disorder, the frame included. `memory`: where the frame's bytes lie; kept until it is taken, and
+  // until the next call after that.
+  void put(const RawFrame& frame, std::uint64_t steps, const capfile::SharedBytes& memory);
   [[nodiscard]] bool is_full() const { return count_ >= most_waiting || bytes_ >= most_bytes; }
   // The earliest; false: none waits. `memory` stays valid until the next call.
   bool take(RawFrame& frame, const capfile::SharedBytes*& memory);
@@ -49,7 +51,7 @@ class TimeOrder {
  private:
   struct Waiting {
     RawFrame frame;
-    std::uint64_t epoch = 0;
+    std::uint64_t steps = 0;
     std::uint64_t memory = 0;  // its number
   };
   // Frames that follow each other share it: it is kept once.
@@ -65,8 +67,6 @@ class TimeOrder {
   std::deque<Kept> kept_;
   std::uint64_t first_kept_ = 0;  // the number of the first of them
   std::size_t bytes_ = 0;         // of the frames that wait
-  base::WallTime newest_{};
-  std::uint64_t epoch_ = 0;
 };
 
 }  // namespace tcpwhy::scan

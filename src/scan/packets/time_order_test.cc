@@ -13,12 +13,14 @@ base::WallTime at(base::Duration since) { return base::WallTime(1'000'000s) + si
 
 std::vector<std::uint64_t> ordered(const std::vector<base::Duration>& stamps) {
   TimeOrder order;
+  Disorder disorder;
   std::uint64_t number = 0;
   for (const base::Duration stamp : stamps) {
     RawFrame frame;
     frame.number = ++number;
     frame.at = at(stamp);
-    order.put(frame, {});
+    disorder.note(frame.at);
+    order.put(frame, disorder.steps, {});
   }
   std::vector<std::uint64_t> numbers;
   RawFrame frame;
@@ -40,13 +42,13 @@ TEST(TimeOrder, holds_a_bounded_number_of_frames_and_bytes) {
   RawFrame frame;
   for (std::size_t i = 0; i < TimeOrder::most_waiting; ++i) {
     EXPECT_FALSE(order.is_full());
-    order.put(frame, {});
+    order.put(frame, 0, {});
   }
   EXPECT_TRUE(order.is_full());
   TimeOrder large;
   const std::vector<std::uint8_t> bytes(TimeOrder::most_bytes);
   frame.bytes = bytes;
-  large.put(frame, {});
+  large.put(frame, 0, {});
   EXPECT_TRUE(large.is_full());
   const capfile::SharedBytes* memory = nullptr;
   EXPECT_TRUE(large.take(frame, memory));
@@ -62,6 +64,12 @@ TEST(Disorder, counts_what_stands_behind_and_steps_apart) {
   EXPECT_EQ(disorder.frames, 2U);
   EXPECT_EQ(disorder.most, 7ms);
   EXPECT_EQ(disorder.steps, 1U);
+}
+
+TEST(Disorder, a_first_stamp_before_1970_lies_behind_nothing) {
+  Disorder disorder;
+  disorder.note(base::WallTime(-5s)), disorder.note(base::WallTime(-4s));
+  EXPECT_EQ(disorder.steps, 0U);
 }
 
 TEST(Disorder, stamps_may_be_anything) {

@@ -11,6 +11,11 @@ Layer after_ether_type(Bytes b, std::size_t offset) {
   return {content_of_ether_type(type), offset + 2, type <= ether_type::largest_length ? type : unlimited};
 }
 
+Layer by_ether_type(std::uint16_t type, std::size_t header_length) {
+  const Content content = content_of_ether_type(type);
+  return content == Content::llc ? nothing_known : Layer{content, header_length};
+}
+
 Layer after_ethernet(Bytes b, std::size_t tag_length) {
   constexpr std::size_t addresses = 12;
   return after_ether_type(b, addresses + tag_length);
@@ -24,10 +29,7 @@ Layer after_snap(Bytes b, std::size_t snap, std::size_t padding) {
   const std::uint32_t oui = b.be24(snap);
   const std::uint16_t type = b.be16(snap + 3);
   const std::size_t header = snap + snap_length;
-  if (oui == ethernet || oui == cisco) {
-    const Content content = content_of_ether_type(type);
-    return content == Content::llc ? nothing_known : Layer{content, header};
-  }
+  if (oui == ethernet || oui == cisco) return by_ether_type(type, header);
   if (oui != bridged) return nothing_known;
   constexpr std::size_t check_sequence = 4;
   const auto frame = [&](Content content, std::size_t more, bool checked) -> Layer {

@@ -32,9 +32,9 @@ Layer after_cooked2(Bytes b) {
   return {content_of_cooked(b.be16(0)), header_length};
 }
 
-// AF_INET is 2 everywhere; AF_INET6 is 10 (Linux), 24 (NetBSD, OpenBSD), 28 (FreeBSD) or 30 (Darwin).
 namespace {
 
+// AF_INET is 2 everywhere; AF_INET6 is 10 (Linux), 24 (NetBSD, OpenBSD), 28 (FreeBSD) or 30 (Darwin).
 Content content_of_family(std::uint32_t family) {
   if (family == 2) return Content::ipv4;
   return family == 10 || family == 24 || family == 28 || family == 30 ? Content::ipv6 : Content::none;
@@ -100,9 +100,7 @@ Layer after_ipnet(Bytes b) {
 // LINKTYPE_SYMANTEC_FIREWALL: an EtherType among 44 bytes.
 Layer after_symantec(Bytes b) {
   constexpr std::size_t header_length = 44, type = 6;
-  if (!b.has(0, header_length)) return nothing_known;
-  const Content content = content_of_ether_type(b.be16(type));
-  return content == Content::llc ? nothing_known : Layer{content, header_length};
+  return b.has(0, header_length) ? by_ether_type(b.be16(type), header_length) : nothing_known;
 }
 
 namespace {

@@ -29,6 +29,8 @@ inline constexpr Layer nothing_known{};
 
 // An EtherType at `offset`, after which the header ends.
 Layer after_ether_type(Bytes b, std::size_t offset);
+// After a header of `header_length` that says by this EtherType what follows it, where IEEE 802.3's lengths do not occur.
+Layer by_ether_type(std::uint16_t type, std::size_t header_length);
 // The two addresses, then `tag_length` bytes that a switch put there, then the EtherType.
 Layer after_ethernet(Bytes b, std::size_t tag_length = 0);
 Layer after_llc(Bytes b);
@@ -40,8 +42,8 @@ Layer after_vlan_tag(Bytes b, Encapsulation& around);
 Layer after_backbone_tag(Bytes b, Encapsulation& around);
 Layer after_vn_tag(Bytes b);
 Layer after_fabric_path(Bytes b);
-// Marvell's tag of 4 bytes at `tag`, behind the addresses.
-Layer after_marvell_tag(Bytes b, std::size_t tag, Encapsulation& around);
+// Marvell's tag of 4 bytes, `before_tag` bytes behind the addresses.
+Layer after_marvell_tag(Bytes b, std::size_t before_tag, Encapsulation& around);
 
 // --- Serial lines (serial.cc) -----------------------------------------------------------------------------------
 

@@ -68,9 +68,7 @@ Layer after_arcnet_of_linux(Bytes b) {
 // LINKTYPE_IPOIB: a global routing header of 40 bytes, then RFC 4391 6: an EtherType, two bytes that are reserved.
 Layer after_ip_over_infiniband(Bytes b) {
   constexpr std::size_t routing_header = 40, header_length = routing_header + 4;
-  if (!b.has(0, header_length)) return nothing_known;
-  const Content content = content_of_ether_type(b.be16(routing_header));
-  return content == Content::llc ? nothing_known : Layer{content, header_length};
+  return b.has(0, header_length) ? by_ether_type(b.be16(routing_header), header_length) : nothing_known;
 }
 
 }  // namespace tcpwhy::wire

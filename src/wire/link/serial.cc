@@ -29,9 +29,7 @@ Layer after_ppp(Bytes b) {
 // Cisco's HDLC: address 0F or 8F (broadcast), control 0, then an EtherType.
 Layer after_cisco_hdlc(Bytes b) {
   constexpr std::size_t header_length = 4;
-  if (!b.has(0, header_length)) return nothing_known;
-  const Content content = content_of_ether_type(b.be16(2));
-  return content == Content::llc ? nothing_known : Layer{content, header_length};
+  return b.has(0, header_length) ? by_ether_type(b.be16(2), header_length) : nothing_known;
 }
 
 // LINKTYPE_PPP_HDLC: which of the two says the address.
@@ -64,8 +62,7 @@ Layer after_frame_relay(Bytes b) {
   if (address < shortest || !b.has(0, address + 2)) return nothing_known;
   if (b.u8(address) != unnumbered_information) {
     const bool signalling = address == shortest && (b.u8(0) & 0xfcU) == 0 && (b.u8(1) & 0xf0U) == 0;
-    const Content content = content_of_ether_type(b.be16(address));
-    return signalling || content == Content::llc ? nothing_known : Layer{content, address + 2};
+    return signalling ? nothing_known : by_ether_type(b.be16(address), address + 2);
   }
   return after_nlpid(b, b.u8(address + 1) == 0 ? address + 2 : address + 1);
 }

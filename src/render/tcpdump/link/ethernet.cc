@@ -135,6 +135,10 @@ bool write_by_ether_type(Line& line, std::uint16_t type, Payload payload) {
   }
 }
 
+void write_behind_ether_type(Line& line, std::uint16_t type, Payload payload) {
+  if (!write_by_ether_type(line, type, payload)) line.add("ethertype 0x{:04x}, length {}", type, payload.length);
+}
+
 // --- IEEE 802.2 ------------------------------------------------------------------------------------------------
 
 namespace {
@@ -343,7 +347,7 @@ void write_ethernet(Line& line, Payload frame, const SwitchTag* tag) {
   }
   if (link_header && tagged) add_ether_type(line, type);
   if (link_header && !tagged) add_ether_type(line, type, frame.length);
-  if (!write_by_ether_type(line, type, payload)) line.add("ethertype 0x{:04x}, length {}", type, payload.length);
+  write_behind_ether_type(line, type, payload);
 }
 
 }  // namespace

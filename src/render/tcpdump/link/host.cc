@@ -87,22 +87,25 @@ void write_cooked2(Line& line, Payload frame) {
 
 namespace {
 
-constexpr NamedNumber address_family_names[] = {{2, "IPv4"}, {24, "IPv6"}, {28, "IPv6"}, {30, "IPv6"}};
+// As BSDs number them; Linux's 10 is not known to tcpdump.
+constexpr std::uint8_t family_ipv4 = 2;
+constexpr bool is_family_of_ipv6(std::uint32_t family) { return family == 24 || family == 28 || family == 30; }
+
+// In the byte order of whichever machine captured: families are small numbers.
+bool is_big_endian(Bytes family) { return (family.le32(0) & 0xffff0000U) != 0; }
 
 }  // namespace
 
 void write_null(Line& line, Payload frame) {
   constexpr std::size_t header_length = 4;
   if (!frame.bytes.has(0, header_length)) return line.cut("null");
-  // In the byte order of whichever machine captured it: families are small numbers.
-  std::uint32_t family = frame.bytes.le32(0);
-  if (family & 0xffff0000U) family = frame.bytes.be32(0);
-  const std::string_view name =
-      family > 0xffff ? "Unknown" : name_of(address_family_names, static_cast<std::uint16_t>(family), "Unknown");
-  if (line.options.link_header) line.add("AF {} ({}), length {}: ", name, family, frame.length);
+  const std::uint32_t family = is_big_endian(frame.bytes) ? frame.bytes.be32(0) : frame.bytes.le32(0);
+  const bool ipv4 = family == family_ipv4, ipv6 = is_family_of_ipv6(family);
+  if (line.options.link_header)
+    line.add("AF {} ({}), length {}: ", ipv4 ? "IPv4" : ipv6 ? "IPv6" : "Unknown", family, frame.length);
   const Payload payload = frame.from(header_length);
-  if (name == "IPv4") return write_ipv4(line, payload);
-  if (name == "IPv6") return write_ipv6(line, payload);
+  if (ipv4) return write_ipv4(line, payload);
+  if (ipv6) return write_ipv6(line, payload);
   line.add("address family {}, length {}", family, payload.length);
 }
 
@@ -157,9 +160,6 @@ void write_netfilter_log(Line& line, Payload frame) {
 }
 
 namespace {
-
-constexpr std::uint8_t family_ipv4 = 2;
-constexpr bool is_family_of_ipv6(std::uint32_t family) { return family == 24 || family == 28 || family == 30; }
 
 // A text that ends with its field or a zero before; no control character gets out.
 void add_text(Line& line, Bytes field) {
@@ -235,7 +235,7 @@ void write_enc(Line& line, Payload frame) {
   constexpr std::uint32_t authentic = 0x0800, confidential = 0x0400;
   const Bytes b = frame.bytes;
   if (!b.has(0, header_length)) return line.cut("enc");
-  const bool swapped = b.le32(0) & 0xffff0000U;
+  const bool swapped = is_big_endian(b);
   const std::uint32_t family = swapped ? b.be32(0) : b.le32(0);
   std::uint32_t flags = swapped ? b.be32(8) : b.le32(8);
   line.add("{}", flags == 0 ? "(unprotected): " : "(");
@@ -278,8 +278,7 @@ void write_symantec(Line& line, Payload frame) {
     else
       add_ether_type(line, type, frame.length);
   }
-  const Payload payload = frame.from(header_length);
-  if (!write_by_ether_type(line, type, payload)) line.add("ethertype 0x{:04x}, length {}", type, payload.length);
+  write_behind_ether_type(line, type, frame.from(header_length));
 }
 
 // --- A packet of another link type inside ----------------------------------------------------------------------

@@ -29,6 +29,8 @@ void add_ether_type(Line& line, std::uint16_t type, std::size_t length);
 void add_vlan_tag(Line& line, std::uint16_t tag);
 // Whether tcpdump has a printer for it; else false, and nothing was written.
 bool write_by_ether_type(Line& line, std::uint16_t type, Payload payload);
+// The same; without a printer its number and length are written.
+void write_behind_ether_type(Line& line, std::uint16_t type, Payload payload);
 void write_llc(Line& line, Payload llc);
 // `snap` begins with the OUI; a bridged frame has `padding` bytes before it.
 void write_snap(Line& line, Payload snap, std::size_t padding);

@@ -157,8 +157,7 @@ void write_ip_over_infiniband(Line& line, Payload frame) {
     line.add("IPOIB, ");
     add_ether_type(line, type, frame.length);
   }
-  const Payload payload = frame.from(header_length);
-  if (!write_by_ether_type(line, type, payload)) line.add("ethertype 0x{:04x}, length {}", type, payload.length);
+  write_behind_ether_type(line, type, frame.from(header_length));
 }
 
 void write_ip_over_fibre_channel(Line& line, Payload frame) {
@@ -183,8 +182,7 @@ void write_firewire(Line& line, Payload frame) {
     }
     add_ether_type(line, type, frame.length);
   }
-  const Payload payload = frame.from(header_length);
-  if (!write_by_ether_type(line, type, payload)) line.add("ethertype 0x{:04x}, length {}", type, payload.length);
+  write_behind_ether_type(line, type, frame.from(header_length));
 }
 
 // --- ATM -------------------------------------------------------------------------------------------------------
