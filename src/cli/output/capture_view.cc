@@ -23,9 +23,9 @@
 #include "cli/choice.h"
 #include "cli/output/parquet_table.h"
 #include "scan/connections/analysis.h"
-#include "scan/tables/groups_text.h"
-#include "scan/tables/summary_text.h"
-#include "scan/tables/where.h"
+#include "scan/tables/groups/groups_text.h"
+#include "scan/tables/summary/summary_text.h"
+#include "scan/tables/where/where.h"
 
 namespace tcpwhy::cli {
 namespace {

@@ -13,7 +13,7 @@
 #include "base/units.h"
 #include "explain/texts/wire_counters.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/network.h"
+#include "scan/tables/where/network.h"
 #include "wire/ip/icmp_words.h"
 
 namespace tcpwhy::scan {

@@ -1,4 +1,4 @@
-#include "scan/tables/where.h"
+#include "scan/tables/where/where.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,7 +12,7 @@
 
 #include "base/text.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/network.h"
+#include "scan/tables/where/network.h"
 
 namespace tcpwhy::scan {
 

@@ -1,4 +1,4 @@
-#include "cli/read_connection.h"
+#include "cli/read/read_connection.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>

@@ -15,7 +15,7 @@
 #include "base/language.h"
 #include "base/result.h"
 #include "scan/tables/fields.h"
-#include "scan/tables/summary.h"
+#include "scan/tables/summary/summary.h"
 
 namespace tcpwhy::scan {
 

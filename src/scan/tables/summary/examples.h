@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "scan/tables/summary.h"
+#include "scan/tables/summary/summary.h"
 
 namespace tcpwhy::scan {
 

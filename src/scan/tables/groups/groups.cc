@@ -1,4 +1,4 @@
-#include "scan/tables/groups.h"
+#include "scan/tables/groups/groups.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,7 +11,7 @@
 
 #include "base/text.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/network.h"
+#include "scan/tables/where/network.h"
 
 namespace tcpwhy::scan {
 namespace {

@@ -1,4 +1,4 @@
-#include "scan/tables/summary_text.h"
+#include "scan/tables/summary/summary_text.h"
 
 #include <fmt/format.h>
 

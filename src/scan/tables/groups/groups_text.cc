@@ -1,4 +1,4 @@
-#include "scan/tables/groups_text.h"
+#include "scan/tables/groups/groups_text.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "scan/tables/summary.h"
+#include "scan/tables/summary/summary.h"
 
 #include <algorithm>
 #include <bit>

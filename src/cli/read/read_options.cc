@@ -1,4 +1,4 @@
-#include "cli/read_options.h"
+#include "cli/read/read_options.h"
 
 #include <fmt/format.h>
 
