@@ -145,7 +145,7 @@ class SummaryOrTable final : public CaptureView {
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
     auto reader = read_captures(captures, options_, {.filter = {}, .teredo = false, .by_time = true});
-    if (!reader) return report(reader.error());
+    if (!reader) return captures.stop->report_unless_stopped(reader.error());
     const scan::Outcome outcome =
         scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {
           for (const auto& record : records) take(record);
