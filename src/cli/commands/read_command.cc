@@ -168,8 +168,6 @@ Shown shown_by(const ReadOptions& options, bool recording) {
   return recording && !several && !options.capture.ask_for_connections() ? Shown::timeline : Shown::summary;
 }
 
-bool is_of_connections(Shown shown) { return shown <= Shown::records_of_groups && shown != Shown::fields; }
-
 // Nothing of what the files hold has been looked at when it returns.
 base::Result<Opened> open_everything(const ReadOptions& options, Context& context) {
   Opened opened;
@@ -209,7 +207,7 @@ int show_opened(Opened& opened, const ReadOptions& options, Context& context) {
   const bool recording = form == Form::text && opened.view && is_recording(captures.inputs.front());
   const Shown shown = shown_by(options, recording);
   if (const auto fits = check_read_options(*options.command, {&shown, 1}); !fits) return report(fits.error());
-  const bool reads_at_once = shown >= Shown::timeline && shown <= Shown::calls;
+  const bool reads_at_once = is_of_recording(shown);
   if (reads_at_once && (captures.inputs.size() > 1 || captures.filter))
     return report({base::ErrorKind::usage, fmt::format("read: -o {} takes one file, and no filter", row_of(form).name),
                    "-o ndjson, -o csv, -o parquet"});
