@@ -251,7 +251,7 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   const auto options = std::make_shared<ReadOptions>();
   read->add_option(
       "FILE", options->given,
-      "pcap, pcapng or snoop, plain, .gz or .zst; - is standard input; several are read as one, in order of time. "
+      "pcap, pcapng or snoop, plain or compressed (gzip, zstd, xz, bzip2, LZ4); - is standard input; several are read as one, in order of time. "
       "Behind them a filter as tcpdump has it: 'port 443 and net 10/8'");
   add_view(*read, options->view, true);
   add_capture_options(*read, options->capture);
