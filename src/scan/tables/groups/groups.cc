@@ -24,8 +24,7 @@ std::vector<std::string_view> names_to_group_by() {
 }
 
 std::string all_of(std::span<const std::string_view> names, std::string_view near) {
-  return fmt::format("{}there are {}", near.empty() ? "" : fmt::format("did you mean {}? ", near),
-                     fmt::join(names, ", "));
+  return fmt::format("{}there are {}", did_you_mean(near), fmt::join(names, ", "));
 }
 
 std::optional<unsigned> parse_bits(std::string_view text, unsigned most) {
@@ -66,7 +65,7 @@ base::Result<Grouping> Grouping::parse(std::string_view text) {
   return grouping;
 }
 
-std::string Grouping::column_name() const { return scan::column_name(*field_); }
+std::string Grouping::column_name() const { return scan::column_name(field_->name); }
 
 std::vector<std::string> Grouping::groups_of(const Row& row) const {
   if (v4_bits_ != 0) {
@@ -229,8 +228,7 @@ base::Result<GroupOrder> GroupOrder::parse(std::string_view text) {
 bool GroupOrder::operator()(const Named& a, const Named& b) const {
   const FieldValue left = column_->value(a.second, column_->part), right = column_->value(b.second, column_->part);
   if (left == right) return a.first < b.first;
-  if (left.index() != right.index()) return left.index() > right.index();  // what is not known stands last
-  return descending_ ? right < left : left < right;
+  return comes_before(left, right, descending_);
 }
 
 // ---- Groups
