@@ -25,6 +25,7 @@
 #include "capfile/input/packed_testing.h"
 #include "cli/testing/program_fixture.h"
 #include "confine/confine.h"
+#include "wire/packet_builder.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -313,15 +314,10 @@ TEST_F(Program, doctor_answers_every_question_in_both_languages) {
 
 // ---- what reads other people's files
 
-// A SYN from that port, Ethernet and IPv4.
 std::string syn_from(std::uint16_t port) {
-  std::string frame(14 + 20 + 20, '\0');
-  frame[12] = 8;
-  const std::string ip("\x45\0\0\x28\0\0\x40\0\x40\6\0\0\x0a\0\0\1\x0a\0\0\2", 20);
-  frame.replace(14, ip.size(), ip);
-  frame[34] = static_cast<char>(port >> 8U), frame[35] = static_cast<char>(port & 0xffU);
-  frame[37] = 80, frame[46] = 0x50, frame[47] = 2;
-  return frame;
+  const auto frame = wire::testing::ethernet(
+      0x0800, wire::testing::ipv4({}, wire::testing::tcp({.source_port = port, .ack = 0, .flags = 2})));
+  return {frame.begin(), frame.end()};
 }
 
 std::string capture() { return std::string(TCPWHY_SOURCE_DIR) + "/fuzz/corpus/capture/pcapng-little"; }

@@ -17,9 +17,9 @@
 #include "cli/command.h"
 #include "cli/output/capture_view.h"
 #include "cli/output/view.h"
-#include "cli/read_connection.h"
-#include "cli/read_options.h"
-#include "cli/read_words.h"
+#include "cli/read/read_connection.h"
+#include "cli/read/read_options.h"
+#include "cli/read/read_words.h"
 #include "compat/tshark/table.h"
 #include "compat/zeek/zeek.h"
 #include "confine/confine.h"
@@ -52,12 +52,12 @@ struct Opened {
 // Packets as they come, in memory that does not grow with the file. What could be read is shown before the error.
 int print_packets(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
   auto reader = read_captures(captures, options.capture);
-  if (!reader) return report(reader.error());
+  if (!reader) return captures.stop->report_unless_stopped(reader.error());
   PacketLines lines(options.view, context);
   scan::Frame frame;
   while (!context.out.closed()) {
     const auto more = reader->next(frame);
-    if (!more) return report(more.error());
+    if (!more) return captures.stop->report_unless_stopped(more.error());
     if (!*more) break;
     lines.print({.link_type = frame.link_type,
                  .captured = frame.bytes,
@@ -69,14 +69,14 @@ int print_packets(const OpenCaptures& captures, const ReadOptions& options, Cont
 
 int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
   auto frames = read_captures(captures, options.capture);
-  if (!frames) return captures.stop->stopped() ? 0 : report(frames.error());
+  if (!frames) return captures.stop->report_unless_stopped(frames.error());
   const auto forgotten = compat::tshark::write_table(*frames,
                                                      [&context](std::string_view text) {
                                                        context.out.write(text);
                                                        return !context.out.closed();
                                                      },
                                                      {.seed = random_seed()});
-  if (!forgotten) return report(forgotten.error());
+  if (!forgotten) return captures.stop->report_unless_stopped(forgotten.error());
   if (forgotten->connections > 0) {
     warn(fmt::format("{} connections were forgotten: too many lived at once; a later segment of one began a new stream",
                      forgotten->connections));
@@ -86,7 +86,7 @@ int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options,
 
 int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
   auto reader = read_captures(captures, options.capture, compat::zeek::frame_options());
-  if (!reader) return report(reader.error());
+  if (!reader) return captures.stop->report_unless_stopped(reader.error());
   const auto counts = compat::zeek::write_conn_log(
       *reader,
       [&context](std::string_view text) {
@@ -94,7 +94,7 @@ int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Con
         return !context.out.closed();
       },
       random_seed());
-  if (!counts) return report(counts.error());
+  if (!counts) return captures.stop->report_unless_stopped(counts.error());
   if (counts->evicted > 0) {
     warn(fmt::format("{} connections were written before their end: too many lived at once", counts->evicted));
   }
@@ -115,7 +115,7 @@ scan::UnreadLinks unread_links_of(std::span<const recording::Recording> recordin
 int print_recordings(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
   const auto outcome = capfile::read_recordings(captures.inputs.front());
   captures.stop->reading_is_over();
-  if (!outcome) return captures.stop->stopped() ? 0 : report(outcome.error());
+  if (!outcome) return captures.stop->report_unless_stopped(outcome.error());
   const auto explained = explain_all(outcome->recordings);
   show(explained, options.view.form, context, options.connection.all);
   if (outcome->stopped_by && !captures.stop->stopped()) return report(*outcome->stopped_by);
@@ -135,7 +135,7 @@ int show_one(const Opened& opened, const ReadOptions& options, Context& context)
                         .can_reopen = std::ranges::all_of(captures.inputs, &capfile::Input::is_regular),
                         .calls = opened.calls,
                         .most_connections = options.capture.most_connections,
-                        .stopped = [&] { return captures.stop->stopped(); }};
+                        .stop = *captures.stop};
   return show_connection(choice, options.connection, options.view, options.fail_on, context);
 }
 
@@ -167,8 +167,6 @@ Shown shown_by(const ReadOptions& options, bool recording) {
   const bool several = options.words.files.size() > 1 || !options.words.filter.empty();
   return recording && !several && !options.capture.ask_for_connections() ? Shown::timeline : Shown::summary;
 }
-
-bool is_of_connections(Shown shown) { return shown <= Shown::records_of_groups && shown != Shown::fields; }
 
 // Nothing of what the files hold has been looked at when it returns.
 base::Result<Opened> open_everything(const ReadOptions& options, Context& context) {
@@ -209,7 +207,7 @@ int show_opened(Opened& opened, const ReadOptions& options, Context& context) {
   const bool recording = form == Form::text && opened.view && is_recording(captures.inputs.front());
   const Shown shown = shown_by(options, recording);
   if (const auto fits = check_read_options(*options.command, {&shown, 1}); !fits) return report(fits.error());
-  const bool reads_at_once = shown >= Shown::timeline && shown <= Shown::calls;
+  const bool reads_at_once = is_of_recording(shown);
   if (reads_at_once && (captures.inputs.size() > 1 || captures.filter))
     return report({base::ErrorKind::usage, fmt::format("read: -o {} takes one file, and no filter", row_of(form).name),
                    "-o ndjson, -o csv, -o parquet"});
@@ -253,7 +251,7 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
   const auto options = std::make_shared<ReadOptions>();
   read->add_option(
       "FILE", options->given,
-      "pcap, pcapng or snoop, plain, .gz or .zst; - is standard input; several are read as one, in order of time. "
+      "pcap, pcapng or snoop, plain or compressed (gzip, zstd, xz, bzip2, LZ4); - is standard input; several are read as one, in order of time. "
       "Behind them a filter as tcpdump has it: 'port 443 and net 10/8'");
   add_view(*read, options->view, true);
   add_capture_options(*read, options->capture);

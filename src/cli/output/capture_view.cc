@@ -23,9 +23,9 @@
 #include "cli/choice.h"
 #include "cli/output/parquet_table.h"
 #include "scan/connections/analysis.h"
-#include "scan/tables/groups_text.h"
-#include "scan/tables/summary_text.h"
-#include "scan/tables/where.h"
+#include "scan/tables/groups/groups_text.h"
+#include "scan/tables/summary/summary_text.h"
+#include "scan/tables/where/where.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -37,10 +37,8 @@ constexpr std::string_view table_columns =
 constexpr std::string_view problem_columns = "stream,client,server,duration,bytes,ending,closed.by,problems";
 
 std::unexpected<base::Error> no_field(std::string_view name) {
-  const std::string_view near = scan::nearest_field(name);
-  return base::fail(
-      base::ErrorKind::usage, fmt::format("there is no field {}", base::quote(name)),
-      fmt::format("{}tcpwhy read --fields lists them", near.empty() ? "" : fmt::format("did you mean {}? ", near)));
+  return base::fail(base::ErrorKind::usage, fmt::format("there is no field {}", base::quote(name)),
+                    scan::hint_for_field(name));
 }
 
 base::Result<Columns> parse_columns(std::string_view list) {
@@ -63,12 +61,6 @@ Columns all_columns() {
   return columns;
 }
 
-// Numbers by size, texts by the alphabet; what is not known stands last.
-bool comes_before(const scan::FieldValue& a, const scan::FieldValue& b, bool descending) {
-  if (a.index() != b.index()) return a.index() > b.index();
-  return descending ? b < a : a < b;
-}
-
 // "field" ascending, "-field" descending.
 base::Result<scan::Greatest::Above> parse_sort(std::string_view sort) {
   const bool descending = sort.starts_with('-');
@@ -83,7 +75,7 @@ base::Result<scan::Greatest::Above> parse_sort(std::string_view sort) {
     };
     const auto left = value(a), right = value(b);
     if (left == right) return a.record.first_frame < b.record.first_frame;
-    return comes_before(left, right, descending);
+    return scan::comes_before(left, right, descending);
   };
 }
 
@@ -145,7 +137,7 @@ class SummaryOrTable final : public CaptureView {
     options.on_progress = [this](const scan::Progress& progress) { progress_.show(progress); };
     if (options_.most_connections > 0) options.limits.open = options_.most_connections;
     auto reader = read_captures(captures, options_, {.filter = {}, .teredo = false, .by_time = true});
-    if (!reader) return report(reader.error());
+    if (!reader) return captures.stop->report_unless_stopped(reader.error());
     const scan::Outcome outcome =
         scan::analyse(std::move(*reader), options, [this](std::span<const scan::ConnectionRecord> records) {
           for (const auto& record : records) take(record);

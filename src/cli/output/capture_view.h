@@ -20,7 +20,7 @@ namespace tcpwhy::cli {
 struct CaptureOptions {
   std::string filter;                // tcpdump's language
   bool teredo = false;               // --teredo
-  std::string where;                 // scan/tables/where.h
+  std::string where;                 // scan/tables/where/where.h
   std::string columns, sort;         // --columns a,b,c; --sort [-]field
   std::string by;                    // --by
   bool table = false;                // --table

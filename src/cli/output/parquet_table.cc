@@ -134,7 +134,7 @@ std::string_view read_as(scan::Type type) {
   return "VARCHAR";
 }
 std::string selected(const scan::Field& field) {
-  const std::string name = scan::column_name(field);
+  const std::string name = scan::column_name(field.name);
   if (field.type != scan::Type::list) return name;
   return fmt::format("coalesce(string_split({0}, ' '), []::VARCHAR[]) AS {0}", name);
 }
@@ -155,7 +155,8 @@ class DuckTable final : public ParquetTable {
   base::Status write_to(Output& out) override {
     std::string types, names;
     for (const scan::Field* field : columns_) {
-      types += fmt::format("{}'{}': '{}'", types.empty() ? "" : ", ", scan::column_name(*field), read_as(field->type));
+      types +=
+          fmt::format("{}'{}': '{}'", types.empty() ? "" : ", ", scan::column_name(field->name), read_as(field->type));
       names += fmt::format("{}{}", names.empty() ? "" : ", ", selected(*field));
     }
     DuckDatabase duck(library_);

@@ -32,6 +32,8 @@ void ReadingStop::reading_is_over() {
   if (signals_) signals_->end_at_once_from_now_on();
 }
 
+int ReadingStop::report_unless_stopped(const base::Error& error) const { return stopped_ ? 0 : report(error); }
+
 int ReadingStop::finish(int status) const {
   if (!stopped_by_signal()) return status;
   const int signal = observe::StopOnSignals::signal();

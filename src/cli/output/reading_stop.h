@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/result.h"
 #include "observe/stop_on_signals.h"
 
 namespace tcpwhy::cli {
@@ -25,6 +26,8 @@ class ReadingStop {
   // Whether the reading has ended because of it.
   [[nodiscard]] bool stopped() const { return stopped_; }
   [[nodiscard]] bool stopped_by_signal() const { return stopped_ && !given_up_; }
+  // Reports an error of the reading and gives its exit status; 0 if the reading has been ended, for what that cuts off is not damaged.
+  [[nodiscard]] int report_unless_stopped(const base::Error& error) const;
   // Says so, and dies of the signal as a shell expects, if one has ended the reading; else gives `status`.
   int finish(int status) const;
 

@@ -3,14 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <string>
-
-#include <cerrno>
 #include <sstream>
+#include <string>
 
 #include "base/testing/golden.h"
 #include "base/text.h"
 #include "recording/testing/story_recorder.h"
+#include "render/reports/reset_story_testing.h"
 #include "render/timeline/words.h"
 
 namespace tcpwhy::render {
@@ -18,25 +17,7 @@ namespace {
 
 using base::Language;
 using recording::testing::StoryRecorder;
-
-constexpr std::uint16_t F = 0x01, R = 0x04, P = 0x08, A = 0x10;
-
-// A server closes with data unread, traced with the kernel's own word.
-recording::Recording reset_by_close() {
-  StoryRecorder story;
-  story.open();
-  story.call("client", 500, 600, "send", "3, \"hello\", 5, 0", {5});
-  story.segment(550, "client", P | A, 1, 1, 5);
-  story.segment(560, "server", A, 1, 6);
-  const auto close = story.call("server", 1000, 1100, "close", "4");
-  story.last_call().stack = "handle server.c:42 < main server.c:77";
-  story.cause(1049, "server", "R.", 1, 6, 0, {"call", "close.unread_data", close});
-  story.segment(1050, "server", R | A, 1, 6);
-  story.reset(1060, "server", true, true, "TCP_ABORT_ON_CLOSE");
-  story.socket_error(1055, "client", ECONNRESET);
-  story.call("client", 2000, 2001, "recv", "3, \"\", 4096, 0", {-1, ECONNRESET});
-  return story.take();
-}
+using testing::reset_by_close;
 
 TEST(Golden, trace_report_of_a_reset_connection) {
   const auto recording = reset_by_close();

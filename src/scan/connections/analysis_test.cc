@@ -13,7 +13,7 @@
 #include "capfile/capture_builder.h"
 #include "scan/connections/problems.h"
 #include "scan/tables/fields.h"
-#include "scan/tables/summary.h"
+#include "scan/tables/summary/summary.h"
 #include "wire/packet_builder.h"
 
 namespace tcpwhy::scan {

@@ -13,9 +13,9 @@
 #include "base/check.h"
 #include "capfile/input/unpacked_source.h"
 #include "scan/connections/analysis.h"
-#include "scan/tables/groups_text.h"
-#include "scan/tables/summary_text.h"
-#include "scan/tables/where.h"
+#include "scan/tables/groups/groups_text.h"
+#include "scan/tables/summary/summary_text.h"
+#include "scan/tables/where/where.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tcpwhy;

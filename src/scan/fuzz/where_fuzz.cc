@@ -10,8 +10,8 @@
 #include "base/check.h"
 #include "scan/connections/pick_connection.h"
 #include "scan/tables/connection_table.h"
-#include "scan/tables/groups.h"
-#include "scan/tables/where.h"
+#include "scan/tables/groups/groups.h"
+#include "scan/tables/where/where.h"
 
 namespace {
 

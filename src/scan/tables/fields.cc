@@ -13,7 +13,7 @@
 #include "base/units.h"
 #include "explain/texts/wire_counters.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/network.h"
+#include "scan/tables/where/network.h"
 #include "wire/ip/icmp_words.h"
 
 namespace tcpwhy::scan {
@@ -303,6 +303,10 @@ std::string_view nearest_field(std::string_view name) {
   return nearest(name, names);
 }
 
+std::string hint_for_field(std::string_view name) {
+  return did_you_mean(nearest_field(name)) + "tcpwhy read --fields lists them";
+}
+
 std::string values_in_words(const Field& field) {
   switch (field.type) {
     case Type::boolean: return "true, false";
@@ -330,6 +334,11 @@ bool has_few_values(const Field& field) {
 }
 
 bool is_for_every_table(const Field& field) { return field.name != "stream" && field.type != Type::network; }
+
+bool comes_before(const FieldValue& a, const FieldValue& b, bool descending) {
+  if (a.index() != b.index()) return a.index() > b.index();
+  return descending ? b < a : a < b;
+}
 
 std::string to_cell(const FieldValue& value, Unit unit) {
   return std::visit(
@@ -384,15 +393,16 @@ std::string to_json(const FieldValue& value) {
                     value);
 }
 
-std::string column_name(const Field& field) {
-  std::string name(field.name);
-  std::ranges::replace(name, '.', '_');
-  return name;
+std::string column_name(std::string_view name) {
+  std::string column(name);
+  for (char& c : column)
+    if (c == '.' || c == '-') c = '_';
+  return column;
 }
 
 std::string csv_header(std::span<const Field* const> columns) {
   std::string line;
-  for (const Field* column : columns) line += (line.empty() ? "" : ",") + column_name(*column);
+  for (const Field* column : columns) line += (line.empty() ? "" : ",") + column_name(column->name);
   return line + "\n";
 }
 
@@ -405,7 +415,8 @@ std::string csv_line(const Row& row, std::span<const Field* const> columns) {
 std::string ndjson_line(const Row& row, std::span<const Field* const> columns) {
   std::string line = "{";
   for (const Field* column : columns)
-    line += fmt::format("{}\"{}\":{}", line.size() == 1 ? "" : ",", column_name(*column), to_json(column->value(row)));
+    line +=
+        fmt::format("{}\"{}\":{}", line.size() == 1 ? "" : ",", column_name(column->name), to_json(column->value(row)));
   return line + "}\n";
 }
 

@@ -52,10 +52,14 @@ struct Field {
 std::span<const Field> fields();
 const Field* find_field(std::string_view name);         // takes . and _ alike
 std::string_view nearest_field(std::string_view name);  // what was probably meant; may be empty
+std::string hint_for_field(std::string_view name);      // where there is no such field
 std::string values_in_words(const Field& field);        // "client, server", "a number", "0 to 65535"
 bool has_few_values(const Field& field);                // so that connections can be grouped by it
 bool is_for_every_table(
     const Field& field);  // one that nobody has to ask for: the rest is known late, or told by another
+
+// The order of --sort: numbers by size, texts by the alphabet; what is not known stands last, whichever way.
+bool comes_before(const FieldValue& a, const FieldValue& b, bool descending);
 
 // As a cell: "1.02 s", "12.3 MB", a list with commas; escaped for a terminal.
 std::string to_cell(const FieldValue& value, Unit unit);
@@ -63,7 +67,7 @@ std::string to_cell(const FieldValue& value, Unit unit);
 std::string to_csv(const FieldValue& value);
 std::string to_json(const FieldValue& value);
 
-std::string column_name(const Field& field);  // in CSV, NDJSON and Parquet: with _ for .
+std::string column_name(std::string_view name);  // in CSV, NDJSON and Parquet: with _ for . and -
 std::string csv_header(std::span<const Field* const> columns);
 std::string csv_line(const Row& row, std::span<const Field* const> columns);
 std::string ndjson_line(const Row& row, std::span<const Field* const> columns);

@@ -1,5 +1,7 @@
 #include "scan/tables/nearest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
@@ -55,6 +57,10 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
     if (far < least) least = far, best = known;
   }
   return best;
+}
+
+std::string did_you_mean(std::string_view near) {
+  return near.empty() ? std::string() : fmt::format("did you mean {}? ", near);
 }
 
 }  // namespace tcpwhy::scan

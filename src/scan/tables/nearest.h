@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace tcpwhy::scan {
@@ -9,5 +10,8 @@ namespace tcpwhy::scan {
 // That of `words` which differs from `word` by the fewest letters, or ends in it behind a dot ("loss" of "capture.loss"); empty, where
 // none is near. Capital letters, and _ for . and -, make no difference.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> words);
+
+// "did you mean capture.loss? ", for a hint to go on behind it; empty where nothing is near.
+std::string did_you_mean(std::string_view near);
 
 }  // namespace tcpwhy::scan

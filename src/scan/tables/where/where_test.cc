@@ -1,4 +1,4 @@
-#include "scan/tables/where.h"
+#include "scan/tables/where/where.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

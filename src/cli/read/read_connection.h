@@ -3,12 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 
 #include "capfile/input/input.h"
 #include "cli/command.h"
+#include "cli/output/reading_stop.h"
 #include "cli/output/view.h"
 #include "scan/connections/pick_connection.h"
 
@@ -33,7 +33,7 @@ struct Captures {
   bool can_reopen = true;               // false: a pipe is among them
   std::optional<capfile::Input> calls;  // ConnectionOptions::calls
   std::size_t most_connections = 0;     // --max-connections; 0: as scan::TableLimits has it
-  std::function<bool()> stopped;        // whether the reading was ended, and no damage did
+  const ReadingStop& stop;
 };
 
 // The connection that is chosen, in the form that `view` names. If several fit: their list on standard output, and a usage error.

@@ -1,4 +1,4 @@
-#include "cli/read_connection.h"
+#include "cli/read/read_connection.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -174,9 +174,10 @@ int show_connection(const Captures& captures, const ConnectionOptions& options, 
   if (captures.calls) pick.packets = scan::KeepPackets::headers;
   if (view.form == Form::tcpdump) pick.packets = scan::KeepPackets::all;
   auto outcome = scan::pick_connection(opener_of(captures), *choice, pick);
-  if (!outcome) return report(outcome.error());
+  if (!outcome) return captures.stop.report_unless_stopped(outcome.error());
   if (outcome->matches > 1) return list_candidates(captures, options, *outcome, context);
-  if (!outcome->picked) return report(outcome->stopped_by.value_or(none_fits(options, *outcome)));
+  if (!outcome->picked)
+    return captures.stop.report_unless_stopped(outcome->stopped_by.value_or(none_fits(options, *outcome)));
   scan::Picked& picked = *outcome->picked;
   int status = 0;
   if (view.form == Form::tcpdump)
@@ -185,7 +186,7 @@ int show_connection(const Captures& captures, const ConnectionOptions& options, 
     status = print_without_calls(picked, options, view, fail_on, context);
   else
     status = print_with_calls(picked, *captures.calls, options, view, fail_on, context);
-  if (status <= 1 && outcome->stopped_by && !captures.stopped()) return report(*outcome->stopped_by);
+  if (status <= 1 && outcome->stopped_by && !captures.stop.stopped()) return report(*outcome->stopped_by);
   return status;
 }
 

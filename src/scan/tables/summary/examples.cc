@@ -1,4 +1,4 @@
-#include "scan/tables/examples.h"
+#include "scan/tables/summary/examples.h"
 
 #include <fmt/format.h>
 

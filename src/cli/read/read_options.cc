@@ -1,4 +1,4 @@
-#include "cli/read_options.h"
+#include "cli/read/read_options.h"
 
 #include <fmt/format.h>
 
@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 
 namespace tcpwhy::cli {
 namespace {
@@ -45,7 +46,11 @@ constexpr std::uint32_t as_tcpdump = set({Shown::packets, Shown::connection_pack
 constexpr std::uint32_t of_others = set({Shown::tshark, Shown::zeek});
 
 // Language, colours and width are no options of what is shown: they say how text looks, wherever there is some, as the environment does.
-constexpr ReadOptionRow rows[] = {
+struct OptionRow {
+  std::string_view name;      // as CLI11 knows it: "--where", "-S"
+  std::uint32_t honoured_by;  // a bit for each Shown
+};
+constexpr OptionRow rows[] = {
     {"--fields", bit(Shown::fields)},
     {"--output", everything & ~of_others & ~bit(Shown::fields)},
     {"-S", as_tcpdump},
@@ -78,12 +83,13 @@ std::string words(std::uint32_t bits) {
 
 }  // namespace
 
-std::span<const ReadOptionRow> read_option_rows() { return rows; }
+bool is_of_connections(Shown shown) { return (of_connections & bit(shown)) != 0; }
+bool is_of_recording(Shown shown) { return (of_recording & bit(shown)) != 0; }
 
 base::Status check_read_options(const CLI::App& read, std::span<const Shown> possible) {
   std::uint32_t bits = 0;
   for (const Shown shown : possible) bits |= bit(shown);
-  for (const ReadOptionRow& row : rows) {
+  for (const OptionRow& row : rows) {
     if ((row.honoured_by & bits) != 0 || read.get_option(std::string(row.name))->count() == 0) continue;
     return base::fail(base::ErrorKind::usage,
                       fmt::format("read: {} says nothing of what is shown here ({})", row.name, words(bits)),

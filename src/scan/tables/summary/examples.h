@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "scan/tables/summary.h"
+#include "scan/tables/summary/summary.h"
 
 namespace tcpwhy::scan {
 
@@ -25,7 +25,7 @@ struct Example {
 
 class Examples {
  public:
-  // How many servers are told apart for each kind of problem, about 700 bytes each; beyond that the mildest half is forgotten.
+  // How many servers are told apart for each kind of problem, about 800 bytes each; beyond that the mildest half is forgotten.
   static constexpr std::size_t servers_a_problem = 2'048;
 
   void put(const ConnectionRecord& record, std::span<const Problem> problems);

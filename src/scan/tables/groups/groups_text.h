@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "scan/tables/groups.h"
-#include "scan/tables/summary_text.h"
+#include "scan/tables/groups/groups.h"
+#include "scan/tables/summary/summary_text.h"
 
 namespace tcpwhy::scan {
 

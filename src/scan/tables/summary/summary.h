@@ -47,35 +47,45 @@ bool is_worse(const ConnectionRecord& a, std::span<const Problem> problems_of_a,
 // A distribution of durations, each kept to within a sixteenth.
 class Durations {
  public:
-  static constexpr std::size_t bucket_count = std::size_t{16} * 60;
-  static std::size_t bucket_of(std::int64_t ns);      // of 0 or more
-  static std::int64_t upper_end(std::size_t bucket);  // ns
-
-  void put(std::int64_t ns);
+  void put(std::int64_t ns);  // 0 or more
+  void add(const Durations& other);
   [[nodiscard]] std::uint64_t count() const { return count_; }
   [[nodiscard]] std::int64_t quantile(double share) const;  // upper end of its bucket, ns
 
  private:
-  std::array<std::uint64_t, bucket_count> buckets_{};
+  struct Bucket {
+    std::size_t number = 0;
+    std::uint64_t count = 0;
+  };
+  void add(const Bucket& bucket);
+  std::vector<Bucket> buckets_;  // by number; those that are not empty
   std::uint64_t count_ = 0;
 };
 
-struct Summary {
+// What is counted of any number of connections: of all of a capture, of each group of --by.
+struct Tally {
+  std::uint64_t connections = 0, wrong = 0;  // wrong: with something worse than a note
+  std::uint64_t bytes = 0, segments = 0, retransmissions = 0;
+  std::array<std::uint64_t, opening_count> openings{};
+  std::array<std::uint64_t, ending_count> endings{};
+  Durations handshake;  // SYN to ACK
+
+  void add(const ConnectionRecord& record, std::span<const Problem> problems);
+  void add(const Tally& other);
+};
+
+struct Summary : Tally {
   struct ProblemCount {
     std::uint64_t connections = 0;
     std::uint64_t example_frame = 0,
                   example_stream_frame = 0;  // the evidence of the first, and that connection's first frame
   };
 
-  std::uint64_t connections = 0, sound = 0;  // sound: nothing worse than a note
-  std::array<std::uint64_t, opening_count> openings{};
-  std::array<std::uint64_t, ending_count> endings{};
   std::array<std::uint64_t, tcp::reset_cause_count> resets{};
   std::array<tcp::PerSide<std::uint64_t>, ending_count> closed_by{};  // by ending
   std::vector<ProblemCount> by_problem =
       std::vector<ProblemCount>(problem_rules().size());  // by rule of problem_rules()
-  std::uint64_t bytes = 0, resent_bytes = 0, segments = 0, retransmissions = 0;
-  Durations handshake;
+  std::uint64_t resent_bytes = 0;
   // What the capture itself does to what can be said.
   std::uint64_t one_way = 0;  // connections
   std::uint64_t copies = 0, offload_copies = 0, behind_ack = 0;

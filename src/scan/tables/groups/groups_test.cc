@@ -6,8 +6,8 @@
 #include <string>
 
 #include "base/text.h"
-#include "scan/tables/groups_text.h"
-#include "scan/tables/where.h"
+#include "scan/tables/groups/groups_text.h"
+#include "scan/tables/where/where.h"
 
 namespace tcpwhy::scan {
 namespace {

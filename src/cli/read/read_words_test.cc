@@ -1,5 +1,5 @@
 // What is a file and what a filter, where `tcpwhy read` is given both without options.
-#include "cli/read_words.h"
+#include "cli/read/read_words.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

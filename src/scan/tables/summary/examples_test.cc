@@ -1,5 +1,5 @@
 // "Look at these first" tells different things, and of each how many there are.
-#include "scan/tables/examples.h"
+#include "scan/tables/summary/examples.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,8 +7,8 @@
 #include <set>
 #include <string>
 
-#include "scan/tables/summary_text.h"
-#include "scan/tables/where.h"
+#include "scan/tables/summary/summary_text.h"
+#include "scan/tables/where/where.h"
 
 namespace tcpwhy::scan {
 namespace {

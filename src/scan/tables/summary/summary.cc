@@ -1,4 +1,4 @@
-#include "scan/tables/summary.h"
+#include "scan/tables/summary/summary.h"
 
 #include <algorithm>
 #include <bit>
@@ -39,38 +39,63 @@ bool is_worse(const ConnectionRecord& a, std::span<const Problem> problems_of_a,
 
 bool worse(const Kept& a, const Kept& b) { return is_worse(a.record, a.problems, b.record, b.problems); }
 
-std::size_t Durations::bucket_of(std::int64_t ns) {
-  const auto value = static_cast<std::uint64_t>(ns) | 16U;
-  const int exponent = static_cast<int>(std::bit_width(value)) - 5;  // the four bits below the highest tell the bucket
-  const auto bucket = static_cast<std::size_t>(exponent) * 16 + ((value >> static_cast<unsigned>(exponent)) & 15U);
-  return std::min(bucket, bucket_count - 1);
-}
-
-std::int64_t Durations::upper_end(std::size_t bucket) {
-  return static_cast<std::int64_t>(((17 + std::uint64_t{bucket} % 16) << (bucket / 16)) - 1);
-}
-
 void Durations::put(std::int64_t ns) {
-  if (ns < 0) return;
-  ++buckets_[bucket_of(ns)];
-  ++count_;
+  const auto value = static_cast<std::uint64_t>(ns) | 16U;
+  const auto exponent =
+      static_cast<std::size_t>(std::bit_width(value)) - 5;  // the four bits below the highest tell the bucket
+  add({.number = exponent * 16 + ((value >> exponent) & 15U), .count = 1});
+}
+
+void Durations::add(const Bucket& bucket) {
+  const auto place = std::ranges::lower_bound(buckets_, bucket.number, {}, &Bucket::number);
+  if (place != buckets_.end() && place->number == bucket.number) {
+    place->count += bucket.count;
+  } else {
+    buckets_.insert(place, bucket);
+  }
+  count_ += bucket.count;
+}
+
+void Durations::add(const Durations& other) {
+  for (const Bucket& bucket : other.buckets_) add(bucket);
 }
 
 std::int64_t Durations::quantile(double share) const {
-  const auto wanted = static_cast<std::uint64_t>(std::ceil(share * static_cast<double>(count_)));
+  const auto wanted = std::max(1.0, std::ceil(share * static_cast<double>(count_)));
   std::uint64_t below = 0;
-  for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
-    below += buckets_[bucket];
-    if (below >= wanted && below > 0) return upper_end(bucket);
+  for (const Bucket& bucket : buckets_) {
+    below += bucket.count;
+    if (static_cast<double>(below) >= wanted)
+      return static_cast<std::int64_t>(((17 + std::uint64_t{bucket.number} % 16) << (bucket.number / 16)) - 1);
   }
   return 0;
 }
 
-void Summary::add(const ConnectionRecord& record, std::span<const Problem> problems) {
+void Tally::add(const ConnectionRecord& record, std::span<const Problem> problems) {
   ++connections;
-  if (problems.empty() || problems.front().rule->severity < explain::Severity::warning) ++sound;
+  if (!problems.empty() && problems.front().rule->severity >= explain::Severity::warning) ++wrong;
+  bytes += record.bytes();
+  segments += record.segments();
+  retransmissions += record.retransmissions();
   ++openings[static_cast<std::size_t>(record.opening)];
   ++endings[static_cast<std::size_t>(record.ending)];
+  if (record.listener_rtt_ns >= 0 && record.opener_rtt_ns >= 0)
+    handshake.put(record.listener_rtt_ns + record.opener_rtt_ns);
+}
+
+void Tally::add(const Tally& other) {
+  connections += other.connections;
+  wrong += other.wrong;
+  bytes += other.bytes;
+  segments += other.segments;
+  retransmissions += other.retransmissions;
+  for (std::size_t i = 0; i < openings.size(); ++i) openings[i] += other.openings[i];
+  for (std::size_t i = 0; i < endings.size(); ++i) endings[i] += other.endings[i];
+  handshake.add(other.handshake);
+}
+
+void Summary::add(const ConnectionRecord& record, std::span<const Problem> problems) {
+  Tally::add(record, problems);
   ++resets[static_cast<std::size_t>(record.reset_cause)];
   if (record.closed_by) ++closed_by[static_cast<std::size_t>(record.ending)][*record.closed_by];
   for (const Problem& problem : problems) {
@@ -81,18 +106,13 @@ void Summary::add(const ConnectionRecord& record, std::span<const Problem> probl
     }
   }
   for (const EndRecord& end : record.ends) {
-    bytes += end.bytes;
     resent_bytes += end.resent_bytes;
-    segments += end.segments;
-    retransmissions += end.retransmissions;
     copies += end.duplicates;
     offload_copies += end.offload_copies;
     behind_ack += end.behind_ack;
     most_behind_ack_ns = std::max(most_behind_ack_ns, end.most_behind_ack_ns);
   }
   if (record.one_way) ++one_way;
-  if (record.listener_rtt_ns >= 0 && record.opener_rtt_ns >= 0)
-    handshake.put(record.listener_rtt_ns + record.opener_rtt_ns);
 }
 
 void StreamNumbers::put(std::uint64_t first_frame) {

@@ -1,4 +1,4 @@
-#include "scan/tables/groups_text.h"
+#include "scan/tables/groups/groups_text.h"
 
 #include <fmt/format.h>
 
@@ -18,13 +18,6 @@ using base::Text;
 constexpr Text ending_words[ending_count] = {{"open", "打开"},       {"half-closed", "半关闭"},
                                              {"closed", "正常关闭"}, {"closing", "正在关闭"},
                                              {"reset", "复位"},      {"never opened", "从未建立"}};
-
-std::string column_name(const GroupColumn& column) {
-  std::string name = column.name;
-  for (char& c : name)
-    if (c == '.' || c == '-') c = '_';
-  return name;
-}
 
 // Ids of what is wrong with how many, the most first.
 std::vector<std::pair<std::string_view, std::uint64_t>> problems_of(const Group& group) {
@@ -167,7 +160,7 @@ std::string groups_text(const GroupsView& view, const TextOptions& options) { re
 
 std::string groups_csv(const GroupsView& view) {
   std::string text = view.groups.grouping().column_name() + ",others,groups";
-  for (const GroupColumn& column : group_columns()) text += "," + column_name(column);
+  for (const GroupColumn& column : group_columns()) text += "," + column_name(column.name);
   text += ",problems\n";
   for_each(view, [&](const FieldValue& name, const Group& group, bool others) {
     text += fmt::format("{},{},{}", to_csv(name), others, group.groups);
@@ -186,7 +179,7 @@ std::string groups_ndjson(const GroupsView& view) {
     text += fmt::format("{{\"{}\":{},\"others\":{},\"groups\":{}", view.groups.grouping().column_name(), to_json(name),
                         others, group.groups);
     for (const GroupColumn& column : group_columns())
-      text += fmt::format(",\"{}\":{}", column_name(column), to_json(column.value(group, column.part)));
+      text += fmt::format(",\"{}\":{}", column_name(column.name), to_json(column.value(group, column.part)));
     std::string problems;
     for (const auto& [id, count] : problems_of(group))
       problems += fmt::format("{}\"{}\":{}", problems.empty() ? "" : ",", id, count);

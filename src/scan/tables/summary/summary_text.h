@@ -8,9 +8,9 @@
 
 #include "base/language.h"
 #include "scan/connections/analysis.h"
-#include "scan/tables/examples.h"
 #include "scan/tables/page.h"
-#include "scan/tables/summary.h"
+#include "scan/tables/summary/examples.h"
+#include "scan/tables/summary/summary.h"
 
 namespace tcpwhy::scan {
 

@@ -1,4 +1,4 @@
-#include "scan/tables/network.h"
+#include "scan/tables/where/network.h"
 
 #include <gtest/gtest.h>
 

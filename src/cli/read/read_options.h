@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 #include "base/result.h"
 
@@ -34,13 +33,8 @@ enum class Shown : std::uint8_t {
   zeek,
 };
 inline constexpr int shown_count = 16;
-
-// All that it says of itself is in the row.
-struct ReadOptionRow {
-  std::string_view name;      // as CLI11 knows it: "--where", "-S"
-  std::uint32_t honoured_by;  // a bit for each Shown
-};
-std::span<const ReadOptionRow> read_option_rows();
+bool is_of_connections(Shown shown);  // of a capture: the summary, its connections in a table, in groups, as records
+bool is_of_recording(Shown shown);
 
 // ErrorKind::usage: an option was given that none of `possible` honours; its hint says what would.
 base::Status check_read_options(const CLI::App& read, std::span<const Shown> possible);

@@ -73,11 +73,12 @@ TEST_F(ReadStop, in_every_form) {
         Case{"-o csv", "192.0.2.1:1299"}, Case{"-o ndjson", "192.0.2.1:1299"},
         Case{"--by server -o json", "\"capture\": \"stopped\""}, Case{"-o tcpdump", "192.0.2.1.1299"},
         Case{"--compat tshark", "299"}, Case{"--compat zeek", "1299"}, Case{"--stream 7", "192.0.2.1:1007"},
-        Case{"--threads 3 -o csv", "192.0.2.1:1299"}}) {
-    const auto ran = stopped(options, header + 300 * record);
+        Case{"--stream 400", ""}, Case{"--threads 3 -o csv", "192.0.2.1:1299"}}) {
+    const auto ran = stopped(options, header + 300 * record + 20);
     EXPECT_EQ(ran.status, 128 + SIGTERM) << options << ran.err;
     EXPECT_THAT(ran.out, HasSubstr(shown)) << options;
     EXPECT_THAT(ran.err, HasSubstr("not the whole capture")) << options;
+    EXPECT_THAT(ran.err, Not(HasSubstr("error"))) << options << ": neither damaged nor without that connection";
   }
 }
 

@@ -1,4 +1,4 @@
-#include "cli/read_words.h"
+#include "cli/read/read_words.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -2,7 +2,6 @@
 // to each group, and how long its handshakes took.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -15,7 +14,7 @@
 #include "base/language.h"
 #include "base/result.h"
 #include "scan/tables/fields.h"
-#include "scan/tables/summary.h"
+#include "scan/tables/summary/summary.h"
 
 namespace tcpwhy::scan {
 
@@ -38,31 +37,9 @@ class Grouping {
   unsigned v4_bits_ = 0, v6_bits_ = 0;  // 0 and 0: the value as it is
 };
 
-// As Durations, where most buckets are empty.
-class FewDurations {
- public:
-  void put(std::int64_t ns) { add(static_cast<std::uint32_t>(Durations::bucket_of(ns)), 1); }
-  void add(const FewDurations& other);
-  [[nodiscard]] std::uint64_t count() const { return count_; }
-  [[nodiscard]] std::int64_t quantile(double share) const;
-
- private:
-  struct Bucket {
-    std::uint32_t number = 0, count = 0;
-  };
-  void add(std::uint32_t number, std::uint32_t count);
-  std::vector<Bucket> buckets_;  // by number
-  std::uint64_t count_ = 0;
-};
-
-struct Group {
-  std::uint64_t groups = 1;                  // that it stands for: more of those that are not shown
-  std::uint64_t connections = 0, wrong = 0;  // wrong: with something worse than a note
-  std::uint64_t bytes = 0, segments = 0, retransmissions = 0;
-  std::array<std::uint64_t, opening_count> openings{};
-  std::array<std::uint64_t, ending_count> endings{};
+struct Group : Tally {
+  std::uint64_t groups = 1;             // that it stands for: more of those that are not shown
   std::vector<std::uint64_t> problems;  // connections, by rule of problem_rules(); empty: none
-  FewDurations handshake;               // SYN to ACK
 
   void add(const ConnectionRecord& record, std::span<const Problem> problems_of_it);
   void add(const Group& other);

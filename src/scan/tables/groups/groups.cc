@@ -1,17 +1,16 @@
-#include "scan/tables/groups.h"
+#include "scan/tables/groups/groups.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <optional>
 #include <utility>
 
 #include "base/text.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/network.h"
+#include "scan/tables/where/network.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -24,8 +23,7 @@ std::vector<std::string_view> names_to_group_by() {
 }
 
 std::string all_of(std::span<const std::string_view> names, std::string_view near) {
-  return fmt::format("{}there are {}", near.empty() ? "" : fmt::format("did you mean {}? ", near),
-                     fmt::join(names, ", "));
+  return fmt::format("{}there are {}", did_you_mean(near), fmt::join(names, ", "));
 }
 
 std::optional<unsigned> parse_bits(std::string_view text, unsigned most) {
@@ -66,7 +64,7 @@ base::Result<Grouping> Grouping::parse(std::string_view text) {
   return grouping;
 }
 
-std::string Grouping::column_name() const { return scan::column_name(*field_); }
+std::string Grouping::column_name() const { return scan::column_name(field_->name); }
 
 std::vector<std::string> Grouping::groups_of(const Row& row) const {
   if (v4_bits_ != 0) {
@@ -92,32 +90,6 @@ std::string Grouping::where(std::string_view group) const {
   return fmt::format("{}={}", field_->name, plain ? std::string(group) : fmt::format("\"{}\"", group));
 }
 
-// ---- FewDurations
-
-void FewDurations::add(std::uint32_t number, std::uint32_t count) {
-  const auto place = std::ranges::lower_bound(buckets_, number, {}, &Bucket::number);
-  if (place != buckets_.end() && place->number == number) {
-    place->count += count;
-  } else {
-    buckets_.insert(place, {number, count});
-  }
-  count_ += count;
-}
-
-void FewDurations::add(const FewDurations& other) {
-  for (const Bucket& bucket : other.buckets_) add(bucket.number, bucket.count);
-}
-
-std::int64_t FewDurations::quantile(double share) const {
-  const auto wanted = std::max(1.0, std::ceil(share * static_cast<double>(count_)));
-  std::uint64_t below = 0;
-  for (const Bucket& bucket : buckets_) {
-    below += bucket.count;
-    if (static_cast<double>(below) >= wanted) return Durations::upper_end(bucket.number);
-  }
-  return 0;
-}
-
 // ---- Group
 
 void Group::add_problem(const ProblemRule& rule, std::uint64_t connections_with_it) {
@@ -126,30 +98,15 @@ void Group::add_problem(const ProblemRule& rule, std::uint64_t connections_with_
 }
 
 void Group::add(const ConnectionRecord& record, std::span<const Problem> problems_of_it) {
-  ++connections;
-  if (!problems_of_it.empty() && problems_of_it.front().rule->severity >= explain::Severity::warning) ++wrong;
-  bytes += record.bytes();
-  segments += record.segments();
-  retransmissions += record.retransmissions();
-  ++openings[static_cast<std::size_t>(record.opening)];
-  ++endings[static_cast<std::size_t>(record.ending)];
+  Tally::add(record, problems_of_it);
   for (const Problem& problem : problems_of_it) add_problem(*problem.rule, 1);
-  if (record.listener_rtt_ns >= 0 && record.opener_rtt_ns >= 0)
-    handshake.put(record.listener_rtt_ns + record.opener_rtt_ns);
 }
 
 void Group::add(const Group& other) {
+  Tally::add(other);
   groups += other.groups;
-  connections += other.connections;
-  wrong += other.wrong;
-  bytes += other.bytes;
-  segments += other.segments;
-  retransmissions += other.retransmissions;
-  for (std::size_t i = 0; i < openings.size(); ++i) openings[i] += other.openings[i];
-  for (std::size_t i = 0; i < endings.size(); ++i) endings[i] += other.endings[i];
   for (std::size_t i = 0; i < other.problems.size(); ++i)
     if (other.problems[i] > 0) add_problem(problem_rules()[i], other.problems[i]);
-  handshake.add(other.handshake);
 }
 
 // ---- columns
@@ -229,8 +186,7 @@ base::Result<GroupOrder> GroupOrder::parse(std::string_view text) {
 bool GroupOrder::operator()(const Named& a, const Named& b) const {
   const FieldValue left = column_->value(a.second, column_->part), right = column_->value(b.second, column_->part);
   if (left == right) return a.first < b.first;
-  if (left.index() != right.index()) return left.index() > right.index();  // what is not known stands last
-  return descending_ ? right < left : left < right;
+  return comes_before(left, right, descending_);
 }
 
 // ---- Groups

@@ -1,4 +1,4 @@
-#include "scan/tables/summary_text.h"
+#include "scan/tables/summary/summary_text.h"
 
 #include <fmt/format.h>
 
@@ -71,14 +71,13 @@ class SummaryPage {
                                  wall_time(totals_.first_ns)));
     if (unread_links_.packets() > 0) page_.folded("", unread_links_.in_words().in(options_.language));
     limits();
-    const std::uint64_t wrong = summary_.connections - summary_.sound;
     page_.line("");
     if (summary_.connections == 0 && view_.of) return page_.line(connections_in_words(0, view_.of, options_.language));
-    page_.folded(
-        "", fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
-                                         "{}，载荷 {}：{} 个正常，{} 个有问题"})),
-                        connections_in_words(summary_.connections, view_.of, options_.language),
-                        base::bytes_in_words(summary_.bytes), base::grouped(summary_.sound), base::grouped(wrong)));
+    page_.folded("", fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
+                                                  "{}，载荷 {}：{} 个正常，{} 个有问题"})),
+                                 connections_in_words(summary_.connections, view_.of, options_.language),
+                                 base::bytes_in_words(summary_.bytes),
+                                 base::grouped(summary_.connections - summary_.wrong), base::grouped(summary_.wrong)));
   }
 
   // What the capture can't show, or shows otherwise than it was: before anything that is said of connections.

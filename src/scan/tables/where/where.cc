@@ -1,7 +1,6 @@
-#include "scan/tables/where.h"
+#include "scan/tables/where/where.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,7 +11,7 @@
 
 #include "base/text.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/network.h"
+#include "scan/tables/where/network.h"
 
 namespace tcpwhy::scan {
 
@@ -114,8 +113,7 @@ struct Refusal {
 };
 
 std::string hint_of(const Field& field, std::string_view near) {
-  return fmt::format("{}{} is {}", near.empty() ? "" : fmt::format("did you mean {}? ", near), field.name,
-                     values_in_words(field));
+  return fmt::format("{}{} is {}", did_you_mean(near), field.name, values_in_words(field));
 }
 
 std::optional<Refusal> refuse_number(const Node& node) {
@@ -257,10 +255,7 @@ class Parser {
     node->field = find_field(tokens_[next_].text);
     if (node->field == nullptr) {
       const std::string& word = tokens_[next_].text;
-      const std::string_view near = nearest_field(word);
-      return wrong(
-          fmt::format("no field {}", base::quote(word)),
-          fmt::format("{}tcpwhy read --fields lists them", near.empty() ? "" : fmt::format("did you mean {}? ", near)));
+      return wrong(fmt::format("no field {}", base::quote(word)), hint_for_field(word));
     }
     ++next_;
     if (next_ >= tokens_.size() || tokens_[next_].quoted || !is_operator_character(tokens_[next_].text[0])) return node;
