@@ -45,6 +45,7 @@ Lookups::Lookups(const recording::Recording& recording) {
         programs_of_process.add(process_of(event.actor), id);
     } else if (const auto* signal = std::get_if<recording::Signal>(&event.what)) {
       if (signal->call) signals_in_call.add(*signal->call, id);
+      if (signal->name == "SIGPIPE") sigpipes_of_actor.add(event.actor, id);
       if (signal->name == "SIGPIPE" && signal->fate == recording::SignalFate::generated)
         sigpipes_raised.add(process_of(event.actor), id);
       if (signal->name == "SIGPIPE" && signal->fate == recording::SignalFate::delivered)
@@ -59,7 +60,7 @@ Lookups::Lookups(const recording::Recording& recording) {
     }
   }
   ends_of_process.sort(), ends_of_pid.sort(), forks_of_pid.sort(), ends_in_call.sort(), signals_in_call.sort();
-  sigpipes_raised.sort(), sigpipes_deadly.sort();
+  sigpipes_of_actor.sort(), sigpipes_raised.sort(), sigpipes_deadly.sort();
   programs_of_process.sort(), listening_on_port.sort(), holding_port.sort(), counters.sort();
 }
 
@@ -70,6 +71,7 @@ void Lookups::add_calls(const recording::Recording& recording, std::span<const C
     const auto* returned = call.returned ? &std::get<recording::CallReturned>(recording[*call.returned].what) : nullptr;
     const auto effect = call.meaning.effect;
     calls_of_effect.add(effect, i);
+    calls_of_actor.add(call.actor, i);
     if (effect == Effect::listens && entered.local) listens_on_port.add(entered.local->port, i);
     if (effect == Effect::closes) closes_of_socket.add(entered.socket, i);
     if (effect == Effect::changes_signals) signal_calls.add(call.actor, i);
@@ -83,7 +85,8 @@ void Lookups::add_calls(const recording::Recording& recording, std::span<const C
     if (!first_defer_accept && effect == Effect::sets_option && call.meaning.is_option(IPPROTO_TCP, TCP_DEFER_ACCEPT))
       first_defer_accept = call.entered;
   }
-  calls_of_effect.sort(), listens_on_port.sort(), closes_of_socket.sort(), sharings_of_socket.sort();
+  calls_of_effect.sort(), calls_of_actor.sort(), listens_on_port.sort(), closes_of_socket.sort(),
+      sharings_of_socket.sort();
   duplications_of.sort(), signal_calls.sort();
 }
 
@@ -110,6 +113,13 @@ std::optional<recording::EventId> Lookups::counter_covering(const Counter& count
   if (found == moves.end() || std::get<recording::CounterMoved>(recording[found->value].what).not_before > at)
     return std::nullopt;
   return found->value;
+}
+
+bool Lookups::any_call_between(ActorId actor, EventId after, EventId before, std::span<const Call> calls) const {
+  const auto of_thread = calls_of_actor.of(actor);
+  const auto entered = [&](const auto& pair) { return calls[pair.value].entered; };
+  const auto next = std::ranges::upper_bound(of_thread, after, {}, entered);
+  return next != of_thread.end() && entered(*next) < before;
 }
 
 std::optional<SegmentIndex> Lookups::arrived_in(EventId event) const {

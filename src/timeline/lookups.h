@@ -79,6 +79,7 @@ class Lookups {
   Events<std::uint64_t>
       programs_of_process;  // ProcessStarted without a parent (by execve(), the first of a trace), by process_of()
   Events<std::uint32_t> ends_in_call, signals_in_call;
+  Events<ActorId> sigpipes_of_actor;  // Signal, of whatever fate
   Events<std::uint64_t> sigpipes_raised,
       sigpipes_deadly;                      // by process_of(): told when it was raised; delivered, and no handler ran
   Events<std::uint16_t> listening_on_port;  // SocketState, from or to LISTEN, by local port
@@ -96,6 +97,9 @@ class Lookups {
   // its two events names, and those of the first kind by descriptor too.
   Calls<std::uint64_t> sharings_of_socket;
   Calls<Descriptor> duplications_of;
+  Calls<ActorId> calls_of_actor;
+  // That thread entered a call between the two events.
+  [[nodiscard]] bool any_call_between(ActorId actor, EventId after, EventId before, std::span<const Call> calls) const;
   Calls<ActorId> signal_calls;                // signal(), sigaction(), sigprocmask() and the like, by actor
   std::optional<EventId> first_defer_accept;  // the first setsockopt(TCP_DEFER_ACCEPT)
 

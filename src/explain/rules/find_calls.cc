@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <ranges>
 #include <span>
@@ -39,27 +38,24 @@ struct Sigpipe {
   SignalFate fate;
 };
 
-// Long after it a signal that was not blocked has come to its thread, unless the machine stood still.
-constexpr base::Duration delivery_takes = std::chrono::milliseconds(100);
-constexpr std::uint32_t events_looked_at = 4096;
+// The next SIGPIPE that is told of the call's thread, if the thread makes no call before it.
+std::optional<EventId> next_sigpipe(const Story& story, const Call& call, EventId after) {
+  const auto& lookups = story.timeline.lookups;
+  const auto all = lookups.sigpipes_of_actor.of(call.actor);
+  const auto next = std::ranges::upper_bound(all, after, {}, [](const auto& pair) { return pair.value; });
+  if (next == all.end() || lookups.any_call_between(call.actor, after, next->value, story.timeline.calls))
+    return std::nullopt;
+  return next->value;
+}
 
 // What came of the SIGPIPE of a call that is told in `raised`. The kernel delivers it on the way back to the program, behind the call's return:
 // with another call of the thread, or another SIGPIPE, between it is not known to be the same.
 Sigpipe outcome_of(const Story& story, const Call& call, Sigpipe raised) {
-  const auto& events = story.timeline.recording->events;
-  const auto end = std::min<std::uint64_t>(events.size(), std::uint64_t{raised.event.value} + events_looked_at);
-  for (auto i = raised.event.value + 1; i < end; ++i) {
-    const auto& event = events[i];
-    if (event.actor != call.actor) continue;
-    if (event.at - story.time(raised.event) > delivery_takes && !call.returned) break;
-    if (call.returned && event.at - story.time(*call.returned) > delivery_takes) break;
-    if (std::holds_alternative<recording::CallEntered>(event.what)) break;
-    const auto* signal = std::get_if<recording::Signal>(&event.what);
-    if (signal == nullptr || signal->name != "SIGPIPE") continue;
-    if (signal->fate == SignalFate::generated || signal->call.value_or(call.number) != call.number) break;
-    return {EventId{i}, signal->fate};
-  }
-  return raised;
+  const auto next = next_sigpipe(story, call, raised.event);
+  if (!next) return raised;
+  const auto& signal = story.timeline.get<recording::Signal>(*next);
+  if (signal.fate == SignalFate::generated || signal.call.value_or(call.number) != call.number) return raised;
+  return {*next, signal.fate};
 }
 
 // Whoever recorded the process's signals saw them when they were raised, too: a SIGPIPE that came to a thread was raised where that is told.
@@ -95,14 +91,9 @@ std::optional<Sigpipe> sigpipe_of(const Story& story, const Call& call) {
 // Nothing is told of the thread between the two events that it could not do while it dies. A log of strace says of no signal whether a
 // handler ran: the deadly one is the last.
 bool dies_between(const Story& story, const Call& call, EventId signal, EventId end) {
-  if (end.value - signal.value > events_looked_at) return false;
-  const auto& events = story.timeline.recording->events;
-  return std::none_of(
-      events.begin() + signal.value + 1, events.begin() + end.value, [&](const recording::Event& event) {
-        const auto* another = std::get_if<recording::Signal>(&event.what);
-        return event.actor == call.actor && (std::holds_alternative<recording::CallEntered>(event.what) ||
-                                             (another != nullptr && another->name == "SIGPIPE"));
-      });
+  const auto& lookups = story.timeline.lookups;
+  const auto another = next_sigpipe(story, call, signal);
+  return !(another && *another < end) && !lookups.any_call_between(call.actor, signal, end, story.timeline.calls);
 }
 
 // The end of the process by the SIGPIPE of this call: inside it, or before the program got its return value.

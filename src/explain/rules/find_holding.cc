@@ -72,6 +72,12 @@ bool in_progress_at(const Story& story, const Call& call, const Call& when) {
   return call.entered < when.entered && story.timeline.end_of(call) > story.time(when.entered);
 }
 
+// Of calls in order of entry the latest that were entered before.
+std::span<const Call* const> latest_before(const std::vector<const Call*>& calls, EventId before) {
+  const auto later = std::ranges::lower_bound(calls, before, {}, &Call::entered);
+  return {later - std::min<std::ptrdiff_t>(later - calls.begin(), threads_looked_at), later};
+}
+
 // One thread closes or shuts down what another is reading from.
 void find_threads(const Story& story, Side side, Findings& findings) {
   const auto& all = story.calls(side, Effect::receives);
@@ -79,9 +85,7 @@ void find_threads(const Story& story, Side side, Findings& findings) {
     const auto effect = Story::effect(*ending);
     if ((effect != Effect::closes && effect != Effect::shuts) || !ending->returned || !story.succeeded(*ending))
       continue;
-    const auto later = std::ranges::lower_bound(all, ending->entered, {}, &Call::entered);
-    const auto begun = std::min<std::ptrdiff_t>(later - all.begin(), threads_looked_at);
-    for (const Call* reading : std::span(later - begun, later)) {
+    for (const Call* reading : latest_before(all, ending->entered)) {
       if (reading->actor == ending->actor || pid_of(story, *reading) != pid_of(story, *ending)) continue;
       if (!in_progress_at(story, *reading, *ending)) continue;
       const Segment* fin = story.fin_of(side);
@@ -194,6 +198,8 @@ void find_delivered_later(const Story& story, Side side, Findings& findings) {
   const Call* close = last_close(story, side);
   const Segment* fin = story.fin_of(side);
   if (close == nullptr || fin == nullptr || fin->departed < *close->returned) return;
+  // Without the kernel's count somebody unseen may have held it, and closed it later.
+  const bool counted = story.timeline.entered(*close).references.has_value();
   std::vector<EventId> evidence = {*close->returned};
   std::int64_t bytes = 0;
   for (const Segment* segment : story.segments(side))
@@ -203,7 +209,7 @@ void find_delivered_later(const Story& story, Side side, Findings& findings) {
       if (evidence.size() < 16) evidence.push_back(segment->departed);
     }
   if (bytes > 0)
-    findings.add("close.delivered_later", story, Grade::observed, evidence).slots = {
+    findings.add("close.delivered_later", story, counted ? Grade::observed : Grade::derived, evidence).slots = {
         {"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", bytes}};
 }
 
@@ -292,28 +298,31 @@ bool still_names_it(const Story& story, const Call& close, std::int32_t fd, Even
   const auto& lookups = story.timeline.lookups;
   const auto pid = pid_of(story, close);
   if (fd == entered.fd) return false;
-  const auto meanwhile = [&](const Call& call) {
-    return call.entered > since && call.entered < close.entered && pid_of(story, call) == pid && story.succeeded(call);
+  // A call meanwhile, of this process, that closed the number.
+  const auto any = [&](const auto& calls, const auto& closes_it) {
+    const auto call_of = [&](const auto& pair) -> const Call& { return story.timeline.calls[pair.value]; };
+    const auto called = [&](const auto& pair) { return call_of(pair).entered; };
+    const auto first = std::ranges::upper_bound(calls, since, {}, called);
+    const auto end = std::ranges::lower_bound(first, calls.end(), close.entered, {}, called);
+    return std::any_of(first, end, [&](const auto& pair) {
+      const Call& call = call_of(pair);
+      return pid_of(story, call) == pid && story.succeeded(call) && closes_it(call);
+    });
   };
-  for (const auto& [_, index] : lookups.closes_of_socket.of(entered.socket)) {
-    const Call& call = story.timeline.calls[index];
-    if (meanwhile(call) && story.timeline.entered(call).fd == fd) return false;
-  }
-  for (const auto& [_, index] : lookups.calls_of_effect.of(Effect::duplicates)) {
-    const Call& call = story.timeline.calls[index];
-    if (call.meaning.closes_another() && meanwhile(call) && story.timeline.returned(call)->new_fd == fd) return false;
-  }
-  return true;
+  return !any(lookups.closes_of_socket.of(entered.socket), [&](const Call& call) {
+    return story.timeline.entered(call).fd == fd;
+  }) && !any(lookups.calls_of_effect.of(Effect::duplicates), [&](const Call& call) {
+    return call.meaning.closes_another() && story.timeline.returned(call)->new_fd == fd;
+  });
 }
 
 // Calls of other threads that are inside the socket hold a reference each (fdget()).
 std::uint32_t calls_inside(const Story& story, const Call& close) {
-  const auto& all = story.calls(close.side);
-  const auto later = std::ranges::lower_bound(all, close.entered, {}, &Call::entered);
-  const auto begun = std::min<std::ptrdiff_t>(later - all.begin(), threads_looked_at);
-  return static_cast<std::uint32_t>(std::ranges::count_if(std::span(later - begun, later), [&](const Call* call) {
+  const auto inside = [&](const Call* call) {
     return call->actor != close.actor && in_progress_at(story, *call, close);
-  }));
+  };
+  return static_cast<std::uint32_t>(
+      std::ranges::count_if(latest_before(story.calls(close.side), close.entered), inside));
 }
 
 // The latest child that has the socket from its parent, unless it has ended or closed it since.
@@ -322,14 +331,15 @@ std::optional<EventId> child_that_holds(const Story& story, const Call& close) {
   const auto& actors = story.timeline.recording->actors;
   const auto pid = pid_of(story, close);
   const auto since = first_call_of(story, close.side, pid);
-  const auto holds = [&](std::int32_t child) {
-    const auto earlier = [&](EventId event) { return event < close.entered; };
-    const auto ends = lookups.ends_of_pid.of(child);
-    if (!ends.empty() && earlier(ends.front().value)) return false;
+  // The number of a process that has ended is given again.
+  const auto holds = [&](std::int32_t child, EventId start) {
+    const auto meanwhile = [&](EventId event) { return event > start && event < close.entered; };
+    const auto ended = [&](const auto& pair) { return meanwhile(pair.value); };
+    if (std::ranges::any_of(lookups.ends_of_pid.of(child), ended)) return false;
     const auto closes = lookups.closes_of_socket.of(story.timeline.entered(close).socket);
     return std::ranges::none_of(closes, [&](const auto& pair) {
       const Call& call = story.timeline.calls[pair.value];
-      return pid_of(story, call) == child && earlier(call.entered);
+      return pid_of(story, call) == child && meanwhile(call.entered);
     });
   };
   if (!since) return std::nullopt;
@@ -343,7 +353,7 @@ std::optional<EventId> child_that_holds(const Story& story, const Call& close) {
     any = true;
     const auto actor = story.timeline.event(start).actor.value;
     const auto child = actor < actors.size() ? actors[actor].pid : pid;
-    if (child == pid || holds(child)) return start;
+    if (child == pid || holds(child, start)) return start;
   }
   return any ? std::nullopt : fork_between(story, pid, *since, close.entered);
 }

@@ -293,6 +293,21 @@ TEST(Sigpipe, kills_behind_the_calls_return) {
     }
 }
 
+// The machine stood still, or much was told of others meanwhile: the thread has done nothing but die.
+TEST(Sigpipe, kills_however_long_that_takes) {
+  for (const std::int64_t others : {0, 5000})
+    for (const bool goes_on : {false, true}) {
+      BrokenStory story;
+      story.sigpipe(10005, SignalFate::generated, story.send(10000));
+      for (std::int64_t i = 0; i < others; ++i) story.event(10100, "server", recording::Signal{"SIGUSR1", {}, {}});
+      if (goes_on) story.call("client", 200'000, 200'010, "getsockname", "3, ...");
+      story.sigpipe(400'000, SignalFate::delivered, {});
+      for (std::int64_t i = 0; i < others; ++i) story.event(400'100, "server", recording::Signal{"SIGUSR1", {}, {}});
+      story.dies(900'000);
+      EXPECT_EQ(ExplainedStory(story).has("signal.killed"), !goes_on) << others;
+    }
+}
+
 // Its log need not have what let a blocked signal through.
 TEST(Sigpipe, of_a_log_of_strace_is_likely_the_calls_before_it) {
   for (const bool by_strace : {true, false}) {

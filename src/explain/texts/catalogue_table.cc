@@ -464,8 +464,8 @@ constexpr FindingText table[] = {
       "让它使用 TCP：Go 程序用 GODEBUG=multipathtcp=0，或对整个系统 sysctl net.mptcp.enabled=0"}},
     // --- signals ---
     {"signal.killed",
-     {"SIGPIPE killed {who} inside its {call}: the call never returned. A shell reports exit status {status}.",
-      "SIGPIPE 在 {call} 之内杀死了{who}：该调用没有返回。shell 报告的退出状态是 {status}。"},
+     {"SIGPIPE killed {who} inside its {call}: the call never returned to the program. A shell reports exit status {status}.",
+      "SIGPIPE 在 {call} 之内杀死了{who}：该调用没有返回到程序。shell 报告的退出状态是 {status}。"},
      {"ignore SIGPIPE (signal(SIGPIPE, SIG_IGN)) or send with MSG_NOSIGNAL, and handle EPIPE",
       "忽略 SIGPIPE（signal(SIGPIPE, SIG_IGN)）或以 MSG_NOSIGNAL 发送，并处理 EPIPE"}},
     {"signal.handled",

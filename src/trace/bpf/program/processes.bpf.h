@@ -29,7 +29,8 @@ int BPF_PROG(on_signal_generated, int signal, struct kernel_siginfo* info, struc
   record->code = 0;
   // SEND_SIG_NOINFO and SEND_SIG_PRIV are the numbers 0 and 1 in the place of a pointer.
   if ((__u64)info > 1) record->code = BPF_CORE_READ(info, si_code);
-  record->blocked = (task->blocked.sig[0] >> ((signal - 1) & 63)) & 1;
+  // One for the process goes to another of its threads, if that does not block it.
+  record->blocked = !group && (task->blocked.sig[0] >> ((signal - 1) & 63)) & 1;
   record->reserved = 0;
   record->handler = 0;
   record->call = record->head.tid == record->to_tid ? call_of_current() : 0;
