@@ -25,7 +25,7 @@ std::string_view name(Opening opening);
 enum class Ending : std::uint8_t {
   open,         // not yet, when the capture ended
   half_closed,  // one FIN
-  closed,       // FIN and ACK both ways
+  closed,       // both sent FINs, which were acknowledged as far as the capture can tell
   closing,      // both FINs, not both acknowledged
   reset,
   never_opened,  // refused or unanswered
@@ -96,6 +96,8 @@ struct ConnectionRecord {
 };
 
 ConnectionRecord record_of(const Connection& connection, Left left);
+// The same into one that is new.
+void fill(ConnectionRecord& record, const Connection& connection, Left left);
 
 // Community ID version 1, seed 0 (github.com/corelight/community-id-spec): the same in Zeek, Suricata and Wireshark.
 std::string community_id(const ConnectionRecord& record);

@@ -24,7 +24,7 @@ constexpr Text opening_words[opening_count] = {
 constexpr Text ending_words[ending_count] = {
     {"still open when the capture ended", "抓包结束时仍然打开"},
     {"half-closed: one FIN", "半关闭：只有一个 FIN"},
-    {"closed: FIN and ACK both ways", "正常关闭：双向 FIN 与 ACK"},
+    {"closed in order, both ways", "双向正常关闭"},
     {"closing: both FINs, not both acknowledged", "正在关闭：两个 FIN 未全部确认"},
     {"reset", "复位"},
     {"never opened", "从未建立"}};
