@@ -33,8 +33,7 @@ int run(const char* path) {
     if (!record) return std::fputs((record.error().message + "\n").c_str(), stderr), 3;
     if (*record == nullptr) break;
     ++packets;
-    wire::dissect_into(packet, reader->interfaces()[(*record)->interface].interface.link_type, (*record)->bytes,
-                       (*record)->original_length);
+    wire::dissect_into(packet, (*record)->link_type, (*record)->bytes, (*record)->original_length);
     if (packet.kind != wire::Dissection::tcp) continue;
     ++segments;
     Counters& flow = flows[key_of(packet.segment)];

@@ -86,6 +86,7 @@ class PcapReader final : public CaptureReader::Impl {
     info.interface.snap_length = u32(header, 16);
     info.interface.timestamp_digits = variant_.digits;
     if ((link_field & fcs_present) != 0) info.fcs_length = static_cast<std::uint8_t>((link_field >> 28) * 2);
+    packet_.link_type = info.interface.link_type;
     interfaces_.push_back(std::move(info));
     input_.consume(file_header_bytes);
     header_read_ = true;

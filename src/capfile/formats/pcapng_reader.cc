@@ -127,7 +127,7 @@ class PcapngReader final : public CaptureReader::Impl {
     const unsigned major = load<std::uint16_t>(body.data() + 4, swapped_);
     if (major != 1) return damaged(fmt::format("a section of pcapng version {}, which is not known,", major));
     interfaces_.clear();
-    clocks_.clear();
+    stampers_.clear();
     last_time_ = {};
     section_ = {.format = Format::pcapng, .hardware = {}, .os = {}, .application = {}, .comments = {}};
     for_each_option(body.subspan(fixed), swapped_, [&record = section_](std::uint16_t code, Bytes value) {
@@ -173,7 +173,7 @@ class PcapngReader final : public CaptureReader::Impl {
     });
     const TickClock clock(resolution, offset_seconds);
     info.interface.timestamp_digits = clock.digits();
-    clocks_.push_back(clock);
+    stampers_.push_back({clock, info.interface.link_type});
     interfaces_.push_back(std::move(info));
     return std::nullopt;
   }
@@ -201,7 +201,8 @@ class PcapngReader final : public CaptureReader::Impl {
           fmt::format("a packet that claims {} bytes in a block that has {}", captured, body.size() - fixed));
     PacketRecord& record = packet_;
     record.interface = interface;
-    record.at = last_time_ = clocks_[interface].at(ticks);
+    record.link_type = stampers_[interface].link_type;
+    record.at = last_time_ = stampers_[interface].clock.at(ticks);
     record.original_length = u32(body, 16);
     record.bytes = body.subspan(fixed, captured);
     record.packet_id.reset();
@@ -224,6 +225,7 @@ class PcapngReader final : public CaptureReader::Impl {
     const std::uint32_t snap_length = interfaces_[0].interface.snap_length;
     PacketRecord& record = packet_;
     record = {};
+    record.link_type = interfaces_[0].interface.link_type;
     record.original_length = u32(body, 0);
     const std::size_t captured =
         snap_length == 0 ? record.original_length : std::min(snap_length, record.original_length);
@@ -251,7 +253,12 @@ class PcapngReader final : public CaptureReader::Impl {
   }
 
   bool swapped_ = false;
-  std::vector<TickClock> clocks_;  // one for each of interfaces_
+  // What each packet asks of its interface: one for each of interfaces_.
+  struct Stamper {
+    TickClock clock;
+    wire::LinkType link_type;
+  };
+  std::vector<Stamper> stampers_;
   base::WallTime last_time_;
   std::vector<std::string_view> comments_;  // of the packet delivered last
 };

@@ -56,6 +56,7 @@ struct InterfaceInfo {
 
 struct PacketRecord {
   std::uint32_t interface = 0;        // index into CaptureReader::interfaces()
+  wire::LinkType link_type{};         // of that interface
   base::WallTime at;                  // of a Simple Packet Block, which has no time: that of the packet before it
   std::uint32_t original_length = 0;  // on the wire
   std::span<const std::uint8_t> bytes;

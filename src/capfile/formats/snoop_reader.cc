@@ -76,6 +76,7 @@ class SnoopReader final : public CaptureReader::Impl {
     InterfaceInfo info;
     info.interface.link_type = wire::LinkType(row->link_type);
     info.interface.timestamp_digits = 6;
+    packet_.link_type = info.interface.link_type;
     interfaces_.push_back(std::move(info));
     input_.consume(file_header_bytes);
     section_ = {.format = Format::snoop, .hardware = {}, .os = {}, .application = {}, .comments = {}};

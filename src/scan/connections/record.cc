@@ -26,8 +26,8 @@ std::uint64_t undelivered_bytes(const tcp::End& end, const tcp::End& peer) {
 }
 
 // Of most ends the counters say that nothing happened to them: what belongs to that is not looked at.
-EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ended_ns) {
-  EndRecord record{end};
+void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int64_t ended_ns) {
+  static_cast<tcp::EndCounters&>(record) = end;
   record.state = end.state;
   record.bytes = end.bytes;
   record.srtt_us = end.srtt_us;
@@ -59,7 +59,6 @@ EndRecord record_of(const tcp::End& end, const tcp::End& peer, std::int64_t ende
   }
   if (end.window_probes > 0) record.most_unanswered_probes = end.most_unanswered_probes;
   if (end.behind_ack > 0) record.most_behind_ack_ns = end.trouble().most_behind_ack_ns;
-  return record;
 }
 
 Opening opening_of(const tcp::Tracker& tracker, const ConnectionRecord& record) {
@@ -93,15 +92,15 @@ bool ConnectionRecord::waited_since(std::int64_t ns) const {
   return quiet_ns >= first_timer_ns || ended_ns - ns + quiet_ns >= first_timer_ns;
 }
 
-ConnectionRecord record_of(const Connection& connection, Left left) {
+void fill(ConnectionRecord& record, const Connection& connection, Left left) {
   const tcp::Tracker& tracker = connection.tracker;
-  ConnectionRecord record;
   const tcp::EndIndex first = tcp::opener_of(tracker, connection.ends);
   const tcp::EndIndex second = tcp::opposite(first);
   const auto side = [first](tcp::EndIndex end) { return end == first ? opener : listener; };
   record.addresses = {connection.ends[first], connection.ends[second]};
   const tcp::End &one = tracker.end(first), &other = tracker.end(second);
-  record.ends = {record_of(one, other, tracker.last_ns()), record_of(other, one, tracker.last_ns())};
+  fill(record.ends[opener], one, other, tracker.last_ns());
+  fill(record.ends[listener], other, one, tracker.last_ns());
   record.opener_known = tracker.opener_known();
   record.one_way = tracker.is_one_way();
   record.to_itself = tracker.is_to_itself();
@@ -132,6 +131,11 @@ ConnectionRecord record_of(const Connection& connection, Left left) {
   record.reuse = connection.reuse;
   record.left = left;
   record.evidence = connection.evidence;
+}
+
+ConnectionRecord record_of(const Connection& connection, Left left) {
+  ConnectionRecord record;
+  fill(record, connection, left);
   return record;
 }
 

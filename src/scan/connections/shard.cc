@@ -38,8 +38,8 @@ void add(Totals& sum, const Totals& part) {
   sum.wire_bytes += part.wire_bytes;
 }
 
-void RecordBatcher::put(ConnectionRecord record) {
-  records_.push_back(std::move(record));
+void RecordBatcher::put(const Connection& connection, Left left) {
+  fill(records_.emplace_back(), connection, left);
   if (records_.size() >= records_together) flush();
 }
 

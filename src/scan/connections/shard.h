@@ -26,7 +26,7 @@ void add(Totals& sum, const Totals& part);
 class RecordBatcher {
  public:
   RecordBatcher(const OnRecords& on_records, std::mutex& mutex) : on_records_(on_records), mutex_(mutex) {}
-  void put(ConnectionRecord record);
+  void put(const Connection& connection, Left left);
   void flush();
 
  private:
@@ -41,8 +41,7 @@ class alignas(base::lines_apart) Shard {
   // Its parts know each other's places.
   Shard(const TableLimits& limits, std::uint64_t seed, const OnRecords& on_records, std::mutex& mutex)
       : batcher_(on_records, mutex),
-        table_(limits, seed, [this](Connection& connection, Left left) { batcher_.put(record_of(connection, left)); }) {
-  }
+        table_(limits, seed, [this](Connection& connection, Left left) { batcher_.put(connection, left); }) {}
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 

@@ -125,14 +125,14 @@ base::Result<bool> FrameReader::read_next(RawFrame& frame, const capfile::Shared
     ++frames_;
     disorder_.note(record.at);
     if (filter_) {
-      const auto wanted = filter_(packet->link_type, record.bytes, record.original_length);
+      const auto wanted = filter_(record.link_type, record.bytes, record.original_length);
       if (!wanted) return std::unexpected(wanted.error());
       if (!*wanted) continue;
     }
-    unread_links_.count(packet->link_type);
+    unread_links_.count(record.link_type);
     frame.number = frames_;
     frame.at = record.at;
-    frame.link_type = packet->link_type;
+    frame.link_type = record.link_type;
     frame.file = packet->file;
     frame.original_length = record.original_length;
     frame.bytes = record.bytes;

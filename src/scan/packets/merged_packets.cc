@@ -63,15 +63,10 @@ void MergedPackets::keep(base::Error error) {
   if (!error_) error_ = std::move(error);
 }
 
-bool MergedPackets::advance(Index index) {
-  Source& source = sources_[index];
-  const auto packet = source.reader->next_packet();
-  source.head = packet ? *packet : nullptr;
-  if (source.head != nullptr) return true;
-  if (!packet) keep(packet.error());
+void MergedPackets::close(Source& source, const base::Result<const capfile::PacketRecord*>& last) {
+  if (!last) keep(last.error());
   finished_bytes_ += source.size.value_or(source.reader->input_position());
   source.reader.reset();
-  return false;
 }
 
 // A file that was looked at already may have changed since.
@@ -85,23 +80,13 @@ bool MergedPackets::begin(Index index) {
   return advance(index);
 }
 
-base::Result<SourcedPacket> MergedPackets::next() {
+base::Result<SourcedPacket> MergedPackets::next_of_several() {
   const auto later = [this](Index a, Index b) { return comes_later(a, b); };
-  const auto give = [this](Index index) {
-    const Source& source = sources_[index];
-    return SourcedPacket{source.head, source.reader->interfaces()[source.head->interface].interface.link_type, index,
-                         &source.reader->memory()};
-  };
-  if (current_) {
-    const Index index = *current_;
-    const bool more = advance(index);
-    if (more && open_.empty() && waiting_.empty()) return give(index);
-    current_.reset();
-    if (more) {
-      open_.push_back(index);
-      std::ranges::push_heap(open_, later);
-    }
+  if (current_ && sources_[*current_].head != nullptr) {
+    open_.push_back(*current_);
+    std::ranges::push_heap(open_, later);
   }
+  current_.reset();
   while (!waiting_.empty() && (open_.empty() || sources_[waiting_.back()].first <= sources_[open_.front()].head->at)) {
     const Index index = waiting_.back();
     waiting_.pop_back();
@@ -116,7 +101,7 @@ base::Result<SourcedPacket> MergedPackets::next() {
   std::ranges::pop_heap(open_, later);
   current_ = open_.back();
   open_.pop_back();
-  return give(*current_);
+  return current();
 }
 
 const capfile::CaptureReader* MergedPackets::only_reader() const {

@@ -21,7 +21,6 @@ namespace tcpwhy::scan {
 
 struct SourcedPacket {
   const capfile::PacketRecord* record = nullptr;
-  wire::LinkType link_type{};
   std::uint32_t file = 0;                        // index into the paths or inputs
   const capfile::SharedBytes* memory = nullptr;  // capfile::CaptureReader::memory()
 };
@@ -42,7 +41,12 @@ class MergedPackets {
 
   // The next packet, or one without a record at the end. Valid until the next call. An input that is damaged is left at
   // the damage; when all others have come to their ends the error is given, and repeated by further calls.
-  base::Result<SourcedPacket> next();
+  base::Result<SourcedPacket> next() {
+    // One file, or the last of several, as a rule.
+    if (current_ && advance(*current_) && open_.empty() && waiting_.empty()) [[likely]]
+      return current();
+    return next_of_several();
+  }
   [[nodiscard]] Progress progress() const;
   // Of the file that the packet given last is of, where no other is open: capfile::CaptureReader::in_memory() and
   // read_ahead(), else 0 and null.
@@ -61,7 +65,20 @@ class MergedPackets {
   using Index = std::uint32_t;
 
   // Whether it has another packet. Closes it where not.
-  bool advance(Index index);
+  bool advance(Index index) {
+    Source& source = sources_[index];
+    const auto packet = source.reader->next_packet();
+    source.head = packet ? *packet : nullptr;
+    if (source.head == nullptr) [[unlikely]]
+      close(source, packet);
+    return source.head != nullptr;
+  }
+  void close(Source& source, const base::Result<const capfile::PacketRecord*>& last);
+  [[nodiscard]] SourcedPacket current() const {
+    const Source& source = sources_[*current_];
+    return {source.head, *current_, &source.reader->memory()};
+  }
+  base::Result<SourcedPacket> next_of_several();
   bool begin(Index index);
   void keep(base::Error error);
   [[nodiscard]] bool comes_later(Index a, Index b) const;

@@ -34,7 +34,7 @@ bool TimeOrder::take(RawFrame& frame, const capfile::SharedBytes*& memory) {
   Kept& kept = kept_[earliest.memory - first_kept_];
   --kept.frames;
   memory = &kept.memory;
-  first_ = (first_ + 1) % waiting_.size();
+  first_ = (first_ + 1) % most_waiting;
   --count_;
   bytes_ -= frame.bytes.size();
   return true;

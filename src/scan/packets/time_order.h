@@ -59,7 +59,7 @@ class TimeOrder {
     capfile::SharedBytes memory;
     std::size_t frames = 0;  // that wait and lie in it
   };
-  [[nodiscard]] Waiting& at(std::size_t place) { return waiting_[(first_ + place) % waiting_.size()]; }
+  [[nodiscard]] Waiting& at(std::size_t place) { return waiting_[(first_ + place) % most_waiting]; }
   void forget_memory();
 
   std::vector<Waiting> waiting_ = std::vector<Waiting>(most_waiting);  // a ring, in order

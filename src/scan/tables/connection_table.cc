@@ -1,7 +1,6 @@
 #include "scan/tables/connection_table.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "tcp/half_seen.h"
@@ -74,11 +73,19 @@ void ConnectionTable::unlink(List& list, Slot slot) {
   --list.size;
 }
 
+void ConnectionTable::add_piece() {
+  if (blocks_.empty() || blocks_.back().capacity() - blocks_.back().size() < entries_a_piece)
+    blocks_.emplace_back().reserve((pieces_.size() < few_pieces ? 1 : pieces_a_block) * entries_a_piece);
+  Block& block = blocks_.back();
+  block.resize(block.size() + entries_a_piece);  // there is room: nothing moves
+  pieces_.push_back(&block[block.size() - entries_a_piece]);
+}
+
 ConnectionTable::Slot ConnectionTable::new_entry(const FlowKey& key) {
   Slot slot = 0;
   if (free_.empty()) {
     slot = static_cast<Slot>(links_.size());
-    if (slot % entries_a_piece == 0) entries_.push_back(std::make_unique<Entry[]>(entries_a_piece));
+    if (slot == pieces_.size() * entries_a_piece) add_piece();
     links_.emplace_back();
   } else {
     slot = free_.back();
@@ -108,9 +115,13 @@ void ConnectionTable::start_again(Entry& entry, const wire::TcpSegment& segment)
 }
 
 void ConnectionTable::leave(Slot slot, Left why) {
+  forget_keys(slot);
+  hand_out(slot, why);
+}
+
+void ConnectionTable::hand_out(Slot slot, Left why) {
   Entry& gone = entry(slot);
   unlink(gone.is_over ? over_ : open_, slot);
-  forget_keys(slot);
   on_end_(gone.connection, gone.is_over ? Left::over : why);
   std::destroy_at(&gone.connection);
   std::construct_at(&gone.connection);
@@ -335,8 +346,15 @@ void ConnectionTable::finish(std::optional<std::int64_t> capture_ended_ns) {
     Connection& connection = entry(slot).connection;
     if (capture_ended_ns)
       connection.quiet_ns = std::max<std::int64_t>(0, *capture_ended_ns - connection.tracker.last_ns());
-    leave(slot, Left::capture_end);
+    hand_out(slot, Left::capture_end);
+    if (const Slot next = open_.size > 0 ? open_.oldest : over_.oldest; next != none) prefetch(next);
   }
+  // All keys at once, and not one by one as each leaves.
+  connections_.clear();
+  other_keys_.clear();
+  wrapped_.clear();
+  naked_ = 0;
+  latest_ = none;
 }
 
 }  // namespace tcpwhy::scan

@@ -7,10 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "base/huge_page_allocator.h"
 #include "scan/connections/flow_key.h"
 #include "scan/packets/frame_reader.h"
 #include "tcp/tracker.h"
@@ -118,8 +119,9 @@ class ConnectionTable {
     std::size_t size = 0;
   };
 
-  [[nodiscard]] Entry& entry(Slot slot) { return entries_[slot / entries_a_piece][slot % entries_a_piece]; }
-  [[nodiscard]] const Entry& entry(Slot slot) const { return entries_[slot / entries_a_piece][slot % entries_a_piece]; }
+  [[nodiscard]] Entry& entry(Slot slot) { return pieces_[slot / entries_a_piece][slot % entries_a_piece]; }
+  [[nodiscard]] const Entry& entry(Slot slot) const { return pieces_[slot / entries_a_piece][slot % entries_a_piece]; }
+  void add_piece();
   Slot new_entry(const FlowKey& key);
   // f(Slot) for those between the same addresses and ports, with something else around them or nothing.
   template <class F>
@@ -144,6 +146,7 @@ class ConnectionTable {
   void link(List& list, Slot slot);
   void unlink(List& list, Slot slot);
   void leave(Slot slot, Left why);
+  void hand_out(Slot slot, Left why);  // which leaves its keys behind
   void prefetch(Slot slot) const;
   void forget_over(std::int64_t now_ns);
   void make_room();
@@ -153,14 +156,20 @@ class ConnectionTable {
   // What was found last: packets of one connection come in a row more often than not.
   FlowKey latest_key_;
   Slot latest_ = none;
-  boost::unordered_flat_map<FlowKey, Slot, Hash> connections_;
+  boost::unordered_flat_map<FlowKey, Slot, Hash, std::equal_to<FlowKey>,
+                            base::HugePageAllocator<std::pair<const FlowKey, Slot>>>
+      connections_;
   boost::unordered_flat_map<Slot, OtherKey> other_keys_;
   // Connections that have something around them, by the hashes of their keys without it; and how many have nothing.
   boost::unordered_flat_map<std::uint64_t, Wrapped, Itself> wrapped_;
   std::size_t naked_ = 0;
-  // Grow without moving.
-  static constexpr std::size_t entries_a_piece = 64;
-  std::vector<std::unique_ptr<Entry[]>> entries_;
+  // Grow without moving; in pieces of their own while they are few, then in blocks of many pieces.
+  using Block = std::vector<Entry, base::HugePageAllocator<Entry>>;
+  static constexpr std::size_t entries_a_piece = 64, few_pieces = 16,
+                               pieces_a_block =
+                                   2 * Block::allocator_type::huge_page / (entries_a_piece * sizeof(Entry));
+  std::vector<Block> blocks_;
+  std::vector<Entry*> pieces_;
   std::vector<Links> links_;  // one for each slot there has been
   std::vector<Slot> free_;
   List open_, over_;

@@ -360,37 +360,64 @@ std::string to_cell(const FieldValue& value, Unit unit) {
       value);
 }
 
+namespace {
+
+void append_number(std::string& out, std::int64_t number) {
+  const fmt::format_int digits(number);
+  out.append(digits.data(), digits.size());
+}
+
+void append_quoted(std::string& out, std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
+    out += text;
+    return;
+  }
+  out += '"';
+  for (const char c : text) out.append(c == '"' ? 2 : 1, c);
+  out += '"';
+}
+
+void append_csv(std::string& out, const FieldValue& value) {
+  std::visit(Overloaded{
+                 [](std::monostate) {},
+                 [&](bool yes) { out += yes ? "true" : "false"; },
+                 [&](std::int64_t number) { append_number(out, number); },
+                 [&](const std::string& text) { append_quoted(out, text); },
+                 [&](const std::vector<std::string_view>& list) {
+                   append_quoted(out, fmt::format("{}", fmt::join(list, " ")));
+                 },
+             },
+             value);
+}
+
+void append_json(std::string& out, const FieldValue& value) {
+  std::visit(Overloaded{
+                 [&](std::monostate) { out += "null"; },
+                 [&](bool yes) { out += yes ? "true" : "false"; },
+                 [&](std::int64_t number) { append_number(out, number); },
+                 [&](const std::string& text) { out += json_text(text); },
+                 [&](const std::vector<std::string_view>& list) {
+                   out += '[';
+                   for (const char* comma = ""; const std::string_view item : list)
+                     out += std::exchange(comma, ",") + json_text(item);
+                   out += ']';
+                 },
+             },
+             value);
+}
+
+}  // namespace
+
 std::string to_csv(const FieldValue& value) {
-  const auto quoted = [](const std::string& text) {
-    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-    std::string out = "\"";
-    for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return out + '"';
-  };
-  return std::visit(
-      Overloaded{
-          [](std::monostate) { return std::string(); },
-          [](bool yes) { return std::string(yes ? "true" : "false"); },
-          [](std::int64_t number) { return fmt::format("{}", number); },
-          [&](const std::string& text) { return quoted(text); },
-          [&](const std::vector<std::string_view>& list) { return quoted(fmt::format("{}", fmt::join(list, " "))); },
-      },
-      value);
+  std::string out;
+  append_csv(out, value);
+  return out;
 }
 
 std::string to_json(const FieldValue& value) {
-  return std::visit(Overloaded{
-                        [](std::monostate) { return std::string("null"); },
-                        [](bool yes) { return std::string(yes ? "true" : "false"); },
-                        [](std::int64_t number) { return fmt::format("{}", number); },
-                        [](const std::string& text) { return json_text(text); },
-                        [](const std::vector<std::string_view>& list) {
-                          std::string out = "[";
-                          for (const auto& item : list) out += (out.size() == 1 ? "" : ",") + json_text(item);
-                          return out + "]";
-                        },
-                    },
-                    value);
+  std::string out;
+  append_json(out, value);
+  return out;
 }
 
 std::string column_name(std::string_view name) {
@@ -408,16 +435,23 @@ std::string csv_header(std::span<const Field* const> columns) {
 
 std::string csv_line(const Row& row, std::span<const Field* const> columns) {
   std::string line;
-  for (std::size_t i = 0; i < columns.size(); ++i) line += (i == 0 ? "" : ",") + to_csv(columns[i]->value(row));
-  return line + "\n";
+  for (const Field* column : columns) {
+    append_csv(line, column->value(row));
+    line += ',';
+  }
+  (columns.empty() ? line.append(1, '\n') : line).back() = '\n';
+  return line;
 }
 
 std::string ndjson_line(const Row& row, std::span<const Field* const> columns) {
-  std::string line = "{";
-  for (const Field* column : columns)
-    line +=
-        fmt::format("{}\"{}\":{}", line.size() == 1 ? "" : ",", column_name(column->name), to_json(column->value(row)));
-  return line + "}\n";
+  std::string line;
+  for (const Field* column : columns) {
+    line += line.empty() ? "{\"" : ",\"";
+    line += column_name(column->name);
+    line += "\":";
+    append_json(line, column->value(row));
+  }
+  return (line.empty() ? line + '{' : line) + "}\n";
 }
 
 }  // namespace tcpwhy::scan
