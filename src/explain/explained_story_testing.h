@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "explain/explain.h"
+#include "explain/verdict.h"
 #include "recording/testing/story_recorder.h"
 
 namespace tcpwhy::explain::testing {
@@ -45,6 +46,10 @@ struct ExplainedStory {
         EXPECT_TRUE(open == std::string::npos || text.substr(open).starts_with("{on, ") ||
                     text.substr(open).starts_with("{sa_") || text.substr(open).starts_with("{l_"))
             << text;
+        const Finding* const one[] = {&finding};
+        for (const Verdict& verdict : verdicts_of(explained.timeline, one))
+          EXPECT_EQ(headline(verdict, explained.timeline, language).find('{'), std::string::npos)
+              << headline(verdict, explained.timeline, language);
       }
   }
 };

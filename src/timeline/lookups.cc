@@ -14,8 +14,6 @@ namespace {
 
 using calls::Effect;
 
-constexpr SegmentIndex none = UINT32_MAX;
-
 }  // namespace
 
 Lookups::Lookups(const recording::Recording& recording) {
@@ -70,6 +68,8 @@ void Lookups::add_calls(const recording::Recording& recording, std::span<const C
     const auto& entered = std::get<recording::CallEntered>(recording[call.entered].what);
     const auto* returned = call.returned ? &std::get<recording::CallReturned>(recording[*call.returned].what) : nullptr;
     const auto effect = call.meaning.effect;
+    note(call.entered, Of::call, i);
+    if (call.returned) note(*call.returned, Of::call, i);
     calls_of_effect.add(effect, i);
     calls_of_actor.add(call.actor, i);
     if (effect == Effect::listens && entered.local) listens_on_port.add(entered.local->port, i);
@@ -90,10 +90,21 @@ void Lookups::add_calls(const recording::Recording& recording, std::span<const C
   duplications_of.sort(), signal_calls.sort();
 }
 
-void Lookups::add_segments(const recording::Recording& recording, std::span<const Segment> segments) {
-  arrived_.assign(recording.events.size(), none);
-  for (SegmentIndex i = 0; i < segments.size(); ++i)
-    if (segments[i].arrived) arrived_[segments[i].arrived->value] = i;
+void Lookups::add_segments(std::span<const Segment> segments) {
+  for (SegmentIndex i = 0; i < segments.size(); ++i) {
+    note(segments[i].departed, Of::departed, i);
+    if (segments[i].arrived) note(*segments[i].arrived, Of::arrived, i);
+  }
+}
+
+// At most 2^30 things come of the 2^32 events that there can be: of a call and of a segment's two taps two.
+void Lookups::note(EventId event, Of of, std::uint32_t index) {
+  if (event.value >= by_event_.size()) by_event_.resize(event.value + 1);
+  by_event_[event.value] = index << 2U | static_cast<std::uint32_t>(of);
+}
+
+Lookups::Of Lookups::of(EventId event) const {
+  return event.value < by_event_.size() ? static_cast<Of>(by_event_[event.value] & 3U) : Of::nothing;
 }
 
 std::uint64_t Lookups::process_of(ActorId actor) const {
@@ -123,8 +134,16 @@ bool Lookups::any_call_between(ActorId actor, EventId after, EventId before, std
 }
 
 std::optional<SegmentIndex> Lookups::arrived_in(EventId event) const {
-  if (event.value >= arrived_.size() || arrived_[event.value] == none) return std::nullopt;
-  return arrived_[event.value];
+  return of(event) == Of::arrived ? std::optional(by_event_[event.value] >> 2U) : std::nullopt;
+}
+
+std::optional<SegmentIndex> Lookups::segment_in(EventId event) const {
+  const Of what = of(event);
+  return what == Of::arrived || what == Of::departed ? std::optional(by_event_[event.value] >> 2U) : std::nullopt;
+}
+
+std::optional<Lookups::CallIndex> Lookups::call_in(EventId event) const {
+  return of(event) == Of::call ? std::optional(by_event_[event.value] >> 2U) : std::nullopt;
 }
 
 }  // namespace tcpwhy::timeline

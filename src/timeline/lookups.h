@@ -66,7 +66,7 @@ class Lookups {
   Lookups() = default;
   explicit Lookups(const recording::Recording& recording);
   void add_calls(const recording::Recording& recording, std::span<const Call> calls);
-  void add_segments(const recording::Recording& recording, std::span<const Segment> segments);
+  void add_segments(std::span<const Segment> segments);
 
   // Actors that are threads of one process have the same.
   [[nodiscard]] std::uint64_t process_of(ActorId actor) const;
@@ -103,9 +103,11 @@ class Lookups {
   Calls<ActorId> signal_calls;                // signal(), sigaction(), sigprocmask() and the like, by actor
   std::optional<EventId> first_defer_accept;  // the first setsockopt(TCP_DEFER_ACCEPT)
 
-  // --- Segments
-  // The one that arrived in this event.
+  // --- By event
+  // The segment that arrived in it; that departed or arrived in it; the call that it is the entry or the return of.
   [[nodiscard]] std::optional<SegmentIndex> arrived_in(EventId event) const;
+  [[nodiscard]] std::optional<SegmentIndex> segment_in(EventId event) const;
+  [[nodiscard]] std::optional<CallIndex> call_in(EventId event) const;
 
  private:
   struct Threads {
@@ -113,8 +115,12 @@ class Lookups {
     std::optional<EventId> several_since;  // the first event of another
   };
   std::vector<std::uint64_t> process_of_actor_;
-  std::vector<Threads> threads_;       // by process_of()
-  std::vector<SegmentIndex> arrived_;  // by event; UINT32_MAX: none
+  std::vector<Threads> threads_;  // by process_of()
+  // What an event is of; its index in the upper bits.
+  enum class Of : std::uint8_t { nothing, departed, arrived, call };
+  void note(EventId event, Of of, std::uint32_t index);
+  [[nodiscard]] Of of(EventId event) const;
+  std::vector<std::uint32_t> by_event_;
 };
 
 }  // namespace tcpwhy::timeline

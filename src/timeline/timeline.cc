@@ -37,7 +37,7 @@ Timeline build(const recording::Recording& recording) {
     timeline.by_kind[recording.events[i].what.index()].push_back(EventId{i});
   timeline.lookups = Lookups(recording);
   steps::assemble_connections(timeline);
-  timeline.lookups.add_segments(recording, timeline.segments);
+  timeline.lookups.add_segments(timeline.segments);
   steps::pair_calls(timeline);
   timeline.lookups.add_calls(recording, timeline.calls);
   steps::identify_sockets(timeline);

@@ -13,7 +13,8 @@ namespace tcpwhy::explain {
 struct FindingText {
   std::string_view id;  // of the rule
   Text said;
-  Text remedy;  // empty where nothing is to be done
+  Text remedy;                  // empty where nothing is to be done
+  bool asks_for_cause = false;  // the remedy is to find out what made this happen
 };
 std::span<const FindingText> texts();
 const FindingText* find_text(std::string_view id);

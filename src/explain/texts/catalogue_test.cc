@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "explain/explain.h"
 #include "explain/texts/catalogue.h"
+#include "explain/texts/headlines.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -39,6 +40,18 @@ TEST(Catalogue, has_no_text_without_a_rule_and_no_id_twice) {
     EXPECT_TRUE(ids.insert(text.id).second) << text.id;
   }
   EXPECT_EQ(ids.size(), rules().size());
+}
+
+TEST(Headlines, are_there_for_what_is_wrong_and_for_rules_that_exist) {
+  std::set<std::string_view> ids;
+  for (const Headline& row : headlines()) {
+    EXPECT_NE(find_rule(row.id), nullptr) << row.id;
+    EXPECT_TRUE(ids.insert(row.id).second) << row.id;
+    EXPECT_FALSE(row.text.en.empty() || row.text.zh.empty()) << row.id;
+    EXPECT_EQ(places(row.text.en), places(row.text.zh)) << row.id;
+  }
+  for (const Rule& rule : rules())
+    EXPECT_TRUE(rule.severity < Severity::warning || ids.contains(rule.id)) << rule.id << " has no headline";
 }
 
 TEST(Catalogue, a_rule_says_when_it_is_set_and_what_it_rests_on) {

@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
-#include "render/reports/trace_report.h"
+#include "render/reports/summary_words.h"
 #include "render/timeline/words.h"
 
 namespace tcpwhy::render {

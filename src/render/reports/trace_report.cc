@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/language.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "explain/rules/ending.h"
-#include "explain/texts/catalogue.h"
+#include "explain/verdict.h"
+#include "render/reports/summary_words.h"
 #include "render/timeline/words.h"
 
 namespace tcpwhy::render {
@@ -17,138 +19,249 @@ namespace {
 
 using base::Language;
 using base::Text;
-using explain::Ending;
 using explain::EndKind;
 using explain::Explained;
 using explain::Finding;
 using explain::Severity;
+using explain::Verdict;
 using timeline::listener;
 using timeline::opener;
 
-struct KindRow {
-  EndKind kind;
-  Text text;
-};
-constexpr KindRow kinds[] = {
-    {EndKind::open, {"still open", "仍然打开"}},
-    {EndKind::half, {"half closed", "半关闭"}},
-    {EndKind::in_order, {"closed in order", "正常关闭"}},
-    {EndKind::reset, {"reset", "被复位"}},
-    {EndKind::refused, {"refused", "被拒绝"}},
-    {EndKind::given_up, {"given up", "被放弃"}},
-    {EndKind::failed, {"never stood", "从未建立"}},
-    {EndKind::withdrawn, {"closed before an answer came", "未得到回应就已关闭"}},
-    {EndKind::not_known, {"ended, how is not known", "已结束，方式未知"}},
-};
-
-std::string_view kind_words(EndKind kind, Language language) {
-  const auto* row = std::ranges::find(kinds, kind, &KindRow::kind);
-  return row->text.in(language);
-}
-
-std::string by_what(const Ending& ending, Language language) {
-  if (ending.process_ended) return std::string(Text{", its process having ended", "（其进程已结束）"}.in(language));
-  if (ending.call.empty()) return {};
-  return fmt::format(fmt::runtime(Text{", by {}()", "（{}()）"}.in(language)), base::escape_controls(ending.call));
-}
-
-std::string ending_words(const Ending& ending, const std::string& who, Language language) {
-  const auto say = [&](std::string_view en, std::string_view zh) {
-    return fmt::format(fmt::runtime(Text{en, zh}.in(language)), who, by_what(ending, language),
-                       explain::error_words(ending.error));
-  };
-  switch (ending.kind) {
-    case EndKind::open: return say("still open", "仍然打开");
-    case EndKind::half: return say("{0} closed{1}, the other side has not", "{0} 已关闭{1}，另一方还没有");
-    case EndKind::in_order:
-      return who.empty() ? say("closed in order", "正常关闭")
-                         : say("{0} closed first{1}; in order", "{0} 先关闭{1}；正常结束");
-    case EndKind::reset:
-      return who.empty() ? say("reset, by whom is not known", "被复位，由谁复位未知")
-                         : say("reset by {0}{1}", "被 {0} 复位{1}");
-    case EndKind::refused: return say("refused by {0}", "被 {0} 拒绝");
-    case EndKind::given_up: return say("given up by {0}'s kernel: {2}", "{0} 的内核放弃：{2}");
-    case EndKind::failed: return say("never stood: {2}", "从未建立：{2}");
-    case EndKind::withdrawn: return say("closed by {0}{1} before an answer came", "{0} 未得到回应就已关闭{1}");
-    case EndKind::not_known:
-      return who.empty() ? say("ended; how is not known without packets", "已结束；没有报文，无从得知如何结束")
-                         : say("{0} closed first{1}; whether in order is not known without packets",
-                               "{0} 先关闭{1}；没有报文，无从得知是否正常");
-  }
-  return {};
-}
+// With more rows than this a connection is folded though nothing is wrong with it.
+constexpr std::size_t long_story = 40;
 
 class Report {
  public:
   Report(const Explained& explained, const TraceOptions& options)
       : explained_(explained), timeline_(explained.timeline), entries_(explained.timeline), options_(options) {
-    for (const Finding& finding : explained.findings)
-      if (finding.connection) findings_[*finding.connection].push_back(finding);
+    std::map<std::optional<ConnectionIndex>, std::vector<const Finding*>> findings;
+    for (const Finding& finding : explained.findings) findings[finding.connection].push_back(&finding);
+    for (auto& [connection, of_it] : findings) {
+      auto verdicts = explain::verdicts_of(timeline_, of_it);
+      stories_[connection] = {std::move(of_it), std::move(verdicts)};
+    }
   }
 
   std::string print() {
     const auto shown = chosen();
-    if (options_.only.empty()) overview();
-    bool quiet = false;
-    for (const ConnectionIndex index : shown) {
-      if (in_full(index)) {
-        if (quiet) out_ += "\n";
-        quiet = false;
-        section(index);
-      } else {
-        quiet = true;
-        one_line(index);
-      }
+    if (options_.only.empty() && timeline_.connections.size() != 1) overview();
+    const auto kinds = kinds_of(shown);
+    const bool any_wrong = !shown.empty() && worst(shown.front()) != nullptr;
+    if (!any_wrong) without_connection(true);
+    std::size_t kind = 0;
+    for (const auto& alike : kinds) {
+      if (kind++ == most_kinds && !whole()) break;
+      section(alike.front(), alike);
     }
-    if (quiet) out_ += "\n";
-    without_connection();
+    if (!whole() && kinds.size() > most_kinds)
+      say_more(kinds.size() - most_kinds, Text{"… and {} more kinds", "… 另有 {} 种"});
+    others(shown);
+    if (any_wrong) without_connection(true);
+    without_connection(false);
     losses();
     return std::move(out_);
   }
 
  private:
+  struct StoryOf {
+    std::vector<const Finding*> findings;
+    std::vector<Verdict> verdicts;
+  };
+  using Alike = std::vector<ConnectionIndex>;
+
   [[nodiscard]] Language language() const { return options_.text.language; }
   [[nodiscard]] std::size_t width() const { return std::max<std::size_t>(options_.text.width, 80); }
+  [[nodiscard]] bool whole() const { return options_.all || !options_.only.empty(); }
+  [[nodiscard]] bool few() const { return timeline_.connections.size() <= shown_in_full; }
   [[nodiscard]] std::string paint(Style style, std::string_view text) const {
     return styled(style, text, options_.text.color);
   }
+  void paragraph(Style style, const std::string& text, std::size_t indent, std::size_t further) {
+    out_ += paint(style, base::wrap(text, indent, further, width())) + "\n";
+  }
+  static Style style_of(Severity severity) { return severity == Severity::error ? Style::bad : Style::plain; }
 
+  [[nodiscard]] const StoryOf& story(std::optional<ConnectionIndex> index) const {
+    static const StoryOf nothing;
+    const auto found = stories_.find(index);
+    return found == stories_.end() ? nothing : found->second;
+  }
+  // What is wrong with it; null: nothing.
+  [[nodiscard]] const Verdict* worst(ConnectionIndex index) const {
+    const auto& verdicts = story(index).verdicts;
+    return !verdicts.empty() && verdicts.front().severity() >= Severity::warning ? &verdicts.front() : nullptr;
+  }
+
+  // Worst first, then in order of time.
   [[nodiscard]] std::vector<ConnectionIndex> chosen() const {
     std::vector<ConnectionIndex> shown;
     for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i)
       if (options_.only.empty() || std::ranges::count(options_.only, i) > 0) shown.push_back(i);
-    std::ranges::sort(shown, {}, [&](ConnectionIndex i) { return std::pair(timeline_.connections[i].began, i); });
+    std::ranges::sort(shown, {}, [&](ConnectionIndex i) {
+      const Verdict* verdict = worst(i);
+      return std::tuple(verdict == nullptr ? 0 : -static_cast<int>(verdict->severity()), timeline_.connections[i].began,
+                        i);
+    });
     return shown;
   }
 
-  [[nodiscard]] Severity worst(ConnectionIndex index) const {
-    Severity worst = Severity::chat;
-    if (const auto found = findings_.find(index); found != findings_.end())
-      for (const Finding& finding : found->second) worst = std::max(worst, finding.rule->severity);
-    return worst;
+  // Connections of which the same is to be said, each kind in order of its first; alone where all was asked for.
+  [[nodiscard]] std::vector<Alike> kinds_of(const std::vector<ConnectionIndex>& shown) const {
+    std::vector<Alike> kinds;
+    std::map<std::string, std::size_t> known;
+    for (const ConnectionIndex index : shown) {
+      const Verdict* verdict = worst(index);
+      if (verdict == nullptr && !whole() && !few()) continue;
+      const auto [kind, is_new] = known.try_emplace(
+          verdict == nullptr || whole() ? std::to_string(index) : kind_of(index, *verdict), kinds.size());
+      if (is_new) kinds.emplace_back();
+      kinds[kind->second].push_back(index);
+    }
+    return kinds;
   }
 
-  [[nodiscard]] bool few() const { return timeline_.connections.size() <= shown_in_full; }
-  [[nodiscard]] bool in_full(ConnectionIndex index) const {
-    return options_.all || few() || !options_.only.empty() || worst(index) >= Severity::warning;
+  // The same cause between the same programs, whichever ports the clients had.
+  [[nodiscard]] std::string kind_of(ConnectionIndex index, const Verdict& verdict) const {
+    const auto& sides = timeline_.connections[index].sides;
+    std::string kind{verdict.cause->rule->id};
+    for (const Finding* effect : verdict.effects) kind += fmt::format("|{}", effect->rule->id);
+    for (const auto side : {opener, listener}) {
+      const auto& end = sides[side];
+      kind += fmt::format("|{}", end.actors.empty() ? wire::to_string(end.address.ip) : end.name);
+    }
+    return kind + fmt::format("|{}", sides[listener].address.port);
   }
 
-  // "50 connections: 48 closed in order, 1 reset, 1 refused."
+  // "50 connections: 48 closed in order, 1 reset, 1 refused".
   void overview() {
     std::map<EndKind, std::size_t> count;
     for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) ++count[explain::ending_of(timeline_, i).kind];
-    const auto total = timeline_.connections.size();
-    std::string text = fmt::format(fmt::runtime(total == 1 ? Text{"{} connection", "{} 个连接"}.in(language())
-                                                           : Text{"{} connections", "{} 个连接"}.in(language())),
-                                   total);
+    std::string text = fmt::format(fmt::runtime(word(Word::count_connections, language())),
+                                   base::grouped(timeline_.connections.size()));
     std::string list;
     for (const auto& [kind, times] : count)
-      list += fmt::format("{}{} {}", list.empty() ? "" : ", ", times, kind_words(kind, language()));
+      list += fmt::format("{}{} {}", list.empty() ? "" : ", ", base::grouped(times), kind_words(kind, language()));
     if (!list.empty()) text += ": " + list;
-    out_ += paint(Style::heading, base::wrap(text, 0, 2, width())) + "\n\n";
+    paragraph(Style::heading, text, 0, 2);
   }
 
-  [[nodiscard]] std::string number(ConnectionIndex index) const { return fmt::format("{}", index + 1); }
+  // How long connections took, where they are many.
+  void durations() {
+    std::vector<base::Duration> lasted;
+    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i)
+      lasted.push_back(explain::ending_of(timeline_, i).lasted);
+    std::ranges::sort(lasted);
+    constexpr Text words{"All lasted {} (median), 99 % up to {}.", "全部连接的持续时间：中位数 {}，99 % 不超过 {}。"};
+    paragraph(Style::plain,
+              fmt::format(fmt::runtime(words.in(language())), base::in_words(lasted[lasted.size() / 2]),
+                          base::in_words(lasted[(lasted.size() * 99 - 1) / 100])),
+              0, 2);
+  }
+
+  // What is wrong with so many connections more, a line each kind of them.
+  void say_more(std::size_t count, const Text& words) {
+    constexpr Text how{": --all shows them", "：--all 全部显示"};
+    paragraph(Style::dim,
+              fmt::format(fmt::runtime(words.in(language())), base::grouped(count)) + std::string(how.in(language())),
+              0, 2);
+  }
+
+  [[nodiscard]] static std::string number(ConnectionIndex index) { return fmt::format("{}", index + 1); }
+
+  void section(ConnectionIndex index, const Alike& alike) {
+    const auto ends = fmt::format("── {} ── {} ", number(index), ends_words(timeline_, index, language()));
+    const auto columns = base::display_width(ends);
+    std::string rule;
+    for (std::size_t i = columns; i < width(); ++i) rule += "─";
+    out_ += paint(Style::heading, columns > width() ? base::wrap(ends, 0, 2, width()) : ends + rule) + "\n";
+    const auto rows = rows_of(index);
+    const auto& told = story(index);
+    if (const Verdict* verdict = worst(index)) say(*verdict, rows);
+    if (alike.size() > 1) count_alike(alike);
+    paragraph(worst(index) == nullptr ? Style::plain : Style::dim, summary_words(timeline_, index, language()), 3, 3);
+    out_ += timeline_text(timeline_, rows, options_.text);
+    std::size_t as_it_should_be = 0;
+    for (const Verdict& verdict : told.verdicts)
+      for (const Finding* finding : verdict.findings)
+        out_ +=
+            finding_text(*finding, advice(verdict, *finding, &verdict == &told.verdicts.front()), rows, options_.text);
+    for (const Finding* finding : told.findings) {
+      if (finding->rule->severity != Severity::chat) continue;
+      if (whole())
+        out_ += finding_text(*finding, explain::remedy(*finding, language()), rows, options_.text);
+      else
+        ++as_it_should_be;
+    }
+    if (as_it_should_be > 0) {
+      constexpr Text one{"   1 more fact, as it should be: --all", "   另有 1 项一切正常的事实：--all"},
+          more{"   {} more facts, as they should be: --all", "   另有 {} 项一切正常的事实：--all"};
+      out_ += paint(Style::dim,
+                    fmt::format(fmt::runtime((as_it_should_be == 1 ? one : more).in(language())), as_it_should_be)) +
+              "\n";
+    }
+    out_ += "\n";
+  }
+
+  // The headline has said what is to be done about the first cause.
+  [[nodiscard]] std::string advice(const Verdict& verdict, const Finding& finding, bool is_first) const {
+    if (is_first && &finding == verdict.cause && verdict.severity() >= Severity::warning) return {};
+    return explain::remedy(verdict, finding, language());
+  }
+
+  void say(const Verdict& verdict, const Rows& rows) {
+    const auto cited = rows.rows_of(explain::evidence_of(verdict));
+    const auto text = fmt::format("{}{}", explain::headline(verdict, timeline_, language()),
+                                  evidence_words(verdict.cause->grade, cited, language()));
+    paragraph(style_of(verdict.severity()), text, 3, 5);
+    const auto advice = explain::remedy(verdict, *verdict.cause, language());
+    if (!advice.empty())
+      paragraph(Style::good, fmt::format(fmt::runtime(word(Word::what_to_do, language())), advice), 3, 5);
+  }
+
+  // "the same 199 times more: 4, 5, 6, 9, …".
+  void count_alike(const Alike& alike) {
+    constexpr std::size_t named = 8;
+    std::string list;
+    for (std::size_t i = 1; i < std::min(alike.size(), named); ++i)
+      list += (list.empty() ? "" : ", ") + number(alike[i]);
+    if (alike.size() > named) list += ", …";
+    constexpr Text words{"the same of {} more: {} (--conn N shows one)", "另有 {} 个连接相同：{}（--conn N 显示其一）"};
+    paragraph(Style::plain, fmt::format(fmt::runtime(words.in(language())), base::grouped(alike.size() - 1), list), 3,
+              5);
+  }
+
+  // Those that prove what is said, the rest folded; all where that was asked for, or where there are few and nothing is wrong.
+  [[nodiscard]] Rows rows_of(ConnectionIndex index) const {
+    Rows rows = make_rows_of(timeline_, entries_, index, language());
+    const bool is_wrong = worst(index) != nullptr;
+    if (whole() || (!is_wrong && rows.rows.size() <= long_story)) return rows;
+    std::set<EventId> kept;
+    for (const Verdict& verdict : story(index).verdicts)
+      if (verdict.severity() >= Severity::warning)
+        for (const Finding* finding : verdict.findings) kept.insert(finding->evidence.begin(), finding->evidence.end());
+    if (!is_wrong) keep_changes(index, kept);
+    return folded(std::move(rows), kept, language());
+  }
+
+  // Where the ends' states changed: what a long connection without a fault is told by.
+  void keep_changes(ConnectionIndex index, std::set<EventId>& kept) const {
+    for (const auto& change : timeline_.connections[index].changes) kept.insert(change.event);
+  }
+
+  void others(const std::vector<ConnectionIndex>& shown) {
+    if (whole() || few()) return;
+    durations();
+    std::size_t lines = 0, left = 0;
+    for (const ConnectionIndex index : shown) {
+      if (worst(index) != nullptr) continue;
+      if (lines < most_lines)
+        ++lines, one_line(index);
+      else
+        ++left;
+    }
+    if (left > 0) say_more(left, Text{"… and {} more like these", "… 另有 {} 个与此相仿"});
+    if (lines > 0) out_ += "\n";
+  }
 
   void one_line(ConnectionIndex index) {
     const auto ends = ends_words(timeline_, index, language());
@@ -159,81 +272,36 @@ class Report {
       return;
     }
     out_ += fmt::format("{}  {}\n", base::fit_right(number(index), 4), base::wrap(ends, 0, 6, width() - 6));
-    out_ += paint(Style::dim, base::wrap(summary, 6, 8, width())) + "\n";
+    paragraph(Style::dim, summary, 6, 8);
   }
 
-  void section(ConnectionIndex index) {
-    const auto ends = fmt::format("── {} ── {} ", number(index), ends_words(timeline_, index, language()));
-    const auto columns = base::display_width(ends);
-    std::string rule;
-    for (std::size_t i = columns; i < width(); ++i) rule += "─";
-    out_ += paint(Style::heading, columns > width() ? base::wrap(ends, 0, 2, width()) : ends + rule) + "\n";
-    const auto bad = worst(index) == Severity::error ? Style::bad : Style::plain;
-    out_ += paint(bad, base::wrap(summary_words(timeline_, index, language()), 3, 3, width())) + "\n";
-    const auto rows = make_rows_of(timeline_, entries_, index, language());
-    out_ += timeline_text(timeline_, rows, options_.text);
-    out_ += findings_text(told(index), rows, options_.text) + "\n";
-  }
-
-  // Where there is much to read, only what is not as usual.
-  [[nodiscard]] std::vector<Finding> told(ConnectionIndex index) const {
-    const auto found = findings_.find(index);
-    if (found == findings_.end()) return {};
-    std::vector<Finding> told = found->second;
-    if (!few() && options_.only.empty())
-      std::erase_if(told, [](const Finding& finding) { return finding.rule->severity == Severity::chat; });
-    return told;
-  }
-
-  void without_connection() {
+  // What is of no connection: what is wrong, or the rest.
+  void without_connection(bool wrong) {
     if (!options_.only.empty()) return;
-    std::vector<Finding> rest;
-    for (const Finding& finding : explained_.findings)
-      if (!finding.connection) rest.push_back(finding);
-    if (!rest.empty()) out_ += findings_text(rest, Rows{}, options_.text) + "\n";
+    std::string text;
+    for (const Finding* finding : story(std::nullopt).findings) {
+      const bool is_wrong = finding->rule->severity >= Severity::warning;
+      if (is_wrong == wrong)
+        text += finding_text(*finding, explain::remedy(*finding, language()), Rows{}, options_.text);
+    }
+    if (!text.empty()) out_ += text + "\n";
   }
 
   // What the observer itself lost is said at the end too, where it is read.
   void losses() {
-    for (const EventId id : timeline_.all<recording::Loss>()) {
-      const auto text = base::escape_controls(recording::message(*timeline_.recording, timeline_.event(id)));
-      out_ += paint(Style::bad, base::wrap(text, 0, 2, width())) + "\n";
-    }
+    for (const EventId id : timeline_.all<recording::Loss>())
+      paragraph(Style::bad, base::escape_controls(recording::message(*timeline_.recording, timeline_.event(id))), 0, 2);
   }
 
   const Explained& explained_;
   const timeline::Timeline& timeline_;
   EntriesByConnection entries_;
   const TraceOptions& options_;
-  std::map<ConnectionIndex, std::vector<Finding>> findings_;
+  std::map<std::optional<ConnectionIndex>, StoryOf> stories_;
   std::string out_;
 };
 
-std::string side_words(const timeline::ConnectionSide& side, Language language) {
-  const bool known = side.address.ip.family != wire::IpFamily::none;
-  const std::string address = known ? wire::to_string(side.address) : "?";
-  if (side.name == address || side.name == "?" || side.name.empty()) return address;
-  const auto name = base::escape_controls(explain::end_name(side.name, language));
-  return name.find(address) != std::string::npos || !known ? name : name + " " + address;
-}
-
 }  // namespace
-
-std::string ends_words(const timeline::Timeline& timeline, ConnectionIndex index, Language language) {
-  const auto& sides = timeline.connections[index].sides;
-  return side_words(sides[opener], language) + " → " + side_words(sides[listener], language);
-}
-
-std::string summary_words(const timeline::Timeline& timeline, ConnectionIndex index, Language language) {
-  const auto ending = explain::ending_of(timeline, index);
-  const auto& sides = timeline.connections[index].sides;
-  const auto who =
-      ending.first ? base::escape_controls(explain::end_name(sides[*ending.first].name, language)) : std::string();
-  return fmt::format("{}, {}→ ←{}; {}", base::in_words(ending.lasted),
-                     base::bytes_in_words(explain::bytes_sent(timeline, index, opener)),
-                     base::bytes_in_words(explain::bytes_sent(timeline, index, listener)),
-                     ending_words(ending, who, language));
-}
 
 std::string trace_report(const Explained& explained, const TraceOptions& options) {
   return Report(explained, options).print();

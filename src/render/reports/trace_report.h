@@ -1,7 +1,8 @@
-// What was recorded of real programs: an overview, then each connection that has something to say with its summary in words, its
-// timeline and its findings; the others one line each.
+// What was recorded of real programs, for who has one minute: what is wrong first, in a sentence with what to do, then the rows that prove it;
+// equal things once, with their count. What is as it should be only where it was asked for, or where there is little else.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -13,18 +14,15 @@ namespace tcpwhy::render {
 
 struct TraceOptions {
   TextOptions text;
-  bool all = false;                   // the timeline of every connection
-  std::vector<ConnectionIndex> only;  // these connections alone, with their timelines; empty: no choice
+  bool all = false;                   // every connection with its whole timeline and everything that was found
+  std::vector<ConnectionIndex> only;  // these connections alone, whole; empty: no choice
 };
 
-// Up to this many connections are shown in full without being asked.
+// Up to this many connections are shown with their timelines though nothing is wrong with them.
 inline constexpr std::size_t shown_in_full = 3;
+// Of more, so many kinds of what is wrong, and so many lines of connections with which nothing is.
+inline constexpr std::size_t most_kinds = 10, most_lines = 20;
 
 std::string trace_report(const explain::Explained& explained, const TraceOptions& options);
-
-// "curl 127.0.0.1:40000 → nginx 127.0.0.1:80": names where they are known.
-std::string ends_words(const timeline::Timeline& timeline, ConnectionIndex index, base::Language language);
-// "12.3 ms, 78 B sent, 612 B received; curl closed first, by close(); in order": without the ends. Escaped.
-std::string summary_words(const timeline::Timeline& timeline, ConnectionIndex index, base::Language language);
 
 }  // namespace tcpwhy::render

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -64,6 +65,47 @@ TEST(TraceReport, a_healthy_connection_of_many_is_one_line_and_a_reset_one_a_tim
   const auto all = trace_report(explained, {.text = {.width = 80}, .all = true});
   EXPECT_GT(all.size(), text.size());
   EXPECT_NE(all.find("connect(3"), std::string::npos);
+}
+
+// On the first lines, whatever the language and the width: who did what, and to whom it was harm.
+TEST(TraceReport, tells_the_cause_within_three_lines) {
+  const auto one = reset_by_close();
+  const auto of_many = many(31);
+  for (const auto* recording : {&one, &of_many})
+    for (const Language language : {Language::en, Language::zh})
+      for (const std::size_t width : {80U, 120U}) {
+        const auto text = trace_report(explain::explain(*recording), {.text = {.language = language, .width = width}});
+        std::istringstream lines(text);
+        std::string first_three;
+        for (std::string line;
+             std::count(first_three.begin(), first_three.end(), '\n') < 3 && std::getline(lines, line);)
+          first_three += line + "\n";
+        EXPECT_NE(first_three.find("close(4)"), std::string::npos) << text;
+      }
+}
+
+TEST(TraceReport, equal_things_are_one_thing_with_a_count) {
+  const auto text = trace_report(explain::explain(many(31)), {.text = {.width = 80}});
+  EXPECT_NE(text.find("the same of 3 more"), std::string::npos) << text;
+  std::size_t sections = 0;
+  for (auto at = text.find("\n── "); at != std::string::npos; at = text.find("\n── ", at + 1)) ++sections;
+  EXPECT_EQ(sections, 1U) << text;
+}
+
+TEST(TraceReport, of_many_that_are_sound_some_are_lines_and_the_rest_a_number) {
+  const auto text = trace_report(explain::explain(many(91)), {.text = {.width = 80}});
+  EXPECT_NE(text.find("and 61 more like these: --all"), std::string::npos) << text;
+  EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 100);
+}
+
+TEST(TraceReport, facts_that_are_as_they_should_be_are_told_where_all_is_asked_for) {
+  const auto recording = reset_by_close();
+  const auto explained = explain::explain(recording);
+  const auto text = trace_report(explained, {.text = {.width = 120}});
+  const auto all = trace_report(explained, {.text = {.width = 120}, .all = true});
+  EXPECT_EQ(text.find("SYN, SYN-ACK, ACK: the connection stood"), std::string::npos) << text;
+  EXPECT_NE(all.find("SYN, SYN-ACK, ACK: the connection stood"), std::string::npos) << all;
+  EXPECT_EQ(text.find("find out why the peer reset"), std::string::npos) << "it is known";
 }
 
 TEST(TraceReport, only_what_was_chosen) {

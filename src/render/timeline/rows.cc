@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "base/language.h"
 #include "base/text.h"
@@ -503,6 +504,35 @@ std::string Rows::rows_of(const std::vector<EventId>& events) const {
     it = std::next(last);
   }
   return text;
+}
+
+Rows folded(Rows rows, const std::set<EventId>& kept, Language language) {
+  constexpr std::size_t worth_folding = 3;
+  const auto stays = [&](const Row& row) {
+    return row.kind == RowKind::failure || row.kind == RowKind::loss ||
+           std::ranges::any_of(row.events, [&](EventId event) { return kept.contains(event); });
+  };
+  std::vector<Row> all = std::exchange(rows.rows, {});
+  rows.by_event.clear();
+  for (auto row = all.begin(); row != all.end();) {
+    const auto next = std::find_if(row, all.end(), stays);
+    if (static_cast<std::size_t>(next - row) >= worth_folding) {
+      Row fold;
+      fold.number = row->number;
+      fold.kind = RowKind::folded;
+      fold.at = row->at;
+      fold.text = fmt::format(fmt::runtime(word(Word::rows_folded, language)), row->number, std::prev(next)->number);
+      for (auto& inside : std::ranges::subrange(row, next))
+        std::ranges::move(inside.events, std::back_inserter(fold.events));
+      rows.rows.push_back(std::move(fold));
+      row = next;
+    }
+    for (; row != next; ++row) rows.rows.push_back(std::move(*row));
+    if (row != all.end()) rows.rows.push_back(std::move(*row++));
+  }
+  for (std::size_t i = 0; i < rows.rows.size(); ++i)
+    for (const EventId event : rows.rows[i].events) rows.by_event[event] = i;
+  return rows;
 }
 
 EntriesByConnection::EntriesByConnection(const Timeline& timeline)

@@ -115,4 +115,7 @@ class EntriesByConnection {
 Rows make_rows_of(const timeline::Timeline& timeline, const EntriesByConnection& entries, ConnectionIndex connection,
                   base::Language language);
 
+// The same with only the rows of these events, failures and losses; each run of others as one row, where that is shorter.
+Rows folded(Rows rows, const std::set<EventId>& kept, base::Language language);
+
 }  // namespace tcpwhy::render

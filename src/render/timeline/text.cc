@@ -333,23 +333,28 @@ std::string timeline_text(const timeline::Timeline&, const Rows& rows, const Tex
   return TimelinePrinter(rows, options).print();
 }
 
+std::string evidence_words(Grade grade, const std::string& cited, base::Language language) {
+  const auto which = cited.find_first_not_of("0123456789") == std::string::npos ? Word::row : Word::rows;
+  return fmt::format(" [{}{}{}]", timeline::name(grade), cited.empty() ? "" : "; ",
+                     cited.empty() ? "" : fmt::format(fmt::runtime(word(which, language)), cited));
+}
+
+std::string finding_text(const explain::Finding& finding, const std::string& advice, const Rows& rows,
+                         const TextOptions& options) {
+  const auto width = std::max<std::size_t>(options.width, 80);
+  const std::string text = "• " + explain::say(finding, options.language) +
+                           evidence_words(finding.grade, rows.rows_of(finding.evidence), options.language);
+  const auto severe = finding.rule->severity == explain::Severity::error ? Style::bad : Style::plain;
+  std::string out = "   " + styled(severe, base::wrap(text, 0, 5, width - 3), options.color) + "\n";
+  if (advice.empty()) return out;
+  const auto line = fmt::format(fmt::runtime(word(Word::what_to_do, options.language)), advice);
+  return out + "     " + styled(Style::good, base::wrap(line, 0, 7, width - 5), options.color) + "\n";
+}
+
 std::string findings_text(const std::vector<explain::Finding>& findings, const Rows& rows, const TextOptions& options) {
   std::string out;
-  const auto width = std::max<std::size_t>(options.width, 80);
-  for (const auto& finding : findings) {
-    const auto cited = rows.rows_of(finding.evidence);
-    std::string text = "• " + explain::say(finding, options.language);
-    const auto which = cited.find_first_not_of("0123456789") == std::string::npos ? Word::row : Word::rows;
-    text += fmt::format(" [{}{}{}]", timeline::name(finding.grade), cited.empty() ? "" : "; ",
-                        cited.empty() ? "" : fmt::format(fmt::runtime(word(which, options.language)), cited));
-    const auto severe = finding.rule->severity == explain::Severity::error ? Style::bad : Style::plain;
-    out += "   " + styled(severe, base::wrap(text, 0, 5, width - 3), options.color) + "\n";
-    const auto advice = explain::remedy(finding, options.language);
-    if (!advice.empty()) {
-      const auto line = fmt::format(fmt::runtime(word(Word::what_to_do, options.language)), advice);
-      out += "     " + styled(Style::good, base::wrap(line, 0, 7, width - 5), options.color) + "\n";
-    }
-  }
+  for (const auto& finding : findings)
+    out += finding_text(finding, explain::remedy(finding, options.language), rows, options);
   return out;
 }
 

@@ -19,6 +19,11 @@ struct TextOptions {
 };
 
 std::string timeline_text(const timeline::Timeline& timeline, const Rows& rows, const TextOptions& options);
+// " [observed; rows 2–4]"; `cited`: of Rows::rows_of().
+std::string evidence_words(Grade grade, const std::string& cited, base::Language language);
+// A finding with its evidence, and what to do about it if `advice` is not empty; findings, each with its own advice.
+std::string finding_text(const explain::Finding& finding, const std::string& advice, const Rows& rows,
+                         const TextOptions& options);
 std::string findings_text(const std::vector<explain::Finding>& findings, const Rows& rows, const TextOptions& options);
 
 // Title, timeline and findings of one recording.

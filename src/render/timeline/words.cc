@@ -56,6 +56,7 @@ constexpr WordRow words[] = {
     {Word::frame, {"frame {}", "帧 {}"}},
     {Word::folded, {"… {} segments{}, {}", "… {} 个报文段{}，{}"}},
     {Word::folded_bytes, {"{} from {} to {}", "{} 从 {} 到 {}"}},
+    {Word::rows_folded, {"⋮ rows {}–{}", "⋮ 第 {}–{} 行"}},
     {Word::left_out, {"… {} segments left out: too many to keep", "… 省略 {} 个报文段：过多，未予保留"}},
     {Word::frame_evidence, {"{}; frame {}", "{}；帧 {}"}},
     {Word::or_else, {"Or: {}", "或者：{}"}},

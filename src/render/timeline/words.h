@@ -47,6 +47,7 @@ enum class Word : std::uint8_t {
   frame,           // {number}
   folded,          // {segments} {what} {duration}
   folded_bytes,    // {bytes} {from} {to}
+  rows_folded,     // {first} {last}
   left_out,        // {segments}
   frame_evidence,  // {frame}
   or_else,         // {what}
