@@ -126,6 +126,12 @@ Explained explain(const recording::Recording& recording) {
   return explained;
 }
 
+void keep_what_packets_show(std::vector<Finding>& findings) {
+  std::erase_if(findings, [](const Finding& finding) {
+    return !finding.rule->id.starts_with("open.") || finding.rule->severity > Severity::note;
+  });
+}
+
 std::vector<Answer> answer(std::span<const Explained> explained, Language language) {
   std::vector<Answer> answers;
   for (const Question& question : questions()) {

@@ -23,6 +23,9 @@ struct Explained {
   std::vector<Finding> findings;
 };
 Explained explain(const recording::Recording& recording);
+// Of a capture, which has neither calls nor the kernel's word: what an end's own SYN says stays. Why something was sent, sent again or reset
+// is told by scan, which looks at what such evidence can show.
+void keep_what_packets_show(std::vector<Finding>& findings);
 
 // Which questions a recording asks: the numbers in its label "asks".
 std::vector<int> questions_of(const recording::Recording& recording);

@@ -113,10 +113,16 @@ scan::UnreadLinks unread_links_of(std::span<const recording::Recording> recordin
 }
 
 int print_recordings(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
+  const bool of_packets_alone = options.view.form == Form::json && !is_recording(captures.inputs.front());
+  if (of_packets_alone && options.fail_on)
+    return report({base::ErrorKind::usage, "read: --fail-on with -o json takes a recording",
+                   "a capture's problems: -o ndjson, -o findings, --stream N -o json"});
   const auto outcome = capfile::read_recordings(captures.inputs.front());
   captures.stop->reading_is_over();
   if (!outcome) return captures.stop->report_unless_stopped(outcome.error());
-  const auto explained = explain_all(outcome->recordings);
+  auto explained = explain_all(outcome->recordings);
+  if (of_packets_alone)
+    for (explain::Explained& one : explained) explain::keep_what_packets_show(one.findings);
   show(explained, options.view.form, context, options.connection.all);
   if (outcome->stopped_by && !captures.stop->stopped()) return report(*outcome->stopped_by);
   if (const int status = report_unread_links(unread_links_of(outcome->recordings)); status != 0) return status;
@@ -155,7 +161,7 @@ Shown shown_by(const ReadOptions& options, bool recording) {
   switch (form) {
     case Form::tcpdump: return Shown::packets;
     case Form::strace: return Shown::calls;
-    case Form::findings: return Shown::findings;
+    case Form::findings: return recording ? Shown::findings : Shown::problems;
     case Form::json: return grouped ? Shown::records_of_groups : Shown::document;
     case Form::ndjson:
     case Form::csv: return grouped ? Shown::records_of_groups : Shown::records;
@@ -204,7 +210,9 @@ base::Status give_up_rights(const Opened& opened) {
 int show_opened(Opened& opened, const ReadOptions& options, Context& context) {
   OpenCaptures& captures = opened.captures;
   const Form form = options.view.form;
-  const bool recording = form == Form::text && opened.view && is_recording(captures.inputs.front());
+  // Text and findings of a recording are other things than those of a capture.
+  const bool may_be_recording = opened.view && (form == Form::text || form == Form::findings);
+  const bool recording = may_be_recording && is_recording(captures.inputs.front());
   const Shown shown = shown_by(options, recording);
   if (const auto fits = check_read_options(*options.command, {&shown, 1}); !fits) return report(fits.error());
   const bool reads_at_once = is_of_recording(shown);

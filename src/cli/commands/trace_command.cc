@@ -174,7 +174,8 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
   trace->add_flag("-q,--quiet", options->quiet, "Don't say what could not be watched");
   trace->add_flag("-v,--verbose", options->verbose,
                   "Say why something could not be watched in the kernel's own words: the verifier's last lines");
-  trace->add_flag("--all", options->all, "The timeline of every connection, not only of those with something to say");
+  trace->add_flag("--all", options->all,
+                  "Every connection with its whole timeline and everything that was found, not only what is wrong");
   add_view(*trace, options->view);
   add_fail_on(*trace, options->fail_on);
   trace->footer(

@@ -24,6 +24,7 @@
 #include "cli/output/parquet_table.h"
 #include "scan/connections/analysis.h"
 #include "scan/tables/groups/groups_text.h"
+#include "scan/tables/problems_text.h"
 #include "scan/tables/summary/summary_text.h"
 #include "scan/tables/where/where.h"
 
@@ -164,6 +165,7 @@ class SummaryOrTable final : public CaptureView {
   [[nodiscard]] bool streams_records() const { return is_of_records(form_) && !groups_ && !options_.top; }
   [[nodiscard]] bool has_table() const { return form_ == Form::text && options_.ask_for_table(); }
   [[nodiscard]] bool has_summary() const { return form_ == Form::text && !groups_ && !has_table(); }
+  [[nodiscard]] bool has_problems() const { return form_ == Form::findings; }
   [[nodiscard]] std::size_t top() const { return options_.top.value_or(shown_by_default); }
 
   base::Status prepare_groups() {
@@ -233,6 +235,10 @@ class SummaryOrTable final : public CaptureView {
     if (!problems.empty()) worst_ = std::max(worst_.value_or(explain::Severity::chat), problems.front().rule->severity);
     if (groups_) return groups_->put(row);
     if (streams_records()) return add_line(row);
+    if (has_problems()) {
+      if (problems.empty()) return;
+      ++wrong_;
+    }
     if (!has_summary()) return kept_.put(record, problems);
     summary_.add(record, problems);
     examples_.put(record, problems);
@@ -270,6 +276,10 @@ class SummaryOrTable final : public CaptureView {
                                             text));
     } else if (has_table()) {
       print_table(extent, text);
+    } else if (has_problems()) {
+      const auto kept = kept_.in_order();
+      const auto name = title(captures.inputs);
+      context_.out.write(scan::problems_text({.name = name, .rows = kept, .streams = streams_, .wrong = wrong_}, text));
     } else if (options_.top) {
       print_kept_records();
     }
@@ -316,6 +326,7 @@ class SummaryOrTable final : public CaptureView {
   std::optional<scan::Groups> groups_;
   scan::GroupOrder group_order_;
   std::uint64_t connections_ = 0, wanted_ = 0;
+  std::uint64_t wrong_ = 0;  // of those wanted, where what is wrong is shown
   scan::StreamNumbers streams_;
   std::string lines_;
   std::unique_ptr<ParquetTable> parquet_;

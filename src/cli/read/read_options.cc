@@ -16,6 +16,7 @@ constexpr std::string_view words_for[] = {"--fields",
                                           "the summary",
                                           "--table",
                                           "--by",
+                                          "-o findings of a capture",
                                           "-o csv|ndjson|parquet",
                                           "--by with -o csv|ndjson|json",
                                           "-o tcpdump",
@@ -24,7 +25,7 @@ constexpr std::string_view words_for[] = {"--fields",
                                           "--stream -o tcpdump",
                                           "the timeline of a recording",
                                           "-o json",
-                                          "-o findings",
+                                          "-o findings of a recording",
                                           "-o strace",
                                           "--compat tshark",
                                           "--compat zeek"};
@@ -39,7 +40,7 @@ constexpr std::uint32_t set(std::initializer_list<Shown> all) {
 
 constexpr std::uint32_t everything = (1U << shown_count) - 1;
 constexpr std::uint32_t of_connections =
-    set({Shown::summary, Shown::table, Shown::groups, Shown::records, Shown::records_of_groups});
+    set({Shown::summary, Shown::table, Shown::groups, Shown::problems, Shown::records, Shown::records_of_groups});
 constexpr std::uint32_t of_one = set({Shown::connection, Shown::connection_json, Shown::connection_packets});
 constexpr std::uint32_t of_recording = set({Shown::timeline, Shown::document, Shown::findings, Shown::calls});
 constexpr std::uint32_t as_tcpdump = set({Shown::packets, Shown::connection_packets});
@@ -59,7 +60,7 @@ constexpr OptionRow rows[] = {
     {"--where", of_connections},
     {"--table", bit(Shown::table)},
     {"--columns", set({Shown::table, Shown::records})},
-    {"--sort", of_connections & ~bit(Shown::summary)},
+    {"--sort", of_connections & ~set({Shown::summary, Shown::problems})},
     {"--top", of_connections},
     {"--by", set({Shown::groups, Shown::records_of_groups})},
     // tshark and Zeek look into them unasked.

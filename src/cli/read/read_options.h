@@ -19,6 +19,7 @@ enum class Shown : std::uint8_t {
   summary,             // of a capture, as text
   table,               // of its connections, as text
   groups,              // of them, as text
+  problems,            // of them, one by one, as text
   records,             // a record for each: CSV, NDJSON, Parquet
   records_of_groups,   // CSV, NDJSON, JSON
   packets,             // tcpdump's lines
@@ -32,7 +33,7 @@ enum class Shown : std::uint8_t {
   tshark,
   zeek,
 };
-inline constexpr int shown_count = 16;
+inline constexpr int shown_count = 17;
 bool is_of_connections(Shown shown);  // of a capture: the summary, its connections in a table, in groups, as records
 bool is_of_recording(Shown shown);
 
