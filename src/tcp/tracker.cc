@@ -13,6 +13,9 @@ constexpr std::int64_t same_packet_ns = 100 * millisecond;
 constexpr std::int64_t syn_timer_ns = 1000 * millisecond;
 // A listener's timer runs for a second (TCP_TIMEOUT_INIT): less a round trip it sends its SYN-ACK again behind an ACK that it did not take.
 constexpr std::int64_t soonest_syn_ack_ns = 200 * millisecond;
+// Linux answers what is outside its window, as a probe is, so often at most (tcp_invalid_ratelimit; RFC 5961 7), by a clock of 10 ms at
+// worst: a probe that comes sooner may have no answer though it arrived.
+constexpr std::int64_t answer_again_ns = 510 * millisecond;
 // Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
 constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // An IP ID that grew by less than this came from a counter.
@@ -369,6 +372,14 @@ void Tracker::take_syn(Step& step) {
   }
 }
 
+// The last of them is answered now. A single one that was lost tells only that, where the window is as shut as before.
+void Tracker::note_unanswered_probes(const Step& step) {
+  End& prober = step.to;
+  const auto unanswered = static_cast<std::uint8_t>(prober.unanswered_window_probes - 1);
+  if (unanswered > 1 || step.from.window > 0)
+    prober.most_unanswered_probes = std::max(prober.most_unanswered_probes, unanswered);
+}
+
 void Tracker::remember(Step& step) {
   End& from = step.from;
   const wire::TcpSegment& segment = step.segment;
@@ -410,12 +421,13 @@ void Tracker::remember(Step& step) {
       break;
     case Kind::window_probe:
       count_up(from.window_probes);
-      count_up(from.unanswered_window_probes);
-      from.most_unanswered_probes = std::max(from.most_unanswered_probes, from.unanswered_window_probes);
+      if (step.at() - step.to.last_seen_ns >= answer_again_ns) count_up(from.unanswered_window_probes);
       break;
     default: break;
   }
   if (step.verdict.has(mark::zero_window)) count_up(from.zero_windows);
+  if (step.to.unanswered_window_probes > 1) [[unlikely]]
+    note_unanswered_probes(step);
   step.to.unanswered_probes = step.to.unanswered_window_probes = 0;
   if (step.moves_ack) step.to.unanswered_resends = 0;
 }

@@ -130,7 +130,7 @@ struct End : EndCounters {
   std::uint8_t scale = 0;
   std::uint8_t duplicate_acks = 0;            // of what it sent, since the last progress
   std::uint8_t unanswered_probes = 0;         // keep-alives of it since the peer was last heard
-  std::uint8_t unanswered_window_probes = 0;  // the same of its window probes
+  std::uint8_t unanswered_window_probes = 0;  // the same of its window probes, of those that had to be answered
   std::uint8_t unanswered_resends = 0;        // retransmissions of it since the peer was last heard
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
@@ -267,6 +267,7 @@ class Tracker {
   void apply(EndIndex end, Stimulus stimulus, Step& step);
   void move_to(EndIndex end, State state, Step& step);
   void close_first(EndIndex end, bool by_reset);
+  static void note_unanswered_probes(const Step& step);
   void remember(Step& step);
 
   PerEnd<End> ends_;

@@ -133,8 +133,10 @@ constexpr ProblemRule own_rules[] = {
      {"look at the way back, from the receiver to the sender", "检查从接收方返回发送方的路径"}},
     {"capture.probes_unanswered",
      Severity::warning,
-     "an end offered a window of 0, and two or more probes of that in a row had no answer",
-     "RFC 9293 3.8.6.1; tcp_probe_timer()",
+     "an end offered a window of 0, and probes of that had no answer: two or more in a row, or one before the answer that "
+     "opened the window or before the end; not counted are those within half a second of its last segment, which Linux may "
+     "leave unanswered",
+     "RFC 9293 3.8.6.1; tcp_probe_timer(), tcp_invalid_ratelimit",
      {"probes of a shut window had no answer: the path was gone, or what opened the window was lost",
       "零窗口探测无人应答：路径已中断，或打开窗口的通告丢失"},
      {"look at the path first, then at the receiving program", "先检查路径，再检查接收程序"}},
@@ -393,7 +395,7 @@ class Finder {
       const bool long_shut = greater(record_, &EndRecord::longest_shut_ns) >= harmful_shut_ns;
       const std::uint32_t unanswered =
           std::max(record_.ends[opener].most_unanswered_probes, record_.ends[listener].most_unanswered_probes);
-      if (both_seen() && unanswered >= 2) {
+      if (both_seen() && unanswered > 0) {
         say("capture.probes_unanswered", record_.evidence.zero_window, unanswered);
       } else {
         say(long_shut ? "capture.zero_window" : "capture.zero_window_brief", record_.evidence.zero_window, shut);

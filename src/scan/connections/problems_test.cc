@@ -199,6 +199,40 @@ TEST(Problems, a_window_that_is_shut_for_a_moment_harms_nobody) {
   EXPECT_EQ(to_the_end.problems(), Ids{"zero_window"});
 }
 
+// Linux answers what is outside its window every half second at most.
+TEST(Problems, a_probe_that_comes_soon_after_an_answer_need_not_have_one) {
+  Talk talk;
+  talk.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0);
+  const auto probe = [&](int after_ms) { talk.wait(after_ms * ms).s(A, 1000, 1); };
+  for (int i = 0; i < 3; ++i) {
+    probe(210), talk.c(A, 1, 1001, 0, 0);
+    probe(440);  // no answer
+    probe(860), talk.c(A, 1, 1001, 0, 0);
+  }
+  talk.c(A, 1, 1001, 0, 1000);
+  EXPECT_EQ(talk.problems(), Ids{"zero_window"});
+}
+
+// What opened the window, or the answers, were lost; and the path was gone to the end.
+TEST(Problems, probes_of_a_shut_window_that_had_to_be_answered) {
+  for (const bool to_the_end : {false, true}) {
+    Talk talk;
+    talk.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0);
+    talk.wait(210 * ms).s(A, 1000, 1).wait(420 * ms).s(A, 1000, 1).wait(840 * ms).s(A, 1000, 1);
+    if (!to_the_end) talk.wait(1680 * ms).s(A, 1000, 1).c(A, 1, 1001, 0, 1000);
+    EXPECT_EQ(talk.problems(), Ids{"probes_unanswered"}) << to_the_end;
+    EXPECT_EQ(problems_of(talk.record()).at(0).count, 2U) << to_the_end;
+  }
+}
+
+// It is the next one that shows that one had no answer.
+TEST(Problems, a_single_probe_without_answer_is_not_two) {
+  Talk talk;
+  talk.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0);
+  talk.wait(600 * ms).s(A, 1000, 1).wait(1200 * ms).s(A, 1000, 1).c(A, 1, 1001, 0, 0);
+  EXPECT_EQ(talk.problems(), Ids{"zero_window"});
+}
+
 // The receiver says that it has what comes behind.
 TEST(Problems, bytes_that_never_arrived_are_told_as_bytes) {
   Talk talk;
