@@ -27,8 +27,8 @@ constexpr int few_packets = 16;
 // Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
 bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
 
-// A host that has closed answers each segment that was in flight towards it, with the number that this segment acknowledges: less than
-// what the peer has acknowledged since.
+// A host that has no connection any more answers each segment that was in flight towards it, with the number that this segment
+// acknowledges: less than what the peer has acknowledged since.
 constexpr std::int64_t most_in_flight = 1 << 20;
 
 bool is_synchronized(State state) {
@@ -107,6 +107,7 @@ bool Tracker::begins_anew(const Observed& seen) const {
 ResetSeen Tracker::reset() const {
   ResetSeen judged = reset_;
   if (judged.cause != ResetCause::none && ends_[judged.from].went_on_after_reset) {
+    if (judged.cause != ResetCause::third_party) judged.sign = ThirdPartySign::went_on;
     judged.cause = ResetCause::third_party;
     judged.assumed = false;
   }
@@ -207,6 +208,9 @@ bool Tracker::find_illegal(Step& step) {
   // RFC 9293 3.10.7.3, first: "send a reset (unless the RST bit is set, if so drop the segment and return)
   // <SEQ=SEG.ACK><CTL=RST>"
   if (flags.rst() && to.sent_illegal_ack && step.segment.seq.value == to.trouble().last_illegal_ack) return false;
+  // RFC 9293 3.5, figure 8: an old SYN that comes late, behind the close, opens once more, until the answer to this one refuses it.
+  if (flags.syn() && flags.ack() && from.syn_ack_seen && from.snd_una > 0 && step.seq != 0)
+    return illegal(Illegality::another_syn_ack, is_synchronized(to.state));
   if (flags.syn()) {
     // RFC 9293 3.10.7.4, fourth: "if the SYN bit is set, irrespective of the sequence number, TCP endpoints MUST send
     // a" challenge ACK. Not for a SYN-ACK here: a late copy of it is answered by an ACK in any case.
@@ -224,7 +228,7 @@ bool Tracker::find_illegal(Step& step) {
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
     if (is_same_reset(step)) return false;
-    if (answers_older(step)) return false;  // of an end that has closed: nobody gains by forging it
+    if (answers_older(step)) return false;  // nobody gains by forging it
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
@@ -241,9 +245,13 @@ bool Tracker::find_illegal(Step& step) {
 }
 
 bool Tracker::answers_older(const Step& step) {
-  const bool has_closed = step.from.fin >= 0 || step.from.sent_reset;
-  return has_closed && !step.flags().ack() && step.from.based && step.seq < step.from.snd_una &&
-         step.seq > step.from.snd_una - most_in_flight;
+  const End& from = step.from;
+  if (step.flags().ack() || !from.based || step.seq >= from.snd_una || step.seq <= from.snd_una - most_in_flight)
+    return false;
+  if (from.fin >= 0 || from.sent_reset) return true;
+  // Of one that was not seen to close: the very number that was acknowledged before the last one, or an IP ID that only answers have.
+  if (step.verdict.has(mark::foreign_ttl) || (from.syn_seen && step.seq <= 0)) return false;
+  return step.seq == from.snd_una - from.last_advance || (step.segment.ip_id == 0 && from.ip_id_counts > 0);
 }
 
 // The last one of its sender once more: a copy.
@@ -280,8 +288,13 @@ void Tracker::take_reset(Step& step) {
   // in the same state." Its sender stays in SYN-SENT; the other end had not heard of it.
   if (step.verdict.reset_cause == ResetCause::bad_ack) return;
   if (reset_.cause == ResetCause::none)
-    reset_ = {step.verdict.reset_cause, assumed,   step.sender,
-              step.seen.frame,          step.at(), step.at() - last_text_ns(step)};
+    reset_ = {.cause = step.verdict.reset_cause,
+              .assumed = assumed,
+              .from = step.sender,
+              .frame = step.seen.frame,
+              .at_ns = step.at(),
+              .idle_ns = step.at() - last_text_ns(step),
+              .sign = is_from_elsewhere(step) ? ThirdPartySign::ttl : ThirdPartySign::answers_nothing};
   // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
   const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection && !step.from.syn_seen;
   const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset &&
@@ -532,7 +545,9 @@ Verdict Tracker::observe(const Observed& seen) {
   step.verdict.in_flight = from.snd_nxt - from.snd_una;
   if (step.verdict.kind != Kind::illegal && step.verdict.kind != Kind::reset) remember(step);
   count_up(from.segments);
-  from.last_seen_ns = std::max(from.last_seen_ns, seen.at_ns);
+  // Of a reset that its receiver must not take nobody knows who sent it.
+  if (step.verdict.kind != Kind::illegal || !segment.flags.rst())
+    from.last_seen_ns = std::max(from.last_seen_ns, seen.at_ns);
   marks_seen_ |= step.verdict.marks;
   return step.verdict;
 }

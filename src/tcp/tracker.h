@@ -178,7 +178,8 @@ struct ResetSeen {
   EndIndex from = EndIndex::first;
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
-  std::int64_t idle_ns = 0;  // cause idle: since the last data
+  std::int64_t idle_ns = 0;                   // cause idle: since the last data
+  ThirdPartySign sign = ThirdPartySign::ttl;  // cause third_party
 };
 
 class Tracker {
@@ -201,7 +202,7 @@ class Tracker {
   // Who opened: known where a SYN or SYN-ACK was seen.
   [[nodiscard]] bool opener_known() const { return opener_known_; }
   [[nodiscard]] EndIndex opener() const { return opener_; }
-  // Who closed first, by FIN or reset; nobody yet, or not seen.
+  // Who closed first, by FIN or reset; nobody yet, both at once, or not seen.
   [[nodiscard]] std::optional<EndIndex> first_closer() const;
   [[nodiscard]] bool first_closed_by_reset() const { return first_closed_by_reset_; }
   [[nodiscard]] ResetSeen reset() const;  // cause none: not reset; judged with what came afterwards
@@ -234,6 +235,8 @@ class Tracker {
   [[nodiscard]] EndIndex receiver_of(EndIndex from) const { return to_itself_ ? from : opposite(from); }
   bool find_illegal(Step& step);
   static bool answers_older(const Step& step);
+  static bool holds_back_fin(const Step& step);
+  static bool is_from_elsewhere(const Step& step);
   static bool is_same_reset(const Step& step);
   void take_reset(Step& step);
   void take_syn(Step& step);

@@ -139,7 +139,7 @@ class Report {
         Style::plain,
         alone ? std::string(
                     Text{"Nothing else of the connection was captured.", "该连接没有捕获到其他报文段。"}.in(language()))
-              : say(reason.on_wire.because));
+              : say(explain::because(reset)));
     if (reset.assumed && !reason.on_wire.or_else.empty())
       paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
     if (!reason.remedy.empty())

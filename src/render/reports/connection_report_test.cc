@@ -102,9 +102,10 @@ TEST(ConnectionReport, shows_each_segment_with_frame_pause_class_and_both_states
             "     segment as a stranger's. [assumed; frame 6]\n"
             "     The reset has no ACK and the sequence number that the answered segment\n"
             "     acknowledged, and no close of 10.0.0.2:80 was seen.\n"
-            "     Or: The host restarted or aborted unseen; it never took the connection (a\n"
-            "     full accept queue); or a firewall, load balancer or NAT on the way\n"
-            "     forgot the connection and answers in its name.\n"
+            "     Or: The host restarted or aborted unseen; a reset that somebody else sent\n"
+            "     it in 10.0.0.1:4000's name ended the connection there; it never took\n"
+            "     the connection (a full accept queue); or a firewall, load balancer or\n"
+            "     NAT on the way forgot the connection and answers in its name.\n"
             "     what to do: compare the idle time before it with the timeouts on the way\n"
             "     (keep-alives more often than that hold the entry open), and look\n"
             "     whether the host of 10.0.0.2:80 restarted\n");
