@@ -52,6 +52,7 @@ bool Tracker::is_one_way() const {
 
 // Of an end that nothing was captured of, whose FIN was not inferred, it may well have been the first.
 std::optional<EndIndex> Tracker::first_closer() const {
+  if (closed_at_once_) return std::nullopt;
   if (first_closer_ && !first_closed_by_reset_ && is_one_way() && !ends_[opposite(*first_closer_)].seen &&
       !ends_[opposite(*first_closer_)].fin_assumed)
     return std::nullopt;

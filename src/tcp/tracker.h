@@ -204,6 +204,8 @@ class Tracker {
   [[nodiscard]] EndIndex opener() const { return opener_; }
   // Who closed first, by FIN or reset; nobody yet, both at once, or not seen.
   [[nodiscard]] std::optional<EndIndex> first_closer() const;
+  // Each sent its FIN before the other's can have reached it (RFC 9293 3.6, figure 13).
+  [[nodiscard]] bool closed_at_once() const { return closed_at_once_; }
   [[nodiscard]] bool first_closed_by_reset() const { return first_closed_by_reset_; }
   [[nodiscard]] ResetSeen reset() const;  // cause none: not reset; judged with what came afterwards
   [[nodiscard]] bool handshake_complete() const { return handshake_ack_ns_ >= 0; }
@@ -237,6 +239,7 @@ class Tracker {
   static bool answers_older(const Step& step);
   static bool holds_back_fin(const Step& step);
   static bool is_from_elsewhere(const Step& step);
+  [[nodiscard]] static bool fins_cross(const Step& step);
   static bool is_same_reset(const Step& step);
   void take_reset(Step& step);
   void take_syn(Step& step);
@@ -282,6 +285,7 @@ class Tracker {
   ResetSeen reset_;
   EndIndex opener_ = EndIndex::first;
   bool opener_known_ = false, first_closed_by_reset_ = false, handshake_inferred_ = false, to_itself_ = false;
+  bool closed_at_once_ = false;
   std::optional<EndIndex> first_closer_;
 };
 

@@ -31,6 +31,20 @@ TEST(TrackerClosing, fins_that_cross) {
   EXPECT_EQ(story.states().first, State::closing);
   story.s(A, 2, 2);
   EXPECT_EQ(story.states(), States(State::time_wait, State::time_wait));
+  EXPECT_TRUE(story.tracker.closed_at_once());
+  EXPECT_EQ(story.tracker.first_closer(), std::nullopt) << "which was first depends on where the tap is";
+}
+
+// The first FIN was lost behind the tap: the second came long after, by itself.
+TEST(TrackerClosing, a_fin_that_comes_late_did_not_cross_the_first) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 10), story.s(A, 1, 11);
+  story.c(F | A, 11, 1);
+  story.wait(2000 * ms);
+  story.s(F | A, 1, 11);
+  EXPECT_FALSE(story.tracker.closed_at_once());
+  EXPECT_EQ(story.tracker.first_closer(), EndIndex::first);
 }
 
 TEST(TrackerReset, data_after_close) {
