@@ -22,7 +22,8 @@ constexpr std::string_view illegality_names[] = {"none",
                                                  "SYN-in-connection",
                                                  "ACK-in-SYN-SENT",
                                                  "out-of-window",
-                                                 "ACK-out-of-window"};
+                                                 "ACK-out-of-window",
+                                                 "another-SYN-ACK"};
 
 constexpr std::string_view mark_names[] = {
     "gap-before",        "acks-unseen",     "zero-window",    "window-full", "urgent",          "fast-open",

@@ -57,6 +57,7 @@ enum class Illegality : std::uint8_t {
   ack_in_syn_sent,      // RFC 9293 3.10.7.3, first: acknowledges something else than the SYN
   out_of_window,        // RFC 9293 3.10.7.4, first
   ack_out_of_window,    // RFC 5961 5.2
+  another_syn_ack,      // with another number than the one before, which had been acknowledged: it opens once more
 };
 std::string_view name(Illegality illegality);
 
@@ -88,25 +89,28 @@ std::string_view mark_name(int bit);  // "gap-before"; bit < mark::count
 // Why a connection was reset, as far as a wire can tell. What is said of each: explain/texts/reset_reasons.cc.
 enum class ResetCause : std::uint8_t {
   none,
-  refused,             // answer to a SYN: nobody listens, or something refuses in the listener's name
-  abandoned,           // the opener itself, before the handshake was done
-  bad_ack,             // answer to a SYN-ACK that acknowledges something else (RFC 9293 3.10.7.3, first)
-  data_after_close,    // answer to data for a program that has closed
-  late_after_close,    // answer to a segment without data, after the close
-  after_reset,         // answer to a segment of a connection that had been reset
-  no_connection,       // answer by a host that does not know the connection (half-open, RFC 9293 3.5.1)
-  had_given_up,        // answer by a host whose retransmissions had had no answer
-  unread_data,         // active: closed with unread data (RFC 2525 2.17), the likelier
-  aborted,             // active: SO_LINGER 0, disconnect, or from outside (ss -K)
-  idle,                // active: by an end that had neither sent nor received data for a while
-  keep_alive_gave_up,  // active: probes without answer
-  third_party,         // by somebody else in the sender's name: injection or middlebox
+  refused,                // answer to a SYN: nobody listens, or something refuses in the listener's name
+  abandoned,              // the opener itself, before the handshake was done
+  bad_ack,                // answer to a SYN-ACK that acknowledges something else (RFC 9293 3.10.7.3, first)
+  data_after_close,       // answer to data for a program that has closed
+  data_after_unsent_fin,  // the same, of one whose FIN waits behind what it had still to send
+  late_after_close,       // answer to a segment without data that is new, after the close
+  after_reset,            // answer to a segment of a connection that had been reset
+  no_connection,          // answer by a host that does not know the connection (half-open, RFC 9293 3.5.1)
+  had_given_up,           // answer by a host whose retransmissions had had no answer
+  unread_data,            // active: closed with unread data (RFC 2525 2.17), the likelier
+  aborted,                // active: SO_LINGER 0, disconnect, or from outside (ss -K)
+  idle,                   // active: by an end that had neither sent nor received data for a while
+  keep_alive_gave_up,     // active: probes without answer
+  third_party,            // by somebody else in the sender's name: injection or middlebox
+  third_party_late,       // the same, when both had closed and that was acknowledged
 };
 inline constexpr std::string_view reset_cause_names[] = {"none",
                                                          "refused",
                                                          "abandoned",
                                                          "bad-ACK",
                                                          "data-after-close",
+                                                         "data-after-unsent-FIN",
                                                          "late-after-close",
                                                          "after-reset",
                                                          "no-connection",
@@ -115,7 +119,14 @@ inline constexpr std::string_view reset_cause_names[] = {"none",
                                                          "aborted",
                                                          "idle",
                                                          "keep-alive-gave-up",
-                                                         "third-party"};
+                                                         "third-party",
+                                                         "third-party-after-close"};
+// What shows that somebody else sent it.
+enum class ThirdPartySign : std::uint8_t {
+  ttl,              // another one than the sender's segments have
+  answers_nothing,  // without an ACK, and neither with a number that the other end acknowledged nor its sender's next one
+  went_on,          // its sender, afterwards
+};
 inline constexpr std::size_t reset_cause_count = std::size(reset_cause_names);
 std::string_view name(ResetCause cause);  // "data-after-close"
 

@@ -15,6 +15,8 @@ constexpr std::int64_t idle_ns = 1000 * millisecond;
 constexpr std::int64_t long_idle_ns = 20'000 * millisecond;
 // No acknowledgment of what was sent takes that long.
 constexpr std::int64_t gave_up_ns = 1000 * millisecond;
+// A host, or what runs in its place, takes longer to start again.
+constexpr std::int64_t soonest_restart_ns = 1000 * millisecond;
 // A reset that answers comes at once. So long it may be on its way where nothing tells the round trip.
 constexpr std::int64_t answer_ns = 200 * millisecond;
 constexpr std::int64_t answer_spread_ns = 5 * millisecond;  // beyond that
@@ -25,12 +27,23 @@ bool has_unacknowledged_text(const End& end) {
 }
 
 // Linux sends its answers to strays with IP ID 0, its own segments with a counter.
+bool has_number_of_an_answer(const End& from, const wire::TcpSegment& segment) {
+  return segment.ip_id == 0 && from.ip_id_counts > 0;
+}
 bool foreign_ip_id(const End& from, const wire::TcpSegment& segment) {
   const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
   return segment.ip_id != 0 && from.newest_ip_id != 0 && (ahead < -2048 || ahead > 2048);
 }
 
 }  // namespace
+
+// Whether a close() of the sender's may still wait behind what it has to send, with its FIN: into a shut window, or behind what is on its
+// way. Its host knew the connection then, and of what was on its way a moment ago: none restarts so soon.
+bool Tracker::holds_back_fin(const Step& step) {
+  const End& from = step.from;
+  if (from.last_kind == Kind::window_probe) return true;
+  return from.snd_una < from.snd_nxt && from.una_known && step.at() - from.last_sent_ns < soonest_restart_ns;
+}
 
 // An answer: which segment of the other end met no connection any more, and why it had gone.
 ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
@@ -45,6 +58,8 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
     return ResetCause::had_given_up;
   }
   if (from.fin >= 0) {
+    // All that the other end had to send is acknowledged: what came is its FIN, an acknowledgment, or a copy of what was there.
+    if (to.fin >= 0 && !to.fin_assumed && !has_unacknowledged_text(to)) return ResetCause::late_after_close;
     // What is answered was not captured, or stands behind the answer: data, most likely. What was captured long before is not that.
     const std::int64_t answer_takes_ns =
         to.srtt_us == 0 ? answer_ns : std::int64_t{to.srtt_us} * 2000 + answer_spread_ns;
@@ -57,9 +72,13 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
                                                                       : ResetCause::late_after_close;
   }
   assumed = true;
-  // Nothing was there to be answered: since the other end last spoke, this one has spoken itself.
-  const bool answers_something = to.last_seen_ns >= from.last_seen_ns && step.segment.seq.value == to.last_ack_raw;
-  if (!from.seen || !to.seen || answers_something) return ResetCause::no_connection;
+  // Else nothing was there to be answered: since the other end last spoke, this one has spoken itself. What was on its way then says so.
+  const bool spoke_last = to.last_seen_ns >= from.last_seen_ns;
+  const bool answers_last =
+      step.segment.seq.value == to.last_ack_raw && (spoke_last || has_number_of_an_answer(from, step.segment));
+  if (from.seen && to.seen && spoke_last && answers_last && to.last_had_data && holds_back_fin(step))
+    return ResetCause::data_after_unsent_fin;
+  if (!from.seen || !to.seen || answers_last || answers_older(step)) return ResetCause::no_connection;
   // RFC 9293 3.10.5 lets an end abort without an acknowledgment, with its next sequence number, and so do others than Linux.
   if (step.seq == from.snd_nxt && !foreign_ip_id(from, step.segment)) {
     const ResetCause cause = why_active_reset(step, assumed);
@@ -67,6 +86,11 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
     return cause;
   }
   return ResetCause::third_party;
+}
+
+bool Tracker::is_from_elsewhere(const Step& step) {
+  const End& from = step.from;
+  return step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies && !from.sent_reset;
 }
 
 // By a program, or by the kernel in its place.
@@ -113,9 +137,9 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
     assumed = answers_wrong_ack && !seen;
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
   }
-  if (step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies && !from.sent_reset) {
+  if (is_from_elsewhere(step)) {
     assumed = !foreign_ip_id(from, step.segment);
-    return ResetCause::third_party;
+    return from.fin_acked && to.fin_acked ? ResetCause::third_party_late : ResetCause::third_party;
   }
   return step.flags().ack() ? why_active_reset(step, assumed) : why_answering_reset(step, assumed);
 }

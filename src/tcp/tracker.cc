@@ -13,6 +13,9 @@ constexpr std::int64_t same_packet_ns = 100 * millisecond;
 constexpr std::int64_t syn_timer_ns = 1000 * millisecond;
 // A listener's timer runs for a second (TCP_TIMEOUT_INIT): less a round trip it sends its SYN-ACK again behind an ACK that it did not take.
 constexpr std::int64_t soonest_syn_ack_ns = 200 * millisecond;
+// Linux answers what is outside its window, as a probe is, so often at most (tcp_invalid_ratelimit; RFC 5961 7), by a clock of 10 ms at
+// worst: a probe that comes sooner may have no answer though it arrived.
+constexpr std::int64_t answer_again_ns = 510 * millisecond;
 // Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
 constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // An IP ID that grew by less than this came from a counter.
@@ -24,8 +27,8 @@ constexpr int few_packets = 16;
 // Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
 bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
 
-// A host that has closed answers each segment that was in flight towards it, with the number that this segment acknowledges: less than
-// what the peer has acknowledged since.
+// A host that has no connection any more answers each segment that was in flight towards it, with the number that this segment
+// acknowledges: less than what the peer has acknowledged since.
 constexpr std::int64_t most_in_flight = 1 << 20;
 
 bool is_synchronized(State state) {
@@ -49,6 +52,7 @@ bool Tracker::is_one_way() const {
 
 // Of an end that nothing was captured of, whose FIN was not inferred, it may well have been the first.
 std::optional<EndIndex> Tracker::first_closer() const {
+  if (closed_at_once_) return std::nullopt;
   if (first_closer_ && !first_closed_by_reset_ && is_one_way() && !ends_[opposite(*first_closer_)].seen &&
       !ends_[opposite(*first_closer_)].fin_assumed)
     return std::nullopt;
@@ -104,6 +108,7 @@ bool Tracker::begins_anew(const Observed& seen) const {
 ResetSeen Tracker::reset() const {
   ResetSeen judged = reset_;
   if (judged.cause != ResetCause::none && ends_[judged.from].went_on_after_reset) {
+    if (judged.cause != ResetCause::third_party) judged.sign = ThirdPartySign::went_on;
     judged.cause = ResetCause::third_party;
     judged.assumed = false;
   }
@@ -204,6 +209,9 @@ bool Tracker::find_illegal(Step& step) {
   // RFC 9293 3.10.7.3, first: "send a reset (unless the RST bit is set, if so drop the segment and return)
   // <SEQ=SEG.ACK><CTL=RST>"
   if (flags.rst() && to.sent_illegal_ack && step.segment.seq.value == to.trouble().last_illegal_ack) return false;
+  // RFC 9293 3.5, figure 8: an old SYN that comes late, behind the close, opens once more, until the answer to this one refuses it.
+  if (flags.syn() && flags.ack() && from.syn_ack_seen && from.snd_una > 0 && step.seq != 0)
+    return illegal(Illegality::another_syn_ack, is_synchronized(to.state));
   if (flags.syn()) {
     // RFC 9293 3.10.7.4, fourth: "if the SYN bit is set, irrespective of the sequence number, TCP endpoints MUST send
     // a" challenge ACK. Not for a SYN-ACK here: a late copy of it is answered by an ACK in any case.
@@ -221,7 +229,7 @@ bool Tracker::find_illegal(Step& step) {
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
     if (is_same_reset(step)) return false;
-    if (answers_older(step)) return false;  // of an end that has closed: nobody gains by forging it
+    if (answers_older(step)) return false;  // nobody gains by forging it
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
@@ -238,9 +246,13 @@ bool Tracker::find_illegal(Step& step) {
 }
 
 bool Tracker::answers_older(const Step& step) {
-  const bool has_closed = step.from.fin >= 0 || step.from.sent_reset;
-  return has_closed && !step.flags().ack() && step.from.based && step.seq < step.from.snd_una &&
-         step.seq > step.from.snd_una - most_in_flight;
+  const End& from = step.from;
+  if (step.flags().ack() || !from.based || step.seq >= from.snd_una || step.seq <= from.snd_una - most_in_flight)
+    return false;
+  if (from.fin >= 0 || from.sent_reset) return true;
+  // Of one that was not seen to close: the very number that was acknowledged before the last one, or an IP ID that only answers have.
+  if (step.verdict.has(mark::foreign_ttl) || (from.syn_seen && step.seq <= 0)) return false;
+  return step.seq == from.snd_una - from.last_advance || (step.segment.ip_id == 0 && from.ip_id_counts > 0);
 }
 
 // The last one of its sender once more: a copy.
@@ -277,8 +289,13 @@ void Tracker::take_reset(Step& step) {
   // in the same state." Its sender stays in SYN-SENT; the other end had not heard of it.
   if (step.verdict.reset_cause == ResetCause::bad_ack) return;
   if (reset_.cause == ResetCause::none)
-    reset_ = {step.verdict.reset_cause, assumed,   step.sender,
-              step.seen.frame,          step.at(), step.at() - last_text_ns(step)};
+    reset_ = {.cause = step.verdict.reset_cause,
+              .assumed = assumed,
+              .from = step.sender,
+              .frame = step.seen.frame,
+              .at_ns = step.at(),
+              .idle_ns = step.at() - last_text_ns(step),
+              .sign = is_from_elsewhere(step) ? ThirdPartySign::ttl : ThirdPartySign::answers_nothing};
   // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
   const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection && !step.from.syn_seen;
   const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset &&
@@ -369,6 +386,14 @@ void Tracker::take_syn(Step& step) {
   }
 }
 
+// The last of them is answered now. A single one that was lost tells only that, where the window is as shut as before.
+void Tracker::note_unanswered_probes(const Step& step) {
+  End& prober = step.to;
+  const auto unanswered = static_cast<std::uint8_t>(prober.unanswered_window_probes - 1);
+  if (unanswered > 1 || step.from.window > 0)
+    prober.most_unanswered_probes = std::max(prober.most_unanswered_probes, unanswered);
+}
+
 void Tracker::remember(Step& step) {
   End& from = step.from;
   const wire::TcpSegment& segment = step.segment;
@@ -410,12 +435,13 @@ void Tracker::remember(Step& step) {
       break;
     case Kind::window_probe:
       count_up(from.window_probes);
-      count_up(from.unanswered_window_probes);
-      from.most_unanswered_probes = std::max(from.most_unanswered_probes, from.unanswered_window_probes);
+      if (step.at() - step.to.last_seen_ns >= answer_again_ns) count_up(from.unanswered_window_probes);
       break;
     default: break;
   }
   if (step.verdict.has(mark::zero_window)) count_up(from.zero_windows);
+  if (step.to.unanswered_window_probes > 1) [[unlikely]]
+    note_unanswered_probes(step);
   step.to.unanswered_probes = step.to.unanswered_window_probes = 0;
   if (step.moves_ack) step.to.unanswered_resends = 0;
 }
@@ -520,7 +546,9 @@ Verdict Tracker::observe(const Observed& seen) {
   step.verdict.in_flight = from.snd_nxt - from.snd_una;
   if (step.verdict.kind != Kind::illegal && step.verdict.kind != Kind::reset) remember(step);
   count_up(from.segments);
-  from.last_seen_ns = std::max(from.last_seen_ns, seen.at_ns);
+  // Of a reset that its receiver must not take nobody knows who sent it.
+  if (step.verdict.kind != Kind::illegal || !segment.flags.rst())
+    from.last_seen_ns = std::max(from.last_seen_ns, seen.at_ns);
   marks_seen_ |= step.verdict.marks;
   return step.verdict;
 }

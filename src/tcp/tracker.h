@@ -130,7 +130,7 @@ struct End : EndCounters {
   std::uint8_t scale = 0;
   std::uint8_t duplicate_acks = 0;            // of what it sent, since the last progress
   std::uint8_t unanswered_probes = 0;         // keep-alives of it since the peer was last heard
-  std::uint8_t unanswered_window_probes = 0;  // the same of its window probes
+  std::uint8_t unanswered_window_probes = 0;  // the same of its window probes, of those that had to be answered
   std::uint8_t unanswered_resends = 0;        // retransmissions of it since the peer was last heard
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
@@ -178,7 +178,8 @@ struct ResetSeen {
   EndIndex from = EndIndex::first;
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
-  std::int64_t idle_ns = 0;  // cause idle: since the last data
+  std::int64_t idle_ns = 0;                   // cause idle: since the last data
+  ThirdPartySign sign = ThirdPartySign::ttl;  // cause third_party
 };
 
 class Tracker {
@@ -201,8 +202,10 @@ class Tracker {
   // Who opened: known where a SYN or SYN-ACK was seen.
   [[nodiscard]] bool opener_known() const { return opener_known_; }
   [[nodiscard]] EndIndex opener() const { return opener_; }
-  // Who closed first, by FIN or reset; nobody yet, or not seen.
+  // Who closed first, by FIN or reset; nobody yet, both at once, or not seen.
   [[nodiscard]] std::optional<EndIndex> first_closer() const;
+  // Each sent its FIN before the other's can have reached it (RFC 9293 3.6, figure 13).
+  [[nodiscard]] bool closed_at_once() const { return closed_at_once_; }
   [[nodiscard]] bool first_closed_by_reset() const { return first_closed_by_reset_; }
   [[nodiscard]] ResetSeen reset() const;  // cause none: not reset; judged with what came afterwards
   [[nodiscard]] bool handshake_complete() const { return handshake_ack_ns_ >= 0; }
@@ -234,6 +237,9 @@ class Tracker {
   [[nodiscard]] EndIndex receiver_of(EndIndex from) const { return to_itself_ ? from : opposite(from); }
   bool find_illegal(Step& step);
   static bool answers_older(const Step& step);
+  static bool holds_back_fin(const Step& step);
+  static bool is_from_elsewhere(const Step& step);
+  [[nodiscard]] static bool fins_cross(const Step& step);
   static bool is_same_reset(const Step& step);
   void take_reset(Step& step);
   void take_syn(Step& step);
@@ -267,6 +273,7 @@ class Tracker {
   void apply(EndIndex end, Stimulus stimulus, Step& step);
   void move_to(EndIndex end, State state, Step& step);
   void close_first(EndIndex end, bool by_reset);
+  static void note_unanswered_probes(const Step& step);
   void remember(Step& step);
 
   PerEnd<End> ends_;
@@ -278,6 +285,7 @@ class Tracker {
   ResetSeen reset_;
   EndIndex opener_ = EndIndex::first;
   bool opener_known_ = false, first_closed_by_reset_ = false, handshake_inferred_ = false, to_itself_ = false;
+  bool closed_at_once_ = false;
   std::optional<EndIndex> first_closer_;
 };
 

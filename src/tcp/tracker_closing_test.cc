@@ -31,6 +31,20 @@ TEST(TrackerClosing, fins_that_cross) {
   EXPECT_EQ(story.states().first, State::closing);
   story.s(A, 2, 2);
   EXPECT_EQ(story.states(), States(State::time_wait, State::time_wait));
+  EXPECT_TRUE(story.tracker.closed_at_once());
+  EXPECT_EQ(story.tracker.first_closer(), std::nullopt) << "which was first depends on where the tap is";
+}
+
+// The first FIN was lost behind the tap: the second came long after, by itself.
+TEST(TrackerClosing, a_fin_that_comes_late_did_not_cross_the_first) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 10), story.s(A, 1, 11);
+  story.c(F | A, 11, 1);
+  story.wait(2000 * ms);
+  story.s(F | A, 1, 11);
+  EXPECT_FALSE(story.tracker.closed_at_once());
+  EXPECT_EQ(story.tracker.first_closer(), EndIndex::first);
 }
 
 TEST(TrackerReset, data_after_close) {
@@ -73,6 +87,49 @@ TEST(TrackerReset, somebody_who_goes_on_after_his_reset_did_not_send_it) {
   EXPECT_EQ(story.tracker.reset().cause, ResetCause::third_party);
 }
 
+TEST(TrackerReset, by_somebody_else_says_by_what_sign) {
+  Story went_on;
+  went_on.handshake();
+  went_on.c(A, 1, 1, 10);
+  went_on.s(R | A, 1, 11), went_on.s(A, 1, 11, 20);
+  EXPECT_EQ(went_on.tracker.reset().sign, ThirdPartySign::went_on);
+  Story ttl;
+  ttl.handshake();
+  ttl.s(A, 1, 1, 10), ttl.c(A, 1, 11);
+  ttl.send(EndIndex::second, R | A, 11, 1, 0, {.ttl = 101});
+  EXPECT_EQ(ttl.tracker.reset().cause, ResetCause::third_party);
+  EXPECT_EQ(ttl.tracker.reset().sign, ThirdPartySign::ttl);
+}
+
+TEST(TrackerReset, by_somebody_else_harms_nothing_when_both_had_closed) {
+  for (const bool closed : {true, false}) {
+    Story story;
+    story.handshake();
+    story.c(F | A, 1, 1), story.s(F | A, 1, 2);
+    if (closed) story.c(A, 2, 2);
+    story.wait(200 * ms);
+    const Verdict reset = story.send(EndIndex::second, R, 2, 0, 0, {.ttl = 101});
+    EXPECT_EQ(reset.reset_cause, closed ? ResetCause::third_party_late : ResetCause::third_party);
+  }
+}
+
+// A late copy of the SYN opens the listener's half once more; RFC 9293 3.5, figure 8.
+TEST(TrackerIllegal, a_syn_ack_with_another_number_is_not_the_first_one_again) {
+  Story story;
+  story.handshake();
+  story.c(F | A, 1, 1), story.s(F | A, 1, 2), story.c(A, 2, 2);
+  story.wait(1000 * ms);
+  const Verdict other = story.s(S | A, 5'000'000, 1);
+  EXPECT_EQ(other.illegality, Illegality::another_syn_ack);
+  EXPECT_EQ(story.c(A, 2, 2).kind, Kind::challenge_ack);
+  EXPECT_EQ(story.send(EndIndex::second, R, 2, 0, 0, {}).reset_cause, ResetCause::late_after_close);
+  EXPECT_EQ(story.tracker.end(EndIndex::second).retransmissions, 0U);
+  Story same;
+  same.handshake();
+  same.wait(1000 * ms);
+  EXPECT_EQ(same.s(S | A, 0, 1).reason, RetransmissionReason::syn);
+}
+
 TEST(TrackerReset, of_an_idle_connection_is_no_unread_data) {
   Story story;
   story.handshake();
@@ -113,6 +170,92 @@ TEST(TrackerReset, that_answers_an_older_segment_in_flight_is_not_illegal) {
   EXPECT_EQ(older.reset_cause, ResetCause::data_after_close);
   EXPECT_FALSE(older.receiver.happened()) << "its receiver expects another number";
   EXPECT_TRUE(story.send(EndIndex::second, R, 102, 0, 0, {.window = 0}).receiver.happened());
+}
+
+// A copy that was late, or an ACK: captured behind the place where the network made it, or not at all.
+TEST(TrackerReset, of_what_comes_when_all_had_been_acknowledged_costs_no_data) {
+  for (const bool copy_captured : {true, false}) {
+    Story story;
+    story.handshake();
+    story.c(A, 1, 1, 100), story.c(A, 101, 1, 100), story.c(F | A, 201, 1);
+    story.s(F | A, 1, 202), story.c(A, 202, 2);
+    story.wait(300 * ms);
+    if (copy_captured) story.c(A, 101, 1, 100);
+    const Verdict reset = story.send(EndIndex::second, R, copy_captured ? 1 : 2, 0, 0, {.window = 0});
+    EXPECT_EQ(reset.reset_cause, ResetCause::late_after_close) << copy_captured;
+    EXPECT_FALSE(reset.has(mark::assumed)) << copy_captured;
+  }
+}
+
+// The peer had not closed: data may have come.
+TEST(TrackerReset, after_the_close_of_one_side_what_was_answered_may_have_been_data) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.s(A, 1, 101), story.s(F | A, 1, 101), story.c(A, 101, 2);
+  story.wait(500 * ms);
+  const Verdict reset = story.send(EndIndex::second, R, 2, 0, 0, {.window = 0});
+  EXPECT_EQ(reset.reset_cause, ResetCause::data_after_close);
+  EXPECT_TRUE(reset.has(mark::assumed));
+}
+
+// Each segment that was on its way is answered, the first ones with an older number; a reset in its name had ended the client's connection.
+TEST(TrackerReset, those_that_answer_what_was_on_its_way_are_no_aborts) {
+  Story story;
+  story.handshake();
+  EXPECT_EQ(story.send(EndIndex::first, R | A, 14, 1, 0, {.ttl = 101}).kind, Kind::illegal);
+  story.s(A, 1, 1);
+  story.c(A, 1, 1, 13), story.s(A, 1, 14), story.s(A, 1, 14, 100);
+  const Verdict older = story.send(EndIndex::first, R, 1, 0, 0, {.window = 0});
+  EXPECT_EQ(older.kind, Kind::reset);
+  EXPECT_EQ(older.reset_cause, ResetCause::no_connection);
+  EXPECT_TRUE(older.has(mark::assumed));
+  EXPECT_FALSE(older.receiver.happened()) << "its receiver expects another number";
+  const Verdict next = story.send(EndIndex::first, R, 14, 0, 0, {.window = 0});
+  EXPECT_EQ(next.reset_cause, ResetCause::after_reset);
+  EXPECT_TRUE(next.receiver.happened());
+}
+
+TEST(TrackerReset, with_the_number_of_an_answer_it_answers_what_crossed_an_ack) {
+  for (const bool of_an_answer : {true, false}) {
+    Story story;
+    const auto c = [&](std::uint16_t flags, std::uint32_t seq, std::uint32_t ack, std::uint32_t length,
+                       std::uint16_t id) { story.send(EndIndex::first, flags, seq, ack, length, {.ip_id = id}); };
+    c(S, 0, 0, 0, 100), story.s(S | A, 0, 1), c(A, 1, 1, 0, 101);
+    c(A, 1, 1, 10, 102), story.s(A, 1, 11, 50), story.s(A, 51, 11, 50);
+    c(A, 11, 51, 0, 104);
+    const std::uint16_t number = of_an_answer ? 0 : 105;
+    const Verdict reset = story.send(EndIndex::first, R, 11, 0, 0, {.window = 0, .ip_id = number});
+    EXPECT_EQ(reset.reset_cause, of_an_answer ? ResetCause::no_connection : ResetCause::unread_data);
+    EXPECT_TRUE(reset.has(mark::assumed));
+  }
+}
+
+TEST(TrackerReset, of_whom_a_shut_window_kept_from_sending_its_fin) {
+  for (const bool probed : {true, false}) {
+    Story story;
+    story.handshake();
+    story.s(A, 1, 1, 1000);
+    story.send(EndIndex::first, A, 1, 1001, 0, {.window = 0});
+    story.wait(220 * ms);
+    if (probed) story.s(A, 1000, 1);
+    story.wait(2000 * ms);
+    story.send(EndIndex::first, A, 1, 1001, 5, {.window = 0});
+    const Verdict reset = story.send(EndIndex::second, R, 1001, 0, 0, {.window = 0});
+    EXPECT_EQ(reset.reset_cause, probed ? ResetCause::data_after_unsent_fin : ResetCause::no_connection);
+    EXPECT_TRUE(reset.has(mark::assumed));
+  }
+}
+
+TEST(TrackerReset, of_who_still_sent_a_moment_ago_is_not_of_a_host_that_was_restarted) {
+  for (const bool moment : {true, false}) {
+    Story story;
+    story.handshake();
+    story.s(A, 1, 1, 500), story.s(A, 501, 1, 500), story.c(A, 1, 501);
+    if (!moment) story.wait(30'000 * ms);
+    story.c(A, 1, 501, 5);
+    const Verdict reset = story.send(EndIndex::second, R, 501, 0, 0, {.window = 0});
+    EXPECT_EQ(reset.reset_cause, moment ? ResetCause::data_after_unsent_fin : ResetCause::no_connection);
+  }
 }
 
 TEST(TrackerClosing, bsd_repeats_its_fin_in_the_ack_of_the_peers) {

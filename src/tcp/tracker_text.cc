@@ -109,6 +109,7 @@ void Tracker::take_fin(Step& step) {
     apply(step.receiver, Stimulus::gets_ack_of_fin, step);
   }
   from.fin_ack = step.ack;
+  closed_at_once_ = fins_cross(step);
   if (step.to.fin_in_doubt) {
     settle_first_closer(step.to.fin_ack > from.fin ? step.sender : step.receiver, step);
     if (from.fin_acked) return;
@@ -125,6 +126,18 @@ void Tracker::take_fin(Step& step) {
     apply(step.receiver, Stimulus::gets_fin, step);
     apply(step.sender, Stimulus::gets_ack_of_fin, step);
   }
+}
+
+// The second FIN, so soon that the first can't have been what made its sender close: within a round trip of the whole path, of which the tap
+// divides the ends'. Which of the two was sent first then depends on where the tap is.
+bool Tracker::fins_cross(const Step& step) {
+  constexpr std::int64_t unknown_path_ns = 200 * millisecond, spread_ns = 2 * millisecond;
+  const End& from = step.from;
+  const End& to = step.to;
+  if (to.fin < 0 || to.fin_assumed || to.trouble().fin_resends > 0 || &from == &to) return false;
+  if (step.ack > to.fin || to.fin_ack > from.fin) return false;
+  const std::int64_t path_ns = (std::int64_t{from.srtt_us} + to.srtt_us) * 1000;
+  return step.at() - to.last_sent_ns < (path_ns == 0 ? unknown_path_ns : path_ns + spread_ns);
 }
 
 // Whether its FIN may stand before the capture, or is what the other end acknowledged last of what the capture lacks.

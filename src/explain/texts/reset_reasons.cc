@@ -29,6 +29,21 @@ constexpr ResetReason table[] = {
      .remedy =
          {"look for a firewall, proxy or intrusion prevention between the tap and {who}: its distance is in the TTL; capture at both ends and compare",
           "查找抓包点与 {who} 之间的防火墙、代理或入侵防御：TTL 表明其距离；在两端同时抓包比较"}},
+    {.id = "reset.third_party_late",
+     .severity = note,
+     .rests_on = "RFC 9293 3.6",
+     .wire = ResetCause::third_party_late,
+     .on_wire =
+         {.short_form = {"third party, after the close", "第三方，关闭之后"},
+          .sentence =
+              {"A reset in {who}'s name came when both had closed and that had been acknowledged: from somebody else, and no harm, nothing was lost.",
+               "双方都已关闭并得到确认之后，才出现以 {who} 名义发出的复位：来自他方，无害，没有丢失任何数据。"},
+          .because = {"The reset has another TTL than {who}'s segments, and both FINs had been acknowledged.",
+                      "该复位的 TTL 与 {who} 的报文段不同，且两个 FIN 都已被确认。"},
+          .or_else = {"A host that restarted, behind another path.", "也可能是重启过的主机，经由另一条路径。"},
+          .problem = "capture.reset.third_party_late",
+          .summary = {"a reset from somebody else when both had closed: no harm, nothing was lost",
+                      "双方都已关闭之后来自他方的复位：无害，没有丢失数据"}}},
     {.id = "reset.fin_wait_2_entry",
      .severity = error,
      .rests_on = "RFC 9293 3.6.1, RFC 1122 4.2.2.13; tcp_timewait_state_process(): TCP_TW_RST",
@@ -225,8 +240,8 @@ constexpr ResetReason table[] = {
               {"The reset has no ACK and the sequence number that the answered segment acknowledged, and no close of {who} was seen.",
                "该复位不带 ACK，序号等于被回应报文段的确认号，且没有看到 {who} 关闭。"},
           .or_else =
-              {"The host restarted or aborted unseen; it never took the connection (a full accept queue); or a firewall, load balancer or NAT on the way forgot the connection and answers in its name.",
-               "主机重启，或其中止未被捕获；或它从未接受该连接（接受队列已满）；或途中的防火墙、负载均衡或 NAT 忘记了该连接并以其名义回应。"},
+              {"The host restarted or aborted unseen; a reset that somebody else sent it in {peer}'s name ended the connection there; it never took the connection (a full accept queue); or a firewall, load balancer or NAT on the way forgot the connection and answers in its name.",
+               "主机重启，或其中止未被捕获；或有人以 {peer} 的名义发给它的复位已在那里结束了连接；或它从未接受该连接（接受队列已满）；或途中的防火墙、负载均衡或 NAT 忘记了该连接并以其名义回应。"},
           .problem = "capture.reset.no_connection",
           .summary =
               {"the peer's host does not know the connection (any more): rebooted, or a middlebox answered for it",
@@ -293,6 +308,27 @@ constexpr ResetReason table[] = {
      .remedy =
          {"{who} should read to the end before it closes, or {peer} stop sending when it has read the end of file",
           "{who} 应读到末尾再关闭，或 {peer} 读到文件结束后停止发送"}},
+    {.id = "reset.after_unsent_fin",
+     .severity = warning,
+     .rests_on = "RFC 9293 3.10.4, 3.10.7.4; tcp_rcv_state_process(): TCPABORTONDATA",
+     .wire = ResetCause::data_after_unsent_fin,
+     .on_wire =
+         {.short_form = {"data after close, FIN not yet sent", "关闭后仍有数据，FIN 尚未发出"},
+          .sentence =
+              {"{peer}'s data came, most likely, after {who} had closed: its FIN still waited behind what it had to send, nobody was left to read, and {who}'s kernel reset.",
+               "{peer} 的数据到达时 {who} 很可能已经关闭：其 FIN 仍排在待发数据之后，已无人读取，{who} 的内核因此复位。"},
+          .because =
+              {"The reset answers {peer}'s data; shortly before, {who}'s host still sent or probed, with something left that was not acknowledged or not sent: it knew the connection.",
+               "该复位回应的是 {peer} 的数据；此前不久 {who} 的主机仍在发送或探测，尚有未确认或未发出的数据：它认识该连接。"},
+          .or_else =
+              {"Its process was killed, or aborted the connection by a reset that was not captured; or something on the way forgot the connection and answers in its name.",
+               "其进程被杀死，或以未被捕获的复位中止了连接；或途中的设备忘记了该连接并以其名义回应。"},
+          .problem = "capture.reset.data_after_unsent_fin",
+          .summary = {"data came for a program that had most likely closed, with data still to be sent: reset",
+                      "数据到达时程序很可能已关闭且尚有待发数据：复位"}},
+     .remedy =
+         {"{who} should read to the end before it closes, or {peer} read what {who} sends, to the end of file, before it sends more",
+          "{who} 应读到末尾再关闭，或 {peer} 先把 {who} 发来的内容读到文件结束，再继续发送"}},
     {.id = "reset.late_after_close",
      .severity = note,
      .rests_on = "RFC 9293 3.10.7.1",
@@ -304,8 +340,9 @@ constexpr ResetReason table[] = {
           .sentence =
               {"{peer}'s segment came after {who} had closed and forgotten the connection; no data was lost by it.",
                "{peer} 的报文段到达时，{who} 已关闭并忘记了该连接；没有因此丢失数据。"},
-          .because = {"{who}'s FIN came before, and the segment that was answered carried no data.",
-                      "此前 {who} 已发出 FIN，被回应的报文段不带数据。"},
+          .because =
+              {"{who}'s FIN came before, and all data of {peer}'s that was captured had been acknowledged: what was answered is a FIN, an acknowledgment, or a copy.",
+               "此前 {who} 已发出 FIN，捕获到的 {peer} 的数据均已被确认：被回应的是 FIN、确认，或旧报文段的副本。"},
           .problem = "capture.reset.late_after_close",
           .summary = {"reset after the close: no harm, nothing was lost", "关闭之后的复位：无害，没有丢失数据"}}},
     {.id = "reset.out_of_memory",
@@ -445,6 +482,17 @@ const ResetReason* reset_reason_of_kernel(std::string_view cause, std::string_vi
   return find_row([&](const ResetReason& row) {
     return std::ranges::find(row.kernel.reasons, reason) != row.kernel.reasons.end();
   });
+}
+
+Text because(const tcp::ResetSeen& reset) {
+  static constexpr Text signs[] = {
+      {"The reset has another TTL than {who}'s segments.", "该复位的 TTL 与 {who} 的报文段不同。"},
+      {"The reset answers nothing that {peer} sent, nor has it {who}'s next sequence number as its own would.",
+       "该复位并不回应 {peer} 发送的任何报文，也不像 {who} 自己发出的那样带有其下一个序号。"},
+      {"{who} went on after it.", "{who} 此后仍在继续。"},
+  };
+  if (reset.cause == ResetCause::third_party) return signs[static_cast<std::size_t>(reset.sign)];
+  return reset_reason_on_wire(reset.cause).on_wire.because;
 }
 
 const ResetReason& reset_reason_on_wire(ResetCause cause) {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "explain/finding.h"
-#include "tcp/classification.h"
+#include "tcp/tracker.h"
 
 namespace tcpwhy::explain {
 
@@ -60,5 +60,7 @@ const ResetReason* reset_reason_of_kernel(std::string_view cause, std::string_vi
 
 // Of any cause but none.
 const ResetReason& reset_reason_on_wire(tcp::ResetCause cause);
+// Why a capture says so of this one: the one of several signs that it has.
+Text because(const tcp::ResetSeen& reset);
 
 }  // namespace tcpwhy::explain

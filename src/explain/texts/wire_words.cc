@@ -57,8 +57,10 @@ constexpr IllegalityRow illegalities[] = {
     {"RFC 9293 3.10.7.3", {"acknowledges something else than the SYN", "确认的不是 SYN"}},
     {"RFC 9293 3.10.7.4", {"outside the window", "在窗口之外"}},
     {"RFC 5961 5.2", {"acknowledges what was never sent, or long ago", "确认从未发送或很久以前的数据"}},
+    {"RFC 9293 3.5",
+     {"a SYN-ACK with another number than before: not the same one again", "SYN-ACK 的序号与之前不同：并非重传"}},
 };
-static_assert(std::size(illegalities) == static_cast<std::size_t>(tcp::Illegality::ack_out_of_window) + 1);
+static_assert(std::size(illegalities) == static_cast<std::size_t>(tcp::Illegality::another_syn_ack) + 1);
 
 constexpr Text marks[] = {
     {"something before it not captured", "其前有未捕获的数据"},

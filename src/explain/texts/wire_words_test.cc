@@ -29,14 +29,14 @@ void expect_words(std::size_t first, std::size_t count) {
 TEST(WireWords, no_value_lacks_a_language) {
   expect_words<tcp::Kind>(0, tcp::kind_count);
   expect_words<tcp::RetransmissionReason>(1, static_cast<std::size_t>(tcp::RetransmissionReason::unknown) + 1);
-  expect_words<tcp::Illegality>(1, static_cast<std::size_t>(tcp::Illegality::ack_out_of_window) + 1);
+  expect_words<tcp::Illegality>(1, static_cast<std::size_t>(tcp::Illegality::another_syn_ack) + 1);
   expect_words<tcp::ResetCause>(1, tcp::reset_cause_count);
   for (const Language language : both) {
     std::set<std::string_view> seen;
     for (int bit = 0; bit < tcp::mark::count; ++bit) EXPECT_TRUE(seen.insert(mark_words(bit, language)).second) << bit;
     EXPECT_FALSE(seen.contains(""));
   }
-  for (std::size_t i = 1; i <= static_cast<std::size_t>(tcp::Illegality::ack_out_of_window); ++i)
+  for (std::size_t i = 1; i <= static_cast<std::size_t>(tcp::Illegality::another_syn_ack); ++i)
     EXPECT_TRUE(clause_of(static_cast<tcp::Illegality>(i)).starts_with("RFC ")) << i;
 }
 

@@ -96,7 +96,7 @@ class Writer {
             {"cause", tcp::name(reset.cause)},
             {"grade", grade_of(reset.assumed)},
             {"text", say(reason.on_wire.sentence)},
-            {"because", say(reason.on_wire.because)},
+            {"because", say(explain::because(reset))},
             {"or_else", reset.assumed ? Json(say(reason.on_wire.or_else)) : Json(nullptr)},
             {"remedy", say(reason.remedy)}};
   }

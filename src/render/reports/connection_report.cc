@@ -139,7 +139,7 @@ class Report {
         Style::plain,
         alone ? std::string(
                     Text{"Nothing else of the connection was captured.", "该连接没有捕获到其他报文段。"}.in(language()))
-              : say(reason.on_wire.because));
+              : say(explain::because(reset)));
     if (reset.assumed && !reason.on_wire.or_else.empty())
       paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
     if (!reason.remedy.empty())
@@ -211,11 +211,18 @@ std::string ending_words(const SeenConnection& seen, Language language, const ex
                          wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language),
                          reset_grade(reset));
     }
-    if (!tracker.first_closed_by_reset() && tracker.first_closer())
+    if (tracker.closed_at_once())
+      text = fmt::format("{}{}", Text{"both closed at once; ", "双方同时关闭；"}.in(language), text);
+    else if (!tracker.first_closed_by_reset() && tracker.first_closer())
       text = say("{} closed first; ", "{} 先关闭；", first) + text;
   } else if (fins && tracker.is_over() && (repeats_fin(EndIndex::first) || repeats_fin(EndIndex::second))) {
     text = say("{} closed first; the acknowledgments of the other FIN do not arrive",
                "{} 先关闭；对另一个 FIN 的确认没有到达", first);
+  } else if (fins && tracker.closed_at_once()) {
+    text = (tracker.is_over()
+                ? Text{"both closed at once; in order", "双方同时关闭；正常结束"}
+                : Text{"both closed at once; not both FINs are acknowledged", "双方同时关闭；并非两个 FIN 都已确认"})
+               .in(language);
   } else if (fins) {
     text = tracker.is_over() || tracker.is_one_way() || tracker.is_to_itself()
                ? say("{} closed first; in order", "{} 先关闭；正常结束", first)

@@ -102,12 +102,30 @@ TEST(ConnectionReport, shows_each_segment_with_frame_pause_class_and_both_states
             "     segment as a stranger's. [assumed; frame 6]\n"
             "     The reset has no ACK and the sequence number that the answered segment\n"
             "     acknowledged, and no close of 10.0.0.2:80 was seen.\n"
-            "     Or: The host restarted or aborted unseen; it never took the connection (a\n"
-            "     full accept queue); or a firewall, load balancer or NAT on the way\n"
-            "     forgot the connection and answers in its name.\n"
+            "     Or: The host restarted or aborted unseen; a reset that somebody else sent\n"
+            "     it in 10.0.0.1:4000's name ended the connection there; it never took\n"
+            "     the connection (a full accept queue); or a firewall, load balancer or\n"
+            "     NAT on the way forgot the connection and answers in its name.\n"
             "     what to do: compare the idle time before it with the timeouts on the way\n"
             "     (keep-alives more often than that hold the entry open), and look\n"
             "     whether the host of 10.0.0.2:80 restarted\n");
+}
+
+TEST(ConnectionReport, of_two_fins_that_crossed_none_is_the_first) {
+  Conversation talk;
+  talk.opens().says(client, fin | ack, 1, 1).says(server, fin | ack, 1, 1);
+  talk.says(client, ack, 2, 2).says(server, ack, 2, 2);
+  EXPECT_NE(report(talk.made).find("; both closed at once; in order\n"), std::string::npos) << report(talk.made);
+  EXPECT_NE(report(talk.made, false, base::Language::zh).find("双方同时关闭；正常结束"), std::string::npos);
+}
+
+// Of the signs of a third party the one that was seen.
+TEST(ConnectionReport, says_what_shows_that_somebody_else_reset_it) {
+  Conversation talk;
+  talk.opens().says(client, push | ack, 1, 1, 14).says(server, rst | ack, 1, 15).says(server, push | ack, 1, 15, 20);
+  const std::string text = report(talk.made);
+  EXPECT_NE(text.find("     10.0.0.2:80 went on after it.\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("TTL"), std::string::npos) << text;
 }
 
 TEST(ConnectionReport, folds_long_runs_of_the_ordinary_and_nothing_else) {

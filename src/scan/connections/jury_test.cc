@@ -54,6 +54,30 @@ TEST(Jury, what_happened_is_said_and_nothing_else) {
       // What opened the window was lost, or the path was gone: the reader is not to blame.
       {"zw-A", 2, "probes_unanswered", {"zero_window"}},
       {"zw-A", 4, "reset.unread_data", {"reset.idle", "zero_window"}},
+      // A slow reader, whose host answers probes every half second at most.
+      {"late-A", 4, "zero_window", {"probes_unanswered"}},
+      {"late-B", 2, "zero_window", {"probes_unanswered"}},
+      // The update was lost; the peer was gone.
+      {"late-A", 0, "probes_unanswered", {"zero_window"}},
+      {"late-A", 1, "probes_unanswered", {"zero_window"}},
+      // The opener had forgotten the connection before, from the same port: its SYN is no stray there.
+      {"late-A", 2, "reset.no_connection", {"illegal"}},
+      {"late-A", 3, "old_connection", {"syn_lost", "illegal"}},
+      // Somebody else's reset, 198 ms after both FINs had been acknowledged.
+      {"late-A", 6, "reset.third_party_late", {"reset.third_party"}},
+      // A forged reset, and then the end's own segments.
+      {"late-A", 7, "reset.third_party", {"reset.aborted"}},
+      // A copy of the SYN came late, behind the close.
+      {"late-A", 5, "old_syn", {"accept_queue", "syn_lost"}},
+      {"late-B", 5, "old_syn", {"accept_queue", "syn_lost"}},
+      // close() with data that waits for a shut window; then the client sends.
+      {"late-B", 3, "reset.data_after_unsent_fin", {"reset.no_connection"}},
+      // A forged reset ended it at the client, whose host answers each segment that was on its way.
+      {"late-B", 0, "reset.no_connection", {"reset.unread_data"}},
+      // A firewall forgot the idle connection; whether the client sent something meanwhile nobody knows here.
+      {"late-B", 1, "close_unanswered", {"fin_unanswered", "gave_up"}},
+      // All data had been acknowledged when the host answered what was on its way.
+      {"late-B", 4, "reset.late_after_close", {"reset.data_after_close"}},
   };
   for (const Verdict& verdict : verdicts) {
     const auto records = records_of(verdict.file);

@@ -151,6 +151,7 @@ class Pass {
     picked.record = record_of(connection, left);
     picked.seen.tracker = std::move(connection.tracker);
     picked.left = left;
+    judge_reset(picked.seen);
     if (picked.seen.left_out == 0) return;
     const std::size_t head = options_.most_segments - options_.most_segments / 4;
     picked.seen.left_out_before = head;
@@ -161,6 +162,16 @@ class Pass {
     turn(picked.seen.segments);
     if (!picked.packets.events.empty()) turn(picked.packets.events);
     oldest_ = 0;
+  }
+
+  // What came afterwards may have told who sent it.
+  static void judge_reset(tcp::SeenConnection& seen) {
+    const tcp::ResetSeen reset = seen.tracker.reset();
+    const auto row = std::ranges::find(seen.segments, reset.frame, &tcp::SeenSegment::frame);
+    if (reset.cause == tcp::ResetCause::none || row == seen.segments.end()) return;
+    row->verdict.reset_cause = reset.cause;
+    row->verdict.marks &= ~tcp::mark::assumed;
+    if (reset.assumed) row->verdict.marks |= tcp::mark::assumed;
   }
 
   // With headers only, a segment that came in fragments is the packet that they made.

@@ -133,8 +133,10 @@ constexpr ProblemRule own_rules[] = {
      {"look at the way back, from the receiver to the sender", "检查从接收方返回发送方的路径"}},
     {"capture.probes_unanswered",
      Severity::warning,
-     "an end offered a window of 0, and two or more probes of that in a row had no answer",
-     "RFC 9293 3.8.6.1; tcp_probe_timer()",
+     "an end offered a window of 0, and probes of that had no answer: two or more in a row, or one before the answer that "
+     "opened the window or before the end; not counted are those within half a second of its last segment, which Linux may "
+     "leave unanswered",
+     "RFC 9293 3.8.6.1; tcp_probe_timer(), tcp_invalid_ratelimit",
      {"probes of a shut window had no answer: the path was gone, or what opened the window was lost",
       "零窗口探测无人应答：路径已中断，或打开窗口的通告丢失"},
      {"look at the path first, then at the receiving program", "先检查路径，再检查接收程序"}},
@@ -145,9 +147,28 @@ constexpr ProblemRule own_rules[] = {
      {"the listener still had an older connection between these ports: its answer was reset, and the SYN sent again",
       "监听方仍保留这对端口之间的旧连接：其应答被复位，SYN 再次发送"},
      {}},
+    {"capture.old_syn",
+     Severity::note,
+     "a SYN-ACK for the same SYN with another sequence number than the one that had been acknowledged",
+     "RFC 9293 3.5, figure 8 (recovery from an old duplicate SYN)",
+     {"the listener answered the same SYN once more, with another number: a late copy of that SYN reached it, or it had "
+      "forgotten the connection",
+      "监听方以另一个序号再次应答同一个 SYN：该 SYN 的迟到副本到达了它，或它已忘记了该连接"},
+     {}},
+    {"capture.close_unanswered",
+     Severity::warning,
+     "at the end three or more retransmissions of a FIN had no answer, nothing of the other end came meanwhile, and that "
+     "had not closed; all data of the FIN's sender had been acknowledged",
+     "RFC 9293 3.8.3; tcp_orphan_retries",
+     {"closed, and nothing came back any more: since its last segment the peer, or the path to it, was gone; what that sent "
+      "meanwhile, if anything, did not come",
+      "关闭时已不再有任何回应：自其最后一个报文段之后，对端或通往它的路径已失效；其间对端若有发送，也没有到达"},
+     {"compare the time since the peer's last segment with the idle timeouts of firewalls and NAT on the way, then look at the peer",
+      "将对端最后一个报文段以来的时间与途中防火墙和 NAT 的空闲超时相比较，再检查对端"}},
     {"capture.fin_unanswered",
      Severity::note,
-     "at the end three or more retransmissions of a FIN had no answer; all data had been acknowledged",
+     "at the end three or more retransmissions of a FIN had no answer; all data had been acknowledged, and the other end "
+     "had closed",
      "RFC 9293 3.6; tcp_orphan_retries",
      {"all data had arrived; only the last FIN was never acknowledged", "数据已全部送达，只有最后的 FIN 未被确认"},
      {}},
@@ -341,6 +362,7 @@ class Finder {
   std::vector<Problem> run() {
     opening();
     reset();
+    another_opening();
     transfer();
     observer();
     std::ranges::stable_sort(found_, std::ranges::greater{}, [](const Problem& p) { return p.rule->severity; });
@@ -371,11 +393,15 @@ class Finder {
         record_.waited_since(record_.began_ns) && record_.ends[opener].segments > 0)
       say("capture.half_open_handshake", record_.last_frame);
     if (had_old_connection()) {
-      const bool was_reset = record_.ends[opener].resets > 0;
+      const bool was_reset = record_.ends[opener].resets > 0 || record_.evidence.old_was_reset;
       say("capture.old_connection", record_.evidence.old_connection, 1, was_reset ? Grade::derived : Grade::assumed);
     } else if (record_.opening == Opening::handshake && record_.evidence.resent_syn != 0) {
       say("capture.syn_lost", record_.evidence.resent_syn);
     }
+  }
+
+  void another_opening() {
+    if (record_.evidence.another_syn_ack != 0) say("capture.old_syn", record_.evidence.another_syn_ack);
   }
 
   void reset() {
@@ -393,7 +419,7 @@ class Finder {
       const bool long_shut = greater(record_, &EndRecord::longest_shut_ns) >= harmful_shut_ns;
       const std::uint32_t unanswered =
           std::max(record_.ends[opener].most_unanswered_probes, record_.ends[listener].most_unanswered_probes);
-      if (both_seen() && unanswered >= 2) {
+      if (both_seen() && unanswered > 0) {
         say("capture.probes_unanswered", record_.evidence.zero_window, unanswered);
       } else {
         say(long_shut ? "capture.zero_window" : "capture.zero_window_brief", record_.evidence.zero_window, shut);
@@ -445,17 +471,20 @@ class Finder {
   // What was sent again and again to the end, and why it may have had no answer.
   bool give_up() {
     if (unanswered_resends() < 3) return false;
-    const EndRecord& end = record_.ends[opener].unanswered_resends >= record_.ends[listener].unanswered_resends
-                               ? record_.ends[opener]
-                               : record_.ends[listener];
+    const Side side =
+        record_.ends[opener].unanswered_resends >= record_.ends[listener].unanswered_resends ? opener : listener;
+    const EndRecord& end = record_.ends[side];
+    const bool peer_closed = record_.ends[tcp::other(side)].sent_fin;
     const std::uint64_t times = end.unanswered_resends;
     if (!record_.waited_since(end.last_progress_ns)) return false;  // the answer may be on its way
     // Less than this any path takes (RFC 791: every host takes 576 bytes).
     constexpr std::uint32_t surely_through = 500;
     const bool larger = end.stuck_length > std::max(end.largest_through, surely_through) &&
                         (end.largest_through > 0 || end.peer_answered);
-    if (end.only_fin_unacknowledged) {
+    if (end.only_fin_unacknowledged && peer_closed) {
       say("capture.fin_unanswered", record_.last_frame, times);
+    } else if (end.only_fin_unacknowledged && !end.peer_answered) {
+      say("capture.close_unanswered", record_.last_frame, times);
     } else if (larger && record_.icmp.frame == 0) {
       // In smaller pieces at last, of which nothing is known yet: what went before was in vain.
       say("capture.mtu_black_hole", record_.evidence.retransmission, end.shrunk_after > 0 ? end.shrunk_after : times,

@@ -17,6 +17,12 @@ using wire::TcpFlags;
 constexpr std::uint16_t S = TcpFlags::syn_bit, A = TcpFlags::ack_bit, F = TcpFlags::fin_bit, R = TcpFlags::rst_bit;
 constexpr std::int64_t ms = 1'000'000;
 
+std::vector<std::string> ids(const ConnectionRecord& record) {
+  std::vector<std::string> ids;
+  for (const Problem& problem : problems_of(record)) ids.emplace_back(problem.rule->id.substr(8));  // "capture."
+  return ids;
+}
+
 // One connection; numbers are relative, and each segment comes 10 ms after the one before.
 class Talk {
  public:
@@ -50,11 +56,11 @@ class Talk {
     EXPECT_EQ(records_.size(), 1U);
     return records_.front();
   }
-  std::vector<std::string> problems() {
-    std::vector<std::string> ids;
-    for (const Problem& problem : problems_of(record())) ids.emplace_back(problem.rule->id.substr(8));  // "capture."
-    return ids;
+  const std::vector<ConnectionRecord>& records() {
+    table_.finish();
+    return records_;
   }
+  std::vector<std::string> problems() { return ids(record()); }
 
  private:
   wire::TcpSegment segment(bool from_client, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack,
@@ -197,6 +203,73 @@ TEST(Problems, a_window_that_is_shut_for_a_moment_harms_nobody) {
   Talk to_the_end;
   to_the_end.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0).wait(5000 * ms).s(A, 1000, 1).c(A, 1, 1001, 0, 0);
   EXPECT_EQ(to_the_end.problems(), Ids{"zero_window"});
+}
+
+// A firewall forgot an idle connection: what the peer may have sent is not known.
+TEST(Problems, a_first_fin_without_an_answer_does_not_tell_that_all_had_arrived) {
+  for (const bool peer_closed : {false, true}) {
+    Talk talk;
+    talk.handshake().c(A, 1, 1, 5).s(A, 1, 6);
+    if (peer_closed) talk.c(F | A, 6, 1).s(A, 1, 7);
+    const std::uint32_t ack = peer_closed ? 7 : 6;
+    talk.wait(7000 * ms).s(F | A, 1, ack);
+    for (int i = 0; i < 3; ++i) talk.wait(500 * ms).s(F | A, 1, ack);
+    EXPECT_EQ(talk.problems(), Ids{peer_closed ? "fin_unanswered" : "close_unanswered"});
+  }
+}
+
+TEST(Problems, a_listener_that_answers_an_old_syn_has_no_full_accept_queue) {
+  Talk talk;
+  talk.handshake().c(F | A, 1, 1).s(F | A, 1, 2).c(A, 2, 2).wait(1000 * ms);
+  talk.s(S | A, 5'000'000, 1).c(A, 2, 2).s(R, 2);
+  EXPECT_EQ(talk.problems(), (Ids{"reset.late_after_close", "old_syn"}));
+}
+
+// RFC 9293 3.5.1: who has forgotten the connection sends a SYN; the answer of the other end's old one is reset, and the SYN sent again.
+TEST(Problems, the_syn_of_the_next_connection_is_no_stray_in_the_one_before) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 2).s(A, 1, 3).wait(300 * ms);
+  talk.c(S, 5'000'000).s(A, 1, 3).c(R, 3);
+  talk.c(S, 5'000'000).s(S | A, 7'000'000, 5'000'001).c(A, 5'000'001, 7'000'001);
+  const auto records = talk.records();
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(ids(records[0]), Ids{"reset.no_connection"});
+  EXPECT_EQ(ids(records[1]), Ids{"old_connection"});
+  EXPECT_EQ(problems_of(records[1]).at(0).grade, explain::Grade::derived);
+}
+
+// Linux answers what is outside its window every half second at most.
+TEST(Problems, a_probe_that_comes_soon_after_an_answer_need_not_have_one) {
+  Talk talk;
+  talk.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0);
+  const auto probe = [&](int after_ms) { talk.wait(after_ms * ms).s(A, 1000, 1); };
+  for (int i = 0; i < 3; ++i) {
+    probe(210), talk.c(A, 1, 1001, 0, 0);
+    probe(440);  // no answer
+    probe(860), talk.c(A, 1, 1001, 0, 0);
+  }
+  talk.c(A, 1, 1001, 0, 1000);
+  EXPECT_EQ(talk.problems(), Ids{"zero_window"});
+}
+
+// What opened the window, or the answers, were lost; and the path was gone to the end.
+TEST(Problems, probes_of_a_shut_window_that_had_to_be_answered) {
+  for (const bool to_the_end : {false, true}) {
+    Talk talk;
+    talk.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0);
+    talk.wait(210 * ms).s(A, 1000, 1).wait(420 * ms).s(A, 1000, 1).wait(840 * ms).s(A, 1000, 1);
+    if (!to_the_end) talk.wait(1680 * ms).s(A, 1000, 1).c(A, 1, 1001, 0, 1000);
+    EXPECT_EQ(talk.problems(), Ids{"probes_unanswered"}) << to_the_end;
+    EXPECT_EQ(problems_of(talk.record()).at(0).count, 2U) << to_the_end;
+  }
+}
+
+// It is the next one that shows that one had no answer.
+TEST(Problems, a_single_probe_without_answer_is_not_two) {
+  Talk talk;
+  talk.handshake().s(A, 1, 1, 1000).c(A, 1, 1001, 0, 0);
+  talk.wait(600 * ms).s(A, 1000, 1).wait(1200 * ms).s(A, 1000, 1).c(A, 1, 1001, 0, 0);
+  EXPECT_EQ(talk.problems(), Ids{"zero_window"});
 }
 
 // The receiver says that it has what comes behind.

@@ -61,6 +61,18 @@ void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int
   if (end.behind_ack > 0) record.most_behind_ack_ns = end.trouble().most_behind_ack_ns;
 }
 
+// The last probes of a shut window, which nothing followed of the other end but a reset, if anything. That the very last one had no answer
+// shows only if the capture went on.
+void note_last_probes(const ConnectionRecord& record, EndRecord& of, const tcp::End& end, const tcp::End& peer) {
+  if (end.unanswered_window_probes == 0) return;
+  constexpr std::int64_t slowest_answer_ns = 1'000'000'000;
+  const bool was_reset = peer.last_seen_ns > end.last_seen_ns;
+  const bool waited =
+      was_reset ? peer.last_seen_ns - end.last_seen_ns >= slowest_answer_ns : record.waited_since(end.last_seen_ns);
+  const std::uint32_t unanswered = end.unanswered_window_probes - (waited ? 0U : 1U);
+  if (unanswered > 1 || !was_reset) of.most_unanswered_probes = std::max(of.most_unanswered_probes, unanswered);
+}
+
 Opening opening_of(const tcp::Tracker& tracker, const ConnectionRecord& record) {
   const tcp::End& asked = tracker.end(tracker.is_to_itself() ? tracker.opener() : tcp::opposite(tracker.opener()));
   if (!tracker.opener_known()) return Opening::before_capture;
@@ -111,6 +123,8 @@ void fill(ConnectionRecord& record, const Connection& connection, Left left) {
   record.quiet_ns = connection.quiet_ns;
   record.listener_rtt_ns = tracker.listener_rtt_ns();
   record.opener_rtt_ns = tracker.opener_rtt_ns();
+  note_last_probes(record, record.ends[opener], one, other);
+  note_last_probes(record, record.ends[listener], other, one);
   const tcp::ResetSeen reset = tracker.reset();
   record.reset_cause = reset.cause;
   if (reset.cause != tcp::ResetCause::none) {

@@ -48,7 +48,7 @@ struct EndRecord : tcp::EndCounters {
   // The payload of what it sent again `shrunk_after` times in vain, before it sent smaller pieces of that; and whether those got through.
   std::uint32_t shrunk_from = 0, shrunk_after = 0;
   bool shrunk_through = false;
-  std::uint32_t most_unanswered_probes = 0;  // of a shut window, in a row
+  std::uint32_t most_unanswered_probes = 0;  // of a shut window, in a row, that had to be answered
   // The peer acknowledged what comes behind, and never that: what the capture lacks of it, too.
   std::uint64_t undelivered_bytes = 0;
   bool peer_answered = false;           // something, after the first of its unanswered retransmissions

@@ -68,7 +68,7 @@ TEST(Wild, what_is_said_of_each_capture) {
       {"one-way-client-side", half_seen, Ending::closed, opener, {"capture.one_way"}},
       {"client-side-only-closed", half_seen, Ending::closed, opener, {"capture.one_way"}},
       {"server-side-only-closed", half_seen, Ending::closed, opener, {"capture.one_way"}},
-      {"data-and-fin-after-close", handshake, Ending::reset, opener, {"capture.reset.data_after_close"}},
+      {"data-and-fin-after-close", handshake, Ending::reset, {}, {"capture.reset.data_after_close"}},
       {"own-reset-without-ack", handshake, Ending::reset, opener, {"capture.reset.unread_data"}},
       {"ack-captured-before-data", handshake, Ending::open, {}, {"capture.out_of_order"}},
       {"kernel-H25-A", handshake, Ending::open, {}, {"capture.accept_queue"}},

@@ -30,14 +30,25 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
     }
     if (acked && verdict.reason != syn) first(evidence.fin_again);
   }
-  if (verdict.kind == tcp::Kind::illegal)
-    first(verdict.illegality == tcp::Illegality::ack_in_syn_sent ? evidence.old_connection : evidence.illegal);
+  switch (verdict.illegality) {
+    case tcp::Illegality::none: break;
+    case tcp::Illegality::ack_in_syn_sent: first(evidence.old_connection); break;
+    case tcp::Illegality::another_syn_ack: first(evidence.another_syn_ack); break;
+    default: first(evidence.illegal);
+  }
   if (verdict.marks == 0) return;
   if (verdict.has(tcp::mark::zero_window)) first(evidence.zero_window);
   if (verdict.has(tcp::mark::gap_before | tcp::mark::acks_unseen)) first(evidence.gap);
   if (verdict.has(tcp::mark::needless | tcp::mark::proves_needless)) first(evidence.needless);
   if (verdict.has(tcp::mark::offload_copy)) first(evidence.offload);
   if (verdict.has(tcp::mark::behind_ack)) first(evidence.behind_ack);
+}
+
+// The frame of the reset by which who sent this SYN refused the answer of a connection that it had forgotten; 0: there was none.
+std::uint64_t reset_in_answer_to(const tcp::Tracker::PendingSyn& syn, const tcp::Tracker& old) {
+  const tcp::ResetSeen reset = old.reset();
+  const bool answers = reset.cause == tcp::ResetCause::no_connection && reset.from == syn.from;
+  return answers && reset.frame > syn.frame ? reset.frame : 0;
 }
 
 FlowKey bare(FlowKey key) {
@@ -296,9 +307,15 @@ TakenSegment ConnectionTable::take(std::uint64_t frame, std::int64_t at_ns, cons
       start_again(entry, segment);
     } else {
       const tcp::Tracker::PendingSyn syn = *pending;
+      // It was the first of the next connection. The old one's end answered it, if it was reset then (RFC 9293 3.5.1, figure 9).
+      const std::uint64_t answer = reset_in_answer_to(syn, connection.tracker);
+      if (connection.evidence.illegal == syn.frame && connection.tracker.end(syn.from).illegal == 1)
+        connection.evidence.illegal = 0;
       on_end_(connection, Left::over);
       start_again(entry, syn.segment);
       connection.tracker.observe({syn.at_ns, syn.frame, tcp::EndIndex::first, syn.segment});
+      connection.evidence.old_connection = answer;
+      connection.evidence.old_was_reset = answer != 0;
     }
     connection.reuse = reuse;
     reused = true;

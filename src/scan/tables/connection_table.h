@@ -29,9 +29,10 @@ enum class Left : std::uint8_t {
 struct Evidence {
   std::uint64_t retransmission = 0, timeout = 0, resent_syn = 0, repeated_syn_ack = 0, fin_again = 0, zero_window = 0,
                 illegal = 0, gap = 0, needless = 0, offload = 0, behind_ack = 0, icmp_disbelieved = 0,
-                old_connection = 0;
+                old_connection = 0, another_syn_ack = 0;
   std::uint32_t sure_timeouts = 0;      // how many, of which nothing else is as likely
   std::uint32_t repeated_syn_acks = 0;  // how many
+  bool old_was_reset = false;           // the old connection, by who opened this one
 };
 
 // The first ICMP error that quoted a segment of it; frame 0: none.
