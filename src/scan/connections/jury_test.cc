@@ -51,6 +51,8 @@ TEST(Jury, what_happened_is_said_and_nothing_else) {
       {"hs-A", 0, "reset.unread_data", {"reset.idle"}},
       // The listener still had the connection before, from the same port.
       {"hs-A", 16, "old_connection", {"syn_lost", "illegal"}},
+      {"hs-B", 15, "reset.no_connection", {"illegal"}},
+      {"hs-B", 16, "old_connection", {"syn_lost", "illegal"}},
       // What opened the window was lost, or the path was gone: the reader is not to blame.
       {"zw-A", 2, "probes_unanswered", {"zero_window"}},
       {"zw-A", 4, "reset.unread_data", {"reset.idle", "zero_window"}},

@@ -117,6 +117,19 @@ TEST(PickConnection, a_syn_that_was_another_connections_counts_from_its_own_fram
   EXPECT_EQ(frames(pick(file, ByNumber{2}, options)), (std::vector<std::uint64_t>{5, 6, 7}));
 }
 
+// Its sender went on: the row must not say otherwise than the connection.
+TEST(PickConnection, a_reset_is_judged_by_what_came_afterwards) {
+  const auto file = capture_of(handshake(4000, 77) + std::vector<Made>{{4000, push | ack, 78, 5001, 10},
+                                                                       {4000, rst | ack, 5001, 88, 0, true},
+                                                                       {4000, push | ack, 5001, 88, 20, true}});
+  const auto outcome = pick(file, ByNumber{0});
+  ASSERT_TRUE(outcome.picked);
+  const tcp::Verdict& row = outcome.picked->seen.segments.at(4).verdict;
+  EXPECT_EQ(row.reset_cause, tcp::ResetCause::third_party);
+  EXPECT_FALSE(row.has(tcp::mark::assumed));
+  EXPECT_EQ(outcome.picked->record.reset_cause, row.reset_cause);
+}
+
 TEST(PickConnection, beyond_the_bound_the_first_and_the_last_segments_stay) {
   auto segments = handshake(4000, 0xfffffff0);
   for (std::uint32_t i = 0; i < 30; ++i) segments.push_back({4000, push | ack, 0xfffffff1 + i * 10, 5001, 10});
