@@ -26,10 +26,10 @@ constexpr std::string_view illegality_names[] = {"none",
                                                  "another-SYN-ACK"};
 
 constexpr std::string_view mark_names[] = {
-    "gap-before",        "acks-unseen",     "zero-window",    "window-full", "urgent",          "fast-open",
-    "simultaneous-open", "split-handshake", "port-reused",    "needless",    "proves-needless", "with-FIN",
-    "carries-new",       "foreign-TTL",     "captured-twice", "answers-FIN", "old-ACK",         "assumed",
-    "behind-ACK",        "offload-copy",    "acked-before"};
+    "gap-before",        "acks-unseen",     "zero-window",    "window-full",  "urgent",          "fast-open",
+    "simultaneous-open", "split-handshake", "port-reused",    "needless",     "proves-needless", "with-FIN",
+    "carries-new",       "foreign-TTL",     "captured-twice", "answers-FIN",  "old-ACK",         "assumed",
+    "behind-ACK",        "offload-copy",    "acked-before",   "old-timestamp"};
 static_assert(std::size(mark_names) == mark::count);
 
 }  // namespace

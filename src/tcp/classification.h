@@ -81,8 +81,9 @@ inline constexpr std::uint32_t gap_before = 1U << 0,  // what precedes it in seq
         1U << 18,  // captured behind the segment that acknowledges it: late into the capture, not onto the wire
     offload_copy = 1U << 19,  // the capture's copy, on the other side of segmentation or receive offload
     acked_before =
-        1U << 20;  // a SYN-ACK or FIN again that had been acknowledged: its sender has not got that, or not taken it
-inline constexpr int count = 21;
+        1U << 20,  // a SYN-ACK or FIN again that had been acknowledged: its sender has not got that, or not taken it
+    old_timestamp = 1U << 21;  // a new packet, by its IP ID, with an older time stamp than one before (RFC 7323 5)
+inline constexpr int count = 22;
 }  // namespace mark
 std::string_view mark_name(int bit);  // "gap-before"; bit < mark::count
 

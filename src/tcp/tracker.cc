@@ -27,6 +27,12 @@ constexpr int few_packets = 16;
 // Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
 bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
 
+// A copy of an earlier packet has that one's IP ID: what is numbered behind the newest is a new packet, whoever set its time stamp back.
+bool is_stamped_back(const End& from, const wire::TcpSegment& segment) {
+  const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
+  return segment.ip_id != 0 && ip_id_counts_packets(from) && ahead > 0 && ahead < ip_id_stride;
+}
+
 // A host that has no connection any more answers each segment that was in flight towards it, with the number that this segment
 // acknowledges: less than what the peer has acknowledged since.
 constexpr std::int64_t most_in_flight = 1 << 20;
@@ -148,7 +154,8 @@ void Tracker::look_at_sender(Step& step) {
   if (segment.options.timestamps && from.has_timestamps) {
     const auto ahead = static_cast<std::int32_t>(segment.options.timestamps->value - from.newest_timestamp);
     if (ahead != 0) {
-      step.order = ahead < 0 ? SendOrder::earlier : SendOrder::later;
+      step.order = ahead > 0 || is_stamped_back(from, segment) ? SendOrder::later : SendOrder::earlier;
+      if (ahead < 0 && step.order == SendOrder::later) step.verdict.marks |= mark::old_timestamp;
       return;
     }
   }
@@ -355,7 +362,7 @@ void Tracker::take_syn(Step& step) {
   step.verdict.kind = answers ? Kind::syn_ack : Kind::syn;
   if (copied) {
     step.verdict.kind = Kind::duplicate;
-    count_up(from.duplicates);
+    count_copy(step);
   } else if (again) {
     step.verdict.kind = Kind::retransmission;
     step.verdict.reason = RetransmissionReason::syn;
@@ -403,7 +410,9 @@ void Tracker::remember(Step& step) {
     from.same_ttl = first || segment.ttl != from.ttl ? 0 : 1;
     from.ttl = segment.ttl;
   }
-  if (segment.options.timestamps && (!from.has_timestamps || step.order != SendOrder::earlier)) {
+  if (step.verdict.has(mark::old_timestamp)) {
+    count_up(from.make_trouble().stamps_back);
+  } else if (segment.options.timestamps && (!from.has_timestamps || step.order != SendOrder::earlier)) {
     if (from.newest_timestamp != segment.options.timestamps->value || !from.has_timestamps) {
       from.stamped_from = from.snd_nxt - (step.end == from.snd_nxt ? step.length : 0);
       from.stamped_ns = step.at();

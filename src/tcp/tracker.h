@@ -68,7 +68,13 @@ struct Trouble {
   std::uint32_t largest_sacked = 0;   // the largest range that was acknowledged selectively
   std::uint32_t fin_resends = 0;      // of its FIN without payload
   std::uint32_t assumed_resends = 0;  // retransmissions that may have come twice, or late
+  std::uint32_t late_copies = 0;      // of its segments, so long behind them that no capture made them
+  std::uint32_t answered_copies = 0;  // that arrived: the peer answered them
+  std::uint32_t late_originals = 0;   // that came behind what was sent in their place: nothing was lost of it
+  std::uint32_t small_tail = 0;       // payload of the smallest that it sent again of what lies behind `small_tail_una`
+  std::uint32_t stamps_back = 0;      // new packets of it whose time stamp is older than one before
   std::int64_t sacked = 0;            // right edge of the highest SACK block
+  std::int64_t small_tail_una = 0;    // what was to be acknowledged then
   std::int64_t came_twice = 0;        // right edge of the last D-SACK
   // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
   // (RFC 6675, RFC 5681 3.1).
@@ -80,6 +86,7 @@ struct Trouble {
   std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
   std::uint64_t resent_bytes = 0;       // payload of retransmissions
   std::uint64_t forgotten_gap_bytes = 0;
+  std::uint64_t first_copy = 0;     // its frame; 0: none
   std::vector<Gap> gaps;            // in the order in which they opened
   std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come
   std::vector<LargeSegment> large;  // its latest, as a ring
@@ -250,6 +257,8 @@ class Tracker {
   void take_old_text(Step& step);
   static void take_text_from_before(Step& step);
   static void note_resent(Step& step, bool first_seen);
+  static void count_copy(Step& step);
+  static void note_answer_to_copy(Step& step);
   void take_fin(Step& step);
   [[nodiscard]] bool may_have_closed_unseen(EndIndex end) const;
   void settle_first_closer(EndIndex first, Step& step);

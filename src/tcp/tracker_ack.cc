@@ -164,6 +164,8 @@ void Tracker::take_sack(Step& step) {
     if (to.needless + trouble.assumed_resends < to.retransmissions && !is_told_again) {
       step.verdict.marks |= mark::proves_needless;
       count_up(to.needless);
+    } else if (!is_told_again && trouble.first_copy != 0 && left > 0 && to.duplicates > trouble.answered_copies) {
+      count_up(trouble.answered_copies);
     }
     to.resent_end = -1;
   }
@@ -179,6 +181,13 @@ void Tracker::take_sack(Step& step) {
       step.only_again = false;
     }
   }
+}
+
+// Who answers a copy of what it had acknowledged before got it: the network made it, not the capture.
+void Tracker::note_answer_to_copy(Step& step) {
+  End& to = step.to;
+  if (to.last_kind != Kind::duplicate || to.trouble().first_copy == 0 || to.last_end > to.snd_una) return;
+  if (to.duplicates > to.trouble().answered_copies) count_up(to.make_trouble().answered_copies);
 }
 
 void Tracker::name_pure_ack(Step& step) {
@@ -213,6 +222,9 @@ void Tracker::name_pure_ack(Step& step) {
   // A probe is answered once; what comes later by itself is none.
   const std::int64_t answer_takes_ns = std::int64_t{to.srtt_us} * 2000 + slowest_answer_ns;
   const bool answered = from.last_seen_ns > to.last_seen_ns || step.at() - to.last_seen_ns > answer_takes_ns;
+  // Where it may, it says by D-SACK what came twice. Without an IP ID this may be a copy itself.
+  if (!answered && !says_what_it_has && step.same_window && step.segment.ip_id != 0 && !step.sent_before())
+    note_answer_to_copy(step);
   if (from.owes_challenge) {
     verdict.kind = Kind::challenge_ack;
   } else if (to.last_kind == Kind::keep_alive && !answered) {

@@ -241,6 +241,58 @@ TEST(TrackerCopies, a_reset_with_another_ttl_that_comes_again_is_nobody_elses) {
   EXPECT_EQ(story.send(EndIndex::first, R | A, 1, 1, 0, {.ttl = 63}).kind, Kind::duplicate);
 }
 
+TEST(TrackerCopies, what_is_answered_or_comes_long_after_was_copied_on_the_way) {
+  Story story;
+  story.handshake();
+  const auto c = [&](std::uint32_t seq, std::uint16_t id) {
+    return story.send(EndIndex::first, A, seq, 1, 100, {.ip_id = id}).kind;
+  };
+  c(1, 10), story.s(A, 1, 101), c(101, 11), story.s(A, 1, 201);
+  EXPECT_EQ(c(101, 11), Kind::duplicate);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).trouble().answered_copies, 0U);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).trouble().first_copy, 8U);
+  story.send(EndIndex::second, A, 1, 201, 0, {.ip_id = 70});
+  EXPECT_EQ(story.tracker.end(EndIndex::first).trouble().answered_copies, 1U);
+  story.send(EndIndex::second, A, 1, 201, 0, {.ip_id = 71});  // answers nothing
+  EXPECT_EQ(story.tracker.end(EndIndex::first).trouble().answered_copies, 1U);
+  story.wait(100 * ms);
+  EXPECT_EQ(c(101, 11), Kind::duplicate);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).trouble().late_copies, 1U);
+}
+
+TEST(TrackerCopies, a_new_packet_with_an_older_stamp_is_none) {
+  Story story;
+  story.handshake();
+  const auto c = [&](std::uint32_t seq, std::uint16_t id, std::uint32_t stamp) {
+    return story.send(EndIndex::first, A, seq, 1, 100, {.ip_id = id, .timestamps = TcpTimestamps{stamp, 1}});
+  };
+  c(1, 10, 500), c(101, 11, 501), c(201, 12, 502), c(301, 13, 503);
+  story.s(A, 1, 301);
+  story.wait(300 * ms);
+  const Verdict again = c(301, 14, 200);
+  EXPECT_EQ(again.kind, Kind::retransmission);
+  EXPECT_TRUE(again.has(mark::old_timestamp));
+  EXPECT_EQ(c(301, 13, 503).kind, Kind::duplicate);
+  EXPECT_TRUE(c(301, 15, 300).has(mark::old_timestamp));   // still older than the newest
+  EXPECT_FALSE(c(301, 12, 300).has(mark::old_timestamp));  // an older number: it was held back
+  EXPECT_FALSE(c(301, 16, 600).has(mark::old_timestamp));
+}
+
+TEST(TrackerCopies, an_original_behind_its_retransmission_shows_that_this_was_needless) {
+  Story story;
+  story.handshake();
+  const auto c = [&](std::uint32_t seq, std::uint16_t id) {
+    return story.send(EndIndex::first, A, seq, 1, 100, {.ip_id = id});
+  };
+  c(1, 10), c(101, 11), c(201, 12), c(401, 14), c(501, 15), c(601, 16);
+  EXPECT_EQ(c(301, 17).kind, Kind::retransmission);
+  story.s(A, 1, 701);
+  const Verdict original = c(301, 13);
+  EXPECT_EQ(original.kind, Kind::reordered);
+  EXPECT_TRUE(original.has(mark::proves_needless));
+  EXPECT_EQ(story.tracker.end(EndIndex::first).trouble().late_originals, 1U);
+}
+
 TEST(TrackerOutOfOrder, what_fills_a_gap_behind_its_acknowledgment_is_not_needless) {
   Story story;
   story.handshake();

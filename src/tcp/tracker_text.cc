@@ -257,6 +257,21 @@ void Tracker::note_resent(Step& step, bool first_seen) {
                     .timestamp = stamps ? stamps->value : 0});
 }
 
+// One of its packets once more. How long it lies behind the first is at least the time since its sender last sent something, and since a newer
+// time stamp.
+void Tracker::count_copy(Step& step) {
+  End& from = step.from;
+  Trouble& trouble = from.make_trouble();
+  count_up(from.duplicates);
+  if (step.verdict.has(mark::assumed)) return;  // it may have been sent again, which may be answered too
+  if (trouble.first_copy == 0) trouble.first_copy = step.seen.frame;
+  std::int64_t since_ns = from.last_sent_ns;
+  const auto& stamps = step.segment.options.timestamps;
+  if (stamps && from.has_timestamps && stamps->value != from.newest_timestamp)
+    since_ns = std::min(since_ns, from.stamped_ns);
+  if (step.at() - since_ns >= capture_delay_ns) count_up(trouble.late_copies);
+}
+
 // Sequence space below what was sent already: sent again, overtaken on the way, or copied on the way.
 void Tracker::take_old_text(Step& step) {
   End& from = step.from;
@@ -334,12 +349,16 @@ void Tracker::take_old_text(Step& step) {
         fill_gaps(from.make_trouble().resent, step.seq, step.end, gap) == step.length) {
       step.verdict.kind = Kind::reordered;  // the original, behind its own retransmission
       count_up(from.reordered);
+      if (step.at() >= from.last_seen_ns) {  // else it is another file's, or another queue's
+        step.verdict.marks |= mark::proves_needless;
+        count_up(from.make_trouble().late_originals);
+      }
       return;
     }
     if (copied && beyond == 0) {
       step.verdict.kind = Kind::duplicate;
       if (step.verdict.has(mark::foreign_ttl)) step.verdict.marks |= mark::captured_twice;
-      count_up(from.duplicates);
+      count_copy(step);
       return;
     }
   }
@@ -393,6 +412,12 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
       from.make_trouble().recovery_end = from.snd_nxt;
       from.timed_out = timeout;
     }
+  }
+  if (step.seq > from.snd_una && step.segment.payload_length > 0) {
+    Trouble& trouble = from.make_trouble();
+    if (trouble.small_tail_una != from.snd_una) trouble.small_tail = UINT32_MAX;
+    trouble.small_tail_una = from.snd_una;
+    trouble.small_tail = std::min(trouble.small_tail, step.segment.payload_length);
   }
   if (seen_before && step.segment.options.timestamps) note_resent(step, true);
   count_resend(from, step.at());

@@ -84,6 +84,7 @@ constexpr Text marks[] = {
     {"captured behind its acknowledgment", "抓到时已在其确认之后"},
     {"from the other side of an offload", "来自卸载（offload）的另一侧"},
     {"it had been acknowledged", "此前已被确认"},
+    {"its time stamp goes back", "时间戳倒退"},
 };
 static_assert(std::size(marks) == tcp::mark::count);
 

@@ -27,6 +27,11 @@ T greater(const ConnectionRecord& record, T EndRecord::* field) {
   return std::max(record.ends[opener].*field, record.ends[listener].*field);
 }
 
+const EndRecord& more_stuck(const ConnectionRecord& record) {
+  const auto& ends = record.ends;
+  return ends[opener].unanswered_resends >= ends[listener].unanswered_resends ? ends[opener] : ends[listener];
+}
+
 std::uint64_t sum(const ConnectionRecord& record, std::uint64_t EndRecord::* field) {
   return record.ends[opener].*field + record.ends[listener].*field;
 }
@@ -46,12 +51,75 @@ std::string icmp_words(const wire::IcmpError& error) {
 
 std::string black_hole(const ConnectionRecord& record, Language language) {
   const std::uint32_t shrunk_from = greater(record, &EndRecord::shrunk_from);
+  const std::uint32_t stuck = shrunk_from != 0 ? shrunk_from : greater(record, &EndRecord::stuck_length);
+  const std::uint32_t through = greater(record, &EndRecord::largest_through);
+  if (shrunk_from != 0 && (record.ends[opener].shrunk_through || record.ends[listener].shrunk_through))
+    return filled(
+        {"segments of {} bytes did not get through, and in smaller pieces they did: a smaller MTU on the path "
+         "that nobody tells of (PMTU black hole)",
+         "{} 字节的报文段未能通过，拆小后才通过：途中 MTU 较小却无人告知（PMTU 黑洞）"},
+        language, stuck);
+  if (through == 0 || through >= stuck)
+    return filled(
+        {"segments of {} bytes do not get through: a smaller MTU on the path that nobody tells of (PMTU black "
+         "hole), or something that drops these very ones",
+         "{} 字节的报文段未能通过：途中 MTU 较小却无人告知（PMTU 黑洞），或有设备专门丢弃它们"},
+        language, stuck);
   return filled(
-      {"only smaller segments get through: a smaller MTU on the path that nobody tells of (PMTU black hole); the "
-       "largest that did had {} bytes, what did not has {}",
-       "只有较小的报文段能通过：途中 MTU 较小却无人告知（PMTU 黑洞）；通过的最大者为 {} 字节，未通过的为 {} 字节"},
-      language, greater(record, &EndRecord::largest_through),
-      shrunk_from != 0 ? shrunk_from : greater(record, &EndRecord::stuck_length));
+      {"segments of {} bytes do not get through, smaller ones (up to {}) did: a smaller MTU on the path that "
+       "nobody tells of (PMTU black hole), or something that drops these very ones",
+       "{} 字节的报文段未能通过，较小的（至多 {} 字节）可以：途中 MTU 较小却无人告知（PMTU 黑洞），或有设备专门丢弃它们"},
+      language, stuck, through);
+}
+
+// Where nothing but timers made an end send again, lost data and lost acknowledgments look alike. And where nothing would tell that what was
+// sent again had arrived after all, so do loss and delay.
+bool lost_data_shows(const ConnectionRecord& record) {
+  if (record.ends[opener].segments == 0 || record.ends[listener].segments == 0) return false;
+  return std::ranges::any_of(record.ends,
+                             [](const EndRecord& end) { return end.fast_retransmissions > 0 && end.shows_needless; });
+}
+
+std::string loss(const ConnectionRecord& record, Language language) {
+  if (lost_data_shows(record)) return filled({"segments were lost and sent again", "报文丢失并被重传"}, language);
+  return filled({"segments were lost, or they or their acknowledgments were late, and sent again",
+                 "报文丢失，或报文及其确认迟到，并被重传"},
+                language);
+}
+
+std::string needless(const ConnectionRecord& record, Language language) {
+  std::uint64_t probes = 0;
+  for (const EndRecord& end : record.ends) probes += end.tail_loss_probes;
+  if (probes * 2 > record.retransmissions())
+    return filled(
+        {"sent again though nothing was lost: probes that were quicker than the acknowledgments, which the receiver "
+         "or the path delayed",
+         "并未丢失却被重传：探测早于确认，确认被接收方或路径延迟"},
+        language);
+  return filled(
+      {"sent again though nothing was lost: reordering, delay that jumped, or acknowledgments that came late, "
+       "twice or never",
+       "并未丢失却被重传：乱序、时延突变，或确认迟到、重复、丢失"},
+      language);
+}
+
+std::string gave_up(const ConnectionRecord& record, Language language) {
+  const EndRecord& end = more_stuck(record);
+  if (end.nothing_through)
+    return filled(
+        {"sent again and again without an answer until the end; nothing behind the handshake was ever answered: "
+         "the path or the peer is gone, the accept queue is full (ss -lt), or something drops these segments",
+         "反复重传，直到最后都没有应答；握手之后没有任何应答：路径或对端已失效、接受队列已满（ss -lt），或有设备丢弃这些报文段"},
+        language);
+  return filled({"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"}, language);
+}
+
+// Hosts take at least that (RFC 9293 3.7.1: "SendMSS ... 536"): who never takes a whole one has next to no buffer. What it was sent at first may
+// have been within the window of its SYN, which no scale applies to.
+bool is_limited_by_tiny_window(const EndRecord& sender, const EndRecord& receiver) {
+  constexpr std::uint32_t least_mss = 536, enough = 20;
+  return receiver.window < least_mss && sender.window_full >= enough &&
+         std::uint64_t{sender.window_full} * 2 >= sender.data_segments;
 }
 
 // All but the reasons of a reset: explain/texts/reset_reasons.cc.
@@ -62,7 +130,10 @@ constexpr ProblemRule own_rules[] = {
      "directions were captured, and more than a FIN was not acknowledged",
      "RFC 9293 3.8.3; tcp_retries2",
      {"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"},
-     {"the peer or the path was gone; look there", "对端或路径已失效，请到那里查找原因"}},
+     {"look whether the peer and the path were there; else at what drops such segments: a firewall (also the peer's own), "
+      "a broken checksum, a smaller MTU",
+      "检查对端和路径是否还在；否则检查是什么丢弃了这些报文段：防火墙（包括对端自身的）、校验和错误、较小的 MTU"},
+     gave_up},
     {"capture.unanswered",
      Severity::warning,
      "SYN without any answer for a second: neither a segment nor an ICMP error, and its sender sent nothing else",
@@ -95,11 +166,22 @@ constexpr ProblemRule own_rules[] = {
      "an end sent a segment three times or more without an answer that is larger than any that got through, or got "
      "through in smaller pieces at last, and no ICMP error came",
      "RFC 2923 2.1; RFC 4821",
-     {"only smaller segments get through: a smaller MTU on the path that nobody tells of (PMTU black hole)",
-      "只有较小的报文段能通过：途中 MTU 较小却无人告知（PMTU 黑洞）"},
+     {"large segments do not get through: a smaller MTU on the path that nobody tells of (PMTU black hole), or something "
+      "that drops these very ones",
+      "较大的报文段未能通过：途中 MTU 较小却无人告知（PMTU 黑洞），或有设备专门丢弃它们"},
      {"let ICMP \"too big\" through, clamp the MSS, or set net.ipv4.tcp_mtu_probing",
       "放行 ICMP“报文过大”、限制 MSS，或设置 net.ipv4.tcp_mtu_probing"},
      black_hole},
+    {"capture.old_timestamps",
+     Severity::error,
+     "at the end three or more retransmissions of one end were never acknowledged though the other end was heard meanwhile, and the "
+     "time stamps of its new packets (by their IP IDs) are older than one before",
+     "RFC 7323 5.3, R1: PAWS",
+     {"sent again and again and never acknowledged: its time stamps went back, and the receiver must drop such segments (PAWS)",
+      "反复重传从未被确认：其时间戳倒退，接收方必须丢弃这样的报文段（PAWS）"},
+     {"look what sets the time stamps: a box on the path, a NAT before several hosts, or a sender that was moved; "
+      "net.ipv4.tcp_timestamps=0 gets around it",
+      "检查是什么改写了时间戳：途中设备、多台主机前的 NAT，或被迁移的发送方；net.ipv4.tcp_timestamps=0 可绕过"}},
     {"capture.not_getting_through",
      Severity::error,
      "at the end three or more retransmissions of one end were never acknowledged, though the other end was heard "
@@ -124,13 +206,31 @@ constexpr ProblemRule own_rules[] = {
             "有 {} 字节从未到达：接收方直到最后都缺少它们，却已收到其后的数据"},
            language, base::grouped(sum(record, &EndRecord::undelivered_bytes)));
      }},
+    {"capture.never_came",
+     Severity::warning,
+     "an end's last segment, without data, has a number behind bytes that the capture lacks, and nobody acknowledged them to the "
+     "end; `assumed` where the capture ended within a second",
+     "RFC 9293 3.4: SND.NXT",
+     {"bytes were sent that never came here: their sender's own numbers go beyond them, and nobody acknowledged them",
+      "有数据已发送却从未到达此处：发送方自己的序号已越过它们，且无人确认"},
+     {"they were lost before the capture saw them, or were late: look between it and their sender; of large segments at the MTU",
+      "它们在到达抓包点之前丢失或迟到：检查抓包点与其发送方之间；若为大报文段，检查 MTU"},
+     [](const ConnectionRecord& record, Language language) {
+       return filled(
+           {"{} bytes were sent that never came here (a FIN counts as one): their sender's own numbers go beyond "
+            "them, and nobody acknowledged them",
+            "有 {} 字节（FIN 计为一个）已发送却从未到达此处：发送方自己的序号已越过它们，且无人确认"},
+           language, base::grouped(sum(record, &EndRecord::vanished_bytes)));
+     }},
     {"capture.acks_lost",
      Severity::warning,
      "two or more retransmissions by timer of what had been acknowledged",
      "RFC 6298 5.5; RFC 2883",
-     {"sent again by the timer though it had arrived: the acknowledgments do not reach the sender",
-      "数据已到达仍因定时器重传：确认没有到达发送方"},
-     {"look at the way back, from the receiver to the sender", "检查从接收方返回发送方的路径"}},
+     {"sent again by the timer, and the first ones arrived too: the acknowledgments were lost, or late (the path stood still, "
+      "or its delay jumped)",
+      "因定时器重传，而最初的报文段也已到达：确认丢失或迟到（路径停顿，或时延突变）"},
+     {"look at the way back, from the receiver to the sender, and at what may hold packets: queues, a link that sleeps",
+      "检查从接收方返回发送方的路径，以及可能滞留报文的地方：队列、会休眠的链路"}},
     {"capture.probes_unanswered",
      Severity::warning,
      "an end offered a window of 0, and probes of that had no answer: two or more in a row, or one before the answer that "
@@ -197,7 +297,8 @@ constexpr ProblemRule own_rules[] = {
      "nor such as are proven needless",
      "RFC 5681, RFC 6298",
      {"segments were lost and sent again", "报文丢失并被重传"},
-     {"look at the path: queues, duplex, radio", "检查路径：队列、双工、无线"}},
+     {"look at the path: queues, duplex, radio", "检查路径：队列、双工、无线"},
+     loss},
     {"capture.timeout",
      Severity::warning,
      "a retransmission by timer",
@@ -220,6 +321,21 @@ constexpr ProblemRule own_rules[] = {
        return filled({"the receiver's buffer was full, for {} at most: its program did not read",
                       "接收缓冲区已满，最长 {}：程序没有及时读取"},
                      language, in_words(greater(record, &EndRecord::longest_shut_ns)));
+     }},
+    {"capture.tiny_window",
+     Severity::warning,
+     "20 or more segments of an end, and half of those that have data, filled what the other end takes, which is less than 536 bytes and "
+     "never 0",
+     "RFC 9293 3.8.6.2; RFC 7323 2",
+     {"the receiver's window is tiny all the time, and that is what limits", "接收窗口始终极小，速度受此限制"},
+     {"look at the receiver's buffer (SO_RCVBUF, net.ipv4.tcp_rmem), and whether a box on the path took the window scale out "
+      "of the handshake or changes windows",
+      "检查接收缓冲区（SO_RCVBUF、net.ipv4.tcp_rmem），以及途中是否有设备去掉了握手中的窗口缩放选项或改写窗口"},
+     [](const ConnectionRecord& record, Language language) {
+       const bool of_opener = is_limited_by_tiny_window(record.ends[opener], record.ends[listener]);
+       return filled({"the receiver's window is tiny all the time, {} bytes in the end, and that is what limits",
+                      "接收窗口始终极小，最后为 {} 字节，速度受此限制"},
+                     language, record.ends[of_opener ? listener : opener].window);
      }},
     {"capture.zero_window_brief",
      Severity::note,
@@ -248,8 +364,10 @@ constexpr ProblemRule own_rules[] = {
      Severity::note,
      "three or more retransmissions that D-SACK, time stamps or earlier ACKs prove needless",
      "RFC 2883, RFC 3522",
-     {"sent again though nothing was lost: reordering, or delay that jumped", "并未丢失却被重传：乱序或时延突变"},
-     {}},
+     {"sent again though nothing was lost: reordering, delay that jumped, or acknowledgments that came late, twice or never",
+      "并未丢失却被重传：乱序、时延突变，或确认迟到、重复、丢失"},
+     {},
+     needless},
     {"capture.reordered",
      Severity::note,
      "three or more segments overtaken on the way",
@@ -310,9 +428,18 @@ constexpr ProblemRule own_rules[] = {
       "那里没有监听者；请使用 net.ipv4.ip_local_port_range 之外的端口"}},
     {"capture.copies",
      Severity::note,
-     "half or more of an end's data segments were seen twice",
+     "half or more of an end's data segments were seen twice, and neither the time between nor an answer tells that the copies were "
+     "on the way",
      "IP ID, time stamps",
      {"packets were captured twice (mirror port, any interface)", "报文被重复抓取（镜像端口或 any 接口）"},
+     {}},
+    {"capture.copied_on_the_way",
+     Severity::note,
+     "half or more of what stands twice of an end came 50 ms or more apart, or was answered twice; `assumed` where few of them were "
+     "answered",
+     "IP ID, time stamps; RFC 2883",
+     {"packets came twice: a loop, a bond or a box on the path copied them, or held a copy back; the receiver drops what it has",
+      "报文到达两次：途中的环路、链路聚合或设备复制了它们，或滞留了副本；接收方会丢弃已有的数据"},
      {}},
     {"capture.evicted",
      Severity::note,
@@ -425,6 +552,11 @@ class Finder {
         say(long_shut ? "capture.zero_window" : "capture.zero_window_brief", record_.evidence.zero_window, shut);
       }
     }
+    if (both_seen() && sum(&EndRecord::zero_windows) == 0) {
+      for (const tcp::Side side : tcp::both_sides)
+        if (is_limited_by_tiny_window(record_.ends[side], record_.ends[tcp::other(side)]))
+          say("capture.tiny_window", record_.first_frame, record_.ends[side].window_full);
+    }
     // What an older connection's end answered is told with that.
     if (const auto illegal = sum(&EndRecord::illegal); illegal > 0 && record_.evidence.illegal != 0)
       say("capture.illegal", record_.evidence.illegal, illegal);
@@ -438,7 +570,7 @@ class Finder {
     if (fins > 0) say("capture.fin_again", record_.evidence.fin_again, fins);
     if (needless >= 2 && record_.evidence.timeout != 0 && sum(&EndRecord::timeouts) >= 2 &&
         needless * 2 >= record_.retransmissions() && sum(&EndRecord::fast_retransmissions) == 0) {
-      say("capture.acks_lost", record_.evidence.needless, needless);
+      say("capture.acks_lost", record_.evidence.needless, needless, Grade::assumed);
     } else if (needless >= 3) {
       say("capture.needless", record_.evidence.needless, needless);
     }
@@ -454,9 +586,8 @@ class Finder {
                              (both_seen() ? fins : sum(&EndRecord::fin_resends));
     if (unanswered) not_lost += unanswered_resends();
     const std::uint64_t all = record_.retransmissions(), again = all - std::min(all, not_lost);
-    // Where nothing but timers made an end send again, lost data and lost acknowledgments look alike. What an ICMP error about the MTU
-    // made it send again in other pieces was not lost in a queue.
-    const bool lost_data_shows = both_seen() && sum(&EndRecord::fast_retransmissions) > 0;
+    // What an ICMP error about the MTU made it send again in other pieces was not lost in a queue.
+    const bool lost_data_shows = scan::lost_data_shows(record_);
     if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments) && record_.icmp.error.mtu == 0)
       say("capture.loss", record_.evidence.retransmission, again, lost_data_shows ? Grade::derived : Grade::assumed);
     if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0) {
@@ -471,17 +602,17 @@ class Finder {
   // What was sent again and again to the end, and why it may have had no answer.
   bool give_up() {
     if (unanswered_resends() < 3) return false;
-    const Side side =
-        record_.ends[opener].unanswered_resends >= record_.ends[listener].unanswered_resends ? opener : listener;
-    const EndRecord& end = record_.ends[side];
-    const bool peer_closed = record_.ends[tcp::other(side)].sent_fin;
+    const EndRecord& end = more_stuck(record_);
+    const bool peer_closed = record_.ends[&end == &record_.ends[opener] ? listener : opener].sent_fin;
     const std::uint64_t times = end.unanswered_resends;
     if (!record_.waited_since(end.last_progress_ns)) return false;  // the answer may be on its way
     // Less than this any path takes (RFC 791: every host takes 576 bytes).
     constexpr std::uint32_t surely_through = 500;
-    const bool larger = end.stuck_length > std::max(end.largest_through, surely_through) &&
-                        (end.largest_through > 0 || end.peer_answered);
-    if (end.only_fin_unacknowledged && peer_closed) {
+    const bool larger = end.stuck_length > std::max({end.largest_through, end.largest_sacked, surely_through}) &&
+                        !end.small_was_stuck && (end.largest_through > 0 || end.peer_answered);
+    if (end.stamps_back > 0 && end.peer_answered) {
+      say("capture.old_timestamps", record_.evidence.retransmission, times);
+    } else if (end.only_fin_unacknowledged && peer_closed) {
       say("capture.fin_unanswered", record_.last_frame, times);
     } else if (end.only_fin_unacknowledged && !end.peer_answered) {
       say("capture.close_unanswered", record_.last_frame, times);
@@ -503,18 +634,44 @@ class Finder {
           return end.undelivered_bytes > 0 && record_.waited_since(end.last_progress_ns);
         }))
       say("capture.undelivered", record_.evidence.gap);
+    if (scan::sum(record_, &EndRecord::vanished_bytes) > 0 && both_seen()) {
+      const bool waited = std::ranges::all_of(record_.ends, [&](const EndRecord& end) {
+        return end.vanished_bytes == 0 || record_.waited_since(end.vanished_ns);
+      });
+      say("capture.never_came", record_.evidence.gap, 1, waited ? Grade::derived : Grade::assumed);
+    }
     if (scan::sum(record_, &EndRecord::unseen_bytes) > 0 && both_seen()) say("capture.gaps", record_.evidence.gap);
-    for (const EndRecord& end : record_.ends)
-      if (end.data_segments >= 2 && std::uint64_t{end.duplicates} * 2 >= end.data_segments) {
-        say("capture.copies", record_.first_frame, end.duplicates);
-        break;
-      }
+    copies();
     if (record_.one_way) say("capture.one_way", record_.first_frame);
     if (const auto copies = sum(&EndRecord::offload_copies); copies > 0)
       say("capture.offload", record_.evidence.offload, copies);
     if (const auto late = sum(&EndRecord::behind_ack); late > 0)
       say("capture.out_of_order", record_.evidence.behind_ack, late);
     if (record_.left == Left::evicted) say("capture.evicted", record_.last_frame);
+  }
+
+  // Where the capture makes them too, an answer may be to another one, which it lacks.
+  static bool are_of_network(const EndRecord& end) {
+    return end.copied_by_network() > 0 && std::uint64_t{end.copied_by_network()} * 2 >= end.duplicates;
+  }
+
+  // Made by the capture, or by the network.
+  void copies() {
+    std::uint64_t of_network = 0, answered = 0, first = 0;
+    for (const EndRecord& end : record_.ends) {
+      if (!are_of_network(end)) continue;
+      of_network += end.copied_by_network();
+      answered += end.answered_copies;
+      first = first == 0 ? end.first_copy : std::min(first, end.first_copy);
+    }
+    if (of_network > 0)
+      say("capture.copied_on_the_way", first, of_network, answered * 2 >= of_network ? Grade::derived : Grade::assumed);
+    for (const EndRecord& end : record_.ends) {
+      const std::uint64_t of_capture = end.duplicates;
+      if (are_of_network(end) || end.data_segments < 2 || of_capture * 2 < end.data_segments) continue;
+      say("capture.copies", record_.first_frame, of_capture, both_seen() ? Grade::derived : Grade::assumed);
+      break;
+    }
   }
 
   [[nodiscard]] bool both_seen() const {

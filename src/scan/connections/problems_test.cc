@@ -7,92 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "scan/tables/connection_table.h"
+#include "scan/testing/talk.h"
 
 namespace tcpwhy::scan {
 namespace {
 
-using wire::TcpFlags;
-
-constexpr std::uint16_t S = TcpFlags::syn_bit, A = TcpFlags::ack_bit, F = TcpFlags::fin_bit, R = TcpFlags::rst_bit;
-constexpr std::int64_t ms = 1'000'000;
-
-std::vector<std::string> ids(const ConnectionRecord& record) {
-  std::vector<std::string> ids;
-  for (const Problem& problem : problems_of(record)) ids.emplace_back(problem.rule->id.substr(8));  // "capture."
-  return ids;
-}
-
-// One connection; numbers are relative, and each segment comes 10 ms after the one before.
-class Talk {
- public:
-  explicit Talk(bool to_itself = false)
-      : client_{*wire::IpAddress::parse("10.0.0.1"), 40000},
-        server_(to_itself ? client_ : wire::SocketAddress{*wire::IpAddress::parse("10.0.0.2"), 80}),
-        table_({}, 1, [this](Connection& connection, Left left) { records_.push_back(record_of(connection, left)); }) {}
-
-  Talk& c(std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0,
-          std::uint16_t window = 1000) {
-    return take(true, flags, seq, ack, length, window);
-  }
-  Talk& s(std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0,
-          std::uint16_t window = 1000) {
-    return take(false, flags, seq, ack, length, window);
-  }
-  Talk& handshake() { return c(S, 0).s(S | A, 0, 1).c(A, 1, 1); }
-  Talk& wait(std::int64_t ns) {
-    at_ns_ += ns;
-    return *this;
-  }
-  // That quotes a segment of the client.
-  Talk& icmp(std::uint32_t seq) {
-    wire::IcmpError error;
-    error.reporter = *wire::IpAddress::parse("10.0.0.9");
-    table_.take_icmp(++frame_, segment(true, A, seq, 0, 0, 0), error, {});
-    return *this;
-  }
-  ConnectionRecord record() {
-    table_.finish();
-    EXPECT_EQ(records_.size(), 1U);
-    return records_.front();
-  }
-  const std::vector<ConnectionRecord>& records() {
-    table_.finish();
-    return records_;
-  }
-  std::vector<std::string> problems() { return ids(record()); }
-
- private:
-  wire::TcpSegment segment(bool from_client, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack,
-                           std::uint32_t length, std::uint16_t window) const {
-    constexpr std::uint32_t client_isn = 1000, server_isn = 5000;
-    wire::TcpSegment made;
-    made.source = from_client ? client_ : server_;
-    made.destination = from_client ? server_ : client_;
-    made.flags.bits = flags;
-    const bool itself = client_ == server_;
-    made.seq = {(from_client || itself ? client_isn : server_isn) + seq};
-    if ((flags & A) != 0) made.ack = {(from_client && !itself ? server_isn : client_isn) + ack};
-    made.payload_length = length;
-    made.window = window;
-    if ((flags & S) != 0) made.options.window_scale = std::uint8_t{0};
-    return made;
-  }
-  Talk& take(bool from_client, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack, std::uint32_t length,
-             std::uint16_t window) {
-    at_ns_ += 10 * ms;
-    table_.take(++frame_, at_ns_, segment(from_client, flags, seq, ack, length, window));
-    return *this;
-  }
-
-  wire::SocketAddress client_, server_;
-  std::vector<ConnectionRecord> records_;
-  ConnectionTable table_;
-  std::int64_t at_ns_ = 1'000'000 * ms;
-  std::uint64_t frame_ = 0;
-};
-
-using Ids = std::vector<std::string>;
+using namespace scan::testing;
 
 TEST(Problems, a_connection_that_is_sound_has_none) {
   Talk talk;
@@ -169,7 +89,7 @@ TEST(Problems, only_what_is_small_gets_through) {
   const auto problem = problems_of(talk.record()).at(0);
   EXPECT_EQ(problem.grade, explain::Grade::assumed);
   const auto text = say(problem, talk.record(), base::Language::en);
-  EXPECT_NE(text.find("100 bytes"), std::string::npos) << text;
+  EXPECT_NE(text.find("up to 100"), std::string::npos) << text;
 }
 
 TEST(Problems, what_is_no_larger_than_what_got_through_is_stuck_for_another_reason) {

@@ -25,11 +25,20 @@ std::uint64_t undelivered_bytes(const tcp::End& end, const tcp::End& peer) {
   return lacks_it ? static_cast<std::uint64_t>(hole->end - end.snd_una) : 0;
 }
 
+// What its last segment, without text, lies beyond.
+const tcp::Gap* vanished(const tcp::End& end) {
+  const auto hole = std::ranges::find_if(end.trouble().gaps, [&](const tcp::Gap& gap) {
+    return !gap.by_ack && gap.begin <= end.snd_una && end.snd_una < gap.end && gap.end == end.snd_nxt;
+  });
+  return hole == end.trouble().gaps.end() ? nullptr : &*hole;
+}
+
 // Of most ends the counters say that nothing happened to them: what belongs to that is not looked at.
 void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int64_t ended_ns) {
   static_cast<tcp::EndCounters&>(record) = end;
   record.state = end.state;
   record.bytes = end.bytes;
+  record.window = end.window;
   record.srtt_us = end.srtt_us;
   record.min_rtt_us = end.min_rtt_us;
   record.last_progress_ns = end.last_progress_ns;
@@ -38,25 +47,42 @@ void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int
   if (end.gaps_seen > 0) {
     record.unseen_bytes = end.unseen_bytes();
     record.undelivered_bytes = undelivered_bytes(end, peer);
+    if (const tcp::Gap* gap = record.undelivered_bytes == 0 ? vanished(end) : nullptr) {
+      record.vanished_bytes = static_cast<std::uint64_t>(gap->end - end.snd_una);
+      record.vanished_ns = gap->opened_ns;
+    }
   }
   if (end.retransmissions > 0) {
     record.resent_bytes = end.trouble().resent_bytes;
     record.unanswered_resends = end.unanswered_resends;
     record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.trouble().unanswered_since_ns;
     record.syn_resends = end.syns > 0 ? end.syns - 1U : 0U;
+    // D-SACK tells of these once more.
+    record.needless = std::max(end.needless, end.trouble().late_originals);
     record.fin_resends = end.trouble().fin_resends;
     record.assumed_resends = end.trouble().assumed_resends;
-    record.largest_through = std::max(end.largest_through, end.trouble().largest_sacked);
+    record.largest_through = end.largest_through;
+    record.largest_sacked = end.trouble().largest_sacked;
+    record.shows_needless = end.trouble().sacked > 0 || (end.has_timestamps && peer.has_timestamps) ||
+                            (end.sack_permitted && peer.sack_permitted);
+    record.small_was_stuck = end.trouble().small_tail_una == end.snd_una && end.trouble().small_tail > 0 &&
+                             end.trouble().small_tail <= end.largest_through;
+    record.nothing_through = end.snd_una <= 1;
     record.stuck_length = end.stuck_length;
     record.shrunk_from = end.shrunk_from;
     record.shrunk_after = end.shrunk_from == 0 ? 0 : end.trouble().shrunk_after;
     record.shrunk_through = end.shrunk_through;
-    if (end.shrunk_from > 0) record.largest_through = std::min(record.largest_through, end.shrunk_from - 1);
   }
   if (end.zero_windows > 0) {
     const std::int64_t shut_ns = end.shut_since_ns == 0 ? 0 : ended_ns - end.shut_since_ns;
     record.longest_shut_ns = std::max(end.trouble().longest_shut_ns, shut_ns);
   }
+  if (end.duplicates > 0) {
+    record.late_copies = end.trouble().late_copies;
+    record.answered_copies = end.trouble().answered_copies;
+    record.first_copy = end.trouble().first_copy;
+  }
+  if (end.retransmissions > 0) record.stamps_back = end.trouble().stamps_back;
   if (end.window_probes > 0) record.most_unanswered_probes = end.most_unanswered_probes;
   if (end.behind_ack > 0) record.most_behind_ack_ns = end.trouble().most_behind_ack_ns;
 }

@@ -1,6 +1,7 @@
 // What remains of a connection when it leaves the table: one row of every table that `tcpwhy read` prints.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -42,19 +43,32 @@ struct EndRecord : tcp::EndCounters {
   tcp::State state = tcp::State::not_seen;
   std::uint64_t bytes = 0, resent_bytes = 0, unseen_bytes = 0;
   std::uint32_t unanswered_resends = 0, syn_resends = 0, fin_resends = 0, assumed_resends = 0;
+  std::uint32_t window = 0;                   // that it offered last
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
   // Payload of the largest segment that got through, and of the one that it sent again and again at the end.
   std::uint32_t largest_through = 0, stuck_length = 0;
+  std::uint32_t largest_sacked = 0;  // range that was acknowledged selectively: no segment in it is larger
   // The payload of what it sent again `shrunk_after` times in vain, before it sent smaller pieces of that; and whether those got through.
   std::uint32_t shrunk_from = 0, shrunk_after = 0;
   bool shrunk_through = false;
   std::uint32_t most_unanswered_probes = 0;  // of a shut window, in a row, that had to be answered
+  // Of its duplicates: those that lie too far behind the first for a capture to have made them, and those that the peer answered.
+  std::uint32_t late_copies = 0, answered_copies = 0;
+  std::uint32_t stamps_back = 0;  // new packets with an older time stamp than one before
+  std::uint64_t first_copy = 0;   // its frame
   // The peer acknowledged what comes behind, and never that: what the capture lacks of it, too.
   std::uint64_t undelivered_bytes = 0;
-  bool peer_answered = false;           // something, after the first of its unanswered retransmissions
-  std::int64_t longest_shut_ns = 0;     // that it took nothing
+  // By its own sequence numbers it sent them (a FIN counts as one); the capture lacks them, and nobody acknowledged them.
+  std::uint64_t vanished_bytes = 0;
+  std::int64_t vanished_ns = 0;      // when that showed
+  bool shows_needless = false;       // SACK or time stamps: a retransmission that was needless would show
+  bool small_was_stuck = false;      // what it sent again to the end was not only what is larger than what got through
+  bool nothing_through = false;      // nothing that it sent behind its SYN was ever acknowledged
+  bool peer_answered = false;        // something, after the first of its unanswered retransmissions
+  std::int64_t longest_shut_ns = 0;  // that it took nothing
   std::int64_t most_behind_ack_ns = 0;  // that a segment was captured after its acknowledgment
   std::int64_t last_progress_ns = 0;    // when the other end last acknowledged something new of it; 0: never
+  [[nodiscard]] std::uint32_t copied_by_network() const { return std::max(late_copies, answered_copies); }
   bool sent_fin = false;
   bool only_fin_unacknowledged = false;
 };

@@ -341,7 +341,8 @@ inline std::vector<Falsehood> falsehoods_of(const Said::OfConnection& said, cons
       add(fmt::format("problem {}", id));
     } else {
       if (problem.grade < same->grade) add(fmt::format("problem {} surer", id));
-      const bool may_be_alike = id == "capture.illegal" || id.starts_with("capture.zero_window");
+      const bool may_be_alike = id == "capture.illegal" || id.starts_with("capture.zero_window") ||
+                                (id == "capture.copied_on_the_way" && how.less_identity);
       if (problem.count > same->count && !(how.copies && may_be_alike))
         add(fmt::format("problem {} counted more often", id));
     }

@@ -107,7 +107,7 @@ void Summary::add(const ConnectionRecord& record, std::span<const Problem> probl
   }
   for (const EndRecord& end : record.ends) {
     resent_bytes += end.resent_bytes;
-    copies += end.duplicates;
+    copies += end.duplicates - end.copied_by_network();
     offload_copies += end.offload_copies;
     behind_ack += end.behind_ack;
     most_behind_ack_ns = std::max(most_behind_ack_ns, end.most_behind_ack_ns);
