@@ -99,10 +99,13 @@ enum class ResetCause : std::uint8_t {
   after_reset,            // answer to a segment of a connection that had been reset
   no_connection,          // answer by a host that does not know the connection (half-open, RFC 9293 3.5.1)
   had_given_up,           // answer by a host whose retransmissions had had no answer
+  gave_up,                // active: what it had sent again and again had no answer
   unread_data,            // active: closed with unread data (RFC 2525 2.17), the likelier
   aborted,                // active: SO_LINGER 0, disconnect, or from outside (ss -K)
   idle,                   // active: by an end that had neither sent nor received data for a while
   keep_alive_gave_up,     // active: probes without answer
+  let_go,                 // active: behind a FIN, by an end that had nothing more to wait for
+  alone,                  // nothing else of the connection was captured
   third_party,            // by somebody else in the sender's name: injection or middlebox
   third_party_late,       // the same, when both had closed and that was acknowledged
 };
@@ -116,10 +119,13 @@ inline constexpr std::string_view reset_cause_names[] = {"none",
                                                          "after-reset",
                                                          "no-connection",
                                                          "had-given-up",
+                                                         "gave-up",
                                                          "unread-data",
                                                          "aborted",
                                                          "idle",
                                                          "keep-alive-gave-up",
+                                                         "let-go",
+                                                         "alone",
                                                          "third-party",
                                                          "third-party-after-close"};
 // What shows that somebody else sent it.

@@ -26,6 +26,14 @@ bool has_unacknowledged_text(const End& end) {
   return end.based && (end.fin >= 0 ? end.fin : end.snd_nxt) > std::max<std::int64_t>(end.snd_una, 1);
 }
 
+// So long after its last segment a reset still answers that.
+std::int64_t answer_takes_ns(const End& answered) {
+  return answered.srtt_us == 0 ? answer_ns : std::int64_t{answered.srtt_us} * 2000 + answer_spread_ns;
+}
+
+// Behind all payload of an end, as far as was captured or acknowledged.
+std::int64_t end_of_text(const End& end) { return end.fin >= 0 ? end.fin : end.snd_nxt; }
+
 // Linux sends its answers to strays with IP ID 0, its own segments with a counter.
 bool has_number_of_an_answer(const End& from, const wire::TcpSegment& segment) {
   return segment.ip_id == 0 && from.ip_id_counts > 0;
@@ -45,6 +53,11 @@ bool Tracker::holds_back_fin(const Step& step) {
   return from.snd_una < from.snd_nxt && from.una_known && step.at() - from.last_sent_ns < soonest_restart_ns;
 }
 
+// Whether it answers nothing that was captured: what it could answer came too long before.
+bool Tracker::is_long_after(const Step& step) {
+  return step.at() - step.to.last_seen_ns > std::max(answer_takes_ns(step.to), answer_ns);
+}
+
 // An answer: which segment of the other end met no connection any more, and why it had gone.
 ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
@@ -58,13 +71,16 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
     return ResetCause::had_given_up;
   }
   if (from.fin >= 0) {
+    // Long after both had closed: somebody, the end or who keeps its entry on the way, has had enough of it.
+    if (to.fin_acked && !to.fin_assumed && from.fin_acked && is_long_after(step)) {
+      assumed = true;
+      return ResetCause::let_go;
+    }
     // All that the other end had to send is acknowledged: what came is its FIN, an acknowledgment, or a copy of what was there.
     if (to.fin >= 0 && !to.fin_assumed && !has_unacknowledged_text(to)) return ResetCause::late_after_close;
     // What is answered was not captured, or stands behind the answer: data, most likely. What was captured long before is not that.
-    const std::int64_t answer_takes_ns =
-        to.srtt_us == 0 ? answer_ns : std::int64_t{to.srtt_us} * 2000 + answer_spread_ns;
     const bool is_there =
-        to.seen && to.last_seen_ns >= from.last_seen_ns && step.at() - to.last_seen_ns <= answer_takes_ns;
+        to.seen && to.last_seen_ns >= from.last_seen_ns && step.at() - to.last_seen_ns <= answer_takes_ns(to);
     // The ACK of a FIN nobody answers: its sender waits for it.
     assumed = !is_there || (to.last_answered_fin && !to.last_had_data);
     // It may be a FIN, or an older one in flight: what was lost are the bytes before it.
@@ -74,11 +90,17 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   assumed = true;
   // Else nothing was there to be answered: since the other end last spoke, this one has spoken itself. What was on its way then says so.
   const bool spoke_last = to.last_seen_ns >= from.last_seen_ns;
-  const bool answers_last =
-      step.segment.seq.value == to.last_ack_raw && (spoke_last || has_number_of_an_answer(from, step.segment));
+  const bool is_of_an_answer = has_number_of_an_answer(from, step.segment);
+  const bool answers_last = step.segment.seq.value == to.last_ack_raw && (spoke_last || is_of_an_answer);
   if (from.seen && to.seen && spoke_last && answers_last && to.last_had_data && holds_back_fin(step))
     return ResetCause::data_after_unsent_fin;
-  if (!from.seen || !to.seen || answers_last || answers_older(step)) return ResetCause::no_connection;
+  const bool is_in_time = is_of_an_answer || !is_long_after(step);
+  if (!from.seen || !to.seen || (answers_last && is_in_time) || answers_older(step)) return ResetCause::no_connection;
+  if (answers_last) {  // so long after, it was by itself, or by who keeps its entry on the way
+    const ResetCause cause = why_active_reset(step, assumed);
+    assumed = true;
+    return cause == ResetCause::unread_data ? ResetCause::aborted : cause;
+  }
   // RFC 9293 3.10.5 lets an end abort without an acknowledgment, with its next sequence number, and so do others than Linux.
   if (step.seq == from.snd_nxt && !foreign_ip_id(from, step.segment)) {
     const ResetCause cause = why_active_reset(step, assumed);
@@ -90,7 +112,34 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
 
 bool Tracker::is_from_elsewhere(const Step& step) {
   const End& from = step.from;
-  return step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies && !from.sent_reset;
+  return step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies && !from.sent_reset &&
+         !is_numbered_next(from, step.segment);
+}
+
+// Its retransmissions had had no answer, and it waited once more for as long as for all of them: a timer doubles (RFC 6298 5.5). Where it
+// has but a FIN to send, nobody lacks anything.
+bool Tracker::gave_up_sending(const Step& step) {
+  const End& from = step.from;
+  if (from.unanswered_resends < 2 || from.snd_una >= from.snd_nxt) return false;
+  if (from.fin >= 0 && from.una_known && from.snd_una >= from.fin) return false;
+  const std::int64_t waited_ns = step.at() - from.last_sent_ns;
+  return waited_ns >= gave_up_ns && waited_ns >= from.last_sent_ns - from.trouble().unanswered_since_ns;
+}
+
+// It had sent its FIN: this is no close() in place of one.
+// RFC 9293 3.6.1: "If such a host issues a CLOSE call while received data is still pending in the TCP connection,
+// or if new data is received after CLOSE is called, its TCP implementation SHOULD send a RST to show that data was
+// lost"
+ResetCause Tracker::why_reset_behind_fin(const Step& step) {
+  const End& from = step.from;
+  const End& to = step.to;
+  // What it acknowledges was not all captured. Of an end that was not, a single number is its FIN.
+  const bool acknowledges_more = step.flags().ack() && to.based && step.ack > end_of_text(to) + 1;
+  const std::int64_t got = acknowledges_more ? step.ack - (to.seen ? 0 : 1) : end_of_text(to);
+  if (got > std::max(from.fin_ack, to.snd_una)) return ResetCause::data_after_close;
+  // It had shut down one direction only, and took what came since.
+  const bool took_more = to.fin < 0 && got > from.fin_ack;
+  return took_more || has_unacknowledged_text(from) ? ResetCause::aborted : ResetCause::let_go;
 }
 
 // By a program, or by the kernel in its place.
@@ -98,25 +147,21 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
   if (from.unanswered_probes > 0) return ResetCause::keep_alive_gave_up;
-  const bool was_sent_data = to.bytes > 0;
-  // RFC 9293 3.6.1: "If such a host issues a CLOSE call while received data is still pending in the TCP connection,
-  // or if new data is received after CLOSE is called, its TCP implementation SHOULD send a RST to show that data was
-  // lost"
-  if (from.fin >= 0 && was_sent_data && to.last_had_data && to.last_seen_ns >= from.last_seen_ns) {
-    assumed = true;
-    return ResetCause::data_after_close;
-  }
   assumed = true;
-  if (!was_sent_data) return ResetCause::aborted;
+  if (gave_up_sending(step)) return ResetCause::gave_up;
+  if (from.fin >= 0) return why_reset_behind_fin(step);
+  if (to.bytes == 0) return ResetCause::aborted;
   // It had no room: what filled it was not read, however long ago that was.
   if (from.shut_since_ns != 0 && from.fin < 0) return ResetCause::unread_data;
   // Data came, and this end answered none of it with data of its own: it was hardly read.
   // What its last data acknowledged says what it had got by then, whatever the order at the tap.
-  const std::int64_t data_end = to.fin >= 0 ? to.fin : to.snd_nxt;
-  const bool answered = from.last_data_ns != 0 && from.last_data_ack >= data_end;
+  const bool answered = from.last_data_ns != 0 && from.last_data_ack >= end_of_text(to);
   const bool data_seen = to.last_data_ns != 0 || from.last_data_ns != 0;
   if (data_seen && step.at() - last_text_ns(step) >= (answered ? idle_ns : long_idle_ns)) return ResetCause::idle;
-  return answered ? ResetCause::aborted : ResetCause::unread_data;
+  if (answered) return ResetCause::aborted;
+  // A client that has the answer and the end of file: what it did not read are the last words of who had closed.
+  const bool was_served = opener_known_ && step.sender == opener_ && from.bytes > 0 && to.fin_acked && !to.fin_assumed;
+  return was_served && !has_unacknowledged_text(from) ? ResetCause::let_go : ResetCause::unread_data;
 }
 
 std::int64_t Tracker::last_text_ns(const Step& step) { return std::max(step.from.last_sent_ns, step.to.last_sent_ns); }
@@ -124,6 +169,10 @@ std::int64_t Tracker::last_text_ns(const Step& step) { return std::max(step.from
 ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
+  if (!from.seen && !to.seen && !from.sent_reset && !to.sent_reset && !from.sent_illegal_ack && !to.sent_illegal_ack) {
+    assumed = true;
+    return ResetCause::alone;
+  }
   // RFC 9293 3.5.2: "A SYN segment that does not match an existing connection is rejected by this means."
   if (to.state == State::syn_sent && !from.syn_seen) {
     assumed = true;  // a firewall that rejects, and tcp_abort_on_overflow, look the same

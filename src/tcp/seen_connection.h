@@ -6,14 +6,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "tcp/service_ports.h"
 #include "tcp/tracker.h"
 
 namespace tcpwhy::tcp {
 
-// Who opened. Where neither SYN nor SYN-ACK was seen, the end with the higher port is taken for it: services have low ones, and
-// programs that open are given one from the upper range.
+// Who opened. Where neither SYN nor SYN-ACK was seen, the end whose port is no service's is taken for it, else the one with the higher
+// port: programs that open are given one from the upper range.
 inline EndIndex opener_of(const Tracker& tracker, const PerEnd<wire::SocketAddress>& ends) {
   if (tracker.opener_known()) return tracker.opener();
+  const int first = service_rank(ends[EndIndex::first].port), second = service_rank(ends[EndIndex::second].port);
+  if (first != second) return first > second ? EndIndex::first : EndIndex::second;
   return ends[EndIndex::first].port >= ends[EndIndex::second].port ? EndIndex::first : EndIndex::second;
 }
 

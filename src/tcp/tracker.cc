@@ -21,12 +21,6 @@ constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // An IP ID that grew by less than this came from a counter.
 constexpr int ip_id_stride = 2048;
 
-// Who numbers its packets by another rule than one by one has hardly sent more than so many in a moment.
-constexpr int few_packets = 16;
-
-// Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
-bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
-
 // A copy of an earlier packet has that one's IP ID: what is numbered behind the newest is a new packet, whoever set its time stamp back.
 bool is_stamped_back(const End& from, const wire::TcpSegment& segment) {
   const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
@@ -235,7 +229,7 @@ bool Tracker::find_illegal(Step& step) {
     // RCV.NXT lies between what was last acknowledged and what was last sent. Linux also takes one at our FIN (tcp_reset_check()).
     if (step.seq >= from.snd_una && step.seq <= from.snd_nxt) return false;
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
-    if (is_same_reset(step)) return false;
+    if (from.sent_reset && step.segment.seq.value == from.trouble().reset_seq) return false;  // as the one before
     if (answers_older(step)) return false;  // nobody gains by forging it
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
@@ -276,6 +270,27 @@ bool Tracker::is_same_reset(const Step& step) {
   return segment.ttl != from.trouble().reset_ttl || (step.flags().ack() && is_unasked);
 }
 
+// It comes as far as its sender's other segments do, and is numbered behind the last of them. Who forges one would have to have seen both.
+bool Tracker::is_own_reset(const Step& step) {
+  return is_numbered_next(step.from, step.segment) && step.from.same_ttl > 0 && step.segment.ttl == step.from.ttl;
+}
+
+// An end that goes on after its reset did not send that. What left before the reset may arrive behind it, and what comes from elsewhere is
+// no word of this end: only what is surely later and its own shows that it knows of no reset.
+bool Tracker::shows_that_reset_was_anothers(const Step& step) {
+  const Trouble& trouble = step.from.trouble();
+  if (trouble.reset_is_own || step.verdict.has(mark::foreign_ttl)) return false;
+  const bool is_new = step.verdict.kind == Kind::data || step.verdict.kind == Kind::fin;
+  // What the reset stands behind in sequence may have left before it.
+  if (is_new && static_cast<std::int32_t>(step.segment.seq.value - trouble.reset_seq) >= 0) return true;
+  if (step.order != SendOrder::later) return false;
+  const auto ahead = static_cast<std::int16_t>(step.segment.ip_id - trouble.reset_ip_id);
+  const bool is_numbered_before =
+      step.segment.ip_id != 0 && trouble.reset_ip_id != 0 && ahead <= 0 && ahead > -ip_id_stride;
+  // A kernel that has both to send, an acknowledgment and the reset, may send them in any order (macOS).
+  return !is_numbered_before && step.at() - trouble.last_reset_ns >= millisecond;
+}
+
 void Tracker::take_reset(Step& step) {
   if (step.from.sent_reset && (is_same_reset(step) || step.order == SendOrder::earlier)) {
     step.verdict.kind = Kind::duplicate;
@@ -287,6 +302,7 @@ void Tracker::take_reset(Step& step) {
   trouble.reset_seq = step.segment.seq.value;
   trouble.reset_ttl = step.segment.ttl;
   trouble.last_reset_ns = step.at();
+  trouble.reset_is_own = is_own_reset(step);
   bool assumed = false;
   step.verdict.kind = Kind::reset;
   step.verdict.reset_cause = why_reset(step, assumed);
@@ -304,7 +320,9 @@ void Tracker::take_reset(Step& step) {
               .idle_ns = step.at() - last_text_ns(step),
               .sign = is_from_elsewhere(step) ? ThirdPartySign::ttl : ThirdPartySign::answers_nothing};
   // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
-  const bool answers_stranger = step.verdict.reset_cause == ResetCause::no_connection && !step.from.syn_seen;
+  const bool answers_stranger =
+      (step.verdict.reset_cause == ResetCause::no_connection || step.verdict.reset_cause == ResetCause::alone) &&
+      !step.from.syn_seen;
   const bool nobody_had_closed = !answers_stranger && !step.from.sent_reset && !step.to.sent_reset &&
                                  step.from.fin < 0 && step.to.fin < 0 && !may_have_closed_unseen(step.receiver);
   step.from.sent_reset = true;
@@ -547,10 +565,7 @@ Verdict Tracker::observe(const Observed& seen) {
       name_pure_ack(step);
     }
     if (segment.flags.urg()) step.verdict.marks |= mark::urgent;
-    // What left before the reset may arrive behind it: only what is surely later shows that its sender knows of no reset.
-    const bool surely_later =
-        step.order == SendOrder::later || step.verdict.kind == Kind::data || step.verdict.kind == Kind::fin;
-    if (from.sent_reset && surely_later) from.went_on_after_reset = true;
+    if (from.sent_reset && shows_that_reset_was_anothers(step)) from.went_on_after_reset = true;
   }
   step.verdict.in_flight = from.snd_nxt - from.snd_una;
   if (step.verdict.kind != Kind::illegal && step.verdict.kind != Kind::reset) remember(step);

@@ -62,6 +62,7 @@ struct Trouble {
   std::uint8_t next_large = 0;    // the place in `large`
   std::uint8_t shrunk_after = 0;  // how often in vain
   std::uint8_t reset_ttl = 0;
+  bool reset_is_own = false;  // by its TTL and IP ID: the end itself sent its last reset
   std::uint16_t reset_ip_id = 0;
   std::uint32_t reset_seq = 0;  // of its last reset
   std::uint32_t last_illegal_ack = 0, resent_timestamp = 0;
@@ -245,10 +246,13 @@ class Tracker {
   bool find_illegal(Step& step);
   static bool answers_older(const Step& step);
   static bool holds_back_fin(const Step& step);
+  static bool is_long_after(const Step& step);
   static bool is_from_elsewhere(const Step& step);
   [[nodiscard]] static bool fins_cross(const Step& step);
   static bool is_same_reset(const Step& step);
   void take_reset(Step& step);
+  static bool is_own_reset(const Step& step);
+  static bool shows_that_reset_was_anothers(const Step& step);
   void take_syn(Step& step);
   void take_ack(Step& step);
   void take_window(Step& step);
@@ -279,6 +283,8 @@ class Tracker {
   [[nodiscard]] ResetCause why_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_answering_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_active_reset(const Step& step, bool& assumed) const;
+  [[nodiscard]] static ResetCause why_reset_behind_fin(const Step& step);
+  [[nodiscard]] static bool gave_up_sending(const Step& step);
   void apply(EndIndex end, Stimulus stimulus, Step& step);
   void move_to(EndIndex end, State state, Step& step);
   void close_first(EndIndex end, bool by_reset);

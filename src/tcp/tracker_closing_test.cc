@@ -130,6 +130,144 @@ TEST(TrackerIllegal, a_syn_ack_with_another_number_is_not_the_first_one_again) {
   EXPECT_EQ(same.s(S | A, 0, 1).reason, RetransmissionReason::syn);
 }
 
+// A kernel that has both to send may send the acknowledgment last, and the network may turn them round.
+TEST(TrackerReset, what_left_with_the_reset_is_no_word_against_it) {
+  const auto with = [](Story::Extra reset, Story::Extra after, std::int64_t wait_ns, std::uint32_t seq = 21,
+                       std::uint32_t length = 0) {
+    Story story;
+    story.handshake();
+    for (std::uint16_t i = 0; i < 4; ++i)
+      story.send(EndIndex::second, A, 1 + 5 * i, 1, 5, {.ip_id = static_cast<std::uint16_t>(100 + i)});
+    story.c(A, 1, 21, 10);
+    story.send(EndIndex::second, R, 21, 0, 0, reset);
+    story.wait(wait_ns - 10 * ms);
+    story.send(EndIndex::second, A, seq, 1, length, after);
+    return story.tracker.reset().cause;
+  };
+  const auto third = ResetCause::third_party;
+  EXPECT_EQ(with({}, {.ip_id = 104}, 5 * ms), third) << "an ACK, numbered behind all that it sent";
+  EXPECT_NE(with({}, {.ip_id = 104}, ms / 30), third) << "in the same moment";
+  EXPECT_NE(with({.ip_id = 105}, {.ip_id = 104}, 5 * ms), third) << "numbered before the reset";
+  EXPECT_EQ(with({}, {.ip_id = 104}, ms / 30, 21, 30), third) << "data behind the reset";
+  EXPECT_EQ(with({}, {}, 1000 * ms, 21, 30), third);
+  EXPECT_NE(with({}, {.ttl = 60}, 1000 * ms, 21, 30), third) << "of somebody else";
+  EXPECT_NE(with({.ip_id = 104}, {.ip_id = 1}, 1000 * ms, 21, 30), third) << "the reset is its own, by number and TTL";
+}
+
+// Its number and its TTL speak for an end; another TTL alone does not speak against it.
+TEST(TrackerReset, that_is_numbered_as_the_next_of_its_end_is_its_own) {
+  for (const bool next : {true, false}) {
+    Story story;
+    story.handshake();
+    for (std::uint16_t i = 0; i < 4; ++i)
+      story.send(EndIndex::second, A, 1 + 5 * i, 1, 5, {.ip_id = static_cast<std::uint16_t>(100 + i)});
+    const std::uint16_t ip_id = next ? 104 : 40'000;
+    const Verdict reset = story.send(EndIndex::second, R | A, 21, 1, 0, {.ip_id = ip_id, .ttl = 128});
+    EXPECT_EQ(reset.reset_cause == ResetCause::third_party, !next);
+  }
+}
+
+// A close() in place of a FIN leaves no FIN.
+TEST(TrackerReset, behind_its_own_fin_is_no_close_with_unread_data) {
+  Story both;  // nobody is harmed
+  both.handshake();
+  both.c(A, 1, 1, 10), both.s(A, 1, 11, 20), both.s(F | A, 21, 11), both.c(A, 11, 22), both.c(F | A, 11, 22);
+  const Verdict let_go = both.c(R | A, 12, 22);
+  EXPECT_EQ(let_go.reset_cause, ResetCause::let_go);
+  EXPECT_TRUE(let_go.has(mark::assumed));
+  for (const bool acknowledged_by_reset : {true, false}) {  // Windows does
+    Story late;
+    late.handshake();
+    late.c(F | A, 1, 1), late.s(A, 1, 2, 50), late.s(F | A, 51, 2);
+    EXPECT_EQ(late.c(R | A, 2, acknowledged_by_reset ? 51 : 1).reset_cause, ResetCause::data_after_close);
+  }
+  Story half;  // it had shut down one direction and took data since
+  half.handshake();
+  half.c(F | A, 1, 1), half.s(A, 1, 2, 50), half.c(A, 2, 51);
+  EXPECT_EQ(half.c(R | A, 2, 51).reset_cause, ResetCause::aborted);
+}
+
+// Of one direction the acknowledgment of the reset tells that something came.
+TEST(TrackerReset, that_acknowledges_what_came_behind_its_own_fin) {
+  for (const std::uint32_t came : {0U, 1U, 500U}) {
+    Story story;
+    story.c(S, 0), story.c(A, 1, 1), story.c(A, 1, 1, 100), story.c(A, 101, 1001), story.c(F | A, 101, 1001);
+    const Verdict reset = story.c(R | A, 102, 1001 + came);
+    EXPECT_EQ(reset.reset_cause, came > 1 ? ResetCause::data_after_close : ResetCause::aborted)
+        << came << ": whether what it sent had arrived nothing tells";
+  }
+}
+
+// The client has its answer and the end of file: what it left unread are the last words of who closed. Who is asked and resets harms.
+TEST(TrackerReset, of_a_client_that_was_served_harms_nobody) {
+  for (const bool by_client : {true, false}) {
+    Story story;
+    story.handshake();
+    const auto asks = by_client ? EndIndex::first : EndIndex::second, answers = opposite(asks);
+    const auto send = [&](EndIndex from, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack,
+                          std::uint32_t length = 0) { return story.send(from, flags, seq, ack, length, {}); };
+    send(asks, A, 1, 1, 10), send(answers, A, 1, 11, 300), send(answers, F | A, 301, 11), send(asks, A, 11, 302);
+    EXPECT_EQ(send(asks, R | A, 11, 302).reset_cause, by_client ? ResetCause::let_go : ResetCause::unread_data);
+  }
+}
+
+// Windows and macOS reset when the timer has run out for the last time.
+TEST(TrackerReset, at_the_end_of_a_series_of_retransmissions_is_giving_up) {
+  for (const bool one_way : {true, false}) {
+    const auto told = [one_way](int times, std::int64_t last_wait_ns) {
+      Story story;
+      if (one_way) {
+        story.c(A, 1, 1, 400);
+      } else {
+        story.handshake(), story.s(A, 1, 1, 50), story.c(A, 1, 51, 400);
+      }
+      std::int64_t wait_ns = 300 * ms;
+      for (int i = 0; i < times; ++i, wait_ns *= 2) story.wait(wait_ns), story.c(A, 1, one_way ? 1 : 51, 400);
+      story.wait(last_wait_ns == 0 ? wait_ns : last_wait_ns);
+      return story.c(R | A, 401, one_way ? 1 : 51).reset_cause;
+    };
+    EXPECT_EQ(told(4, 0), ResetCause::gave_up);
+    EXPECT_NE(told(1, 2000 * ms), ResetCause::gave_up) << "one is no series";
+    EXPECT_NE(told(4, 100 * ms), ResetCause::gave_up) << "in the middle of it";
+  }
+}
+
+// It answers nothing: what it could have answered came long before.
+TEST(TrackerReset, behind_a_long_silence_is_no_answer_to_a_stranger) {
+  for (const bool at_once : {true, false}) {
+    Story story;
+    story.handshake();
+    story.c(A, 1, 1, 10), story.s(A, 1, 11, 20), story.c(A, 11, 21);
+    if (!at_once) story.wait(9000 * ms);
+    EXPECT_EQ(story.s(R, 21).reset_cause, at_once ? ResetCause::no_connection : ResetCause::idle);
+  }
+  Story unanswered;
+  unanswered.handshake();
+  unanswered.c(A, 1, 1, 10);
+  unanswered.wait(1800 * ms);
+  EXPECT_EQ(unanswered.s(R, 1).reset_cause, ResetCause::aborted);
+}
+
+// All that was sent had been acknowledged long before.
+TEST(TrackerReset, long_after_both_fins_answers_no_data) {
+  Story story;
+  story.handshake();
+  story.s(A, 1, 1, 50), story.s(F | A, 51, 1), story.c(A, 1, 52), story.c(F | A, 1, 52), story.s(A, 52, 2);
+  story.c(A, 2, 52);
+  story.wait(3000 * ms);
+  const Verdict reset = story.s(R, 52);
+  EXPECT_EQ(reset.reset_cause, ResetCause::let_go);
+  EXPECT_TRUE(reset.has(mark::assumed));
+}
+
+TEST(TrackerReset, of_the_same_number_again_is_as_the_one_before) {
+  Story story;
+  story.s(S | A, 0, 1);
+  story.c(R, 187);
+  for (int i = 0; i < 3; ++i) EXPECT_NE(story.c(R, 187).kind, Kind::illegal);
+  EXPECT_EQ(story.c(R, 500).kind, Kind::illegal);
+}
+
 TEST(TrackerReset, of_an_idle_connection_is_no_unread_data) {
   Story story;
   story.handshake();
@@ -142,8 +280,13 @@ TEST(TrackerReset, of_an_idle_connection_is_no_unread_data) {
 }
 
 TEST(TrackerReset, of_a_connection_of_which_nothing_else_was_seen_is_assumed) {
-  Story story;
-  EXPECT_TRUE(story.s(R | A, 1, 1).has(mark::assumed));
+  for (const std::uint16_t flags : {std::uint16_t(R), std::uint16_t(R | A)}) {
+    Story story;
+    const Verdict reset = story.s(flags, 1, 1);
+    EXPECT_TRUE(reset.has(mark::assumed));
+    EXPECT_EQ(reset.reset_cause, ResetCause::alone);
+    EXPECT_EQ(story.tracker.first_closer(), std::nullopt);
+  }
 }
 
 // The peer's data crossed the FIN; what is answered is its own FIN.

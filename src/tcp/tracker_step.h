@@ -41,6 +41,18 @@ inline constexpr std::int64_t millisecond = 1'000'000;
 // a copy, or was overtaken.
 inline constexpr std::int64_t soonest_probe_ns = 5 * millisecond;
 
+// Who numbers its packets by another rule than one by one has hardly sent more than so many in a moment.
+inline constexpr int few_packets = 16;
+
+// Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
+inline bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
+
+// By its IP ID it left its sender soon behind the newest segment of that.
+inline bool is_numbered_next(const End& from, const wire::TcpSegment& segment) {
+  const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
+  return segment.ip_id != 0 && ip_id_counts_packets(from) && ahead > 0 && ahead <= few_packets;
+}
+
 template <class T>
 void count_up(T& counter) {
   if (counter < std::numeric_limits<T>::max()) ++counter;

@@ -420,6 +420,8 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
     trouble.small_tail = std::min(trouble.small_tail, step.segment.payload_length);
   }
   if (seen_before && step.segment.options.timestamps) note_resent(step, true);
+  // Of one direction nothing tells what was acknowledged in between: only the same once more was sent in vain.
+  if (!step.to.seen && step.end != from.last_end) from.unanswered_resends = 0;
   count_resend(from, step.at());
   if (step.verdict.reason == RetransmissionReason::fin) count_up(from.make_trouble().fin_resends);
   from.make_trouble().resent_bytes += step.segment.payload_length;

@@ -162,11 +162,19 @@ class SummaryOrTable final : public CaptureView {
 
  private:
   // Lines that are written while the capture is read.
-  [[nodiscard]] bool streams_records() const { return is_of_records(form_) && !groups_ && !options_.top; }
+  [[nodiscard]] bool streams_records() const {
+    return is_of_records(form_) && !groups_ && !options_.top && !asks_for_number();
+  }
+  // Which is known when all of the capture was read.
+  [[nodiscard]] bool asks_for_number() const {
+    return std::ranges::any_of(columns_, [](const scan::Field* field) { return field->name == "stream"; });
+  }
   [[nodiscard]] bool has_table() const { return form_ == Form::text && options_.ask_for_table(); }
   [[nodiscard]] bool has_summary() const { return form_ == Form::text && !groups_ && !has_table(); }
   [[nodiscard]] bool has_problems() const { return form_ == Form::findings; }
-  [[nodiscard]] std::size_t top() const { return options_.top.value_or(shown_by_default); }
+  [[nodiscard]] std::size_t top() const {
+    return options_.top.value_or(is_of_records(form_) ? SIZE_MAX : shown_by_default);
+  }
 
   base::Status prepare_groups() {
     auto grouping = scan::Grouping::parse(options_.by);
@@ -280,7 +288,7 @@ class SummaryOrTable final : public CaptureView {
       const auto kept = kept_.in_order();
       const auto name = title(captures.inputs);
       context_.out.write(scan::problems_text({.name = name, .rows = kept, .streams = streams_, .wrong = wrong_}, text));
-    } else if (options_.top) {
+    } else if (!streams_records()) {
       print_kept_records();
     }
     if (of && wanted_ == 0 && form_ != Form::text)

@@ -285,6 +285,13 @@ TEST_F(ReadMatrix, records_are_sorted_and_the_first_of_them_kept) {
   EXPECT_EQ(run(inputs[0], "-o csv --columns client.port --top 2").out, "client_port\n4000\n4001\n");
 }
 
+// Records that are written while it is read have no number yet: who asks for it gets them when it is known.
+TEST_F(ReadMatrix, records_have_the_number_of_their_connection_where_it_is_asked_for) {
+  const Ran ran = run(inputs[0], "-o csv --columns stream,client.port");
+  EXPECT_EQ(ran.out, "stream,client_port\n0,4000\n1,4001\n2,4002\n3,4003\n") << ran.err;
+  EXPECT_EQ(run(inputs[0], "-o ndjson --columns stream").out.find("null"), std::string::npos);
+}
+
 TEST_F(ReadMatrix, a_recording_is_a_capture_too_where_connections_are_asked_for) {
   const Ran ran = run(inputs[4], "--where 'client.port=4001'");
   EXPECT_NE(ran.out.find("\n1 of 4 connections, "), std::string::npos) << ran.out << ran.err;

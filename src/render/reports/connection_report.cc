@@ -134,12 +134,7 @@ class Report {
             paint(Style::bad,
                   base::wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
             "\n";
-    const bool alone = seen_.segments.size() == 1 && seen_.left_out == 0;
-    paragraph(
-        Style::plain,
-        alone ? std::string(
-                    Text{"Nothing else of the connection was captured.", "该连接没有捕获到其他报文段。"}.in(language()))
-              : say(explain::because(reset)));
+    paragraph(Style::plain, say(explain::because(reset)));
     if (reset.assumed && !reason.on_wire.or_else.empty())
       paragraph(Style::plain, fmt::format(fmt::runtime(word(Word::or_else, language())), say(reason.on_wire.or_else)));
     if (!reason.remedy.empty())

@@ -104,6 +104,10 @@ std::string needless(const ConnectionRecord& record, Language language) {
 }
 
 std::string gave_up(const ConnectionRecord& record, Language language) {
+  // Of an end alone that was captured: wherever its answers were lost, they did not reach it.
+  if (record.in_vain)
+    return filled({"sent again and again until the end: no answer reached its sender", "反复重传，直到最后都没有应答到达发送方"},
+                  language);
   const EndRecord& end = more_stuck(record);
   if (end.nothing_through)
     return filled(
@@ -122,12 +126,42 @@ bool is_limited_by_tiny_window(const EndRecord& sender, const EndRecord& receive
          std::uint64_t{sender.window_full} * 2 >= sender.data_segments;
 }
 
+// What came of it, as far as it was captured.
+std::string old_connection(const ConnectionRecord& record, Language language) {
+  const EndRecord& asking = record.ends[opener];
+  const bool was_reset = asking.resets > 0 || record.evidence.old_was_reset;
+  Text words{"the listener still had an older connection between these ports, and answered for that",
+             "监听方仍保留这对端口之间的旧连接，并以它作答"};
+  if (was_reset && asking.syn_resends > 0) {
+    words = {
+        "the listener still had an older connection between these ports: its answer was reset, and the SYN sent again",
+        "监听方仍保留这对端口之间的旧连接：其应答被复位，SYN 再次发送"};
+  } else if (was_reset) {
+    words = {"the listener still had an older connection between these ports: its answer was reset",
+             "监听方仍保留这对端口之间的旧连接：其应答被复位"};
+  }
+  return std::string(words.in(language));
+}
+
+// Who opens takes no SYN-ACK where it sends its SYN once more behind it.
+std::string half_open(const ConnectionRecord& record, Language language) {
+  const Text words =
+      record.evidence.resent_syn != 0 && record.ends[opener].syn_resends > 0
+          ? Text{"the handshake was never finished: the SYN was sent again though a SYN-ACK was captured: that did not "
+                 "arrive, or was not taken (a signature, checksum or option that does not fit)",
+                 "握手未完成：已捕获 SYN-ACK，SYN 仍被重传：它没有到达，或未被接受（签名、校验和或选项不符）"}
+          : Text{"the handshake was never finished: a scan, a lost client, or asymmetric routes",
+                 "握手未完成：扫描、客户端消失或路由不对称"};
+  return std::string(words.in(language));
+}
+
 // All but the reasons of a reset: explain/texts/reset_reasons.cc.
 constexpr ProblemRule own_rules[] = {
     {"capture.gave_up",
      Severity::error,
-     "at the end three or more retransmissions of one end had no answer for a second, and no reset came; both "
-     "directions were captured, and more than a FIN was not acknowledged",
+     "at the end three or more retransmissions of one end had no answer for a second, and no reset came; more than a FIN "
+     "was not acknowledged; of an end alone that was captured: it sent the same payload again each time, for a second or "
+     "longer",
      "RFC 9293 3.8.3; tcp_retries2",
      {"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"},
      {"look whether the peer and the path were there; else at what drops such segments: a firewall (also the peer's own), "
@@ -156,11 +190,13 @@ constexpr ProblemRule own_rules[] = {
      Severity::warning,
      "the listener sent its SYN-ACK again after that had been acknowledged",
      "RFC 9293 3.10.7.4, fifth; tcp_check_req(), sk_acceptq_is_full()",
-     {"the listener sent its SYN-ACK again though it had been acknowledged: its accept queue is full, or the ACK did not "
-      "arrive",
-      "SYN-ACK 已被确认，监听方仍再次发送：接受队列已满，或 ACK 未到达"},
-     {"look whether the server's program accepts (ss -lt: Recv-Q reaches Send-Q), then at the path",
-      "检查服务器程序是否在 accept（ss -lt：Recv-Q 达到 Send-Q），再检查路径"}},
+     {"the listener sent its SYN-ACK again though it had been acknowledged: its accept queue is full, the ACK did not "
+      "arrive, or it waits for data first (TCP_DEFER_ACCEPT)",
+      "SYN-ACK 已被确认，监听方仍再次发送：接受队列已满、ACK 未到达，或它先等待数据（TCP_DEFER_ACCEPT）"},
+     {"look whether the server's program accepts (ss -lt: Recv-Q reaches Send-Q), then at the path; of a connection on "
+      "which the client says nothing TCP_DEFER_ACCEPT is the likelier, and harmless",
+      "检查服务器程序是否在 accept（ss -lt：Recv-Q 达到 Send-Q），再检查路径；若客户端一直不发数据，则更可能是 "
+      "TCP_DEFER_ACCEPT，并无妨害"}},
     {"capture.mtu_black_hole",
      Severity::warning,
      "an end sent a segment three times or more without an answer that is larger than any that got through, or got "
@@ -242,11 +278,12 @@ constexpr ProblemRule own_rules[] = {
      {"look at the path first, then at the receiving program", "先检查路径，再检查接收程序"}},
     {"capture.old_connection",
      Severity::note,
-     "an answer acknowledges something else than the SYN; `assumed` where the opener was not seen to reset it",
+     "an ACK, not of a SYN, acknowledges something else than the SYN; `assumed` where the opener was not seen to reset it",
      "RFC 9293 3.5.1 (half-open connections)",
-     {"the listener still had an older connection between these ports: its answer was reset, and the SYN sent again",
-      "监听方仍保留这对端口之间的旧连接：其应答被复位，SYN 再次发送"},
-     {}},
+     {"the listener still had an older connection between these ports, and answered for that",
+      "监听方仍保留这对端口之间的旧连接，并以它作答"},
+     {},
+     old_connection},
     {"capture.old_syn",
      Severity::note,
      "a SYN-ACK for the same SYN with another sequence number than the one that had been acknowledged",
@@ -353,12 +390,14 @@ constexpr ProblemRule own_rules[] = {
      "RFC 9293 3.5",
      {"the handshake was never finished: a scan, a lost client, or asymmetric routes",
       "握手未完成：扫描、客户端消失或路由不对称"},
-     {}},
+     {},
+     half_open},
     {"capture.illegal",
      Severity::warning,
-     "a segment that RFC 9293 3.10.7 or RFC 5961 rejects",
+     "a segment that RFC 9293 3.10.7 or RFC 5961 rejects; `assumed` where the opening was not captured",
      "RFC 9293 3.10.7, RFC 5961",
-     {"segments that the receiver must not take: strays, or forged", "接收方不得接受的报文：走失的或伪造的"},
+     {"segments that the receiver must not take: of another connection between these ports, strays, or forged",
+      "接收方不得接受的报文：属于同一对端口的另一连接、走失的，或伪造的"},
      {}},
     {"capture.needless",
      Severity::note,
@@ -510,7 +549,8 @@ class Finder {
     if (record_.evidence.icmp_disbelieved != 0) say("capture.icmp_disbelieved", record_.evidence.icmp_disbelieved);
     if (record_.to_itself) say("capture.to_itself", record_.first_frame);
     if (record_.opening == Opening::refused) say("capture.refused", record_.reset_frame, 1, Grade::assumed);
-    if (unanswered && record_.icmp.frame == 0 && record_.waited_since(record_.began_ns))
+    if (unanswered && record_.icmp.frame == 0 && record_.ends[listener].segments == 0 &&
+        record_.waited_since(record_.began_ns))
       say("capture.unanswered", record_.first_frame, std::uint64_t{1} + record_.ends[opener].retransmissions);
     if (record_.evidence.repeated_syn_ack != 0)
       say("capture.accept_queue", record_.evidence.repeated_syn_ack, record_.evidence.repeated_syn_acks,
@@ -559,7 +599,8 @@ class Finder {
     }
     // What an older connection's end answered is told with that.
     if (const auto illegal = sum(&EndRecord::illegal); illegal > 0 && record_.evidence.illegal != 0)
-      say("capture.illegal", record_.evidence.illegal, illegal);
+      say("capture.illegal", record_.evidence.illegal, illegal,
+          record_.opening == Opening::before_capture ? Grade::assumed : Grade::derived);
     if (const auto overtaken = sum(&EndRecord::reordered); overtaken >= 3)
       say("capture.reordered", record_.first_frame, overtaken);
   }
@@ -576,7 +617,8 @@ class Finder {
     }
     // The listener has not taken the connection: nothing that was sent to it can have an answer.
     if (record_.evidence.repeated_syn_ack != 0 && record_.ends[listener].state == tcp::State::syn_received) return;
-    const bool unanswered = both_seen() && record_.reset_cause == tcp::ResetCause::none && give_up();
+    const bool unanswered =
+        (both_seen() || record_.in_vain) && record_.reset_cause == tcp::ResetCause::none && give_up();
     for (const EndRecord& end : record_.ends)
       if (end.shrunk_through && !unanswered && record_.icmp.frame == 0)
         say("capture.mtu_black_hole", record_.evidence.retransmission, end.shrunk_after, Grade::assumed);
@@ -584,7 +626,7 @@ class Finder {
     // answers to it.
     std::uint64_t not_lost = needless + sum(&EndRecord::assumed_resends) + sum(&EndRecord::syn_resends) +
                              (both_seen() ? fins : sum(&EndRecord::fin_resends));
-    if (unanswered) not_lost += unanswered_resends();
+    if (unanswered || record_.reset_cause == tcp::ResetCause::gave_up) not_lost += unanswered_resends();
     const std::uint64_t all = record_.retransmissions(), again = all - std::min(all, not_lost);
     // What an ICMP error about the MTU made it send again in other pieces was not lost in a queue.
     const bool lost_data_shows = scan::lost_data_shows(record_);

@@ -33,6 +33,115 @@ TEST(Problems, a_syn_without_an_answer_is_counted_by_its_syns) {
   EXPECT_EQ(talk.problems(), Ids{"unanswered"});
 }
 
+std::string said(Talk& talk, std::string_view id) {
+  const ConnectionRecord record = talk.record();
+  for (const Problem& problem : problems_of(record))
+    if (problem.rule->id == id) return say(problem, record, base::Language::en);
+  return {};
+}
+
+// A program that builds packets by itself: it acknowledges nothing.
+TEST(Problems, a_syn_ack_that_acknowledges_something_else_is_no_silence_and_no_old_connection) {
+  Talk talk;
+  talk.c(S, 0).s(S | A, 0, 0).wait(2000 * ms);
+  EXPECT_EQ(talk.problems(), Ids{"illegal"});
+}
+
+// What came of an older connection's answer is said as far as it was captured.
+TEST(Problems, of_an_older_connection_no_more_is_told_than_was_captured) {
+  constexpr std::string_view id = "capture.old_connection";
+  Talk answer, reset, again;
+  answer.c(S, 0).s(A, 3000, 2000);
+  reset.c(S, 0).s(A, 3000, 2000).c(R, 2000);
+  again.c(S, 0).s(A, 3000, 2000).c(R, 2000).wait(1000 * ms).c(S, 0).s(S | A, 0, 1).c(A, 1, 1);
+  EXPECT_NE(said(answer, id), "");
+  EXPECT_EQ(said(answer, id).find("reset"), std::string::npos);
+  EXPECT_NE(said(reset, id).find("was reset"), std::string::npos);
+  EXPECT_EQ(said(reset, id).find("again"), std::string::npos);
+  EXPECT_NE(said(again, id).find("SYN sent again"), std::string::npos);
+}
+
+TEST(Problems, who_answers_a_syn_ack_with_its_syn_did_not_take_that) {
+  Talk scan, refuses;
+  scan.c(S, 0).s(S | A, 0, 1).wait(2000 * ms);
+  refuses.c(S, 0).s(S | A, 0, 1).wait(1000 * ms).c(S, 0).s(S | A, 0, 1).wait(2000 * ms);
+  constexpr std::string_view id = "capture.half_open_handshake";
+  EXPECT_NE(said(scan, id).find("a scan"), std::string::npos);
+  EXPECT_NE(said(refuses, id).find("sent again"), std::string::npos);
+  EXPECT_EQ(said(refuses, id).find("a scan"), std::string::npos);
+}
+
+TEST(Problems, a_syn_ack_that_is_sent_again_may_wait_for_data) {
+  Talk talk;
+  talk.handshake().wait(1000 * ms).s(S | A, 0, 1).c(A, 1, 1);
+  EXPECT_EQ(talk.problems(), Ids{"accept_queue"});
+  EXPECT_NE(said(talk, "capture.accept_queue").find("TCP_DEFER_ACCEPT"), std::string::npos);
+}
+
+// Its growing waits show that nothing came back, wherever it was lost.
+TEST(Problems, of_an_end_alone_that_sends_the_same_again_and_again_nobody_answers) {
+  Talk talk;
+  talk.c(A, 1, 1, 199);
+  for (int i = 0; i < 3; ++i) talk.wait(2000 * ms).c(A, 1, 1, 199);
+  EXPECT_EQ(talk.problems(), Ids{"gave_up"});
+  EXPECT_NE(said(talk, "capture.gave_up").find("reached its sender"), std::string::npos);
+  Talk with_fin;
+  with_fin.c(A, 1, 1, 151).c(F | A, 152, 1);
+  for (int i = 0; i < 5; ++i) with_fin.wait((300 << i) * ms).c(F | A, 1, 1, 151);
+  EXPECT_EQ(with_fin.problems(), Ids{"gave_up"});
+}
+
+TEST(Problems, of_an_end_alone_that_gave_up_with_a_reset_nothing_else_is_missing) {
+  Talk talk;
+  talk.c(F | A, 1, 1).wait(2400 * ms).c(F | A, 1, 1).wait(4800 * ms).c(F | A, 1, 1).wait(9600 * ms).c(R | A, 2, 1);
+  EXPECT_EQ(talk.problems(), Ids{"reset.gave_up"});
+}
+
+// Of one direction repairs tell no more than that: what was acknowledged in between was not captured.
+TEST(Problems, of_an_end_alone_that_sends_other_things_again_nothing_is_missed) {
+  for (const bool goes_on : {true, false}) {
+    Talk talk;
+    talk.c(S, 0).c(A, 1, 1).c(A, 1, 1, 500).c(A, 501, 1, 500).c(A, 1001, 1, 500).c(A, 1501, 1, 500);
+    if (goes_on) {  // the same, and then it got its answer
+      for (int i = 0; i < 4; ++i) talk.wait(1000 * ms).c(A, 1501, 1, 500);
+      talk.wait(100 * ms).c(A, 2001, 1, 500);
+    } else {
+      for (const std::uint32_t seq : {1U, 501U, 1001U, 1501U}) talk.wait(1000 * ms).c(A, seq, 1, 500);
+    }
+    const auto found = talk.problems();
+    EXPECT_EQ(std::ranges::count(found, "gave_up"), 0) << goes_on;
+    EXPECT_EQ(std::ranges::count(found, "one_way"), 1) << goes_on;
+  }
+}
+
+// What answers the SYN was there, though it was not captured.
+TEST(Problems, of_an_end_alone_that_was_answered_once_both_are_said) {
+  Talk talk;
+  talk.c(S, 0).c(A, 1, 1).c(A, 1, 1, 199);
+  for (int i = 0; i < 3; ++i) talk.wait(2000 * ms).c(A, 1, 1, 199);
+  EXPECT_EQ(talk.problems(), (Ids{"gave_up", "one_way"}));
+}
+
+TEST(Problems, a_reset_alone_is_no_error) {
+  Talk talk;
+  talk.s(R, 1);
+  EXPECT_EQ(talk.problems(), Ids{"reset.alone"});
+  EXPECT_EQ(problems_of(talk.record()).at(0).rule->severity, explain::Severity::note);
+}
+
+// Where the opening is missing, so may be that of another connection between these ports.
+TEST(Problems, what_no_receiver_takes_is_sure_only_where_the_opening_was_captured) {
+  for (const bool opened : {true, false}) {
+    Talk talk;
+    if (opened) talk.handshake();
+    talk.c(A, 1, 1, 100).s(A, 1, 101, 50).c(A, 0x60000000, 0x70000000, 100);
+    const auto found = problems_of(talk.record());
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].rule->id, "capture.illegal");
+    EXPECT_EQ(found[0].grade, opened ? explain::Grade::derived : explain::Grade::assumed);
+  }
+}
+
 TEST(Problems, a_syn_that_an_icmp_error_answers_was_rejected) {
   Talk talk;
   talk.c(S, 0).icmp(0).c(S, 0);

@@ -43,7 +43,7 @@ void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int
   record.min_rtt_us = end.min_rtt_us;
   record.last_progress_ns = end.last_progress_ns;
   record.sent_fin = end.fin >= 0;
-  record.only_fin_unacknowledged = end.fin >= 0 && end.snd_una == end.fin;
+  record.only_fin_unacknowledged = end.fin >= 0 && end.una_known && end.snd_una == end.fin;
   if (end.gaps_seen > 0) {
     record.unseen_bytes = end.unseen_bytes();
     record.undelivered_bytes = undelivered_bytes(end, peer);
@@ -99,6 +99,15 @@ void note_last_probes(const ConnectionRecord& record, EndRecord& of, const tcp::
   if (unanswered > 1 || !was_reset) of.most_unanswered_probes = std::max(of.most_unanswered_probes, unanswered);
 }
 
+// Nothing of the peer was captured, and this end sent the same payload again and again: no answer reached it, wherever that was lost.
+bool sent_in_vain(const tcp::End& end, const tcp::End& peer) {
+  constexpr std::int64_t first_timer_ns = 1'000'000'000;
+  if (peer.segments > 0 || end.unanswered_resends < 3 + end.trouble().fin_resends) return false;
+  const std::int64_t since_ns = end.trouble().unanswered_since_ns;
+  return end.last_data_ns < since_ns && peer.last_progress_ns < since_ns &&
+         end.last_sent_ns - since_ns >= first_timer_ns;
+}
+
 Opening opening_of(const tcp::Tracker& tracker, const ConnectionRecord& record) {
   const tcp::End& asked = tracker.end(tracker.is_to_itself() ? tracker.opener() : tcp::opposite(tracker.opener()));
   if (!tracker.opener_known()) return Opening::before_capture;
@@ -141,6 +150,11 @@ void fill(ConnectionRecord& record, const Connection& connection, Left left) {
   fill(record.ends[listener], other, one, tracker.last_ns());
   record.opener_known = tracker.opener_known();
   record.one_way = tracker.is_one_way();
+  const tcp::ResetSeen reset = tracker.reset();
+  record.in_vain = record.one_way && (sent_in_vain(one, other) || sent_in_vain(other, one));
+  // Then that the peer sent something which the capture lacks only this end's acknowledgments tell.
+  if (record.in_vain || reset.cause == tcp::ResetCause::gave_up)
+    record.one_way = record.one_way && (tracker.handshake_inferred() || one.last_advance > 0 || other.last_advance > 0);
   record.to_itself = tracker.is_to_itself();
   record.first_frame = tracker.first_frame();
   record.last_frame = connection.last_frame;
@@ -151,7 +165,6 @@ void fill(ConnectionRecord& record, const Connection& connection, Left left) {
   record.opener_rtt_ns = tracker.opener_rtt_ns();
   note_last_probes(record, record.ends[opener], one, other);
   note_last_probes(record, record.ends[listener], other, one);
-  const tcp::ResetSeen reset = tracker.reset();
   record.reset_cause = reset.cause;
   if (reset.cause != tcp::ResetCause::none) {
     record.reset_assumed = reset.assumed;

@@ -78,6 +78,7 @@ struct ConnectionRecord {
   tcp::PerSide<EndRecord> ends;
   bool opener_known = false;
   bool one_way = false;    // nothing of one end was captured, though it was there
+  bool in_vain = false;    // the same, and the one that was captured sent again and again what had no answer
   bool to_itself = false;  // one socket, connected to itself
   std::uint64_t first_frame = 0, last_frame = 0;
   std::int64_t began_ns = 0, ended_ns = 0;

@@ -79,7 +79,7 @@ TEST(Wild, what_is_said_of_each_capture) {
       {"kernel-D16c-A", handshake, Ending::open, {}, {"capture.mtu_black_hole", "capture.loss", "capture.timeout"}},
       {"kernel-D08-A", handshake, Ending::open, {}, {"capture.zero_window"}},
       {"appended-to-itself", handshake, Ending::closed, opener, {"capture.copies"}},
-      {"lone-reset", before_capture, Ending::reset, {}, {"capture.reset.aborted"}},
+      {"lone-reset", before_capture, Ending::reset, {}, {"capture.reset.alone"}},
       {"begins-with-keep-alive", before_capture, Ending::open, {}, {}},
       {"frames-not-in-order-of-time", handshake, Ending::closed, opener, {}},
   };

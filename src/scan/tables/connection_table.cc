@@ -32,7 +32,10 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
   }
   switch (verdict.illegality) {
     case tcp::Illegality::none: break;
-    case tcp::Illegality::ack_in_syn_sent: first(evidence.old_connection); break;
+    case tcp::Illegality::ack_in_syn_sent:
+      // An older connection answers with an ACK: what opens a new one is a stray.
+      first(segment.flags.syn() ? evidence.illegal : evidence.old_connection);
+      break;
     case tcp::Illegality::another_syn_ack: first(evidence.another_syn_ack); break;
     default: first(evidence.illegal);
   }
