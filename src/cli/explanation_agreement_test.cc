@@ -12,6 +12,7 @@
 
 #include "cli/kernel_experiments/account.h"
 #include "explain/explain.h"
+#include "explain/testing/contradictions.h"
 #include "lab/lab.h"
 
 namespace tcpwhy::cli {
@@ -202,6 +203,7 @@ TEST(ExplanationAgreement, same_experiments_same_segments_states_counters_and_re
     if (theirs.size() == ours.size()) expect_same_counters(row, outcome.recording);
     expect_same_reset(row, explained);
     EXPECT_TRUE(explained.timeline.contradictions.empty());
+    for (const auto& contradiction : explain::testing::contradictions_in(explained)) ADD_FAILURE() << contradiction;
     for (const auto& segment : explained.timeline.segments)
       EXPECT_NE(segment.cause.trigger, timeline::Trigger::unknown) << "segment at event " << segment.departed.value;
   }

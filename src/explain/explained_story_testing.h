@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "explain/explain.h"
+#include "explain/testing/contradictions.h"
 #include "explain/verdict.h"
 #include "recording/testing/story_recorder.h"
 
@@ -22,9 +23,11 @@ struct ExplainedStory {
   Explained explained;
   explicit ExplainedStory(StoryRecorder& story) : recording(story.take()), explained(explain(recording)) {
     check_texts();
+    check_itself();
   }
   explicit ExplainedStory(recording::Recording given) : recording(std::move(given)), explained(explain(recording)) {
     check_texts();
+    check_itself();
   }
   [[nodiscard]] const Finding* finding(std::string_view rule) const {
     const auto found = std::ranges::find_if(explained.findings, [&](const Finding& f) { return f.rule->id == rule; });
@@ -37,6 +40,9 @@ struct ExplainedStory {
   [[nodiscard]] Grade grade(std::string_view rule) const { return finding(rule)->grade; }
 
  private:
+  void check_itself() const {
+    for (const std::string& contradiction : contradictions_in(explained)) ADD_FAILURE() << contradiction;
+  }
   // Every place of every text is filled.
   void check_texts() const {
     for (const Finding& finding : explained.findings)

@@ -1,5 +1,7 @@
 #include "explain/story.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -41,7 +43,15 @@ std::span<const Call* const> Story::calls_between(Side side, Effect effect, Even
 
 std::string Story::caller(const Call& call) const {
   const auto& actors = timeline.recording->actors;
-  return call.actor.value < actors.size() ? actors[call.actor.value].name : name(call.side);
+  const auto& owners = connection.sides[call.side].actors;
+  if (call.actor.value >= actors.size()) return name(call.side);
+  const auto process = [&](timeline::ActorId actor) { return timeline.lookups.process_of(actor); };
+  const auto& who = actors[call.actor.value];
+  const bool namesake = std::ranges::any_of(owners, [&](auto owner) {
+    return process(owner) != process(call.actor) && actors[owner.value].name == who.name;
+  });
+  if (namesake) return fmt::format("{}[{}]", who.name, who.pid);
+  return !owners.empty() && process(owners.front()) == process(call.actor) ? name(call.side) : who.name;
 }
 
 std::string Story::line(const Call& call) const {
@@ -124,6 +134,12 @@ std::optional<EventId> Story::end_of_process(Side side) const {
 bool Story::left_after_end_of_process(const Segment& segment) const {
   const auto end = end_of_process(segment.from);
   if (!end || time(*end) > time(segment.departed) || closing_call(segment.from) != nullptr) return false;
+  // A child may hold the socket still.
+  const auto& actors = timeline.recording->actors;
+  const bool may_be_held = std::ranges::any_of(connection.sides[segment.from].actors, [&](auto actor) {
+    return fork_while_held(*this, segment.from, actors[actor.value].pid, *end).has_value();
+  });
+  if (may_be_held && segment.cause.trigger == timeline::Trigger::unknown) return false;
   return !shut_sending(segment.from, time(segment.departed));
 }
 
@@ -173,6 +189,44 @@ std::optional<std::uint64_t> Story::bytes_read(Side side, base::WallTime by) con
     bytes += bytes_moved(*call);
   }
   return bytes;
+}
+
+bool Story::reads_are_known(Side side) const {
+  return std::ranges::any_of(calls(side), [](const Call* call) {
+    return call->meaning.effect == Effect::accepts || call->meaning.effect == Effect::connects;
+  });
+}
+
+std::optional<std::uint64_t> Story::bytes_unsent(Side side, EventId by) const {
+  std::uint64_t given = 0, left = 0;
+  for (const Call* call : calls(side, Effect::sends)) {
+    if (call->entered >= by) break;
+    const auto* transfer = call->meaning.as<calls::Transfer>();
+    const bool counted = !call->meaning.row->counts_messages || (transfer != nullptr && transfer->message_bytes);
+    if (!call->returned || !counted) return std::nullopt;
+    given += bytes_moved(*call);
+  }
+  for (const Segment* segment : segments_[side])
+    if (segment->segment_class == tcp::SegmentClass::data && segment->departed < by)
+      left += segment->tcp.payload_length;
+  return given > left ? given - left : 0;
+}
+
+std::uint64_t Story::bytes_unacknowledged(Side side, EventId by) const {
+  std::optional<wire::SequenceNumber> sent, acknowledged;
+  for (const auto s : connection.segments) {
+    const Segment& segment = timeline.segments[s];
+    if (segment.departed >= by) break;
+    if (segment.from == side && segment.tcp.payload_length > 0) {
+      const auto end = tcp::advance(segment.tcp.seq, segment.tcp.payload_length);
+      if (!sent || tcp::before(*sent, end)) sent = end;
+    } else if (segment.from != side && segment.arrived && segment.tcp.flags.ack()) {
+      if (!acknowledged || tcp::before(*acknowledged, segment.tcp.ack)) acknowledged = segment.tcp.ack;
+    }
+  }
+  const bool outstanding = sent && acknowledged && tcp::before(*acknowledged, *sent);
+  return bytes_unsent(side, by).value_or(0) +
+         (outstanding ? static_cast<std::uint64_t>(tcp::distance(*acknowledged, *sent)) : 0);
 }
 
 // recvmmsg() returns how many messages it took: the last of them is empty.

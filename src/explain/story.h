@@ -30,7 +30,8 @@ struct SocketOption {
 inline constexpr SocketOption so_linger{SOL_SOCKET, SO_LINGER}, so_error{SOL_SOCKET, SO_ERROR},
     so_oobinline{SOL_SOCKET, SO_OOBINLINE};
 inline constexpr SocketOption tcp_quickack{IPPROTO_TCP, TCP_QUICKACK}, tcp_cork{IPPROTO_TCP, TCP_CORK},
-    tcp_linger2{IPPROTO_TCP, TCP_LINGER2}, tcp_user_timeout{IPPROTO_TCP, TCP_USER_TIMEOUT};
+    tcp_nodelay{IPPROTO_TCP, TCP_NODELAY}, tcp_linger2{IPPROTO_TCP, TCP_LINGER2},
+    tcp_user_timeout{IPPROTO_TCP, TCP_USER_TIMEOUT};
 
 class Story {
  public:
@@ -42,7 +43,7 @@ class Story {
 
   [[nodiscard]] const std::string& name(Side side) const { return connection.sides[side].name; }
   [[nodiscard]] base::WallTime time(EventId id) const { return timeline.time_of(id); }
-  // Who made the call: of an end with several processes, the one.
+  // Who made the call: the end, or of several processes the one, with its pid where its name does not tell it from the others.
   [[nodiscard]] std::string caller(const Call& call) const;
   [[nodiscard]] const std::vector<const Call*>& calls(Side side) const { return calls_[side]; }
   [[nodiscard]] const std::vector<const Call*>& calls(Side side, Effect effect) const {
@@ -87,6 +88,12 @@ class Story {
   [[nodiscard]] std::uint64_t bytes_arrived(Side side, base::WallTime by) const;
   // Absent: of some call it is not known (recvmmsg(), whose messages' lengths nobody took along).
   [[nodiscard]] std::optional<std::uint64_t> bytes_read(Side side, base::WallTime by) const;
+  // Every call that reads this side's socket was seen, as far as is known: the one that made it was.
+  [[nodiscard]] bool reads_are_known(Side side) const;
+  // Bytes that calls had given to the kernel by then, and that had not left. Absent: of some call it is not known how much it gave.
+  [[nodiscard]] std::optional<std::uint64_t> bytes_unsent(Side side, EventId by) const;
+  // Those, and the bytes that had left and that the other side had not acknowledged.
+  [[nodiscard]] std::uint64_t bytes_unacknowledged(Side side, EventId by) const;
   [[nodiscard]] tcp::State state(Side side, base::WallTime at) const;
   // The first event after `after` of a counter's move, in this side's namespace.
   [[nodiscard]] std::optional<EventId> counter_moved(std::string_view counter, Side side,
@@ -130,6 +137,10 @@ class Findings {
   std::vector<Finding> findings_;
 };
 
+// The close() that left no descriptor of the socket, as far as is known: the last one, behind all that this side called, and nothing else is
+// known to have held it. Null: none, or its process ended instead.
+const Call* last_close(const Story& story, Side side);
+
 // What else referred to the socket when close() closed nothing, in words; observed: the kernel counted the references.
 struct Sharing {
   bool observed = false;
@@ -143,6 +154,10 @@ bool was_shared(const Story& story, const Call& close);     // Sharing::observed
 std::optional<EventId> fork_while_held(const Story& story, Side side, std::int32_t pid, EventId before);
 // One of its threads has had descriptors of its own since then (unshare(CLONE_FILES)), beside those of the others: both hold the socket.
 std::optional<EventId> unshared_while_held(const Story& story, Side side, std::int32_t pid, EventId before);
+
+// RFC 9293 3.7.4: a segment that is full is never held back, nor is any where TCP_NODELAY is set.
+bool fills_segment(const Story& story, const Segment& segment);
+bool nagle_holds(const Story& story, const Segment& segment);
 
 // How a process ended, as what follows "the process": "was killed by SIGKILL", "ended".
 OwnedText how_ended(const Timeline& timeline, std::optional<EventId> end);

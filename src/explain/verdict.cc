@@ -106,7 +106,7 @@ class Ties {
 int distance_of(const Finding& finding) {
   const std::string_view id = finding.rule->id;
   if (finding.rule->severity < Severity::warning) return 4;
-  if (id == "reset.unexplained") return 2;
+  if (id.starts_with("reset.unexplained")) return 2;
   if (find_reset_reason(id) != nullptr) return 0;
   if (id.starts_with("open.") || id.starts_with("gave_up.") || id.starts_with("bind.")) return 1;
   return 3;
@@ -145,6 +145,11 @@ std::string actor_words(const Timeline& timeline, ActorId id) {
   return base::escape_controls(has_pid ? actor.name : fmt::format("{}[{}]", actor.name, actor.pid));
 }
 
+// As Story::caller() has it.
+bool is_called(const recording::Actor& actor, std::string_view name) {
+  return name == actor.name || name == fmt::format("{}[{}]", actor.name, actor.pid);
+}
+
 class Words {
  public:
   Words(const Finding& finding, const Timeline& timeline, Language language)
@@ -166,6 +171,7 @@ class Words {
       const std::string act =
           call == nullptr ? end : fmt::format("{} {}{}", end, short_call(timeline_, *call), stack_of(*call));
       slots.insert_or_assign(std::string(place), Slot(end));
+      if (place == "who") name_fully(slots, *name, end);
       slots.insert_or_assign(place == "who" ? "act" : fmt::format("act_{}", place), Slot(act));
     }
     return fill_plain(row->text.in(language_), slots);
@@ -188,6 +194,17 @@ class Words {
   }
 
  private:
+  // Who ended is told in words that name the end: "server's process".
+  static void name_fully(std::map<std::string, Slot, std::less<>>& slots, const std::string& name,
+                         const std::string& end) {
+    const std::pair<std::string_view, std::string_view> possessives[] = {{"process", "'s "}, {"process_zh", "的"}};
+    for (const auto& [place, of] : possessives)
+      if (const auto slot = slots.find(place); slot != slots.end())
+        if (auto* words = std::get_if<std::string>(&slot->second))
+          if (const auto at = words->find(name + std::string(of)); at != std::string::npos)
+            words->replace(at, name.size(), end);
+  }
+
   // What is put in is not looked through for places again, nor given an article.
   [[nodiscard]] std::string fill_plain(std::string_view text,
                                        const std::map<std::string, Slot, std::less<>>& slots) const {
@@ -220,7 +237,7 @@ class Words {
       if (sides[side].name == name) return side;
     for (const Side side : {opener, listener})
       for (const ActorId actor : sides[side].actors)
-        if (timeline_.recording->actors[actor.value].name == name) return side;
+        if (is_called(timeline_.recording->actors[actor.value], name)) return side;
     return std::nullopt;
   }
 
@@ -235,7 +252,7 @@ class Words {
   [[nodiscard]] const Call* call_by(std::optional<Side> side, const std::string& name) const {
     const auto is_by = [&](const Call& call) {
       const auto& actors = timeline_.recording->actors;
-      const bool named = call.actor.value < actors.size() && actors[call.actor.value].name == name;
+      const bool named = call.actor.value < actors.size() && is_called(actors[call.actor.value], name);
       return !side || !call.connection || call.connection != finding_.connection ? named : call.side == *side;
     };
     const Call* found = nullptr;

@@ -131,7 +131,8 @@ struct CounterMoved {
 enum class Trigger : std::uint8_t { unknown, call, process_end, segment, timer };
 
 // A segment at the moment when the kernel hands it to the device (net:net_dev_queue), with what made it do so, from its own
-// call stack. Timeline ties it to the packet that a tap saw; a recording without it has its causes derived.
+// call stack. Timeline ties it to the packet that a tap saw; a recording without it has its causes derived. The event's actor is the
+// thread whose end made it leave (Trigger::process_end), where the probe knows it; its process may live on.
 struct SegmentCause {
   EventId packet;            // the same segment at a tap; invalid if none saw it, or nobody has looked yet
   std::uint64_t socket = 0;  // cookie of the socket that sends; 0: none does (an answer without one, a TIME-WAIT entry)
@@ -158,7 +159,8 @@ struct Reset {
   std::optional<wire::SocketAddress> local, remote;
   std::string
       reason;  // sent: enum sk_rst_reason of the running kernel without its prefix, "TCP_ABORT_ON_DATA"; "" before 6.10
-  std::optional<std::uint32_t> call;  // number of the call of a holder of the socket during which it came
+  std::optional<std::uint32_t> call;    // number of the call of a holder of the socket during which it came
+  std::optional<std::uint32_t> unread;  // active: bytes that had come in order and that nobody had read
   bool operator==(const Reset&) const = default;
 };
 

@@ -123,7 +123,7 @@ template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, Reset>
 void visit_fields(Event& e, F&& f) {
   f("sent", e.sent), f("active", e.active), f("socket", e.socket), f("local", e.local), f("remote", e.remote);
-  f("reason", e.reason), f("call", e.call);
+  f("reason", e.reason), f("call", e.call), f("unread", e.unread);
 }
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, SocketError>

@@ -164,16 +164,6 @@ class Attacher {
 
 }  // namespace
 
-std::vector<EventId> ends_of_owners(const Timeline& timeline, const ConnectionSide& side) {
-  std::set<std::uint64_t> processes;
-  for (const ActorId actor : side.actors) processes.insert(timeline.lookups.process_of(actor));
-  std::vector<EventId> ends;
-  for (const auto process : processes)
-    for (const auto& end : timeline.lookups.ends_of_process.of(process)) ends.push_back(end.value);
-  std::ranges::sort(ends);
-  return ends;
-}
-
 void pair_calls(Timeline& timeline) {
   const auto& events = timeline.recording->events;
   std::map<std::uint32_t, CallIndex> open;

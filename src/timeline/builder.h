@@ -39,9 +39,6 @@ void confirm_states(Timeline& timeline);
 // Step 9: all events in causal order, with the states after each. Needs all before.
 void order_entries(Timeline& timeline);
 
-// The ends of the processes that made this side's calls, by whichever of their threads, in order of time.
-std::vector<EventId> ends_of_owners(const Timeline& timeline, const ConnectionSide& side);
-
 // The connections between two endpoints, in order of their beginning; v4-mapped counts as IPv4.
 class ConnectionIndexByEnds {
  public:

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "timeline/builder.h"
+#include "timeline/holders.h"
 
 namespace tcpwhy::timeline::steps {
 namespace {
@@ -25,7 +26,7 @@ constexpr base::Duration at_once = 1ms;
 constexpr base::Duration rto_min = 200ms;
 // A process's last FIN or RST leaves while it exits; its end is known when it has been waited for.
 constexpr base::Duration exit_takes = 100ms;
-// Of processes that share one socket and end within that time.
+// Of processes that end within that time.
 constexpr std::size_t ends_looked_at = 64;
 
 bool sends(const Meaning& meaning) { return meaning.effect == Effect::sends; }
@@ -148,7 +149,7 @@ class CauseFinder {
   struct SideState {
     std::optional<Arrival> last_arrival;
     OwedArrivals owed;
-    std::vector<EventId> ends_of_owners;           // of the processes
+    std::optional<Holders> holders;
     std::optional<base::WallTime> owners_ended;    // when the last of them had
     std::optional<base::WallTime> closed;          // when the first call that closes or shuts was made
     bool calls_are_known = false;                  // some of them
@@ -171,7 +172,7 @@ class CauseFinder {
     std::ranges::sort(steps, {}, [](const Step& step) { return std::tuple(step.event, !step.departs, step.segment); });
     PerSide<SideState> sides;
     for (const Side side : {opener, listener}) {
-      sides[side].ends_of_owners = ends_of_owners(timeline_, timeline_.connections[index].sides[side]);
+      sides[side].holders.emplace(timeline_, index, side);
       sides[side].owners_ended = owners_ended(timeline_.connections[index].sides[side]);
     }
     for (const CallIndex c : timeline_.connections[index].calls) {
@@ -206,7 +207,7 @@ class CauseFinder {
     now.calls = calls.of(segment.from);
     now.last_arrival = side.last_arrival;
     now.owed = side.owed.first();
-    now.process_end = process_end_near(side.ends_of_owners, now.at);
+    if (segment.tcp.flags.fin() || segment.tcp.flags.rst()) now.process_end = process_end_after(*side.holders, now.at);
     now.closed_before = !side.calls_are_known || (side.closed && *side.closed <= now.at);
     now.owners_have_ended = side.owners_ended && *side.owners_ended < now.at;
     if (segment.segment_class == tcp::SegmentClass::retransmission)
@@ -226,15 +227,18 @@ class CauseFinder {
     return last;
   }
 
-  // The end of an owner's process that explains what left at `at`: none of its calls returned after that.
-  std::optional<EventId> process_end_near(const std::vector<EventId>& ends, base::WallTime at) const {
+  // The end of a holder's process that explains what left at `at`: none of its calls returned after that.
+  std::optional<EventId> process_end_after(const Holders& holders, base::WallTime at) const {
+    const auto& ends = timeline_.all<recording::ProcessEnded>();
     const auto first = std::ranges::lower_bound(ends, at, {}, [&](EventId id) { return recording_[id].at; });
     std::size_t looked_at = 0;
     for (auto end = first; end != ends.end() && recording_[*end].at - at <= exit_takes && looked_at < ends_looked_at;
          ++end, ++looked_at) {
       const auto actor = recording_[*end].actor;
       const auto came_back = last_return_.find(actor);
-      if (came_back == last_return_.end() || came_back->second <= at) return *end;
+      if ((came_back == last_return_.end() || came_back->second <= at) &&
+          holders.may_hold(timeline_.lookups.process_of(actor), at))
+        return *end;
     }
     return std::nullopt;
   }

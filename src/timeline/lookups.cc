@@ -37,9 +37,15 @@ Lookups::Lookups(const recording::Recording& recording) {
       if (event.actor.value < recording.actors.size()) ends_of_pid.add(recording.actors[event.actor.value].pid, id);
       if (ended->call) ends_in_call.add(*ended->call, id);
     } else if (const auto* started = std::get_if<recording::ProcessStarted>(&event.what)) {
-      if (started->parent)
+      if (started->parent) {
         forks_of_pid.add(*started->parent, id);
-      else
+        const auto host = event.actor.value < recording.actors.size()
+                              ? std::string_view(recording.actors[event.actor.value].host)
+                              : std::string_view();
+        const auto parent = processes.find({*started->parent, host});
+        births_of_process.add(process_of(event.actor),
+                              {id, parent == processes.end() ? std::nullopt : std::optional(parent->second)});
+      } else
         programs_of_process.add(process_of(event.actor), id);
     } else if (const auto* signal = std::get_if<recording::Signal>(&event.what)) {
       if (signal->call) signals_in_call.add(*signal->call, id);
@@ -59,7 +65,7 @@ Lookups::Lookups(const recording::Recording& recording) {
   }
   ends_of_process.sort(), ends_of_pid.sort(), forks_of_pid.sort(), ends_in_call.sort(), signals_in_call.sort();
   sigpipes_of_actor.sort(), sigpipes_raised.sort(), sigpipes_deadly.sort();
-  programs_of_process.sort(), listening_on_port.sort(), holding_port.sort(), counters.sort();
+  births_of_process.sort(), programs_of_process.sort(), listening_on_port.sort(), holding_port.sort(), counters.sort();
 }
 
 void Lookups::add_calls(const recording::Recording& recording, std::span<const Call> calls) {
@@ -82,12 +88,13 @@ void Lookups::add_calls(const recording::Recording& recording, std::span<const C
     }
     if (another_number && entered.fd && call.actor.value < recording.actors.size())
       duplications_of.add({recording.actors[call.actor.value].pid, *entered.fd}, i);
-    if (!first_defer_accept && effect == Effect::sets_option && call.meaning.is_option(IPPROTO_TCP, TCP_DEFER_ACCEPT))
-      first_defer_accept = call.entered;
+    if (effect == Effect::sets_option && call.meaning.is_option(IPPROTO_TCP, TCP_DEFER_ACCEPT) && returned != nullptr &&
+        returned->result == 0)
+      defers_accept.add(entered.socket, i);
   }
   calls_of_effect.sort(), calls_of_actor.sort(), listens_on_port.sort(), closes_of_socket.sort(),
       sharings_of_socket.sort();
-  duplications_of.sort(), signal_calls.sort();
+  duplications_of.sort(), signal_calls.sort(), defers_accept.sort();
 }
 
 void Lookups::add_segments(std::span<const Segment> segments) {
@@ -114,6 +121,14 @@ std::uint64_t Lookups::process_of(ActorId actor) const {
 
 std::optional<recording::EventId> Lookups::several_threads_since(std::uint64_t process) const {
   return process < threads_.size() ? threads_[process].several_since : std::nullopt;
+}
+
+std::optional<Lookups::Birth> Lookups::birth_of(std::uint64_t process, base::WallTime at,
+                                                const recording::Recording& recording) const {
+  const auto births = births_of_process.of(process);
+  const auto later =
+      std::ranges::upper_bound(births, at, {}, [&](const auto& pair) { return recording[pair.value.event].at; });
+  return later == births.begin() ? std::nullopt : std::optional(std::prev(later)->value);
 }
 
 std::optional<recording::EventId> Lookups::counter_covering(const Counter& counter, base::WallTime at,

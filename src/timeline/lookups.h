@@ -78,6 +78,15 @@ class Lookups {
   Events<std::int32_t> ends_of_pid, forks_of_pid;  // ProcessEnded; ProcessStarted, by the pid of the parent
   Events<std::uint64_t>
       programs_of_process;  // ProcessStarted without a parent (by execve(), the first of a trace), by process_of()
+  // ProcessStarted by a fork, by the process_of() that it made.
+  struct Birth {
+    EventId event;
+    std::optional<std::uint64_t> parent;  // by process_of(); nothing: none of the actors
+  };
+  SortedIndex<std::uint64_t, Birth> births_of_process;
+  // The latest that is told at `at` or before.
+  [[nodiscard]] std::optional<Birth> birth_of(std::uint64_t process, base::WallTime at,
+                                              const recording::Recording& recording) const;
   Events<std::uint32_t> ends_in_call, signals_in_call;
   Events<ActorId> sigpipes_of_actor;  // Signal, of whatever fate
   Events<std::uint64_t> sigpipes_raised,
@@ -100,8 +109,8 @@ class Lookups {
   Calls<ActorId> calls_of_actor;
   // That thread entered a call between the two events.
   [[nodiscard]] bool any_call_between(ActorId actor, EventId after, EventId before, std::span<const Call> calls) const;
-  Calls<ActorId> signal_calls;                // signal(), sigaction(), sigprocmask() and the like, by actor
-  std::optional<EventId> first_defer_accept;  // the first setsockopt(TCP_DEFER_ACCEPT)
+  Calls<ActorId> signal_calls;         // signal(), sigaction(), sigprocmask() and the like, by actor
+  Calls<std::uint64_t> defers_accept;  // successful setsockopt(TCP_DEFER_ACCEPT), by socket
 
   // --- By event
   // The segment that arrived in it; that departed or arrived in it; the call that it is the entry or the return of.

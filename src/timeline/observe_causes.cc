@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "timeline/builder.h"
+#include "timeline/holders.h"
 
 namespace tcpwhy::timeline::steps {
 namespace {
@@ -24,10 +25,13 @@ using recording::SegmentCause;
 constexpr base::Duration farthest = 150ms;
 // Above this many equal segments (a storm of equal ACKs) they are paired in order of time instead of by distance.
 constexpr std::size_t pairs_compared = 4096;
+// Before or after what a process's end sent: that is told when it begins (the kernel's tracepoint), or when somebody has waited for it.
+constexpr base::Duration end_told = 1s;
 // Calls that may still be in progress stand among the latest that were entered.
 constexpr std::size_t calls_looked_at = 64;
 // What a segment answers came before it, and not many segments of its own side ago.
 constexpr std::size_t segments_looked_at = 1024;
+constexpr base::Duration clocks_differ = 200us;
 
 struct Direction {
   wire::SocketAddress from, to;
@@ -163,6 +167,7 @@ class Observer {
   [[nodiscard]] base::WallTime departed(SegmentIndex s) const {
     return timeline_.time_of(timeline_.segments[s].departed);
   }
+  [[nodiscard]] base::WallTime departed(const Segment& segment) const { return timeline_.time_of(segment.departed); }
   [[nodiscard]] base::Duration apart_from(SegmentIndex s, EventId id) const {
     return std::chrono::abs(departed(s) - timeline_.time_of(id));
   }
@@ -208,17 +213,24 @@ class Observer {
     switch (cause.trigger) {
       case Trigger::call: {
         if (kernel.call)
-          if (const auto found = call_entered_.find(*kernel.call); found != call_entered_.end()) return found->second;
+          if (const auto found = call_entered_.find(*kernel.call);
+              found != call_entered_.end() && had_been_made(found->second, segment))
+            return found->second;
         return same_kind ? derived.by : only_call_in_progress(segment);
       }
       case Trigger::segment: return same_kind ? derived.by : last_arrival_before(segment);
-      case Trigger::process_end: return same_kind ? derived.by : end_of_owner(segment);
+      case Trigger::process_end: return end_of_holder(segment, *cause.kernel);
       case Trigger::timer:
         if (same_kind) return derived.by;
         return cause.timer == Timer::delayed_ack ? first_unacknowledged_arrival(segment) : std::nullopt;
       case Trigger::unknown: break;
     }
     return std::nullopt;
+  }
+
+  // The clocks of tap and probe are a few microseconds apart.
+  [[nodiscard]] bool had_been_made(EventId call, const Segment& segment) const {
+    return timeline_.time_of(call) - departed(segment) <= clocks_differ;
   }
 
   // The probe does not know the calls (the laboratory's does not): the one call of the sender's that was in progress.
@@ -268,17 +280,18 @@ class Observer {
     return std::nullopt;
   }
 
-  // Of the ends of its processes the nearest: it is told when it begins (the kernel's tracepoint) or when it is over (wait(2)).
-  [[nodiscard]] std::optional<EventId> end_of_owner(const Segment& segment) const {
-    const auto [known, is_new] = ends_of_owners_.try_emplace({segment.connection, segment.from});
-    auto& ends = known->second;
-    if (is_new) ends = ends_of_owners(timeline_, timeline_.connections[segment.connection].sides[segment.from]);
-    const auto at = timeline_.time_of(segment.departed);
-    const auto later = std::ranges::lower_bound(ends, at, {}, [&](EventId id) { return timeline_.time_of(id); });
-    if (later == ends.begin()) return later == ends.end() ? std::nullopt : std::optional(*later);
-    const auto earlier = std::prev(later);
-    if (later == ends.end() || at - timeline_.time_of(*earlier) <= timeline_.time_of(*later) - at) return *earlier;
-    return *later;
+  // Whoever the probe saw ending; else, of the ends of those that may hold the socket, the nearest.
+  [[nodiscard]] std::optional<EventId> end_of_holder(const Segment& segment, EventId word) const {
+    if (const ActorId who = timeline_.event(word).actor; who.valid()) {
+      // It tells that a process ends before that closes anything: what ends without that is a thread with descriptors of its own.
+      const auto ends = timeline_.lookups.ends_of_process.of(timeline_.lookups.process_of(who));
+      const auto later = std::ranges::upper_bound(ends, word, {}, [](const auto& pair) { return pair.value; });
+      return later == ends.begin() ? std::nullopt : std::optional(std::prev(later)->value);
+    }
+    const auto at = departed(segment);
+    const auto [known, is_new] = holders_.try_emplace({segment.connection, segment.from});
+    if (is_new) known->second.emplace(timeline_, segment.connection, segment.from);
+    return known->second->end_near(at, end_told, end_told);
   }
 
   // What was only assumed, or not known, cannot be contradicted. Both say which call: it must be the same.
@@ -295,7 +308,7 @@ class Observer {
   std::vector<EventId> waiting_;
   std::set<EventId> used_;
   std::map<std::uint32_t, EventId> call_entered_;
-  mutable std::map<std::pair<ConnectionIndex, Side>, std::vector<EventId>> ends_of_owners_;
+  mutable std::map<std::pair<ConnectionIndex, Side>, std::optional<Holders>> holders_;
 };
 
 }  // namespace

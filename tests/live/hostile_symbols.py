@@ -53,7 +53,7 @@ def story_of(name, how):
     assert trace.process.returncode == 0, trace.process.returncode
     assert time.monotonic() - began < 30, "it takes a second or two"
     connection = story.only_connection()
-    close = story.call(story.find("close.nothing_sent", connection), "close", name[:15])
+    close = story.call(story.find("close.left_to_another", connection), "close", name[:15])
     return story, close
 
 

@@ -1,4 +1,4 @@
-"""A descriptor is handed to a worker (SCM_RIGHTS): the server's close() sends nothing, and the worker, which was sent it, is named."""
+"""A descriptor is handed to a worker (SCM_RIGHTS): the close() of the server leaves it to the worker, which is named."""
 import socket
 import subprocess
 
@@ -19,12 +19,12 @@ assert len(passing) == 1 and len(taking) == 1, (passing, taking)
 assert "SCM_RIGHTS" in story.line(taking[0]), story.line(taking[0])
 for message in passing:
     assert message["socket"] == connection["listener"]["socket"], message
-nothing = story.find("close.nothing_sent", connection)
-close = story.call(nothing, "close", "pass_descriptor")
+left = story.find("close.left_to_another", connection)
+close = story.call(left, "close", "pass_descriptor")
 assert line_of("pass_descriptor.c", "server closes") in close["stack"], close["stack"]
 worker = story.recording["actors"][taking[0]["actor"]]["pid"]
 assert worker != story.recording["actors"][close["actor"]]["pid"]
-assert f"pass_descriptor[{worker}]" in nothing["text"], nothing["text"]
+assert f"pass_descriptor[{worker}]" in left["text"], left["text"]
 [fin] = [s for s in connection["segments"] if s["from"] == "listener" and "F" in s["flags"]]
 by = story.events[fin["cause"]["by"]]
 assert line_of("pass_descriptor.c", "worker closes") in by["stack"], by

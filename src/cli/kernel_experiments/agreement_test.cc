@@ -25,6 +25,7 @@
 #include "base/language.h"
 #include "cli/kernel_experiments/account.h"
 #include "explain/explain.h"
+#include "explain/testing/contradictions.h"
 #include "explain/testing/other_payload.h"
 #include "lab/lab.h"
 
@@ -208,7 +209,7 @@ std::string findings_differ(const recording::Recording& recording, const Lines& 
     if (kernel_seen || !needs_kernel) wanted.push_back(named.back());
   }
   const auto explained = explain::explain(recording);
-  Lines differences;
+  Lines differences = explain::testing::contradictions_in(explained);
   std::set<std::string> told;
   for (const auto& finding : explained.findings) {
     const std::string id(finding.rule->id);

@@ -1,10 +1,13 @@
 #include "explain/rules/ending.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include "explain/story.h"
+#include "explain/texts/catalogue.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -21,6 +24,11 @@ void say_who(const Story& story, const Segment& segment, Ending& ending) {
   ending.first = segment.from;
   ending.process_ended = segment.cause.trigger == Trigger::process_end ||
                          (segment.cause.trigger != Trigger::call && story.left_after_end_of_process(segment));
+  if (segment.cause.trigger == Trigger::process_end) {
+    const Ender ender = ender_of(story.timeline, segment);
+    if (ender.who == Ender::Who::other) ending.ended = ender.name;
+    if (ender.who == Ender::Who::thread || ender.who == Ender::Who::not_known) ending.ended = "?";
+  }
   if (segment.cause.trigger != Trigger::call || !segment.cause.by) return;
   if (const Call* call = story.call_at(*segment.cause.by)) ending.call = story.timeline.entered(*call).name;
 }
@@ -310,6 +318,46 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
     WithoutPackets(story).tell(ending);
   }
   return ending;
+}
+
+Ender ender_of(const timeline::Timeline& timeline, const timeline::Segment& segment) {
+  const auto& side = timeline.connections[segment.connection].sides[segment.from];
+  const auto& actors = timeline.recording->actors;
+  const auto& cause = segment.cause;
+  const auto process_of = [&](timeline::ActorId actor) { return timeline.lookups.process_of(actor); };
+  const auto is_owner = [&](timeline::ActorId who) {
+    return std::ranges::any_of(side.actors, [&](auto actor) { return process_of(actor) == process_of(who); });
+  };
+  const bool several = std::ranges::any_of(
+      side.actors, [&](auto actor) { return process_of(actor) != process_of(side.actors.front()); });
+  const auto with_pid = [&](timeline::ActorId who) {
+    return fmt::format("{}[{}]", actors[who.value].name, actors[who.value].pid);
+  };
+  const std::string en = (side.name == "server" || side.name == "client" ? "the " : "") + side.name;
+  const std::string zh = end_name(side.name, Language::zh);
+  Ender ender;
+  ender.name = side.name;
+  timeline::ActorId who;
+  if (cause.by) who = timeline.event(*cause.by).actor, ender.end = cause.by;
+  if (!who.valid() && cause.kernel) who = timeline.event(*cause.kernel).actor;
+  if (side.actors.empty()) {
+    // Whoever it was: it is this end's.
+    ender.who = Ender::Who::owner, ender.subject = {en + "'s process", zh + "的进程"};
+  } else if (who.value >= actors.size()) {
+    ender.subject = {"a process that held " + en + "'s socket too (which one is not known)",
+                     "另一个也持有" + zh + "的套接字的进程（是哪一个不清楚）"};
+  } else if (!ender.end) {
+    ender.who = Ender::Who::thread, ender.name = several ? with_pid(who) : side.name;
+    ender.subject = {"a thread of " + (several ? with_pid(who) : en) + " with descriptors of its own",
+                     (several ? with_pid(who) : zh) + "的一个有自己的描述符表的线程"};
+  } else if (is_owner(who)) {
+    ender.who = Ender::Who::owner, ender.name = several ? with_pid(who) : side.name;
+    ender.subject = {(several ? with_pid(who) : en) + "'s process", (several ? with_pid(who) : zh) + "的进程"};
+  } else {
+    ender.who = Ender::Who::other, ender.name = with_pid(who);
+    ender.subject = {ender.name + ", which held " + en + "'s socket too,", ender.name + "（也持有" + zh + "的套接字）"};
+  }
+  return ender;
 }
 
 std::uint64_t bytes_sent(const timeline::Timeline& timeline, timeline::ConnectionIndex index, Side side) {

@@ -147,14 +147,6 @@ void find_quickack_before_fin(const Story& story, Side closer, Findings& finding
                 {"after", story.time(ack->departed) - story.time(*fin->arrived)}};
 }
 
-// Bytes of a payload that fills a segment, options counted as data: what Nagle lets pass.
-std::uint32_t full_segment(const Story& story, Side side) {
-  const auto& options = story.connection.sides[other(side)].syn_options;
-  constexpr std::uint32_t timestamps = 12;
-  const std::uint32_t most = options ? options->maximum_segment_size.value_or(536) : 536;
-  return most > timestamps ? most - timestamps : most;
-}
-
 // Bytes behind `ack` that its sender has room for.
 std::uint64_t room_behind(const Story& story, const Segment& ack) {
   const auto shift = [&](Side side) {
@@ -179,7 +171,6 @@ bool had_no_room(const Story& story, const Segment* said, const Segment& segment
 void find_nagle_round_trip(const Story& story, Side side, Findings& findings) {
   const auto& sending = story.calls(side, Effect::sends);
   if (sending.empty()) return;
-  const std::uint32_t full = full_segment(story, side);
   Times times;
   const Segment* before = nullptr;
   const Segment* ack = nullptr;   // the latest that arrived
@@ -194,7 +185,7 @@ void find_nagle_round_trip(const Story& story, Side side, Findings& findings) {
     }
     if (segment.segment_class != tcp::SegmentClass::data) continue;
     const Segment* earlier = std::exchange(before, &segment);
-    if (earlier == nullptr || segment.tcp.payload_length >= full || earlier->tcp.payload_length >= full) continue;
+    if (earlier == nullptr || !nagle_holds(story, segment) || fills_segment(story, *earlier)) continue;
     if (segment.cause.trigger != Trigger::segment || !segment.cause.by || ack == nullptr ||
         ack->arrived != segment.cause.by || ack->cause.timer == Timer::delayed_ack || ack->tcp.window == 0 ||
         had_no_room(story, said, segment))
@@ -283,6 +274,20 @@ void find_urgent(const Story& story, Side side, Findings& findings) {
 }
 
 }  // namespace
+
+// Options count as data.
+bool fills_segment(const Story& story, const Segment& segment) {
+  const auto& options = story.connection.sides[other(segment.from)].syn_options;
+  constexpr std::uint32_t timestamps = 12;
+  const std::uint32_t most = options ? options->maximum_segment_size.value_or(536) : 536;
+  return segment.tcp.payload_length >= (most > timestamps ? most - timestamps : most);
+}
+
+bool nagle_holds(const Story& story, const Segment& segment) {
+  const Call* option = story.option_set(segment.from, tcp_nodelay, story.time(segment.departed));
+  const bool off = option != nullptr && option->meaning.as<calls::Option>()->value.value_or(1) != 0;
+  return !off && !fills_segment(story, segment);
+}
 
 void find_acknowledging(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {

@@ -91,14 +91,30 @@ TEST(Agreeing, signatures) {
 }
 
 TEST(Agreeing, deferred_until_data_comes) {
-  StoryRecorder deferred, plain;
-  deferred.call("server", 0, 1, "setsockopt", "3, SOL_TCP, TCP_DEFER_ACCEPT, [5], 4");
-  for (auto* s : {&deferred, &plain}) {
-    shake(*s, all_options, all_options);
-    s->segment(300'000, "client", P | A, 1, 1, 3);
-  }
-  EXPECT_TRUE(ExplainedStory(deferred).has("open.deferred"));
-  EXPECT_FALSE(ExplainedStory(plain).has("open.deferred"));
+  struct Case {
+    std::string value;
+    std::uint64_t socket;  // 20: the listener's
+    int error = 0;
+  };
+  const auto told = [](std::optional<Case> set) {
+    StoryRecorder story;
+    story.call("server", 0, 1, "listen", "3, 5");
+    if (set) {
+      story.call("server", 2, 3, "setsockopt", "3, SOL_TCP, TCP_DEFER_ACCEPT, [" + set->value + "], 4",
+                 {set->error == 0 ? 0 : -1, set->error});
+      story.last_call().socket = set->socket;
+      story.last_call().local.reset(), story.last_call().remote.reset();
+      story.last_return().socket = set->socket;
+    }
+    shake(story, all_options, all_options);
+    story.segment(300'000, "client", P | A, 1, 1, 3);
+    return ExplainedStory(story).has("open.deferred");
+  };
+  EXPECT_TRUE(told(Case{"5", 20}));
+  EXPECT_FALSE(told(std::nullopt));
+  EXPECT_FALSE(told(Case{"5", 77})) << "another listener's";
+  EXPECT_FALSE(told(Case{"0", 20})) << "it was switched off";
+  EXPECT_FALSE(told(Case{"5", 20, EPERM})) << "it failed";
 }
 
 // --- Acknowledging -----------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ using timeline::other;
 using Slots = std::map<std::string, Slot, std::less<>>;
 
 Slots of(const Story& story, Side side, const Call& call) {
-  return {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"call", story.line(call)}};
+  return {{"who", story.caller(call)}, {"peer", story.name(other(side))}, {"call", story.line(call)}};
 }
 
 EventId end_event(const Call& call) { return call.returned.value_or(EventId{}); }

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "base/units.h"
+#include "explain/rules/ending.h"
 #include "explain/story.h"
 
 namespace tcpwhy::explain {
@@ -15,18 +17,31 @@ using timeline::Trigger;
 // The process ended while data waited to be sent: the FIN goes behind it, whenever that is.
 void find_late_fin(const Story& story, const Segment& fin, Findings& findings) {
   const auto end = *story.end_of_process(fin.from);
-  std::uint64_t later = 0;
+  std::uint64_t later = fin.tcp.payload_length;
   for (const Segment* segment : story.segments(fin.from))
     if (segment->segment_class == tcp::SegmentClass::data && story.time(segment->departed) >= story.time(end))
       later += segment->tcp.payload_length;
+  // Of what left later somebody else may have sent some.
+  later = std::min(later, story.bytes_unsent(fin.from, end).value_or(later));
   const OwnedText how = how_ended(story.timeline, end);
   findings.add("close.delivered_after_exit", story, Grade::derived, {end, fin.departed}).slots = {
       {"who", story.name(fin.from)},
       {"peer", story.name(other(fin.from))},
       {"how", how.en},
       {"how_zh", how.zh},
-      {"bytes", static_cast<std::int64_t>(later + fin.tcp.payload_length)},
+      {"bytes", static_cast<std::int64_t>(later)},
       {"after", story.time(fin.departed) - story.time(end)}};
+}
+
+// After shutdown(): of the descriptor that it was given.
+OwnedText what_became_of_descriptor(const Story& story, const Call& shutdown) {
+  const auto fd = story.timeline.entered(shutdown).fd;
+  for (const Call* close : story.calls(shutdown.side, Effect::closes))
+    if (close->entered > shutdown.entered && story.timeline.entered(*close).fd == fd) {
+      const auto after = base::in_words(story.time(close->entered) - story.time(shutdown.entered));
+      return {"the descriptor was closed " + after + " later", "描述符在 " + after + " 后关闭"};
+    }
+  return {"the descriptor stays open", "描述符仍然打开"};
 }
 
 void find_fin(const Story& story, Side side, Findings& findings) {
@@ -34,9 +49,18 @@ void find_fin(const Story& story, Side side, Findings& findings) {
   if (fin == nullptr) return;
   const auto& cause = fin->cause;
   if (cause.trigger == Trigger::process_end) {
-    const OwnedText how = how_ended(story.timeline, cause.by);
-    findings.add("close.fin_at_exit", story, cause.grade, {fin->departed, cause.by.value_or(EventId{})}).slots = {
-        {"who", story.name(side)}, {"how", how.en}, {"how_zh", how.zh}};
+    const Ender ender = ender_of(story.timeline, *fin);
+    const OwnedText how = how_ended(story.timeline, ender.end);
+    const bool other_holder = ender.who == Ender::Who::other;
+    findings
+        .add(other_holder ? "close.fin_at_other_exit" : "close.fin_at_exit", story, cause.grade,
+             {fin->departed, ender.end.value_or(EventId{})})
+        .slots = {{"who", story.name(side)},
+                  {"process", ender.subject.en},
+                  {"process_zh", ender.subject.zh},
+                  {"peer", story.name(other(side))},
+                  {"how", how.en},
+                  {"how_zh", how.zh}};
     return;
   }
   const Call* call = cause.trigger == Trigger::call && cause.by ? story.call_at(*cause.by) : nullptr;
@@ -48,6 +72,7 @@ void find_fin(const Story& story, Side side, Findings& findings) {
   const bool shut = Story::effect(*call) == Effect::shuts;
   auto& finding = findings.add(shut ? "shutdown.fin" : "close.fin", story, cause.grade,
                                {call->entered, fin->departed, fin->arrived.value_or(EventId{})});
+  const OwnedText then = what_became_of_descriptor(story, *call);
   const auto state_after = [](const std::optional<timeline::SideChange>& change) {
     return std::string(change ? tcp::name(change->to) : "?");
   };
@@ -55,6 +80,8 @@ void find_fin(const Story& story, Side side, Findings& findings) {
                    {"closing", story.timeline.entered(*call).name + "()"},
                    {"peer", story.name(other(side))},
                    {"state", state_after(fin->sender_change)},
+                   {"then", then.en},
+                   {"then_zh", then.zh},
                    {"peer_state", state_after(fin->receiver_change)},
                    {"after", story.time(fin->departed) - story.time(call->entered)}};
 }
@@ -62,15 +89,35 @@ void find_fin(const Story& story, Side side, Findings& findings) {
 // The kernel counted: nobody else refers to the socket.
 bool is_last(const Story& story, const Call& close) { return story.timeline.entered(close).references == 1U; }
 
-// A FIN goes behind what was written before: it leaves when the peer has room for that.
+// A FIN goes behind what was written before: it leaves when the peer has room for that, and acknowledges it.
 bool waits_behind_data(const Story& story, Side side, const Call& close) {
-  std::uint64_t written = 0, left = 0;
-  for (const Call* call : story.calls(side, Effect::sends))
-    if (call->entered < close.entered) written += story.bytes_moved(*call);
-  for (const Segment* segment : story.segments(side))
-    if (segment->segment_class == tcp::SegmentClass::data && segment->departed < *close.returned)
-      left += segment->tcp.payload_length;
-  return written > left;
+  return story.bytes_unsent(side, *close.returned).value_or(1) > 0;
+}
+
+// The kernel's word that the socket was open still when that had returned; one that is closed for good leaves these states at once
+// (tcp_close_state()), whatever its FIN waits for.
+std::optional<EventId> open_after(const Story& story, const Call& close) {
+  for (const auto& kernel : story.connection.kernel) {
+    const auto* state = std::get_if<recording::SocketState>(&story.timeline.event(kernel.event).what);
+    if (state == nullptr || kernel.side != close.side) continue;
+    if (state->not_before.value_or(story.time(kernel.event)) <= story.time(*close.returned)) continue;
+    const bool open = state->from == tcp::State::established || state->from == tcp::State::close_wait;
+    return open ? std::optional(kernel.event) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// The first call by which another process used the connection after that one had closed its copy.
+const Call* use_by_another(const Story& story, const Call& close) {
+  const auto process = [&](const Call& call) { return story.timeline.lookups.process_of(call.actor); };
+  const auto& calls = story.calls(close.side);
+  const auto found = std::ranges::find_if(calls, [&](const Call* call) {
+    const auto effect = Story::effect(*call);
+    const bool uses = effect == Effect::sends || effect == Effect::receives || effect == Effect::shuts;
+    return uses && story.timeline.end_of(*call) > story.time(close.entered) && process(*call) != process(close) &&
+           !call->descriptor_was_closed;
+  });
+  return found == calls.end() ? nullptr : *found;
 }
 
 // close() that came back, caused nothing, and was followed by this side's later segments or by a connection that lives on.
@@ -91,14 +138,48 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   if (is_last(story, *close) || (!was_shared(story, *close) && waits_behind_data(story, side, *close))) return;
   const Sharing sharing = sharing_of(story, *close);
   std::vector<EventId> evidence = {close->entered, *close->returned};
+  // That nothing was seen is no proof that somebody holds the socket: a FIN waits for what is unacknowledged, too.
+  if (!sharing.observed && sharing.evidence.empty()) {
+    const auto open = open_after(story, *close);
+    if (!open) return;
+    evidence.push_back(*open);
+  }
+  const Grade grade = sharing.observed ? Grade::observed : Grade::derived;
+  // Who forks for each connection closes its own copy, as a child closes those of its parent.
+  if (const Call* use = use_by_another(story, *close)) {
+    evidence.push_back(use->entered);
+    auto& finding = findings.add("close.left_to_another", story, grade, evidence);
+    finding.slots = {{"who", story.caller(*close)},
+                     {"closing", story.timeline.entered(*close).name + "()"},
+                     {"result", story.result(*close)},
+                     {"other", story.caller(*use)}};
+    finding.about = close->entered;
+    return;
+  }
   evidence.insert(evidence.end(), sharing.evidence.begin(), sharing.evidence.end());
-  auto& finding =
-      findings.add("close.nothing_sent", story, sharing.observed ? Grade::observed : Grade::derived, evidence);
+  auto& finding = findings.add("close.nothing_sent", story, grade, evidence);
   finding.slots = {{"who", story.caller(*close)},
                    {"closing", story.timeline.entered(*close).name + "()"},
                    {"result", story.result(*close)},
                    {"others", sharing.others.en},
                    {"others_zh", sharing.others.zh}};
+  finding.about = close->entered;
+}
+
+// The last close() came back, and until the end no FIN was seen: it stands in the queue, behind what the peer has not acknowledged.
+void find_waiting_fin(const Story& story, Side side, Findings& findings) {
+  const Call* close = last_close(story, side);
+  if (close == nullptr || !is_last(story, *close) || story.caused_any(*close) || story.fin_of(side) != nullptr ||
+      story.reset_of(side) != nullptr || story.reset_of(other(side)) != nullptr || story.connection.without_packets())
+    return;
+  const auto bytes = story.bytes_unacknowledged(side, *close->returned);
+  if (bytes == 0) return;
+  auto& finding = findings.add("close.fin_waits", story, Grade::observed, {close->entered, *close->returned});
+  finding.slots = {{"who", story.caller(*close)},
+                   {"closing", story.timeline.entered(*close).name + "()"},
+                   {"result", story.result(*close)},
+                   {"peer", story.name(other(side))},
+                   {"bytes", static_cast<std::int64_t>(bytes)}};
   finding.about = close->entered;
 }
 
@@ -166,15 +247,24 @@ const timeline::SideChange* change_to(const Story& story, Side side, tcp::State 
   return nullptr;
 }
 
+// Whoever else held the socket, this FIN is of a close() that left nobody: it sent it, or the last one before it did.
+bool is_of_last_close(const Story& story, const Segment& fin) {
+  if (fin.cause.trigger == Trigger::call) {
+    const Call* call = fin.cause.by ? story.call_at(*fin.cause.by) : nullptr;
+    return call != nullptr && Story::effect(*call) == Effect::closes;
+  }
+  if (fin.cause.trigger == Trigger::process_end || story.shut_sending(fin.from, story.time(fin.departed))) return false;
+  const Call* close = last_close(story, fin.from);
+  return close != nullptr && close->entered < fin.departed;
+}
+
 void find_end_states(const Story& story, Side side, Findings& findings) {
   const auto* waits = change_to(story, side, tcp::State::fin_wait_2);
   const auto* peer_waits = change_to(story, other(side), tcp::State::close_wait);
   const Call* close = story.closing_call(side);
   // After shutdown() the program still holds the socket, whoever closes another descriptor of it.
   const Segment* fin = story.fin_of(side);
-  const bool closed = close != nullptr && fin != nullptr && story.succeeded(*close) &&
-                      story.time(close->entered) < story.time(fin->departed) &&
-                      !story.shut_sending(side, story.time(fin->departed));
+  const bool closed = close != nullptr && fin != nullptr && is_of_last_close(story, *fin);
   if (waits != nullptr && peer_waits != nullptr && closed) {
     const bool sampled = waits->sampled && peer_waits->sampled;
     std::vector<EventId> evidence = {waits->event, peer_waits->event};
@@ -216,6 +306,7 @@ void find_closing(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {
     find_fin(story, side, findings);
     find_silent_close(story, side, findings);
+    find_waiting_fin(story, side, findings);
     find_fin_ack(story, side, findings);
     find_probed_fin(story, side, findings);
     find_end_states(story, side, findings);

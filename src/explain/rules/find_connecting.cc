@@ -145,6 +145,22 @@ const Segment* opened_by_data(const Story& story, const Segment& syn_ack) {
   return nullptr;
 }
 
+// What set TCP_DEFER_ACCEPT last, to anything but 0, on a socket that listens on that port.
+const Call* defer_accept_of_listener(const Story& story, EventId before) {
+  const auto& lookups = story.timeline.lookups;
+  const auto& calls = story.timeline.calls;
+  const Call* found = nullptr;
+  for (const auto& [_, listen] : lookups.listens_on_port.of(story.connection.sides[listener].address.port)) {
+    if (calls[listen].entered > before) break;
+    for (const auto& pair : lookups.defers_accept.of(story.timeline.entered(calls[listen]).socket)) {
+      const Call& set = calls[pair.value];
+      if (set.entered > before) break;
+      found = set.meaning.as<calls::Option>()->value.value_or(0) != 0 ? &set : nullptr;
+    }
+  }
+  return found;
+}
+
 // A SYN or SYN-ACK that had to be sent again: lost, or thrown away by a full queue.
 void find_slow_handshake(const Story& story, Findings& findings) {
   const auto syns = syns_of(story);
@@ -182,8 +198,9 @@ void find_slow_handshake(const Story& story, Findings& findings) {
   std::vector<const Segment*> answers;
   for (const Segment* segment : story.segments(listener))
     if (segment->tcp.flags.syn()) answers.push_back(segment);
-  const auto defers = story.timeline.lookups.first_defer_accept;
-  const bool deferred = defers && *defers < syn_ack->departed;
+  const Call* defers = defer_accept_of_listener(story, syn_ack->departed);
+  const bool deferred = defers != nullptr;
+  if (deferred) evidence.push_back(defers->entered);
   if (answers.size() < 2) {
     const Segment* data = deferred ? opened_by_data(story, *syn_ack) : nullptr;
     if (data == nullptr) return;
@@ -370,6 +387,8 @@ void find_call_errors(const Timeline& timeline, Findings& findings) {
           {"signal_zh", signal ? " 并发 SIGPIPE" : ""}};
       continue;
     }
+    // A question is no failure: CPython asks for the peer of each socket that nobody closed.
+    if (call.meaning.effect == Effect::asks_address) continue;
     const auto* row = std::ranges::find_if(call_errors, [&](const CallErrorRow& r) {
       return r.error == returned->error && (r.call.empty() || r.call == entered.name);
     });

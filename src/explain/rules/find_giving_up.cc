@@ -132,6 +132,7 @@ void find_nagle(const Story& story, Side side, Findings& findings) {
   std::int64_t times = 0;
   for (const Segment* segment : story.segments(side)) {
     if (segment->tcp.payload_length == 0 || segment->cause.trigger != Trigger::segment || !segment->cause.by) continue;
+    if (!nagle_holds(story, *segment)) continue;
     const Segment* ack = arrived_as(story, *segment->cause.by, *segment);
     if (ack == nullptr || ack->from == side || ack->cause.timer != Timer::delayed_ack || !ack->cause.by) continue;
     const Segment* first = arrived_as(story, *ack->cause.by, *ack);
@@ -271,17 +272,40 @@ void find_cork_timer(const Story& story, Side side, Findings& findings) {
   }
 }
 
+// Whether all that is sent again had arrived before: where each segment is seen to arrive, and none of these was thrown away behind the tap.
+bool had_arrived(const Story& story, const Segment& again, const std::vector<const Segment*>& dropped) {
+  const auto& provenance = story.timeline.recording->provenance;
+  const bool seen = again.two_taps() || provenance.wire == recording::WireKind::loopback;
+  const bool drops_are_told =
+      provenance.observed.contains(recording::Observation::drops) && story.timeline.all<recording::Loss>().empty();
+  if (!seen || !drops_are_told || !again.received.duplicate) return false;
+  const auto length = [](const Segment& segment) { return std::int64_t{segment.tcp.payload_length}; };
+  return std::ranges::none_of(dropped, [&](const Segment* lost) {
+    return lost->departed < again.departed && tcp::distance(lost->tcp.seq, again.tcp.seq) < length(*lost) &&
+           tcp::distance(again.tcp.seq, lost->tcp.seq) < length(again);
+  });
+}
+
 void find_losses(const Story& story, Side side, Findings& findings) {
-  std::vector<EventId> evidence;
-  std::int64_t times = 0;
+  struct Again {
+    std::string_view rule;
+    std::int64_t times = 0;
+    std::vector<EventId> evidence;
+  };
+  std::vector<const Segment*> dropped;
+  for (const Segment* segment : story.segments(side))
+    if (segment->tcp.payload_length > 0 && story.drop_of(*segment)) dropped.push_back(segment);
+  Again lost{.rule = "loss.retransmitted"}, needless{.rule = "resend.needless"};
   for (const Segment* segment : story.segments(side)) {
     if (segment->segment_class != tcp::SegmentClass::retransmission || segment->tcp.payload_length == 0) continue;
-    ++times;
-    if (evidence.size() < 16) evidence.push_back(segment->departed);
+    Again& again = had_arrived(story, *segment, dropped) ? needless : lost;
+    ++again.times;
+    if (again.evidence.size() < 16) again.evidence.push_back(segment->departed);
   }
-  if (times == 0) return;
-  findings.add("loss.retransmitted", story, Grade::observed, evidence).slots = {
-      {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}};
+  for (const Again* again : {&lost, &needless})
+    if (again->times > 0)
+      findings.add(again->rule, story, Grade::observed, again->evidence).slots = {
+          {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", again->times}};
 }
 
 // A segment that could kill the connection, but is not exactly what is expected, is answered by an ACK.

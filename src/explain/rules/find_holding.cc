@@ -65,7 +65,9 @@ std::optional<EventId> unshared_between(const Story& story, std::int32_t pid, Ev
 std::optional<EventId> first_call_of(const Story& story, Side side, std::int32_t pid) {
   const auto& calls = story.calls(side);
   const auto first = std::ranges::find(calls, pid, [&](const Call* call) { return pid_of(story, *call); });
-  return first == calls.end() ? std::nullopt : std::optional((*first)->entered);
+  if (first == calls.end()) return std::nullopt;
+  // Before accept() comes back there is nothing to hold.
+  return Story::effect(**first) == Effect::accepts ? (*first)->returned : (*first)->entered;
 }
 
 bool in_progress_at(const Story& story, const Call& call, const Call& when) {
@@ -182,17 +184,6 @@ void find_fin_again(const Story& story, Side side, Findings& findings) {
       {"who", story.name(side)}, {"peer", story.name(other(side))}, {"times", times}};
 }
 
-// The close() that left no descriptor of the socket, as far as is known: the last one, behind all that this side called, and nothing else is
-// known to have held it. Null: none, or its process ended instead.
-const Call* last_close(const Story& story, Side side) {
-  const auto& all = story.calls(side);
-  const auto last =
-      std::ranges::find_if(all.rbegin(), all.rend(), [](const Call* call) { return !call->descriptor_was_closed; });
-  if (last == all.rend() || Story::effect(**last) != Effect::closes || !story.succeeded(**last)) return nullptr;
-  if (const auto& references = story.timeline.entered(**last).references) return *references == 1 ? *last : nullptr;
-  return sharing_of(story, **last).evidence.empty() ? *last : nullptr;
-}
-
 // The last close() came back, and its kernel went on delivering what it held.
 void find_delivered_later(const Story& story, Side side, Findings& findings) {
   const Call* close = last_close(story, side);
@@ -208,9 +199,12 @@ void find_delivered_later(const Story& story, Side side, Findings& findings) {
       bytes += segment->tcp.payload_length;
       if (evidence.size() < 16) evidence.push_back(segment->departed);
     }
+  // Of what left later somebody else may have sent some.
+  bytes = std::min(bytes, static_cast<std::int64_t>(
+                              story.bytes_unsent(side, *close->returned).value_or(static_cast<std::uint64_t>(bytes))));
   if (bytes > 0)
     findings.add("close.delivered_later", story, counted ? Grade::observed : Grade::derived, evidence).slots = {
-        {"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", bytes}};
+        {"who", story.caller(*close)}, {"peer", story.name(other(side))}, {"bytes", bytes}};
 }
 
 // A side that reset the connection by its own call or end threw away what its send() had taken and the wire had not.
@@ -260,6 +254,15 @@ void find_error_taken(const Story& story, Side side, Findings& findings) {
 }
 
 }  // namespace
+
+const Call* last_close(const Story& story, Side side) {
+  const auto& all = story.calls(side);
+  const auto last =
+      std::ranges::find_if(all.rbegin(), all.rend(), [](const Call* call) { return !call->descriptor_was_closed; });
+  if (last == all.rend() || Story::effect(**last) != Effect::closes || !story.succeeded(**last)) return nullptr;
+  if (const auto& references = story.timeline.entered(**last).references) return *references == 1 ? *last : nullptr;
+  return sharing_of(story, **last).evidence.empty() ? *last : nullptr;
+}
 
 bool was_shared(const Story& story, const Call& close) {
   const auto& references = story.timeline.entered(close).references;

@@ -1,3 +1,4 @@
+#include "explain/rules/ending.h"
 #include "explain/story.h"
 #include "explain/texts/reset_reasons.h"
 
@@ -68,6 +69,8 @@ void find_forgotten(const Story& story, const Segment& reset, const Segment& pro
       {"reason_zh", std::string(listens ? "只剩监听套接字，它只接受 SYN" : "已没有人使用该端口，与关闭的端口无异")}};
 }
 
+void find_unexplained(const Story& story, const Segment& reset, std::vector<EventId> evidence, Findings& findings);
+
 void find_passive(const Story& story, const Segment& reset, const Segment& provoking, Findings& findings) {
   const Side side = reset.from;
   const auto when = story.time(*provoking.arrived);
@@ -77,8 +80,7 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
 
   const Segment* fin = story.fin_of(side);
   if (fin == nullptr) {
-    findings.add("reset.unexplained", story, Grade::assumed, {*provoking.arrived, reset.departed}).slots = slots;
-    return;
+    return find_unexplained(story, reset, {*provoking.arrived, reset.departed}, findings);
   }
   std::vector<EventId> evidence = {fin->departed, *provoking.arrived, reset.departed};
   const auto counter = story.counter_moved(abort_on_data, side, story.time(reset.departed));
@@ -124,12 +126,23 @@ const Call* linger_zero_before(const Story& story, Side side, base::WallTime whe
   return linger.value.value_or(0) != 0 && linger.linger_seconds == 0 ? call : nullptr;
 }
 
-// "unread": how much had arrived and was never read; "bytes" too, where that is known: not without packets, or where some were not seen.
-void say_unread(const Story& story, Side side, base::WallTime when, std::map<std::string, Slot, std::less<>>& slots) {
-  const auto arrived = story.bytes_arrived(side, when);
+// How much had arrived and was never read: by the kernel's own count of this reset, or by the calls that read, if all of them were seen.
+std::optional<std::uint64_t> unread_at(const Story& story, Side side, base::WallTime when,
+                                       std::optional<EventId> word) {
+  if (word)
+    if (const auto* reset = std::get_if<recording::Reset>(&story.timeline.event(*word).what);
+        reset != nullptr && reset->unread)
+      return *reset->unread;
   const auto read = story.bytes_read(side, when);
-  if (read && arrived > *read) {
-    const auto bytes = static_cast<std::int64_t>(arrived - *read);
+  if (!read || !story.reads_are_known(side)) return std::nullopt;
+  const auto arrived = story.bytes_arrived(side, when);
+  return arrived > *read ? arrived - *read : 0;
+}
+
+// "unread" in words; "bytes" too, where that is known: not without packets, or where some were not seen.
+void say_unread(std::optional<std::uint64_t> unread, std::map<std::string, Slot, std::less<>>& slots) {
+  if (unread.value_or(0) > 0) {
+    const auto bytes = static_cast<std::int64_t>(*unread);
     slots["bytes"] = bytes;
     slots["unread"] = fmt::format("{} bytes", bytes), slots["unread_zh"] = fmt::format(" {} 字节", bytes);
   } else {
@@ -151,15 +164,43 @@ std::optional<EventId> entry_of(const Story& story, Side side, std::optional<std
   return std::nullopt;
 }
 
+// Who ended, where that sent the reset.
+void say_ender(const Story& story, const Segment& reset, std::map<std::string, Slot, std::less<>>& slots) {
+  if (reset.cause.trigger != Trigger::process_end) return;
+  const Ender ender = ender_of(story.timeline, reset);
+  const OwnedText how = how_ended(story.timeline, ender.end);
+  slots["process"] = ender.subject.en, slots["process_zh"] = ender.subject.zh;
+  slots["how"] = how.en, slots["how_zh"] = how.zh;
+}
+
+// No rule says why; the kernel may have named a reason, and the call, if there was one, stands in the rows.
+void find_unexplained(const Story& story, const Segment& reset, std::vector<EventId> evidence, Findings& findings) {
+  std::map<std::string, Slot, std::less<>> slots = {{"who", story.name(reset.from)},
+                                                    {"peer", story.name(other(reset.from))}};
+  const auto word = story.reset_event_of(reset);
+  const std::string reason(reason_of(story, reset));
+  if (word && !reason.empty()) {
+    evidence.push_back(*word);
+    slots["reason"] = reason;
+    findings.add("reset.for_kernels_reason", story, Grade::observed, evidence).slots = slots;
+    return;
+  }
+  const bool seen = !story.calls(reset.from).empty();
+  findings.add(seen ? "reset.unexplained_though_traced" : "reset.unexplained", story, Grade::assumed, evidence).slots =
+      slots;
+}
+
 void find_active(const Story& story, const Segment& reset, Findings& findings) {
   const Side side = reset.from;
   const auto when = story.time(reset.departed);
   std::vector<EventId> evidence = {reset.departed};
   if (reset.cause.by) evidence.push_back(*reset.cause.by);
-  const auto arrived = story.bytes_arrived(side, when);
-  const auto read = story.bytes_read(side, when);
+  const auto word = story.reset_event_of(reset);
+  const auto left = unread_at(story, side, when, word);
   const auto counter = story.counter_moved(abort_on_close, side, when);
-  const bool unread = read ? arrived > *read : counter.has_value();
+  // Of a program whose calls were not seen, what came may have been read.
+  const bool may_be = !left && story.bytes_arrived(side, when) > story.bytes_read(side, when).value_or(0);
+  const bool unread = left ? *left > 0 : counter || may_be;
   const Call* linger = linger_zero_before(story, side, when);
   std::string_view rule = "reset.unexplained";
   if (unread && (counter || linger == nullptr)) {
@@ -169,14 +210,16 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
     rule = "reset.linger_zero";
     evidence.push_back(linger->entered);
   }
-  const Grade grade = rule == "reset.unexplained" ? Grade::assumed : Grade::derived;
-  const OwnedText how = how_ended(story.timeline, reset.cause.by);
+  const bool assumed = rule == "reset.unexplained" || (unread && !left && !counter && linger == nullptr);
   const OwnedText closing = closing_by(story, reset.cause.by);
-  auto& slots = findings.add(rule, story, grade, evidence).slots;
-  slots = {{"who", story.name(side)},  {"how", how.en},
-           {"how_zh", how.zh},         {"closing", closing.en},
-           {"closing_zh", closing.zh}, {"peer", story.name(other(side))}};
-  say_unread(story, side, when, slots);
+  if (rule == "reset.unexplained") return find_unexplained(story, reset, evidence, findings);
+  auto& slots = findings.add(rule, story, assumed ? Grade::assumed : Grade::derived, evidence).slots;
+  slots = {{"who", story.name(side)},
+           {"closing", closing.en},
+           {"closing_zh", closing.zh},
+           {"peer", story.name(other(side))}};
+  say_ender(story, reset, slots);
+  say_unread(left, slots);
 }
 
 // --- The kernel's own word -----------------------------------------------------------------------------------------
@@ -187,11 +230,12 @@ const ResetReason* settled_by_kernel(std::string_view cause, std::string_view re
   return row == nullptr || row->finding.empty() || !row->kernel.settles_it ? nullptr : row;
 }
 
-std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side, base::WallTime when) {
+std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side, base::WallTime when,
+                                                  std::optional<EventId> word) {
   std::map<std::string, Slot, std::less<>> slots = {{"who", story.name(side)},
                                                     {"peer", story.name(other(side))},
                                                     {"port", std::int64_t{story.connection.sides[side].address.port}}};
-  say_unread(story, side, when, slots);
+  say_unread(unread_at(story, side, when, word), slots);
   return slots;
 }
 
@@ -204,9 +248,8 @@ bool find_said(const Story& story, const Segment& reset, Findings& findings) {
   evidence.insert(evidence.end(), reset.kernel.begin(), reset.kernel.end());
   if (reset.cause.by) evidence.push_back(*reset.cause.by);
   auto& finding = findings.add(at_exit ? reason->at_exit : reason->id, story, Grade::observed, evidence);
-  finding.slots = slots_of(story, reset.from, story.time(reset.departed));
-  const OwnedText how = how_ended(story.timeline, reset.cause.by);
-  finding.slots["how"] = how.en, finding.slots["how_zh"] = how.zh;
+  finding.slots = slots_of(story, reset.from, story.time(reset.departed), story.reset_event_of(reset));
+  say_ender(story, reset, finding.slots);
   const OwnedText closing = closing_by(story, reset.cause.by);
   finding.slots["closing"] = closing.en, finding.slots["closing_zh"] = closing.zh;
   finding.about = reset.departed;
@@ -219,12 +262,15 @@ void find_without_packets(const Story& story, Side side, Findings& findings) {
     const auto* reset = std::get_if<recording::Reset>(&story.timeline.event(kernel.event).what);
     if (reset == nullptr || !reset->sent || kernel.side != side) continue;
     auto rule = id_of(settled_by_kernel("", reset->reason));
-    auto slots = slots_of(story, side, story.time(kernel.event));
-    const OwnedText closing = closing_by(story, entry_of(story, side, reset->call));
+    auto slots = slots_of(story, side, story.time(kernel.event), kernel.event);
+    // A call that came later is another's: its number was remembered of another socket.
+    const auto by = entry_of(story, side, reset->call);
+    const OwnedText closing = closing_by(story, by && *by < kernel.event ? by : std::nullopt);
     slots["closing"] = closing.en, slots["closing_zh"] = closing.zh;
     const Call* linger = linger_zero_before(story, side, story.time(kernel.event));
     const bool aborted = id_of(reset_reason_of_kernel("", reset->reason)) == "reset.aborted";
     if (aborted && linger != nullptr) rule = "reset.linger_zero";
+    if (rule.empty() && !reset->reason.empty()) rule = "reset.for_kernels_reason", slots["reason"] = reset->reason;
     findings
         .add(rule.empty() ? "reset.unexplained" : rule, story, rule.empty() ? Grade::assumed : Grade::observed,
              {kernel.event})
@@ -279,7 +325,7 @@ bool in_time_wait(const Story& story, const Segment& reset) {
 bool find_otherwise(const Story& story, const Segment& reset, Findings& findings) {
   const Side side = reset.from;
   const auto when = story.time(reset.departed);
-  const auto slots = slots_of(story, side, when);
+  const auto slots = slots_of(story, side, when, story.reset_event_of(reset));
   const auto say = [&](std::string_view rule, Grade grade, std::vector<EventId> evidence) {
     evidence.push_back(reset.departed);
     findings.add(rule, story, grade, evidence).slots = slots;
@@ -347,8 +393,11 @@ Because because_of(const Story& story, const Segment& reset) {
                     "那是它的 " + call + (stack.empty() ? "。" : "，位于 " + stack + "。")};
     because.evidence = {*cause.by};
   } else if (cause.trigger == Trigger::process_end) {
-    because.text = {" Its process had ended.", "它的进程已结束。"};
-    if (cause.by) because.evidence = {*cause.by};
+    const Ender ender = ender_of(story.timeline, reset);
+    because.text = ender.who == Ender::Who::owner
+                       ? OwnedText{" Its process had ended.", "它的进程已结束。"}
+                       : OwnedText{" The last holder of its socket had ended.", "其套接字的最后一个持有者已结束。"};
+    if (ender.end) because.evidence = {*ender.end};
   } else if (cause.trigger == Trigger::segment) {
     because.text = {" Its kernel answered a segment with it.", "那是它的内核对一个报文段的回应。"};
   } else if (cause.timer == timeline::Timer::keep_alive) {

@@ -66,6 +66,7 @@ std::string say(const Finding& finding, Language language) {
   if (text == nullptr) return std::string(finding.rule->id);
   std::string said = fill(text->said.in(language), finding.slots, language);
   if (said.starts_with("the ")) said.front() = 'T';
+  if (said.starts_with("a ")) said.front() = 'A';
   for (auto at = said.find(". the "); at != std::string::npos; at = said.find(". the ", at)) said[at + 2] = 'T';
   return said;
 }

@@ -155,9 +155,30 @@ constexpr FindingText table[] = {
       "{who}的 {closing} 在调用 {after} 后发出 FIN：{who}进入 {state}；FIN 到达时{peer}进入 {peer_state}。"},
      {}},
     {"close.fin_at_exit",
-     {"{who}'s process {how}, and the kernel closed what it held: that sent the FIN.",
-      "{who}的进程{how_zh}，内核关闭它持有的描述符，因此发出 FIN。"},
+     {"{process} {how}, and the kernel closed what it held: that sent the FIN.",
+      "{process_zh}{how_zh}，内核关闭它持有的描述符，因此发出 FIN。"},
      {}},
+    {"close.fin_at_other_exit",
+     {"{process} {how}: it had made no call on it, but its copy of the descriptor was the last, and to close that "
+      "sent the FIN. {peer} had to wait for it.",
+      "{process_zh}{how_zh}：它没有对该套接字做过任何调用，但它的描述符副本是最后一个，关闭它才发出 FIN。{peer}只能等到此时。"},
+     {"a helper inherits what is open when it is started: make sockets with SOCK_CLOEXEC (accept4(), FD_CLOEXEC), "
+      "or close them in the child",
+      "子进程会继承启动时打开的描述符：用 SOCK_CLOEXEC 创建套接字（accept4()、FD_CLOEXEC），或在子进程中关闭它们"}},
+    {"close.left_to_another",
+     {"{who}'s {closing} returned {result} and gave up its own copy of the descriptor only: {other} goes on with the "
+      "connection.",
+      "{who}的 {closing} 返回 {result}，只放弃了它自己的描述符副本：{other}继续使用这个连接。"},
+     {}},
+    {"close.fin_waits",
+     {"{who}'s {closing} returned {result}, and until the end no FIN was seen: it stands behind {bytes} bytes that "
+      "{peer} has not acknowledged. No process holds the socket; its kernel goes on trying, and tells nobody if it "
+      "gives up.",
+      "{who}的 {closing} 返回 {result}，但直到记录结束都没有看到 FIN：它排在{peer}尚未确认的 {bytes} 字节之后。"
+      "已没有进程持有该套接字；内核会继续尝试，放弃时也不会通知任何人。"},
+     {"to know that all arrived: shutdown(SHUT_WR), read until end of file, then close(); net.ipv4.tcp_orphan_retries "
+      "limits the tries",
+      "要确认数据全部送达：先 shutdown(SHUT_WR)，读到文件结束，再 close()；重试次数由 net.ipv4.tcp_orphan_retries 限制"}},
     {"close.delivered_after_exit",
      {"{who}'s process {how} with data still to be sent: its kernel delivered {bytes} bytes more to {peer}, and the FIN {after} "
       "later. {peer} saw an end of file, not an error.",
@@ -171,8 +192,8 @@ constexpr FindingText table[] = {
      {"close the other copies (a forked child, a dup), or call shutdown(), which acts on the connection itself",
       "关闭其余副本（fork 的子进程、dup），或调用直接作用于连接的 shutdown()"}},
     {"shutdown.fin",
-     {"{who}'s shutdown() sent a FIN, {after} after it was called; the descriptor stays open.",
-      "{who}的 shutdown() 在调用 {after} 后发出 FIN；描述符仍然打开。"},
+     {"{who}'s shutdown() sent a FIN, {after} after it was called; {then}.",
+      "{who}的 shutdown() 在调用 {after} 后发出 FIN；{then_zh}。"},
      {}},
     {"shutdown.half_close",
      {"After its shutdown(SHUT_WR) {who} still received and read {bytes} bytes from {peer}: half of the connection is closed, "
@@ -434,8 +455,14 @@ constexpr FindingText table[] = {
      {"look at what {who} did meanwhile: the fault is there, not on the network",
       "查看{who}当时在做什么：问题在那里，而不在网络"}},
     {"loss.retransmitted",
-     {"{who} sent payload again {times} times: it was lost on the way to {peer}, or the acknowledgment was.",
-      "{who}重发了 {times} 次数据：在去往{peer}的途中丢失，或是确认丢失。"},
+     {"{who} sent payload again {times} times: it was lost on the way to {peer}, or the acknowledgment was, or that "
+      "came too late.",
+      "{who}重发了 {times} 次数据：在去往{peer}的途中丢失，或是确认丢失，或确认来得太迟。"},
+     {}},
+    {"resend.needless",
+     {"{who} sent payload again {times} times though {peer} had it already: nothing was lost, the acknowledgment came "
+      "later than {who}'s timer.",
+      "{who}重发了 {times} 次数据，尽管{peer}早已收到：没有丢失，只是确认晚于{who}的定时器。"},
      {}},
     {"ack.challenge",
      {"{who} answered {peer}'s {flags} with an ACK instead of obeying it: its numbers were not exactly those expected, so it may be forged or old (challenge ACK).",

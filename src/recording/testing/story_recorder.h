@@ -127,8 +127,14 @@ class StoryRecorder {
     recording_.events.push_back({time(at), {}, state});
   }
   void reset(std::int64_t at, std::string_view who, bool sent, bool active, std::string reason) {
-    Reset reset{
-        .sent = sent, .active = active, .socket = cookie_of(who), .local = {}, .remote = {}, .reason = {}, .call = {}};
+    Reset reset{.sent = sent,
+                .active = active,
+                .socket = cookie_of(who),
+                .local = {},
+                .remote = {},
+                .reason = {},
+                .call = {},
+                .unread = {}};
     reset.local = address_of(who), reset.remote = address_of(who == "client" ? "server" : "client");
     reset.reason = std::move(reason);
     recording_.events.push_back({time(at), {}, reset});

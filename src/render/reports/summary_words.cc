@@ -35,6 +35,13 @@ constexpr KindRow kinds[] = {
 };
 
 std::string by_what(const Ending& ending, Language language) {
+  if (ending.process_ended && ending.ended == "?")
+    return std::string(
+        Text{", a process that held its socket having ended", "（一个持有其套接字的进程已结束）"}.in(language));
+  if (ending.process_ended && !ending.ended.empty())
+    return fmt::format(
+        fmt::runtime(Text{", {} having ended, which held its socket", "（持有其套接字的 {} 已结束）"}.in(language)),
+        base::escape_controls(ending.ended));
   if (ending.process_ended) return std::string(Text{", its process having ended", "（其进程已结束）"}.in(language));
   if (ending.call.empty()) return {};
   return fmt::format(fmt::runtime(Text{", by {}()", "（{}()）"}.in(language)), base::escape_controls(ending.call));

@@ -12,6 +12,7 @@
 #include "base/language.h"
 #include "base/text.h"
 #include "calls/spelling/address_text.h"
+#include "explain/rules/ending.h"
 #include "explain/texts/catalogue.h"
 #include "render/timeline/words.h"
 
@@ -453,7 +454,13 @@ class RowMaker {
       case Trigger::segment:
         if (number.empty()) return std::string(word(Word::because_segment_elsewhere, language_));
         return fmt::format(fmt::runtime(word(Word::because_segment, language_)), number);
-      case Trigger::process_end: return std::string(word(Word::because_exit, language_));
+      case Trigger::process_end: {
+        const auto ender = explain::ender_of(timeline_, segment);
+        if (ender.who == explain::Ender::Who::owner) return std::string(word(Word::because_exit, language_));
+        if (ender.who == explain::Ender::Who::thread) return std::string(word(Word::because_thread_exit, language_));
+        if (ender.who == explain::Ender::Who::not_known) return std::string(word(Word::because_other_exit, language_));
+        return fmt::format(fmt::runtime(word(Word::because_exit_of, language_)), base::escape_controls(ender.name));
+      }
       case Trigger::timer: {
         const auto timer = timer_words(cause.timer, language_);
         return number.empty() ? std::string(timer)

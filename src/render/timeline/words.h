@@ -16,6 +16,9 @@ enum class Word : std::uint8_t {
   because_segment,  // {row}
   because_timer,    // {timer} {row}
   because_exit,
+  because_exit_of,
+  because_thread_exit,
+  because_other_exit,
   because_unknown,
   because_call_elsewhere,     // no call of the recording
   because_segment_elsewhere,  // no row of the timeline

@@ -1,4 +1,4 @@
-// A server that forks for each connection and forgets that the child holds the descriptor too: the parent's close() sends nothing.
+// A server that forks for each connection: the parent closes its copy, and the child, which holds the descriptor too, sends and closes.
 // Prints the port, serves one connection, ends.
 #include <arpa/inet.h>
 #include <stdio.h>

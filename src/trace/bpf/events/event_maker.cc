@@ -188,7 +188,10 @@ void EventMaker::add_segment(const probe_segment& segment, Recording& recording)
     if (cause.trigger == Trigger::call) cause.call = operation_behind(known, stack.cause);
   }
   const bool in_call = cause.trigger == Trigger::call || cause.trigger == Trigger::process_end;
-  const std::uint32_t event = append(segment.head, {}, std::move(cause), recording);
+  // Of a process that nothing was told of (the laboratory tells of its own itself) the number would mean nothing to the reader.
+  const bool ended = cause.trigger == Trigger::process_end && commands_.contains(segment.head.tgid);
+  const ActorId who = ended ? actor(segment.head.tid, segment.head.tgid, recording) : ActorId{};
+  const std::uint32_t event = append(segment.head, who, std::move(cause), recording);
   if (in_call) tell_call(segment.head.tid, segment.call, event, recording);
   remember(known, event);
   if (known != nullptr) known->last_cause = event;
@@ -211,6 +214,7 @@ void EventMaker::add_reset(const probe_reset& reset, Recording& recording) {
   Reset told;
   told.sent = reset.head.kind == PROBE_RESET_SENT;
   told.active = told.sent && reset.active != 0;
+  if (told.active && reset.socket.cookie != 0) told.unread = reset.unread;
   KnownSocket* known = sockets_.learn(reset.socket, recording);
   tell_socket(told, reset.socket, known);
   if (reset.reason != ~0U) told.reason = name_of(options_.reset_reasons, reset.reason);

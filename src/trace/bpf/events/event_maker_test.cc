@@ -121,6 +121,41 @@ TEST(EventMaker, a_process_that_is_ending_makes_no_call_that_closes) {
   EXPECT_EQ(trigger_of(PROBE_EXITING), Trigger::process_end);
 }
 
+// Whoever's end closes: of a process that was told of. (The laboratory tells of its own itself.)
+TEST(EventMaker, tells_whose_end_made_a_segment_leave) {
+  for (const bool is_told : {true, false})
+    for (const __u8 flags : {__u8{0}, __u8{PROBE_EXITING}}) {
+      KernelSymbols symbols({{0x100, "tcp_close"}, {0x200, "inet_release"}});
+      EventMaker maker{EventMakerOptions{.symbols = &symbols}};
+      if (is_told) maker.start_process(thread, "helper");
+      Recording recording;
+      auto segment = about_socket<probe_segment>(PROBE_SEGMENT, 1000);
+      segment.head.flags = flags;
+      segment.facts.flags = 0x11;
+      segment.stack[0] = 0x101, segment.stack[1] = 0x201, segment.frames = 2 * sizeof(__u64);
+      add(maker, recording, segment);
+      ASSERT_EQ(recording.events.size(), 1U);
+      const auto actor = recording.events.front().actor;
+      ASSERT_EQ(actor.valid(), is_told && flags != 0);
+      if (actor.valid()) {
+        EXPECT_EQ(recording.actors[actor.value].name, "helper");
+      }
+    }
+}
+
+TEST(EventMaker, tells_how_much_was_unread_at_a_reset_of_its_own) {
+  for (const __u32 active : {0U, 1U}) {
+    EventMaker maker{EventMakerOptions{}};
+    Recording recording;
+    auto reset = about_socket<probe_reset>(PROBE_RESET_SENT, 1000);
+    reset.reason = ~0U, reset.active = active, reset.unread = 95'232;
+    add(maker, recording, reset);
+    ASSERT_EQ(recording.events.size(), 1U);
+    const auto unread = std::get<recording::Reset>(recording.events.front().what).unread;
+    EXPECT_EQ(unread, active != 0 ? std::optional(95'232U) : std::nullopt);
+  }
+}
+
 // TCP_LINGER2 below 0, want of memory and unread data have one stack; a kernel without reasons tells them by what was unread.
 TEST(EventMaker, a_close_that_resets_with_nothing_unread_is_not_for_unread_data) {
   const auto cause_of = [](__u32 unread, bool linger2) {

@@ -1,5 +1,6 @@
-// payloads RECORDING...: whether the same findings, grades and causes would be told had the programs sent something else:
-// each payload is replaced by the names of flags, options and errnos. Status 1, and where, if not.
+// check_recordings RECORDING...: whether what is told of a recording contradicts neither itself nor its evidence, and whether the same
+// findings, grades and causes would be told had the programs sent something else: each payload is replaced by the names of flags, options and
+// errnos. Status 1, and where, if not.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "capfile/recording/recording_io.h"
+#include "explain/testing/contradictions.h"
 #include "explain/testing/other_payload.h"
 
 namespace {
@@ -38,13 +40,20 @@ bool is_the_same(const recording::Recording& recording, const Account& plain, st
   return false;
 }
 
+bool holds(const char* file, const recording::Recording& recording) {
+  const auto explained = explain::explain(recording);
+  const auto contradictions = explain::testing::contradictions_in(explained);
+  for (const auto& contradiction : contradictions) fmt::print(stderr, "{}: {}\n", file, contradiction);
+  return contradictions.empty();
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   const auto words = explain::testing::telling_words();
   const std::string all = explain::testing::all_telling_words();
   std::size_t next = 0;
-  bool same = true;
+  bool sound = true;
   for (const char* const file : std::span(arguments, static_cast<std::size_t>(count)).subspan(1)) {
     const auto read = capfile::read_recordings(file);
     if (!read) {
@@ -52,12 +61,13 @@ int main(int count, char** arguments) {
       return 1;
     }
     for (const auto& recording : read->recordings) {
+      sound = holds(file, recording) && sound;
       const Account plain = account_of(recording);
-      same = is_the_same(recording, plain, all) && same;
+      sound = is_the_same(recording, plain, all) && sound;
       if (recording.events.size() > large) continue;
       for (std::size_t i = 0; i < words_alone; ++i)
-        same = is_the_same(recording, plain, words[next++ % words.size()]) && same;
+        sound = is_the_same(recording, plain, words[next++ % words.size()]) && sound;
     }
   }
-  return same ? 0 : 1;
+  return sound ? 0 : 1;
 }
