@@ -142,8 +142,9 @@ std::vector<Attempt> failed_attempts(const Story& story) {
     }
   }
   const bool unseen = story.calls(opener, Effect::connects).empty() && !syns_of(story).empty();
-  if ((waiting == nullptr && !unseen) || was_answered(story)) return failed;
-  if (const auto told = told_later(story, waiting))
+  if (waiting == nullptr && !unseen) return failed;
+  const auto told = was_answered(story) ? std::nullopt : told_later(story, waiting);
+  if (told)
     failed.push_back({.connect = waiting, .error = told->error, .told = told->event, .later = waiting != nullptr});
   else if (const auto attempt = waiting != nullptr ? given_up(story, *waiting) : std::nullopt)
     failed.push_back(*attempt);

@@ -176,9 +176,12 @@ void find_ports_again(const Timeline& timeline, Findings& findings) {
     }
     const auto& changes = timeline.connections[earlier->second].changes;
     earlier->second = i;
-    const auto last = std::ranges::find(changes.rbegin(), changes.rend(), opener, &timeline::SideChange::side);
-    if (last == changes.rend() || last->to != tcp::State::time_wait) continue;
     const EventId syn = timeline.segments[connection.segments.front()].departed;
+    // A sample may show the entry gone when the new SYN has long left.
+    const auto last = std::find_if(changes.rbegin(), changes.rend(), [&](const timeline::SideChange& change) {
+      return change.side == opener && change.event < syn;
+    });
+    if (last == changes.rend() || last->to != tcp::State::time_wait) continue;
     findings.add("open.time_wait_reused", i, Grade::derived, {last->event, syn}).slots = {
         {"who", sides[opener].name},
         {"port", std::int64_t{sides[opener].address.port}},

@@ -165,9 +165,19 @@ TEST(GivenUp, by_samples_alone_is_assumed_and_only_of_who_was_seen_to_wait) {
     story.sample(waited ? 490'000 : 15, 510'000, "client", "SYN-SENT", "CLOSED");
     const ExplainedStory told(story);
     EXPECT_EQ(told.has("open.given_up"), waited);
-    if (waited) EXPECT_EQ(told.grade("open.given_up"), Grade::assumed);
+    EXPECT_TRUE(!waited || told.grade("open.given_up") == Grade::assumed);
     EXPECT_EQ(kind(told), waited ? EndKind::withdrawn : EndKind::not_known);
   }
+}
+
+TEST(GivenUp, too_soon_for_the_answer_that_came_all_the_same) {
+  StoryRecorder story;
+  story.call("client", 10, 12, "connect", to_server, {-1, EINPROGRESS});
+  story.segment(11, "client", S, 0);
+  story.call("client", 20, 21, "close", "3");
+  story.segment(50'000, "server", S | A, 0, 1);
+  story.segment(50'010, "client", R, 1);
+  EXPECT_TRUE(ExplainedStory(story).has("open.abandoned"));
 }
 
 TEST(GivenUp, is_not_said_of_what_had_timed_out) {
