@@ -152,6 +152,7 @@ struct NewSocket {  // makes_socket
 
 struct Address {  // binds, connects
   std::uint64_t family = 0;
+  std::optional<std::uint16_t> port;  // that was asked for; 0: any. Absent: not told, or a family without ports
 };
 
 // listen(2). As it was asked for: what is negative or above net.core.somaxconn, the kernel takes for that.

@@ -87,6 +87,17 @@ std::optional<std::string_view> field(std::string_view structure, std::string_vi
   return std::nullopt;
 }
 
+// "sin_port=htons(80)" of an IPv4 address, "sin6_port=htons(80)" of an IPv6 one.
+std::optional<std::uint16_t> port_of(std::string_view address) {
+  constexpr std::string_view order = "htons(";
+  auto port = field(address, "sin_port");
+  if (!port) port = field(address, "sin6_port");
+  if (!port || !port->starts_with(order)) return std::nullopt;
+  const auto number = number_of(port->substr(order.size(), port->find(')') - order.size()));
+  return number && *number >= 0 && *number <= UINT16_MAX ? std::optional(static_cast<std::uint16_t>(*number))
+                                                         : std::nullopt;
+}
+
 // A view of a call's arguments, by position.
 class Arguments {
  public:
@@ -264,7 +275,8 @@ Meaning meaning_of(std::string_view name, std::string_view arguments, std::strin
     case Effect::connects: {
       const Arguments asked(arguments);
       const auto family = field(asked[1], "sa_family");
-      if (family) meaning.value = Address{value_of(address_families(), *family).value_or(UINT64_MAX)};
+      if (family)
+        meaning.value = Address{value_of(address_families(), *family).value_or(UINT64_MAX), port_of(asked[1])};
       break;
     }
     case Effect::listens:

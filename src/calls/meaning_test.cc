@@ -118,6 +118,13 @@ TEST(Meaning, of_the_rest) {
   EXPECT_TRUE(meaning_of("shutdown", "4, SHUT_RD", "").as<Shutdown>()->receiving());
   EXPECT_EQ(meaning_of("connect", "3, {sa_family=AF_UNSPEC, sa_data=\"\"}, 16", "").as<Address>()->family,
             std::uint64_t{AF_UNSPEC});
+  const auto port = [](std::string_view name, std::string_view address) {
+    return meaning_of(name, "3, " + std::string(address) + ", 16", "").as<Address>()->port;
+  };
+  EXPECT_EQ(port("bind", R"({sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("10.0.0.1")})"), 80);
+  EXPECT_EQ(port("connect", R"({sa_family=AF_INET6, sin6_port=htons(0), inet_pton(AF_INET6, "::1", &sin6_addr)})"), 0);
+  EXPECT_FALSE(port("bind", R"({sa_family=AF_INET, sin_port=htons(70000)})").has_value());
+  EXPECT_FALSE(port("bind", "{sa_family=AF_UNIX, sun_path=\"sin_port=htons(80)\"}").has_value());
   EXPECT_EQ(meaning_of("socket", "AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_MPTCP", "").as<NewSocket>()->protocol,
             262U);
   EXPECT_EQ(meaning_of("listen", "3, 128", "").as<Listening>()->backlog, 128);

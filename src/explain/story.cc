@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "explain/rules/accept_queue.h"
 
 namespace tcpwhy::explain {
 Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
@@ -308,6 +309,7 @@ std::vector<Finding> in_order(std::vector<Finding> found) {
 
 std::vector<Finding> find(const Timeline& timeline) {
   Findings findings;
+  const AcceptQueues queues(timeline);
   for (timeline::ConnectionIndex i = 0; i < timeline.connections.size(); ++i) {
     const Story story(timeline, i);
     find_opening(story, findings);
@@ -316,7 +318,7 @@ std::vector<Finding> find(const Timeline& timeline) {
     find_sending(story, findings);
     find_receiving(story, findings);
     find_signals(story, findings);
-    find_connecting(story, findings);
+    find_connecting(story, queues, findings);
     find_giving_up(story, findings);
     find_holding(story, findings);
     find_acknowledging(story, findings);

@@ -170,7 +170,10 @@ struct Because {
 Because because_of(const Story& story, const Segment& reset);
 
 void find_opening(const Story& story, Findings& findings);
-void find_connecting(const Story& story, Findings& findings);
+class AcceptQueues;
+void find_connecting(const Story& story, const AcceptQueues& queues, Findings& findings);
+// Of these, attempts to connect that came to nothing.
+void find_attempts(const Story& story, bool queue_was_full, Findings& findings);
 void find_giving_up(const Story& story, Findings& findings);
 void find_holding(const Story& story, Findings& findings);
 void find_acknowledging(const Story& story, Findings& findings);

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
+#include <map>
 #include <memory>
 #include <new>
 #include <set>
@@ -16,6 +18,7 @@
 
 #include "capture/live_capture.h"
 #include "observe/packet_store.h"
+#include "observe/port_holders.h"
 #include "observe/traced_connections.h"
 #include "trace/bpf/bpf_tracer.h"
 #include "trace/counter_sampler.h"
@@ -33,6 +36,9 @@ using namespace std::chrono_literals;
 // sockets that looking at them takes long, as seldom as it takes to have but a twentieth of a processor.
 constexpr auto sample_every = 20ms;
 constexpr int least_rest = 19;  // times as long as the look took
+// Of the kernel's own doings the tracepoints tell all but this: a SYN that a full accept queue does not take is thrown away without a word.
+constexpr std::string_view listen_overflows = "TcpExt.ListenOverflows";
+constexpr auto overflows_every = 100ms;
 constexpr std::uint32_t tap_ring_bytes = 4U << 20;
 
 std::set<std::string> interfaces_that_are_up() {
@@ -43,6 +49,20 @@ std::set<std::string> interfaces_that_are_up() {
     if ((one->ifa_flags & IFF_UP) != 0) names.insert(one->ifa_name);
   freeifaddrs(list);
   return names;
+}
+
+// What decides whether there is an address and a port to connect from.
+void describe_namespace(std::map<std::string, std::string>& settings) {
+  for (const std::string_view name : {"net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start"}) {
+    std::string path = "/proc/sys/" + std::string(name);
+    std::ranges::replace(path, '.', '/');
+    std::ifstream file(path);
+    if (std::string value; std::getline(file, value)) settings[std::string(name)] = value;
+  }
+  std::string addresses;
+  for (const auto& address : addresses_of_this_host())
+    addresses += (addresses.empty() ? "" : " ") + wire::to_string(address);
+  settings["addresses"] = addresses;
 }
 
 struct Tap {
@@ -69,6 +89,7 @@ class Session {
   bool ends_by_signal();
   base::Status look(bool sampling_too);
   base::Status take_in(bool sampling_too);
+  base::Status count_overflows();
   void put_aside_from(std::size_t first);
   void learn_what_is_told();
   void stop_when_full();
@@ -82,6 +103,8 @@ class Session {
   std::unique_ptr<trace::Tracer> tracer_;
   std::vector<Tap> taps_;
   std::optional<Sampling> sampling_;
+  std::optional<trace::CounterSampler> overflows_;  // where the kernel tells the rest itself
+  std::chrono::steady_clock::time_point overflows_due_{};
   std::optional<std::chrono::steady_clock::time_point> asked_to_end_, killed_;  // the command
   TraceOutcome outcome_;
   // What is known of the program's connections while it runs; the packets and samples of the whole machine, until it is known whose.
@@ -168,12 +191,25 @@ base::Status Session::take_in(bool sampling_too) {
     put_aside_from(first);
     if (!drained) return std::unexpected(drained.error());
   }
+  if (sampling_too && overflows_ && !full_) return count_overflows();
   if (!sampling_ || !sampling_too || full_) return {};
   const auto sample = sampling_->sockets.sample();
   if (!sample) return std::unexpected(sample.error());
   sampling_->states.update(*sample, recording.events);
   put_aside_from(first);
   return sampling_->counters.sample(recording.events);
+}
+
+base::Status Session::count_overflows() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < overflows_due_) return {};
+  overflows_due_ = now + overflows_every;
+  std::vector<recording::Event> moved;
+  if (auto sampled = overflows_->sample(moved); !sampled) return sampled;
+  for (recording::Event& event : moved)
+    if (std::get<recording::CounterMoved>(event.what).name == listen_overflows)
+      outcome_.recording.events.push_back(std::move(event));
+  return {};
 }
 
 void Session::put_aside_from(std::size_t first) {
@@ -254,6 +290,7 @@ void Session::describe() {
     provenance.observed.add(recording::Observation::states_sampled);
     provenance.observed.add(recording::Observation::counters);
   }
+  describe_namespace(provenance.settings);
   std::string title;
   for (const std::string& word : options_.target.command) title += (title.empty() ? "" : " ") + word;
   for (const pid_t pid : options_.target.pids) title += (title.empty() ? "-p " : " -p ") + std::to_string(pid);
@@ -274,7 +311,7 @@ void Session::keep_what_is_ours() {
   };
   const auto is_of_others = [&](const recording::Event& event) {
     const auto* state = std::get_if<recording::SocketState>(&event.what);
-    return state != nullptr && !traced_.takes(*state, event.at);
+    return state != nullptr && !event.actor.valid() && !traced_.takes(*state, event.at);  // with: who has a port
   };
   // Packets make connections known; the states come last.
   others_.release([&](recording::Event&& event) {
@@ -322,7 +359,7 @@ base::Result<TraceOutcome> Session::run() {
   for (trace::Lack& lack : tracer_->lacks())
     outcome_.lacking.push_back({base::ErrorKind::privilege, std::move(lack.sentence), std::move(lack.words)});
   if (tracer_->observes().contains(recording::Observation::states_kernel))
-    sampling_.reset();  // the kernel tells them itself
+    overflows_ = std::move(sampling_->counters), sampling_.reset();  // the kernel tells the rest itself
   auto watched = watch();
   if (StopOnSignals::requested() && !options_.target.command.empty()) tracer_->signal_command(SIGKILL);  // what is left
   signals_.end_at_once_from_now_on();
@@ -333,6 +370,7 @@ base::Result<TraceOutcome> Session::run() {
   } catch (const std::bad_alloc&) {
     end_recording("there was no memory for more");
   }
+  if (!full_) look_for_port_holders(outcome_.recording);
   learn_what_is_told();
   describe();
   finish();

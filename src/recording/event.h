@@ -172,15 +172,16 @@ struct SocketError {
   bool operator==(const SocketError&) const = default;
 };
 
-// An arriving segment that the kernel threw away (skb:kfree_skb).
+// A segment that the kernel threw away (skb:kfree_skb): one that arrives, or one on its way out.
 struct SegmentDropped {
-  std::uint64_t socket = 0;  // cookie of the socket it was for; 0: none, or not known
+  std::uint64_t socket = 0;  // cookie of the socket it was for, or that sent it; 0: none, or not known
   std::optional<wire::SocketAddress> from, to;
   wire::TcpFlags flags;
   std::uint32_t seq = 0, ack = 0;
   std::uint32_t length = 0;
   std::string reason;    // enum skb_drop_reason without its prefix: "TCP_LISTEN_OVERFLOW"
   std::string function;  // the kernel's, that dropped it: "tcp_v4_rcv"
+  bool sent = false;     // by its sender's own host, before any device had it: no tap there saw it
   bool operator==(const SegmentDropped&) const = default;
 };
 

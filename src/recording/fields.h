@@ -134,7 +134,7 @@ template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, SegmentDropped>
 void visit_fields(Event& e, F&& f) {
   f("socket", e.socket), f("from", e.from), f("to", e.to), f("flags", e.flags), f("seq", e.seq), f("ack", e.ack);
-  f("length", e.length), f("reason", e.reason), f("function", e.function);
+  f("length", e.length), f("reason", e.reason), f("function", e.function), f("sent", e.sent);
 }
 
 }  // namespace tcpwhy::recording

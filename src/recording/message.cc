@@ -74,8 +74,8 @@ struct Lines {
                        between(e.local, e.remote));
   }
   std::string operator()(const SegmentDropped& e) const {
-    return fmt::format("dropped [{}] seq {} ack {} length {}: {} in {}{}", e.flags, e.seq, e.ack, e.length, e.reason,
-                       e.function, between(e.from, e.to));
+    return fmt::format("dropped {}[{}] seq {} ack {} length {}: {} in {}{}", e.sent ? "on its way out " : "", e.flags,
+                       e.seq, e.ack, e.length, e.reason, e.function, between(e.from, e.to));
   }
   std::string operator()(const LinkAction& e) const {
     return e.delay_ns == 0 ? fmt::format("link: {}", e.action)

@@ -2,7 +2,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <ranges>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -57,11 +60,63 @@ class Attacher {
         tie(index, was->second);
       }
     }
+    if (socket == 0) attach_without_cookie(index, pid);
     if (entered.fd && entered.socket != 0) last_socket_[{pid, *entered.fd}] = entered.socket;
     if (returned != nullptr && returned->new_fd && returned->socket != 0)
       last_socket_[{pid, *returned->new_fd}] = returned->socket;
     if (call.meaning.effect == calls::Effect::listens && entered.local && call.actor.valid())
-      listens_.try_emplace(entered.local->port, call.actor);
+      listens_.try_emplace(entered.local->port, Listening{call.entered, call.actor});
+  }
+
+  // The kernel gives a socket its cookie when somebody asks for it, and nobody asks for that of one whose connect() failed before there was
+  // anything to send: then the descriptor alone ties its calls together, from socket() to close().
+  struct WithoutCookie {
+    std::vector<CallIndex> calls;
+    std::optional<ConnectionIndex> connection;
+  };
+
+  void attach_without_cookie(CallIndex index, std::int32_t pid) {
+    Call& call = timeline_.calls[index];
+    const auto& entered = timeline_.entered(call);
+    const auto* returned = timeline_.returned(call);
+    if (call.meaning.effect == calls::Effect::makes_socket && returned != nullptr && returned->new_fd) {
+      without_cookie_[{pid, *returned->new_fd}] = {{index}, std::nullopt};
+      return;
+    }
+    const auto found = entered.fd ? without_cookie_.find({pid, *entered.fd}) : without_cookie_.end();
+    if (found == without_cookie_.end() || call.connection) return;
+    WithoutCookie& socket = found->second;
+    if (failed_before_a_cookie(call)) {
+      socket.connection = add_attempt(call);
+      for (const CallIndex earlier : std::exchange(socket.calls, {})) tie_to_attempt(earlier, *socket.connection);
+    }
+    if (socket.connection)
+      tie_to_attempt(index, *socket.connection);
+    else
+      socket.calls.push_back(index);
+    if (call.meaning.effect == calls::Effect::closes) without_cookie_.erase(found);
+  }
+
+  [[nodiscard]] bool failed_before_a_cookie(const Call& call) const {
+    constexpr int of_no_socket[] = {EBADF, ENOTSOCK, EFAULT, EINPROGRESS, EALREADY, EISCONN, EINTR};
+    const auto& entered = timeline_.entered(call);
+    const auto* returned = timeline_.returned(call);
+    return call.meaning.effect == calls::Effect::connects && entered.remote && entered.remote->port != 0 &&
+           returned != nullptr && returned->result < 0 && std::ranges::count(of_no_socket, returned->error) == 0;
+  }
+
+  ConnectionIndex add_attempt(const Call& call) {
+    const auto& entered = timeline_.entered(call);
+    Connection connection;
+    connection.sides[listener].address = *entered.remote;
+    if (entered.local && entered.local->port != 0) connection.sides[opener].address = *entered.local;
+    connection.began = timeline_.time_of(call.entered), connection.ended = timeline_.end_of(call);
+    timeline_.connections.push_back(std::move(connection));
+    return static_cast<ConnectionIndex>(timeline_.connections.size() - 1);
+  }
+
+  void tie_to_attempt(CallIndex index, ConnectionIndex connection) {
+    tie(index, SocketEnd{.connection = connection, .side = opener});
   }
 
   // close_range() and execve() name no socket. Where the kernel's word is missing: a side's FIN or RST left while its process was in one.
@@ -147,11 +202,19 @@ class Attacher {
   }
 
   // An end that made no call on the connection itself (not accepted yet, or refused) is its listener's. Only the side that was
-  // asked: that somebody listens on the port of a client means nothing.
+  // asked: that somebody listens on the port of a client means nothing. Nor does it that somebody came to listen when it was over.
   void adopt_listener(const Connection& connection, ConnectionSide& side) const {
-    if (&side != &connection.sides[listener]) return;
+    if (&side != &connection.sides[listener] || connection.of_one_socket()) return;
     const auto found = listens_.find(side.address.port);
-    if (found != listens_.end()) side.actors.push_back(found->second);
+    if (found != listens_.end() && timeline_.time_of(found->second.since) <= answered_by(connection))
+      side.actors.push_back(found->second.actor);
+  }
+
+  // When the side that was asked had given its last answer; where none was seen, the end of what is known.
+  [[nodiscard]] base::WallTime answered_by(const Connection& connection) const {
+    for (const SegmentIndex s : connection.segments | std::views::reverse)
+      if (timeline_.segments[s].from == listener) return timeline_.time_of(timeline_.segments[s].departed);
+    return connection.ended;
   }
 
   Timeline& timeline_;
@@ -159,7 +222,12 @@ class Attacher {
   std::map<Descriptor, std::uint64_t> last_socket_;
   // Of calls that name no socket (close_range(), execve()), by number: one that the kernel saw them close.
   std::map<std::uint32_t, std::uint64_t> closed_by_;
-  std::map<std::uint16_t, ActorId> listens_;
+  struct Listening {
+    EventId since;
+    ActorId actor;
+  };
+  std::map<std::uint16_t, Listening> listens_;  // the first of each port
+  std::map<Descriptor, WithoutCookie> without_cookie_;
 };
 
 }  // namespace

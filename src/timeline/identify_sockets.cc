@@ -2,7 +2,10 @@
 // both its addresses.
 #include <algorithm>
 #include <iterator>
+#include <map>
+#include <ranges>
 #include <set>
+#include <tuple>
 
 #include "timeline/builder.h"
 
@@ -39,11 +42,15 @@ class Identifier {
   void run() {
     learn_roles();
     find_left_over_requests();
+    place_by_first_segment();
     for (std::uint32_t i = 0; i < recording_.events.size(); ++i)
       std::visit([&](const auto& what) { see(what, i); }, recording_.events[i].what);
     for (const Call& call : timeline_.calls) see_lonely_connect(call);
     auto& ends = timeline_.socket_ends;
-    for (const auto& [socket, list] : ends_) ends.insert(ends.end(), list.begin(), list.end());
+    for (auto& [socket, list] : ends_) {
+      std::ranges::stable_sort(list, {}, &SocketEnd::since);
+      ends.insert(ends.end(), list.begin(), list.end());
+    }
   }
 
  private:
@@ -60,6 +67,7 @@ class Identifier {
     }
     for (const EventId id : timeline_.all<recording::SocketState>()) {
       const auto& state = timeline_.get<recording::SocketState>(id);
+      if (timeline_.event(id).actor.valid()) continue;  // of others: who has a port
       if (state.to == tcp::State::syn_sent) openers_.insert(state.socket);
       if (state.to == tcp::State::syn_received && state.from != tcp::State::syn_sent) listeners_.insert(state.socket);
       if (state.to == tcp::State::listen) ports_.insert(state.local.port), listening_.insert(state.socket);
@@ -83,6 +91,49 @@ class Identifier {
     }
   }
 
+  // Whose SYN a tap saw is known by its initial sequence number, however soon the same two addresses meet again.
+  void place_by_first_segment() {
+    std::map<std::tuple<SocketAddress, SocketAddress, std::uint32_t>, ConnectionIndex> by_syn;
+    const auto causes = timeline_.all<recording::SegmentCause>();
+    if (causes.empty()) return;
+    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) {
+      const auto& sides = timeline_.connections[i].sides;
+      if (sides[opener].isn)
+        by_syn.try_emplace(
+            {sides[opener].address.unmapped(), sides[listener].address.unmapped(), sides[opener].isn->value}, i);
+    }
+    for (const EventId id : causes) {
+      const auto& cause = timeline_.get<recording::SegmentCause>(id);
+      if (!cause.flags.syn() || cause.flags.ack() || cause.socket == 0 || !cause.local || !cause.remote) continue;
+      const auto found = by_syn.find({cause.local->unmapped(), cause.remote->unmapped(), cause.seq});
+      if (found == by_syn.end()) continue;
+      auto& connection = timeline_.connections[found->second];
+      if (connection.sides[opener].socket != 0) continue;  // the SYN again
+      connection.sides[opener].socket = cause.socket;
+      ends_[cause.socket].push_back({cause.socket, connection.began, found->second, opener});
+      opened_[cause.socket].push_back(found->second);
+    }
+  }
+
+  // Of the connections that this socket is known to have opened between these addresses: the latest that had begun by then, or its first.
+  [[nodiscard]] std::optional<ConnectionIndex> opened_by(const Clue& clue) const {
+    const auto own = opened_.find(clue.socket);
+    if (own == opened_.end()) return std::nullopt;
+    const auto is_between = [&](ConnectionIndex index) {
+      const auto& sides = timeline_.connections[index].sides;
+      return same_endpoint(sides[opener].address, clue.local) && same_endpoint(sides[listener].address, clue.remote);
+    };
+    const auto began = [&](ConnectionIndex index) { return timeline_.connections[index].began; };
+    const auto later = std::ranges::upper_bound(own->second, clue.at + clocks_differ, {}, began);
+    const auto earlier = std::ranges::subrange(own->second.begin(), later);
+    for (const ConnectionIndex index : earlier | std::views::reverse | std::views::take(ends_looked_at))
+      if (is_between(index)) return index;
+    for (const ConnectionIndex index :
+         std::ranges::subrange(later, own->second.end()) | std::views::take(ends_looked_at))
+      if (is_between(index)) return index;
+    return std::nullopt;
+  }
+
   static bool is_followed_by_another(const std::vector<Clue>& children, std::uint64_t socket, base::WallTime since) {
     for (auto child = children.rbegin(); child != children.rend() && child->at >= since; ++child)
       if (child->socket != socket) return true;
@@ -98,7 +149,7 @@ class Identifier {
     see_addresses(call.socket, event, call.local, call.remote);
   }
   void see(const recording::SocketState& state, std::uint32_t event) {
-    if (left_over_.contains(state.socket)) return;
+    if (left_over_.contains(state.socket) || recording_.events[event].actor.valid()) return;  // who has a port
     see_addresses(state.socket, event, state.local, state.remote,
                   state.to == tcp::State::syn_sent && !state.not_before);
   }
@@ -123,6 +174,7 @@ class Identifier {
   }
 
   void place(const Clue& clue) {
+    if (opened_by(clue)) return;  // known already
     auto& ends = ends_[clue.socket];
     std::optional<ConnectionIndexByEnds::Found> found;
     if (clue.opens) found = by_ends_.first_since(clue.local, clue.remote, clue.at - clocks_differ);
@@ -218,6 +270,7 @@ class Identifier {
   std::set<std::uint64_t> openers_, listeners_, listening_, left_over_;
   std::set<std::uint16_t> ports_;
   std::map<std::uint64_t, std::vector<SocketEnd>> ends_;
+  std::map<std::uint64_t, std::vector<ConnectionIndex>> opened_;  // by place_by_first_segment()
 };
 
 }  // namespace

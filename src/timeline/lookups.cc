@@ -114,6 +114,30 @@ Lookups::Of Lookups::of(EventId event) const {
   return event.value < by_event_.size() ? static_cast<Of>(by_event_[event.value] & 3U) : Of::nothing;
 }
 
+namespace {
+
+std::pair<wire::SocketAddress, wire::SocketAddress> in_no_order(const wire::SocketAddress& one,
+                                                                const wire::SocketAddress& other) {
+  const auto a = one.unmapped(), b = other.unmapped();
+  return a < b ? std::pair(a, b) : std::pair(b, a);
+}
+
+}  // namespace
+
+void Lookups::add_connections(std::span<const Connection> connections) {
+  std::vector<ConnectionIndex> order(connections.size());
+  std::ranges::generate(order, [next = ConnectionIndex{0}]() mutable { return next++; });
+  std::ranges::stable_sort(order, {}, [&](ConnectionIndex i) { return connections[i].began; });
+  for (const ConnectionIndex i : order)
+    connections_.add(in_no_order(connections[i].sides[opener].address, connections[i].sides[listener].address), i);
+  connections_.sort();
+}
+
+auto Lookups::connections_between(const wire::SocketAddress& one, const wire::SocketAddress& other) const
+    -> std::span<const SortedIndex<std::pair<wire::SocketAddress, wire::SocketAddress>, ConnectionIndex>::Pair> {
+  return connections_.of(in_no_order(one, other));
+}
+
 std::uint64_t Lookups::process_of(ActorId actor) const {
   constexpr std::uint64_t of_nobody = std::uint64_t{1} << 32U;
   return actor.value < process_of_actor_.size() ? process_of_actor_[actor.value] : of_nobody + actor.value;

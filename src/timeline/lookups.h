@@ -16,6 +16,7 @@
 namespace tcpwhy::timeline {
 
 struct Call;
+struct Connection;
 struct Segment;
 
 // Values by key; of one key in the order in which they were added.
@@ -50,6 +51,7 @@ class Lookups {
   using ActorId = recording::ActorId;
   using CallIndex = std::uint32_t;
   using SegmentIndex = std::uint32_t;
+  using ConnectionIndex = std::uint32_t;
   template <class Key>
   using Events = SortedIndex<Key, EventId>;
   template <class Key>
@@ -112,6 +114,12 @@ class Lookups {
   Calls<ActorId> signal_calls;         // signal(), sigaction(), sigprocmask() and the like, by actor
   Calls<std::uint64_t> defers_accept;  // successful setsockopt(TCP_DEFER_ACCEPT), by socket
 
+  // --- Connections
+  // Between these two endpoints, in order of their beginning; v4-mapped counts as IPv4.
+  void add_connections(std::span<const Connection> connections);
+  [[nodiscard]] std::span<const SortedIndex<std::pair<wire::SocketAddress, wire::SocketAddress>, ConnectionIndex>::Pair>
+  connections_between(const wire::SocketAddress& one, const wire::SocketAddress& other) const;
+
   // --- By event
   // The segment that arrived in it; that departed or arrived in it; the call that it is the entry or the return of.
   [[nodiscard]] std::optional<SegmentIndex> arrived_in(EventId event) const;
@@ -130,6 +138,8 @@ class Lookups {
   void note(EventId event, Of of, std::uint32_t index);
   [[nodiscard]] Of of(EventId event) const;
   std::vector<std::uint32_t> by_event_;
+  SortedIndex<std::pair<wire::SocketAddress, wire::SocketAddress>, ConnectionIndex>
+      connections_;  // the lower one first
 };
 
 }  // namespace tcpwhy::timeline

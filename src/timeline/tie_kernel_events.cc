@@ -28,7 +28,10 @@ class KernelEventMatcher {
     for (SegmentIndex s = 0; s < timeline.segments.size(); ++s) {
       const Segment& segment = timeline.segments[s];
       if (segment.tcp.flags.rst())
-        for (const bool sent : {false, true}) wait(resets_[{segment.connection, segment.from, sent}], s);
+        for (const bool sent : {false, true}) {
+          wait(resets_[{segment.connection, segment.from, sent}], s);
+          wait(resets_between_[{direction(segment.tcp.source, segment.tcp.destination), sent}], s);
+        }
       if (drops_are_told()) wait(others_[likeness(segment)], s);
     }
   }
@@ -48,21 +51,29 @@ class KernelEventMatcher {
     bool sent;
     auto operator<=>(const ResetKey&) const = default;
   };
+  // Where no socket is named, the addresses tell whose it is; they may belong to several connections, one soon after the other.
+  struct Direction {
+    wire::SocketAddress from, to;
+    auto operator<=>(const Direction&) const = default;
+  };
+  static Direction direction(const wire::SocketAddress& from, const wire::SocketAddress& to) {
+    return {from.unmapped(), to.unmapped()};
+  }
+  struct ResetBetween {
+    Direction direction;
+    bool sent;
+    auto operator<=>(const ResetBetween&) const = default;
+  };
   struct Likeness {
-    ConnectionIndex connection;
-    Side from;
+    Direction direction;
     std::uint32_t seq, length, ack;
     wire::TcpFlags flags;
     auto operator<=>(const Likeness&) const = default;
   };
 
   [[nodiscard]] static Likeness likeness(const Segment& segment) {
-    return {segment.connection,
-            segment.from,
-            segment.tcp.seq.value,
-            segment.tcp.payload_length,
-            segment.tcp.flags.ack() ? segment.tcp.ack.value : 0,
-            segment.tcp.flags};
+    return {direction(segment.tcp.source, segment.tcp.destination), segment.tcp.seq.value, segment.tcp.payload_length,
+            segment.tcp.flags.ack() ? segment.tcp.ack.value : 0, segment.tcp.flags};
   }
   [[nodiscard]] bool drops_are_told() const { return !timeline_.all<SegmentDropped>().empty(); }
 
@@ -75,7 +86,10 @@ class KernelEventMatcher {
   template <class Other>
   void tie(const Other&, EventId) {}
 
-  void tie(const SocketState& state, EventId id) { add(place(state.socket, id, state.local, state.remote), id); }
+  void tie(const SocketState& state, EventId id) {
+    if (timeline_.event(id).actor.valid()) return;  // of others: who has a port
+    add(place(state.socket, id, state.local, state.remote), id);
+  }
   void tie(const SocketError& error, EventId id) { add(place(error.socket, id, error.local, error.remote), id); }
 
   // Where a tap has seen the connection, its segments tell their causes; where none has, the causes are all that is known of them.
@@ -87,20 +101,42 @@ class KernelEventMatcher {
   }
 
   void tie(const Reset& reset, EventId id) {
-    const auto at = place(reset.socket, id, reset.local, reset.remote);
-    if (!add(at, id)) return;
-    tell_nearest(resets_, ResetKey{at->connection, reset.sent ? at->side : other(at->side), reset.sent}, id);
+    std::optional<SegmentIndex> told;
+    if (const auto* end = timeline_.socket_end(reset.socket, timeline_.time_of(id))) {
+      add(ConnectionIndexByEnds::Found{end->connection, end->side}, id);
+      const Side from = reset.sent ? end->side : timeline_.connections[end->connection].receiver_from(end->side);
+      told = nearest(resets_, ResetKey{end->connection, from, reset.sent}, id);
+    } else if (reset.local && reset.remote) {
+      const auto way = reset.sent ? direction(*reset.local, *reset.remote) : direction(*reset.remote, *reset.local);
+      told = nearest(resets_between_, ResetBetween{way, reset.sent}, id);
+      add(told ? end_at(*told, reset.sent) : place(0, id, reset.local, reset.remote), id);
+    }
+    if (!told) return;
+    Segment& segment = timeline_.segments[*told];
+    segment.kernel.push_back(id);
+    forget(resets_, ResetKey{segment.connection, segment.from, reset.sent}, *told);
+    forget(resets_between_, ResetBetween{direction(segment.tcp.source, segment.tcp.destination), reset.sent}, *told);
   }
 
   void tie(const SegmentDropped& drop, EventId id) {
     if (!drop.from || !drop.to) return;
-    // The socket may be the listener's, or none: the segment's own addresses say whose it is.
-    const auto at = by_ends_.latest(*drop.to, *drop.from, timeline_.time_of(id) + near);
-    if (!add(at, id)) return;
-    tell_nearest(
-        others_,
-        Likeness{at->connection, other(at->side), drop.seq, drop.length, drop.flags.ack() ? drop.ack : 0, drop.flags},
-        id);
+    // Before any tap could see it.
+    if (drop.sent) return void(add(place(drop.socket, id, drop.from, drop.to), id));
+    // The socket may be the listener's, or none: the segment itself says whose it is.
+    const Likeness alike{direction(*drop.from, *drop.to), drop.seq, drop.length, drop.flags.ack() ? drop.ack : 0,
+                         drop.flags};
+    const auto told = nearest(others_, alike, id);
+    add(told ? end_at(*told, false) : by_ends_.latest(*drop.to, *drop.from, timeline_.time_of(id) + near), id);
+    if (!told) return;
+    timeline_.segments[*told].kernel.push_back(id);
+    forget(others_, alike, *told);
+  }
+
+  // The end that sent the segment, or the one that it is for.
+  [[nodiscard]] ConnectionIndexByEnds::Found end_at(SegmentIndex index, bool sender) const {
+    const Segment& segment = timeline_.segments[index];
+    const auto& connection = timeline_.connections[segment.connection];
+    return {segment.connection, sender ? segment.from : connection.receiver_from(segment.from)};
   }
 
   [[nodiscard]] std::optional<ConnectionIndexByEnds::Found> place(std::uint64_t socket, EventId id,
@@ -124,10 +160,11 @@ class KernelEventMatcher {
 
   // Of those that wait the one that left or arrived nearest to what was said of it; with two taps it may have left long before.
   template <class Key>
-  void tell_nearest(std::map<Key, Waiting>& all, const Key& key, EventId id) {
+  [[nodiscard]] std::optional<SegmentIndex> nearest(const std::map<Key, Waiting>& all, const Key& key,
+                                                    EventId id) const {
     const auto found = all.find(key);
-    if (found == all.end()) return;
-    Waiting& waiting = found->second;
+    if (found == all.end()) return std::nullopt;
+    const Waiting& waiting = found->second;
     const auto at = timeline_.time_of(id);
     const auto later = waiting.lower_bound({at, 0});
     auto best = later;
@@ -135,17 +172,23 @@ class KernelEventMatcher {
       const auto earlier = std::prev(later);
       if (later == waiting.end() || at - earlier->first < later->first - at) best = earlier;
     }
-    if (best == waiting.end() || std::chrono::abs(best->first - at) > near) return;
-    const SegmentIndex index = best->second;
-    Segment& segment = timeline_.segments[index];
-    waiting.erase({timeline_.time_of(segment.departed), index});
-    if (segment.arrived) waiting.erase({timeline_.time_of(*segment.arrived), index});
-    segment.kernel.push_back(id);
+    if (best == waiting.end() || std::chrono::abs(best->first - at) > near) return std::nullopt;
+    return best->second;
+  }
+
+  template <class Key>
+  void forget(std::map<Key, Waiting>& all, const Key& key, SegmentIndex index) const {
+    const auto found = all.find(key);
+    if (found == all.end()) return;
+    const Segment& segment = timeline_.segments[index];
+    found->second.erase({timeline_.time_of(segment.departed), index});
+    if (segment.arrived) found->second.erase({timeline_.time_of(*segment.arrived), index});
   }
 
   Timeline& timeline_;
   ConnectionIndexByEnds by_ends_;
   std::map<ResetKey, Waiting> resets_;
+  std::map<ResetBetween, Waiting> resets_between_;
   std::map<Likeness, Waiting> others_;
 };
 

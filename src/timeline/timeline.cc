@@ -42,6 +42,7 @@ Timeline build(const recording::Recording& recording) {
   timeline.lookups.add_calls(recording, timeline.calls);
   steps::identify_sockets(timeline);
   steps::attach_calls(timeline);
+  timeline.lookups.add_connections(timeline.connections);
   steps::tie_kernel_events(timeline);
   steps::derive_causes(timeline);
   steps::observe_causes(timeline);

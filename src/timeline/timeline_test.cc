@@ -42,6 +42,51 @@ TEST(Timeline, a_new_initial_sequence_number_is_a_new_connection) {
   EXPECT_EQ(told.timeline.connections.size(), 2U);
 }
 
+// A client with a fixed port that is refused and tries again at once, within what the two clocks differ: each socket has its own SYN, and
+// what the kernel says without naming a socket belongs to the segment that it describes.
+TEST(Timeline, one_pair_of_addresses_used_at_once_again_is_as_many_connections_as_there_were) {
+  constexpr int times = 5;
+  constexpr std::int64_t apart = 40;
+  StoryRecorder story;
+  for (int i = 0; i < times; ++i) {
+    const std::int64_t at = 100 + i * apart;
+    const std::uint32_t isn = 5000U * static_cast<std::uint32_t>(i);
+    const auto cookie = 50U + static_cast<std::uint64_t>(i);
+    story.call("client", at, at + 20, "connect", "3, ..., 16", {-1, ECONNREFUSED});
+    auto& entered = story.last_call();
+    auto& returned = story.last_return();
+    entered.socket = returned.socket = cookie;
+    entered.local = returned.local = StoryRecorder::client(), returned.remote = StoryRecorder::server();
+    story.state(at + 1, "client", "CLOSED", "SYN-SENT");
+    story.last<recording::SocketState>().socket = cookie;
+    story.cause(at + 2, "client", "S", isn, 0, 0, {.trigger = "call", .name = "connect", .call = entered.call});
+    story.last<recording::SegmentCause>().socket = cookie;
+    story.segment(at + 3, "client", S, isn);
+    story.reset(at + 4, "server", true, false, "NO_SOCKET");
+    story.last<recording::Reset>().socket = 0;
+    story.segment(at + 5, "server", R | A, 0, isn + 1);
+    story.dropped(at + 6, "server", "S", isn, 0, 0, "NO_SOCKET");
+    story.state(at + 7, "client", "SYN-SENT", "CLOSED");
+    story.last<recording::SocketState>().socket = cookie;
+  }
+  const TimelineOfStory told(story);
+  ASSERT_EQ(told.timeline.connections.size(), times);
+  for (const Connection& connection : told.timeline.connections) {
+    EXPECT_EQ(connection.calls.size(), 1U);
+    ASSERT_EQ(connection.segments.size(), 2U);
+    EXPECT_EQ(connection.kernel.size(), 4U);
+    const auto has = [&](const Segment& segment, std::size_t kind) {
+      return std::ranges::any_of(segment.kernel,
+                                 [&](EventId id) { return told.timeline.event(id).what.index() == kind; });
+    };
+    EXPECT_TRUE(
+        has(told.timeline.segments[connection.segments[0]], recording::What(recording::SegmentDropped{}).index()));
+    EXPECT_TRUE(has(told.timeline.segments[connection.segments[1]], recording::What(recording::Reset{}).index()));
+    EXPECT_EQ(told.timeline.connections[told.timeline.calls[connection.calls[0]].connection.value()].segments,
+              connection.segments);
+  }
+}
+
 // connect() to oneself, as tests/kernel/H10 records it: the socket walks through both sides of a simultaneous open and close.
 TEST(Timeline, one_socket_that_is_both_ends_receives_what_it_sends) {
   using recording::testing::client_isn, recording::testing::server_isn;

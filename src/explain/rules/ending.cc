@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "explain/rules/attempt.h"
 #include "explain/story.h"
 #include "explain/texts/catalogue.h"
 
@@ -271,6 +272,18 @@ class WithoutPackets {
   timeline::PerSide<Close> closes_;
 };
 
+// A connection that never stood: what its last attempt came to.
+void tell_attempt(const Story& story, const Attempt& attempt, Ending& ending) {
+  ending.error = attempt.error;
+  ending.first = opener;
+  if (attempt.error == 0)
+    ending.kind = EndKind::withdrawn, ending.call = story.timeline.entered(*attempt.given_up).name;
+  else if (attempt.error == ECONNREFUSED)
+    ending.kind = EndKind::refused, ending.first = listener;
+  else
+    ending.kind = EndKind::failed;
+}
+
 // The call inside which the opener's socket went from SYN-SENT to CLOSED. A sample can't show that: whoever is refused, or gives up, is closed
 // as well, and closes the descriptor later.
 const Call* close_of_attempt(const Story& story) {
@@ -305,12 +318,15 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
     const bool opening = !shaken && !story.connection.began_before_capture && reset->from == listener;
     ending.kind = opening ? EndKind::refused : EndKind::reset;
     say_who(story, *reset, ending);
+  } else if (const auto attempts = failed_attempts(story); !attempts.empty() && !was_answered(story)) {
+    tell_attempt(story, attempts.back(), ending);
   } else if (const auto refused = first_error(story, {ECONNREFUSED})) {
     ending.kind = EndKind::refused, ending.first = other(refused->first), ending.error = refused->second;
   } else if (const auto gone = first_error(story, {ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN})) {
     ending.kind = shaken ? EndKind::given_up : EndKind::failed, ending.first = gone->first, ending.error = gone->second;
   } else if (const Segment* fin = sooner(fins[opener], fins[listener])) {
-    ending.kind = fins[opener] != nullptr && fins[listener] != nullptr ? EndKind::in_order : EndKind::half;
+    const bool both = story.connection.of_one_socket() || (fins[opener] != nullptr && fins[listener] != nullptr);
+    ending.kind = both ? EndKind::in_order : EndKind::half;
     say_who(story, *fin, ending);
   } else if (const Call* close = close_of_attempt(story)) {
     ending.kind = EndKind::withdrawn, ending.first = opener, ending.call = story.timeline.entered(*close).name;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "explain/story.h"
+#include "explain/texts/drop_reasons.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -86,9 +87,6 @@ void find_fast_open(const Story& story, const Syns& syns, Findings& findings) {
                                                                                       {"peer", story.name(listener)}};
 }
 
-constexpr std::string_view signature_drops[] = {"TCP_MD5NOTFOUND", "TCP_MD5UNEXPECTED", "TCP_MD5FAILURE",
-                                                "TCP_AONOTFOUND",  "TCP_AOUNEXPECTED",  "TCP_AOFAILURE"};
-
 // The counter of the namespace where nobody made a call on the connection, whichever that is.
 std::optional<EventId> refusal_counted(const Story& story, base::WallTime when) {
   for (const EventId id : story.timeline.all<recording::CounterMoved>()) {
@@ -109,7 +107,7 @@ void find_refused_signature(const Story& story, Findings& findings) {
       const auto drop = story.drop_of(*segment);
       if (!drop) continue;
       const auto& why = story.timeline.get<recording::SegmentDropped>(*drop).reason;
-      if (std::ranges::find(signature_drops, why) == std::end(signature_drops)) continue;
+      if (drop_reason(why).kind != DropKind::signature) continue;
       if (!from) from = side, reason = why;
       ++times;
       if (evidence.size() < 16) evidence.push_back(segment->departed), evidence.push_back(*drop);
@@ -178,9 +176,12 @@ void find_ports_again(const Timeline& timeline, Findings& findings) {
     }
     const auto& changes = timeline.connections[earlier->second].changes;
     earlier->second = i;
-    const auto last = std::ranges::find(changes.rbegin(), changes.rend(), opener, &timeline::SideChange::side);
-    if (last == changes.rend() || last->to != tcp::State::time_wait) continue;
     const EventId syn = timeline.segments[connection.segments.front()].departed;
+    // A sample may show the entry gone when the new SYN has long left.
+    const auto last = std::find_if(changes.rbegin(), changes.rend(), [&](const timeline::SideChange& change) {
+      return change.side == opener && change.event < syn;
+    });
+    if (last == changes.rend() || last->to != tcp::State::time_wait) continue;
     findings.add("open.time_wait_reused", i, Grade::derived, {last->event, syn}).slots = {
         {"who", sides[opener].name},
         {"port", std::int64_t{sides[opener].address.port}},

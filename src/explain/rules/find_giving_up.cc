@@ -3,7 +3,8 @@
 #include <cerrno>
 #include <utility>
 
-#include "explain/story.h"
+#include "explain/rules/attempt.h"
+#include "explain/texts/drop_reasons.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -77,7 +78,10 @@ Unanswered unanswered(const Story& story, Side side, base::WallTime until) {
 // the connection." Linux: tcp_retries2, tcp_syn_retries.
 void find_given_up(const Story& story, Side side, Findings& findings) {
   const auto given = gave_up(story, side);
-  if (!given) return;
+  // A connection that never stood was not given up: find_attempts() tells what became of it.
+  if (!given ||
+      (side == opener && story.connection.without_packets() && !failed_attempts(story).empty() && !was_answered(story)))
+    return;
   const auto at = story.time(given->event);
   const auto sent = unanswered(story, side, at);
   const bool stood = std::ranges::any_of(story.connection.changes, [&](const auto& change) {
@@ -286,6 +290,51 @@ bool had_arrived(const Story& story, const Segment& again, const std::vector<con
   });
 }
 
+// Payload that the kernel says it threw away. Null: none.
+struct ThrownAway {
+  const recording::SegmentDropped* first = nullptr;
+  std::vector<EventId> evidence;
+  std::int64_t times = 0;
+};
+
+ThrownAway thrown_away(const Story& story, Side side) {
+  ThrownAway thrown;
+  const auto take = [&](EventId drop, EventId segment) {
+    const auto& what = story.timeline.get<recording::SegmentDropped>(drop);
+    const auto kind = drop_reason(what.reason).kind;
+    if (what.length == 0 || kind == DropKind::no_news || kind == DropKind::signature || what.reason == "TCP_OLD_DATA")
+      return;
+    if (thrown.first == nullptr) thrown.first = &what;
+    ++thrown.times;
+    if (thrown.evidence.size() < 16) thrown.evidence.insert(thrown.evidence.end(), {drop, segment});
+  };
+  for (const Segment* segment : story.segments(side))
+    if (const auto drop = story.drop_of(*segment)) take(*drop, segment->departed);
+  for (const auto& kernel : story.connection.kernel)  // on its way out, where no tap saw it
+    if (const auto* drop = std::get_if<recording::SegmentDropped>(&story.timeline.event(kernel.event).what))
+      if (drop->sent && kernel.side == side) take(kernel.event, {});
+  return thrown;
+}
+
+void tell_thrown_away(const Story& story, Side side, ThrownAway thrown, std::vector<EventId> again,
+                      Findings& findings) {
+  const DropReason& reason = drop_reason(thrown.first->reason);
+  thrown.evidence.insert(thrown.evidence.end(), again.begin(), again.end());
+  const bool sent = thrown.first->sent;
+  auto& slots = findings.add("loss.thrown_away", story, Grade::observed, thrown.evidence).slots;
+  slots = {{"who", story.name(side)},
+           {"times", thrown.times},
+           {"reason", thrown.first->reason},
+           {"by", std::string(reason.by.en)},
+           {"by_zh", std::string(reason.by.zh)},
+           {"look", std::string(reason.look.en)},
+           {"look_zh", std::string(reason.look.zh)}};
+  slots["host"] = sent ? "its own kernel" : story.name(other(side)) + "'s kernel";
+  slots["host_zh"] = sent ? "它自己的内核" : story.name(other(side)) + "的内核";
+  slots["where"] = sent ? "on its way out" : "as it arrived";
+  slots["where_zh"] = sent ? "在发出途中" : "在到达时";
+}
+
 void find_losses(const Story& story, Side side, Findings& findings) {
   struct Again {
     std::string_view rule;
@@ -301,6 +350,10 @@ void find_losses(const Story& story, Side side, Findings& findings) {
     Again& again = had_arrived(story, *segment, dropped) ? needless : lost;
     ++again.times;
     if (again.evidence.size() < 16) again.evidence.push_back(segment->departed);
+  }
+  if (auto thrown = thrown_away(story, side); thrown.first != nullptr && lost.times > 0) {
+    tell_thrown_away(story, side, std::move(thrown), std::exchange(lost.evidence, {}), findings);
+    lost.times = 0;
   }
   for (const Again* again : {&lost, &needless})
     if (again->times > 0)

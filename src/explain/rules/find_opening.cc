@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <cerrno>
-
 #include "explain/story.h"
 
 namespace tcpwhy::explain {
@@ -74,26 +72,10 @@ void find_accept(const Story& story, const Handshake& shake, Findings& findings)
   finding.slots = {{"listener", story.name(listener)}, {"waited", story.time(accept.entered) - *established}};
 }
 
-void find_refused(const Story& story, const Handshake& shake, Findings& findings) {
-  const Segment* reset = story.reset_of(listener);
-  const Call* connect = connect_call(story);
-  if (shake.syn == nullptr || shake.syn_ack != nullptr || reset == nullptr) return;
-  const bool waited = connect == nullptr || !story.failed_with(*connect, EINPROGRESS);
-  if (connect != nullptr && waited && !story.failed_with(*connect, ECONNREFUSED)) return;
-  std::vector<EventId> evidence = {shake.syn->departed, reset->departed};
-  if (!waited) evidence.insert(evidence.begin(), connect->entered);
-  if (connect != nullptr && connect->returned) evidence.push_back(*connect->returned);
-  auto& finding = findings.add(waited ? "open.refused" : "open.refused_later", story,
-                               connect != nullptr ? Grade::derived : Grade::assumed, evidence);
-  finding.slots = {{"opener", story.name(opener)},
-                   {"port", std::int64_t{story.connection.sides[listener].address.port}}};
-}
-
 }  // namespace
 
 void find_opening(const Story& story, Findings& findings) {
   const Handshake shake = handshake_of(story);
-  find_refused(story, shake, findings);
   if (shake.syn == nullptr || shake.syn_ack == nullptr || shake.ack == nullptr) return;
   auto& stood = findings.add("open.handshake", story, Grade::observed,
                              {shake.syn->departed, shake.syn_ack->departed, *shake.ack->arrived});

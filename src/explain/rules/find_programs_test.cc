@@ -79,12 +79,6 @@ TEST(Opening, refused_though_somebody_listens_on_the_port) {
   EXPECT_EQ(told.grade("open.refused_though_listening"), Grade::assumed);
 }
 
-TEST(Opening, no_local_port_sends_nothing) {
-  StoryRecorder story;
-  story.call("client", 10, 20, "connect", to_server, {-1, EADDRNOTAVAIL});
-  EXPECT_TRUE(ExplainedStory(story).has("open.no_local_port"));
-}
-
 TEST(Opening, a_lost_syn_is_not_a_lost_syn_ack) {
   StoryRecorder syn, syn_ack;
   for (auto* s : {&syn, &syn_ack}) s->call("client", 10, 1'100'000, "connect", to_server);

@@ -1,3 +1,4 @@
+#include "explain/rules/attempt.h"
 #include "explain/rules/ending.h"
 #include "explain/story.h"
 #include "explain/texts/reset_reasons.h"
@@ -258,6 +259,7 @@ bool find_said(const Story& story, const Segment& reset, Findings& findings) {
 
 // No packet of it was seen: the kernel's Reset is all there is.
 void find_without_packets(const Story& story, Side side, Findings& findings) {
+  if (side == listener && !was_answered(story) && !failed_attempts(story).empty()) return;  // find_attempts() tells
   for (const auto& kernel : story.connection.kernel) {
     const auto* reset = std::get_if<recording::Reset>(&story.timeline.event(kernel.event).what);
     if (reset == nullptr || !reset->sent || kernel.side != side) continue;

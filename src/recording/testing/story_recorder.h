@@ -160,16 +160,17 @@ class StoryRecorder {
   }
   static std::uint64_t cookie_of(std::string_view who) { return who == "client" ? 11 : 22; }
   static wire::SocketAddress address_of(std::string_view who) { return who == "client" ? client() : server(); }
-  // The latest call made, to add what a probe may know of it.
-  CallEntered& last_call() {
+  // The latest event of a kind, to add what a probe may know of it.
+  template <class Kind>
+  Kind& last() {
     for (auto event = recording_.events.rbegin();; ++event)
-      if (auto* entered = std::get_if<CallEntered>(&event->what)) return *entered;
+      if (auto* what = std::get_if<Kind>(&event->what)) return *what;
   }
+  CallEntered& last_call() { return last<CallEntered>(); }
+  CallReturned& last_return() { return last<CallReturned>(); }
 
-  CallReturned& last_return() {
-    for (auto event = recording_.events.rbegin();; ++event)
-      if (auto* returned = std::get_if<CallReturned>(&event->what)) return *returned;
-  }
+  // From now on the client's segments are another connection's, from that port.
+  void from_port(std::uint16_t port) { client_port_ = port; }
 
   void event(std::int64_t at, std::string_view who, What what) { push(at, who == "client", std::move(what)); }
 
@@ -205,9 +206,9 @@ class StoryRecorder {
     recording_.events.push_back({time(at), ActorId{is_client ? 1U : 0U}, std::move(what)});
   }
 
-  static std::vector<std::uint8_t> bytes(bool is_client, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack,
-                                         std::uint32_t length, std::uint16_t window,
-                                         const std::vector<std::uint8_t>& option_bytes) {
+  [[nodiscard]] std::vector<std::uint8_t> bytes(bool is_client, std::uint16_t flags, std::uint32_t seq,
+                                                std::uint32_t ack, std::uint32_t length, std::uint16_t window,
+                                                const std::vector<std::uint8_t>& option_bytes) const {
     const auto extra = static_cast<std::uint32_t>(option_bytes.size());
     std::vector<std::uint8_t> out(12, 0);
     const auto put16 = [&](std::uint32_t v) { out.push_back(std::uint8_t(v >> 8)), out.push_back(std::uint8_t(v)); };
@@ -215,7 +216,7 @@ class StoryRecorder {
     put16(0x0800);
     put16(0x4500), put16(40 + extra + length), put32(0), put16(0x4006), put16(0);
     put32(0x7f000001), put32(0x7f000001);
-    put16(is_client ? 40000 : 9999), put16(is_client ? 9999 : 40000);
+    put16(is_client ? client_port_ : 9999), put16(is_client ? 9999 : client_port_);
     put32(seq), put32(flags & 0x10 ? ack : 0), put16(0x5000U + extra / 4 * 0x1000U + flags), put16(window), put32(0);
     out.insert(out.end(), option_bytes.begin(), option_bytes.end());
     out.resize(out.size() + length, 'x');
@@ -225,6 +226,7 @@ class StoryRecorder {
   Recording recording_;
   std::vector<std::uint8_t> options_;
   std::uint32_t next_call_ = 1;
+  std::uint16_t client_port_ = 40000;
 };
 
 }  // namespace tcpwhy::recording::testing

@@ -14,6 +14,7 @@
 #include "calls/spelling/address_text.h"
 #include "explain/rules/ending.h"
 #include "explain/texts/catalogue.h"
+#include "explain/texts/drop_reasons.h"
 #include "render/timeline/words.h"
 
 namespace tcpwhy::render {
@@ -107,7 +108,10 @@ class RowMaker {
       return entry.connection && timeline_.connections[*entry.connection].without_packets();
     if (const auto* error = std::get_if<recording::SocketError>(&what)) return error->error != 0 && !reset_tells(entry);
     if (std::holds_alternative<recording::SocketState>(what)) return changes_state(entry);
-    if (std::holds_alternative<recording::SegmentDropped>(what)) return false;
+    // Where no tap saw the segment, this is the only word on it.
+    if (const auto* drop = std::get_if<recording::SegmentDropped>(&what))
+      return entry.connection && explain::is_loss(drop->reason) &&
+             (drop->sent || timeline_.connections[*entry.connection].without_packets());
     return true;
   }
 
@@ -307,6 +311,10 @@ class RowMaker {
       add_kernel(entry,
                  fmt::format(fmt::runtime(word(reset->sent ? Word::reset_sent : Word::reset_received, language_)),
                              bracketed(reset->reason)));
+    } else if (const auto* drop = std::get_if<recording::SegmentDropped>(&event.what)) {
+      add_kernel(entry,
+                 fmt::format(fmt::runtime(word(drop->sent ? Word::dropped_leaving : Word::dropped_arriving, language_)),
+                             fmt::format("[{}]", drop->flags), base::escape_controls(drop->reason)));
     } else if (const auto* error = std::get_if<recording::SocketError>(&event.what)) {
       add_kernel(entry,
                  fmt::format(fmt::runtime(word(Word::socket_error, language_)), explain::error_words(error->error)));
@@ -423,11 +431,9 @@ class RowMaker {
 
   // Every segment is freed in the end: only reasons that say that it was refused are news.
   [[nodiscard]] std::string drop_words(const Segment& segment) const {
-    constexpr std::string_view no_news[] = {"NOT_SPECIFIED", "QUEUE_PURGE", "TCP_RESET", "TCP_OLD_SEQUENCE",
-                                            "CONSUMED"};
     for (const EventId id : segment.kernel) {
       const auto* drop = std::get_if<recording::SegmentDropped>(&timeline_.event(id).what);
-      if (drop == nullptr || std::ranges::count(no_news, drop->reason) > 0) continue;
+      if (drop == nullptr || !explain::is_loss(drop->reason)) continue;
       return fmt::format(fmt::runtime(word(Word::dropped, language_)), base::escape_controls(drop->reason));
     }
     return {};

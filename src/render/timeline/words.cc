@@ -36,6 +36,8 @@ constexpr WordRow words[] = {
     {Word::reset_received, {"its kernel received a reset{}", "其内核收到了复位{}"}},
     {Word::socket_error, {"socket error {}", "套接字错误 {}"}},
     {Word::dropped, {"thrown away: {}", "被丢弃：{}"}},
+    {Word::dropped_leaving, {"its kernel threw {} away on its way out: {}", "其内核丢弃了要发出的 {}：{}"}},
+    {Word::dropped_arriving, {"its kernel threw the arriving {} away: {}", "其内核丢弃了到达的 {}：{}"}},
     {Word::expected_but, {"expected {}; actual: {} (line {})", "期望 {}；实际：{}（第 {} 行）"}},
     {Word::answer, {"Answer", "回答"}},
     {Word::in_short, {"In short", "简而言之"}},

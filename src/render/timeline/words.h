@@ -29,8 +29,10 @@ enum class Word : std::uint8_t {
   reset_sent,
   reset_received,
   socket_error,
-  dropped,       // {reason}
-  expected_but,  // {expected} {actual} {line}
+  dropped,  // {reason}
+  dropped_leaving,
+  dropped_arriving,  // {flags} {reason}
+  expected_but,      // {expected} {actual} {line}
   answer,
   in_short,
   experiment,

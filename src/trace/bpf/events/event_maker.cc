@@ -242,9 +242,10 @@ void EventMaker::add_error(const probe_error& error, Recording& recording) {
 void EventMaker::add_drop(const probe_drop& drop, Recording& recording) {
   SegmentDropped told;
   told.socket = drop.socket.cookie;
-  // As read: `local` is the end that the segment was for.
+  told.sent = drop.sent != 0;
   told.from = address_of(drop.socket.family, drop.socket.remote, drop.socket.remote_port);
   told.to = address_of(drop.socket.family, drop.socket.local, drop.socket.local_port);
+  if (told.sent) std::swap(told.from, told.to);
   told.flags = {drop.facts.flags};
   told.seq = drop.facts.seq, told.ack = drop.facts.ack, told.length = drop.facts.length;
   told.reason = name_of(options_.drop_reasons, drop.reason);

@@ -251,11 +251,11 @@ struct probe_error {
 
 struct probe_drop {
   struct probe_head head;
-  struct probe_socket socket;  // addresses as the segment has them: local is its source
+  struct probe_socket socket;  // addresses as the end has them that the segment is for: its source is the remote one
   struct probe_segment_facts facts;
   __u64 location;
   __u32 reason;
-  __u32 reserved;
+  __u32 sent;  // dropped on its way out: then the addresses are as its sender has them
 };
 
 struct probe_signal {

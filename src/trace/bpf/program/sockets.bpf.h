@@ -390,12 +390,15 @@ static __always_inline int send_drop(struct sk_buff* skb, __u64 location, __u32 
   struct probe_socket socket;
   struct probe_segment_facts facts;
   clear(&socket, sizeof(socket));
-  if (!read_segment(skb, 1, &socket, &facts)) return 0;
-  if (taker) {
-    socket.pointer = (__u64)taker;
-    socket.cookie = BPF_CORE_READ(taker, __sk_common.skc_cookie.counter);
-    socket.netns = BPF_CORE_READ(taker, __sk_common.skc_net.net, net_cookie);
+  // No interface has taken it in, and its sender still answers for it: it was on its way out, where it need not have a device yet.
+  struct sock* sender = BPF_CORE_READ(skb, skb_iif) == 0 ? BPF_CORE_READ(skb, sk) : 0;
+  struct sock* owner = sender ? sender : taker;
+  if (owner) {
+    socket.pointer = (__u64)owner;
+    socket.cookie = BPF_CORE_READ(owner, __sk_common.skc_cookie.counter);
+    socket.netns = BPF_CORE_READ(owner, __sk_common.skc_net.net, net_cookie);
   }
+  if (!read_segment(skb, sender == 0, &socket, &facts)) return 0;
   if (!is_interesting(&socket)) return 0;
   struct probe_drop* record = RESERVE(probe_drop, PROBE_DROP);
   if (!record) return 0;
@@ -403,7 +406,7 @@ static __always_inline int send_drop(struct sk_buff* skb, __u64 location, __u32 
   record->facts = facts;
   record->location = location;
   record->reason = reason;
-  record->reserved = 0;
+  record->sent = sender != 0;
   SUBMIT(record);
   return 0;
 }

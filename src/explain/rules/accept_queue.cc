@@ -1,0 +1,123 @@
+#include "explain/rules/accept_queue.h"
+
+#include <algorithm>
+#include <iterator>
+#include <ranges>
+
+#include <fmt/format.h>
+
+namespace tcpwhy::explain {
+namespace {
+
+using calls::Effect;
+using timeline::Call;
+using timeline::Connection;
+using timeline::EventId;
+using timeline::listener;
+using timeline::opener;
+
+// net.core.somaxconn: what is asked beyond it, or is negative, is cut to it (__sys_listen()).
+constexpr std::int64_t longest_backlog = 4096;
+
+// What put the connection into the queue: the listener's end stood. Where that was not seen, its opener's connect() had succeeded.
+// A kernel that tells its states tells this one: it takes no ACK of a handshake for which the queue has no room.
+std::optional<EventId> completed(const timeline::Timeline& timeline, const Connection& connection) {
+  if (timeline.recording->provenance.observed.contains(recording::Observation::states_kernel)) {
+    for (const auto& kernel : connection.kernel)
+      if (const auto* state = std::get_if<recording::SocketState>(&timeline.event(kernel.event).what))
+        if (kernel.side == listener && state->to == tcp::State::established) return kernel.event;
+    return std::nullopt;
+  }
+  for (const auto& change : connection.changes)
+    if (change.side == listener && change.to == tcp::State::established) return change.event;
+  if (!connection.without_packets()) return std::nullopt;
+  for (const auto index : connection.calls) {
+    const Call& call = timeline.calls[index];
+    const auto* returned = timeline.returned(call);
+    if (call.side == opener && call.meaning.effect == Effect::connects && returned != nullptr && returned->result == 0)
+      return *call.returned;
+  }
+  return std::nullopt;
+}
+
+std::optional<EventId> accepted(const timeline::Timeline& timeline, const Connection& connection) {
+  for (const auto index : connection.calls) {
+    const Call& call = timeline.calls[index];
+    const auto* returned = timeline.returned(call);
+    if (call.side == listener && call.meaning.effect == Effect::accepts && returned != nullptr && returned->result >= 0)
+      return *call.returned;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+AcceptQueues::AcceptQueues(const timeline::Timeline& timeline) : timeline_(timeline) {
+  for (const auto& [_, index] : timeline.lookups.calls_of_effect.of(Effect::listens))
+    if (const auto& local = timeline.entered(timeline.calls[index]).local) moves_[local->port];
+  if (moves_.empty()) return;
+  for (const Connection& connection : timeline.connections) see(connection);
+  add_up();
+}
+
+void AcceptQueues::see(const Connection& connection) {
+  const auto moves = moves_.find(connection.sides[listener].address.port);
+  if (moves == moves_.end() || connection.of_one_socket()) return;
+  const auto done = completed(timeline_, connection);
+  const auto taken = accepted(timeline_, connection);
+  if (!done) return;
+  moves->second.push_back({timeline_.time_of(*done), 1, *done, false, {}, {}, {}});
+  if (taken)
+    moves->second.push_back(
+        {std::max(timeline_.time_of(*taken), timeline_.time_of(*done)), -1, *taken, true, {}, {}, {}});
+}
+
+void AcceptQueues::add_up() {
+  for (auto& [_, moves] : moves_) {
+    std::ranges::stable_sort(moves, {}, &Move::at);
+    Move before;
+    for (Move& move : moves) {
+      move.waiting += before.waiting;
+      move.last_accept = move.accepted ? std::optional(move.at) : before.last_accept;
+      move.last_completion = move.accepted ? before.last_completion : std::optional(move.event);
+      before = move;
+    }
+    std::optional<base::WallTime> next;
+    for (Move& move : moves | std::views::reverse) {
+      move.next_accept = next;
+      if (move.accepted) next = move.at;
+    }
+  }
+}
+
+std::optional<AcceptQueues::Full> AcceptQueues::full_at(std::uint16_t port, base::WallTime at) const {
+  const auto moves = moves_.find(port);
+  if (moves == moves_.end()) return std::nullopt;
+  const Call* listen = nullptr;
+  for (const auto& [_, index] : timeline_.lookups.listens_on_port.of(port)) {
+    const Call& call = timeline_.calls[index];
+    const auto* returned = timeline_.returned(call);
+    if (returned == nullptr || returned->result < 0 || timeline_.time_of(call.entered) > at) continue;
+    if (listen != nullptr && timeline_.entered(*listen).socket != timeline_.entered(call).socket) return std::nullopt;
+    listen = &call;
+  }
+  const auto* asked = listen != nullptr ? listen->meaning.as<calls::Listening>() : nullptr;
+  if (asked == nullptr) return std::nullopt;
+  const auto later = std::ranges::upper_bound(moves->second, at, {}, &Move::at);
+  if (later == moves->second.begin()) return std::nullopt;
+  Full full;
+  full.waiting = std::prev(later)->waiting;
+  full.backlog = asked->backlog < 0 ? longest_backlog : std::min(asked->backlog, longest_backlog);
+  if (full.waiting <= full.backlog) return std::nullopt;
+  full.evidence = {listen->entered};
+  const Move& last = *std::prev(later);
+  if (last.last_completion) full.evidence.push_back(*last.last_completion);
+  if (last.last_accept) full.since_accept = at - *last.last_accept;
+  if (last.next_accept) full.until_accept = *last.next_accept - at;
+  const auto& actors = timeline_.recording->actors;
+  if (listen->actor.value < actors.size())
+    full.listener = fmt::format("{}[{}]", actors[listen->actor.value].name, actors[listen->actor.value].pid);
+  return full;
+}
+
+}  // namespace tcpwhy::explain
