@@ -1,4 +1,4 @@
-// Watching the whole machine: the kernel's tracepoints of TCP sockets, put together to lives, each told when it ends.
+// Watching all programs: the kernel's tracepoints of TCP sockets, put together to lives, each told when its connection is over.
 #pragma once
 
 #include <chrono>

@@ -187,13 +187,16 @@ void add_watch_command(CLI::App& app, Settings& settings, Command& chosen) {
   watch->add_flag("--stats", options->stats, "Count the ways they end each second instead of telling each connection");
   watch->add_option("-p,--pid", lives.pids, "Only those of this process: it used or closed an end; may be repeated")
       ->check(CLI::PositiveNumber)
+      ->allow_extra_args(false)  // else it would take the filter
       ->option_text("PID");
   watch->add_option("--comm", lives.commands, "Only those of processes of this name; may be repeated")
+      ->allow_extra_args(false)
       ->option_text("NAME");
   watch->add_option(
       "--cgroup", lives.cgroup,
       "Only those of processes in this control group (version 2), or below: its folder, or its path from their root");
   watch->add_option("--port", lives.ports, "Only those with this port at either end; may be repeated")
+      ->allow_extra_args(false)
       ->option_text("N");
   watch->add_option("-i,--interface", options->session.interface,
                     "Only connections that go over this network interface, by their addresses");
