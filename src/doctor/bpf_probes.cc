@@ -124,7 +124,7 @@ void examine_bpf(std::vector<Probe>& probes) {
       {"trace: causes observed in the kernel itself, not derived", "trace：由内核直接观察到的原因，而非推导"}, trace));
   probes.push_back(
       programs_of("bpf_watch", {"BPF for watch", "watch 用的 BPF"},
-                  {"watch: connections of the whole machine, and why they ended", "watch：整台机器的连接及其结束原因"},
+                  {"watch: connections of all programs, and why they ended", "watch：所有程序的连接及其结束原因"},
                   open_and_attach(trace::probe_of_watch())));
   probes.push_back(
       programs_of("bpf_lab", {"BPF for lab", "lab 用的 BPF"},

@@ -23,6 +23,16 @@ std::optional<wire::IpAddress> address_of(const sockaddr* address) {
 
 }  // namespace
 
+std::set<wire::IpAddress> addresses_here() {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return {};
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, &freeifaddrs);
+  std::set<wire::IpAddress> found;
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next)
+    if (const auto address = address_of(one->ifa_addr)) found.insert(*address);
+  return found;
+}
+
 base::Result<InterfaceAddresses> InterfaceAddresses::of(const std::string& interface) {
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return base::fail_errno("getifaddrs");

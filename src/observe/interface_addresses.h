@@ -9,6 +9,9 @@
 
 namespace tcpwhy::observe {
 
+// Of all interfaces of the network namespace that is current; nothing where they cannot be had.
+std::set<wire::IpAddress> addresses_here();
+
 class InterfaceAddresses {
  public:
   // The addresses of this machine as they are now, in the network namespace that is current. Error: usage, with the names there are.

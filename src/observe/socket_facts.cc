@@ -8,8 +8,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "observe/interface_addresses.h"
 #include "trace/holders.h"
+#include "trace/mptcp_sockets.h"
 #include "trace/proc_text.h"
 #include "trace/socket_sampler.h"
 
@@ -40,8 +43,11 @@ base::Result<SocketFacts> collect_socket_facts() {
   SocketFacts facts;
   facts.sockets = std::move(sample->sockets);
   facts.complete = sample->complete;
+  // A kernel that tells nothing of them leaves their subflows untied.
+  if (auto mptcp = trace::sample_mptcp_sockets()) trace::add_mptcp_sockets(std::move(*mptcp), facts.sockets);
   facts.holders = trace::find_socket_holders();
   facts.as_root = ::geteuid() == 0;
+  facts.addresses = addresses_here();
   facts.listen_overflows = counter("ListenOverflows");
   facts.listen_drops = counter("ListenDrops");
   std::ifstream range("/proc/sys/net/ipv4/ip_local_port_range");
@@ -63,7 +69,9 @@ bool SocketFilter::fits(const SocketSnapshot& socket, const recording::SocketHol
 
 void apply(const SocketFilter& filter, SocketFacts& facts) {
   if (filter.empty()) return;
-  std::erase_if(facts.sockets, [&](const SocketSnapshot& socket) { return !filter.fits(socket, facts.holders); });
+  const auto others = std::ranges::stable_partition(
+      facts.sockets, [&](const SocketSnapshot& socket) { return filter.fits(socket, facts.holders); });
+  facts.asked_for = facts.sockets.size() - others.size();
 }
 
 }  // namespace tcpwhy::observe

@@ -23,7 +23,7 @@ struct SocketFilter {
   [[nodiscard]] bool fits(const recording::SocketSnapshot& socket, const recording::SocketHolders& holders) const;
   [[nodiscard]] bool empty() const { return ports.empty() && hosts.empty() && pids.empty(); }
 };
-// Leaves only the sockets that fit.
+// Only the sockets that fit are asked for; the others stay behind them, for what they explain (SocketFacts::asked_for).
 void apply(const SocketFilter& filter, recording::SocketFacts& facts);
 
 }  // namespace tcpwhy::observe

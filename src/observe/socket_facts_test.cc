@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+
 namespace tcpwhy::observe {
 namespace {
 
@@ -17,6 +19,18 @@ TEST(SocketFilter, takes_either_end) {
   EXPECT_TRUE((SocketFilter{.ports = {1, 40000}, .hosts = {}, .pids = {42}}).fits(socket, holders));
   EXPECT_FALSE((SocketFilter{.ports = {80}, .hosts = {}, .pids = {}}).fits(socket, holders));
   EXPECT_FALSE((SocketFilter{.ports = {}, .hosts = {}, .pids = {43}}).fits(socket, holders));
+}
+
+TEST(SocketFilter, keeps_what_was_not_asked_for_behind) {
+  recording::SocketFacts facts;
+  for (const std::uint16_t port : std::initializer_list<std::uint16_t>{1, 2, 3, 2}) {
+    facts.sockets.emplace_back();
+    facts.sockets.back().local.port = port;
+  }
+  apply({.ports = {2}, .hosts = {}, .pids = {}}, facts);
+  ASSERT_EQ(facts.asked().size(), 2U);
+  for (const auto& socket : facts.asked()) EXPECT_EQ(socket.local.port, 2);
+  EXPECT_EQ(facts.sockets.size(), 4U);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Watching the whole machine: the kernel's tracepoints of TCP sockets, put together to lives, each told when it ends.
+// Watching all programs: the kernel's tracepoints of TCP sockets, put together to lives, each told when its connection is over.
 #pragma once
 
 #include <chrono>
@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "observe/stop_on_signals.h"
@@ -15,11 +16,24 @@
 
 namespace tcpwhy::observe {
 
+// What a connection must have, of one of its ends on this machine. Empty: anything.
+struct LifeFilter {
+  std::vector<std::int32_t> pids;     // who was in a call on it last, or closed it
+  std::vector<std::string> commands;  // the same, by name (/proc/PID/comm)
+  std::vector<std::uint16_t> ports;   // of either end
+  std::string cgroup;                 // a control group (version 2): its path, or that below where it is mounted
+  // `peer`: null where the other end is not known.
+  [[nodiscard]] bool fits(const recording::SocketLife& life, const recording::SocketLife* peer) const;
+  bool operator==(const LifeFilter&) const = default;
+};
+
 struct WatchSessionOptions {
-  std::string filter;     // pcap-filter(7), asked of a connection; empty: all of them
-  std::string interface;  // only connections that go over it, by their addresses; empty: over any
-  bool openings = false;  // WatchListener::opened() is called
-  bool record = false;    // keep what the kernel told of each connection until its end
+  std::string filter;  // pcap-filter(7), asked of a connection; empty: all of them
+  LifeFilter lives;
+  bool every_netns = false;  // else only connections of which an end is in the network namespace that is current
+  std::string interface;     // only connections that go over it, by their addresses; empty: over any
+  bool openings = false;     // WatchListener::opened() is called
+  bool record = false;       // keep what the kernel told of each connection until its end
   // Counts twice in the memory that the process has, for it is mapped twice in a row.
   std::uint32_t ring_bytes = 8U << 20;
   std::optional<std::chrono::duration<double>> duration;  // nothing: until a signal comes
@@ -39,8 +53,8 @@ class WatchListener {
   virtual base::Status caught_up() = 0;
   // Something was lost, or is not told: a sentence.
   virtual void lost(const std::string& sentence) = 0;
-  // Once a second; so many sockets live.
-  virtual void second_passed(std::size_t alive) = 0;
+  // Once a second.
+  virtual void second_passed() = 0;
   // Nobody needs it any more: asked before each look.
   [[nodiscard]] virtual bool done() const = 0;
 };
@@ -58,7 +72,7 @@ class WatchSession {
   base::Status begin(WatchListener& listener);
   // Until the time is over, a signal comes or `listener` is done. Error: caught_up()'s.
   base::Status run(WatchListener& listener, const StopOnSignals& signals);
-  // Sockets that live now.
+  // Connections that live now, of those that would be told; one of two ends on this machine counts once.
   [[nodiscard]] std::size_t alive() const;
 
  private:

@@ -46,6 +46,14 @@ struct SocketActivity {
   std::optional<std::uint32_t> send_window;  // tcpi_snd_wnd, bytes the peer would take (Linux 5.4)
 };
 
+// Multipath TCP (RFC 8684): the program's socket is one of protocol 262, whose bytes go by subflows, each a TCP connection.
+enum class MptcpPart : std::uint8_t {
+  none,
+  subflow,        // of a socket that is not known: its process and what it waits for are not
+  known_subflow,  // `inode` is its socket's
+  socket,         // `state` is the connection's, its addresses are those of its first subflow
+};
+
 struct SocketSnapshot {
   std::uint64_t cookie = 0;           // SO_COOKIE; a TIME-WAIT entry keeps its socket's, a connection its request's
   wire::SocketAddress local, remote;  // IPv4-mapped addresses as the IPv4 addresses they mean
@@ -62,6 +70,8 @@ struct SocketSnapshot {
   // its way and once it has sent a FIN.
   std::optional<bool> opener;
   SocketActivity activity;
+  MptcpPart mptcp = MptcpPart::none;
+  std::uint32_t mptcp_token = 0;  // of its connection at this end; 0: not told (it takes CAP_NET_ADMIN)
 };
 
 }  // namespace tcpwhy::recording

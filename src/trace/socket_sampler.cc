@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
+#include <linux/mptcp.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
@@ -122,6 +123,19 @@ recording::HeldBy holder_of(const inet_diag_msg& message, bool full_socket) {
   }
 }
 
+// INET_DIAG_ULP_INFO of a subflow (mptcp_subflow_get_info()).
+int take_subflow(const nlattr* attribute, void* data) {
+  if (mnl_attr_get_type(attribute) == MPTCP_SUBFLOW_ATTR_TOKEN_LOC && mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
+    static_cast<recording::SocketSnapshot*>(data)->mptcp_token = mnl_attr_get_u32(attribute);
+  return MNL_CB_OK;
+}
+int take_upper_protocol(const nlattr* attribute, void* data) {
+  if (mnl_attr_get_type(attribute) != INET_ULP_INFO_MPTCP) return MNL_CB_OK;
+  static_cast<recording::SocketSnapshot*>(data)->mptcp = recording::MptcpPart::subflow;
+  mnl_attr_parse_nested(attribute, take_subflow, data);
+  return MNL_CB_OK;
+}
+
 int take_attribute(const nlattr* attribute, void* data) {
   auto& snapshot = *static_cast<recording::SocketSnapshot*>(data);
   switch (mnl_attr_get_type(attribute)) {
@@ -137,6 +151,7 @@ int take_attribute(const nlattr* attribute, void* data) {
     case INET_DIAG_SHUTDOWN:
       if (mnl_attr_get_payload_len(attribute) >= 1) snapshot.shutdown = mnl_attr_get_u8(attribute);
       break;
+    case INET_DIAG_ULP_INFO: mnl_attr_parse_nested(attribute, take_upper_protocol, &snapshot); break;
     default: break;
   }
   return MNL_CB_OK;

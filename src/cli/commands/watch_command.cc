@@ -1,9 +1,12 @@
-// tcpwhy watch: the whole machine, one line for each TCP connection when it ends: who, with whom, how long, who
-// closed first, why.
+// tcpwhy watch: one line for each TCP connection when it ends: who, with whom, how long, who closed first, why.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +18,7 @@
 #include "cli/command.h"
 #include "cli/output/output_file.h"
 #include "explain/rules/life.h"
+#include "observe/netns.h"
 #include "observe/stop_on_signals.h"
 #include "observe/watch_session.h"
 #include "render/reports/life_lines.h"
@@ -33,18 +37,31 @@ struct WatchOptions {
   bool abnormal = false, stats = false;
   render::LifeLines::Form form = render::LifeLines::Form::text;
   double seconds = 0;
+  std::string netns;
   std::string write_to;
   bool overwrite = false;
 };
+
+// Lines of text keep to a terminal's width, or to what was asked for; what another program reads is a line for each connection.
+std::optional<std::size_t> width_of_lines(const Context& context) {
+  if (context.settings.width || terminal_columns(STDOUT_FILENO)) return context.width();
+  return std::nullopt;
+}
 
 // What the session tells -> lines, statistics and recordings.
 class WatchWriter final : public observe::WatchListener {
  public:
   WatchWriter(const WatchOptions& options, Context& context)
-      : options_(options), context_(context), language_(context.language()), lines_of_(options.form) {}
+      : options_(options),
+        context_(context),
+        language_(context.language()),
+        lines_of_({.form = options.form, .language = language_, .width = width_of_lines(context)}),
+        counts_(language_) {}
 
   // A section of `file` for each connection: each is a recording of its own.
   void write_recordings_to(OutputFile& file) { file_ = &file; }
+  // From now on nothing is missed.
+  void begin(const observe::WatchSession& session);
 
   void opened(const SocketLife& life) override { lines_of_.opened(life, lines_); }
   void ended(const SocketLife& life, const SocketLife* peer, recording::Recording&& kept) override;
@@ -53,30 +70,61 @@ class WatchWriter final : public observe::WatchListener {
     return written_;
   }
   void lost(const std::string& sentence) override { warn(sentence); }
-  void second_passed(std::size_t alive) override { write_statistics(alive); }
+  void second_passed() override {
+    if (options_.stats) write_counts();
+  }
   [[nodiscard]] bool done() const override { return context_.out.closed(); }
 
-  void write_statistics(std::size_t alive) {
-    if (options_.stats) context_.out.write(counts_.text(alive));
-  }
+  // After the last line.
+  void end() { write_counts(); }
 
  private:
   base::Status flush();
+  void write_counts();
+  // Sentences for people, which a reader of documents has no use for.
+  [[nodiscard]] bool is_text() const { return options_.form == render::LifeLines::Form::text; }
 
   const WatchOptions& options_;
   Context& context_;
   base::Language language_;
+  const observe::WatchSession* session_ = nullptr;
+  std::chrono::steady_clock::time_point began_{};
   OutputFile* file_ = nullptr;
   render::LifeLines lines_of_;
   render::EndingCounts counts_;
   std::string lines_;
+  std::size_t lines_in_place_ = 0;  // of counts that the next ones replace, on a terminal
   std::vector<recording::Recording> recordings_;
   base::Status written_;
 };
 
+void WatchWriter::begin(const observe::WatchSession& session) {
+  session_ = &session;
+  began_ = std::chrono::steady_clock::now();
+  if (!is_text()) return;
+  const bool filtered = !options_.filter.empty() || !options_.session.interface.empty() || options_.abnormal ||
+                        options_.session.lives != observe::LifeFilter{};
+  context_.out.write(render::watch_heading({.every_netns = options_.session.every_netns,
+                                            .netns = options_.netns,
+                                            .filtered = filtered,
+                                            .since = base::wall_now(),
+                                            .language = language_,
+                                            .width = context_.width()}));
+}
+
+void WatchWriter::write_counts() {
+  if (session_ == nullptr || !is_text()) return;
+  const std::string text = counts_.text(session_->alive(), std::chrono::steady_clock::now() - began_, context_.width());
+  const bool in_place = options_.stats && terminal_columns(STDOUT_FILENO).has_value();
+  // Up by so many lines, and clear what is below (ECMA-48: CPL, ED).
+  if (in_place && lines_in_place_ > 0) context_.out.write(fmt::format("\x1b[{}F\x1b[J", lines_in_place_));
+  lines_in_place_ = static_cast<std::size_t>(std::ranges::count(text, '\n'));
+  context_.out.write(text);
+}
+
 void WatchWriter::ended(const SocketLife& life, const SocketLife* peer, recording::Recording&& kept) {
   const auto verdict = explain::judge(life, peer);
-  counts_.add(verdict);
+  counts_.add(verdict, life.opener);
   if (options_.abnormal && !verdict.row->abnormal) return;
   if (options_.stats && file_ == nullptr) return;
   const std::string why = explain::words(verdict, life, peer, language_);
@@ -99,6 +147,8 @@ base::Status WatchWriter::flush() {
 }
 
 int run_watch(const WatchOptions& options, Context& context) {
+  if (!options.netns.empty())
+    if (const auto entered = observe::enter_netns(options.netns); !entered) return report(entered.error());
   observe::WatchSessionOptions asked = options.session;
   asked.filter = fmt::format("{}", fmt::join(options.filter, " "));
   asked.record = !options.write_to.empty();
@@ -114,11 +164,12 @@ int run_watch(const WatchOptions& options, Context& context) {
     writer.write_recordings_to(*file);
   }
   if (const auto begun = session->begin(writer); !begun) return report(begun.error());
+  writer.begin(*session);
   if (file)
     if (const auto appeared = file->appear(); !appeared) return report(appeared.error());  // it grows from now on
   const observe::StopOnSignals stop_on_signals;
   base::Status written = session->run(writer, stop_on_signals);
-  writer.write_statistics(session->alive());
+  writer.end();
   if (file && written) written = file->finish();
   return written ? 0 : report(written.error());
 }
@@ -127,16 +178,35 @@ int run_watch(const WatchOptions& options, Context& context) {
 
 void add_watch_command(CLI::App& app, Settings& settings, Command& chosen) {
   auto* watch =
-      app.add_subcommand("watch", "The whole machine: each TCP connection when it ends, and why it did (root)");
+      app.add_subcommand("watch", "Each TCP connection when it ends: who, with whom, and why it ended so (root)");
   const auto options = std::make_shared<WatchOptions>();
+  auto& lives = options->session.lives;
   watch->add_option("FILTER", options->filter, "Only these connections, as tcpdump(1) is told: port 5432");
   watch->add_flag("--all", options->session.openings, "Also when a connection is opened");
   watch->add_flag("--abnormal", options->abnormal, "Only those that did not end well");
-  watch->add_flag("--stats", options->stats, "Count the causes each second instead of telling each connection");
+  watch->add_flag("--stats", options->stats, "Count the ways they end each second instead of telling each connection");
+  watch->add_option("-p,--pid", lives.pids, "Only those of this process: it used or closed an end; may be repeated")
+      ->check(CLI::PositiveNumber)
+      ->allow_extra_args(false)  // else it would take the filter
+      ->option_text("PID");
+  watch->add_option("--comm", lives.commands, "Only those of processes of this name; may be repeated")
+      ->allow_extra_args(false)
+      ->option_text("NAME");
+  watch->add_option(
+      "--cgroup", lives.cgroup,
+      "Only those of processes in this control group (version 2), or below: its folder, or its path from their root");
+  watch->add_option("--port", lives.ports, "Only those with this port at either end; may be repeated")
+      ->allow_extra_args(false)
+      ->option_text("N");
   watch->add_option("-i,--interface", options->session.interface,
                     "Only connections that go over this network interface, by their addresses");
+  auto* netns = watch->add_option("--netns", options->netns,
+                                  "Another network namespace: a name of ip-netns(8), a file, or a process's number");
+  watch->add_flag("--every-netns", options->session.every_netns, "The whole machine: every network namespace")
+      ->excludes(netns);
   watch->add_option("-w,--write", options->write_to,
-                    "Write what the kernel said of each connection that ends to this file, a pcapng section each");
+                    "Write what the kernel said of each connection that ends (states, resets, errors; no packets) to "
+                    "this file, a pcapng section each");
   add_overwrite(*watch, options->overwrite);
   watch->add_option("--seconds", options->seconds, "Stop after so many; else with Ctrl-C");
   watch->add_option("--ring", options->session.ring_bytes, "Bytes of the probe's ring buffers together, a power of two")

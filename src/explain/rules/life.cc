@@ -1,11 +1,16 @@
 #include "explain/rules/life.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <vector>
 
 #include "base/check.h"
 #include "base/text.h"
+#include "base/units.h"
+#include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
 
 namespace tcpwhy::explain {
@@ -30,10 +35,26 @@ constexpr LifeRow own_rows[] = {
      {"both closed at the same time; in order", "双方同时关闭；正常结束"},
      "both FINs crossed: CLOSING after FIN-WAIT-1",
      "RFC 9293 3.6, figure 13"},
+    {"life.not_closed",
+     true,
+     {"{first} closed first; {stays} has not closed{detail}", "{first} 先关闭；{stays} 没有关闭{detail}"},
+     "one side's FIN was the first and that end is over, without reset or error; the other end is on this machine, and in CLOSE-WAIT for 10 s",
+     "RFC 9293 3.6; close(2)"},
+    {"life.half_over",
+     false,
+     {"{first} closed first; {stays} not yet{detail}", "{first} 先关闭；{stays} 尚未关闭{detail}"},
+     "the same, and the other end is in another state, or in CLOSE-WAIT for less: the watch ended, or its ends were used again",
+     "RFC 9293 3.6"},
+    {"open.queue_full",
+     true,
+     {"never stood: no answer to {who}'s SYN, the accept queue of {peer} is full{detail}",
+      "从未建立：{who} 的 SYN 没有得到回应，{peer} 的 accept 队列已满{detail}"},
+     "an opener that was never ESTABLISHED got ETIMEDOUT, or gave up, after it had sent its SYN again; it knocked at a listener of this network namespace with more connections waiting than its backlog when it was told",
+     "tcp_conn_request(), sk_acceptq_is_full(): ListenOverflows"},
     {"open.refused",
      true,
-     {"refused: {peer} answered the SYN with a RST (nobody listens there)",
-      "被拒绝：{peer} 以 RST 回应 SYN（无人监听）"},
+     {"refused: {peer} answered the SYN with a RST (nobody listens there, or a firewall rejects)",
+      "被拒绝：{peer} 以 RST 回应 SYN（无人监听，或被防火墙拒绝）"},
      "an opener that was never ESTABLISHED got a RST, or ECONNREFUSED",
      "RFC 9293 3.10.7.3; tcp_rcv_synsent_state_process(), tcp_reset()"},
     {"open.timed_out",
@@ -71,6 +92,12 @@ constexpr LifeRow own_rows[] = {
      {"given up by {who}'s kernel: {peer} answered nothing", "{who} 的内核放弃：{peer} 没有任何回应"},
      "a connection that stood got ETIMEDOUT",
      "RFC 9293 3.8.3, RFC 1122 4.2.3.5; tcp_write_timeout(), tcp_retries2"},
+    {"gave_up.window_shut",
+     true,
+     {"given up by {who}'s kernel: {peer} answered each window probe, but took nothing (TCP_USER_TIMEOUT)",
+      "{who} 的内核放弃：{peer} 回应了每次窗口探测，但不接收数据（TCP_USER_TIMEOUT）"},
+     "a connection that stood got ETIMEDOUT while the peer's window was 0 and no probe waited for an answer",
+     "tcp(7) TCP_USER_TIMEOUT; tcp_probe_timer(): icsk_probes_out"},
     {"gave_up.unreachable",
      true,
      {"given up by {who}'s kernel: the network says that {peer} can't be reached",
@@ -115,13 +142,46 @@ Closer first_fin(const SocketLife& life) {
   return Closer::nobody;
 }
 
+Closer turned_round(Closer one) {
+  if (one == Closer::local) return Closer::remote;
+  return one == Closer::remote ? Closer::local : one;
+}
+
+// Also where this end has not seen it yet.
+Closer first_fin(const SocketLife& life, const SocketLife* peer) {
+  const Closer seen = first_fin(life);
+  return seen != Closer::nobody || peer == nullptr ? seen : turned_round(first_fin(*peer));
+}
+
 // RFC 9293 3.8.3: "An attempt to open a TCP connection could fail with excessive retransmissions of the SYN segment
 // or by receipt of a RST segment or an ICMP Port Unreachable."
 LifeVerdict judge_opening(const SocketLife& life) {
   if (life.error == ECONNREFUSED || life.reset_received) return {row("open.refused"), Closer::remote, true, {}};
-  if (life.error == ETIMEDOUT) return {row("open.timed_out"), Closer::nobody};
   if (is_unreachable(life.error)) return {row("open.unreachable"), Closer::nobody};
+  if (life.full_queue && life.retransmissions > 0) {
+    LifeVerdict verdict{row("open.queue_full"), Closer::nobody};
+    const auto& [listener, waiting, backlog] = *life.full_queue;
+    verdict.detail = {fmt::format(" ({} wait, the backlog is {})", waiting, backlog),
+                      fmt::format("（{} 个在等待，backlog 为 {}）", waiting, backlog)};
+    return verdict;
+  }
+  if (life.error == ETIMEDOUT) return {row("open.timed_out"), Closer::nobody};
   return {row("open.abandoned"), Closer::local};
+}
+
+// One end is over in order, the other lives on.
+LifeVerdict judge_half(const SocketLife& life, const SocketLife& alive, Closer first) {
+  constexpr base::Duration too_long = std::chrono::seconds(10);
+  const tcp::State state = alive.state();
+  const bool waits = state == tcp::State::close_wait && alive.waits_since;
+  const base::Duration since = waits ? alive.ended - *alive.waits_since : base::Duration{};
+  LifeVerdict verdict{row(since >= too_long ? "life.not_closed" : "life.half_over"), first};
+  verdict.open = &alive == &life ? Closer::local : Closer::remote;
+  const OwnedText age =
+      waits ? OwnedText{" for " + base::age_in_words(since), " 已 " + base::age_in_words(since)} : OwnedText{};
+  verdict.detail = {fmt::format(" ({}{})", tcp::name(state), age.en),
+                    fmt::format("（{}{}）", tcp::name(state), age.zh)};
+  return verdict;
 }
 
 }  // namespace
@@ -139,7 +199,7 @@ std::span<const LifeRow> life_rows() {
 
 LifeVerdict judge(const SocketLife& life, const SocketLife* peer) {
   if (!life.established && life.opener) return judge_opening(life);
-  const Closer fin = first_fin(life);
+  const Closer fin = first_fin(life, peer);
   if (life.reset_sent)
     return {row(sent_reset(life)), fin == Closer::nobody ? Closer::local : fin, false, life.reset_reason,
             life.reset_cause};
@@ -149,8 +209,16 @@ LifeVerdict judge(const SocketLife& life, const SocketLife* peer) {
       return {row(sent_reset(*peer)), first, true, peer->reset_reason, peer->reset_cause};
     return {row(fin == Closer::remote ? "reset.by_peer_after_fin" : "reset.by_peer"), first, true, {}, {}};
   }
-  if (life.error == ETIMEDOUT) return {row("gave_up.retransmissions"), fin};
+  if (life.error == ETIMEDOUT)
+    return {row(life.window_stayed_shut ? "gave_up.window_shut" : "gave_up.retransmissions"), fin};
   if (is_unreachable(life.error)) return {row("gave_up.unreachable"), fin};
+  // It has not come here; nor is what was sent after this end was over why it ended.
+  if (peer != nullptr && peer->reset_sent && (!life.over || peer->ended <= life.ended))
+    return {row(sent_reset(*peer)), fin == Closer::nobody ? Closer::remote : fin, true, peer->reset_reason,
+            peer->reset_cause};
+  const SocketLife* alive = !life.over ? &life : peer != nullptr && !peer->over ? peer : nullptr;
+  if (alive != nullptr && peer != nullptr && (fin == Closer::local || fin == Closer::remote))
+    return judge_half(life, *alive, fin);
   if (fin == Closer::both) return {row("life.simultaneous"), fin};
   if (fin == Closer::local) {
     // To the kernel's tracepoint FIN-WAIT-2 of a closed socket and TIME-WAIT both end in CLOSED: a small entry goes on.
@@ -161,24 +229,72 @@ LifeVerdict judge(const SocketLife& life, const SocketLife* peer) {
   return {row("life.ended"), fin};
 }
 
-std::string words(const LifeVerdict& verdict, const std::string& who, const std::string& peer, Language language) {
-  std::string text(verdict.row->text.in(language));
-  const auto put = [&text](std::string_view place, std::string_view value) {
-    for (std::size_t at = text.find(place); at != std::string::npos; at = text.find(place, at + value.size()))
-      text.replace(at, place.size(), value);
-  };
-  put("{first}", verdict.first == Closer::remote ? peer : who);
-  put("{who}", who);
-  put("{peer}", peer);
-  put("{resetter}", verdict.reset_by_peer ? peer : who);
-  put("{reason}", verdict.reason.empty() ? "the kernel does not say why" : verdict.reason);
+namespace {
+
+// Of the two ends; who closed may be another process than who held it.
+struct Names {
+  std::string who, peer, local_closer, remote_closer, detail;
+};
+
+std::string words(const LifeVerdict& verdict, const Names& names, Language language) {
+  const bool by_peer = verdict.first == Closer::remote;
+  const Text no_reason{"the kernel does not say why", "内核未说明原因"};
+  const auto text = fill(verdict.row->text.in(language),
+                         {{"first", by_peer ? names.remote_closer : names.local_closer},
+                          {"who", names.who},
+                          {"peer", names.peer},
+                          {"stays", verdict.open == Closer::local ? names.who : names.peer},
+                          {"resetter", verdict.reset_by_peer ? names.remote_closer : names.local_closer},
+                          {"reason", verdict.reason.empty() ? std::string(no_reason.in(language)) : verdict.reason},
+                          {"detail", names.detail}},
+                         language);
   return base::escape_controls(text);
 }
 
+std::string_view part_of(bool opener, Language language) {
+  return opener ? Text{"client", "客户端"}.in(language) : Text{"server", "服务器"}.in(language);
+}
+
+std::string name_of(bool opener, const recording::Holder& holder, const wire::SocketAddress& address,
+                    Language language) {
+  const auto part = part_of(opener, language);
+  return holder.pid == 0 ? fmt::format("{} {}", part, address)
+                         : fmt::format("{} {}[{}]", part, holder.command, holder.pid);
+}
+
+// Who listens has it only as long as nobody has accepted it.
+std::string holder_of(const SocketLife& life, Language language) {
+  const bool known = !life.holder_only_listens || life.reset_cause == "close.listener_queue";
+  return name_of(life.opener, known ? life.holder : recording::Holder{}, life.local, language);
+}
+std::string closer_of(const SocketLife& life, Language language) {
+  return life.closer.pid == 0 ? holder_of(life, language) : name_of(life.opener, life.closer, life.local, language);
+}
+
+}  // namespace
+
+std::string words(const LifeVerdict& verdict, const std::string& who, const std::string& peer, Language language) {
+  return words(verdict, Names{who, peer, who, peer, std::string(verdict.detail.in(language))}, language);
+}
+
 std::string words(const LifeVerdict& verdict, const SocketLife& life, const SocketLife* peer, Language language) {
-  const bool peer_is_known = peer != nullptr && peer->holder.pid != 0;
-  return words(verdict, life.holder.pid != 0 ? life.holder.command : wire::to_string(life.local),
-               peer_is_known ? peer->holder.command : wire::to_string(life.remote), language);
+  Names names{.who = holder_of(life, language),
+              .peer = {},
+              .local_closer = closer_of(life, language),
+              .remote_closer = {},
+              .detail = std::string(verdict.detail.in(language))};
+  if (peer != nullptr) {
+    names.peer = holder_of(*peer, language), names.remote_closer = closer_of(*peer, language);
+  } else {
+    const recording::Holder listener = life.full_queue ? life.full_queue->listener : recording::Holder{};
+    names.peer = names.remote_closer = name_of(!life.opener, listener, life.remote, language);
+  }
+  return words(verdict, names, language);
+}
+
+std::string words_of_many(const LifeVerdict& verdict, bool opener, Language language) {
+  const std::string who(part_of(opener, language)), peer(part_of(!opener, language));
+  return words(verdict, Names{who, peer, who, peer, {}}, language);
 }
 
 }  // namespace tcpwhy::explain

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <chrono>
 #include <initializer_list>
 
 #include "base/testing/golden.h"
@@ -19,6 +20,7 @@ SocketLife life(std::initializer_list<std::string_view> states) {
   for (const auto state : states) made.states[made.state_count++] = tcp::state_named(state).value();
   made.established = made.was_in(tcp::State::established);
   made.opener = made.was_in(tcp::State::syn_sent);
+  made.over = true;
   return made;
 }
 SocketLife with_reset(SocketLife made, const std::string& reason) {
@@ -43,6 +45,66 @@ TEST(Life, tells_openings_that_failed_apart) {
   EXPECT_EQ(id(failed), "open.unreachable");
   failed.error = 0;
   EXPECT_EQ(id(failed), "open.abandoned");
+}
+
+TEST(Life, names_a_full_accept_queue_only_where_the_syn_was_sent_again) {
+  auto failed = life({"SYN-SENT", "CLOSED"});
+  failed.full_queue = recording::FullQueue{{20, "lazy"}, 2, 1};
+  EXPECT_EQ(id(failed), "open.abandoned");  // its own time limit was short
+  failed.retransmissions = 1;
+  EXPECT_EQ(id(failed), "open.queue_full");
+  failed.holder = {10, "curl"};
+  EXPECT_EQ(
+      words(judge(failed, nullptr), failed, nullptr, Language::en),
+      "never stood: no answer to client curl[10]'s SYN, the accept queue of server lazy[20] is full (2 wait, the backlog is 1)");
+  failed.error = ECONNREFUSED;
+  EXPECT_EQ(id(failed), "open.refused");
+}
+
+TEST(Life, says_in_order_only_when_both_ends_are_over) {
+  const auto closed = life({"SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSED"});
+  auto stays = life({"ESTABLISHED", "CLOSE-WAIT"});
+  stays.over = false, stays.holder = {20, "nginx"};
+  stays.waits_since = base::WallTime{}, stays.ended = base::WallTime{} + std::chrono::seconds(12);
+  EXPECT_EQ(id(closed, &stays), "life.not_closed");
+  EXPECT_EQ(words(judge(closed, &stays), closed, &stays, Language::en),
+            "client none:0 closed first; server nginx[20] has not closed (CLOSE-WAIT for 12 s)");
+  EXPECT_EQ(words(judge(closed, &stays), closed, &stays, Language::zh),
+            "客户端 none:0 先关闭；服务器 nginx[20] 没有关闭（CLOSE-WAIT 已 12 s）");
+  EXPECT_EQ(id(stays, &closed), "life.not_closed");  // told from either side
+  EXPECT_EQ(judge(stays, &closed).open, Closer::local);
+  stays.ended = base::WallTime{} + std::chrono::seconds(1);
+  EXPECT_EQ(id(closed, &stays), "life.half_over");
+  // Its FIN is on its way.
+  auto standing = life({"ESTABLISHED"});
+  standing.over = false;
+  EXPECT_EQ(id(standing, &closed), "life.half_over");
+  EXPECT_EQ(judge(standing, &closed).first, Closer::remote);
+}
+
+TEST(Life, is_ended_by_what_came_first) {
+  auto gave_up = life({"SYN-SENT", "ESTABLISHED", "CLOSED"});
+  gave_up.error = ETIMEDOUT;
+  auto resets = with_reset(life({"ESTABLISHED", "CLOSED"}), "TCP_ABORT_ON_CLOSE");
+  gave_up.ended = base::WallTime{} + std::chrono::seconds(1), resets.ended = base::WallTime{} + std::chrono::seconds(4);
+  EXPECT_EQ(id(gave_up, &resets), "gave_up.retransmissions");
+  gave_up.window_stayed_shut = true;
+  EXPECT_EQ(id(gave_up, &resets), "gave_up.window_shut");
+}
+
+TEST(Life, names_who_closed_and_not_who_holds_it) {
+  auto made = life({"SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "CLOSED"});
+  made.holder = {12, "child"}, made.closer = {11, "parent"};
+  EXPECT_EQ(words(judge(made, nullptr), made, nullptr, Language::en), "client parent[11] closed first; in order");
+  // Who only listens has not closed it.
+  made.opener = false, made.closer = {}, made.holder_only_listens = true;
+  EXPECT_EQ(words(judge(made, nullptr), made, nullptr, Language::en), "server none:0 closed first; in order");
+}
+
+TEST(Life, is_counted_by_part) {
+  const auto verdict = judge(life({"ESTABLISHED", "FIN-WAIT-1", "CLOSED"}), nullptr);
+  EXPECT_EQ(words_of_many(verdict, true, Language::en), "the client closed first; in order");
+  EXPECT_EQ(words_of_many(verdict, false, Language::zh), "服务器 先关闭；正常结束");
 }
 
 TEST(Life, takes_the_reason_of_a_reset_from_the_end_that_sent_it) {

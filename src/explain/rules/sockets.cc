@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
+#include <set>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -43,7 +46,7 @@ constexpr SocketRule table[] = {
      .when = "more connections wait at a listener than its backlog",
      .rests_on = "sk_acceptq_is_full(); listen(2), net.core.somaxconn",
      .sentence =
-         {"accept queue full: {receive_queue} connections wait for accept(), the backlog is {backlog}: further SYNs are dropped",
+         {"accept queue full: {receive_queue} wait for accept(), the backlog is {backlog}: further SYNs are dropped",
           "accept 队列已满：{receive_queue} 个连接在等待 accept()，backlog 为 {backlog}：新的 SYN 会被丢弃"},
      .remedy =
          {"call accept() sooner or in more threads; a larger listen(backlog) and net.core.somaxconn help only against bursts",
@@ -72,8 +75,11 @@ constexpr SocketRule table[] = {
      .when = "the timer of zero-window probes runs, and the peer's window is 0",
      .rests_on = "RFC 9293 3.8.6.1; tcp_probe_timer(); tcpi_snd_wnd",
      .sentence =
-         {"the peer's window is shut: {send_queue} bytes wait, {retransmissions} window probes sent; nothing sent for {since}",
-          "对端窗口已关闭：{send_queue} 字节在等待，已发送 {retransmissions} 次窗口探测；{since} 没有发送数据"},
+         {"the peer's window is shut: {send_queue} bytes wait, {retransmissions} window probes without an answer; nothing sent for {since}",
+          "对端窗口已关闭：{send_queue} 字节在等待，{retransmissions} 次窗口探测没有得到回应；{since} 没有发送数据"},
+     .answered =
+         {"the peer's window is shut: {send_queue} bytes wait, the peer answers window probes; nothing sent for {since}",
+          "对端窗口已关闭：{send_queue} 字节在等待，对端回应窗口探测；{since} 没有发送数据"},
      .remedy = {"look at the program on the other side: it does not read", "检查对端的程序：它没有读取数据"}},
     {.id = "not_read",
      .severity = note,
@@ -96,14 +102,39 @@ constexpr SocketRule table[] = {
           "正在重传：已重发 {retransmissions} 次，{since} 没有收到回应；下一次在 {next} 后，{send_queue} 字节在等待"},
      .remedy = {"is the peer up, and the path between? a firewall, a route, a rebooted host",
                 "对端是否在线、路径是否通畅？防火墙、路由、重启过的主机"}},
+    {.id = "retransmitting_to_full_queue",
+     .severity = warning,
+     .measure = Measure::retransmissions,
+     .steps = {{{3, error}}},
+     .when =
+         "the same, and its other end on this host is a handshake under way at a listener whose accept queue is full",
+     .rests_on = "tcp_v4_syn_recv_sock(): sk_acceptq_is_full(); net.ipv4.tcp_abort_on_overflow",
+     .sentence =
+         {"sent again {retransmissions} times, {send_queue} bytes wait: the accept queue of {peer} is full ({waiting} wait, the backlog is {its_backlog}), its end is still SYN-RECEIVED",
+          "已重发 {retransmissions} 次，{send_queue} 字节在等待：{peer} 的 accept 队列已满（{waiting} 个在等待，backlog 为 {its_backlog}），其一端仍处于 SYN-RECEIVED"},
+     .remedy = {"the listener's program has to call accept(): see the full accept queue",
+                "监听程序必须调用 accept()：见已满的 accept 队列"}},
+    {.id = "connecting_to_full_queue",
+     .severity = warning,
+     .measure = Measure::retransmissions,
+     .steps = {{{3, error}}},
+     .when =
+         "the socket is in SYN-SENT, its SYN has been sent again, and it goes to a listener on this host whose accept queue is full",
+     .rests_on = "tcp_conn_request(): sk_acceptq_is_full()",
+     .sentence =
+         {"connect() hangs: {syns} SYNs sent and none answered: the accept queue of {peer} is full ({waiting} wait, the backlog is {its_backlog})",
+          "connect() 挂起：已发送 {syns} 个 SYN，都没有回应：{peer} 的 accept 队列已满（{waiting} 个在等待，backlog 为 {its_backlog}）"},
+     .remedy = {"the listener's program has to call accept(): see the full accept queue",
+                "监听程序必须调用 accept()：见已满的 accept 队列"}},
     {.id = "connecting",
      .severity = warning,
      .measure = Measure::retransmissions,
      .steps = {{{3, error}}},
      .when = "the socket is in SYN-SENT, and its SYN has been sent again",
      .rests_on = "RFC 9293 3.8.3; tcp_retransmit_timer(), net.ipv4.tcp_syn_retries",
-     .sentence = {"connect() hangs: {syns} SYNs sent and none answered; the next in {next}",
-                  "connect() 挂起：已发送 {syns} 个 SYN，都没有回应；下一个在 {next} 后"},
+     .sentence =
+         {"connect() hangs: {syns} SYNs sent and none answered; in {next} comes the next one, or the end (net.ipv4.tcp_syn_retries, TCP_SYNCNT)",
+          "connect() 挂起：已发送 {syns} 个 SYN，都没有回应；{next} 后发送下一个，或者结束（net.ipv4.tcp_syn_retries、TCP_SYNCNT）"},
      .remedy = {"nobody answers the SYN: a firewall that drops, a host that is down, a listener whose queue is full",
                 "没有人回应 SYN：防火墙丢弃、主机不在线，或监听队列已满"}},
     {.id = "half_closed",
@@ -145,13 +176,57 @@ Severity severity_at(const SocketRule& rule, double measured) {
 
 Milliseconds ago(std::uint32_t ms) { return Milliseconds(ms); }
 
+using Ends = std::pair<wire::SocketAddress, wire::SocketAddress>;
+
+// The sockets of a host by their ends.
+class Sockets {
+ public:
+  explicit Sockets(const SocketFacts& facts) : facts_(facts) {
+    for (std::size_t i = 0; i < facts.sockets.size(); ++i) {
+      const SocketSnapshot& socket = facts.sockets[i];
+      if (socket.state == tcp::State::listen)
+        listeners_.insert(socket.local.port);
+      else if (socket.mptcp != recording::MptcpPart::socket)  // its first subflow has its ends
+        by_ends_.emplace(Ends{socket.local, socket.remote}, i);
+    }
+  }
+
+  [[nodiscard]] const SocketSnapshot& operator[](std::size_t index) const { return facts_.sockets[index]; }
+  [[nodiscard]] bool is_server_side(const SocketSnapshot& socket) const {
+    return listeners_.contains(socket.local.port);
+  }
+  [[nodiscard]] std::optional<std::size_t> peer_of(const SocketSnapshot& socket) const {
+    const auto found = by_ends_.find({socket.remote, socket.local});
+    return found == by_ends_.end() ? std::nullopt : std::optional(found->second);
+  }
+  // recording::listener_for(), which looks at every socket, once for each address.
+  [[nodiscard]] std::optional<std::size_t> listener_for(const wire::SocketAddress& address) const {
+    if (!listeners_.contains(address.port)) return std::nullopt;
+    const auto [known, made] = found_.try_emplace(address, std::nullopt);
+    if (!made) return known->second;
+    if (const SocketSnapshot* listener = recording::listener_for(facts_, address))
+      known->second = static_cast<std::size_t>(listener - facts_.sockets.data());
+    return known->second;
+  }
+
+ private:
+  const SocketFacts& facts_;
+  std::map<Ends, std::size_t> by_ends_;
+  std::set<std::uint16_t> listeners_;  // ports
+  mutable std::map<wire::SocketAddress, std::optional<std::size_t>> found_;
+};
+
+// sk_acceptq_is_full(): more wait than the backlog.
+bool has_full_queue(const SocketSnapshot& listener) { return listener.receive_queue > listener.send_queue; }
+
 class Judge {
  public:
-  explicit Judge(const SocketFacts& facts) : facts_(facts) {}
+  Judge(const SocketFacts& facts, const Sockets& sockets) : facts_(facts), sockets_(sockets) {}
 
   std::vector<SocketFinding> findings() {
-    for (index_ = 0; index_ < facts_.sockets.size(); ++index_) {
-      const SocketSnapshot& socket = facts_.sockets[index_];
+    const auto asked = facts_.asked();
+    for (index_ = 0; index_ < asked.size(); ++index_) {
+      const SocketSnapshot& socket = asked[index_];
       if (socket.state == tcp::State::listen)
         look_at_listener(socket);
       else if (socket.state == tcp::State::syn_sent)
@@ -169,21 +244,26 @@ class Judge {
   }
 
  private:
-  void add(std::string_view id, std::optional<Milliseconds> since = {}) {
+  SocketFinding& add(std::string_view id, std::optional<Milliseconds> since = {}) {
     const SocketRule& rule = rule_of(id);
-    const double measured = rule.measure == Measure::retransmissions ? facts_.sockets[index_].activity.retransmissions
+    const SocketSnapshot& socket = sockets_[index_];
+    const double measured = rule.measure == Measure::retransmissions ? socket.activity.retransmissions
                                                                      : static_cast<double>(since.value_or(0ms).count());
-    found_.push_back({&rule, severity_at(rule, measured), index_, since});
+    const auto peer = socket.state == tcp::State::listen ? std::nullopt : sockets_.peer_of(socket);
+    found_.push_back({&rule, severity_at(rule, measured), index_, peer, {}, since});
+    return found_.back();
   }
 
-  // sk_acceptq_is_full(): more wait than the backlog.
   void look_at_listener(const SocketSnapshot& socket) {
-    const auto waiting = socket.receive_queue, backlog = socket.send_queue;
-    if (waiting > 0) add(waiting > backlog ? "accept_queue_full" : "accept_queue_waits");
+    if (socket.receive_queue > 0) add(has_full_queue(socket) ? "accept_queue_full" : "accept_queue_waits");
   }
 
   void look_at_connecting(const SocketSnapshot& socket) {
-    if (socket.activity.retransmissions > 0) add("connecting");
+    if (socket.activity.retransmissions == 0) return;
+    const auto listener = sockets_.listener_for(socket.remote);
+    if (!listener || !has_full_queue(sockets_[*listener])) return void(add("connecting"));
+    auto& found = add("connecting_to_full_queue");
+    found.peer = found.because_of = listener;
   }
 
   // tcpi_last_ack_recv is set by the FIN's own ACK field (tcp_ack()), and by whatever the peer acknowledges after it: so at least.
@@ -198,8 +278,10 @@ class Judge {
     if (socket.state == tcp::State::established && socket.holder == HeldBy::process && socket.receive_queue > 0 &&
         socket.tcp && silent >= 1s)
       add("not_read", silent);
-    if (socket.state == tcp::State::fin_wait_2 && socket.holder == HeldBy::process)
-      add("half_closed", ago(activity.last_ack_received_ms));
+    if (socket.state == tcp::State::fin_wait_2 && socket.holder == HeldBy::process) {
+      auto& found = add("half_closed", ago(activity.last_ack_received_ms));
+      if (found.peer && sockets_[*found.peer].state == tcp::State::close_wait) found.because_of = found.peer;
+    }
   }
 
   // What it has sent and nobody takes. True: said.
@@ -208,7 +290,8 @@ class Judge {
     if (!socket.tcp) return false;
     const auto heard = ago(activity.last_ack_received_ms);
     if (activity.timer == Timer::zero_window_probe && activity.send_window.value_or(0) == 0) {
-      add("window_shut", ago(activity.last_data_sent_ms));
+      auto& found = add("window_shut", ago(activity.last_data_sent_ms));
+      if (found.peer && sockets_[*found.peer].receive_queue > 0) found.because_of = found.peer;
       return true;
     }
     if (socket.holder == HeldBy::kernel && socket.send_queue > 0 &&
@@ -218,18 +301,81 @@ class Judge {
       return true;
     }
     if (activity.timer != Timer::retransmission || activity.retransmissions == 0) return false;
-    add("retransmitting", heard);
+    look_at_retransmitting(socket, heard);
     return true;
   }
 
+  void look_at_retransmitting(const SocketSnapshot& socket, Milliseconds heard) {
+    const auto peer = sockets_.peer_of(socket);
+    const auto listener = sockets_.listener_for(socket.remote);
+    const bool waits_for_queue =
+        peer && sockets_[*peer].state == tcp::State::syn_received && listener && has_full_queue(sockets_[*listener]);
+    if (!waits_for_queue) return void(add("retransmitting", heard));
+    auto& found = add("retransmitting_to_full_queue", heard);
+    found.peer = found.because_of = listener;
+  }
+
   const SocketFacts& facts_;
+  const Sockets& sockets_;
   std::size_t index_ = 0;
   std::vector<SocketFinding> found_;
 };
 
+// Who has it, for those with the same to be one: the processes, or what else keeps it.
+using Owner = std::pair<HeldBy, std::vector<std::pair<pid_t, std::string>>>;
+Owner owner_of(const SocketFacts& facts, const SocketSnapshot& socket) {
+  Owner owner{socket.holder, {}};
+  for (const auto& holder : facts.holders.of(socket.inode)) owner.second.emplace_back(holder.pid, holder.command);
+  const auto repeated = std::ranges::unique(owner.second);
+  owner.second.erase(repeated.begin(), repeated.end());
+  return owner;
+}
+
+std::vector<SocketGroup> group(const SocketFacts& facts, const Sockets& sockets,
+                               std::span<const SocketFinding> findings) {
+  using Key = std::tuple<const SocketRule*, Owner, bool, wire::SocketAddress>;
+  std::map<Key, std::size_t> by_key;
+  std::map<std::size_t, std::size_t> group_of_socket;
+  std::vector<SocketGroup> groups;
+  for (std::size_t i = 0; i < findings.size(); ++i) {
+    const SocketFinding& finding = findings[i];
+    const SocketSnapshot& socket = sockets[finding.socket];
+    const bool server_side = sockets.is_server_side(socket);
+    const Key key{finding.rule, owner_of(facts, socket), server_side, server_side ? socket.local : socket.remote};
+    const auto [place, made] = by_key.emplace(key, groups.size());
+    if (made) groups.push_back({.rule = finding.rule, .severity = finding.severity, .server_side = server_side});
+    groups[place->second].findings.push_back(i);
+    group_of_socket.emplace(finding.socket, place->second);
+  }
+  std::vector<std::size_t> order(groups.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) {
+    return std::pair(-static_cast<int>(groups[i].severity), -static_cast<std::int64_t>(groups[i].findings.size()));
+  });
+  std::vector<std::size_t> place_of(groups.size());
+  for (std::size_t place = 0; place < order.size(); ++place) place_of[order[place]] = place;
+  std::vector<SocketGroup> sorted;
+  for (const std::size_t i : order) sorted.push_back(std::move(groups[i]));
+  // An effect stands under its cause where all of it has that one, and the cause is none itself.
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    std::optional<std::size_t> cause;
+    const bool one = std::ranges::all_of(sorted[i].findings, [&](std::size_t finding) {
+      const auto because = findings[finding].because_of;
+      const auto found = because ? group_of_socket.find(*because) : group_of_socket.end();
+      if (found == group_of_socket.end()) return false;
+      const std::size_t its = place_of[found->second];
+      return its != i && cause.value_or(its) == its && (cause = its, true);
+    });
+    if (!one || sorted[*cause].is_effect || !sorted[i].effects.empty()) continue;
+    sorted[i].is_effect = true;
+    sorted[*cause].effects.push_back(i);
+  }
+  return sorted;
+}
+
 std::vector<TimeWaits> count_time_waits(const SocketFacts& facts) {
   std::map<std::pair<wire::IpAddress, wire::SocketAddress>, std::size_t> counts;
-  for (const auto& socket : facts.sockets)
+  for (const auto& socket : facts.asked())
     if (socket.state == tcp::State::time_wait) ++counts[{socket.local.ip, socket.remote}];
   const SocketRule& rule = rule_of("time_wait");
   std::vector<TimeWaits> found;
@@ -249,18 +395,37 @@ std::uint32_t unread_beside_fin(const SocketSnapshot& socket) {
   return socket.receive_queue > 0 ? socket.receive_queue - 1 : 0;
 }
 
-Slots slots_of(const SocketFinding& finding, const SocketSnapshot& socket) {
-  return {{"since", base::age_in_words(finding.since.value_or(0ms))},
-          {"state", std::string(tcp::name(socket.state))},
-          {"send_queue", socket.send_queue},
-          {"receive_queue", socket.receive_queue},
-          {"backlog", socket.send_queue},
-          {"room", std::int64_t{socket.send_queue} + 1},
-          {"unread", unread_beside_fin(socket)},
-          {"retransmissions", socket.activity.retransmissions},
-          {"syns", std::int64_t{socket.activity.retransmissions} + 1},
-          {"next", base::age_in_words(ago(socket.activity.timer_expires_ms))}};
+// "python3 (pid 42)"; the address where no process is known.
+std::string process_of(const SocketFacts& facts, const SocketSnapshot& socket) {
+  const auto& holders = facts.holders.of(socket.inode);
+  return holders.empty() ? wire::to_string(socket.local)
+                         : fmt::format("{} (pid {})", holders.front().command, holders.front().pid);
 }
+
+Slots slots_of(const SocketFinding& finding, const SocketFacts& facts) {
+  const SocketSnapshot& socket = facts.sockets[finding.socket];
+  Slots slots{{"since", base::age_in_words(finding.since.value_or(0ms))},
+              {"state", std::string(tcp::name(socket.state))},
+              {"send_queue", socket.send_queue},
+              {"receive_queue", socket.receive_queue},
+              {"backlog", socket.send_queue},
+              {"room", std::int64_t{socket.send_queue} + 1},
+              {"unread", unread_beside_fin(socket)},
+              {"retransmissions", socket.activity.retransmissions},
+              {"syns", std::int64_t{socket.activity.retransmissions} + 1},
+              {"next", base::age_in_words(ago(socket.activity.timer_expires_ms))}};
+  if (finding.peer) {
+    const SocketSnapshot& peer = facts.sockets[*finding.peer];
+    slots["peer"] = process_of(facts, peer);
+    slots["waiting"] = std::int64_t{peer.receive_queue}, slots["its_backlog"] = std::int64_t{peer.send_queue};
+  }
+  return slots;
+}
+
+// Behind a sentence that does not name it: the other end, where a process of this host has it.
+constexpr Text other_end{"; the other end is {peer}", "；另一端是 {peer}"};
+constexpr Text other_end_unread{"; the other end is {peer}, which has not read {waiting} bytes",
+                                "；另一端是 {peer}，它有 {waiting} 字节未读"};
 
 }  // namespace
 
@@ -283,15 +448,25 @@ std::string severity_words(const SocketRule& rule) {
   return words;
 }
 
-SocketsVerdict judge(const SocketFacts& facts) { return {Judge(facts).findings(), count_time_waits(facts)}; }
+SocketsVerdict judge(const SocketFacts& facts) {
+  const Sockets sockets(facts);
+  SocketsVerdict verdict{Judge(facts, sockets).findings(), count_time_waits(facts), {}};
+  verdict.groups = group(facts, sockets, verdict.findings);
+  return verdict;
+}
 
 std::string say(const SocketFinding& finding, const SocketFacts& facts, Language language) {
   const SocketSnapshot& socket = facts.sockets[finding.socket];
   const SocketRule& rule = *finding.rule;
   const bool waits_for_accept = socket.holder == HeldBy::accept_queue && !rule.not_accepted.empty();
-  std::string text((waits_for_accept ? rule.not_accepted : rule.sentence).in(language));
+  const bool is_answered = socket.activity.retransmissions == 0 && !rule.answered.empty();
+  std::string text((waits_for_accept ? rule.not_accepted : is_answered ? rule.answered : rule.sentence).in(language));
   if (unread_beside_fin(socket) > 0) text += rule.with_unread.in(language);
-  return fill(text, slots_of(finding, socket), language);
+  if (finding.peer && !text.contains("{peer}") && !facts.holders.of(facts.sockets[*finding.peer].inode).empty()) {
+    const bool unread = &rule == &rule_of("window_shut") && facts.sockets[*finding.peer].receive_queue > 0;
+    text += (unread ? other_end_unread : other_end).in(language);
+  }
+  return fill(text, slots_of(finding, facts), language);
 }
 
 std::string say(const TimeWaits& waits, const SocketFacts& facts, Language language) {

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "explain/texts/catalogue.h"
 #include "recording/testing/snapshots.h"
@@ -104,6 +106,125 @@ TEST(SocketFindings, worst_first) {
   EXPECT_EQ(found[1].socket, 1U);
 }
 
+// ---- what is known of one host is tied together
+
+// A listener on port 9999 of which more wait than its backlog, and a connect() to it that hangs.
+SocketFacts full_queue_and_victim(std::uint32_t waiting = 2) {
+  SocketFacts facts;
+  facts.sockets = {socket_in("LISTEN"), socket_in("SYN-SENT")};
+  facts.sockets[0].receive_queue = waiting, facts.sockets[0].send_queue = 1;
+  std::swap(facts.sockets[1].local, facts.sockets[1].remote);
+  facts.sockets[1].activity.retransmissions = 2, facts.sockets[1].activity.timer_expires_ms = 1000;
+  facts.sockets[1].inode = 78;
+  facts.holders.by_inode[77] = {{42, 3, "lazy"}};
+  facts.holders.by_inode[78] = {{43, 5, "curl"}};
+  return facts;
+}
+const SocketFinding* finding_of(const SocketsVerdict& verdict, std::size_t socket) {
+  const auto found = std::ranges::find(verdict.findings, socket, &SocketFinding::socket);
+  return found == verdict.findings.end() ? nullptr : &*found;
+}
+
+TEST(SocketTies, a_hanging_connect_is_its_own_hosts_full_queues_victim) {
+  const auto facts = full_queue_and_victim();
+  const auto verdict = judge(facts);
+  const auto* victim = finding_of(verdict, 1);
+  ASSERT_NE(victim, nullptr);
+  EXPECT_EQ(victim->because_of, 0U);
+  EXPECT_EQ(
+      say(*victim, facts, Language::en),
+      "connect() hangs: 3 SYNs sent and none answered: the accept queue of lazy (pid 42) is full (2 wait, the backlog is 1)");
+  ASSERT_EQ(verdict.groups.size(), 2U);
+  EXPECT_EQ(verdict.groups[0].rule->id, "accept_queue_full");
+  EXPECT_EQ(verdict.groups[0].effects, std::vector<std::size_t>{1});
+  EXPECT_TRUE(verdict.groups[1].is_effect);
+}
+
+TEST(SocketTies, no_queue_is_blamed_that_is_not_full_or_elsewhere) {
+  EXPECT_EQ(finding_of(judge(full_queue_and_victim(1)), 1)->rule->id, "connecting");
+  auto elsewhere = full_queue_and_victim();
+  elsewhere.sockets[0].local.ip = *wire::IpAddress::parse("0.0.0.0");
+  elsewhere.sockets[1].remote.ip = *wire::IpAddress::parse("192.0.2.1");
+  EXPECT_EQ(finding_of(judge(elsewhere), 1)->rule->id, "connecting");  // the same port on another host
+  elsewhere.addresses.insert(elsewhere.sockets[1].remote.ip);
+  EXPECT_EQ(finding_of(judge(elsewhere), 1)->rule->id, "connecting_to_full_queue");
+}
+
+TEST(SocketTies, a_victim_alone_is_asked_for_and_the_queue_still_named) {
+  auto facts = full_queue_and_victim();
+  std::swap(facts.sockets[0], facts.sockets[1]);
+  facts.asked_for = 1;
+  const auto verdict = judge(facts);
+  ASSERT_EQ(verdict.findings.size(), 1U);
+  EXPECT_EQ(verdict.findings[0].rule->id, "connecting_to_full_queue");
+  EXPECT_FALSE(verdict.groups[0].is_effect);  // nothing stands above it
+}
+
+TEST(SocketTies, data_for_a_handshake_that_a_full_queue_holds_up) {
+  auto facts = full_queue_and_victim();
+  facts.sockets[1].state = tcp::State::established;
+  facts.sockets[1].activity.timer = Timer::retransmission;
+  EXPECT_EQ(finding_of(judge(facts), 1)->rule->id, "retransmitting");
+  facts.sockets.push_back(socket_in("SYN-RECEIVED"));
+  facts.sockets[2].holder = HeldBy::request;
+  EXPECT_EQ(finding_of(judge(facts), 1)->rule->id, "retransmitting_to_full_queue");
+}
+
+TEST(SocketTies, a_shut_window_follows_from_the_program_that_does_not_read) {
+  SocketFacts facts;
+  facts.sockets = {socket_in("ESTABLISHED"), socket_in("ESTABLISHED")};
+  std::swap(facts.sockets[1].local, facts.sockets[1].remote);
+  facts.sockets[0].receive_queue = 5000, facts.sockets[0].activity.last_data_received_ms = 3000;
+  facts.sockets[1].activity.timer = Timer::zero_window_probe, facts.sockets[1].activity.send_window = 0;
+  facts.sockets[1].send_queue = 700, facts.sockets[1].inode = 78, facts.sockets[1].activity.last_data_sent_ms = 3000;
+  facts.holders.by_inode[77] = {{42, 3, "lazy"}};
+  const auto verdict = judge(facts);
+  EXPECT_EQ(
+      say(*finding_of(verdict, 1), facts, Language::en),
+      "the peer's window is shut: 700 bytes wait, the peer answers window probes; nothing sent for 3 s; the other end is lazy (pid 42), which has not read 5000 bytes");
+  EXPECT_EQ(finding_of(verdict, 1)->because_of, 0U);
+  facts.sockets[1].activity.retransmissions = 2;
+  EXPECT_TRUE(say(*finding_of(judge(facts), 1), facts, Language::en).contains("2 window probes without an answer"));
+}
+
+TEST(SocketTies, a_half_closed_end_follows_from_close_wait_here) {
+  SocketFacts facts;
+  facts.sockets = {socket_in("CLOSE-WAIT"), socket_in("FIN-WAIT-2")};
+  std::swap(facts.sockets[1].local, facts.sockets[1].remote);
+  facts.holders.by_inode[77] = {{42, 3, "leaks"}};
+  const auto verdict = judge(facts);
+  EXPECT_EQ(finding_of(verdict, 1)->because_of, 0U);
+  EXPECT_TRUE(say(*finding_of(verdict, 1), facts, Language::en).ends_with("; the other end is leaks (pid 42)"));
+}
+
+TEST(SocketGroups, equal_things_of_one_process_and_service_are_one) {
+  SocketFacts facts;
+  facts.sockets = {socket_in("LISTEN")};
+  for (std::uint16_t i = 0; i < 1500; ++i) {
+    auto leaked = socket_in("CLOSE-WAIT");
+    leaked.remote.port = static_cast<std::uint16_t>(40000 + i), leaked.inode = 1000U + i;
+    leaked.activity.last_ack_received_ms = i == 700 ? 20'000 : 1'000;
+    facts.holders.by_inode[leaked.inode] = {{i < 1499 ? 42 : 43, i, "leaks"}};
+    facts.sockets.push_back(leaked);
+  }
+  const auto verdict = judge(facts);
+  ASSERT_EQ(verdict.groups.size(), 2U);  // by process
+  EXPECT_EQ(verdict.groups[0].findings.size(), 1499U);
+  EXPECT_TRUE(verdict.groups[0].server_side);
+  EXPECT_EQ(verdict.groups[0].severity, Severity::warning);  // the worst one's
+  EXPECT_EQ(verdict.findings[verdict.groups[0].findings[0]].socket, 701U);
+}
+
+TEST(SocketFindings, close_wait_of_a_multipath_connection_is_its_sockets) {
+  SocketFacts facts;
+  facts.sockets = {socket_in("ESTABLISHED"), socket_in("CLOSE-WAIT")};
+  facts.sockets[0].mptcp = recording::MptcpPart::known_subflow;
+  facts.sockets[1].mptcp = recording::MptcpPart::socket, facts.sockets[1].tcp.reset();
+  const auto verdict = judge(facts);
+  ASSERT_EQ(verdict.findings.size(), 1U);
+  EXPECT_EQ(verdict.findings[0].socket, 1U);
+}
+
 TEST(TimeWaits, are_counted_by_destination_against_the_port_range) {
   SocketFacts facts;
   facts.local_ports = 10;
@@ -143,7 +264,7 @@ TEST(SocketRules, have_each_text_in_both_languages_and_no_id_twice) {
   std::set<std::string_view> ids;
   for (const SocketRule& rule : socket_rules()) {
     EXPECT_TRUE(ids.insert(rule.id).second) << rule.id;
-    for (const Text& text : {rule.sentence, rule.not_accepted, rule.with_unread, rule.remedy})
+    for (const Text& text : {rule.sentence, rule.not_accepted, rule.answered, rule.with_unread, rule.remedy})
       EXPECT_EQ(text.en.empty(), text.zh.empty()) << rule.id;
     EXPECT_FALSE(rule.sentence.empty() || rule.when.empty() || rule.rests_on.empty()) << rule.id;
   }
@@ -157,8 +278,9 @@ TEST(SocketRules, have_no_place_that_is_not_filled) {
   for (const SocketRule& rule : socket_rules())
     for (const auto language : {Language::en, Language::zh}) {
       const bool of_one = rule.measure != SocketRule::Measure::percent_of_ports;
-      const std::string text = of_one ? say(SocketFinding{.rule = &rule, .since = {}}, facts, language)
-                                      : say(TimeWaits{.rule = &rule, .local = {}, .remote = {}}, facts, language);
+      const std::string text =
+          of_one ? say(SocketFinding{.rule = &rule, .peer = 0, .because_of = {}, .since = {}}, facts, language)
+                 : say(TimeWaits{.rule = &rule, .local = {}, .remote = {}}, facts, language);
       EXPECT_EQ(text.find('{'), std::string::npos) << text;
     }
 }

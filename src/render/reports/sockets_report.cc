@@ -9,6 +9,7 @@
 
 #include "base/json_text.h"
 #include "base/text.h"
+#include "base/units.h"
 
 namespace tcpwhy::render {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 using base::Language;
 using explain::Severity;
 using explain::SocketFinding;
+using explain::SocketGroup;
 using explain::SocketRule;
 using explain::SocketsVerdict;
 using explain::TimeWaits;
@@ -58,9 +60,23 @@ std::string owner_words(const SocketFacts& facts, const SocketSnapshot& socket, 
   return text;
 }
 
+// The same of several with the same processes: their descriptors differ.
+std::string processes_words(const SocketFacts& facts, const SocketSnapshot& socket, Language language) {
+  const auto& holders = facts.holders.of(socket.inode);
+  if (socket.holder != HeldBy::process || holders.empty()) return owner_words(facts, socket, language);
+  std::string text;
+  std::set<pid_t> pids;
+  for (const auto& holder : holders)
+    if (pids.insert(holder.pid).second && pids.size() <= 3)
+      text += fmt::format("{}{} (pid {})", text.empty() ? "" : ", ", base::escape_controls(holder.command), holder.pid);
+  if (pids.size() > 3) text += fmt::format(" +{}", pids.size() - 3);
+  return text;
+}
+
 std::string ends_words(const SocketSnapshot& socket) {
   if (socket.state == tcp::State::listen) return wire::to_string(socket.local);
-  return fmt::format("{} - {}", socket.local, socket.remote);
+  constexpr std::string_view parts[] = {"", " (MPTCP subflow)", " (MPTCP subflow)", " (MPTCP)"};
+  return fmt::format("{} - {}{}", socket.local, socket.remote, parts[static_cast<std::size_t>(socket.mptcp)]);
 }
 
 class Text {
@@ -69,14 +85,24 @@ class Text {
       : facts_(facts), verdict_(verdict), options_(options) {}
 
   std::string print() {
-    std::set<const SocketRule*> advised;
-    for (std::size_t i = 0; i < verdict_.findings.size(); ++i) {
-      const SocketFinding& finding = verdict_.findings[i];
-      one(finding);
-      // The same advice once, under the last of its kind in a row.
-      const bool last = i + 1 == verdict_.findings.size() || verdict_.findings[i + 1].rule != finding.rule;
-      if (last && advised.insert(finding.rule).second) advise(*finding.rule);
+    std::size_t shown = 0, left_out = 0, left_out_sockets = 0;
+    for (std::size_t i = 0; i < verdict_.groups.size(); ++i) {
+      const SocketGroup& group = verdict_.groups[i];
+      if (group.is_effect) continue;
+      if (options_.top != 0 && shown == options_.top) {
+        ++left_out, left_out_sockets += group.findings.size();
+        continue;
+      }
+      ++shown;
+      told(group);
     }
+    if (left_out > 0)
+      put(Style::dim,
+          fmt::format(
+              fmt::runtime(pick(language(), "{} more of the same or less weight, of {} sockets: --top 0 shows all.",
+                                "还有 {} 项同等或较轻的情况，涉及 {} 个套接字：--top 0 全部显示。")),
+              left_out, left_out_sockets),
+          0, 2);
     time_waits();
     if (options_.all) healthy();
     summary();
@@ -89,12 +115,75 @@ class Text {
   void put(Style style, std::string_view text, std::size_t first, std::size_t indent) {
     out_ += styled(style, base::wrap(text, first, indent, width()), options_.text.color) + "\n";
   }
+  [[nodiscard]] const SocketFinding& finding_of(const SocketGroup& group, std::size_t i) const {
+    return verdict_.findings[group.findings[i]];
+  }
+
+  // What is wrong, with what follows from it below.
+  void told(const SocketGroup& group) {
+    if (options_.all)
+      for (std::size_t i = 0; i < group.findings.size(); ++i) one(finding_of(group, i));
+    else
+      together(group);
+    for (const std::size_t effect : group.effects) follows(verdict_.groups[effect]);
+    if (!advised_.insert(group.rule).second) return;
+    advise(*group.rule);
+  }
+
+  [[nodiscard]] std::string sentence(const SocketFinding& finding) const {
+    return base::escape_controls(explain::say(finding, facts_, language()));
+  }
 
   void one(const SocketFinding& finding) {
     const SocketSnapshot& socket = facts_.sockets[finding.socket];
     put(Style::plain, fmt::format("{}  {}", ends_words(socket), owner_words(facts_, socket, language())), 0, 2);
-    put(style_of(finding.severity),
-        fmt::format("{}: {}", explain::name(finding.severity), explain::say(finding, facts_, language())), 2, 4);
+    put(style_of(finding.severity), fmt::format("{}: {}", explain::name(finding.severity), sentence(finding)), 2, 4);
+  }
+
+  // One sentence for all, the worst one's, and a few of them.
+  void together(const SocketGroup& group) {
+    const SocketFinding& worst = finding_of(group, 0);
+    const std::size_t count = group.findings.size();
+    if (count == 1) return one(worst);
+    const SocketSnapshot& socket = facts_.sockets[worst.socket];
+    put(Style::plain,
+        fmt::format(fmt::runtime(pick(language(), "{} sockets {} {}  {}", "{} 个套接字，{} {}  {}")),
+                    base::grouped(count),
+                    group.server_side ? pick(language(), "at", "位于") : pick(language(), "to", "连往"),
+                    group.server_side ? socket.local : socket.remote, processes_words(facts_, socket, language())),
+        0, 2);
+    put(style_of(group.severity),
+        fmt::format("{}: {}{}", explain::name(group.severity),
+                    pick(language(), "each; the worst: ", "每个都是；最严重的："), sentence(worst)),
+        2, 4);
+    put(Style::dim, examples(group), 2, 4);
+  }
+
+  [[nodiscard]] std::string examples(const SocketGroup& group) const {
+    constexpr std::size_t most = 3;
+    std::string text(pick(language(), "for example ", "例如 "));
+    for (std::size_t i = 0; i < std::min(most, group.findings.size()); ++i) {
+      const SocketSnapshot& socket = facts_.sockets[finding_of(group, i).socket];
+      const auto& holders = facts_.holders.of(socket.inode);
+      if (i > 0) text += ", ";
+      text += wire::to_string(group.server_side ? socket.remote : socket.local);
+      if (!holders.empty()) text += fmt::format(" (fd {})", holders.front().fd);
+    }
+    if (group.findings.size() > most) text += pick(language(), "; --all shows each", "；--all 逐个显示");
+    return text;
+  }
+
+  void follows(const SocketGroup& group) {
+    const SocketFinding& worst = finding_of(group, 0);
+    const SocketSnapshot& socket = facts_.sockets[worst.socket];
+    const std::string count =
+        group.findings.size() == 1 ? "" : fmt::format("{} × ", base::grouped(group.findings.size()));
+    put(style_of(group.severity),
+        fmt::format("{}{}{}: {}", pick(language(), "so ", "因此 "), count,
+                    group.findings.size() == 1 ? owner_words(facts_, socket, language())
+                                               : processes_words(facts_, socket, language()),
+                    sentence(worst)),
+        2, 4);
   }
 
   void advise(const SocketRule& rule) {
@@ -117,7 +206,7 @@ class Text {
   void healthy() {
     std::set<std::size_t> ill;
     for (const SocketFinding& finding : verdict_.findings) ill.insert(finding.socket);
-    for (std::size_t i = 0; i < facts_.sockets.size(); ++i) {
+    for (std::size_t i = 0; i < facts_.asked().size(); ++i) {
       const SocketSnapshot& socket = facts_.sockets[i];
       if (ill.contains(i) || socket.state == tcp::State::time_wait) continue;
       put(Style::dim,
@@ -133,7 +222,7 @@ class Text {
     put(Style::heading,
         fmt::format(
             fmt::runtime(pick(language(), "{} sockets, {} with something to say.", "{} 个套接字，其中 {} 个有情况。")),
-            facts_.sockets.size(), ill.size()),
+            facts_.asked().size(), ill.size()),
         0, 2);
     if (facts_.listen_overflows.value_or(0) > 0 || facts_.listen_drops.value_or(0) > 0)
       put(Style::plain,
@@ -143,6 +232,17 @@ class Text {
                   "Since this network namespace began: accept queues overflowed {} times (ListenOverflows), {} SYNs or handshakes were dropped (ListenDrops).",
                   "自该网络命名空间建立以来：accept 队列溢出 {} 次（ListenOverflows），丢弃 SYN 或握手 {} 次（ListenDrops）。")),
               facts_.listen_overflows.value_or(0), facts_.listen_drops.value_or(0)),
+          0, 2);
+    const auto untied = std::ranges::count(facts_.asked(), recording::MptcpPart::subflow, &SocketSnapshot::mptcp);
+    if (untied > 0)
+      put(Style::dim,
+          fmt::format(
+              fmt::runtime(
+                  pick(language(),
+                       "{} of them are subflows of Multipath TCP connections of which the kernel tells nothing "
+                       "(ss -M): their processes and states are not known.",
+                       "其中 {} 个是多路径 TCP 连接的子流，内核没有给出这些连接的信息（ss -M）：其进程和状态未知。")),
+              untied),
           0, 2);
     if (facts_.holders.not_permitted > 0)
       put(Style::dim,
@@ -168,6 +268,7 @@ class Text {
   const SocketFacts& facts_;
   const SocketsVerdict& verdict_;
   const SocketsOptions& options_;
+  std::set<const SocketRule*> advised_;  // the same advice once
   std::string out_;
 };
 
@@ -175,12 +276,14 @@ using Json = nlohmann::ordered_json;
 
 Json socket_json(const SocketFacts& facts, const SocketSnapshot& socket) {
   constexpr std::string_view holders[] = {"process", "accept queue", "request", "kernel"};
+  constexpr std::string_view mptcp_parts[] = {"none", "subflow", "subflow", "socket"};
   constexpr std::string_view timers[] = {"off", "retransmission", "keep-alive", "time-wait", "zero-window probe"};
   const auto& activity = socket.activity;
   Json object = {{"local", wire::to_string(socket.local)},
                  {"remote", socket.state == tcp::State::listen ? Json(nullptr) : Json(wire::to_string(socket.remote))},
                  {"state", tcp::name(socket.state)},
                  {"cookie", socket.cookie},
+                 {"mptcp", mptcp_parts[static_cast<std::size_t>(socket.mptcp)]},
                  {"uid", socket.uid},
                  {"holder", holders[static_cast<std::size_t>(socket.holder)]},
                  {"receive_queue", socket.receive_queue},
@@ -221,6 +324,9 @@ void write_sockets_json(const SocketFacts& facts, const SocketsVerdict& verdict,
       members({{"schema", "tcpwhy-ps/1"}, {"program", "tcpwhy " TCPWHY_VERSION}, {"complete", facts.complete}}) +
       ",\n  \"sockets\": [");
 
+  const auto cookie_of = [&](std::optional<std::size_t> socket) {
+    return socket ? Json(facts.sockets[*socket].cookie) : Json(nullptr);
+  };
   // One socket after the other, each with what is wrong with it, the worst first.
   std::vector<const SocketFinding*> by_socket;
   for (const SocketFinding& finding : verdict.findings) by_socket.push_back(&finding);
@@ -228,23 +334,37 @@ void write_sockets_json(const SocketFacts& facts, const SocketsVerdict& verdict,
   auto next = by_socket.begin();
   std::string piece;
   constexpr std::size_t good_piece = 64 * 1024;
-  for (std::size_t i = 0; i < facts.sockets.size(); ++i) {
+  for (std::size_t i = 0; i < facts.asked().size(); ++i) {
     Json object = socket_json(facts, facts.sockets[i]);
     for (; next != by_socket.end() && (*next)->socket == i; ++next) {
       const SocketFinding& finding = **next;
       object["findings"].push_back({{"id", finding.rule->id},
                                     {"severity", explain::name(finding.severity)},
-                                    {"text", explain::say(finding, facts, language)},
+                                    {"text", base::escape_controls(explain::say(finding, facts, language))},
                                     {"since_ms", finding.since ? Json(finding.since->count()) : Json(nullptr)},
+                                    {"because_of", cookie_of(finding.because_of)},
+                                    {"other_end", cookie_of(finding.peer)},
                                     {"what_to_do", finding.rule->remedy.in(language)}});
     }
     piece += i == 0 ? "\n    " : ",\n    ";
     for (const char c : dumped(object)) piece += c == '\n' ? std::string("\n    ") : std::string(1, c);
     if (piece.size() >= good_piece) put(std::exchange(piece, {}));
   }
-  put(piece + (facts.sockets.empty() ? "],\n" : "\n  ],\n"));
+  put(piece + (facts.asked().empty() ? "],\n" : "\n  ],\n"));
 
   Json rest;
+  rest["groups"] = Json::array();
+  for (const SocketGroup& group : verdict.groups) {
+    const SocketFinding& worst = verdict.findings[group.findings.front()];
+    const SocketSnapshot& socket = facts.sockets[worst.socket];
+    rest["groups"].push_back({{"id", group.rule->id},
+                              {"severity", explain::name(group.severity)},
+                              {"count", group.findings.size()},
+                              {"service", wire::to_string(group.server_side ? socket.local : socket.remote)},
+                              {"server_side", group.server_side},
+                              {"is_effect", group.is_effect},
+                              {"worst", socket.cookie}});
+  }
   rest["time_wait"] = Json::array();
   for (const TimeWaits& waits : verdict.time_waits)
     rest["time_wait"].push_back({{"local", wire::to_string(waits.local)},

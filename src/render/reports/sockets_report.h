@@ -12,7 +12,8 @@ namespace tcpwhy::render {
 
 struct SocketsOptions {
   TextOptions text;
-  bool all = false;  // healthy ones too
+  bool all = false;     // healthy ones too, and each by itself
+  std::size_t top = 0;  // no more findings than the first so many; 0: all
 };
 // `verdict` speaks of `facts`.
 std::string sockets_report(const recording::SocketFacts& facts, const explain::SocketsVerdict& verdict,

@@ -269,6 +269,8 @@ void set_up(::probe& skeleton, const ProbeOptions& options, const RingSizes& rin
   settings.excluded_netns = options.excluded_netns;
   settings.terse = options.terse;
   settings.lives = options.lives;
+  settings.asked_cgroup = options.cgroup.id;
+  settings.asked_cgroup_level = options.cgroup.level;
   settings.counted_netns = options.counted_netns;
   // tcp_v4_send_reset() traces all resets since it has a reason for them (6.10).
   settings.resets_by_segment = tracepoint_arguments("tcp_send_reset") < 3;

@@ -32,6 +32,12 @@ constexpr std::uint32_t default_ring_bytes = 16U << 20;
 // machine stands still.
 constexpr base::Duration usual_hold_back = std::chrono::milliseconds(2);
 
+// Of version 2.
+struct ControlGroup {
+  std::uint64_t id = 0;     // the inode of its folder; 0: none
+  std::uint32_t level = 0;  // how many groups it is below the root
+};
+
 struct ProbeOptions {
   bool calls = true;             // system calls, signals, starts and ends of the processes that follow() names
   bool only_interesting = true;  // only sockets of those processes, their peers, and the ports named
@@ -46,6 +52,7 @@ struct ProbeOptions {
   std::vector<std::string>
       refused;  // programs that are made such as every kernel refuses: as on one whose verifier does
   std::uint64_t counted_netns = 0;   // SO_NETNS_COOKIE of the network namespace that counted() is about; 0: none
+  ControlGroup cgroup{};             // for who watches lives: whose processes are marked (PROBE_IN_CGROUP)
   std::uint64_t excluded_netns = 0;  // SO_NETNS_COOKIE of a network namespace to leave out; 0: none
   std::uint32_t ring_bytes = default_ring_bytes;  // of all rings together, a power of two, at least a page
   std::uint32_t user_stacks_a_second = 200;

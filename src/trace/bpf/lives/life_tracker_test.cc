@@ -5,13 +5,15 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstring>
 
 namespace tcpwhy::trace {
 namespace {
 
 constexpr std::uint8_t established = 1, syn_sent = 2, syn_received = 3, fin_wait_1 = 4, fin_wait_2 = 5, closed = 7,
-                       close_wait = 8, last_ack = 9;
+                       close_wait = 8, last_ack = 9, listening = 10;
 
 class Lives : public testing::Test {
  protected:
@@ -30,14 +32,40 @@ class Lives : public testing::Test {
     record.socket = end(client);
     if (owned) record.head.flags |= PROBE_IN_CALL;
     record.old_state = from, record.new_state = to;
+    record.socket.netns = netns_, record.head.tid = tid_ != 0 ? tid_ : record.head.tgid;
     if (to == closed) record.bytes_sent = 102, record.bytes_received = 100;  // 100 of payload
     std::strcpy(record.comm, client ? "curl" : "nginx");
     add(record);
   }
-  void destroyed(bool client) {
+  // `closer`: in whose call; 0: in nobody's.
+  void destroyed(bool client, std::uint32_t closer = 0) {
     probe_gone record{};
     record.head.kind = PROBE_GONE, record.head.at_ns = ++now_ * 1000, record.socket = end(client).pointer;
+    if (closer != 0) record.head.flags = PROBE_IN_CALL, record.head.tgid = closer, std::strcpy(record.comm, "worker");
     add(record);
+  }
+  // A listener on port 80, whose address in the kernel is its pid.
+  void listener(std::uint32_t pid, std::uint8_t from, std::uint8_t to) {
+    probe_state record{};
+    record.head.kind = PROBE_STATE, record.head.at_ns = ++now_ * 1000, record.head.tgid = record.head.tid = pid;
+    record.head.flags = PROBE_IN_CALL;
+    record.socket.pointer = record.socket.cookie = pid, record.socket.family = AF_INET;
+    record.socket.local_port = 80;
+    record.old_state = from, record.new_state = to;
+    std::strcpy(record.comm, "master");
+    add(record);
+  }
+  void closed_by_client() {
+    state(true, established, fin_wait_1, true);
+    state(false, established, close_wait);
+    state(true, fin_wait_1, fin_wait_2);
+    state(true, fin_wait_2, closed);
+    destroyed(true);
+  }
+  void tell_waiting(base::Duration after, bool all = false) {
+    tracker_.tell_waiting(
+        base::wall_from_ns(static_cast<std::int64_t>(now_ * 1000)) + after,
+        [this](EndedLife&& one) { ended_.push_back(std::move(one)); }, all);
   }
   void reset(bool client, bool sent, std::uint32_t reason) {
     probe_reset record{};
@@ -77,7 +105,8 @@ class Lives : public testing::Test {
 
   LifeTracker tracker_{{.reset_reasons = {"NOT_SPECIFIED", "TCP_ABORT_ON_CLOSE"}}};
   std::vector<EndedLife> ended_;
-  std::uint64_t now_ = 0;
+  std::uint64_t now_ = 0, netns_ = 0;
+  std::uint32_t tid_ = 0;  // the running thread; 0: the end's own
 };
 
 TEST_F(Lives, of_both_ends_are_told_in_one_by_the_one_who_opened) {
@@ -160,6 +189,136 @@ TEST_F(Lives, are_bounded_in_number_and_what_is_given_up_is_counted) {
   }
   EXPECT_LE(small.alive(), 10U);
   EXPECT_EQ(small.given_up(), 90U);
+}
+
+TEST_F(Lives, of_which_one_end_lives_on_are_told_once_and_say_so) {
+  opened();
+  closed_by_client();
+  tell_waiting(std::chrono::seconds(9));
+  EXPECT_TRUE(ended_.empty());  // the server may yet close
+  tell_waiting(std::chrono::seconds(11));
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_TRUE(ended_[0].life.over);
+  ASSERT_TRUE(ended_[0].peer);
+  EXPECT_FALSE(ended_[0].peer->over);
+  EXPECT_EQ(ended_[0].peer->state(), tcp::State::close_wait);
+  EXPECT_GE(ended_[0].peer->ended - ended_[0].peer->waits_since.value(), std::chrono::seconds(11));
+  state(false, close_wait, last_ack, true);
+  state(false, last_ack, closed);
+  destroyed(false);
+  tell_waiting({}, true);
+  EXPECT_EQ(ended_.size(), 1U);
+}
+
+TEST_F(Lives, belong_to_whoever_closed_last_not_to_who_listened) {
+  listener(90, closed, listening);
+  opened();
+  reset(false, false, ~0U);  // in nobody's call
+  state(false, established, closed);
+  destroyed(false, 91);
+  state(true, established, closed, true);
+  destroyed(true);
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_EQ(ended_[0].peer->holder, (recording::Holder{91, "worker"}));
+  EXPECT_FALSE(ended_[0].peer->holder_only_listens);
+}
+
+TEST_F(Lives, are_a_listeners_only_while_nobody_has_accepted_them) {
+  listener(90, closed, listening);
+  opened();
+  state(false, established, closed);
+  tell_waiting({}, true);
+  state(true, established, closed, true);
+  destroyed(true);
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_EQ(ended_[0].peer->holder.pid, 90);
+  EXPECT_TRUE(ended_[0].peer->holder_only_listens);
+}
+
+// SO_REUSEPORT: the old generation closes its listener, and with it the connections in its queue.
+TEST_F(Lives, in_the_queue_of_a_listener_belong_to_who_closes_it_of_several) {
+  listener(90, closed, listening);
+  listener(91, closed, listening);
+  opened();
+  listener(90, listening, closed);
+  tid_ = 90;
+  state(false, established, closed);
+  tid_ = 0;
+  destroyed(false);
+  state(true, established, closed, true);
+  destroyed(true);
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_EQ(ended_[0].peer->holder.pid, 90);
+}
+
+TEST_F(Lives, of_one_socket_that_connects_again_are_two) {
+  state(true, closed, syn_sent, true);
+  state(true, syn_sent, closed);
+  state(true, closed, syn_sent, true);
+  state(true, syn_sent, established);
+  state(true, established, fin_wait_1, true);
+  state(true, fin_wait_1, closed);
+  destroyed(true);
+  ASSERT_EQ(ended_.size(), 2U);
+  EXPECT_FALSE(ended_[0].life.established);
+  EXPECT_TRUE(ended_[1].life.established);
+  EXPECT_EQ(ended_[1].life.state_count, 4U);
+}
+
+TEST_F(Lives, with_one_pair_of_addresses_after_each_other_are_not_mixed_up) {
+  opened();
+  closed_by_client();
+  state(true, closed, syn_sent, true);  // a new socket at the old one's address
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_TRUE(ended_[0].life.was_in(tcp::State::fin_wait_2));
+  EXPECT_FALSE(ended_[0].peer->over);
+}
+
+TEST_F(Lives, of_another_network_namespace_are_no_peers_on_loopback) {
+  netns_ = 1;
+  state(true, closed, syn_sent, true);
+  state(true, syn_sent, established);
+  netns_ = 2;
+  state(false, closed, syn_received);
+  state(false, syn_received, established);
+  netns_ = 1;
+  state(true, established, fin_wait_1, true);
+  state(true, fin_wait_1, closed);
+  destroyed(true);
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_FALSE(ended_[0].peer);
+}
+
+TEST_F(Lives, that_were_reset_end_when_they_are_closed_not_when_the_descriptor_is) {
+  opened();
+  state(true, established, closed, true);
+  destroyed(true);
+  state(false, established, closed);
+  const auto closed_at = base::wall_from_ns(static_cast<std::int64_t>(now_ * 1000));
+  tell_waiting(std::chrono::milliseconds(1100));
+  ASSERT_EQ(ended_.size(), 1U);
+  EXPECT_TRUE(ended_[0].peer->over);
+  EXPECT_EQ(ended_[0].peer->ended, closed_at);
+  destroyed(false, 20);
+  tell_waiting({}, true);
+  EXPECT_EQ(ended_.size(), 1U);
+}
+
+TEST_F(Lives, of_a_peer_that_answers_probes_and_takes_nothing_say_so) {
+  for (const std::uint32_t waiting : {0U, 2U}) {
+    ended_.clear();
+    opened();
+    probe_error error{};
+    error.head.kind = PROBE_SOCKET_ERROR, error.head.at_ns = ++now_ * 1000, error.socket = end(true);
+    error.error = ETIMEDOUT, error.probes_waiting = waiting;
+    add(error);
+    state(true, established, closed);
+    destroyed(true);
+    state(false, established, closed, true);
+    destroyed(false);
+    ASSERT_EQ(ended_.size(), 1U);
+    EXPECT_EQ(ended_[0].life.window_stayed_shut, waiting == 0);
+  }
 }
 
 TEST_F(Lives, of_cut_records_are_none) {

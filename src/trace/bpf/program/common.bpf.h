@@ -38,7 +38,9 @@ const volatile __u32 only_interesting = 0;  // 1: only what the maps below name;
 const volatile __u64 excluded_netns = 0;    // a network namespace (SO_NETNS_COOKIE) that is left out
 const volatile __u8 terse =
     0;  // 1: PROBE_BRIEF records, PROBE_GONE for PROBE_DESTROYED; 0: PROBE_STACK_FRAMES of every segment too
-const volatile __u8 lives = 0;           // 1: PROBE_STATE with what a life is told of (struct probe_state)
+const volatile __u8 lives = 0;                // 1: PROBE_STATE with what a life is told of (struct probe_state)
+const volatile __u64 asked_cgroup = 0;        // id of a control group (version 2) whose processes are marked; 0: none
+const volatile __u32 asked_cgroup_level = 0;  // how many it has above it
 const volatile __u64 counted_netns = 0;  // SO_NETNS_COOKIE: where runs are counted that the kernel's MIB counts too
 const volatile __u8 resets_by_segment =
     0;  // 1: the kernel tells of resets by full sockets only; they are counted as they leave

@@ -104,11 +104,13 @@ struct inet_sock {
 struct inet_connection_sock {
   struct inet_sock icsk_inet;
   __u8 icsk_retransmits;
+  __u8 icsk_probes_out;
 };
 
 struct tcp_sock {
   struct inet_connection_sock inet_conn;
   __u32 snd_nxt;
+  __u32 snd_wnd;
   __u32 write_seq;
   __u64 bytes_acked;
   __u64 bytes_received;

@@ -71,8 +71,9 @@ enum probe_direct {
 // probe_head.flags.
 enum {
   PROBE_EXITING = 1,  // PROBE_STATE (for who watches lives), PROBE_SEGMENT: the running process is ending (PF_EXITING)
-  PROBE_IN_CALL = 4,  // PROBE_STATE (for who watches lives): the running process is in a call on the socket
-  PROBE_ON_SECOND = 8,  // calls entered, operations submitted: the socket is the second descriptor
+  PROBE_IN_CALL = 4,  // PROBE_STATE, PROBE_GONE (for who watches lives): the running process is in a call on the socket
+  PROBE_IN_CGROUP = 16,  // with PROBE_IN_CALL: and it is in the control group that is asked for, or below
+  PROBE_ON_SECOND = 8,   // calls entered, operations submitted: the socket is the second descriptor
   PROBE_BRIEF =
       2,  // calls, PROBE_STATE, PROBE_SEGMENT: of its socket, which has been told whole, only `pointer` is there
 };
@@ -210,7 +211,7 @@ struct probe_state {
   struct probe_head head;
   struct probe_socket socket;
   __u32 old_state, new_state;
-  char comm[16];
+  char comm[16];         // of the process
   __u64 bytes_sent;      // acknowledged by the peer, its own SYN and FIN among them
   __u64 bytes_received;  // taken in order
   __u32 retransmissions;
@@ -222,9 +223,11 @@ struct probe_destroyed {
   struct probe_socket socket;
 };
 
+// `comm` is sent for who watches lives, where the running process is in a call on the socket: it closes what was reset before.
 struct probe_gone {
   struct probe_head head;
-  __u64 socket;  // its address
+  __u64 socket;   // its address
+  char comm[16];  // of the process
 };
 
 // Sent with as much of the stack as `frames` says.
@@ -246,6 +249,8 @@ struct probe_error {
   struct probe_head head;
   struct probe_socket socket;
   __s32 error;
+  __u32 send_window;     // what the peer would take
+  __u32 probes_waiting;  // window and keep-alive probes that nothing has answered
   __u32 reserved;
 };
 

@@ -41,6 +41,18 @@ static __always_inline __u8 exiting(void) {
   return (BPF_CORE_READ(task, flags) & PF_EXITING) ? PROBE_EXITING : 0;
 }
 
+// The running process is in a call on the socket: its name goes to `comm`. 0: a thread of the kernel's is, which is nobody's program.
+static __always_inline __u8 in_call_of(char (*comm)[16]) {
+  enum { PF_KTHREAD = 0x00200000 };
+  const struct task_struct* task = (void*)bpf_get_current_task();
+  const __u32 flags = BPF_CORE_READ(task, flags);
+  if (flags & PF_KTHREAD) return 0;
+  const struct task_struct* leader = BPF_CORE_READ(task, group_leader);
+  BPF_CORE_READ_INTO(comm, leader, comm);
+  const int in_cgroup = asked_cgroup && bpf_get_current_ancestor_cgroup_id(asked_cgroup_level) == asked_cgroup;
+  return PROBE_IN_CALL | exiting() | (in_cgroup ? PROBE_IN_CGROUP : 0);
+}
+
 // Whether context alone tells what makes the segment leave, so that the stack, which costs microseconds, need not be asked: enum
 // probe_direct. A socket is owned (sk_lock.owned) by a thread inside a call on it; whoever else finds it so (softirq, timers) leaves
 // segments and work to that thread. So a segment of an owned socket is sent by the running thread. If it has not been sent before
@@ -235,13 +247,10 @@ int BPF_PROG(on_state, struct sock* sk, int old_state, int new_state) {
     return 0;
   }
   // A socket that is not owned is being served by whoever happens to run.
-  const int in_call = sk->sk_lock.owned != 0 || new_state == TCP_SYN_SENT || new_state == TCP_LISTEN;
-  if (in_call) {
-    record.head.flags = PROBE_IN_CALL | exiting();
-    bpf_get_current_comm(record.comm, sizeof(record.comm));
-  } else if (new_state == TCP_CLOSE) {
-    clear(record.comm, sizeof(record.comm));
-  }
+  const int owned = sk->sk_lock.owned != 0 || new_state == TCP_SYN_SENT || new_state == TCP_LISTEN;
+  clear(record.comm, sizeof(record.comm));
+  if (owned) record.head.flags = in_call_of(&record.comm);
+  const int in_call = record.head.flags != 0;
   if (new_state == TCP_CLOSE) {
     record.bytes_sent = READ_TCP(sk, bytes_acked);
     record.bytes_received = READ_TCP(sk, bytes_received) - counted_fin(sk);
@@ -355,6 +364,8 @@ int BPF_PROG(on_socket_error, struct sock* sk) {
   if (!record) return 0;
   record->socket = socket;
   record->error = sk->sk_err;
+  record->send_window = READ_TCP(sk, snd_wnd);
+  record->probes_waiting = READ_TCP(sk, inet_conn.icsk_probes_out);
   record->reserved = 0;
   SUBMIT(record);
   return 0;
@@ -365,9 +376,19 @@ int BPF_PROG(on_destroyed, struct sock* sk) {
   if (terse) {
     const __u64 pointer = (__u64)sk;
     if (only_interesting && !forget_interest(pointer)) return 0;
+    if (lives) {
+      struct probe_gone gone;
+      clear(&gone, sizeof(gone));
+      fill_head(&gone.head, PROBE_GONE);
+      gone.socket = pointer;
+      if (is_tcp(sk) && sk->sk_lock.owned != 0) gone.head.flags = in_call_of(&gone.comm);
+      put(&gone, sizeof(gone), gone.head.at_ns);
+      return 0;
+    }
     struct probe_gone* record = RESERVE(probe_gone, PROBE_GONE);
     if (!record) return 0;
     record->socket = pointer;
+    clear(record->comm, sizeof(record->comm));
     SUBMIT(record);
     return 0;
   }
