@@ -38,6 +38,8 @@ class TracedConnections {
   bool takes(const wire::SocketAddress& from, const wire::SocketAddress& to, base::WallTime at);
   [[nodiscard]] bool takes(const recording::SocketState& state, base::WallTime at) const;
   [[nodiscard]] bool knows(const Flow& flow) const { return flows_.contains(flow); }
+  // None was named, nor tried, nor waited for.
+  [[nodiscard]] bool knows_none() const { return flows_.empty() && connects_.empty() && listening_.empty(); }
 
  private:
   struct Connect {
