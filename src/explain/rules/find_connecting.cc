@@ -107,19 +107,13 @@ void find_refused_though_listening(const Story& story, Findings& findings) {
   const Segment* reset = story.reset_of(listener);
   if (reset == nullptr || first_syn_ack(story) != nullptr || syns_of(story).empty()) return;
   const auto port = story.connection.sides[listener].address.port;
-  for (const auto& [_, index] : story.timeline.lookups.listens_on_port.of(port)) {
-    const Call& call = story.timeline.calls[index];
-    if (call.entered > reset->departed) break;
-    const auto& entered = story.timeline.entered(call);
-    if (!story.succeeded(call)) continue;
-    const auto closes = story.timeline.lookups.closes_of_socket.of(entered.socket);
-    const bool closed =
-        entered.socket != 0 && !closes.empty() && story.timeline.calls[closes.front().value].entered < reset->departed;
-    if (closed) continue;
-    findings.add("open.refused_though_listening", story, Grade::assumed, {call.entered, reset->departed}).slots = {
-        {"who", story.name(opener)}, {"port", std::int64_t{port}}, {"address", wire::to_string(*entered.local)}};
-    return;
-  }
+  const auto listening = story.timeline.lookups.listening_at(port, reset->departed, story.timeline.calls);
+  if (!listening) return;
+  const Call& call = story.timeline.calls[*listening];
+  findings.add("open.refused_though_listening", story, Grade::assumed, {call.entered, reset->departed}).slots = {
+      {"who", story.name(opener)},
+      {"port", std::int64_t{port}},
+      {"address", wire::to_string(*story.timeline.entered(call).local)}};
 }
 
 bool overflowed(const Story& story, const Segment& segment, std::vector<EventId>& evidence) {
