@@ -17,6 +17,12 @@ Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
   for (const Side side : {timeline::opener, timeline::listener}) {
     std::ranges::sort(calls_[side], {}, &Call::entered);
     for (const Call* call : calls_[side]) by_effect_[side][static_cast<std::size_t>(effect(*call))].push_back(call);
+    for (const Call* call : calls(side, Effect::shuts)) {
+      if (!succeeded(*call)) continue;
+      const auto& shutdown = *call->meaning.as<calls::Shutdown>();
+      if (shutdown.sending() && !shut_sending_[side]) shut_sending_[side] = time(call->entered);
+      if (shutdown.receiving() && !shut_receiving_[side]) shut_receiving_[side] = time(call->entered);
+    }
   }
   for (const auto s : connection.segments) {
     const Segment& segment = timeline.segments[s];
@@ -113,6 +119,16 @@ bool Story::sent_data_between(Side side, EventId after, EventId before) const {
   return first != data_departures_[side].end() && *first < before;
 }
 
+std::optional<EventId> Story::first_call_of(Side side, std::int32_t pid) const {
+  auto& first = first_calls_[side];
+  const auto& actors = timeline.recording->actors;
+  if (first.empty())
+    for (const Call* call : calls(side))
+      first.try_emplace(call->actor.value < actors.size() ? actors[call->actor.value].pid : 0, call->entered);
+  const auto found = first.find(pid);
+  return found == first.end() ? std::nullopt : std::optional(found->second);
+}
+
 const Call* Story::closing_call(Side side) const {
   for (const Call* call : calls(side, Effect::closes))
     if (!call->descriptor_was_closed) return call;
@@ -151,17 +167,11 @@ OwnedText how_ended(const Timeline& timeline, std::optional<EventId> end) {
   return {"ended", "结束"};
 }
 
-bool Story::shut(Side side, bool (calls::Shutdown::*direction)() const, base::WallTime before) const {
-  return std::ranges::any_of(calls(side, Effect::shuts), [&](const Call* call) {
-    return succeeded(*call) && time(call->entered) < before && (call->meaning.as<calls::Shutdown>()->*direction)();
-  });
-}
-
 bool Story::shut_sending(Side side, base::WallTime before) const {
-  return shut(side, &calls::Shutdown::sending, before);
+  return shut_sending_[side] && *shut_sending_[side] < before;
 }
 bool Story::shut_receiving(Side side, base::WallTime before) const {
-  return shut(side, &calls::Shutdown::receiving, before);
+  return shut_receiving_[side] && *shut_receiving_[side] < before;
 }
 
 std::uint64_t Story::bytes_arrived(Side side, base::WallTime by) const {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -75,6 +76,8 @@ class Story {
   [[nodiscard]] bool caused_any(const Call& call) const;
   // Whether payload of this side left between two events.
   [[nodiscard]] bool sent_data_between(Side side, EventId after, EventId before) const;
+  // Of the process of that number, on this side.
+  [[nodiscard]] std::optional<EventId> first_call_of(Side side, std::int32_t pid) const;
   // The first call that ended this side's use of the socket: close(), or null.
   [[nodiscard]] const Call* closing_call(Side side) const;
   // The end of the last of the processes that made calls on this side's socket; nothing while one of them lives.
@@ -112,14 +115,14 @@ class Story {
   [[nodiscard]] bool calls_known() const { return calls_known_; }
 
  private:
-  [[nodiscard]] bool shut(Side side, bool (calls::Shutdown::*direction)() const, base::WallTime before) const;
-
   timeline::PerSide<std::vector<const Call*>> calls_;
   timeline::PerSide<std::array<std::vector<const Call*>, calls::effects>> by_effect_;
   timeline::PerSide<std::vector<const Segment*>> segments_;
   std::vector<EventId> causing_calls_;  // entries, sorted
   timeline::PerSide<std::vector<EventId>> data_departures_;
   timeline::PerSide<const Segment*> fin_, reset_;
+  timeline::PerSide<std::optional<base::WallTime>> shut_sending_, shut_receiving_;  // by its first shutdown() that did
+  mutable timeline::PerSide<std::map<std::int32_t, EventId>> first_calls_;  // by pid; found when first asked for
   bool calls_known_ = false;
 };
 
@@ -147,8 +150,8 @@ struct Sharing {
   OwnedText others;
   std::vector<EventId> evidence;
 };
-Sharing sharing_of(const Story& story, const Call& close);  // looks through all calls before it
-bool was_shared(const Story& story, const Call& close);     // Sharing::observed
+Sharing sharing_of(const Story& story, const Call& close);
+bool was_shared(const Story& story, const Call& close);  // Sharing::observed
 
 // The latest fork of a process after its first call on that side's socket: the child holds the socket too. Who was forked before does not.
 std::optional<EventId> fork_while_held(const Story& story, Side side, std::int32_t pid, EventId before);

@@ -111,6 +111,21 @@ TEST(TracedConnections, a_connection_is_known_from_both_ends_and_with_mapped_add
   EXPECT_FALSE(traced.takes(address("192.0.2.1", 40001), there, {}));
 }
 
+// As long as nothing is known, there is nothing to wait for when the program has ended.
+TEST(TracedConnections, that_there_are_some_is_known_from_a_listener_a_connect_or_a_flow) {
+  const auto knows_none = [](auto... learn) {
+    TracedConnections traced({});
+    (learn(traced), ...);
+    return traced.knows_none();
+  };
+  EXPECT_TRUE(knows_none());
+  EXPECT_FALSE(knows_none([&](TracedConnections& traced) { traced.learn(trace::Conversation{here, {}}); }));
+  EXPECT_FALSE(knows_none([&](TracedConnections& traced) { traced.learn(trace::Conversation{here, there}); }));
+  recording::CallEntered connect;
+  connect.name = "connect", connect.remote = there;
+  EXPECT_FALSE(knows_none([&](TracedConnections& traced) { traced.learn({.at = {}, .actor = {}, .what = connect}); }));
+}
+
 TEST(TracedConnections, a_listener_of_any_address_is_asked_at_those_of_this_machine) {
   TracedConnections traced({*wire::IpAddress::parse("192.0.2.1")});
   traced.learn(trace::Conversation{address("0.0.0.0", 80), {}});

@@ -10,18 +10,21 @@
 #include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <map>
 #include <memory>
 #include <new>
 #include <set>
 #include <utility>
 
+#include "base/side_by_side.h"
 #include "capture/live_capture.h"
 #include "observe/packet_store.h"
 #include "observe/port_holders.h"
 #include "observe/traced_connections.h"
 #include "trace/bpf/bpf_tracer.h"
 #include "trace/counter_sampler.h"
+#include "trace/holders.h"
 #include "trace/ptrace/ptrace_tracer.h"
 #include "trace/socket_sampler.h"
 #include "trace/state_tracker.h"
@@ -70,6 +73,22 @@ struct Tap {
   recording::InterfaceId interface;
 };
 
+// To open a tap and to close it is to wait for all processors, and all taps may wait at once.
+constexpr std::size_t most_at_once = 32;
+
+std::vector<base::Result<capture::LiveCapture>> open_all(const std::vector<capture::LiveCaptureOptions>& wanted) {
+  std::vector<std::optional<base::Result<capture::LiveCapture>>> opened(wanted.size());
+  base::side_by_side(wanted.size(), most_at_once,
+                     [&](std::size_t i) { opened[i] = capture::LiveCapture::open(wanted[i]); });
+  std::vector<base::Result<capture::LiveCapture>> all;
+  for (auto& one : opened) all.push_back(std::move(*one));
+  return all;
+}
+
+void close_all(std::vector<Tap> taps) {
+  base::side_by_side(taps.size(), most_at_once, [&](std::size_t i) { const Tap closed = std::move(taps[i]); });
+}
+
 struct Sampling {
   trace::SocketSampler sockets;
   trace::StateTracker states;
@@ -83,8 +102,11 @@ class Session {
 
  private:
   base::Status open_tracer();
-  base::Status open_taps();
+  void begin_to_open_taps();
+  base::Status take_taps();
+  [[nodiscard]] std::chrono::milliseconds linger();
   base::Status open_sampling();
+  void tell_who_is_watched();
   base::Status watch();
   bool ends_by_signal();
   base::Status look(bool sampling_too);
@@ -102,6 +124,7 @@ class Session {
   StopOnSignals& signals_;
   std::unique_ptr<trace::Tracer> tracer_;
   std::vector<Tap> taps_;
+  std::future<std::vector<base::Result<capture::LiveCapture>>> opening_taps_;
   std::optional<Sampling> sampling_;
   std::optional<trace::CounterSampler> overflows_;  // where the kernel tells the rest itself
   std::chrono::steady_clock::time_point overflows_due_{};
@@ -117,6 +140,7 @@ class Session {
     std::string why;
   };
   std::optional<Full> full_;  // nothing more is recorded
+  std::future<void> closing_taps_;
   // Let go where memory is lacking, for what must go on.
   std::unique_ptr<std::byte[]> spare_ = std::make_unique_for_overwrite<std::byte[]>(std::size_t{16} << 20);
 };
@@ -124,7 +148,10 @@ class Session {
 base::Status Session::open_tracer() {
   if (options_.backend != Backend::ptrace) {
     // A reader of packets is not to be late: their buffer is small, and what does not fit is lost.
-    auto opened = trace::open_bpf(options_.target, {.ring_bytes = options_.ring_bytes, .gives_way = !options_.packets});
+    auto opened = trace::open_bpf(options_.target, {.ring_bytes = options_.ring_bytes,
+                                                    .gives_way = !options_.packets,
+                                                    .before_start = [this] { return take_taps(); }});
+    if (auto taken = take_taps(); !taken) return taken;
     if (opened) {
       tracer_ = std::move(*opened);
       return {};
@@ -133,20 +160,28 @@ base::Status Session::open_tracer() {
     if (options_.backend == Backend::bpf || is_fatal) return std::unexpected(opened.error());
     outcome_.lacking.push_back(opened.error());
   }
+  if (auto taken = take_taps(); !taken) return taken;
   auto opened = trace::open_ptrace(options_.target, {.inside = !options_.stop_at_calls});
   if (!opened) return std::unexpected(opened.error());
   tracer_ = std::move(*opened);
   return {};
 }
 
-// One tap an interface. A filter that does not compile is the user's mistake; a missing privilege is said, and the
-// rest goes on.
-base::Status Session::open_taps() {
-  if (!options_.packets) return {};
+// One tap an interface.
+void Session::begin_to_open_taps() {
+  if (!options_.packets) return;
   const std::string filter = options_.filter.empty() ? "tcp" : "tcp and (" + options_.filter + ")";
-  for (const std::string& name : interfaces_that_are_up()) {
-    auto opened = capture::LiveCapture::open(
+  std::vector<capture::LiveCaptureOptions> wanted;
+  for (const std::string& name : interfaces_that_are_up())
+    wanted.push_back(
         {.interface = name, .snap_length = options_.snap_length, .ring_bytes = tap_ring_bytes, .filter = filter});
+  opening_taps_ = std::async(std::launch::async, open_all, std::move(wanted));
+}
+
+// A filter that does not compile is the user's mistake; a missing privilege is said, and the rest goes on.
+base::Status Session::take_taps() {
+  if (!opening_taps_.valid()) return {};
+  for (auto& opened : opening_taps_.get()) {
     if (!opened) {
       if (opened.error().kind == base::ErrorKind::usage) return std::unexpected(opened.error());
       outcome_.lacking.push_back(opened.error());
@@ -259,6 +294,20 @@ bool Session::ends_by_signal() {
   return killed_ && now - *killed_ >= patience_with_kernel;
 }
 
+// Who had no connection leaves nothing behind that the kernel could still see to; what the tracer holds back has come by then.
+std::chrono::milliseconds Session::linger() {
+  constexpr std::chrono::milliseconds least{10};
+  learn_what_is_told();
+  return traced_.knows_none() ? std::min(least, options_.linger) : options_.linger;
+}
+
+void Session::tell_who_is_watched() {
+  if (!options_.on_watching) return;
+  std::vector<Watched> watched;
+  for (const pid_t pid : options_.target.pids) watched.push_back({trace::command_of(pid), pid});
+  options_.on_watching(watched);
+}
+
 base::Status Session::watch() {
   std::vector<pollfd> waiting{{.fd = tracer_->fd(), .events = POLLIN, .revents = 0}};
   for (const Tap& tap : taps_) waiting.push_back({.fd = tap.capture.fd(), .events = POLLIN, .revents = 0});
@@ -267,8 +316,13 @@ base::Status Session::watch() {
   Clock::time_point due{};
   while (!ends_by_signal()) {
     if (tracer_->finished() && !ended) ended = Clock::now();
-    if (ended && Clock::now() - *ended >= options_.linger) break;
-    poll(waiting.data(), waiting.size(), static_cast<int>(std::chrono::milliseconds(sample_every).count()));
+    auto patience = sample_every;
+    if (ended) {
+      const auto rest = std::chrono::ceil<std::chrono::milliseconds>(*ended + linger() - Clock::now());
+      if (rest <= 0ms) break;
+      patience = std::min(patience, rest);
+    }
+    poll(waiting.data(), waiting.size(), static_cast<int>(patience.count()));
     const auto begin = Clock::now();
     const bool sampling_too = begin >= due;
     if (auto looked = look(sampling_too); !looked) return looked;
@@ -337,6 +391,7 @@ void Session::finish() {
   }
   for (Tap& tap : taps_)
     if (auto loss = tap.capture.new_losses()) recording.events.push_back(std::move(*loss));
+  closing_taps_ = std::async(std::launch::async, close_all, std::exchange(taps_, {}));
   outcome_.command_status = tracer_->command_status();
   if (const std::uint64_t left_out = tracer_->left_out(); full_ && left_out > 0)
     recording.events.push_back(
@@ -353,13 +408,14 @@ void Session::finish() {
 }
 
 base::Result<TraceOutcome> Session::run() {
-  if (auto opened = open_taps(); !opened) return std::unexpected(opened.error());
+  begin_to_open_taps();
   if (auto opened = open_sampling(); !opened) return std::unexpected(opened.error());
   if (auto opened = open_tracer(); !opened) return std::unexpected(opened.error());
   for (trace::Lack& lack : tracer_->lacks())
     outcome_.lacking.push_back({base::ErrorKind::privilege, std::move(lack.sentence), std::move(lack.words)});
   if (tracer_->observes().contains(recording::Observation::states_kernel))
     overflows_ = std::move(sampling_->counters), sampling_.reset();  // the kernel tells the rest itself
+  tell_who_is_watched();
   auto watched = watch();
   if (StopOnSignals::requested() && !options_.target.command.empty()) tracer_->signal_command(SIGKILL);  // what is left
   signals_.end_at_once_from_now_on();

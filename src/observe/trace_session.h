@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,12 @@
 namespace tcpwhy::observe {
 
 enum class Backend : std::uint8_t { automatic, bpf, ptrace };
+
+// A process of the target that runs already.
+struct Watched {
+  std::string name;
+  pid_t pid;
+};
 
 struct TraceSessionOptions {
   trace::Target target;
@@ -32,6 +39,8 @@ struct TraceSessionOptions {
   // How long the kernel's own doings are watched after the last process has ended.
   std::chrono::milliseconds linger{200};
   std::chrono::milliseconds grace{2000};  // that a command has to end by itself when a signal ends the trace
+  // Called when nothing is missed any more.
+  std::function<void(const std::vector<Watched>&)> on_watching;
 };
 
 struct TraceOutcome {

@@ -46,7 +46,7 @@ void TracedConnections::learn(const recording::Event& event) {
 
 void TracedConnections::learn(const trace::Conversation& told) {
   if (told.remote.port == 0)
-    listening_.insert(told.local.unmapped());
+    listening_[told.local.port].insert(told.local.unmapped().ip);
   else
     flows_.insert(Flow::between(told.local, told.remote));
 }
@@ -60,20 +60,21 @@ void TracedConnections::learn_from(const What& what, base::WallTime at) {
       if (what.socket != 0) sockets_with_flow_.insert(what.socket);
     }
   if constexpr (std::is_same_v<What, recording::CallEntered>) {
-    if (what.name == "listen" && what.local) listening_.insert(what.local->unmapped());
+    if (what.name == "listen" && what.local) listening_[what.local->port].insert(what.local->unmapped().ip);
     if (what.name == "connect" && what.remote) {
       Connects& there = connects_[what.remote->unmapped()];
-      running_.insert_or_assign(what.call, Running{&there, there.calls.emplace(at, Connect{.socket = what.socket})});
-      ++there.running;
+      running_.insert_or_assign(what.call, Running{&there, there.running.emplace(at, Connect{.socket = what.socket})});
     }
   }
   if constexpr (std::is_same_v<What, recording::CallReturned>)
     if (const auto found = running_.find(what.call); found != running_.end()) {
       const auto [there, call] = found->second;
-      call->second.left = at;
-      there->longest = std::max(there->longest, at - call->first);
-      --there->running;
+      auto returned = there->running.extract(call);
       running_.erase(found);
+      if (sockets_with_flow_.contains(returned.mapped().socket)) return;
+      returned.mapped().left = at;
+      there->longest = std::max(there->longest, at - returned.key());
+      there->returned.insert(std::move(returned));
     }
 }
 
@@ -93,24 +94,26 @@ bool TracedConnections::takes(const recording::SocketState& state, base::WallTim
 }
 
 bool TracedConnections::is_asked(const wire::SocketAddress& address) const {
-  return std::ranges::any_of(listening_, [&](const wire::SocketAddress& local) {
-    if (local.port != address.port) return false;
-    const bool any = local.ip.family == wire::IpFamily::none || local.ip.is_unspecified();
-    return any ? is_here(address.ip) : local.ip == address.ip;
-  });
+  const auto found = listening_.find(address.port);
+  return found != listening_.end() && std::ranges::any_of(found->second, [&](const wire::IpAddress& local) {
+           const bool any = local.family == wire::IpFamily::none || local.is_unspecified();
+           return any ? is_here(address.ip) : local == address.ip;
+         });
 }
 
 bool TracedConnections::is_called(const wire::SocketAddress& address, base::WallTime at) const {
   const auto found = connects_.find(address);
   if (found == connects_.end()) return false;
   const Connects& there = found->second;
+  const auto any = [&](auto first, auto last) {
+    return std::any_of(first, last, [&](const auto& call) {
+      return at - clocks_differ <= call.second.left && !sockets_with_flow_.contains(call.second.socket);
+    });
+  };
   // None that began so early, or so late, can have been under way.
-  const auto first =
-      there.running > 0 ? there.calls.begin() : there.calls.lower_bound(at - clocks_differ - there.longest);
-  const auto last = there.calls.upper_bound(at + clocks_differ);
-  for (auto call = first; call != last; ++call)
-    if (at - clocks_differ <= call->second.left && !sockets_with_flow_.contains(call->second.socket)) return true;
-  return false;
+  const auto latest = at + clocks_differ;
+  return any(there.running.begin(), there.running.upper_bound(latest)) ||
+         any(there.returned.lower_bound(at - clocks_differ - there.longest), there.returned.upper_bound(latest));
 }
 
 bool TracedConnections::is_here(const wire::IpAddress& ip) const {

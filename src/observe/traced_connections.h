@@ -38,17 +38,19 @@ class TracedConnections {
   bool takes(const wire::SocketAddress& from, const wire::SocketAddress& to, base::WallTime at);
   [[nodiscard]] bool takes(const recording::SocketState& state, base::WallTime at) const;
   [[nodiscard]] bool knows(const Flow& flow) const { return flows_.contains(flow); }
+  // None was named, nor tried, nor waited for.
+  [[nodiscard]] bool knows_none() const { return flows_.empty() && connects_.empty() && listening_.empty(); }
 
  private:
   struct Connect {
     std::uint64_t socket = 0;
     base::WallTime left = base::WallTime::max();
   };
-  // connect()s to one address, by when they were entered.
+  // connect()s to one address, by when they were entered. Those that came back and whose flow is known need not be remembered.
+  using ByEntry = std::multimap<base::WallTime, Connect>;
   struct Connects {
-    std::multimap<base::WallTime, Connect> calls;
+    ByEntry running, returned;
     base::Duration longest{};  // of those that came back
-    std::size_t running = 0;
   };
   struct HashAddress {
     std::size_t operator()(const wire::SocketAddress& address) const;
@@ -67,10 +69,10 @@ class TracedConnections {
   std::unordered_map<wire::SocketAddress, Connects, HashAddress> connects_;
   struct Running {
     Connects* there;  // map nodes stay where they are
-    std::multimap<base::WallTime, Connect>::iterator call;
+    ByEntry::iterator call;
   };
-  std::unordered_map<std::uint32_t, Running> running_;  // by number of the call
-  std::set<wire::SocketAddress> listening_;
+  std::unordered_map<std::uint32_t, Running> running_;                      // by number of the call
+  std::unordered_map<std::uint16_t, std::set<wire::IpAddress>> listening_;  // by port
 };
 
 // Of the interfaces that are up.

@@ -4,6 +4,7 @@
 #include <map>
 #include <ranges>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,9 @@ namespace {
 
 using recording::CallEntered;
 using recording::CallReturned;
+
+// Threads of a process that may be in such calls at one moment: among its latest are theirs.
+constexpr std::ptrdiff_t threads_looked_at = 64;
 
 // A descriptor number means something in one process only.
 struct Descriptor {
@@ -148,10 +152,13 @@ class Attacher {
     for (const ActorId actor : connection.sides[side].actors) {
       const auto found = by_process.find(timeline_.lookups.process_of(actor));
       if (found == by_process.end()) continue;
-      for (const CallIndex index : found->second) {
-        const Call& call = timeline_.calls[index];
-        if (!call.connection && timeline_.time_of(call.entered) <= left && left <= timeline_.end_of(call)) return index;
-      }
+      const auto entered = [&](CallIndex index) { return timeline_.time_of(timeline_.calls[index].entered); };
+      const auto later = std::ranges::upper_bound(found->second, left, {}, entered);
+      const auto first = later - std::min<std::ptrdiff_t>(later - found->second.begin(), threads_looked_at);
+      const auto was_in = [&](CallIndex index) {
+        return !timeline_.calls[index].connection && left <= timeline_.end_of(timeline_.calls[index]);
+      };
+      if (const auto call = std::find_if(first, later, was_in); call != later) return *call;
     }
     return std::nullopt;
   }
@@ -170,7 +177,8 @@ class Attacher {
     if (connection.without_packets()) connection.began = std::min(connection.began, timeline_.time_of(call.entered));
     connection.ended = std::max(connection.ended, timeline_.time_of(call.returned.value_or(call.entered)));
     auto& actors = connection.sides[call.side].actors;
-    if (call.actor.valid() && std::ranges::find(actors, call.actor) == actors.end()) actors.push_back(call.actor);
+    if (!call.actor.valid() || (!actors.empty() && actors.back() == call.actor)) return;
+    if (known_actors_.insert({end.connection, call.side, call.actor}).second) actors.push_back(call.actor);
   }
 
   [[nodiscard]] std::int32_t pid_of(ActorId actor) const {
@@ -228,6 +236,7 @@ class Attacher {
   };
   std::map<std::uint16_t, Listening> listens_;  // the first of each port
   std::map<Descriptor, WithoutCookie> without_cookie_;
+  std::set<std::tuple<ConnectionIndex, Side, ActorId>> known_actors_;
 };
 
 }  // namespace

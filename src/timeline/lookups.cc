@@ -3,9 +3,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <csignal>
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "timeline/timeline.h"
 
@@ -69,32 +71,93 @@ Lookups::Lookups(const recording::Recording& recording) {
 }
 
 void Lookups::add_calls(const recording::Recording& recording, std::span<const Call> calls) {
-  for (CallIndex i = 0; i < calls.size(); ++i) {
-    const Call& call = calls[i];
-    const auto& entered = std::get<recording::CallEntered>(recording[call.entered].what);
-    const auto* returned = call.returned ? &std::get<recording::CallReturned>(recording[*call.returned].what) : nullptr;
-    const auto effect = call.meaning.effect;
-    note(call.entered, Of::call, i);
-    if (call.returned) note(*call.returned, Of::call, i);
-    calls_of_effect.add(effect, i);
-    calls_of_actor.add(call.actor, i);
-    if (effect == Effect::listens && entered.local) listens_on_port.add(entered.local->port, i);
-    if (effect == Effect::closes) closes_of_socket.add(entered.socket, i);
-    if (effect == Effect::changes_signals) signal_calls.add(call.actor, i);
-    const bool another_number = effect == Effect::duplicates;
-    if (another_number || call.meaning.carries_descriptors()) {
-      sharings_of_socket.add(entered.socket, i);
-      if (returned != nullptr && returned->socket != entered.socket) sharings_of_socket.add(returned->socket, i);
-    }
-    if (another_number && entered.fd && call.actor.value < recording.actors.size())
-      duplications_of.add({recording.actors[call.actor.value].pid, *entered.fd}, i);
-    if (effect == Effect::sets_option && call.meaning.is_option(IPPROTO_TCP, TCP_DEFER_ACCEPT) && returned != nullptr &&
-        returned->result == 0)
-      defers_accept.add(entered.socket, i);
-  }
+  for (CallIndex i = 0; i < calls.size(); ++i) add_call(recording, i, calls[i]);
   calls_of_effect.sort(), calls_of_actor.sort(), listens_on_port.sort(), closes_of_socket.sort(),
       sharings_of_socket.sort();
-  duplications_of.sort(), signal_calls.sort(), defers_accept.sort();
+  duplications_of.sort(), replacements_of.sort(), forks_called_by.sort(), unshares_of.sort();
+  sigpipe_actions.sort(), sigpipe_masks.sort(), defers_accept.sort();
+  add_listenings(recording, calls);
+}
+
+void Lookups::add_call(const recording::Recording& recording, CallIndex i, const Call& call) {
+  const auto& entered = std::get<recording::CallEntered>(recording[call.entered].what);
+  const auto* returned = call.returned ? &std::get<recording::CallReturned>(recording[*call.returned].what) : nullptr;
+  const auto effect = call.meaning.effect;
+  const bool succeeded = returned != nullptr && returned->result >= 0;
+  const std::int32_t pid = call.actor.value < recording.actors.size() ? recording.actors[call.actor.value].pid : 0;
+  note(call.entered, Of::call, i);
+  if (call.returned) note(*call.returned, Of::call, i);
+  calls_of_effect.add(effect, i);
+  calls_of_actor.add(call.actor, i);
+  if (effect == Effect::listens && entered.local) listens_on_port.add(entered.local->port, i);
+  if (effect == Effect::closes) closes_of_socket.add(entered.socket, i);
+  if (effect == Effect::forks && succeeded) forks_called_by.add(pid, i);
+  if (effect == Effect::unshares && succeeded) unshares_of.add(pid, i);
+  if (const auto* action = call.meaning.as<calls::SignalAction>(); action != nullptr && succeeded &&
+                                                                   action->signal == SIGPIPE &&
+                                                                   action->fate != calls::SignalAction::Fate::unchanged)
+    sigpipe_actions.add(call.actor, i);
+  using Change = calls::SignalMask::Change;
+  if (const auto* mask = call.meaning.as<calls::SignalMask>();
+      mask != nullptr && succeeded &&
+      (mask->change == Change::set || (mask->change != Change::none && mask->names(SIGPIPE))))
+    sigpipe_masks.add(call.actor, i);
+  const bool another_number = effect == Effect::duplicates;
+  if (another_number || call.meaning.carries_descriptors()) {
+    sharings_of_socket.add(entered.socket, i);
+    if (returned != nullptr && returned->socket != entered.socket) sharings_of_socket.add(returned->socket, i);
+  }
+  if (another_number && entered.fd && call.actor.value < recording.actors.size())
+    duplications_of.add({pid, *entered.fd, entered.socket}, i);
+  if (another_number && succeeded && call.meaning.closes_another() && returned->new_fd)
+    replacements_of.add({pid, *returned->new_fd}, i);
+  if (effect == Effect::sets_option && call.meaning.is_option(IPPROTO_TCP, TCP_DEFER_ACCEPT) && returned != nullptr &&
+      returned->result == 0)
+    defers_accept.add(entered.socket, i);
+}
+
+void Lookups::add_listenings(const recording::Recording& recording, std::span<const Call> calls) {
+  std::map<std::uint16_t, EventId> latest_closed;
+  struct Open {
+    std::uint64_t socket;
+    CallIndex listen;
+  };
+  std::map<std::uint16_t, Open> last;  // by port
+  std::map<std::uint16_t, CallIndex> first_closed;
+  const auto see_closed = [&](std::uint16_t port, const Open& open, CallIndex before) {
+    const auto closes = closes_of_socket.of(open.socket);
+    const auto close = std::ranges::upper_bound(closes, open.listen, {}, [](const auto& pair) { return pair.value; });
+    if (open.socket != 0 && close != closes.end() && close->value <= before)
+      first_closed.try_emplace(port, close->value);
+  };
+  for (const auto& [_, index] : calls_of_effect.of(Effect::listens)) {
+    const Call& call = calls[index];
+    const auto& entered = std::get<recording::CallEntered>(recording[call.entered].what);
+    if (!entered.local) continue;
+    const std::uint16_t port = entered.local->port;
+    const auto [before, is_first] = last.try_emplace(port, Open{entered.socket, index});
+    if (!is_first) see_closed(port, std::exchange(before->second, Open{entered.socket, index}), index);
+    const bool succeeded =
+        call.returned && std::get<recording::CallReturned>(recording[*call.returned].what).result >= 0;
+    if (!succeeded) continue;
+    const auto closes = closes_of_socket.of(entered.socket);
+    const bool closed = entered.socket != 0 && !closes.empty();
+    const EventId when = closed ? calls[closes.front().value].entered : EventId{};
+    const auto [latest, _is_first] = latest_closed.try_emplace(port, when);
+    latest->second = std::max(latest->second, when);
+    listenings_on_port.add(port, {.call = index, .closed = when, .latest_closed = latest->second});
+  }
+  for (const auto& [port, open] : last) see_closed(port, open, UINT32_MAX);
+  for (const auto& [port, close] : first_closed) listener_closed_on_port.add(port, close);
+  listenings_on_port.sort(), listener_closed_on_port.sort();
+}
+
+std::optional<Lookups::CallIndex> Lookups::listening_at(std::uint16_t port, EventId when,
+                                                        std::span<const Call> calls) const {
+  const auto all = listenings_on_port.of(port);
+  const auto found = std::ranges::lower_bound(all, when, {}, [](const auto& pair) { return pair.value.latest_closed; });
+  if (found == all.end() || calls[found->value.call].entered > when) return std::nullopt;
+  return found->value.call;
 }
 
 void Lookups::add_segments(std::span<const Segment> segments) {

@@ -62,7 +62,14 @@ class Lookups {
   };
   struct Descriptor {
     std::int32_t pid, fd;
+    std::uint64_t socket;  // that it stood for; 0: not known
     auto operator<=>(const Descriptor&) const = default;
+  };
+  // A listen() that succeeded.
+  struct Listening {
+    CallIndex call;
+    EventId closed;         // the entry of the first close() of its socket; not valid: none
+    EventId latest_closed;  // the latest of those of its port so far
   };
 
   Lookups() = default;
@@ -103,15 +110,25 @@ class Lookups {
   // --- Calls, in order of their entry
   Calls<calls::Effect> calls_of_effect;
   Calls<std::uint16_t> listens_on_port;  // with a local address
+  SortedIndex<std::uint16_t, Listening> listenings_on_port;
+  // The first of them on that port that goes on at that moment, as far as calls tell.
+  [[nodiscard]] std::optional<CallIndex> listening_at(std::uint16_t port, EventId when,
+                                                      std::span<const Call> calls) const;
+  // By port, one at most: the first close() of a socket that listened there until then, none having begun to since.
+  Calls<std::uint16_t> listener_closed_on_port;
   Calls<std::uint64_t> closes_of_socket;
   // What makes another reference to a socket: dup() and its like, sendmsg() and recvmsg() of descriptors; by the socket that one of
   // its two events names, and those of the first kind by descriptor too.
   Calls<std::uint64_t> sharings_of_socket;
   Calls<Descriptor> duplications_of;
+  Calls<std::pair<std::int32_t, std::int32_t>>
+      replacements_of;                               // dup2() and its like that succeeded, by pid and new number
+  Calls<std::int32_t> forks_called_by, unshares_of;  // that succeeded, by pid
   Calls<ActorId> calls_of_actor;
   // That thread entered a call between the two events.
   [[nodiscard]] bool any_call_between(ActorId actor, EventId after, EventId before, std::span<const Call> calls) const;
-  Calls<ActorId> signal_calls;         // signal(), sigaction(), sigprocmask() and the like, by actor
+  // What was set for SIGPIPE: its handler, the mask where it matters to it; by actor.
+  Calls<ActorId> sigpipe_actions, sigpipe_masks;
   Calls<std::uint64_t> defers_accept;  // successful setsockopt(TCP_DEFER_ACCEPT), by socket
 
   // --- Connections
@@ -127,6 +144,8 @@ class Lookups {
   [[nodiscard]] std::optional<CallIndex> call_in(EventId event) const;
 
  private:
+  void add_call(const recording::Recording& recording, CallIndex index, const Call& call);
+  void add_listenings(const recording::Recording& recording, std::span<const Call> calls);
   struct Threads {
     std::optional<std::int32_t> first;     // its number
     std::optional<EventId> several_since;  // the first event of another

@@ -23,13 +23,6 @@ const SocketEnd* Timeline::socket_end(std::uint64_t socket, base::WallTime at) c
   return later == own.begin() ? &own.front() : &*std::prev(later);
 }
 
-std::vector<SegmentIndex> Timeline::segments_caused_by(const Call& call) const {
-  std::vector<SegmentIndex> caused;
-  for (SegmentIndex i = 0; i < segments.size(); ++i)
-    if (segments[i].cause.trigger == Trigger::call && segments[i].cause.by == call.entered) caused.push_back(i);
-  return caused;
-}
-
 Timeline build(const recording::Recording& recording) {
   Timeline timeline;
   timeline.recording = &recording;

@@ -181,8 +181,6 @@ struct Timeline {
   // When the call ended: its return, or the end of its process, or the end of the recording.
   [[nodiscard]] base::WallTime end_of(const Call& call) const { return call.ended; }
   [[nodiscard]] base::WallTime time_of(EventId id) const { return event(id).at; }
-  // The segments that departed because of this call. Looks through all of them.
-  [[nodiscard]] std::vector<SegmentIndex> segments_caused_by(const Call& call) const;
 };
 
 // `recording` must outlive the timeline.

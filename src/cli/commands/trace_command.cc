@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <new>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "cli/output/view.h"
 #include "observe/stop_on_signals.h"
 #include "observe/trace_session.h"
+#include "render/reports/watching_line.h"
 
 namespace tcpwhy::cli {
 namespace {
@@ -89,6 +91,18 @@ int explain_and_show(recording::Recording& recording, const TraceOptions& option
   }
 }
 
+// Who attaches has to know from when on he sees; of a command that we start, whoever sits at a terminal.
+std::function<void(const std::vector<observe::Watched>&)> watching_teller(const trace::Target& target,
+                                                                          const Context& context) {
+  if (target.pids.empty() && isatty(STDERR_FILENO) != 1) return {};
+  return [command = target.command, language = context.language()](const std::vector<observe::Watched>& running) {
+    std::vector<render::WatchedProgram> programs;
+    if (!command.empty()) programs.push_back({.name = std::filesystem::path(command.front()).filename().string()});
+    for (const observe::Watched& process : running) programs.push_back({process.name, process.pid});
+    Output(STDERR_FILENO).write(render::watching_line(programs, language));
+  };
+}
+
 int run_trace(const TraceOptions& options, Context& context) {
   if (options.session.target.command.empty() && options.session.target.pids.empty())
     return report(
@@ -104,6 +118,7 @@ int run_trace(const TraceOptions& options, Context& context) {
   if (!report_file) return report(report_file.error());
   auto recording_file = open_file(options.write_to, options.overwrite);
   if (!recording_file) return report(recording_file.error());
+  if (!options.quiet) session.on_watching = watching_teller(session.target, context);
   observe::StopOnSignals stop_on_signals;
   auto outcome = observe::run_trace_session(session, stop_on_signals);
   if (!outcome) return report(outcome.error());
@@ -171,7 +186,7 @@ void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
       ->capture_default_str();
   trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
       ->capture_default_str();
-  trace->add_flag("-q,--quiet", options->quiet, "Don't say what could not be watched");
+  trace->add_flag("-q,--quiet", options->quiet, "Don't say what is watched, nor what could not be");
   trace->add_flag("-v,--verbose", options->verbose,
                   "Say why something could not be watched in the kernel's own words: the verifier's last lines");
   trace->add_flag("--all", options->all,

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <ranges>
+#include <iterator>
 #include <span>
 
 #include "explain/story.h"
@@ -359,38 +359,28 @@ class ReceivingWalk {
   bool told_shut_rd_ = false;
 };
 
-// What the actor had set for its signals before `call`, in order.
-std::span<const timeline::Lookups::Calls<timeline::ActorId>::Pair> signal_calls_before(const Story& story,
-                                                                                       const Call& call) {
-  const auto calls = story.timeline.lookups.signal_calls.of(call.actor);
+// The last of those settings that the actor of `call` had made before it; null: none.
+const Call* last_before(const Story& story, const timeline::Lookups::Calls<timeline::ActorId>& settings,
+                        const Call& call) {
+  const auto calls = settings.of(call.actor);
   const auto later = std::ranges::upper_bound(
       calls, call.entered, {}, [&](const auto& pair) { return story.timeline.calls[pair.value].entered; });
-  return {calls.begin(), later};
+  return later == calls.begin() ? nullptr : &story.timeline.calls[std::prev(later)->value];
 }
 
 // The actor has SIGPIPE blocked: the latest mask that it set before `call`.
 std::optional<EventId> blocks_sigpipe(const Story& story, const Call& call) {
-  for (const auto& [_, index] : signal_calls_before(story, call) | std::views::reverse) {
-    const Call& setting = story.timeline.calls[index];
-    const auto* mask = setting.meaning.as<calls::SignalMask>();
-    if (mask == nullptr || !story.succeeded(setting)) continue;
-    using Change = calls::SignalMask::Change;
-    if (mask->change == Change::set) return mask->names(SIGPIPE) ? std::optional(setting.entered) : std::nullopt;
-    if (mask->change == Change::none || !mask->names(SIGPIPE)) continue;
-    return mask->change == Change::block ? std::optional(setting.entered) : std::nullopt;
-  }
-  return std::nullopt;
+  const Call* setting = last_before(story, story.timeline.lookups.sigpipe_masks, call);
+  if (setting == nullptr) return std::nullopt;
+  const auto& mask = *setting->meaning.as<calls::SignalMask>();
+  const bool blocks = mask.names(SIGPIPE) && mask.change != calls::SignalMask::Change::unblock;
+  return blocks ? std::optional(setting->entered) : std::nullopt;
 }
 
 // The actor's last word on SIGPIPE before `call` is that it be ignored.
 bool ignores_sigpipe(const Story& story, const Call& call) {
-  for (const auto& [_, index] : signal_calls_before(story, call) | std::views::reverse) {
-    const Call& setting = story.timeline.calls[index];
-    const auto* action = setting.meaning.as<calls::SignalAction>();
-    if (action == nullptr || action->signal != SIGPIPE || !story.succeeded(setting)) continue;
-    if (action->fate != calls::SignalAction::Fate::unchanged) return action->fate == calls::SignalAction::Fate::ignored;
-  }
-  return false;
+  const Call* setting = last_before(story, story.timeline.lookups.sigpipe_actions, call);
+  return setting != nullptr && setting->meaning.as<calls::SignalAction>()->fate == calls::SignalAction::Fate::ignored;
 }
 
 }  // namespace

@@ -37,29 +37,27 @@ std::optional<EventId> fork_between(const Story& story, std::int32_t pid, EventI
     const EventId latest = std::prev(later)->value;
     return latest < since ? std::nullopt : std::optional(latest);
   }
-  const auto forks = story.timeline.lookups.calls_of_effect.of(Effect::forks);
-  const auto call_of = [&](const auto& pair) -> const Call& { return story.timeline.calls[pair.value]; };
-  const auto entered = [&](const auto& pair) { return call_of(pair).entered; };
-  for (auto it = std::ranges::lower_bound(forks, before, {}, entered); it != forks.begin();) {
-    const Call& fork = call_of(*--it);
-    if (fork.entered < since) break;
-    if (pid_of(story, fork) == pid && story.succeeded(fork)) return fork.entered;
-  }
-  return std::nullopt;
+  const auto forks = story.timeline.lookups.forks_called_by.of(pid);
+  const auto entered = [&](const auto& pair) { return story.timeline.calls[pair.value].entered; };
+  const auto later = std::ranges::lower_bound(forks, before, {}, entered);
+  if (later == forks.begin() || entered(*std::prev(later)) < since) return std::nullopt;
+  return entered(*std::prev(later));
 }
 
 // unshare(2): "CLONE_FILES: Unshare the file descriptor table, so that the calling process no longer shares its file descriptors with any
 // other process." Alone it shares them with nobody, and there is no second table (unshare_fd()).
 std::optional<EventId> unshared_between(const Story& story, std::int32_t pid, EventId since, EventId before) {
   const auto& lookups = story.timeline.lookups;
-  for (const auto& [_, index] : lookups.calls_of_effect.of(Effect::unshares)) {
-    const Call& call = story.timeline.calls[index];
-    if (call.entered >= before) break;
-    if (call.entered < since || pid_of(story, call) != pid || !story.succeeded(call)) continue;
-    const auto several = lookups.several_threads_since(lookups.process_of(call.actor));
-    if (several && *several <= call.entered) return call.entered;  // this call may be its first event
-  }
-  return std::nullopt;
+  const auto unshares = lookups.unshares_of.of(pid);
+  if (unshares.empty()) return std::nullopt;
+  const auto call_of = [&](const auto& pair) -> const Call& { return story.timeline.calls[pair.value]; };
+  const auto several = lookups.several_threads_since(lookups.process_of(call_of(unshares.front()).actor));
+  if (!several) return std::nullopt;
+  // The call may be the second thread's first event.
+  const auto first = std::ranges::lower_bound(unshares, std::max(since, *several), {},
+                                              [&](const auto& pair) { return call_of(pair).entered; });
+  if (first == unshares.end() || call_of(*first).entered >= before) return std::nullopt;
+  return call_of(*first).entered;
 }
 
 std::optional<EventId> first_call_of(const Story& story, Side side, std::int32_t pid) {
@@ -274,22 +272,30 @@ std::set<timeline::CallIndex> other_references(const Story& story, const Call& c
   const auto& entered = story.timeline.entered(close);
   std::set<timeline::CallIndex> found;
   const auto add = [&](const auto& calls) {
-    const auto later = std::ranges::lower_bound(
-        calls, close.entered, {}, [&](const auto& pair) { return story.timeline.calls[pair.value].entered; });
-    for (auto it = calls.begin(); it != later; ++it) found.insert(it->value);
+    for (const auto& pair : calls)
+      if (story.timeline.calls[pair.value].entered < close.entered) found.insert(pair.value);
   };
   if (entered.socket != 0) add(story.timeline.lookups.sharings_of_socket.of(entered.socket));
-  if (entered.fd) add(story.timeline.lookups.duplications_of.of({pid_of(story, close), *entered.fd}));
+  if (!entered.fd) return found;
+  // What had that number before is another socket's.
+  const auto& duplications = story.timeline.lookups.duplications_of;
+  const auto pid = pid_of(story, close);
+  if (entered.socket != 0) {
+    add(duplications.of({pid, *entered.fd, 0}));
+    add(duplications.of({pid, *entered.fd, entered.socket}));
+  } else {
+    add(duplications.between({pid, *entered.fd, 0}, {pid, *entered.fd, UINT64_MAX}));
+  }
   return found;
 }
 
 std::optional<EventId> fork_while_held(const Story& story, Side side, std::int32_t pid, EventId before) {
-  const auto since = first_call_of(story, side, pid);
+  const auto since = story.first_call_of(side, pid);
   return since ? fork_between(story, pid, *since, before) : std::nullopt;
 }
 
 std::optional<EventId> unshared_while_held(const Story& story, Side side, std::int32_t pid, EventId before) {
-  const auto since = first_call_of(story, side, pid);
+  const auto since = story.first_call_of(side, pid);
   return since ? unshared_between(story, pid, *since, before) : std::nullopt;
 }
 
@@ -314,9 +320,7 @@ bool still_names_it(const Story& story, const Call& close, std::int32_t fd, Even
   };
   return !any(lookups.closes_of_socket.of(entered.socket), [&](const Call& call) {
     return story.timeline.entered(call).fd == fd;
-  }) && !any(lookups.calls_of_effect.of(Effect::duplicates), [&](const Call& call) {
-    return call.meaning.closes_another() && story.timeline.returned(call)->new_fd == fd;
-  });
+  }) && !any(lookups.replacements_of.of({pid, fd}), [](const Call&) { return true; });
 }
 
 // Calls of other threads that are inside the socket hold a reference each (fdget()).
@@ -333,7 +337,7 @@ std::optional<EventId> child_that_holds(const Story& story, const Call& close) {
   const auto& lookups = story.timeline.lookups;
   const auto& actors = story.timeline.recording->actors;
   const auto pid = pid_of(story, close);
-  const auto since = first_call_of(story, close.side, pid);
+  const auto since = story.first_call_of(close.side, pid);
   // The number of a process that has ended is given again.
   const auto holds = [&](std::int32_t child, EventId start) {
     const auto meanwhile = [&](EventId event) { return event > start && event < close.entered; };

@@ -285,19 +285,10 @@ void find_without_packets(const Story& story, Side side, Findings& findings) {
 
 // A close() of the listening socket while the reset left.
 const Call* listener_closing(const Story& story, Side side, base::WallTime when) {
-  const auto& calls = story.timeline.calls;
-  const auto listens = story.timeline.lookups.listens_on_port.of(story.connection.sides[side].address.port);
-  // From the first listen() on; the latest before a close() says which socket it is that listens.
-  for (auto listen = listens.begin(); listen != listens.end(); ++listen) {
-    const auto socket = story.timeline.entered(calls[listen->value]).socket;
-    if (socket == 0) continue;
-    const auto closes = story.timeline.lookups.closes_of_socket.of(socket);
-    const auto close = std::ranges::upper_bound(closes, listen->value, {}, [](const auto& pair) { return pair.value; });
-    const auto next = std::next(listen);
-    if (close == closes.end() || (next != listens.end() && close->value > next->value)) continue;
-    return story.time(calls[close->value].entered) > when ? nullptr : &calls[close->value];
-  }
-  return nullptr;
+  const auto closed = story.timeline.lookups.listener_closed_on_port.of(story.connection.sides[side].address.port);
+  if (closed.empty()) return nullptr;
+  const Call& close = story.timeline.calls[closed.front().value];
+  return story.time(close.entered) > when ? nullptr : &close;
 }
 
 // Keep-alive probes that nobody answered stand right before the reset.

@@ -60,6 +60,12 @@ class GrowingRecorder {
     recording_.actors.push_back({std::move(name), pid, pid, "worker", ""});
     return ActorId{static_cast<std::uint32_t>(recording_.actors.size() - 1)};
   }
+  // Another thread of the server's process.
+  ActorId add_thread() {
+    const auto tid = static_cast<std::int32_t>(100'000 + recording_.actors.size());
+    recording_.actors.push_back({"server", 102, tid, "server", ""});
+    return ActorId{static_cast<std::uint32_t>(recording_.actors.size() - 1)};
+  }
   // Two taps, one in each end's namespace; packets go to the tap that is chosen.
   void with_two_taps() {
     recording_.interfaces.front().host = "client";
@@ -109,9 +115,25 @@ class GrowingRecorder {
   }
   // connect() by the client and accept() by the server, around the handshake; cookies 2i+1 and 2i+2.
   void connect(std::uint32_t i, std::uint32_t isn = 0) {
-    const auto from = growing_client(i).socket(), to = growing_server.socket();
-    const auto number = enter({0}, "connect", "3, ...", 2 * i + 1, {}, to);
+    const auto number = enter({0}, "connect", "3, ...", 2 * i + 1, {}, growing_server.socket());
     handshake(growing_client(i), growing_server, isn);
+    connected(i, number);
+  }
+  // The same without packets.
+  void connect_unseen(std::uint32_t i) {
+    connected(i, enter({0}, "connect", "3, ...", 2 * i + 1, {}, growing_server.socket()));
+  }
+  void listen(std::uint64_t socket = 1000000007) {
+    call({1}, "listen", "3, 128", socket, 0, 0, growing_server.socket());
+  }
+
+  void pass(std::int64_t microseconds) { clock_ += microseconds; }
+  [[nodiscard]] base::WallTime now() const { return base::wall_from_ns(1'700'000'000'000'000'000 + clock_ * 1000); }
+  Recording take() { return std::move(recording_); }
+
+ private:
+  void connected(std::uint32_t i, std::uint32_t number) {
+    const auto from = growing_client(i).socket(), to = growing_server.socket();
     CallReturned returned;
     returned.call = number, returned.socket = 2 * i + 1, returned.local = from, returned.remote = to;
     event(std::move(returned), {0});
@@ -121,13 +143,6 @@ class GrowingRecorder {
     accepted.local = to, accepted.remote = from;
     event(std::move(accepted), {1});
   }
-  void listen() { call({1}, "listen", "3, 128", 1000000007, 0, 0, growing_server.socket()); }
-
-  void pass(std::int64_t microseconds) { clock_ += microseconds; }
-  [[nodiscard]] base::WallTime now() const { return base::wall_from_ns(1'700'000'000'000'000'000 + clock_ * 1000); }
-  Recording take() { return std::move(recording_); }
-
- private:
   static std::vector<std::uint8_t> bytes(GrowingEnd from, GrowingEnd to, const GrowingSegment& what) {
     std::vector<std::uint8_t> out;
     const auto put16 = [&](std::uint32_t v) { out.push_back(std::uint8_t(v >> 8U)), out.push_back(std::uint8_t(v)); };

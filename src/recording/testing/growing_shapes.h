@@ -462,6 +462,169 @@ inline void signals(R& r, uint32_t n) {
     r.event(Signal{"SIGCHLD", SignalFate::handled, {}}, {0});
   }
 }
+inline void threads(R& r, uint32_t n) {
+  r.listen();
+  r.connect(0);
+  for (uint32_t i = 0; i < n / 5; ++i) {
+    const ActorId thread = r.add_thread();
+    r.call(thread, "recv", "4, \"x\", 10, 0", 2, 10);
+    r.segment(client, server, {.seq = 1 + 10 * i, .ack = 1, .length = 10});
+    r.call(thread, "shutdown", "4, SHUT_RD", 2, 0);
+  }
+}
+inline void shuts_and_reads(R& r, uint32_t n) {
+  r.listen();
+  r.connect(0);
+  for (uint32_t i = 0; i < n / 4; ++i) {
+    r.call({0}, "shutdown", "3, SHUT_RD", 1, 0);
+    r.call({0}, "recv", "3, \"\", 100, 0", 1, 0);
+  }
+}
+// Each connection has the number that the last one had, and so has its duplicate.
+inline void one_number_duplicated(R& r, uint32_t n) {
+  r.listen();
+  for (uint32_t i = 0; i < n / 15; ++i) {
+    r.connect(i);
+    r.call({1}, "dup", "4", 2 * i + 2, 5);
+    r.call({1}, "close", "5", 2 * i + 2, 0);
+    r.call({1}, "close", "4", 2 * i + 2, 0);
+    r.segment(server, growing_client(i), {.flags = flag::ack | flag::fin, .seq = 1, .ack = 1});
+  }
+}
+inline void close_ranges(R& r, uint32_t n) {
+  r.listen();
+  for (uint32_t i = 0; i < n / 11; ++i) {
+    r.connect(i);
+    const auto close = r.enter({1}, "close_range", "3, 10, 0", 0);
+    r.segment(server, growing_client(i), {.flags = flag::ack | flag::fin, .seq = 1, .ack = 1});
+    r.leave({1}, close, 0);
+  }
+}
+// A server that is started again and again on one port, and always too late.
+inline void listens_again(R& r, uint32_t n) {
+  for (uint32_t i = 0; i < n / 10; ++i) {
+    r.listen(2'000'000 + i);
+    r.call({1}, "close", "3", 2'000'000 + i, 0);
+    const auto connect = r.enter({0}, "connect", "3, ...", 2 * i + 1, {}, server.socket());
+    r.segment(growing_client(i), server, {.flags = flag::syn});
+    r.segment(server, growing_client(i), {.flags = flag::rst | flag::ack, .ack = 1});
+    r.leave({0}, connect, -1, ECONNREFUSED, 2 * i + 1);
+  }
+}
+inline void resets_of_listeners(R& r, uint32_t n) {
+  for (uint32_t i = 0; i < n / 8; ++i) {
+    r.listen(2'000'000 + i);
+    r.handshake(growing_client(i), server);
+    r.segment(growing_client(i), server, {.seq = 1, .ack = 1, .length = 10});
+    r.segment(server, growing_client(i), {.flags = flag::rst, .seq = 1});
+  }
+}
+inline void signatures_refused(R& r, uint32_t n) {
+  r.listen();
+  for (uint32_t i = 0; i < n / 6; ++i) {
+    r.handshake(growing_client(i), server);
+    r.segment(growing_client(i), server, {.seq = 1, .ack = 1, .length = 10});
+    SegmentDropped drop;
+    drop.from = growing_client(i).socket(), drop.to = server.socket(), drop.flags = {flag::ack}, drop.seq = 1;
+    drop.ack = 1, drop.length = 10, drop.reason = "TCP_MD5UNEXPECTED", drop.function = "tcp_v4_rcv";
+    r.event(drop);
+    r.event(CounterMoved{"TcpExt.Other", 1, "", r.now()});
+  }
+}
+inline void forks_of_others(R& r, uint32_t n) {
+  r.listen();
+  const ActorId other = r.add_actor("shell");
+  for (uint32_t i = 0; i < n / 20; ++i) r.connect(i);
+  for (uint32_t i = 0; i < n / 20; ++i) {
+    for (uint32_t again = 0; again < 3; ++again) r.call(other, "fork", "", 0, 5000 + i);
+    r.call({1}, "close", "4", 2 * i + 2, 0);
+    r.segment(server, growing_client(i), {.flags = flag::ack | flag::fin, .seq = 1, .ack = 1});
+  }
+}
+
+// --- Recordings of programs of which no packet was seen: as nobody ---------------------------------------------------
+
+inline void reads_unseen(R& r, uint32_t n) {
+  r.listen();
+  r.connect_unseen(0);
+  r.call({0}, "close", "3", 1, 0);
+  for (uint32_t i = 0; i < n / 2; ++i) r.call({1}, "recv", "4, \"\", 100, 0", 2, 0);
+}
+inline void connections_unseen(R& r, uint32_t n) {
+  r.listen();
+  for (uint32_t i = 0; i < n / 12; ++i) {
+    r.connect_unseen(i);
+    r.call({0}, "send", "3, \"x\", 100, 0", 2 * i + 1, 100);
+    r.call({1}, "recv", "4, \"x\", 100, 0", 2 * i + 2, 100);
+    r.call({1}, "close", "4", 2 * i + 2, 0);
+    r.call({0}, "close", "3", 2 * i + 1, 0);
+  }
+}
+inline void forking_server_unseen(R& r, uint32_t n) {
+  r.listen();
+  for (uint32_t i = 0; i < n / 12; ++i) {
+    r.connect_unseen(i);
+    const ActorId actor = r.add_actor("worker " + std::to_string(i));
+    r.event(ProcessStarted{"worker", 102}, actor);
+    r.call({1}, "close", "4", 2 * i + 2, 0);
+    r.call(actor, "send", "4, \"x\", 10, 0", 2 * i + 2, 10);
+    r.event(ProcessEnded{0, "", {}}, actor);
+    r.call({0}, "close", "3", 2 * i + 1, 0);
+  }
+}
+// Of a fork nothing is told but the call; another process forks all the time.
+inline void forks_unseen(R& r, uint32_t n) {
+  r.listen();
+  const ActorId other = r.add_actor("shell");
+  for (uint32_t i = 0; i < n / 20; ++i) r.connect_unseen(i);
+  for (uint32_t i = 0; i < n / 20; ++i) {
+    for (uint32_t again = 0; again < 3; ++again) r.call(other, "fork", "", 0, 5000 + i);
+    r.call({1}, "close", "4", 2 * i + 2, 0);
+    r.call({0}, "close", "3", 2 * i + 1, 0);
+  }
+}
+inline void unshares_unseen(R& r, uint32_t n) {
+  r.listen();
+  const ActorId other = r.add_actor("container");
+  for (uint32_t i = 0; i < n / 12; ++i) {
+    r.connect_unseen(i);
+    r.call(other, "unshare", "CLONE_FILES", 0, 0);
+    r.call({1}, "close", "4", 2 * i + 2, 0);
+    r.call({0}, "close", "3", 2 * i + 1, 0);
+  }
+}
+inline void shuts_and_reads_unseen(R& r, uint32_t n) {
+  r.listen();
+  r.connect_unseen(0);
+  for (uint32_t i = 0; i < n / 8; ++i) {
+    r.call({0}, "shutdown", "3, SHUT_RD", 1, 0);
+    r.call({1}, "shutdown", "4, SHUT_RD", 2, 0);
+    r.call({0}, "recv", "3, \"\", 100, 0", 1, 0);
+    r.call({1}, "close", "5", 2, 0);
+  }
+}
+inline void connections_sampled(R& r, uint32_t n) {
+  r.listen();
+  for (uint32_t i = 0; i < n / 8; ++i) {
+    r.connect_unseen(i);
+    for (const auto to : {tcp::State::established, tcp::State::close_wait, tcp::State::closed}) {
+      SocketState state;
+      state.socket = 2 * i + 1, state.local = growing_client(i).socket(), state.remote = server.socket();
+      state.from = tcp::State::established, state.to = to, state.not_before = r.now();
+      r.event(state);
+    }
+    r.event(CounterMoved{"Tcp.EstabResets", 1, "", r.now()});
+  }
+}
+inline void actors_unseen(R& r, uint32_t n) {
+  r.listen();
+  r.connect_unseen(0);
+  for (uint32_t i = 0; i < n / 4; ++i) {
+    const ActorId actor = r.add_actor("worker " + std::to_string(i));
+    r.call(actor, "send", "4, \"x\", 10, 0", 2, 10);
+    r.event(ProcessEnded{0, "", {}}, actor);
+  }
+}
 
 }  // namespace shapes
 
@@ -519,6 +682,22 @@ inline constexpr GrowingShape growing_shapes[] = {
     {"notes", true, shapes::notes},
     {"losses", true, shapes::losses},
     {"signals", true, shapes::signals},
+    {"threads", true, shapes::threads},
+    {"shuts_and_reads", true, shapes::shuts_and_reads},
+    {"one_number_duplicated", true, shapes::one_number_duplicated},
+    {"close_ranges", true, shapes::close_ranges},
+    {"listens_again", true, shapes::listens_again},
+    {"resets_of_listeners", true, shapes::resets_of_listeners},
+    {"signatures_refused", true, shapes::signatures_refused},
+    {"forks_of_others", true, shapes::forks_of_others},
+    {"reads_unseen", true, shapes::reads_unseen},
+    {"connections_unseen", true, shapes::connections_unseen},
+    {"forking_server_unseen", true, shapes::forking_server_unseen},
+    {"forks_unseen", true, shapes::forks_unseen},
+    {"unshares_unseen", true, shapes::unshares_unseen},
+    {"shuts_and_reads_unseen", true, shapes::shuts_and_reads_unseen},
+    {"connections_sampled", true, shapes::connections_sampled},
+    {"actors_unseen", true, shapes::actors_unseen},
 };
 
 inline Recording grow(const GrowingShape& shape, std::uint32_t n) {

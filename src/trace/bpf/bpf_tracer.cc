@@ -161,6 +161,9 @@ base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, cons
   if (!both) return std::unexpected(both.error());
   made->both_ = std::move(*both);
 
+  // What it opens on other threads is none of the command's: here is the last moment before it gets copies.
+  if (options.before_start)
+    if (auto ready = options.before_start(); !ready) return std::unexpected(ready.error());
   if (!target.command.empty()) {
     auto child = GatedChild::fork(target.command);
     if (!child) return std::unexpected(child.error());

@@ -1,6 +1,7 @@
 // The tracer for root: calls, signals, states, resets, errors, drops and the cause of every segment from the kernel's tracepoints.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/result.h"
@@ -14,6 +15,8 @@ struct BpfOptions {
   bool user_stacks = true;
   bool gives_way = false;                     // the thread that opens and drains it: trace/give_way.h
   std::vector<std::string> without, refused;  // ProbeOptions
+  // What else must be ready, called before anything is recorded and before the command is forked. If it fails, so does open_bpf().
+  std::function<base::Status()> before_start;
 };
 
 // Loads the probe, follows the target's processes and their sockets, and lets the command go. Errors: privilege, where BPF is not to

@@ -142,6 +142,20 @@ TEST(BpfTracer, tells_a_call_that_never_returns) {
   kill(process->pid, SIGKILL);
 }
 
+// Not by the clock: what makes a program dear is that the verifier walks through the same piece of it again and again, once for each way
+// there. Pieces that are called from several places are global functions, and loops call one.
+TEST(Probe, programs_are_such_that_the_verifier_is_soon_done_with_them) {
+  auto probe = Probe::open(probe_of_trace());
+  NEEDS_BPF(probe);
+  ASSERT_TRUE(probe) << probe.error().message;
+  std::uint32_t sum = 0;
+  for (const auto& [program, count] : probe->verified_instructions()) {
+    EXPECT_LT(count, 15'000U) << program;
+    sum += count;
+  }
+  EXPECT_LT(sum, 90'000U);
+}
+
 TEST(BpfTracer, counts_what_does_not_fit_into_a_tiny_ring) {
   const std::string many = two_ends.substr(0, two_ends.find("s, _")) +
                            "s, _ = l.accept()\nfor i in range(5000): s.send(b'x' * 100); c.recv(100)\n";

@@ -18,9 +18,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <map>
+#include <mutex>
 #include <optional>
 
+#include "base/side_by_side.h"
 #include "base/unique_fd.h"
 #include "calls/call.h"
 #include "calls/operation_table.h"
@@ -79,11 +82,13 @@ class LibbpfWords {
     if (level == LIBBPF_DEBUG || listening_ == nullptr) return 0;
     char line[512];
     const int length = vsnprintf(line, sizeof line, format, arguments);
+    const std::lock_guard one_at_a_time(mutex_);
     if (listening_->size() < 16384) *listening_ += line;
     return length;
   }
 
   static inline std::string* listening_ = nullptr;
+  static inline std::mutex mutex_;
   std::string text_;
 };
 
@@ -150,6 +155,7 @@ struct Probe::Impl {
   LoadedPrograms programs;
   std::vector<base::UniqueFd> attached;
   std::optional<EventRings> rings;
+  std::future<base::Status> rings_are_there;  // the kernel's half has them
   std::vector<MissingHook> missing;
   bool detached = false;
   std::uint64_t skipped_at_detach = 0;
@@ -157,14 +163,16 @@ struct Probe::Impl {
   [[nodiscard]] std::uint64_t skipped() const;
 };
 
+static bpf_prog_info info_of(const LoadedProgram& program) {
+  bpf_prog_info info{};
+  __u32 length = sizeof info;
+  if (!program.fd.valid() || bpf_obj_get_info_by_fd(program.fd.get(), &info, &length) != 0) return {};
+  return info;
+}
+
 std::uint64_t Probe::Impl::skipped() const {
   std::uint64_t sum = 0;
-  for (const auto& [name, program] : programs) {
-    bpf_prog_info info{};
-    __u32 length = sizeof info;
-    if (program.fd.valid() && bpf_obj_get_info_by_fd(program.fd.get(), &info, &length) == 0)
-      sum += info.recursion_misses;
-  }
+  for (const auto& [name, program] : programs) sum += info_of(program).recursion_misses;
   return sum;
 }
 
@@ -183,13 +191,19 @@ bool fits(const HookProgram& program, const ProbeOptions& options) {
   return program.least_arguments <= arguments && arguments <= program.most_arguments;
 }
 
-// In the row of its hook, the programs before it being as `loaded` says.
-bool is_wanted(std::string_view name, const ProbeOptions& options, const LoadedPrograms& loaded) {
+bool may_be_wanted(std::string_view name, const ProbeOptions& options) {
   const HookPlace place = find_hook(name);
-  if (place.hook == nullptr || !is_asked_for(*place.hook, options)) return false;
-  for (const HookProgram& better : place.hook->programs.first(place.program))
-    if (const auto found = loaded.find(better.name); found != loaded.end() && found->second.fd.valid()) return false;
-  return fits(place.hook->programs[place.program], options);
+  return place.hook != nullptr && is_asked_for(*place.hook, options) &&
+         fits(place.hook->programs[place.program], options);
+}
+
+// Of those that may be wanted: whether all before it in the row of its hook have been refused.
+bool is_due(std::string_view name, const ProbeOptions& options, const LoadedPrograms& loaded) {
+  const HookPlace place = find_hook(name);
+  return std::ranges::none_of(place.hook->programs.first(place.program), [&](const HookProgram& better) {
+    const auto found = loaded.find(better.name);
+    return found == loaded.end() ? fits(better, options) : found->second.fd.valid();
+  });
 }
 
 // errno of a refusal; 0: some are loaded.
@@ -252,13 +266,15 @@ base::Result<std::vector<base::UniqueFd>> make_rings(const RingSizes& sizes, con
   return rings;
 }
 
-// The programs find theirs by their processor.
-base::Status hand_over(std::span<const base::UniqueFd> rings, const ::probe& skeleton) {
-  for (__u32 i = 0; i < rings.size(); ++i) {
-    const int fd = rings[i].get();
-    if (bpf_map__update_elem(skeleton.maps.rings, &i, sizeof i, &fd, sizeof fd, BPF_ANY) != 0)
-      return base::fail_errno("the probe's ring buffers");
-  }
+// The programs find theirs by their processor. After each of them the kernel waits until no program can be using the one before.
+base::Status hand_over(std::span<const int> rings, int map) {
+  std::vector<int> errors(rings.size());
+  base::side_by_side(rings.size(), rings.size(), [&](std::size_t i) {
+    const auto place = static_cast<__u32>(i);
+    if (bpf_map_update_elem(map, &place, &rings[i], BPF_ANY) != 0) errors[i] = errno;
+  });
+  for (const int error : errors)
+    if (error != 0) return base::fail_errno("the probe's ring buffers", error);
   return {};
 }
 
@@ -333,15 +349,19 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
   if (auto here = is_where_the_kernel_counts(options); !here) return std::unexpected(here.error());
   const LibbpfWords words;
   auto impl = std::make_unique<Impl>();
-  ProgramLoader loader(
-      [&](std::string_view program) { return is_wanted(program, options, loader.outcome()); },
-      [&](std::string_view program) { return is_named(options.refused, program) || is_spoilt_here(program); });
+  ProgramLoader loader([&](std::string_view name) { return is_due(name, options, loader.outcome()); },
+                       [&](std::string_view name) { return is_named(options.refused, name) || is_spoilt_here(name); });
   impl->skeleton.reset(probe__open());
   if (!impl->skeleton) return std::unexpected(cannot_load(errno, words));
   auto& skeleton = *impl->skeleton;
+  std::size_t asked_for = 0;
   bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton.obj)
-      bpf_program__set_autoload(program, is_wanted(bpf_program__name(program), options, {}));
+  bpf_object__for_each_program(program, skeleton.obj) {
+    const bool wanted = may_be_wanted(bpf_program__name(program), options);
+    bpf_program__set_autoload(program, wanted);
+    if (wanted) ++asked_for;
+  }
+  loader.expect(asked_for);
   const RingSizes sizes = ring_sizes(options.ring_bytes);
   set_up(skeleton, options, sizes);
   auto rings = make_rings(sizes, words);
@@ -352,15 +372,20 @@ base::Result<Probe> Probe::open(const ProbeOptions& options) {
   impl->missing = find_missing(options, impl->programs);
   if (const int error = why_none_is_loaded(impl->programs); error != 0)
     return std::unexpected(cannot_load(error, words));
-  if (auto handed = hand_over(*rings, skeleton); !handed) return std::unexpected(handed.error());
+  std::vector<int> ring_maps;
+  for (const base::UniqueFd& ring : *rings) ring_maps.push_back(ring.get());
   auto reader = EventRings::open(std::move(*rings), sizes.bytes);
   if (!reader) return std::unexpected(reader.error());
   impl->rings.emplace(std::move(*reader));
+  impl->rings_are_there = std::async(
+      std::launch::async,
+      [ring_maps = std::move(ring_maps), map = bpf_map__fd(skeleton.maps.rings)] { return hand_over(ring_maps, map); });
   return Probe(std::move(impl));
 }
 
 base::Status Probe::attach() {
   const LibbpfWords words;
+  if (auto handed = impl_->rings_are_there.get(); !handed) return handed;
   for (auto& [name, program] : impl_->programs) {
     if (!program.fd.valid()) continue;
     auto link = attach_program(program.fd.get());
@@ -505,6 +530,12 @@ std::vector<Lack> Probe::lacks() const {
   }
   if (!not_told.empty()) lacks.push_back({"this kernel does not tell: " + not_told, {}});
   return lacks;
+}
+std::map<std::string, std::uint32_t> Probe::verified_instructions() const {
+  std::map<std::string, std::uint32_t> counts;
+  for (const auto& [name, program] : impl_->programs)
+    if (program.fd.valid()) counts.emplace(name, info_of(program).verified_insns);
+  return counts;
 }
 bool Probe::has(std::string_view program) const {
   const auto found = impl_->programs.find(program);

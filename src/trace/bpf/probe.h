@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -126,6 +127,9 @@ class Probe {
   [[nodiscard]] const std::vector<MissingHook>& missing() const;
   // The same in sentences: one for all that the kernel lacks, one for each program that it refuses.
   [[nodiscard]] std::vector<Lack> lacks() const;
+  // How many instructions the kernel's verifier walked through, which is most of what the start of a trace takes: by program; 0 before
+  // Linux 5.16.
+  [[nodiscard]] std::map<std::string, std::uint32_t> verified_instructions() const;
   // Whether that program of the probe (trace/bpf/hooks.h) runs.
   [[nodiscard]] bool has(std::string_view program) const;
 

@@ -10,10 +10,14 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "base/check.h"
+#include "base/side_by_side.h"
 #include "trace/bpf/kernel/kernel_types.h"
 
 namespace tcpwhy::trace {
@@ -26,12 +30,27 @@ constexpr bpf_insn leave{.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0,
 constexpr std::array empty_program{put_zero, leave};
 constexpr std::array spoilt_program{leave};  // it returns what it has never set
 
+// By tracepoint, its type. To look one of them up in the kernel's types costs as much as to find them all.
+using TracepointTypes = std::unordered_map<std::string_view, __u32>;
+TracepointTypes find_tracepoint_types() {
+  TracepointTypes found;
+  const btf* types = kernel_types();
+  const __u32 count = types == nullptr ? 0 : btf__type_cnt(types);
+  for (__u32 id = 1; id < count; ++id) {
+    const btf_type* type = btf__type_by_id(types, id);
+    if (btf_kind(type) != BTF_KIND_TYPEDEF) continue;
+    constexpr std::string_view prefix = "btf_trace_";
+    const std::string_view name = btf__name_by_offset(types, type->name_off);
+    if (name.starts_with(prefix)) found.emplace(name.substr(prefix.size()), id);
+  }
+  return found;
+}
+
 // The type that stands for a tracepoint: a pointer to a function of what it hands over. 0: there is none.
 __u32 type_of_tracepoint(std::string_view name) {
-  const btf* types = kernel_types();
-  if (types == nullptr) return 0;
-  const int id = btf__find_by_name_kind(types, ("btf_trace_" + std::string(name)).c_str(), BTF_KIND_TYPEDEF);
-  return id > 0 ? static_cast<__u32>(id) : 0;
+  static const TracepointTypes types = find_tracepoint_types();
+  const auto found = types.find(name);
+  return found == types.end() ? 0 : found->second;
 }
 
 // What was said last, without the count of the verifier's work that ends it.
@@ -47,56 +66,88 @@ std::string last_lines(std::string_view log) {
   return std::string(log);
 }
 
-LoadedProgram load_one(const bpf_program* program, std::span<const bpf_insn> instructions, bpf_prog_load_opts options) {
+}  // namespace
+
+struct ProgramLoader::Prepared {
+  std::string name, tracepoint;
+  std::vector<bpf_insn> instructions;
+  bpf_prog_load_opts options;  // what it points to is libbpf's, which keeps it as long as it loads the object
+
+  [[nodiscard]] LoadedProgram load() const;
+};
+
+LoadedProgram ProgramLoader::Prepared::load() const {
   LoadedProgram made;
-  const std::string_view section = bpf_program__section_name(program);
-  const std::string_view tracepoint = section.substr(std::min(section_prefix.size(), section.size()));
-  options.expected_attach_type = BPF_TRACE_RAW_TP;
-  options.attach_btf_id = type_of_tracepoint(tracepoint);
-  if (options.attach_btf_id == 0) {
+  bpf_prog_load_opts own = options;
+  own.expected_attach_type = BPF_TRACE_RAW_TP;
+  own.attach_btf_id = type_of_tracepoint(tracepoint);
+  if (own.attach_btf_id == 0) {
     made.error = ENOENT;
-    made.words = "the kernel has no tracepoint " + std::string(tracepoint);
+    made.words = "the kernel has no tracepoint " + tracepoint;
     return made;
   }
   const auto load = [&] {
-    return bpf_prog_load(BPF_PROG_TYPE_TRACING, bpf_program__name(program), "GPL", instructions.data(),
-                         instructions.size(), &options);
+    return bpf_prog_load(BPF_PROG_TYPE_TRACING, name.c_str(), "GPL", instructions.data(), instructions.size(), &own);
   };
   made.fd.reset(load());
   if (made.fd.valid()) return made;
   made.error = errno;
   // Once more, for the log. Old kernels keep its beginning where there is no room for all.
   std::string log(16U << 20U, '\0');
-  options.log_level = 1, options.log_buf = log.data(), options.log_size = static_cast<__u32>(log.size());
+  own.log_level = 1, own.log_buf = log.data(), own.log_size = static_cast<__u32>(log.size());
   made.fd.reset(load());
   made.words = last_lines(std::string_view(log.c_str()));
   return made;
 }
 
-}  // namespace
-
 struct ProgramLoader::Handler {
   static int prepare(bpf_program* program, bpf_prog_load_opts* options, long) {
     TCPWHY_CHECK(living_ != nullptr);
     ProgramLoader& loader = *living_;
-    const std::string name = bpf_program__name(program);
-    if (loader.is_wanted_(name)) {
-      bpf_prog_load_opts own = *options;
-      std::span instructions(bpf_program__insns(program), bpf_program__insn_cnt(program));
-      if (loader.is_spoilt_(name)) {
-        instructions = spoilt_program;
-        own.func_info_cnt = own.line_info_cnt = 0;
-      }
-      loader.outcome_.emplace(name, load_one(program, instructions, own));
+    const std::string_view section = bpf_program__section_name(program);
+    Prepared prepared{.name = bpf_program__name(program),
+                      .tracepoint = std::string(section.substr(std::min(section_prefix.size(), section.size()))),
+                      .instructions = {},
+                      .options = *options};
+    const std::span instructions(bpf_program__insns(program), bpf_program__insn_cnt(program));
+    prepared.instructions.assign(instructions.begin(), instructions.end());
+    if (loader.is_spoilt_(prepared.name)) {
+      prepared.instructions.assign(spoilt_program.begin(), spoilt_program.end());
+      prepared.options.func_info_cnt = prepared.options.line_info_cnt = 0;
     }
+    loader.prepared_.push_back(std::move(prepared));
+    if (loader.prepared_.size() == loader.expected_) loader.load_all();
     options->func_info_cnt = options->line_info_cnt = 0;  // they are about the instructions that go
     auto empty = empty_program;
     return bpf_program__set_insns(program, empty.data(), empty.size());
   }
 };
 
-ProgramLoader::ProgramLoader(Question is_wanted, Question is_spoilt)
-    : is_wanted_(std::move(is_wanted)), is_spoilt_(std::move(is_spoilt)) {
+// Those that stand in for others wait until it is known whether they must.
+void ProgramLoader::load_all() {
+  for (;;) {
+    const auto rest = std::stable_partition(prepared_.begin(), prepared_.end(),
+                                            [this](const Prepared& program) { return is_due_(program.name); });
+    if (rest == prepared_.begin()) return;
+    load_at_once({prepared_.begin(), rest});
+    prepared_.erase(prepared_.begin(), rest);
+  }
+}
+
+// Several threads take one after the other, the longest first: they keep the kernel's verifier the longest.
+void ProgramLoader::load_at_once(std::span<const Prepared> programs) {
+  std::vector<const Prepared*> order;
+  for (const Prepared& program : programs) order.push_back(&program);
+  std::ranges::stable_sort(order, std::ranges::greater{},
+                           [](const Prepared* program) { return program->instructions.size(); });
+  std::vector<LoadedProgram> loaded(order.size());
+  base::side_by_side(order.size(), std::max(std::thread::hardware_concurrency(), 1U),
+                     [&](std::size_t i) { loaded[i] = order[i]->load(); });
+  for (std::size_t i = 0; i < order.size(); ++i) outcome_.emplace(order[i]->name, std::move(loaded[i]));
+}
+
+ProgramLoader::ProgramLoader(Question is_due, Question is_spoilt)
+    : is_due_(std::move(is_due)), is_spoilt_(std::move(is_spoilt)) {
   // For ever: libbpf 1.1 frees its table with the last handler that is taken back, and then goes on using it.
   static const int handler = [] {
     LIBBPF_OPTS(libbpf_prog_handler_opts, options, .prog_prepare_load_fn = Handler::prepare);

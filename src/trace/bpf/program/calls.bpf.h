@@ -211,33 +211,44 @@ __noinline int take_piece(__u32 kind, __u32 index) {
   return 0;
 }
 
-static __always_inline void take_pieces(__u32 kind, const struct probe_syscall* row, __u8 at_exit) {
+// Global too.
+__noinline int take_some_pieces(__u32 kind, __u32 at_exit) {
+  const struct probe_call* draft = draft_of(kind);
+  if (!draft) return 0;
+  const struct probe_syscall* row = row_of(kind, draft->number);
   for (__u32 i = 0; i < PROBE_PIECES; ++i)
     if (i < row->piece_count && row->piece[i].at_exit == at_exit) take_piece(kind, i);
+  return 0;
+}
+static __always_inline void take_pieces(__u32 kind, const struct probe_syscall* row, __u8 at_exit) {
+  if (row->piece_count != 0) take_some_pieces(kind, at_exit);
 }
 
-static __always_inline void send_draft(struct probe_call* draft) {
+__noinline int send_draft(__u32 kind) {
+  struct probe_call* draft = draft_of(kind);
+  if (!draft) return 0;
   const __u32 n = draft->snippets;
   __u64 size = __builtin_offsetof(struct probe_call, snippet);
   if (n > 0) {
     const __u32 last = n - 1;
-    if (last >= PROBE_SNIPPETS) return;
+    if (last >= PROBE_SNIPPETS) return 0;
     __u64 length = draft->snippet[last].length;
     FORGET(length);
-    if (length > PROBE_SNIPPET_BYTES) return;
+    if (length > PROBE_SNIPPET_BYTES) return 0;
     size +=
         last * sizeof(struct probe_snippet) + __builtin_offsetof(struct probe_snippet, bytes) + ((length + 7) & ~7ULL);
   }
   if (draft->head.flags & PROBE_BRIEF) {
     size -= PROBE_BRIEF_SAVES;
     FORGET(size);
-    if (size > sizeof(*draft) - PROBE_BRIEF_SAVES) return;
+    if (size > sizeof(*draft) - PROBE_BRIEF_SAVES) return 0;
     put(shorten(draft), size, draft->head.at_ns);
   } else {
     FORGET(size);
-    if (size > sizeof(*draft)) return;
+    if (size > sizeof(*draft)) return 0;
     put(draft, size, draft->head.at_ns);
   }
+  return 0;
 }
 
 static __always_inline int may_take_stack(__u64 now) {
@@ -272,18 +283,25 @@ static __always_inline void send_user_stack(struct pt_regs* regs, __u64 call) {
   SUBMIT(stack);
 }
 
+// Global.
+__noinline int tell_whole(__u32 kind, __u32 known) {
+  struct probe_call* draft = draft_of(kind);
+  if (!draft) return 0;
+  const __u64 socket = draft->socket.pointer;
+  fill_socket(&draft->socket, (struct sock*)socket);
+  if (!known) hash_interest(socket, OF_INTEREST);
+  return is_interesting(&draft->socket);  // learns its flow
+}
+
 // Everything about the socket, or, of one that has been told whole, its address alone.
-static __always_inline void tell_socket(struct probe_call* draft, struct sock* sk) {
+static __always_inline void tell_socket(__u32 kind, struct probe_call* draft, struct sock* sk) {
   const __u64 pointer = (__u64)sk;
   const __u8 known = interest_in(pointer);
-  if (known == TOLD_WHOLE) {
+  draft->socket.pointer = pointer;
+  if (known == TOLD_WHOLE)
     draft->head.flags |= PROBE_BRIEF;
-    draft->socket.pointer = pointer;
-    return;
-  }
-  fill_socket(&draft->socket, sk);
-  if (!known) hash_interest(pointer, OF_INTEREST);
-  is_interesting(&draft->socket);  // learns its flow
+  else
+    tell_whole(kind, known);
 }
 
 // The state of a traced thread, to be filled in.
@@ -322,7 +340,7 @@ static __always_inline void begin_draft(struct probe_call* draft, __u8 kind, con
 }
 
 static __always_inline void tell_socket_or_none(struct probe_call* draft, struct sock* sk) {
-  if (sk) return tell_socket(draft, sk);
+  if (sk) return tell_socket(SYSTEM_CALL, draft, sk);
   draft->head.flags |= PROBE_BRIEF;
   draft->socket.pointer = 0;
 }
@@ -380,7 +398,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs* regs, long number) {
   tell_socket_or_none(draft, sk);
   take_pieces(SYSTEM_CALL, row, 0);
   const int stack = row->wants_stack && sk && may_take_stack(draft->call);
-  send_draft(draft);
+  send_draft(SYSTEM_CALL);
   if (stack) send_user_stack(regs, draft->call);
   return 0;
 }
@@ -415,7 +433,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs* regs, long result) {
   if (result > -4096) take_pieces(SYSTEM_CALL, row, 1);
   state->number = PROBE_NO_CALL;
   if (state->closes && result >= 0) state->closed_by = number + 1;
-  send_draft(draft);
+  send_draft(SYSTEM_CALL);
   return 0;
 }
 
@@ -428,5 +446,5 @@ static __always_inline void tell_unfinished_call(__u32 tid) {
   draft->head.at_ns = state->id;
   draft->head.flags |= PROBE_BRIEF;
   draft->socket.pointer = state->socket;
-  send_draft(draft);
+  send_draft(SYSTEM_CALL);
 }

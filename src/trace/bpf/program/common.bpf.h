@@ -317,8 +317,9 @@ static __always_inline void fill_socket(struct probe_socket* out, struct sock* s
 }
 
 // Without a namespace: the two ends of a connection may live in two.
-static __always_inline void flow_key(struct probe_flow_key* key, const struct probe_socket* s) {
-  clear(key, sizeof(*key));
+// `key` must be clear. Global.
+__noinline int flow_key(struct probe_flow_key* key, const struct probe_socket* s) {
+  if (!key || !s) return 0;
   const __u64 *local = (const __u64*)s->local, *remote = (const __u64*)s->remote;
   // An IPv4-mapped address counts as the IPv4 address it means.
   __u64 a0 = local[0], a1 = local[1], b0 = remote[0], b1 = remote[1];
@@ -333,6 +334,7 @@ static __always_inline void flow_key(struct probe_flow_key* key, const struct pr
   high[0] = local_low ? b0 : a0, high[1] = local_low ? b1 : a1;
   key->low_port = local_low ? s->local_port : s->remote_port;
   key->high_port = local_low ? s->remote_port : s->local_port;
+  return 0;
 }
 
 static __always_inline int port_is_wanted(__u64 netns, __u32 port) {
@@ -346,7 +348,7 @@ static __always_inline int a_port_is_wanted(const struct probe_socket* s) {
 
 // So that the socket of the other end is found.
 static __always_inline void remember_flow(const struct probe_socket* s) {
-  struct probe_flow_key key;
+  struct probe_flow_key key = {};
   const __u8 one = 1;
   if (s->local_port == 0 || s->remote_port == 0) return;
   flow_key(&key, s);
@@ -362,8 +364,10 @@ static __always_inline int stays_in_namespace(const struct probe_socket* s) {
   return local[0] == remote[0] && local[1] == remote[1];
 }
 
-// 0: no; else enum socket_interest. Whoever asks tells the socket whole, unless it has been.
-static __always_inline int is_interesting(const struct probe_socket* s) {
+// 0: no; else enum socket_interest. Whoever asks tells the socket whole, unless it has been. Global, as what is asked in several places is:
+// the verifier looks at it once, and not for each place and all that may be known there.
+__noinline int is_interesting(const struct probe_socket* s) {
+  if (!s) return 0;
   if (excluded_netns && s->netns == excluded_netns) return 0;
   if (!only_interesting) return OF_INTEREST;
   const int connected = s->remote_port != 0 && s->local_port != 0;
@@ -375,7 +379,7 @@ static __always_inline int is_interesting(const struct probe_socket* s) {
   if (before == OF_INTEREST || port_is_wanted) {
     if (connected && !(port_is_wanted && stays_in_namespace(s))) remember_flow(s);
   } else if (before == 0) {
-    struct probe_flow_key key;
+    struct probe_flow_key key = {};
     flow_key(&key, s);
     if (s->remote_port == 0 || !bpf_map_lookup_elem(&flows, &key)) return 0;
   }
@@ -428,9 +432,10 @@ static __always_inline int read_facts(const struct packet_place* at, struct prob
 }
 
 // The TCP header of a packet, and its addresses as the socket that sends it (or, `arriving`, takes it in) would have them.
-// 0: no TCP.
-static __always_inline int read_packet(const struct packet_place* at, int arriving, struct probe_socket* s,
-                                       struct probe_segment_facts* facts) {
+// 0: no TCP. Global.
+__noinline int read_packet(const struct packet_place* at, int arriving, struct probe_socket* s,
+                           struct probe_segment_facts* facts) {
+  if (!at || !s || !facts) return 0;
   __u8 ip[40], tcp[16];
   if (at->transport == 0xffff || at->transport <= at->network) return 0;
   if (bpf_probe_read_kernel(ip, 40, at->head + at->network)) return 0;  // of IPv4's, some of what follows

@@ -17,29 +17,45 @@ static __always_inline struct vfsmount* mnt_of(struct mount* mount) {
   return (void*)mount + __builtin_preserve_field_info(((struct mount*)0)->mnt, BPF_FIELD_BYTE_OFFSET);
 }
 
+// Where a walk from a file up to the root of all mounts has come to.
+struct path_walk {
+  __u64 mnt, dentry;  // addresses of struct vfsmount, struct dentry
+  __u32 at;           // bytes of the path that are there
+  __u32 reserved;
+};
+
+// A step of it, a name or the way out of a mount; 0: there is none. Global: the verifier looks at it once and not for each step.
+__noinline int tell_name(struct probe_mapping* record, struct path_walk* walk) {
+  if (!record || !walk) return 0;
+  struct vfsmount* const mnt = (struct vfsmount*)walk->mnt;
+  struct dentry* const dentry = (struct dentry*)walk->dentry;
+  if (!mnt || !dentry) return 0;
+  struct dentry* const parent = BPF_CORE_READ(dentry, d_parent);
+  if (dentry == BPF_CORE_READ(mnt, mnt_root) || dentry == parent) {
+    struct mount* const mount = mount_of(mnt);
+    struct mount* const above = BPF_CORE_READ(mount, mnt_parent);
+    if (above == mount) return 0;
+    walk->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
+    walk->mnt = (__u64)mnt_of(above);
+    return 1;
+  }
+  const __u32 at = walk->at;
+  if (at > PROBE_PATH_BYTES - MOST_NAME_BYTES) return 0;
+  const unsigned char* const name = BPF_CORE_READ(dentry, d_name.name);
+  const long taken = bpf_probe_read_kernel_str(record->path + at, MOST_NAME_BYTES, name);
+  if (taken <= 0 || taken > MOST_NAME_BYTES) return 0;
+  walk->at = at + (__u32)taken;
+  walk->dentry = (__u64)parent;
+  return 1;
+}
+
 // bpf_d_path() is for a few functions of the kernel only: the names are read one by one, and across mounts.
 static __always_inline void tell_path(struct probe_mapping* record, struct file* file) {
-  struct vfsmount* mnt = BPF_CORE_READ(file, f_path.mnt);
-  struct dentry* dentry = BPF_CORE_READ(file, f_path.dentry);
-  __u32 at = 0;
-  for (int i = 0; i < MOST_NAMES && mnt && dentry; ++i) {
-    struct dentry* const parent = BPF_CORE_READ(dentry, d_parent);
-    if (dentry == BPF_CORE_READ(mnt, mnt_root) || dentry == parent) {
-      struct mount* const mount = mount_of(mnt);
-      struct mount* const above = BPF_CORE_READ(mount, mnt_parent);
-      if (above == mount) break;
-      dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-      mnt = mnt_of(above);
-      continue;
-    }
-    if (at > PROBE_PATH_BYTES - MOST_NAME_BYTES) break;
-    const unsigned char* const name = BPF_CORE_READ(dentry, d_name.name);
-    const long taken = bpf_probe_read_kernel_str(record->path + at, MOST_NAME_BYTES, name);
-    if (taken <= 0 || taken > MOST_NAME_BYTES) break;
-    at += (__u32)taken;
-    dentry = parent;
-  }
-  record->path_bytes = at;
+  struct path_walk walk = {.mnt = (__u64)BPF_CORE_READ(file, f_path.mnt),
+                           .dentry = (__u64)BPF_CORE_READ(file, f_path.dentry)};
+  for (int i = 0; i < MOST_NAMES; ++i)
+    if (!tell_name(record, &walk)) break;
+  record->path_bytes = walk.at;
 }
 
 static __always_inline void tell_file(struct probe_mapping* record, struct file* file) {

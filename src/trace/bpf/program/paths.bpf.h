@@ -40,7 +40,7 @@ static __always_inline __u64 place_of_stack(void* ctx) {
 
 // The number, from 1, of the path that leads to this run; 0: none that is known. `ctx`: the arguments, which lie on the stack
 // (bpf_trace_run1() and its like).
-static __always_inline __u8 known_path(__u64 place) {
+__noinline int known_path(__u64 place) {
   if (!bpf_rdonly_cast || place == 0) return 0;
   for (__u32 i = 0; i < PROBE_PATHS; ++i) {
     if (i >= path_count) return 0;

@@ -22,8 +22,14 @@ static __always_inline int has_control_room(__u64 address) {
   return message.control != 0 && message.control_length >= sizeof(struct user_control);
 }
 
+// The TCP socket that a descriptor of the running process stands for; 0: none. Global: a number is all that it may return.
+__noinline __u64 socket_behind(__s32 fd) {
+  const struct sock* sk = tcp_socket_of(file_of(fd));
+  return sk ? number_of((__u64)sk) : 0;
+}
+
 // The first TCP socket among the descriptors that the message at `address` carries, in the numbering of the running process.
-// Global: verified once.
+// Global.
 __noinline __u64 passed_socket(__u64 address) {
   struct user_message message = {};
   struct user_control control = {};
@@ -36,8 +42,8 @@ __noinline __u64 passed_socket(__u64 address) {
     __s32 fd = -1;
     if (at + sizeof(fd) > control.length) return 0;
     if (bpf_probe_read_user(&fd, sizeof(fd), (const void*)(message.control + at))) return 0;
-    const struct sock* sk = tcp_socket_of(file_of(fd));
-    if (sk) return number_of((__u64)sk);  // a global function returns numbers only
+    const __u64 socket = socket_behind(fd);
+    if (socket) return socket;
   }
   return 0;
 }

@@ -127,7 +127,7 @@ static __always_inline void fill_operation(struct probe_call* draft, const struc
 
 static __always_inline void tell_socket_of_operation(struct probe_call* draft, struct sock* sk) {
   if (sk)
-    tell_socket(draft, sk);
+    tell_socket(RING_OPERATION, draft, sk);
   else
     clear(&draft->socket, sizeof(draft->socket));
 }
@@ -190,7 +190,7 @@ __noinline int submit(void) {
   if (row->closes && file) draft->references = references_of(file);
   tell_socket_of_operation(draft, sk);
   take_pieces(RING_OPERATION, row, 0);
-  send_draft(draft);
+  send_draft(RING_OPERATION);
   return row->wants_stack && operation.tid == (__u32)bpf_get_current_pid_tgid() && may_take_stack(operation.id);
 }
 
@@ -293,7 +293,7 @@ __noinline int complete(void) {
       draft->head.at_ns = operation->id;
       tell_socket_of_operation(draft, sk);
       take_pieces(RING_OPERATION, row, 0);
-      send_draft(draft);
+      send_draft(RING_OPERATION);
       operation->told = 1;
       operation->socket = (__u64)sk;
     }
@@ -310,7 +310,7 @@ __noinline int complete(void) {
       sk = 0;
     tell_socket_of_operation(draft, sk);
     take_pieces(RING_OPERATION, row, 1);
-    send_draft(draft);
+    send_draft(RING_OPERATION);
   }
   // More to come: of a multishot operation; or word that a zero-copy send no longer needs its buffer, which is not of interest.
   if (!(flags & CQE_MORE) || row->direct == PROBE_DIRECT_SEND) bpf_map_delete_elem(&operations, &request);

@@ -1,0 +1,33 @@
+#include "render/reports/watching_line.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace tcpwhy::render {
+namespace {
+
+constexpr std::size_t most_named = 5;
+
+constexpr base::Text watching{"watching {}; Ctrl-C ends\n", "正在观察 {}；按 Ctrl-C 结束\n"};
+constexpr base::Text and_more{"{} and {} more", "{} 等 {} 个"};
+
+}  // namespace
+
+std::string watching_line(const std::vector<WatchedProgram>& programs, base::Language language) {
+  const bool chinese = language == base::Language::zh;
+  std::string names;
+  for (std::size_t i = 0; i < programs.size() && i < most_named; ++i) {
+    const auto& [name, pid] = programs[i];
+    if (i > 0) names += chinese ? "、" : ", ";
+    names += base::escape_controls(name);
+    if (pid != 0) names += fmt::format(" ({})", pid);
+  }
+  // What is counted: in English the rest, in Chinese all.
+  if (programs.size() > most_named)
+    names = fmt::format(fmt::runtime(and_more.in(language)), names,
+                        chinese ? programs.size() : programs.size() - most_named);
+  return fmt::format(fmt::runtime(watching.in(language)), names);
+}
+
+}  // namespace tcpwhy::render
