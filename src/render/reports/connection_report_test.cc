@@ -125,7 +125,7 @@ TEST(ConnectionReport, says_what_shows_that_somebody_else_reset_it) {
   talk.opens().says(client, push | ack, 1, 1, 14).says(server, rst | ack, 1, 15).says(server, push | ack, 1, 15, 20);
   const std::string text = report(talk.made);
   EXPECT_NE(text.find("     10.0.0.2:80 went on after it.\n"), std::string::npos) << text;
-  EXPECT_EQ(text.find("TTL"), std::string::npos) << text;
+  EXPECT_EQ(text.find("another TTL"), std::string::npos) << text;
 }
 
 TEST(ConnectionReport, folds_long_runs_of_the_ordinary_and_nothing_else) {
