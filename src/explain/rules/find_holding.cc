@@ -60,14 +60,6 @@ std::optional<EventId> unshared_between(const Story& story, std::int32_t pid, Ev
   return call_of(*first).entered;
 }
 
-std::optional<EventId> first_call_of(const Story& story, Side side, std::int32_t pid) {
-  const auto& calls = story.calls(side);
-  const auto first = std::ranges::find(calls, pid, [&](const Call* call) { return pid_of(story, *call); });
-  if (first == calls.end()) return std::nullopt;
-  // Before accept() comes back there is nothing to hold.
-  return Story::effect(**first) == Effect::accepts ? (*first)->returned : (*first)->entered;
-}
-
 bool in_progress_at(const Story& story, const Call& call, const Call& when) {
   return call.entered < when.entered && story.timeline.end_of(call) > story.time(when.entered);
 }
