@@ -72,7 +72,9 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   }
   if (from.fin >= 0) {
     // Long after both had closed: somebody, the end or who keeps its entry on the way, has had enough of it.
-    if (to.fin_acked && !to.fin_assumed && from.fin_acked && is_long_after(step)) {
+    // What is late on its way comes sooner.
+    const bool is_late = is_long_after(step) && step.at() - to.last_seen_ns >= idle_ns;
+    if (to.fin_acked && !to.fin_assumed && from.fin_acked && is_late) {
       assumed = true;
       return ResetCause::let_go;
     }
