@@ -36,6 +36,11 @@ std::uint32_t takes_at_most(const End& receiver) {
   return receiver.mss != 0 ? receiver.mss : usual_mss;
 }
 
+// Whether what begins there, and fills no gap, was captured: neither before all that was seen of its sender nor in a gap that was forgotten.
+bool was_captured_from(const End& end, std::int64_t begin) {
+  return begin >= end.seen_from && begin >= end.trouble().forgotten_gaps_end;
+}
+
 // Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
 void forget_ack_of_fin(End& from, const End& to) {
   const bool has_peers_fin = to.fin >= 0 && to.fin_acked;
@@ -286,9 +291,11 @@ void Tracker::take_old_text(Step& step) {
     step.verdict.marks |= mark::carries_new;
     from.snd_nxt = step.end;
   }
-  if (step.segment.payload_length > 0 && is_offload_copy(step)) {
+  // The same bytes twice: of what the capture lacks none of it stands there yet.
+  const bool repeats = filled == 0 && beyond == 0 && was_captured_from(from, step.seq);
+  if (repeats && step.segment.payload_length > 0 && is_offload_copy(step)) {
     step.verdict.marks |= mark::offload_copy;
-    if (beyond == 0) step.verdict.kind = Kind::duplicate;
+    step.verdict.kind = Kind::duplicate;
     count_up(from.offload_copies);
     return;
   }
