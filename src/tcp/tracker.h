@@ -88,7 +88,7 @@ struct Trouble {
   std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
   std::uint64_t resent_bytes = 0;       // payload of retransmissions
   std::uint64_t forgotten_gap_bytes = 0;
-  std::uint64_t first_copy = 0;     // its frame; 0: none
+  std::uint64_t first_copy = 0;  // its frame; 0: none
   std::int64_t forgotten_gaps_end = 0;
   std::vector<Gap> gaps;            // in the order in which they opened
   std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come

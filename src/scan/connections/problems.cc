@@ -106,8 +106,9 @@ std::string needless(const ConnectionRecord& record, Language language) {
 std::string gave_up(const ConnectionRecord& record, Language language) {
   // Of an end alone that was captured: wherever its answers were lost, they did not reach it.
   if (record.in_vain)
-    return filled({"sent again and again until the end: no answer reached its sender", "反复重传，直到最后都没有应答到达发送方"},
-                  language);
+    return filled(
+        {"sent again and again until the end: no answer reached its sender", "反复重传，直到最后都没有应答到达发送方"},
+        language);
   const EndRecord& end = more_stuck(record);
   if (end.nothing_through)
     return filled(
@@ -655,8 +656,7 @@ class Finder {
     constexpr std::uint32_t surely_through = 500;
     // Where nothing of it ever got through, its size tells nothing.
     const std::uint32_t through = std::max(end.largest_through, end.largest_sacked);
-    const bool larger =
-        through > 0 && end.stuck_length > std::max(through, surely_through) && !end.small_was_stuck;
+    const bool larger = through > 0 && end.stuck_length > std::max(through, surely_through) && !end.small_was_stuck;
     if (end.stamps_back > 0 && end.peer_answered) {
       say("capture.old_timestamps", record_.evidence.retransmission, times);
     } else if (end.only_fin_unacknowledged && peer_closed) {
