@@ -49,6 +49,7 @@ void open_gap(End& end, const Gap& gap) {
     const Gap& oldest = trouble.gaps.front();
     trouble.forgotten_gap_bytes +=
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(oldest.end, end.snd_una) - oldest.begin));
+    trouble.forgotten_gaps_end = std::max(trouble.forgotten_gaps_end, oldest.end);
     trouble.gaps.erase(trouble.gaps.begin());
   }
   trouble.gaps.push_back(gap);

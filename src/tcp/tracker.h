@@ -83,11 +83,13 @@ struct Trouble {
   std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
   std::int64_t last_reset_ns = 0;
   std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
+  std::int64_t first_sign_ns = 0;       // the first such since its timer last began
   std::int64_t longest_shut_ns = 0;     // for how long its window was shut, at most, of what has ended
   std::int64_t most_behind_ack_ns = 0;  // how long after its acknowledgment a segment was captured, at most
   std::uint64_t resent_bytes = 0;       // payload of retransmissions
   std::uint64_t forgotten_gap_bytes = 0;
-  std::uint64_t first_copy = 0;     // its frame; 0: none
+  std::uint64_t first_copy = 0;  // its frame; 0: none
+  std::int64_t forgotten_gaps_end = 0;
   std::vector<Gap> gaps;            // in the order in which they opened
   std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come
   std::vector<LargeSegment> large;  // its latest, as a ring
@@ -275,6 +277,8 @@ class Tracker {
   bool is_offload_copy(const Step& step) const;
   [[nodiscard]] bool came_too_soon(const Step& step) const;
   [[nodiscard]] std::int64_t quickest_answer_ns(const End& sender) const;
+  [[nodiscard]] std::int64_t round_trip_ns(const End& sender) const;
+  [[nodiscard]] bool answers_sign(const Step& step, std::int64_t sign_ns) const;
   void take_retransmission(Step& step, bool seen_before);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;

@@ -14,6 +14,13 @@ std::uint32_t window_of(const End& sender, const wire::TcpSegment& segment) {
   return segment.flags.syn() ? segment.window : std::uint32_t{segment.window} << sender.scale;
 }
 
+// The peer told that something of it is missing.
+void note_sign(End& end, std::int64_t at_ns) {
+  Trouble& trouble = end.make_trouble();
+  if (trouble.first_sign_ns < end.timer_began_ns) trouble.first_sign_ns = at_ns;
+  trouble.last_sign_ns = at_ns;
+}
+
 // RFC 6298 2, in microseconds.
 void take_rtt_sample(End& end, std::int64_t sample_ns) {
   const auto us = static_cast<std::uint32_t>(std::clamp<std::int64_t>(sample_ns / 1000, 1, std::int64_t{1} << 30));
@@ -176,7 +183,7 @@ void Tracker::take_sack(Step& step) {
     if (edge > trouble.sacked && edge <= to.snd_nxt) {
       trouble.sacked = edge;
       if (edge <= step.ack) continue;
-      trouble.last_sign_ns = step.at();
+      note_sign(to, step.at());
       step.new_sack = true;
       step.only_again = false;
     }
@@ -245,7 +252,7 @@ void Tracker::name_pure_ack(Step& step) {
     verdict.kind = Kind::duplicate_ack;
     // RFC 6675 2: a duplicate ACK there is one with new SACK information: what came twice is no sign of a loss.
     if (to.duplicate_acks < 255 && !step.only_again) ++to.duplicate_acks;
-    if (!step.only_again) to.make_trouble().last_sign_ns = step.at();
+    if (!step.only_again) note_sign(to, step.at());
     count_up(from.duplicate_acks_sent);
   }
 }

@@ -96,6 +96,36 @@ TEST_F(Offload, a_part_that_is_sent_again_is_no_copy) {
   EXPECT_EQ(s(4345, 1448, 520).kind, Kind::retransmission);  // soon after, but as a packet of its own
 }
 
+// Receive offload puts together what was lost and comes again too.
+TEST_F(Offload, what_was_never_captured_is_no_copy) {
+  s(1, 1448, 501, 20 * ms);
+  EXPECT_TRUE(s(4345, 1448, 504).has(mark::gap_before));
+  const Verdict whole = s(1449, 2896, 502);
+  EXPECT_FALSE(whole.has(mark::offload_copy));
+  EXPECT_EQ(whole.kind, Kind::reordered);
+  s(5793, 0, 505);  // nothing but an acknowledgment, ahead of data
+  EXPECT_TRUE(s(10137, 0, 509).has(mark::gap_before));
+  EXPECT_FALSE(s(5793, 4344, 506).has(mark::offload_copy));
+  EXPECT_EQ(story_.tracker.end(EndIndex::second).offload_copies, 0U);
+}
+
+TEST_F(Offload, what_lies_in_a_gap_that_was_forgotten_is_no_copy) {
+  s(1, 1448, 501, 20 * ms);
+  for (std::uint32_t i = 1; i <= max_gaps + 1; ++i)
+    EXPECT_TRUE(s(i * 10000, 1448, static_cast<std::uint16_t>(501 + i * 7)).has(mark::gap_before));
+  EXPECT_FALSE(s(1449, 2896, 502).has(mark::offload_copy));
+}
+
+TEST_F(Offload, what_lies_before_all_that_was_captured_is_no_copy) {
+  Story late;
+  for (std::uint16_t i = 0; i < 4; ++i) {
+    late.wait(-9 * ms);
+    late.send(EndIndex::second, A, 10001 + i * 1448U, 1, 1448, {.ip_id = static_cast<std::uint16_t>(505 + i)});
+  }
+  late.wait(-9 * ms);
+  EXPECT_FALSE(late.send(EndIndex::second, A, 5657, 1, 4344, {.ip_id = 502}).has(mark::offload_copy));
+}
+
 TEST_F(Offload, without_a_number_or_stamp_nothing_tells) {
   s(1, 4344, 0, 20 * ms);
   EXPECT_EQ(s(1, 1448, 0).kind, Kind::retransmission);

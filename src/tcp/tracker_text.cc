@@ -36,6 +36,11 @@ std::uint32_t takes_at_most(const End& receiver) {
   return receiver.mss != 0 ? receiver.mss : usual_mss;
 }
 
+// Whether what begins there, and fills no gap, was captured: neither before all that was seen of its sender nor in a gap that was forgotten.
+bool was_captured_from(const End& end, std::int64_t begin) {
+  return begin >= end.seen_from && begin >= end.trouble().forgotten_gaps_end;
+}
+
 // Its state is what its own segments say: who sends its FIN again has not got the acknowledgment that the tap saw.
 void forget_ack_of_fin(End& from, const End& to) {
   const bool has_peers_fin = to.fin >= 0 && to.fin_acked;
@@ -226,6 +231,25 @@ std::int64_t Tracker::quickest_answer_ns(const End& sender) const {
   return std::max({millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000, handshake_ns / 2});
 }
 
+// The whole path's, by the handshake where nothing of that was sent again: wherever the tap is, from SYN to ACK. 0: not known.
+std::int64_t Tracker::round_trip_ns(const End& sender) const {
+  const bool is_clean = ends_[EndIndex::first].syns == 1 && ends_[EndIndex::second].syns == 1;
+  if (!is_clean || handshake_ack_ns_ < 0 || syn_ns_ < 0) return std::int64_t{sender.min_rtt_us} * 1000;
+  return std::max<std::int64_t>(0, handshake_ack_ns_ - syn_ns_);
+}
+
+// Whether what the tap saw go to the sender at `sign_ns` may have made it send this: from the tap to the sender and back again it takes a
+// part of the round trip, by the handshake or what was measured since. Where that is not known, a round trip.
+bool Tracker::answers_sign(const Step& step, std::int64_t sign_ns) const {
+  constexpr std::int64_t leeway_ns = 20 * millisecond;
+  const std::int64_t by_handshake_ns = opener_known_ && step.sender == opener_ ? opener_rtt_ns() : listener_rtt_ns();
+  const bool is_clean = ends_[EndIndex::first].syns == 1 && ends_[EndIndex::second].syns == 1;
+  const std::int64_t known_ns = std::max(is_clean ? by_handshake_ns : 0, std::int64_t{step.to.min_rtt_us} * 1000);
+  const std::int64_t answer_ns = known_ns > 0 ? known_ns : std::int64_t{step.from.srtt_us} * 1000;
+  return sign_ns != 0 && sign_ns >= step.from.last_progress_ns &&
+         step.at() - sign_ns <= answer_ns + answer_ns / 4 + leeway_ns;
+}
+
 // Whether nothing can have made its sender send it again so soon: no timer and no answer is that quick.
 bool Tracker::came_too_soon(const Step& step) const {
   constexpr std::int64_t one_tick_ns = 10 * millisecond;
@@ -286,9 +310,11 @@ void Tracker::take_old_text(Step& step) {
     step.verdict.marks |= mark::carries_new;
     from.snd_nxt = step.end;
   }
-  if (step.segment.payload_length > 0 && is_offload_copy(step)) {
+  // The same bytes twice: of what the capture lacks none of it stands there yet.
+  const bool repeats = filled == 0 && beyond == 0 && was_captured_from(from, step.seq);
+  if (repeats && step.segment.payload_length > 0 && is_offload_copy(step)) {
     step.verdict.marks |= mark::offload_copy;
-    if (beyond == 0) step.verdict.kind = Kind::duplicate;
+    step.verdict.kind = Kind::duplicate;
     count_up(from.offload_copies);
     return;
   }
@@ -318,7 +344,10 @@ void Tracker::take_old_text(Step& step) {
       return;
     }
     // RFC 9293 3.8.4: "it MAY be configurable to send a keep-alive segment containing one garbage octet"
-    if (step.length == 1 && step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt && !step.flags().fin() &&
+    // Behind a FIN some (Windows) go on with the last byte before that.
+    const bool below_next = step.seq == from.snd_nxt - 1 && from.snd_una == from.snd_nxt;
+    const bool below_fin = from.fin >= 0 && step.end == from.fin && from.snd_una >= from.fin;
+    if (step.length == 1 && (below_next || below_fin) && !step.flags().fin() &&
         step.at() - from.last_seen_ns >= soonest_probe_ns) {
       step.verdict.kind = step.to.window == 0 ? Kind::window_probe : Kind::keep_alive;
       return;
@@ -459,7 +488,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
 
 // tcp_mtu_probing, and other stacks' black hole detection (RFC 2923 2.1): after some tries in vain the same bytes go in smaller segments.
 void Tracker::note_shrinking(Step& step) {
-  constexpr std::uint8_t tries = 3;
+  constexpr std::uint8_t tries = 2;  // behind the first time
   End& from = step.from;
   const bool is_smaller = step.segment.payload_length > 0 && step.segment.payload_length < from.stuck_length;
   if (!is_smaller || from.unanswered_resends < tries || from.shrunk_from != 0 ||
@@ -484,11 +513,20 @@ RetransmissionReason Tracker::why_again(Step& step) const {
   // Where acknowledgments may have told it, only a wait that is beyond Linux's timer (tcp_set_rto(): srtt and at least
   // TCP_RTO_MIN) is one for the timer.
   const std::int64_t rto_ns = lost_by_acks ? srtt_ns + rto_min_ns : std::max(rto_min_ns, srtt_ns);
-  if (first && waited_ns >= rto_ns) {
+  // The tap may be far from the sender: what an acknowledgment calls for comes that much later.
+  const bool answers_progress = recovers && answers_sign(step, from.last_progress_ns);
+  const bool is_called_for = answers_progress || answers_sign(step, from.trouble().first_sign_ns);
+  if (first && waited_ns >= rto_ns && !(lost_by_acks && is_called_for)) {
     // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
     // Whether its sender probes, the SYNs tell.
     const bool may_probe = from.sack_permitted ? step.to.sack_permitted || !step.to.syn_seen : !from.syn_seen;
-    if (last && once && !lost_by_acks && may_probe) step.verdict.marks |= mark::assumed;
+    // Nor does it where something called for it at the same time: a sign, an acknowledgment that went on to the next hole, or one that let
+    // new data go with it.
+    const bool has_sign = lost_by_acks || from.duplicate_acks > 0;
+    const bool may_be_called_for = (has_sign && (is_called_for || answers_sign(step, from.trouble().last_sign_ns))) ||
+                                   answers_progress || (lost_by_acks && step.at() - from.last_data_ns < millisecond);
+    if ((last && once && !lost_by_acks && may_probe) || may_be_called_for || waited_ns < round_trip_ns(from))
+      step.verdict.marks |= mark::assumed;
     return RetransmissionReason::timeout;
   }
   if (lost_by_acks) {
@@ -497,9 +535,10 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     // Without SACK nothing tells of a second hole: it goes on behind the first.
     return from.trouble().sacked > step.end ? RetransmissionReason::sack_hole : RetransmissionReason::recovery;
   }
-  // RFC 8985 7.2: after two round trips the last segment, before the retransmission timer sends the first.
-  const std::int64_t probe_ns = srtt_ns == 0 ? rto_min_ns : std::max(srtt_ns, millisecond);
-  if (last && once && !recovers && waited_ns >= probe_ns) return RetransmissionReason::tail_loss_probe;
+  // RFC 8985 7.2: after two round trips without anything sent the last segment, before the retransmission timer sends the first.
+  const std::int64_t probe_ns = srtt_ns == 0 ? rto_min_ns : std::max({srtt_ns, round_trip_ns(from), millisecond});
+  const bool has_paused = waited_ns >= probe_ns && step.at() - from.last_sent_ns >= probe_ns;
+  if (last && once && !recovers && has_paused) return RetransmissionReason::tail_loss_probe;
   if (recovers) return RetransmissionReason::recovery;
   return first && from.duplicate_acks > 0 ? RetransmissionReason::fast : RetransmissionReason::unknown;
 }

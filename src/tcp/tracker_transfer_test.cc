@@ -158,6 +158,109 @@ TEST(TrackerTransfer, what_is_resent_without_a_wait_is_no_timeout) {
   EXPECT_EQ(story.c(A, 201, 1, 100).reason, RetransmissionReason::recovery);
 }
 
+// The tap lies at the receiver, 300 ms from the sender and back: what acknowledgments call for comes that much later.
+class Far : public ::testing::Test {
+ protected:
+  Far() {
+    story_.c(S, 0);
+    story_.s(S | A, 0, 1);
+    story_.wait(290 * ms);
+    story_.c(A, 1, 1);
+    for (std::uint32_t i = 0; i < 6; ++i) {
+      story_.c(A, 1 + i * 100, 1, 100);
+      if (i == 0) story_.s(A, 1, 101);
+    }
+  }
+  Verdict sack(std::uint32_t left, std::uint32_t right, std::uint32_t ack = 101) {
+    return story_.send(EndIndex::second, A, 1, ack, 0, {.sack = {{left, right}}});
+  }
+  Verdict again_after(std::int64_t ns, std::uint32_t seq = 101) {
+    story_.wait(ns - 10 * ms);
+    return story_.c(A, seq, 1, 100);
+  }
+  static bool is_sure(const Verdict& verdict) { return !verdict.has(mark::assumed); }
+  Story story_;
+};
+
+TEST_F(Far, a_round_trip_after_a_sack_it_is_no_timeout) {
+  sack(201, 301), sack(201, 401), sack(201, 501);
+  const Verdict again = again_after(300 * ms);
+  EXPECT_EQ(again.reason, RetransmissionReason::fast);
+  EXPECT_TRUE(is_sure(again));
+  EXPECT_EQ(story_.tracker.end(EndIndex::first).timeouts, 0U);
+}
+
+TEST_F(Far, a_round_trip_after_an_acknowledgment_that_shows_the_next_hole_it_is_none_either) {
+  sack(201, 301), sack(401, 501), sack(401, 601);
+  EXPECT_EQ(again_after(300 * ms).reason, RetransmissionReason::fast);
+  sack(401, 601, 301);
+  EXPECT_EQ(again_after(300 * ms, 301).reason, RetransmissionReason::fast);
+}
+
+TEST_F(Far, long_after_the_sack_it_is_one) {
+  sack(201, 301), sack(201, 401), sack(201, 501);
+  const Verdict again = again_after(900 * ms);
+  EXPECT_EQ(again.reason, RetransmissionReason::timeout);
+  EXPECT_TRUE(is_sure(again));
+}
+
+TEST_F(Far, a_single_duplicate_ack_may_call_for_it_or_not) {
+  story_.s(A, 1, 101);
+  const Verdict again = again_after(305 * ms);
+  EXPECT_EQ(again.reason, RetransmissionReason::timeout);
+  EXPECT_FALSE(is_sure(again));
+}
+
+TEST_F(Far, the_second_time_while_signs_go_on_may_be_either) {
+  sack(201, 301);
+  EXPECT_EQ(again_after(300 * ms).reason, RetransmissionReason::fast);
+  sack(201, 401);
+  story_.wait(500 * ms);
+  sack(201, 501);
+  const Verdict again = again_after(100 * ms);
+  EXPECT_EQ(again.reason, RetransmissionReason::timeout);
+  EXPECT_FALSE(is_sure(again));
+}
+
+TEST_F(Far, less_than_a_round_trip_after_it_was_sent_is_no_tail_loss_probe) {
+  const Verdict again = again_after(13 * ms, 501);
+  EXPECT_NE(again.reason, RetransmissionReason::tail_loss_probe);
+  story_.s(A, 1, 601);
+  story_.wait(2000 * ms);
+  story_.c(A, 601, 1, 100);  // the timer of the first began long ago, but this one was sent just now
+  story_.wait(350 * ms);
+  story_.c(A, 701, 1, 100);
+  EXPECT_NE(again_after(13 * ms, 701).reason, RetransmissionReason::tail_loss_probe);
+}
+
+// At the sender an answer to a SACK comes at once: what comes a while later is the timer's.
+TEST(TrackerTransfer, at_the_sender_a_wait_behind_a_sack_is_a_timeout) {
+  Story story;
+  story.c(S, 0);
+  story.wait(290 * ms);
+  story.s(S | A, 0, 1), story.c(A, 1, 1);
+  for (std::uint32_t i = 0; i < 6; ++i) story.c(A, 1 + i * 100, 1, 100);
+  story.wait(200 * ms);
+  for (std::uint32_t i = 0; i < 3; ++i) story.send(EndIndex::second, A, 1, 1, 0, {.sack = {{101, 201 + i * 100}}});
+  story.wait(500 * ms);
+  const Verdict again = story.c(A, 1, 1, 100);
+  EXPECT_EQ(again.reason, RetransmissionReason::timeout);
+  EXPECT_FALSE(again.has(mark::assumed));
+}
+
+TEST(TrackerTransfer, below_a_fin_a_byte_that_was_acknowledged_is_a_keep_alive) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 100), story.s(A, 1, 101);
+  story.c(F | A, 101, 1);
+  story.wait(700 * ms);
+  EXPECT_EQ(story.c(F | A, 101, 1).kind, Kind::retransmission);
+  story.wait(700 * ms);
+  EXPECT_EQ(story.c(A, 100, 1, 1).kind, Kind::keep_alive);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).timeouts, 0U);
+  EXPECT_EQ(story.tracker.end(EndIndex::first).needless, 0U);
+}
+
 // A first segment that nobody missed says nothing of those behind it; nor does one from before all that was seen.
 TEST(TrackerTransfer, behind_a_resend_without_a_reason_nothing_recovers) {
   Story story;

@@ -106,8 +106,9 @@ std::string needless(const ConnectionRecord& record, Language language) {
 std::string gave_up(const ConnectionRecord& record, Language language) {
   // Of an end alone that was captured: wherever its answers were lost, they did not reach it.
   if (record.in_vain)
-    return filled({"sent again and again until the end: no answer reached its sender", "反复重传，直到最后都没有应答到达发送方"},
-                  language);
+    return filled(
+        {"sent again and again until the end: no answer reached its sender", "反复重传，直到最后都没有应答到达发送方"},
+        language);
   const EndRecord& end = more_stuck(record);
   if (end.nothing_through)
     return filled(
@@ -338,7 +339,8 @@ constexpr ProblemRule own_rules[] = {
      loss},
     {"capture.timeout",
      Severity::warning,
-     "a retransmission by timer",
+     "a retransmission by timer of what had not been acknowledged; `assumed` where what the peer told, or a probe, may have made it send "
+     "again",
      "RFC 6298",
      {"waited for a retransmission timer", "等待了重传定时器"},
      {}},
@@ -632,10 +634,12 @@ class Finder {
     const bool lost_data_shows = scan::lost_data_shows(record_);
     if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments) && record_.icmp.error.mtu == 0)
       say("capture.loss", record_.evidence.retransmission, again, lost_data_shows ? Grade::derived : Grade::assumed);
-    if (const auto timeouts = sum(&EndRecord::timeouts); timeouts > 0) {
-      const std::uint64_t sure = record_.evidence.timeout;
+    const std::uint64_t timeouts = sum(&EndRecord::timeouts);
+    if (const auto waits = timeouts - std::min<std::uint64_t>(timeouts, record_.evidence.needless_timeouts);
+        waits > 0) {
+      const std::uint64_t sure = record_.evidence.wait;
       say("capture.timeout", sure != 0 ? sure : record_.evidence.retransmission,
-          sure != 0 ? record_.evidence.sure_timeouts : timeouts, sure != 0 ? Grade::derived : Grade::assumed);
+          sure != 0 ? record_.evidence.sure_waits : waits, sure != 0 ? Grade::derived : Grade::assumed);
     }
   }
 
@@ -650,8 +654,9 @@ class Finder {
     if (!record_.waited_since(end.last_progress_ns)) return false;  // the answer may be on its way
     // Less than this any path takes (RFC 791: every host takes 576 bytes).
     constexpr std::uint32_t surely_through = 500;
-    const bool larger = end.stuck_length > std::max({end.largest_through, end.largest_sacked, surely_through}) &&
-                        !end.small_was_stuck && (end.largest_through > 0 || end.peer_answered);
+    // Where nothing of it ever got through, its size tells nothing.
+    const std::uint32_t through = std::max(end.largest_through, end.largest_sacked);
+    const bool larger = through > 0 && end.stuck_length > std::max(through, surely_through) && !end.small_was_stuck;
     if (end.stamps_back > 0 && end.peer_answered) {
       say("capture.old_timestamps", record_.evidence.retransmission, times);
     } else if (end.only_fin_unacknowledged && peer_closed) {

@@ -322,5 +322,30 @@ TEST(Problems, client_and_server_by_their_ports_where_nobody_was_seen_to_open) {
   EXPECT_EQ(record.closed_by, listener);
 }
 
+// Nothing smaller did: what drops it need not be its size.
+TEST(Problems, what_never_got_through_in_any_size_is_no_black_hole) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 1448);
+  for (int i = 0; i < 4; ++i) talk.wait(400 * ms).c(A, 1, 1, 1448).s(A, 1, 1);
+  EXPECT_EQ(talk.problems().front(), "not_getting_through");
+}
+
+TEST(Problems, three_times_in_vain_and_then_through_in_smaller_pieces_is_a_black_hole) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 1448);
+  for (int i = 0; i < 2; ++i) talk.wait(3000 * ms).c(A, 1, 1, 1448);
+  talk.wait(9000 * ms).c(A, 1, 1, 536).s(A, 1, 537).c(A, 537, 1, 536).s(A, 1, 1073).c(A, 1073, 1, 376).s(A, 1, 1449);
+  EXPECT_EQ(talk.problems().front(), "mtu_black_hole");
+}
+
+TEST(Problems, where_all_had_been_acknowledged_nobody_waited_for_a_timer) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 100).s(A, 1, 101).wait(800 * ms).c(A, 1, 1, 100).s(A, 1, 101);
+  EXPECT_EQ(talk.problems(), Ids{});
+  Talk waited;
+  waited.handshake().c(A, 1, 1, 100).c(A, 101, 1, 100).wait(800 * ms).c(A, 1, 1, 100).s(A, 1, 201);
+  EXPECT_EQ(waited.problems(), Ids{"timeout"});
+}
+
 }  // namespace
 }  // namespace tcpwhy::scan

@@ -23,10 +23,11 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
     } else {
       first(evidence.retransmission);
     }
-    // Of the others it is assumed.
+    // Of the others it is assumed. Where all had arrived nobody waited.
+    if (verdict.reason == timeout && verdict.has(tcp::mark::needless)) ++evidence.needless_timeouts;
     if (verdict.reason == timeout && !verdict.has(tcp::mark::assumed)) {
       first(evidence.timeout);
-      ++evidence.sure_timeouts;
+      if (!verdict.has(tcp::mark::needless)) first(evidence.wait), ++evidence.sure_waits;
     }
     if (acked && verdict.reason != syn) first(evidence.fin_again);
   }

@@ -27,10 +27,11 @@ enum class Left : std::uint8_t {
 
 // The first frame of each kind that a finding may rest on; 0: there was none. And how many, where no counter of an end says it.
 struct Evidence {
-  std::uint64_t retransmission = 0, timeout = 0, resent_syn = 0, repeated_syn_ack = 0, fin_again = 0, zero_window = 0,
-                illegal = 0, gap = 0, needless = 0, offload = 0, behind_ack = 0, icmp_disbelieved = 0,
+  std::uint64_t retransmission = 0, timeout = 0, wait = 0, resent_syn = 0, repeated_syn_ack = 0, fin_again = 0,
+                zero_window = 0, illegal = 0, gap = 0, needless = 0, offload = 0, behind_ack = 0, icmp_disbelieved = 0,
                 old_connection = 0, another_syn_ack = 0;
-  std::uint32_t sure_timeouts = 0;      // how many, of which nothing else is as likely
+  std::uint32_t sure_waits = 0;         // timeouts of what had not arrived, of which nothing else is as likely
+  std::uint32_t needless_timeouts = 0;  // of what had
   std::uint32_t repeated_syn_acks = 0;  // how many
   bool old_was_reset = false;           // the old connection, by who opened this one
 };
