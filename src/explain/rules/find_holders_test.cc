@@ -268,7 +268,7 @@ TEST(Accusing, a_probe_of_what_had_arrived_is_no_loss) {
     bool drops_are_told, dropped;
     std::string_view rule;
   };
-  for (const Case& made : {Case{true, false, "resend.needless"}, Case{true, true, "loss.retransmitted"},
+  for (const Case& made : {Case{true, false, "resend.needless"}, Case{true, true, "loss.thrown_away"},
                            Case{false, false, "loss.retransmitted"}}) {
     StoryRecorder story;
     if (made.drops_are_told) story.provenance().observed.add(recording::Observation::drops);
@@ -279,7 +279,7 @@ TEST(Accusing, a_probe_of_what_had_arrived_is_no_loss) {
     story.segment(6000, "client", P | A, 1, 1, 5);
     story.segment(6010, "server", A, 1, 6);
     const ExplainedStory explained(story);
-    for (const std::string_view rule : {"resend.needless", "loss.retransmitted"})
+    for (const std::string_view rule : {"resend.needless", "loss.thrown_away", "loss.retransmitted"})
       EXPECT_EQ(explained.has(rule), rule == made.rule) << rule;
   }
 }

@@ -159,7 +159,9 @@ class ContradictionSearch {
   }
 
   void look_at_owners(const Finding& finding) {
-    if (!finding.connection) return;
+    // Which other connection has the addresses is what these are about.
+    const bool names_another = finding.rule->id == "open.pair_in_use" || finding.rule->id.starts_with("bind.held_by_");
+    if (!finding.connection || names_another) return;
     for (const EventId id : finding.evidence) {
       const timeline::Call* call = call_entered_in(id);
       if (call != nullptr && call->connection && *call->connection != *finding.connection)
