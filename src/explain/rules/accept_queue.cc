@@ -53,8 +53,18 @@ std::optional<EventId> accepted(const timeline::Timeline& timeline, const Connec
 }  // namespace
 
 AcceptQueues::AcceptQueues(const timeline::Timeline& timeline) : timeline_(timeline) {
-  for (const auto& [_, index] : timeline.lookups.calls_of_effect.of(Effect::listens))
-    if (const auto& local = timeline.entered(timeline.calls[index]).local) moves_[local->port];
+  for (const auto& [_, index] : timeline.lookups.calls_of_effect.of(Effect::listens)) {
+    const Call& call = timeline.calls[index];
+    const auto& entered = timeline.entered(call);
+    if (!entered.local) continue;
+    moves_[entered.local->port];
+    const auto* returned = timeline.returned(call);
+    if (returned == nullptr || returned->result < 0) continue;
+    auto& listens = listens_[entered.local->port];
+    const bool another =
+        !listens.empty() && (listens.back().several || timeline.entered(*listens.back().call).socket != entered.socket);
+    listens.push_back({timeline.time_of(call.entered), &call, another});
+  }
   if (moves_.empty()) return;
   for (const Connection& connection : timeline.connections) see(connection);
   add_up();
@@ -93,15 +103,12 @@ void AcceptQueues::add_up() {
 std::optional<AcceptQueues::Full> AcceptQueues::full_at(std::uint16_t port, base::WallTime at) const {
   const auto moves = moves_.find(port);
   if (moves == moves_.end()) return std::nullopt;
-  const Call* listen = nullptr;
-  for (const auto& [_, index] : timeline_.lookups.listens_on_port.of(port)) {
-    const Call& call = timeline_.calls[index];
-    const auto* returned = timeline_.returned(call);
-    if (returned == nullptr || returned->result < 0 || timeline_.time_of(call.entered) > at) continue;
-    if (listen != nullptr && timeline_.entered(*listen).socket != timeline_.entered(call).socket) return std::nullopt;
-    listen = &call;
-  }
-  const auto* asked = listen != nullptr ? listen->meaning.as<calls::Listening>() : nullptr;
+  const auto listens = listens_.find(port);
+  if (listens == listens_.end()) return std::nullopt;
+  const auto after = std::ranges::upper_bound(listens->second, at, {}, &Listen::at);
+  if (after == listens->second.begin() || std::prev(after)->several) return std::nullopt;
+  const Call* const listen = std::prev(after)->call;
+  const auto* asked = listen->meaning.as<calls::Listening>();
   if (asked == nullptr) return std::nullopt;
   const auto later = std::ranges::upper_bound(moves->second, at, {}, &Move::at);
   if (later == moves->second.begin()) return std::nullopt;

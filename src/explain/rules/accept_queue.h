@@ -39,6 +39,13 @@ class AcceptQueues {
 
   const timeline::Timeline& timeline_;
   std::map<std::uint16_t, std::vector<Move>> moves_;  // of the ports on which a listen() was seen
+  // That succeeded; in order of time.
+  struct Listen {
+    base::WallTime at;
+    const timeline::Call* call = nullptr;
+    bool several = false;  // by then more than one socket had listened
+  };
+  std::map<std::uint16_t, std::vector<Listen>> listens_;
 };
 
 }  // namespace tcpwhy::explain

@@ -165,25 +165,15 @@ class FailedAttempt {
   // A socket listens on that port: for another family, on another address, or behind a firewall.
   bool tell_refused_though_listening(bool by_tcp) {
     const auto port = story_.connection.sides[listener].address.port;
-    for (const auto& [_, index] : story_.timeline.lookups.listens_on_port.of(port)) {
-      const Call& call = story_.timeline.calls[index];
-      if (call.entered > attempt_.told) break;
-      const auto& entered = story_.timeline.entered(call);
-      if (!story_.succeeded(call) || had_closed(entered.socket)) continue;
-      evidence_.push_back(call.entered);
-      Finding& finding = add("open.refused_though_listening", by_tcp ? Grade::derived : Grade::assumed);
-      finding.slots["address"] = wire::to_string(*entered.local);
-      put(finding.slots, "or_firewall",
-          by_tcp ? OwnedText{"", ""} : OwnedText{", or a firewall answered in its place", "，或者是防火墙代为应答"});
-      return true;
-    }
-    return false;
-  }
-
-  [[nodiscard]] bool had_closed(std::uint64_t socket) const {
-    if (socket == 0) return false;
-    const auto closes = story_.timeline.lookups.closes_of_socket.of(socket);
-    return !closes.empty() && story_.timeline.calls[closes.front().value].entered < attempt_.told;
+    const auto listening = story_.timeline.lookups.listening_at(port, attempt_.told, story_.timeline.calls);
+    if (!listening) return false;
+    const Call& call = story_.timeline.calls[*listening];
+    evidence_.push_back(call.entered);
+    Finding& finding = add("open.refused_though_listening", by_tcp ? Grade::derived : Grade::assumed);
+    finding.slots["address"] = wire::to_string(*story_.timeline.entered(call).local);
+    put(finding.slots, "or_firewall",
+        by_tcp ? OwnedText{"", ""} : OwnedText{", or a firewall answered in its place", "，或者是防火墙代为应答"});
+    return true;
   }
 
   // --- No answer, no way -------------------------------------------------------------------------------------------

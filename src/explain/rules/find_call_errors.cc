@@ -171,10 +171,13 @@ class PortHolders {
   }
 
   [[nodiscard]] std::optional<Holder> listener_on(std::uint16_t port, const Call& call) const {
-    for (const auto& [_, index] : timeline_.lookups.listens_on_port.of(port)) {
-      const Call& listen = timeline_.calls[index];
+    const auto listens = timeline_.lookups.listens_on_port.of(port);
+    const auto entered = [&](const auto& pair) { return timeline_.calls[pair.value].entered; };
+    const auto later = std::ranges::lower_bound(listens, call.entered, {}, entered);
+    std::size_t looked_at = 0;
+    for (auto at = later; at != listens.begin() && looked_at < calls_looked_at; ++looked_at) {
+      const Call& listen = timeline_.calls[(--at)->value];
       const auto* returned = timeline_.returned(listen);
-      if (listen.entered >= call.entered) break;
       if (returned == nullptr || returned->result < 0 || has_closed(listen, call)) continue;
       return Holder{listen.entered, named(listen.actor), "bind.held_by_listener", {}, {}};
     }

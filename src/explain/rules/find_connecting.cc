@@ -175,16 +175,14 @@ const Segment* opened_by_data(const Story& story, const Segment& syn_ack) {
 const Call* defer_accept_of_listener(const Story& story, EventId before) {
   const auto& lookups = story.timeline.lookups;
   const auto& calls = story.timeline.calls;
-  const Call* found = nullptr;
-  for (const auto& [_, listen] : lookups.listens_on_port.of(story.connection.sides[listener].address.port)) {
-    if (calls[listen].entered > before) break;
-    for (const auto& pair : lookups.defers_accept.of(story.timeline.entered(calls[listen]).socket)) {
-      const Call& set = calls[pair.value];
-      if (set.entered > before) break;
-      found = set.meaning.as<calls::Option>()->value.value_or(0) != 0 ? &set : nullptr;
-    }
-  }
-  return found;
+  const auto listen = lookups.listening_at(story.connection.sides[listener].address.port, before, calls);
+  if (!listen) return nullptr;
+  const auto all = lookups.defers_accept.of(story.timeline.entered(calls[*listen]).socket);
+  const auto later =
+      std::ranges::upper_bound(all, before, {}, [&](const auto& pair) { return calls[pair.value].entered; });
+  if (later == all.begin()) return nullptr;
+  const Call& set = calls[std::prev(later)->value];
+  return set.meaning.as<calls::Option>()->value.value_or(0) != 0 ? &set : nullptr;
 }
 
 // A SYN or SYN-ACK that had to be sent again: lost, or thrown away by a full queue.

@@ -189,9 +189,13 @@ class ContradictionSearch {
       say(finding, fmt::format("of several processes it does not say that {}[{}] ended", actor.name, actor.pid));
     if (!text.contains(actor.name) && !text.contains(side.name))
       say(finding, fmt::format("it does not name {}, which ended", actor.name));
-    std::size_t closed = 0, more = 0;
+    std::size_t closed = 0, more = 0;  // descriptors; and what else refers to the socket: others, a call that goes on
     for (const auto c : timeline_.connections[*finding.connection].calls) {
       const timeline::Call& call = timeline_.calls[c];
+      const bool goes_on = !call.returned || *call.returned > segment.departed;
+      if (call.side == segment.from && call.entered < segment.departed && goes_on &&
+          timeline_.lookups.process_of(call.actor) == process)
+        ++more;
       if (call.side != segment.from || call.entered > segment.departed || !call.returned ||
           timeline_.lookups.process_of(call.actor) != process || call.descriptor_was_closed)
         continue;
