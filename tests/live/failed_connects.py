@@ -53,15 +53,16 @@ for options in BACKENDS:
         assert len(story.calls_named("connect", connection)) == 1, connection["calls"]
 
 # --- A connection to itself, and who has its port -------------------------------------------------------------------------
-SELF = 's = socket.socket(); s.bind(("127.0.0.1", 15063)); s.connect(("127.0.0.1", 15063)); s.sendall(b"x"); s.recv(1)\n'
-for options in BACKENDS:
-    story = told(SELF + "s.close()\n", *options)
+# A port each: the one before stays in TIME-WAIT.
+SELF = 's = socket.socket(); s.bind(("127.0.0.1", {0})); s.connect(("127.0.0.1", {0})); s.sendall(b"x"); s.recv(1)\n'
+for port, options in zip((15063, 15064), BACKENDS):
+    story = told(SELF.format(port) + "s.close()\n", *options)
     expect(story, ["open.self"])
     story.only_connection()
-itself = case.start(sys.executable, "-c", START + SELF + "print('connected', flush=True); time.sleep(60)", stdout=-1)
+itself = case.start(sys.executable, "-c", START + SELF.format(15065) + "print('connected', flush=True); time.sleep(60)", stdout=-1)
 assert itself.stdout.readline()
 story = told('s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n'
-             'try: s.bind(("127.0.0.1", 15063))\nexcept OSError: pass\n')
+             'try: s.bind(("127.0.0.1", 15065))\nexcept OSError: pass\n')
 finding = story.find("bind.held_by_connection")
 assert f"[{itself.pid}]" in finding["text"] and "SO_REUSEADDR was set" in finding["text"], finding["text"]
 assert not story.connections, story.connections
@@ -76,7 +77,7 @@ if case.backend == "bpf" and shutil.which("nft"):
             "output": {"drop": "open.firewall_drop_out"}}
     for hook, verdicts in WAYS.items():
         for verdict, rule in verdicts.items():
-            case.run("nft", f"flush ruleset; table ip t {{ chain c {{ type filter hook {hook} priority 0; tcp dport 8087 {verdict}; }} }}",
+            case.run("nft", f"flush ruleset; table ip t {{ chain c {{ type filter hook {hook} priority 0; tcp dport 8087 {verdict}; }}; }}",
                      check=True)
             for limit in ("None", "1.2"):
                 story = told(f's = socket.socket(); s.settimeout({limit})\n'
