@@ -6,7 +6,7 @@
 namespace tcpwhy::scan {
 namespace {
 
-constexpr std::size_t records_together = 64;
+constexpr std::size_t records_together = 32;
 
 }  // namespace
 
