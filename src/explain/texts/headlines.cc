@@ -1,6 +1,9 @@
 #include "explain/texts/headlines.h"
 
 #include <algorithm>
+#include <vector>
+
+#include "explain/texts/reset_reasons.h"
 
 namespace tcpwhy::explain {
 namespace {
@@ -100,49 +103,6 @@ constexpr Headline table[] = {
     {"socket.multipath",
      {"{who} made sockets of Multipath TCP, which are not followed", "{who}创建了多路径 TCP 套接字，无法跟踪"}},
     {"signal.killed", {"SIGPIPE killed {who}", "SIGPIPE 杀死了{who}"}},
-    // --- resets ---
-    {"reset.fin_wait_2_entry",
-     {"{act_peer} after {who} had closed → reset by {who}'s kernel",
-      "{act_peer}，在{who}关闭之后 → 被{who}的内核复位"}},
-    {"reset.orphan_fin_wait_1",
-     {"{act_peer} after {who} had closed → reset by {who}'s kernel",
-      "{act_peer}，在{who}关闭之后 → 被{who}的内核复位"}},
-    {"reset.after_shutdown",
-     {"{act_peer} after {who}'s shutdown(SHUT_RDWR) → reset by {who}'s kernel",
-      "{act_peer}，在{who}的 shutdown(SHUT_RDWR) 之后 → 被{who}的内核复位"}},
-    {"reset.forgotten",
-     {"{act_peer}: {who}'s kernel knows no such connection → reset", "{act_peer}：{who}的内核不认识这个连接 → 复位"}},
-    {"reset.unread_data_at_close", {"{act}: {unread} left unread → reset", "{act}：{unread_zh}未读 → 复位"}},
-    {"reset.unread_data_at_exit",
-     {"{process} {how}: {unread} left unread → reset", "{process_zh}{how_zh}：{unread_zh}未读 → 复位"}},
-    {"reset.linger_zero",
-     {"{act}: SO_LINGER on, of 0 s → reset, no FIN", "{act}：SO_LINGER 启用且为 0 秒 → 复位，没有 FIN"}},
-    {"reset.unexplained", {"{who} sent a reset, why is not known", "{who}发出了复位，原因未知"}},
-    {"reset.unexplained_though_traced",
-     {"{who} sent a reset, which none of its calls explains", "{who}发出了复位，它的调用都不能解释"}},
-    {"reset.for_kernels_reason",
-     {"{who} sent a reset for its kernel's reason {reason}", "{who}发出了复位，其内核的原因是 {reason}"}},
-    {"reset.listener_closed",
-     {"{act}: the listener was closed before {peer}'s connection was accepted → reset",
-      "{act}：{peer}的连接尚未被 accept，监听套接字就已关闭 → 复位"}},
-    {"reset.aborted_from_outside",
-     {"somebody aborted {who}'s socket from outside (ss -K or the like) → reset",
-      "有人从外部中止了{who}的套接字（ss -K 之类）→ 复位"}},
-    {"reset.peer_forgot",
-     {"{who} does not know the connection any more: restarted, or forgotten between → reset",
-      "{who}已不认识这个连接：被重启，或途中设备遗忘 → 复位"}},
-    {"reset.keep_alive",
-     {"{who}'s keep-alive probes were not answered by {peer} → given up, reset",
-      "{who}的保活探测没有得到{peer}的应答 → 放弃，复位"}},
-    {"reset.out_of_memory",
-     {"{who}'s kernel gave up a closed socket: too many orphans, or too little memory → reset",
-      "{who}的内核放弃了已关闭的套接字：孤儿过多，或内存不足 → 复位"}},
-    {"reset.queue_full",
-     {"{who}'s accept queue (port {port}) was full, and tcp_abort_on_overflow is set → reset",
-      "{who}的 accept 队列（端口 {port}）已满，且设置了 tcp_abort_on_overflow → 复位"}},
-    {"reset.unacceptable_ack",
-     {"{who} refused a segment of {peer}'s that acknowledges what was never sent → reset",
-      "{who}拒绝了{peer}的报文段：它确认了从未发送的数据 → 复位"}},
     {"reset.unsent_discarded",
      {"{bytes} bytes that {who} had sent never left: thrown away at the reset",
       "{who}已交给内核的 {bytes} 字节从未发出：随复位被丢弃"}},
@@ -173,11 +133,19 @@ constexpr Headline table[] = {
 
 }  // namespace
 
-std::span<const Headline> headlines() { return table; }
+std::span<const Headline> headlines() {
+  static const std::vector<Headline> all = [] {
+    std::vector<Headline> made(std::begin(table), std::end(table));
+    for (const ResetReason& reason : reset_reasons())
+      if (!reason.headline.empty()) made.push_back({reason.id, reason.headline});
+    return made;
+  }();
+  return all;
+}
 
 const Headline* find_headline(std::string_view id) {
-  const auto* row = std::ranges::find(table, id, &Headline::id);
-  return row == std::end(table) ? nullptr : row;
+  const auto row = std::ranges::find(headlines(), id, &Headline::id);
+  return row == headlines().end() ? nullptr : &*row;
 }
 
 }  // namespace tcpwhy::explain

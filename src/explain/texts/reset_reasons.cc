@@ -53,6 +53,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who}'s kernel answered the data with a RST: the program had closed, the FIN was acknowledged, and what was left of the connection, a FIN-WAIT-2 entry, has nobody to hand data to. It is not a closed port.",
           "{who}的内核用 RST 回应了数据：程序已关闭，FIN 已被确认，连接只剩一个 FIN-WAIT-2 条目，没有人可以接收数据。这并不是端口关闭。"},
+     .headline = {"{act_peer} after {who} had closed → reset by {who}'s kernel",
+                  "{act_peer}，在{who}关闭之后 → 被{who}的内核复位"},
      .answer =
          {"Why a RST: the FIN had been acknowledged, and of the connection only a FIN-WAIT-2 entry was left, with no program to hand data to. The port was not closed: the listener was there all the time.",
           "为什么是 RST：FIN 已被确认，连接只剩一个 FIN-WAIT-2 条目，没有程序可以接收数据。端口并没有关闭：监听套接字一直都在。"},
@@ -67,6 +69,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who}'s kernel answered the data with a RST: the program had closed and the socket, an orphan in FIN-WAIT-1 whose FIN these very bytes acknowledged, has nobody to hand them to.",
           "{who}的内核用 RST 回应了数据：程序已关闭，套接字成为处于 FIN-WAIT-1 的孤儿（正是这些字节确认了它的 FIN），没有人可以接收它们。"},
+     .headline = {"{act_peer} after {who} had closed → reset by {who}'s kernel",
+                  "{act_peer}，在{who}关闭之后 → 被{who}的内核复位"},
      .answer =
          {"While the ACK of the FIN is still pending, the same bytes meet an orphan in FIN-WAIT-1 and are refused for that reason (the counter TCPAbortOnData moved).",
           "若 FIN 的 ACK 尚未发出，同样的字节遇到的是处于 FIN-WAIT-1 的孤儿套接字，因此被拒绝（计数器 TCPAbortOnData 增加）。"},
@@ -80,6 +84,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who}'s kernel answered the data with a RST: its program had called shutdown(SHUT_RDWR), which refuses whatever comes.",
           "{who}的内核用 RST 回应了数据：程序调用过 shutdown(SHUT_RDWR)，拒绝后来的一切。"},
+     .headline = {"{act_peer} after {who}'s shutdown(SHUT_RDWR) → reset by {who}'s kernel",
+                  "{act_peer}，在{who}的 shutdown(SHUT_RDWR) 之后 → 被{who}的内核复位"},
      .remedy = {"use shutdown(SHUT_WR) and keep reading", "使用 shutdown(SHUT_WR) 并继续读取"}},
     {.id = "reset.forgotten",
      .severity = error,
@@ -88,6 +94,8 @@ constexpr ResetReason table[] = {
      .when = "a RST answered a segment for a connection that this side's kernel no longer knew",
      .finding = {"{who}'s kernel answered the segment with a RST because it knows no such connection: {reason}.",
                  "{who}的内核用 RST 回应该报文段，因为它不认识这个连接：{reason_zh}。"},
+     .headline = {"{act_peer}: {who}'s kernel knows no such connection → reset",
+                  "{act_peer}：{who}的内核不认识这个连接 → 复位"},
      .answer =
          {"Once the entry has been forgotten and nobody listens, the same bytes get the same RST for yet another reason: no such socket.",
           "当条目已被遗忘且无人监听时，同样的字节得到同样的 RST，却是另一个原因：没有这样的套接字。"}},
@@ -104,6 +112,7 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who}'s {closing} sent a RST, not a FIN: {unread} from {peer} were never read, and {peer} has to learn that they are lost.",
           "{who}的{closing_zh}发出的是 RST 而不是 FIN：{peer}发来的{unread_zh}从未被读取，必须让{peer}知道它们丢失了。"},
+     .headline = {"{act}: {unread} left unread → reset", "{act}：{unread_zh}未读 → 复位"},
      .ending = {"reset by {resetter}: it closed with received data unread", "被 {resetter} 复位：关闭时仍有未读数据"},
      .answer =
          {"If the server closes while something is unread ({reset.unread_data_at_close/unread} here), it is the closer that resets: its close() sends RST instead of FIN.",
@@ -129,6 +138,7 @@ constexpr ResetReason table[] = {
      .when = "a RST left as the process ended, and received bytes had not been read",
      .finding = {"{process} {how} with {unread} from {peer} unread: the kernel closed the socket with a RST.",
                  "{process_zh}{how_zh}时{peer}发来的{unread_zh}未被读取：内核用 RST 关闭了套接字。"},
+     .headline = {"{process} {how}: {unread} left unread → reset", "{process_zh}{how_zh}：{unread_zh}未读 → 复位"},
      .ending = {"reset by {resetter}: its process ended with received data unread",
                 "被 {resetter} 复位：进程结束时仍有未读数据"}},
     {.id = "reset.aborted",
@@ -176,6 +186,7 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who}'s {closing} sent a RST, not a FIN, because SO_LINGER was set to {on, 0}: it aborts the connection and leaves no TIME-WAIT.",
           "{who}的{closing_zh}发出的是 RST 而不是 FIN，因为 SO_LINGER 设成了 {on, 0}：它中止连接，不留下 TIME-WAIT。"},
+     .headline = {"{act}: SO_LINGER on, of 0 s → reset, no FIN", "{act}：SO_LINGER 启用且为 0 秒 → 复位，没有 FIN"},
      .ending = {"reset by {resetter}: closed with SO_LINGER on and 0 seconds",
                 "被 {resetter} 复位：关闭时 SO_LINGER 打开且为 0 秒"},
      .remedy = {"do not set SO_LINGER to 0 for an orderly close", "要正常关闭就不要把 SO_LINGER 设为 0"}},
@@ -185,6 +196,7 @@ constexpr ResetReason table[] = {
      .when = "a RST was seen and no rule above says why",
      .cannot_know = "why it was sent",
      .finding = {"{who} sent a RST; the evidence does not say why.", "{who}发出了 RST；现有证据无法说明原因。"},
+     .headline = {"{who} sent a reset, why is not known", "{who}发出了复位，原因未知"},
      .remedy = {"trace {who} to see the call or the timer behind it", "跟踪{who}以查看背后的调用或定时器"}},
     {.id = "reset.unexplained_though_traced",
      .severity = warning,
@@ -193,6 +205,7 @@ constexpr ResetReason table[] = {
      .cannot_know = "why it was sent",
      .finding = {"{who} sent a RST; of its calls none explains it, and its kernel's reason was not recorded.",
                  "{who}发出了 RST；它的调用都不能解释原因，内核的原因也没有记录。"},
+     .headline = {"{who} sent a reset, which none of its calls explains", "{who}发出了复位，它的调用都不能解释"},
      .remedy = {"trace as root: then the kernel says what made the segment leave",
                 "以 root 运行跟踪：内核会说明是什么使该报文段发出"}},
     {.id = "reset.for_kernels_reason",
@@ -201,7 +214,8 @@ constexpr ResetReason table[] = {
      .when = "a RST was seen, no rule above says why, and the kernel gave a reason",
      .cannot_know = "what made the kernel come to that reason",
      .finding = {"{who} sent a RST; its kernel gives the reason {reason}.",
-                 "{who}发出了 RST；其内核给出的原因是 {reason}。"}},
+                 "{who}发出了 RST；其内核给出的原因是 {reason}。"},
+     .headline = {"{who} sent a reset for its kernel's reason {reason}", "{who}发出了复位，其内核的原因是 {reason}"}},
     {.id = "reset.listener_closed",
      .severity = error,
      .rests_on = "inet_csk_listen_stop(): inet_child_forget(), tcp_disconnect()",
@@ -213,6 +227,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who} closed its listening socket (port {port}) while {peer}'s connection waited to be accepted: the kernel reset it.",
           "{who}关闭监听套接字（端口 {port}）时，{peer}的连接还在等待 accept：内核将其复位。"},
+     .headline = {"{act}: the listener was closed before {peer}'s connection was accepted → reset",
+                  "{act}：{peer}的连接尚未被 accept，监听套接字就已关闭 → 复位"},
      .ending = {"reset by {resetter}: its listener was closed before anybody had accepted",
                 "被 {resetter} 复位：监听套接字已关闭，连接尚未被 accept"},
      .remedy = {"accept and close what is queued before closing the listener; let clients try again",
@@ -226,6 +242,8 @@ constexpr ResetReason table[] = {
      .when = "the kernel's stack shows tcp_abort() for a sock_diag request",
      .finding = {"Somebody aborted {who}'s socket from outside (ss -K or the like): the kernel sent {peer} a RST.",
                  "有人从外部中止了{who}的套接字（ss -K 之类）：内核向{peer}发出 RST。"},
+     .headline = {"somebody aborted {who}'s socket from outside (ss -K or the like) → reset",
+                  "有人从外部中止了{who}的套接字（ss -K 之类）→ 复位"},
      .ending = {"reset by {resetter}'s kernel: somebody destroyed the socket (ss -K)",
                 "被 {resetter} 的内核复位：套接字被外部销毁 (ss -K)"},
      .remedy = {"find out who runs ss -K, a connection killer or a container runtime",
@@ -248,6 +266,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who} does not know the connection any more, and answered {peer}'s segment with a RST: it was restarted, or something between has forgotten it.",
           "{who}已不认识这个连接，用 RST 回应了{peer}的报文段：它重启过，或途中的设备遗忘了该连接。"},
+     .headline = {"{who} does not know the connection any more: restarted, or forgotten between → reset",
+                  "{who}已不认识这个连接：被重启，或途中设备遗忘 → 复位"},
      .on_wire =
          {.short_form = {"connection not known", "不认识该连接"},
           .sentence = {"{who}'s host did not know the connection: it answered {peer}'s segment as a stranger's.",
@@ -274,6 +294,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who}'s keep-alive probes were not answered by {peer}: its kernel gave the connection up and sent a RST in case somebody is there after all.",
           "{who}的保活探测没有得到{peer}的回应：内核放弃了连接，并发出 RST 以防对端其实还在。"},
+     .headline = {"{who}'s keep-alive probes were not answered by {peer} → given up, reset",
+                  "{who}的保活探测没有得到{peer}的应答 → 放弃，复位"},
      .ending = {"reset by {resetter}: no keep-alive probe was answered", "被 {resetter} 复位：保活探测无回应"},
      .on_wire = {.short_form = {"keep-alive gave up", "保活失败"},
                  .sentence = {"{who} gave the connection up: none of its last keep-alive probes was answered.",
@@ -421,6 +443,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who}'s kernel gave up a socket that its program had closed, and sent {peer} a RST: too many such orphans, or too little memory for TCP.",
           "{who}的内核放弃了程序已关闭的套接字，并向{peer}发出 RST：此类孤儿套接字过多，或 TCP 内存不足。"},
+     .headline = {"{who}'s kernel gave up a closed socket: too many orphans, or too little memory → reset",
+                  "{who}的内核放弃了已关闭的套接字：孤儿过多，或内存不足 → 复位"},
      .ending = {"reset by {resetter}'s kernel: too many orphans, or too little memory",
                 "被 {resetter} 的内核复位：孤儿套接字过多或内存不足"},
      .remedy = {"compare /proc/net/sockstat (orphan, mem) with net.ipv4.tcp_max_orphans and tcp_mem",
@@ -435,6 +459,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who}'s accept queue (port {port}) was full, and tcp_abort_on_overflow is set: its kernel reset the connection that {peer} thought established.",
           "{who}的 accept 队列（端口 {port}）已满，且设置了 tcp_abort_on_overflow：内核复位了{peer}以为已建立的连接。"},
+     .headline = {"{who}'s accept queue (port {port}) was full, and tcp_abort_on_overflow is set → reset",
+                  "{who}的 accept 队列（端口 {port}）已满，且设置了 tcp_abort_on_overflow → 复位"},
      .ending = {"reset by {resetter}: its accept queue was full", "被 {resetter} 复位：接受队列已满"},
      .remedy = {"call accept() sooner, raise the backlog, or leave tcp_abort_on_overflow at 0",
                 "更快地 accept、加大 backlog，或将 tcp_abort_on_overflow 保持为 0"}},
@@ -447,6 +473,8 @@ constexpr ResetReason table[] = {
      .finding =
          {"{who} refused {peer}'s segment with a RST: it acknowledges something that was never sent, as a segment of an older connection does.",
           "{who}用 RST 拒绝了{peer}的报文段：它确认了从未发送过的内容，像是旧连接的报文段。"},
+     .headline = {"{who} refused a segment of {peer}'s that acknowledges what was never sent → reset",
+                  "{who}拒绝了{peer}的报文段：它确认了从未发送的数据 → 复位"},
      .on_wire = {.short_form = {"wrong ACK of a SYN", "对 SYN 的错误确认"},
                  .sentence = {"{peer} answered the SYN with an ACK of something else, and {who} refused that answer.",
                               "{peer} 对 SYN 的回应确认了别的序号，{who} 拒绝了这个回应。"},

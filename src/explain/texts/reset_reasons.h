@@ -44,6 +44,7 @@ struct ResetReason {
   std::string_view when{};         // the finding is made when all of these hold
   std::string_view cannot_know{};  // what its evidence leaves open
   Text finding{};                  // with the slots of find_resets.cc
+  Text headline{};                 // the same in a few words, with the places of headlines.h
   Text ending{};                   // watch's line; here {resetter} sent the reset
   Text answer{};                   // its clause in the answer to question 5
   ResetOnWire on_wire{};
