@@ -28,7 +28,7 @@ void show_text(std::span<const explain::Explained> explained, Context& context, 
   options.elide_opening = explained.size() > 1;
   // A recording of real programs has no scenario.
   if (explained.size() == 1 && explained.front().recording->provenance.scenario.empty()) {
-    context.out.write(render::trace_report(explained.front(), {.text = options, .all = all, .only = {}}));
+    context.out.write(render::trace_report(explained.front(), {.text = options, .all = all}));
     return;
   }
   context.out.write(render::lab_report(explained, options));

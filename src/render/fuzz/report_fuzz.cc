@@ -65,6 +65,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (view == View::json) check_text(render::json_report(explained, language));
   if (view == View::trace_reports)
     for (const auto& one : explained)
-      check_text(render::trace_report(one, {.text = {.language = language}, .all = choice / 10 % 2 == 0, .only = {}}));
+      check_text(render::trace_report(one, {.text = {.language = language}, .all = choice / 10 % 2 == 0}));
   return 0;
 }

@@ -43,17 +43,17 @@ class Report {
   }
 
   std::string print() {
-    const auto shown = chosen();
-    if (options_.only.empty() && timeline_.connections.size() != 1) overview();
+    const auto shown = worst_first();
+    if (timeline_.connections.size() != 1) overview();
     const auto kinds = kinds_of(shown);
     const bool any_wrong = !shown.empty() && worst(shown.front()) != nullptr;
     if (!any_wrong) without_connection(true);
     std::size_t kind = 0;
     for (const auto& alike : kinds) {
-      if (kind++ == most_kinds && !whole()) break;
+      if (kind++ == most_kinds && !options_.all) break;
       section(alike.front(), alike);
     }
-    if (!whole() && kinds.size() > most_kinds)
+    if (!options_.all && kinds.size() > most_kinds)
       say_more(kinds.size() - most_kinds, Text{"… and {} more kinds", "… 另有 {} 种"});
     others(shown);
     if (any_wrong) without_connection(true);
@@ -71,7 +71,6 @@ class Report {
 
   [[nodiscard]] Language language() const { return options_.text.language; }
   [[nodiscard]] std::size_t width() const { return std::max<std::size_t>(options_.text.width, 80); }
-  [[nodiscard]] bool whole() const { return options_.all || !options_.only.empty(); }
   [[nodiscard]] bool few() const { return timeline_.connections.size() <= shown_in_full; }
   [[nodiscard]] std::string paint(Style style, std::string_view text) const {
     return styled(style, text, options_.text.color);
@@ -93,10 +92,9 @@ class Report {
   }
 
   // Worst first, then in order of time.
-  [[nodiscard]] std::vector<ConnectionIndex> chosen() const {
+  [[nodiscard]] std::vector<ConnectionIndex> worst_first() const {
     std::vector<ConnectionIndex> shown;
-    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i)
-      if (options_.only.empty() || std::ranges::count(options_.only, i) > 0) shown.push_back(i);
+    for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) shown.push_back(i);
     std::ranges::sort(shown, {}, [&](ConnectionIndex i) {
       const Verdict* verdict = worst(i);
       return std::tuple(verdict == nullptr ? 0 : -static_cast<int>(verdict->severity()), timeline_.connections[i].began,
@@ -111,9 +109,9 @@ class Report {
     std::map<std::string, std::size_t> known;
     for (const ConnectionIndex index : shown) {
       const Verdict* verdict = worst(index);
-      if (verdict == nullptr && !whole() && !few()) continue;
+      if (verdict == nullptr && !options_.all && !few()) continue;
       const auto [kind, is_new] = known.try_emplace(
-          verdict == nullptr || whole() ? std::to_string(index) : kind_of(index, *verdict), kinds.size());
+          verdict == nullptr || options_.all ? std::to_string(index) : kind_of(index, *verdict), kinds.size());
       if (is_new) kinds.emplace_back();
       kinds[kind->second].push_back(index);
     }
@@ -158,7 +156,7 @@ class Report {
               0, 2);
   }
 
-  // What is wrong with so many connections more, a line each kind of them.
+  // How many there are besides, and how to see them.
   void say_more(std::size_t count, const Text& words) {
     constexpr Text how{": --all shows them", "：--all 全部显示"};
     paragraph(Style::dim,
@@ -187,7 +185,7 @@ class Report {
             finding_text(*finding, advice(verdict, *finding, &verdict == &told.verdicts.front()), rows, options_.text);
     for (const Finding* finding : told.findings) {
       if (finding->rule->severity != Severity::chat) continue;
-      if (whole())
+      if (options_.all)
         out_ += finding_text(*finding, explain::remedy(*finding, language()), rows, options_.text);
       else
         ++as_it_should_be;
@@ -225,7 +223,7 @@ class Report {
     for (std::size_t i = 1; i < std::min(alike.size(), named); ++i)
       list += (list.empty() ? "" : ", ") + number(alike[i]);
     if (alike.size() > named) list += ", …";
-    constexpr Text words{"the same of {} more: {} (--conn N shows one)", "另有 {} 个连接相同：{}（--conn N 显示其一）"};
+    constexpr Text words{"the same of {} more: {} (--all shows each)", "另有 {} 个连接相同：{}（--all 逐个显示）"};
     paragraph(Style::plain, fmt::format(fmt::runtime(words.in(language())), base::grouped(alike.size() - 1), list), 3,
               5);
   }
@@ -234,7 +232,7 @@ class Report {
   [[nodiscard]] Rows rows_of(ConnectionIndex index) const {
     Rows rows = make_rows_of(timeline_, entries_, index, language());
     const bool is_wrong = worst(index) != nullptr;
-    if (whole() || (!is_wrong && rows.rows.size() <= long_story)) return rows;
+    if (options_.all || (!is_wrong && rows.rows.size() <= long_story)) return rows;
     std::set<EventId> kept;
     for (const Verdict& verdict : story(index).verdicts)
       if (verdict.severity() >= Severity::warning)
@@ -249,7 +247,7 @@ class Report {
   }
 
   void others(const std::vector<ConnectionIndex>& shown) {
-    if (whole() || few()) return;
+    if (options_.all || few()) return;
     durations();
     std::size_t lines = 0, left = 0;
     for (const ConnectionIndex index : shown) {
@@ -277,7 +275,6 @@ class Report {
 
   // What is of no connection: what is wrong, or the rest.
   void without_connection(bool wrong) {
-    if (!options_.only.empty()) return;
     std::string text;
     for (const Finding* finding : story(std::nullopt).findings) {
       const bool is_wrong = finding->rule->severity >= Severity::warning;

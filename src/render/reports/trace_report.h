@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <string>
-#include <vector>
 
 #include "base/language.h"
 #include "explain/explain.h"
@@ -14,8 +13,7 @@ namespace tcpwhy::render {
 
 struct TraceOptions {
   TextOptions text;
-  bool all = false;                   // every connection with its whole timeline and everything that was found
-  std::vector<ConnectionIndex> only;  // these connections alone, whole; empty: no choice
+  bool all = false;  // every connection with its whole timeline and everything that was found
 };
 
 // Up to this many connections are shown with their timelines though nothing is wrong with them.

@@ -111,14 +111,6 @@ TEST(TraceReport, facts_that_are_as_they_should_be_are_told_where_all_is_asked_f
   EXPECT_EQ(text.find("find out why the peer reset"), std::string::npos) << "it is known";
 }
 
-TEST(TraceReport, only_what_was_chosen) {
-  const auto recording = many(12);
-  const auto explained = explain::explain(recording);
-  const auto text = trace_report(explained, {.text = {.width = 80}, .only = {1}});
-  EXPECT_NE(text.find("── 2 ──"), std::string::npos) << text;
-  EXPECT_EQ(text.find("── 1 ──"), std::string::npos) << text;
-}
-
 TEST(TraceReport, no_line_is_wider_than_the_terminal) {
   const auto recording = many(31);
   const auto explained = explain::explain(recording);
