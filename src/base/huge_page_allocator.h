@@ -1,5 +1,5 @@
-// An allocator for large tables that are looked up in no order: on 4 KiB pages each look costs a walk through the page
-// tables too, and each new page a fault. From 2 MiB on it asks for huge pages (madvise(2), MADV_HUGEPAGE), which the kernel gives
+// An allocator for large memory that is looked up in no order, or filled fast: on 4 KiB pages each look costs a walk through the page tables
+// too, and each new page a fault. From 2 MiB on it asks for huge pages (madvise(2), MADV_HUGEPAGE), which the kernel gives
 // if it has them; what is smaller comes from operator new.
 #pragma once
 

@@ -1,15 +1,11 @@
 #include "trace/record_log.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 namespace tcpwhy::trace {
 namespace {
 
-constexpr std::size_t large_page = 2U << 20U;
 constexpr std::size_t piece_words = (4U << 20U) / 4;
 constexpr std::size_t bits = 32;  // of a word
 
@@ -20,14 +16,6 @@ constexpr std::size_t bitmap_words(std::size_t words) { return (words + bits - 1
 constexpr unsigned length_bits = 18;
 
 }  // namespace
-
-RecordLog::Piece::Piece(std::size_t capacity) : capacity_(capacity) {
-  if (capacity == 0) return;
-  const std::size_t bytes = (capacity * 4 + large_page - 1) / large_page * large_page;
-  words_.reset(static_cast<std::uint32_t*>(std::aligned_alloc(large_page, bytes)));
-  if (!words_) throw std::bad_alloc();
-  madvise(words_.get(), bytes, MADV_HUGEPAGE);
-}
 
 RecordLog::Before& RecordLog::Memory::of(std::uint32_t kind, std::size_t bytes) {
   const auto hash = static_cast<std::uint32_t>(bytes / 8 * 32 + kind) * 0x9e37'79b1U;

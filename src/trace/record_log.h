@@ -5,12 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/huge_page_allocator.h"
 
 namespace tcpwhy::trace {
 
@@ -46,19 +46,21 @@ class RecordLog {
   }
 
  private:
-  // Memory in large pages where the kernel has them: to be handed page after small page costs more than what is
-  // written there.
+  // To be handed page after small page costs more than what is written there.
   class Piece {
    public:
-    explicit Piece(std::size_t capacity);  // in words
+    explicit Piece(std::size_t capacity)  // in words
+        : words_(capacity > 0 ? Allocator().allocate(capacity) : nullptr, Free{capacity}), capacity_(capacity) {}
     [[nodiscard]] std::uint32_t* words() const { return words_.get(); }
     [[nodiscard]] std::uint32_t* end() const { return words_.get() + size_; }
     [[nodiscard]] bool has_room_for(std::size_t words) const { return words <= capacity_ - size_; }
     void set_end(const std::uint32_t* end) { size_ = static_cast<std::size_t>(end - words_.get()); }
 
    private:
+    using Allocator = base::HugePageAllocator<std::uint32_t>;
     struct Free {
-      void operator()(std::uint32_t* memory) const { std::free(memory); }
+      std::size_t capacity;
+      void operator()(std::uint32_t* memory) const { Allocator().deallocate(memory, capacity); }
     };
     std::unique_ptr<std::uint32_t, Free> words_;
     std::size_t size_ = 0, capacity_;
