@@ -108,8 +108,9 @@ bool Tracker::begins_anew(const Observed& seen) const {
 ResetSeen Tracker::reset() const {
   ResetSeen judged = reset_;
   if (judged.cause != ResetCause::none && ends_[judged.from].went_on_after_reset) {
-    if (judged.cause != ResetCause::third_party) judged.sign = ThirdPartySign::went_on;
-    judged.cause = ResetCause::third_party;
+    const ResetCause third_party = judged.after_close ? ResetCause::third_party_late : ResetCause::third_party;
+    if (judged.cause != third_party) judged.sign = ThirdPartySign::went_on;
+    judged.cause = third_party;
     judged.assumed = false;
   }
   return judged;
@@ -318,6 +319,7 @@ void Tracker::take_reset(Step& step) {
               .frame = step.seen.frame,
               .at_ns = step.at(),
               .idle_ns = step.at() - last_text_ns(step),
+              .after_close = step.from.fin_acked && step.to.fin_acked,
               .sign = is_from_elsewhere(step) ? ThirdPartySign::ttl : ThirdPartySign::answers_nothing};
   // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
   const bool answers_stranger =

@@ -189,7 +189,8 @@ struct ResetSeen {
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
   std::int64_t idle_ns = 0;                   // cause idle: since the last data
-  ThirdPartySign sign = ThirdPartySign::ttl;  // cause third_party
+  bool after_close = false;                   // both had closed, and that was acknowledged
+  ThirdPartySign sign = ThirdPartySign::ttl;  // cause third_party, third_party_late
 };
 
 class Tracker {

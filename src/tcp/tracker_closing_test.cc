@@ -113,6 +113,23 @@ TEST(TrackerReset, by_somebody_else_harms_nothing_when_both_had_closed) {
   }
 }
 
+// Who goes on behind it shows that it was another's, and not that it did harm.
+TEST(TrackerReset, by_somebody_else_behind_the_close_stays_that_when_its_end_goes_on) {
+  for (const std::uint8_t ttl : {std::uint8_t{101}, std::uint8_t{64}}) {
+    Story story;
+    story.handshake();
+    for (std::uint16_t i = 0; i < 4; ++i)
+      story.send(EndIndex::second, A, 1 + 5 * i, 1, 5, {.ip_id = static_cast<std::uint16_t>(100 + i)});
+    story.c(F | A, 1, 21), story.s(F | A, 21, 2), story.c(A, 2, 22);
+    story.wait(200 * ms);
+    story.send(EndIndex::second, R, 22, 0, 0, {.ttl = ttl});
+    story.c(F | A, 1, 22), story.send(EndIndex::second, A, 22, 2, 0, {.ip_id = 104});
+    const ResetSeen reset = story.tracker.reset();
+    EXPECT_EQ(reset.cause, ResetCause::third_party_late);
+    EXPECT_EQ(reset.sign, ttl == 64 ? ThirdPartySign::went_on : ThirdPartySign::ttl);
+  }
+}
+
 // A late copy of the SYN opens the listener's half once more; RFC 9293 3.5, figure 8.
 TEST(TrackerIllegal, a_syn_ack_with_another_number_is_not_the_first_one_again) {
   Story story;

@@ -38,8 +38,9 @@ constexpr ResetReason table[] = {
           .sentence =
               {"A reset in {who}'s name came when both had closed and that had been acknowledged: from somebody else, and no harm, nothing was lost.",
                "双方都已关闭并得到确认之后，才出现以 {who} 名义发出的复位：来自他方，无害，没有丢失任何数据。"},
-          .because = {"The reset has another TTL than {who}'s segments, and both FINs had been acknowledged.",
-                      "该复位的 TTL 与 {who} 的报文段不同，且两个 FIN 都已被确认。"},
+          .because =
+              {"The reset has another TTL than {who}'s segments, or {who} went on after it; both FINs had been acknowledged.",
+               "该复位的 TTL 与 {who} 的报文段不同，或 {who} 此后仍在继续；两个 FIN 都已被确认。"},
           .or_else = {"A host that restarted, behind another path.", "也可能是重启过的主机，经由另一条路径。"},
           .problem = "capture.reset.third_party_late",
           .summary = {"a reset from somebody else when both had closed: no harm, nothing was lost",
@@ -584,7 +585,8 @@ Text because(const tcp::ResetSeen& reset) {
        "该复位并不回应 {peer} 发送的任何报文，也不像 {who} 自己发出的那样带有其下一个序号。"},
       {"{who} went on after it.", "{who} 此后仍在继续。"},
   };
-  if (reset.cause == ResetCause::third_party) return signs[static_cast<std::size_t>(reset.sign)];
+  if (reset.cause == ResetCause::third_party || reset.cause == ResetCause::third_party_late)
+    return signs[static_cast<std::size_t>(reset.sign)];
   return reset_reason_on_wire(reset.cause).on_wire.because;
 }
 
