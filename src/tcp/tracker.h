@@ -126,7 +126,7 @@ struct End : EndCounters {
   std::uint32_t isn = 0;
   std::uint32_t newest_timestamp = 0;
   std::uint32_t window = 0;  // its last, scaled where the scale is known
-  std::uint32_t srtt_us = 0, rttvar_us = 0, min_rtt_us = 0;
+  std::uint32_t srtt_us = 0, min_rtt_us = 0;
   std::uint32_t sample_length = 0;  // payload of the segment whose round trip is being measured
   std::uint32_t largest_through =
       0;                           // payload of the largest segment that was acknowledged, of those that were measured

@@ -21,16 +21,13 @@ void note_sign(End& end, std::int64_t at_ns) {
   trouble.last_sign_ns = at_ns;
 }
 
-// RFC 6298 2, in microseconds.
+// RFC 6298 2.2, 2.3: SRTT, in microseconds.
 void take_rtt_sample(End& end, std::int64_t sample_ns) {
   const auto us = static_cast<std::uint32_t>(std::clamp<std::int64_t>(sample_ns / 1000, 1, std::int64_t{1} << 30));
   if (end.srtt_us == 0) {
     end.srtt_us = end.min_rtt_us = us;
-    end.rttvar_us = us / 2;
     return;
   }
-  const std::uint32_t deviation = end.srtt_us > us ? end.srtt_us - us : us - end.srtt_us;
-  end.rttvar_us = static_cast<std::uint32_t>((std::uint64_t{3} * end.rttvar_us + deviation) / 4);
   end.srtt_us = std::max(static_cast<std::uint32_t>((std::uint64_t{7} * end.srtt_us + us) / 8), 1U);
   end.min_rtt_us = std::min(end.min_rtt_us, us);
 }
