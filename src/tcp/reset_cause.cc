@@ -21,9 +21,12 @@ constexpr std::int64_t soonest_restart_ns = 1000 * millisecond;
 constexpr std::int64_t answer_ns = 200 * millisecond;
 constexpr std::int64_t answer_spread_ns = 5 * millisecond;  // beyond that
 
+// Behind all payload of an end, as far as was captured or acknowledged.
+std::int64_t end_of_text(const End& end) { return end.fin >= 0 ? end.fin : end.snd_nxt; }
+
 // Payload that an end sent and the other never acknowledged. What the other has acknowledged its kernel had taken.
 bool has_unacknowledged_text(const End& end) {
-  return end.based && (end.fin >= 0 ? end.fin : end.snd_nxt) > std::max<std::int64_t>(end.snd_una, 1);
+  return end.based && end_of_text(end) > std::max<std::int64_t>(end.snd_una, 1);
 }
 
 // So long after its last segment a reset still answers that.
@@ -31,16 +34,9 @@ std::int64_t answer_takes_ns(const End& answered) {
   return answered.srtt_us == 0 ? answer_ns : std::int64_t{answered.srtt_us} * 2000 + answer_spread_ns;
 }
 
-// Behind all payload of an end, as far as was captured or acknowledged.
-std::int64_t end_of_text(const End& end) { return end.fin >= 0 ? end.fin : end.snd_nxt; }
-
-// Linux sends its answers to strays with IP ID 0, its own segments with a counter.
-bool has_number_of_an_answer(const End& from, const wire::TcpSegment& segment) {
-  return segment.ip_id == 0 && from.ip_id_counts > 0;
-}
 bool foreign_ip_id(const End& from, const wire::TcpSegment& segment) {
-  const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
-  return segment.ip_id != 0 && from.newest_ip_id != 0 && (ahead < -2048 || ahead > 2048);
+  const int ahead = ip_id_ahead(from, segment);
+  return segment.ip_id != 0 && from.newest_ip_id != 0 && (ahead < -ip_id_stride || ahead > ip_id_stride);
 }
 
 }  // namespace
@@ -115,7 +111,7 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
 bool Tracker::is_from_elsewhere(const Step& step) {
   const End& from = step.from;
   return step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies && !from.sent_reset &&
-         !is_numbered_next(from, step.segment);
+         !is_numbered_behind(from, step.segment, few_packets);
 }
 
 // Its retransmissions had had no answer, and it waited once more for as long as for all of them: a timer doubles (RFC 6298 5.5). Where it
@@ -128,7 +124,7 @@ bool Tracker::gave_up_sending(const Step& step) {
   return waited_ns >= gave_up_ns && waited_ns >= from.last_sent_ns - from.trouble().unanswered_since_ns;
 }
 
-// It had sent its FIN: this is no close() in place of one.
+// With ACK, by an end that had sent its FIN: this is no close() in place of one.
 // RFC 9293 3.6.1: "If such a host issues a CLOSE call while received data is still pending in the TCP connection,
 // or if new data is received after CLOSE is called, its TCP implementation SHOULD send a RST to show that data was
 // lost"
@@ -136,7 +132,7 @@ ResetCause Tracker::why_reset_behind_fin(const Step& step) {
   const End& from = step.from;
   const End& to = step.to;
   // What it acknowledges was not all captured. Of an end that was not, a single number is its FIN.
-  const bool acknowledges_more = step.flags().ack() && to.based && step.ack > end_of_text(to) + 1;
+  const bool acknowledges_more = to.based && step.ack > end_of_text(to) + 1;
   const std::int64_t got = acknowledges_more ? step.ack - (to.seen ? 0 : 1) : end_of_text(to);
   if (got > std::max(from.fin_ack, to.snd_una)) return ResetCause::data_after_close;
   // It had shut down one direction only, and took what came since.
@@ -154,7 +150,7 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
   if (from.fin >= 0) return why_reset_behind_fin(step);
   if (to.bytes == 0) return ResetCause::aborted;
   // It had no room: what filled it was not read, however long ago that was.
-  if (from.shut_since_ns != 0 && from.fin < 0) return ResetCause::unread_data;
+  if (from.shut_since_ns != 0) return ResetCause::unread_data;
   // Data came, and this end answered none of it with data of its own: it was hardly read.
   // What its last data acknowledged says what it had got by then, whatever the order at the tap.
   const bool answered = from.last_data_ns != 0 && from.last_data_ack >= end_of_text(to);

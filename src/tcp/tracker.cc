@@ -18,15 +18,6 @@ constexpr std::int64_t soonest_syn_ack_ns = 200 * millisecond;
 constexpr std::int64_t answer_again_ns = 510 * millisecond;
 // Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
 constexpr std::int64_t far_away = std::int64_t{1} << 30;
-// An IP ID that grew by less than this came from a counter.
-constexpr int ip_id_stride = 2048;
-
-// A copy of an earlier packet has that one's IP ID: what is numbered behind the newest is a new packet, whoever set its time stamp back.
-bool is_stamped_back(const End& from, const wire::TcpSegment& segment) {
-  const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
-  return segment.ip_id != 0 && ip_id_counts_packets(from) && ahead > 0 && ahead < ip_id_stride;
-}
-
 // A host that has no connection any more answers each segment that was in flight towards it, with the number that this segment
 // acknowledges: less than what the peer has acknowledged since.
 constexpr std::int64_t most_in_flight = 1 << 20;
@@ -149,7 +140,9 @@ void Tracker::look_at_sender(Step& step) {
   if (segment.options.timestamps && from.has_timestamps) {
     const auto ahead = static_cast<std::int32_t>(segment.options.timestamps->value - from.newest_timestamp);
     if (ahead != 0) {
-      step.order = ahead > 0 || is_stamped_back(from, segment) ? SendOrder::later : SendOrder::earlier;
+      // A copy of an earlier packet has that one's IP ID: what is numbered behind the newest is a new packet, whoever set its time stamp back.
+      const bool is_later = ahead > 0 || is_numbered_behind(from, segment, ip_id_stride - 1);
+      step.order = is_later ? SendOrder::later : SendOrder::earlier;
       if (ahead < 0 && step.order == SendOrder::later) step.verdict.marks |= mark::old_timestamp;
       return;
     }
@@ -159,7 +152,7 @@ void Tracker::look_at_sender(Step& step) {
   // Linux gives what it sends again a new ID.
   if (segment.ip_id == 0) return;  // IPv6, or RFC 6864: an atomic datagram need not have one
   if (step.order != SendOrder::unknown) return;
-  const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
+  const int ahead = ip_id_ahead(from, segment);
   if (ahead == 0) {
     const bool same_text =
         step.segment.seq.value + step.segment.sequence_length() == from.isn + static_cast<std::uint32_t>(from.last_end);
@@ -254,7 +247,7 @@ bool Tracker::answers_older(const Step& step) {
   if (from.fin >= 0 || from.sent_reset) return true;
   // Of one that was not seen to close: the very number that was acknowledged before the last one, or an IP ID that only answers have.
   if (step.verdict.has(mark::foreign_ttl) || (from.syn_seen && step.seq <= 0)) return false;
-  return step.seq == from.snd_una - from.last_advance || (step.segment.ip_id == 0 && from.ip_id_counts > 0);
+  return step.seq == from.snd_una - from.last_advance || has_number_of_an_answer(from, step.segment);
 }
 
 // The last one of its sender once more: a copy.
@@ -273,7 +266,8 @@ bool Tracker::is_same_reset(const Step& step) {
 
 // It comes as far as its sender's other segments do, and is numbered behind the last of them. Who forges one would have to have seen both.
 bool Tracker::is_own_reset(const Step& step) {
-  return is_numbered_next(step.from, step.segment) && step.from.same_ttl > 0 && step.segment.ttl == step.from.ttl;
+  return is_numbered_behind(step.from, step.segment, few_packets) && step.from.same_ttl > 0 &&
+         step.segment.ttl == step.from.ttl;
 }
 
 // An end that goes on after its reset did not send that. What left before the reset may arrive behind it, and what comes from elsewhere is
@@ -441,7 +435,7 @@ void Tracker::remember(Step& step) {
     from.newest_timestamp = segment.options.timestamps->value;
   }
   if (segment.ip_id != 0) {
-    const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
+    const int ahead = ip_id_ahead(from, segment);
     if (from.newest_ip_id != 0 && ahead > 0 && ahead < ip_id_stride && from.ip_id_counts < 255) ++from.ip_id_counts;
     if (ahead <= -ip_id_stride || ahead >= ip_id_stride) from.ip_id_counts = 0;
     if (from.ip_id_counts == 0 || ahead > 0) from.newest_ip_id = segment.ip_id;

@@ -278,6 +278,9 @@ class Tracker {
   bool is_offload_copy(const Step& step) const;
   [[nodiscard]] bool came_too_soon(const Step& step) const;
   [[nodiscard]] std::int64_t quickest_answer_ns(const End& sender) const;
+  // From SYN to ACK, which is the whole path's round trip wherever the tap is; -1 where one of them was not seen.
+  [[nodiscard]] std::int64_t handshake_ns() const;
+  [[nodiscard]] bool handshake_was_sent_once() const;
   [[nodiscard]] std::int64_t round_trip_ns(const End& sender) const;
   [[nodiscard]] bool answers_sign(const Step& step, std::int64_t sign_ns) const;
   void take_retransmission(Step& step, bool seen_before);

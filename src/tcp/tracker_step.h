@@ -47,10 +47,23 @@ inline constexpr int few_packets = 16;
 // Whether the sender's IP ID counts its packets: Linux's does, one a packet of a connection.
 inline bool ip_id_counts_packets(const End& end) { return end.ip_id_counts >= 3; }
 
-// By its IP ID it left its sender soon behind the newest segment of that.
-inline bool is_numbered_next(const End& from, const wire::TcpSegment& segment) {
-  const auto ahead = static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
-  return segment.ip_id != 0 && ip_id_counts_packets(from) && ahead > 0 && ahead <= few_packets;
+// An IP ID that grew by less than this came from a counter.
+inline constexpr int ip_id_stride = 2048;
+
+// By how much its IP ID is greater than that of its sender's newest segment; they go round.
+inline int ip_id_ahead(const End& from, const wire::TcpSegment& segment) {
+  return static_cast<std::int16_t>(segment.ip_id - from.newest_ip_id);
+}
+
+// By its IP ID it left its sender behind the newest segment of that, and so many packets later at most.
+inline bool is_numbered_behind(const End& from, const wire::TcpSegment& segment, int at_most) {
+  const int ahead = ip_id_ahead(from, segment);
+  return segment.ip_id != 0 && ip_id_counts_packets(from) && ahead > 0 && ahead <= at_most;
+}
+
+// Linux sends its answers to strays with IP ID 0, its own segments with a counter.
+inline bool has_number_of_an_answer(const End& from, const wire::TcpSegment& segment) {
+  return segment.ip_id == 0 && from.ip_id_counts > 0;
 }
 
 template <class T>

@@ -220,22 +220,27 @@ bool Tracker::is_offload_copy(const Step& step) const {
   if (step.at() - from.last_sent_ns > offload_ns || asked_for_since(from.last_sent_ns)) return false;
   if (stamps && stamps->value != from.newest_timestamp) return false;
   if (ip_id == 0) return stamps.has_value();
-  return static_cast<std::int16_t>(ip_id - from.newest_ip_id) < 0;
+  return ip_id_ahead(from, step.segment) < 0;
 }
 
 // How soon after a segment its sender may know what became of it: a round trip of the whole path, as its answer will show at the tap. The
 // handshake tells it wherever the tap is, though it may have been slower than what follows.
 std::int64_t Tracker::quickest_answer_ns(const End& sender) const {
-  const std::int64_t handshake_ns =
-      handshake_ack_ns_ < 0 || syn_ns_ < 0 ? 0 : std::max<std::int64_t>(0, handshake_ack_ns_ - syn_ns_);
-  return std::max({millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000, handshake_ns / 2});
+  return std::max({millisecond / 4, std::int64_t{sender.min_rtt_us} * 1000, handshake_ns() / 2});
 }
 
-// The whole path's, by the handshake where nothing of that was sent again: wherever the tap is, from SYN to ACK. 0: not known.
+std::int64_t Tracker::handshake_ns() const {
+  return handshake_ack_ns_ < 0 || syn_ns_ < 0 ? -1 : std::max<std::int64_t>(0, handshake_ack_ns_ - syn_ns_);
+}
+
+bool Tracker::handshake_was_sent_once() const {
+  return ends_[EndIndex::first].syns == 1 && ends_[EndIndex::second].syns == 1;
+}
+
+// The whole path's, by the handshake where nothing of that was sent again. 0: not known.
 std::int64_t Tracker::round_trip_ns(const End& sender) const {
-  const bool is_clean = ends_[EndIndex::first].syns == 1 && ends_[EndIndex::second].syns == 1;
-  if (!is_clean || handshake_ack_ns_ < 0 || syn_ns_ < 0) return std::int64_t{sender.min_rtt_us} * 1000;
-  return std::max<std::int64_t>(0, handshake_ack_ns_ - syn_ns_);
+  const std::int64_t by_handshake_ns = handshake_was_sent_once() ? handshake_ns() : -1;
+  return by_handshake_ns >= 0 ? by_handshake_ns : std::int64_t{sender.min_rtt_us} * 1000;
 }
 
 // Whether what the tap saw go to the sender at `sign_ns` may have made it send this: from the tap to the sender and back again it takes a
@@ -243,8 +248,8 @@ std::int64_t Tracker::round_trip_ns(const End& sender) const {
 bool Tracker::answers_sign(const Step& step, std::int64_t sign_ns) const {
   constexpr std::int64_t leeway_ns = 20 * millisecond;
   const std::int64_t by_handshake_ns = opener_known_ && step.sender == opener_ ? opener_rtt_ns() : listener_rtt_ns();
-  const bool is_clean = ends_[EndIndex::first].syns == 1 && ends_[EndIndex::second].syns == 1;
-  const std::int64_t known_ns = std::max(is_clean ? by_handshake_ns : 0, std::int64_t{step.to.min_rtt_us} * 1000);
+  const std::int64_t known_ns =
+      std::max(handshake_was_sent_once() ? by_handshake_ns : 0, std::int64_t{step.to.min_rtt_us} * 1000);
   const std::int64_t answer_ns = known_ns > 0 ? known_ns : std::int64_t{step.from.srtt_us} * 1000;
   return sign_ns != 0 && sign_ns >= step.from.last_progress_ns &&
          step.at() - sign_ns <= answer_ns + answer_ns / 4 + leeway_ns;
