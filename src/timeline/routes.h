@@ -1,5 +1,5 @@
 // Which packets go the same way: between the same addresses and ports, in the same tunnels and VLANs, or there in one and back in
-// another. Private to the building of a timeline; scan/tables/connection_table.h decides alike, for captures of any size.
+// another. Private to the building of a timeline; scan/connections/connection_table.h decides alike, for captures of any size.
 #pragma once
 
 #include <array>

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "compat/tshark/observer.h"
+#include "scan/connections/connection_table.h"
 #include "scan/packets/frame_reader.h"
-#include "scan/tables/connection_table.h"
 
 namespace tcpwhy::compat::tshark {
 

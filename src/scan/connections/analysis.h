@@ -7,10 +7,10 @@
 #include <span>
 
 #include "base/result.h"
+#include "scan/connections/connection_table.h"
 #include "scan/connections/record.h"
 #include "scan/packets/frame_reader.h"
 #include "scan/packets/unread_links.h"
-#include "scan/tables/connection_table.h"
 
 namespace tcpwhy::scan {
 

@@ -13,9 +13,9 @@
 
 #include "base/result.h"
 #include "recording/recording.h"
+#include "scan/connections/connection_table.h"
 #include "scan/connections/record.h"
 #include "scan/packets/frame_reader.h"
-#include "scan/tables/connection_table.h"
 #include "tcp/seen_connection.h"
 
 namespace tcpwhy::scan {

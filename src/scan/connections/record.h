@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "scan/tables/connection_table.h"
+#include "scan/connections/connection_table.h"
 #include "tcp/tracker.h"
 
 namespace tcpwhy::scan {

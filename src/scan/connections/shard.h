@@ -8,10 +8,10 @@
 
 #include "base/cache_lines.h"
 #include "scan/connections/analysis.h"
+#include "scan/connections/connection_table.h"
 #include "scan/connections/record.h"
 #include "scan/packets/frame_reader.h"
 #include "scan/packets/sightings.h"
-#include "scan/tables/connection_table.h"
 
 namespace tcpwhy::scan {
 

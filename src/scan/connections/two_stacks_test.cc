@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/testing/data.h"
+#include "scan/connections/connection_table.h"
 #include "scan/packets/frame_reader.h"
-#include "scan/tables/connection_table.h"
 
 namespace tcpwhy::scan {
 namespace {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "scan/tables/connection_table.h"
+#include "scan/connections/connection_table.h"
 #include "scan/tables/fields.h"
 
 namespace {

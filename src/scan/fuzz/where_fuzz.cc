@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/check.h"
+#include "scan/connections/connection_table.h"
 #include "scan/connections/pick_connection.h"
-#include "scan/tables/connection_table.h"
 #include "scan/tables/groups/groups.h"
 #include "scan/tables/where/where.h"
 

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "scan/connections/connection_table.h"
 #include "scan/connections/problems.h"
-#include "scan/tables/connection_table.h"
 #include "scan/testing/derived_captures.h"
 
 namespace tcpwhy::scan::testing {

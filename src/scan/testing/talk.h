@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "scan/connections/connection_table.h"
 #include "scan/connections/problems.h"
-#include "scan/tables/connection_table.h"
 
 namespace tcpwhy::scan::testing {
 

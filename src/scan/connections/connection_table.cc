@@ -1,4 +1,4 @@
-#include "scan/tables/connection_table.h"
+#include "scan/connections/connection_table.h"
 
 #include <algorithm>
 #include <utility>
