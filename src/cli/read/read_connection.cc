@@ -17,11 +17,11 @@ namespace {
 
 base::Result<scan::Choice> choice_of(const ConnectionOptions& options) {
   if (options.stream) return scan::ByNumber{*options.stream};
-  const auto end = scan::ByEnd::parse(options.end);
+  const auto end = scan::EndPattern::parse(options.end);
   if (!end)
     return base::fail(base::ErrorKind::usage,
-                      fmt::format("--conn takes ADDRESS:PORT, ADDRESS or PORT, not '{}'", options.end),
-                      "--conn 10.0.0.1:443, --conn '[::1]:443', --conn 443");
+                      fmt::format("--conn takes ADDRESS:PORT, ADDRESS, NETWORK or PORT, not '{}'", options.end),
+                      "--conn 10.0.0.1:443, --conn '[::1]:443', --conn 10.0.0.0/24, --conn 443");
   return *end;
 }
 
@@ -152,7 +152,7 @@ void add_connection_options(CLI::App& app, ConnectionOptions& options) {
   auto* stream = app.add_option("--stream", options.stream,
                                 "The one connection with this number, counted by first frame from 0: its timeline");
   stream->option_text("N");
-  app.add_option("--conn", options.end, "The one connection with this end: ADDRESS:PORT, ADDRESS or PORT")
+  app.add_option("--conn", options.end, "The one connection with this end: ADDRESS:PORT, ADDRESS, NETWORK or PORT")
       ->option_text("ADDR:PORT")
       ->excludes(stream);
   app.add_option(

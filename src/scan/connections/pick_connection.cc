@@ -1,19 +1,11 @@
 #include "scan/connections/pick_connection.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <utility>
 
 namespace tcpwhy::scan {
 namespace {
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc{} || end != text.data() + text.size() || port == 0) return std::nullopt;
-  return port;
-}
 
 // A SYN that is taken for illegal may turn out to begin the next connection: its packet is kept until then, of so many
 // at most.
@@ -121,7 +113,7 @@ class Pass {
 
   [[nodiscard]] bool fits_choice(const Connection& connection) const {
     if (const auto* number = std::get_if<ByNumber>(&choice_)) return first_frames_.size() - 1 == number->number;
-    const auto& end = std::get<ByEnd>(choice_);
+    const auto& end = std::get<EndPattern>(choice_);
     return std::ranges::any_of(connection.ends, [&](const auto& address) { return end.matches(address); });
   }
 
@@ -223,23 +215,6 @@ class Pass {
 };
 
 }  // namespace
-
-std::optional<ByEnd> ByEnd::parse(std::string_view text) {
-  if (const auto port = parse_port(text)) return ByEnd{std::nullopt, port};
-  if (const auto ip = wire::IpAddress::parse(text)) return ByEnd{ip, std::nullopt};
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  std::string_view address = text.substr(0, colon);
-  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
-  const auto ip = wire::IpAddress::parse(address);
-  const auto port = parse_port(text.substr(colon + 1));
-  if (!ip || !port) return std::nullopt;
-  return ByEnd{ip, port};
-}
-
-bool ByEnd::matches(const wire::SocketAddress& end) const {
-  return (!ip || *ip == end.ip || ip->unmapped() == end.ip.unmapped()) && (!port || *port == end.port);
-}
 
 base::Result<PickOutcome> pick_connection(const OpenCapture& open, const Choice& choice, const PickOptions& options) {
   auto reader = open();

@@ -7,13 +7,13 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "base/result.h"
 #include "recording/recording.h"
 #include "scan/connections/connection_table.h"
+#include "scan/connections/network.h"
 #include "scan/connections/record.h"
 #include "scan/packets/frame_reader.h"
 #include "tcp/seen_connection.h"
@@ -24,16 +24,8 @@ namespace tcpwhy::scan {
 struct ByNumber {
   std::uint64_t number = 0;
 };
-// Those with this address, this port or both at one of their ends.
-struct ByEnd {
-  std::optional<wire::IpAddress> ip;
-  std::optional<std::uint16_t> port;
-
-  // "10.0.0.1:80", "[::1]:80", "10.0.0.1", "::1", "80".
-  static std::optional<ByEnd> parse(std::string_view text);
-  [[nodiscard]] bool matches(const wire::SocketAddress& end) const;
-};
-using Choice = std::variant<ByNumber, ByEnd>;
+// Or those of which an end fits.
+using Choice = std::variant<ByNumber, EndPattern>;
 
 enum class KeepPackets : std::uint8_t { none, headers, all };
 

@@ -88,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         TCPWHY_CHECK(of_group && of_group->holds(row));
       }
     }
-  if (const auto end = scan::ByEnd::parse(text))
+  if (const auto end = scan::EndPattern::parse(text))
     for (const auto& record : records) (void)end->matches(record.addresses[scan::opener]);
   return 0;
 }

@@ -12,8 +12,8 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "explain/texts/wire_counters.h"
+#include "scan/connections/network.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/where/network.h"
 #include "wire/ip/icmp_words.h"
 
 namespace tcpwhy::scan {

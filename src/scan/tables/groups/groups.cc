@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "base/text.h"
+#include "scan/connections/network.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/where/network.h"
 
 namespace tcpwhy::scan {
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/text.h"
+#include "scan/connections/network.h"
 #include "scan/tables/nearest.h"
-#include "scan/tables/where/network.h"
 
 namespace tcpwhy::scan {
 

@@ -4,7 +4,7 @@
 //   comparison := FIELD [ ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~") VALUE ]
 //
 // A field alone holds where it is true, not zero and known. VALUE: a word, a "quoted text", a number with a unit (us ms
-// s min h, B kB MB GB), an address, network or end (scan/tables/where/network.h). ~: contains. A comparison with something unknown does not
+// s min h, B kB MB GB), an address, network or end (scan/connections/network.h). ~: contains. A comparison with something unknown does not
 // hold, nor does its !=.
 //
 // What no connection can be is refused: a value that the field never has, an order of words, a part of a number.

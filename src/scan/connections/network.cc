@@ -1,4 +1,4 @@
-#include "scan/tables/where/network.h"
+#include "scan/connections/network.h"
 
 #include <fmt/format.h>
 
