@@ -1,521 +1,19 @@
 #include "scan/connections/problems.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <deque>
-#include <iterator>
 #include <utility>
 
 #include "base/check.h"
-#include "base/language.h"
-#include "base/units.h"
-#include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
+#include "scan/connections/problem_signs.h"
 
 namespace tcpwhy::scan {
 namespace {
 
-using base::Language;
-using base::Text;
 using explain::Grade;
-using explain::Severity;
-
-// The greater of the two ends'.
-template <class T>
-T greater(const ConnectionRecord& record, T EndRecord::* field) {
-  return std::max(record.ends[opener].*field, record.ends[listener].*field);
-}
-
-const EndRecord& more_stuck(const ConnectionRecord& record) {
-  const auto& ends = record.ends;
-  return ends[opener].unanswered_resends >= ends[listener].unanswered_resends ? ends[opener] : ends[listener];
-}
-
-std::uint64_t sum(const ConnectionRecord& record, std::uint64_t EndRecord::* field) {
-  return record.ends[opener].*field + record.ends[listener].*field;
-}
-
-std::string filled(const Text& words, Language language, const auto&... values) {
-  return fmt::format(fmt::runtime(words.in(language)), values...);
-}
-
-std::string in_words(std::int64_t ns) { return base::in_words(base::Duration(ns)); }
-
-// "10.0.0.1: fragmentation needed, MTU 1400"
-std::string icmp_words(const wire::IcmpError& error) {
-  auto text = fmt::format("{}: {}", wire::to_string(error.reporter), wire::words_for(error));
-  if (error.mtu != 0) text += fmt::format(", MTU {}", error.mtu);
-  return text;
-}
-
-std::string black_hole(const ConnectionRecord& record, Language language) {
-  const std::uint32_t shrunk_from = greater(record, &EndRecord::shrunk_from);
-  const std::uint32_t stuck = shrunk_from != 0 ? shrunk_from : greater(record, &EndRecord::stuck_length);
-  const std::uint32_t through = greater(record, &EndRecord::largest_through);
-  if (shrunk_from != 0 && (record.ends[opener].shrunk_through || record.ends[listener].shrunk_through))
-    return filled(
-        {"segments of {} bytes did not get through, and in smaller pieces they did: a smaller MTU on the path "
-         "that nobody tells of (PMTU black hole)",
-         "{} 字节的报文段未能通过，拆小后才通过：途中 MTU 较小却无人告知（PMTU 黑洞）"},
-        language, stuck);
-  if (through == 0 || through >= stuck)
-    return filled(
-        {"segments of {} bytes do not get through: a smaller MTU on the path that nobody tells of (PMTU black "
-         "hole), or something that drops these very ones",
-         "{} 字节的报文段未能通过：途中 MTU 较小却无人告知（PMTU 黑洞），或有设备专门丢弃它们"},
-        language, stuck);
-  return filled(
-      {"segments of {} bytes do not get through, smaller ones (up to {}) did: a smaller MTU on the path that "
-       "nobody tells of (PMTU black hole), or something that drops these very ones",
-       "{} 字节的报文段未能通过，较小的（至多 {} 字节）可以：途中 MTU 较小却无人告知（PMTU 黑洞），或有设备专门丢弃它们"},
-      language, stuck, through);
-}
-
-// Where nothing but timers made an end send again, lost data and lost acknowledgments look alike. And where nothing would tell that what was
-// sent again had arrived after all, so do loss and delay.
-bool lost_data_shows(const ConnectionRecord& record) {
-  if (record.ends[opener].segments == 0 || record.ends[listener].segments == 0) return false;
-  return std::ranges::any_of(record.ends,
-                             [](const EndRecord& end) { return end.fast_retransmissions > 0 && end.shows_needless; });
-}
-
-std::string loss(const ConnectionRecord& record, Language language) {
-  if (lost_data_shows(record)) return filled({"segments were lost and sent again", "报文丢失并被重传"}, language);
-  return filled({"segments were lost, or they or their acknowledgments were late, and sent again",
-                 "报文丢失，或报文及其确认迟到，并被重传"},
-                language);
-}
-
-std::string needless(const ConnectionRecord& record, Language language) {
-  std::uint64_t probes = 0;
-  for (const EndRecord& end : record.ends) probes += end.tail_loss_probes;
-  if (probes * 2 > record.retransmissions())
-    return filled(
-        {"sent again though nothing was lost: probes that were quicker than the acknowledgments, which the receiver "
-         "or the path delayed",
-         "并未丢失却被重传：探测早于确认，确认被接收方或路径延迟"},
-        language);
-  return filled(
-      {"sent again though nothing was lost: reordering, delay that jumped, or acknowledgments that came late, "
-       "twice or never",
-       "并未丢失却被重传：乱序、时延突变，或确认迟到、重复、丢失"},
-      language);
-}
-
-std::string gave_up(const ConnectionRecord& record, Language language) {
-  // Of an end alone that was captured: wherever its answers were lost, they did not reach it.
-  if (record.in_vain)
-    return filled(
-        {"sent again and again until the end: no answer reached its sender", "反复重传，直到最后都没有应答到达发送方"},
-        language);
-  const EndRecord& end = more_stuck(record);
-  if (end.nothing_through)
-    return filled(
-        {"sent again and again without an answer until the end; nothing behind the handshake was ever answered: "
-         "the path or the peer is gone, the accept queue is full (ss -lt), or something drops these segments",
-         "反复重传，直到最后都没有应答；握手之后没有任何应答：路径或对端已失效、接受队列已满（ss -lt），或有设备丢弃这些报文段"},
-        language);
-  return filled({"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"}, language);
-}
-
-// Hosts take at least that (RFC 9293 3.7.1: "SendMSS ... 536"): who never takes a whole one has next to no buffer. What it was sent at first may
-// have been within the window of its SYN, which no scale applies to.
-bool is_limited_by_tiny_window(const EndRecord& sender, const EndRecord& receiver) {
-  constexpr std::uint32_t least_mss = 536, enough = 20;
-  return receiver.window < least_mss && sender.window_full >= enough &&
-         std::uint64_t{sender.window_full} * 2 >= sender.data_segments;
-}
-
-// What came of it, as far as it was captured.
-std::string old_connection(const ConnectionRecord& record, Language language) {
-  const EndRecord& asking = record.ends[opener];
-  const bool was_reset = asking.resets > 0 || record.evidence.old_was_reset;
-  Text words{"the listener still had an older connection between these ports, and answered for that",
-             "监听方仍保留这对端口之间的旧连接，并以它作答"};
-  if (was_reset && asking.syn_resends > 0) {
-    words = {
-        "the listener still had an older connection between these ports: its answer was reset, and the SYN sent again",
-        "监听方仍保留这对端口之间的旧连接：其应答被复位，SYN 再次发送"};
-  } else if (was_reset) {
-    words = {"the listener still had an older connection between these ports: its answer was reset",
-             "监听方仍保留这对端口之间的旧连接：其应答被复位"};
-  }
-  return std::string(words.in(language));
-}
-
-// Who opens takes no SYN-ACK where it sends its SYN once more behind it.
-std::string half_open(const ConnectionRecord& record, Language language) {
-  const Text words =
-      record.evidence.resent_syn != 0 && record.ends[opener].syn_resends > 0
-          ? Text{"the handshake was never finished: the SYN was sent again though a SYN-ACK was captured: that did not "
-                 "arrive, or was not taken (a signature, checksum or option that does not fit)",
-                 "握手未完成：已捕获 SYN-ACK，SYN 仍被重传：它没有到达，或未被接受（签名、校验和或选项不符）"}
-          : Text{"the handshake was never finished: a scan, a lost client, or asymmetric routes",
-                 "握手未完成：扫描、客户端消失或路由不对称"};
-  return std::string(words.in(language));
-}
-
-// All but the reasons of a reset: explain/texts/reset_reasons.cc.
-constexpr ProblemRule own_rules[] = {
-    {"capture.gave_up",
-     Severity::error,
-     "at the end three or more retransmissions of one end had no answer for a second, and no reset came; more than a FIN "
-     "was not acknowledged; of an end alone that was captured: it sent the same payload again each time, for a second or "
-     "longer",
-     "RFC 9293 3.8.3; tcp_retries2",
-     {"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"},
-     {"look whether the peer and the path were there; else at what drops such segments: a firewall (also the peer's own), "
-      "a broken checksum, a smaller MTU",
-      "检查对端和路径是否还在；否则检查是什么丢弃了这些报文段：防火墙（包括对端自身的）、校验和错误、较小的 MTU"},
-     gave_up},
-    {"capture.unanswered",
-     Severity::warning,
-     "SYN without any answer for a second: neither a segment nor an ICMP error, and its sender sent nothing else",
-     "RFC 9293 3.8.3; tcp_syn_retries",
-     {"no answer to the SYN", "SYN 没有任何应答"},
-     {"a firewall that drops, a host that is down, or a full accept queue", "防火墙丢弃、主机不在线，或接受队列已满"}},
-    {"capture.rejected",
-     Severity::warning,
-     "an ICMP error quoted the SYN, which nothing else answered",
-     "RFC 9293 3.9.2.2; RFC 1122 4.2.3.9",
-     {"an ICMP error answered the SYN: rejected on the way, or by the host",
-      "SYN 得到的是 ICMP 差错：被途中或主机拒绝"},
-     {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"},
-     [](const ConnectionRecord& record, Language language) {
-       return filled({"the SYN was rejected: an ICMP error came back, from {}", "SYN 被拒绝：收到 ICMP 差错，来自 {}"},
-                     language, icmp_words(record.icmp.error));
-     },
-     true},
-    {"capture.accept_queue",
-     Severity::warning,
-     "the listener sent its SYN-ACK again after that had been acknowledged",
-     "RFC 9293 3.10.7.4, fifth; tcp_check_req(), sk_acceptq_is_full()",
-     {"the listener sent its SYN-ACK again though it had been acknowledged: its accept queue is full, the ACK did not "
-      "arrive, or it waits for data first (TCP_DEFER_ACCEPT)",
-      "SYN-ACK 已被确认，监听方仍再次发送：接受队列已满、ACK 未到达，或它先等待数据（TCP_DEFER_ACCEPT）"},
-     {"look whether the server's program accepts (ss -lt: Recv-Q reaches Send-Q), then at the path; of a connection on "
-      "which the client says nothing TCP_DEFER_ACCEPT is the likelier, and harmless",
-      "检查服务器程序是否在 accept（ss -lt：Recv-Q 达到 Send-Q），再检查路径；若客户端一直不发数据，则更可能是 "
-      "TCP_DEFER_ACCEPT，并无妨害"}},
-    {"capture.mtu_black_hole",
-     Severity::warning,
-     "an end sent a segment three times or more without an answer that is larger than any that got through, or got "
-     "through in smaller pieces at last, and no ICMP error came",
-     "RFC 2923 2.1; RFC 4821",
-     {"large segments do not get through: a smaller MTU on the path that nobody tells of (PMTU black hole), or something "
-      "that drops these very ones",
-      "较大的报文段未能通过：途中 MTU 较小却无人告知（PMTU 黑洞），或有设备专门丢弃它们"},
-     {"let ICMP \"too big\" through, clamp the MSS, or set net.ipv4.tcp_mtu_probing",
-      "放行 ICMP“报文过大”、限制 MSS，或设置 net.ipv4.tcp_mtu_probing"},
-     black_hole},
-    {"capture.old_timestamps",
-     Severity::error,
-     "at the end three or more retransmissions of one end were never acknowledged though the other end was heard meanwhile, and the "
-     "time stamps of its new packets (by their IP IDs) are older than one before",
-     "RFC 7323 5.3, R1: PAWS",
-     {"sent again and again and never acknowledged: its time stamps went back, and the receiver must drop such segments (PAWS)",
-      "反复重传从未被确认：其时间戳倒退，接收方必须丢弃这样的报文段（PAWS）"},
-     {"look what sets the time stamps: a box on the path, a NAT before several hosts, or a sender that was moved; "
-      "net.ipv4.tcp_timestamps=0 gets around it",
-      "检查是什么改写了时间戳：途中设备、多台主机前的 NAT，或被迁移的发送方；net.ipv4.tcp_timestamps=0 可绕过"}},
-    {"capture.not_getting_through",
-     Severity::error,
-     "at the end three or more retransmissions of one end were never acknowledged, though the other end was heard "
-     "meanwhile, and none of the other rows says why",
-     "RFC 9293 3.8.3",
-     {"sent again and again and never acknowledged, though the peer still answers",
-      "反复重传从未被确认，而对端仍有回应"},
-     {"something on the path drops these very segments: by their size, their content, or a broken checksum",
-      "途中有设备专门丢弃这些报文段：因其大小、内容或校验和错误"}},
-    {"capture.undelivered",
-     Severity::warning,
-     "to the end, and for a second or longer, an end acknowledged what comes behind bytes that it lacks and the capture "
-     "lacks too",
-     "RFC 2018",
-     {"bytes never arrived: the receiver lacks them to the end, though it has what comes behind them",
-      "有数据从未到达：接收方直到最后都缺少它们，却已收到其后的数据"},
-     {"they were lost before the capture saw them: look between it and their sender",
-      "它们在到达抓包点之前就已丢失：检查抓包点与其发送方之间"},
-     [](const ConnectionRecord& record, Language language) {
-       return filled(
-           {"{} bytes never arrived: the receiver lacks them to the end, though it has what comes behind them",
-            "有 {} 字节从未到达：接收方直到最后都缺少它们，却已收到其后的数据"},
-           language, base::grouped(sum(record, &EndRecord::undelivered_bytes)));
-     }},
-    {"capture.never_came",
-     Severity::warning,
-     "an end's last segment, without data, has a number behind bytes that the capture lacks, and nobody acknowledged them to the "
-     "end; `assumed` where the capture ended within a second",
-     "RFC 9293 3.4: SND.NXT",
-     {"bytes were sent that never came here: their sender's own numbers go beyond them, and nobody acknowledged them",
-      "有数据已发送却从未到达此处：发送方自己的序号已越过它们，且无人确认"},
-     {"they were lost before the capture saw them, or were late: look between it and their sender; of large segments at the MTU",
-      "它们在到达抓包点之前丢失或迟到：检查抓包点与其发送方之间；若为大报文段，检查 MTU"},
-     [](const ConnectionRecord& record, Language language) {
-       return filled(
-           {"{} bytes were sent that never came here (a FIN counts as one): their sender's own numbers go beyond "
-            "them, and nobody acknowledged them",
-            "有 {} 字节（FIN 计为一个）已发送却从未到达此处：发送方自己的序号已越过它们，且无人确认"},
-           language, base::grouped(sum(record, &EndRecord::vanished_bytes)));
-     }},
-    {"capture.acks_lost",
-     Severity::warning,
-     "two or more retransmissions by timer of what had been acknowledged",
-     "RFC 6298 5.5; RFC 2883",
-     {"sent again by the timer, and the first ones arrived too: the acknowledgments were lost, or late (the path stood still, "
-      "or its delay jumped)",
-      "因定时器重传，而最初的报文段也已到达：确认丢失或迟到（路径停顿，或时延突变）"},
-     {"look at the way back, from the receiver to the sender, and at what may hold packets: queues, a link that sleeps",
-      "检查从接收方返回发送方的路径，以及可能滞留报文的地方：队列、会休眠的链路"}},
-    {"capture.probes_unanswered",
-     Severity::warning,
-     "an end offered a window of 0, and probes of that had no answer: two or more in a row, or one before the answer that "
-     "opened the window or before the end; not counted are those within half a second of its last segment, which Linux may "
-     "leave unanswered",
-     "RFC 9293 3.8.6.1; tcp_probe_timer(), tcp_invalid_ratelimit",
-     {"probes of a shut window had no answer: the path was gone, or what opened the window was lost",
-      "零窗口探测无人应答：路径已中断，或打开窗口的通告丢失"},
-     {"look at the path first, then at the receiving program", "先检查路径，再检查接收程序"}},
-    {"capture.old_connection",
-     Severity::note,
-     "an ACK, not of a SYN, acknowledges something else than the SYN; `assumed` where the opener was not seen to reset it",
-     "RFC 9293 3.5.1 (half-open connections)",
-     {"the listener still had an older connection between these ports, and answered for that",
-      "监听方仍保留这对端口之间的旧连接，并以它作答"},
-     {},
-     old_connection},
-    {"capture.old_syn",
-     Severity::note,
-     "a SYN-ACK for the same SYN with another sequence number than the one that had been acknowledged",
-     "RFC 9293 3.5, figure 8 (recovery from an old duplicate SYN)",
-     {"the listener answered the same SYN once more, with another number: a late copy of that SYN reached it, or it had "
-      "forgotten the connection",
-      "监听方以另一个序号再次应答同一个 SYN：该 SYN 的迟到副本到达了它，或它已忘记了该连接"},
-     {}},
-    {"capture.close_unanswered",
-     Severity::warning,
-     "at the end three or more retransmissions of a FIN had no answer, nothing of the other end came meanwhile, and that "
-     "had not closed; all data of the FIN's sender had been acknowledged",
-     "RFC 9293 3.8.3; tcp_orphan_retries",
-     {"closed, and nothing came back any more: since its last segment the peer, or the path to it, was gone; what that sent "
-      "meanwhile, if anything, did not come",
-      "关闭时已不再有任何回应：自其最后一个报文段之后，对端或通往它的路径已失效；其间对端若有发送，也没有到达"},
-     {"compare the time since the peer's last segment with the idle timeouts of firewalls and NAT on the way, then look at the peer",
-      "将对端最后一个报文段以来的时间与途中防火墙和 NAT 的空闲超时相比较，再检查对端"}},
-    {"capture.fin_unanswered",
-     Severity::note,
-     "at the end three or more retransmissions of a FIN had no answer; all data had been acknowledged, and the other end "
-     "had closed",
-     "RFC 9293 3.6; tcp_orphan_retries",
-     {"all data had arrived; only the last FIN was never acknowledged", "数据已全部送达，只有最后的 FIN 未被确认"},
-     {}},
-    {"capture.fin_again",
-     Severity::note,
-     "an end sent its FIN again after that had been acknowledged",
-     "RFC 9293 3.10.7.4, eighth: TIME-WAIT",
-     {"a FIN was sent again though it had been acknowledged: the acknowledgment did not reach its sender, or not in time",
-      "FIN 已被确认仍被重传：确认没有到达其发送方，或没有及时到达"},
-     {}},
-    {"capture.icmp_error",
-     Severity::warning,
-     "an ICMP error quoted a segment of it",
-     "RFC 792, RFC 4443; RFC 5461",
-     {"an ICMP error came back: unreachable, too big, or expired on the way",
-      "收到 ICMP 差错：不可达、报文过大或途中超时"},
-     {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"},
-     [](const ConnectionRecord& record, Language language) {
-       return filled({"an ICMP error came back, from {}", "收到 ICMP 差错，来自 {}"}, language,
-                     icmp_words(record.icmp.error));
-     },
-     true},
-    {"capture.loss",
-     Severity::warning,
-     "three or more retransmissions, and at least 1 % of the data segments; not of a FIN that had been acknowledged, "
-     "nor such as are proven needless",
-     "RFC 5681, RFC 6298",
-     {"segments were lost and sent again", "报文丢失并被重传"},
-     {"look at the path: queues, duplex, radio", "检查路径：队列、双工、无线"},
-     loss},
-    {"capture.timeout",
-     Severity::warning,
-     "a retransmission by timer of what had not been acknowledged; `assumed` where what the peer told, or a probe, may have made it send "
-     "again",
-     "RFC 6298",
-     {"waited for a retransmission timer", "等待了重传定时器"},
-     {}},
-    {"capture.syn_lost",
-     Severity::warning,
-     "a SYN or SYN-ACK was sent again before the handshake was done",
-     "RFC 6298 5.7",
-     {"slow to open: a SYN or SYN-ACK was sent again", "建立缓慢：SYN 或 SYN-ACK 被重传"},
-     {"loss on the path, or a full accept or SYN queue", "路径丢包，或接受队列、SYN 队列已满"}},
-    {"capture.zero_window",
-     Severity::warning,
-     "an end offered a window of 0, for 100 ms or longer",
-     "RFC 9293 3.8.6.1",
-     {"the receiver's buffer was full: its program did not read", "接收缓冲区已满：程序没有及时读取"},
-     {"look at the receiving program, not at the network", "应检查接收程序，而不是网络"},
-     [](const ConnectionRecord& record, Language language) {
-       return filled({"the receiver's buffer was full, for {} at most: its program did not read",
-                      "接收缓冲区已满，最长 {}：程序没有及时读取"},
-                     language, in_words(greater(record, &EndRecord::longest_shut_ns)));
-     }},
-    {"capture.tiny_window",
-     Severity::warning,
-     "20 or more segments of an end, and half of those that have data, filled what the other end takes, which is less than 536 bytes and "
-     "never 0",
-     "RFC 9293 3.8.6.2; RFC 7323 2",
-     {"the receiver's window is tiny all the time, and that is what limits", "接收窗口始终极小，速度受此限制"},
-     {"look at the receiver's buffer (SO_RCVBUF, net.ipv4.tcp_rmem), and whether a box on the path took the window scale out "
-      "of the handshake or changes windows",
-      "检查接收缓冲区（SO_RCVBUF、net.ipv4.tcp_rmem），以及途中是否有设备去掉了握手中的窗口缩放选项或改写窗口"},
-     [](const ConnectionRecord& record, Language language) {
-       const bool of_opener = is_limited_by_tiny_window(record.ends[opener], record.ends[listener]);
-       return filled({"the receiver's window is tiny all the time, {} bytes in the end, and that is what limits",
-                      "接收窗口始终极小，最后为 {} 字节，速度受此限制"},
-                     language, record.ends[of_opener ? listener : opener].window);
-     }},
-    {"capture.zero_window_brief",
-     Severity::note,
-     "an end offered a window of 0, and each time opened it again within 100 ms",
-     "RFC 9293 3.8.6.1",
-     {"the receiver's buffer was full for a moment", "接收缓冲区曾短暂占满"},
-     {},
-     [](const ConnectionRecord& record, Language language) {
-       return filled({"the receiver's buffer was full for a moment, {} at most", "接收缓冲区曾短暂占满，最长 {}"},
-                     language, in_words(greater(record, &EndRecord::longest_shut_ns)));
-     }},
-    {"capture.half_open_handshake",
-     Severity::warning,
-     "the SYN-ACK was not acknowledged, for a second; the SYN was captured",
-     "RFC 9293 3.5",
-     {"the handshake was never finished: a scan, a lost client, or asymmetric routes",
-      "握手未完成：扫描、客户端消失或路由不对称"},
-     {},
-     half_open},
-    {"capture.illegal",
-     Severity::warning,
-     "a segment that RFC 9293 3.10.7 or RFC 5961 rejects; `assumed` where the opening was not captured",
-     "RFC 9293 3.10.7, RFC 5961",
-     {"segments that the receiver must not take: of another connection between these ports, strays, or forged",
-      "接收方不得接受的报文：属于同一对端口的另一连接、走失的，或伪造的"},
-     {}},
-    {"capture.needless",
-     Severity::note,
-     "three or more retransmissions that D-SACK, time stamps or earlier ACKs prove needless",
-     "RFC 2883, RFC 3522",
-     {"sent again though nothing was lost: reordering, delay that jumped, or acknowledgments that came late, twice or never",
-      "并未丢失却被重传：乱序、时延突变，或确认迟到、重复、丢失"},
-     {},
-     needless},
-    {"capture.reordered",
-     Severity::note,
-     "three or more segments overtaken on the way",
-     "RFC 9293 3.10.7.4; IP ID, time stamps",
-     {"segments overtook each other on the way", "报文在途中乱序"},
-     {}},
-    {"capture.gaps",
-     Severity::note,
-     "bytes were acknowledged that the capture lacks",
-     "the acknowledgments",
-     {"the capture lacks segments: what is said of this connection may be incomplete",
-      "抓包缺失报文：对此连接的结论可能不完整"},
-     {"capture with a larger buffer (tcpdump -B), or fewer bytes a packet (-s)",
-      "加大抓包缓冲（tcpdump -B）或减小截取长度（-s）"},
-     [](const ConnectionRecord& record, Language language) {
-       return filled({"the capture lacks segments ({} bytes): what is said of this connection may be incomplete",
-                      "抓包缺失报文（{} 字节）：对此连接的结论可能不完整"},
-                     language, base::grouped(sum(record, &EndRecord::unseen_bytes)));
-     }},
-    {"capture.one_way",
-     Severity::note,
-     "segments of one end only, which acknowledges what the other sent",
-     "the acknowledgments",
-     {"only one direction was captured: what is said rests on one end's word", "只抓到一个方向：结论仅依据一端"},
-     {}},
-    {"capture.out_of_order",
-     Severity::note,
-     "data stands in the capture behind the segment that acknowledges it",
-     "the acknowledgments",
-     {"captured out of order: segments stand behind their acknowledgments", "抓包乱序：报文段排在其确认之后"},
-     {},
-     [](const ConnectionRecord& record, Language language) {
-       return filled({"captured out of order: segments stand behind their acknowledgments, by {} at most",
-                      "抓包乱序：报文段排在其确认之后，最多 {}"},
-                     language, in_words(greater(record, &EndRecord::most_behind_ack_ns)));
-     }},
-    {"capture.offload",
-     Severity::note,
-     "segments larger than their receiver takes, and their pieces",
-     "IP ID, time stamps; inet_gso_segment()",
-     {"captured on both sides of segmentation or receive offload: the same bytes twice",
-      "在分段或接收卸载的两侧各抓一次：相同字节出现两次"},
-     {}},
-    {"capture.icmp_disbelieved",
-     Severity::note,
-     "an ICMP error quotes a sequence number that was never sent",
-     "RFC 5927 4.1",
-     {"an ICMP error quotes a segment that was never sent: forged, or of another connection",
-      "ICMP 差错引用了从未发送的报文段：伪造，或属于别的连接"},
-     {}},
-    {"capture.to_itself",
-     Severity::note,
-     "both ends are the same address and port",
-     "RFC 9293 3.5, figure 7",
-     {"a socket connected to itself: its port was the one that the kernel chose for it",
-      "套接字连接到了自己：内核为它选的端口正是目标端口"},
-     {"nobody listens there; choose a port outside net.ipv4.ip_local_port_range",
-      "那里没有监听者；请使用 net.ipv4.ip_local_port_range 之外的端口"}},
-    {"capture.copies",
-     Severity::note,
-     "half or more of an end's data segments were seen twice, and neither the time between nor an answer tells that the copies were "
-     "on the way",
-     "IP ID, time stamps",
-     {"packets were captured twice (mirror port, any interface)", "报文被重复抓取（镜像端口或 any 接口）"},
-     {}},
-    {"capture.copied_on_the_way",
-     Severity::note,
-     "half or more of what stands twice of an end came 50 ms or more apart, or was answered twice; `assumed` where few of them were "
-     "answered",
-     "IP ID, time stamps; RFC 2883",
-     {"packets came twice: a loop, a bond or a box on the path copied them, or held a copy back; the receiver drops what it has",
-      "报文到达两次：途中的环路、链路聚合或设备复制了它们，或滞留了副本；接收方会丢弃已有的数据"},
-     {}},
-    {"capture.evicted",
-     Severity::note,
-     "more connections were open than memory is set aside for",
-     "--max-connections",
-     {"left out before its end: too many connections open at once", "同时打开的连接过多，未跟踪到结束"},
-     {"raise --max-connections", "调大 --max-connections"}},
-};
 
 // A window that is shut for less is the way of a busy receiver; what is shut for longer a person notices.
 constexpr std::int64_t harmful_shut_ns = 100'000'000;
-
-// Lives as long as the rules that show it.
-std::string_view kept(std::string text) {
-  static std::deque<std::string> texts;
-  return texts.emplace_back(std::move(text));
-}
-
-// What to do about a reset, where connections are counted and no end is named.
-std::string_view unnamed(const base::Text& remedy, Language language) {
-  const bool zh = language == Language::zh;
-  return kept(explain::fill(remedy.in(language),
-                            {{"who", std::string(zh ? "发出复位的一端" : "the end that reset")},
-                             {"peer", std::string(zh ? "另一端" : "the other end")}},
-                            language));
-}
-
-ProblemRule rule_of(const explain::ResetReason& reason) {
-  return {.id = reason.on_wire.problem,
-          .severity = reason.severity,
-          .when = kept(fmt::format("the cause of its reset is `{}`", tcp::name(reason.wire))),
-          .rests_on = reason.rests_on,
-          .text = reason.on_wire.summary,
-          .remedy = {unnamed(reason.remedy, Language::en), unnamed(reason.remedy, Language::zh)}};
-}
 
 const ProblemRule* rule_named(std::string_view id) {
   const auto row = std::ranges::find(problem_rules(), id, &ProblemRule::id);
@@ -541,9 +39,6 @@ class Finder {
   void say(std::string_view id, std::uint64_t frame, std::uint64_t count = 1, Grade grade = Grade::derived) {
     found_.push_back({rule_named(id), grade, frame, count});
   }
-  [[nodiscard]] std::uint64_t sum(std::uint32_t EndRecord::* field) const {
-    return std::uint64_t{record_.ends[opener].*field} + record_.ends[listener].*field;
-  }
 
   void opening() {
     const bool unanswered = record_.opening == Opening::unanswered && record_.reset_cause == tcp::ResetCause::none;
@@ -561,9 +56,9 @@ class Finder {
     if (record_.opening == Opening::incomplete && record_.reset_cause == tcp::ResetCause::none &&
         record_.waited_since(record_.began_ns) && record_.ends[opener].segments > 0)
       say("capture.half_open_handshake", record_.last_frame);
-    if (had_old_connection()) {
-      const bool was_reset = record_.ends[opener].resets > 0 || record_.evidence.old_was_reset;
-      say("capture.old_connection", record_.evidence.old_connection, 1, was_reset ? Grade::derived : Grade::assumed);
+    if (record_.evidence.old_connection != 0) {
+      say("capture.old_connection", record_.evidence.old_connection, 1,
+          old_was_reset(record_) ? Grade::derived : Grade::assumed);
     } else if (record_.opening == Opening::handshake && record_.evidence.resent_syn != 0) {
       say("capture.syn_lost", record_.evidence.resent_syn);
     }
@@ -584,35 +79,34 @@ class Finder {
     if (record_.opening == Opening::handshake || record_.opening == Opening::half_seen ||
         record_.opening == Opening::before_capture)
       sent_again();
-    if (const auto shut = sum(&EndRecord::zero_windows); shut > 0) {
-      const bool long_shut = greater(record_, &EndRecord::longest_shut_ns) >= harmful_shut_ns;
-      const std::uint32_t unanswered =
-          std::max(record_.ends[opener].most_unanswered_probes, record_.ends[listener].most_unanswered_probes);
-      if (both_seen() && unanswered > 0) {
+    if (const auto shut = record_.sum(&EndRecord::zero_windows); shut > 0) {
+      const bool long_shut = record_.greater(&EndRecord::longest_shut_ns) >= harmful_shut_ns;
+      const std::uint32_t unanswered = record_.greater(&EndRecord::most_unanswered_probes);
+      if (record_.both_seen() && unanswered > 0) {
         say("capture.probes_unanswered", record_.evidence.zero_window, unanswered);
       } else {
         say(long_shut ? "capture.zero_window" : "capture.zero_window_brief", record_.evidence.zero_window, shut);
       }
     }
-    if (both_seen() && sum(&EndRecord::zero_windows) == 0) {
+    if (record_.both_seen() && record_.sum(&EndRecord::zero_windows) == 0) {
       for (const tcp::Side side : tcp::both_sides)
         if (is_limited_by_tiny_window(record_.ends[side], record_.ends[tcp::other(side)]))
           say("capture.tiny_window", record_.first_frame, record_.ends[side].window_full);
     }
     // What an older connection's end answered is told with that.
-    if (const auto illegal = sum(&EndRecord::illegal); illegal > 0 && record_.evidence.illegal != 0)
+    if (const auto illegal = record_.sum(&EndRecord::illegal); illegal > 0 && record_.evidence.illegal != 0)
       say("capture.illegal", record_.evidence.illegal, illegal,
           record_.opening == Opening::before_capture ? Grade::assumed : Grade::derived);
-    if (const auto overtaken = sum(&EndRecord::reordered); overtaken >= 3)
+    if (const auto overtaken = record_.sum(&EndRecord::reordered); overtaken >= 3)
       say("capture.reordered", record_.first_frame, overtaken);
   }
 
   // A verdict speaks of the same bytes once: unanswered, lost and needless exclude each other.
   void sent_again() {
-    const std::uint64_t needless = sum(&EndRecord::needless), fins = sum(&EndRecord::fins_again);
+    const std::uint64_t needless = record_.sum(&EndRecord::needless), fins = record_.sum(&EndRecord::fins_again);
     if (fins > 0) say("capture.fin_again", record_.evidence.fin_again, fins);
-    if (needless >= 2 && record_.evidence.timeout != 0 && sum(&EndRecord::timeouts) >= 2 &&
-        needless * 2 >= record_.retransmissions() && sum(&EndRecord::fast_retransmissions) == 0) {
+    if (needless >= 2 && record_.evidence.timeout != 0 && record_.sum(&EndRecord::timeouts) >= 2 &&
+        needless * 2 >= record_.retransmissions() && record_.sum(&EndRecord::fast_retransmissions) == 0) {
       say("capture.acks_lost", record_.evidence.needless, needless, Grade::assumed);
     } else if (needless >= 3) {
       say("capture.needless", record_.evidence.needless, needless);
@@ -620,21 +114,22 @@ class Finder {
     // The listener has not taken the connection: nothing that was sent to it can have an answer.
     if (record_.evidence.repeated_syn_ack != 0 && record_.ends[listener].state == tcp::State::syn_received) return;
     const bool unanswered =
-        (both_seen() || record_.in_vain) && record_.reset_cause == tcp::ResetCause::none && give_up();
+        (record_.both_seen() || record_.in_vain) && record_.reset_cause == tcp::ResetCause::none && give_up();
     for (const EndRecord& end : record_.ends)
       if (end.shrunk_through && !unanswered && record_.icmp.frame == 0)
         say("capture.mtu_black_hole", record_.evidence.retransmission, end.shrunk_after, Grade::assumed);
     // A SYN or FIN that was sent again is told with the opening or the end. Of one direction nothing tells whether a FIN was lost, or the
     // answers to it.
-    std::uint64_t not_lost = needless + sum(&EndRecord::assumed_resends) + sum(&EndRecord::syn_resends) +
-                             (both_seen() ? fins : sum(&EndRecord::fin_resends));
+    std::uint64_t not_lost = needless + record_.sum(&EndRecord::assumed_resends) +
+                             record_.sum(&EndRecord::syn_resends) +
+                             (record_.both_seen() ? fins : record_.sum(&EndRecord::fin_resends));
     if (unanswered || record_.reset_cause == tcp::ResetCause::gave_up) not_lost += unanswered_resends();
     const std::uint64_t all = record_.retransmissions(), again = all - std::min(all, not_lost);
     // What an ICMP error about the MTU made it send again in other pieces was not lost in a queue.
-    const bool lost_data_shows = scan::lost_data_shows(record_);
-    if (again >= 3 && again * 100 >= sum(&EndRecord::data_segments) && record_.icmp.error.mtu == 0)
-      say("capture.loss", record_.evidence.retransmission, again, lost_data_shows ? Grade::derived : Grade::assumed);
-    const std::uint64_t timeouts = sum(&EndRecord::timeouts);
+    if (again >= 3 && again * 100 >= record_.sum(&EndRecord::data_segments) && record_.icmp.error.mtu == 0)
+      say("capture.loss", record_.evidence.retransmission, again,
+          lost_data_shows(record_) ? Grade::derived : Grade::assumed);
+    const std::uint64_t timeouts = record_.sum(&EndRecord::timeouts);
     if (const auto waits = timeouts - std::min<std::uint64_t>(timeouts, record_.evidence.needless_timeouts);
         waits > 0) {
       const std::uint64_t sure = record_.evidence.wait;
@@ -643,7 +138,7 @@ class Finder {
     }
   }
 
-  [[nodiscard]] std::uint32_t unanswered_resends() const { return greater(record_, &EndRecord::unanswered_resends); }
+  [[nodiscard]] std::uint32_t unanswered_resends() const { return record_.greater(&EndRecord::unanswered_resends); }
 
   // What was sent again and again to the end, and why it may have had no answer.
   bool give_up() {
@@ -674,25 +169,23 @@ class Finder {
     return true;
   }
 
-  [[nodiscard]] bool had_old_connection() const { return record_.evidence.old_connection != 0; }
-
   void observer() {
     if (std::ranges::any_of(record_.ends, [&](const EndRecord& end) {
           return end.undelivered_bytes > 0 && record_.waited_since(end.last_progress_ns);
         }))
       say("capture.undelivered", record_.evidence.gap);
-    if (scan::sum(record_, &EndRecord::vanished_bytes) > 0 && both_seen()) {
+    if (record_.sum(&EndRecord::vanished_bytes) > 0 && record_.both_seen()) {
       const bool waited = std::ranges::all_of(record_.ends, [&](const EndRecord& end) {
         return end.vanished_bytes == 0 || record_.waited_since(end.vanished_ns);
       });
       say("capture.never_came", record_.evidence.gap, 1, waited ? Grade::derived : Grade::assumed);
     }
-    if (scan::sum(record_, &EndRecord::unseen_bytes) > 0 && both_seen()) say("capture.gaps", record_.evidence.gap);
+    if (record_.sum(&EndRecord::unseen_bytes) > 0 && record_.both_seen()) say("capture.gaps", record_.evidence.gap);
     copies();
     if (record_.one_way) say("capture.one_way", record_.first_frame);
-    if (const auto copies = sum(&EndRecord::offload_copies); copies > 0)
+    if (const auto copies = record_.sum(&EndRecord::offload_copies); copies > 0)
       say("capture.offload", record_.evidence.offload, copies);
-    if (const auto late = sum(&EndRecord::behind_ack); late > 0)
+    if (const auto late = record_.sum(&EndRecord::behind_ack); late > 0)
       say("capture.out_of_order", record_.evidence.behind_ack, late);
     if (record_.left == Left::evicted) say("capture.evicted", record_.last_frame);
   }
@@ -716,13 +209,9 @@ class Finder {
     for (const EndRecord& end : record_.ends) {
       const std::uint64_t of_capture = end.duplicates;
       if (are_of_network(end) || end.data_segments < 2 || of_capture * 2 < end.data_segments) continue;
-      say("capture.copies", record_.first_frame, of_capture, both_seen() ? Grade::derived : Grade::assumed);
+      say("capture.copies", record_.first_frame, of_capture, record_.both_seen() ? Grade::derived : Grade::assumed);
       break;
     }
-  }
-
-  [[nodiscard]] bool both_seen() const {
-    return record_.ends[opener].segments > 0 && record_.ends[listener].segments > 0;
   }
 
   const ConnectionRecord& record_;
@@ -731,28 +220,6 @@ class Finder {
 
 }  // namespace
 
-// Worst first.
-std::span<const ProblemRule> problem_rules() {
-  static const std::vector<ProblemRule> all = [] {
-    std::vector<ProblemRule> rules;
-    for (const explain::ResetReason& reason : explain::reset_reasons())
-      if (!reason.on_wire.problem.empty()) rules.push_back(rule_of(reason));
-    std::ranges::copy(own_rules, std::back_inserter(rules));
-    std::ranges::stable_sort(rules, std::ranges::greater{}, &ProblemRule::severity);
-    return rules;
-  }();
-  return all;
-}
-
 std::vector<Problem> problems_of(const ConnectionRecord& record) { return Finder(record).run(); }
-
-std::string say(const Problem& problem, const ConnectionRecord& record, base::Language language) {
-  const ProblemRule& rule = *problem.rule;
-  return rule.told != nullptr ? rule.told(record, language) : std::string(rule.text.in(language));
-}
-
-std::string remedy(const Problem& problem, base::Language language) {
-  return problem.rule->told_is_all ? std::string() : std::string(problem.rule->remedy.in(language));
-}
 
 }  // namespace tcpwhy::scan

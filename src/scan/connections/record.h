@@ -97,13 +97,19 @@ struct ConnectionRecord {
   Evidence evidence;
   IcmpSeen icmp;
 
-  [[nodiscard]] std::uint64_t bytes() const { return ends[opener].bytes + ends[listener].bytes; }
-  [[nodiscard]] std::uint64_t segments() const {
-    return std::uint64_t{ends[opener].segments} + ends[listener].segments;
+  // Of both ends together, and of the one that has more: of EndRecord, or of the counters that it has of the tracker.
+  template <class T, class Counters>
+  [[nodiscard]] std::uint64_t sum(T Counters::* field) const {
+    return std::uint64_t{ends[opener].*field} + ends[listener].*field;
   }
-  [[nodiscard]] std::uint64_t retransmissions() const {
-    return std::uint64_t{ends[opener].retransmissions} + ends[listener].retransmissions;
+  template <class T>
+  [[nodiscard]] T greater(T EndRecord::* field) const {
+    return std::max(ends[opener].*field, ends[listener].*field);
   }
+  [[nodiscard]] std::uint64_t bytes() const { return sum(&EndRecord::bytes); }
+  [[nodiscard]] std::uint64_t segments() const { return sum(&EndRecord::segments); }
+  [[nodiscard]] std::uint64_t retransmissions() const { return sum(&EndRecord::retransmissions); }
+  [[nodiscard]] bool both_seen() const { return ends[opener].segments > 0 && ends[listener].segments > 0; }
   // Whether the capture shows that something did not come that would have by then: since `ns` it went on for as long as the first
   // retransmission timer runs (RFC 6298 2.1).
   [[nodiscard]] bool waited_since(std::int64_t ns) const;

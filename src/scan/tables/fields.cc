@@ -58,10 +58,7 @@ std::string network_of(const Row& row, Side side) {
   return to_string(Network::around(row.record.addresses[side].ip, 24, 64));
 }
 
-#define OF_BOTH(field)                                                                             \
-  [](const Row& row) -> FieldValue {                                                               \
-    return number(std::uint64_t{row.record.ends[opener].field} + row.record.ends[listener].field); \
-  }
+#define OF_BOTH(field) [](const Row& row) -> FieldValue { return number(row.record.sum(&EndRecord::field)); }
 #define OF_END(end, field) [](const Row& row) -> FieldValue { return number(row.record.ends[end].field); }
 
 constexpr Field before[] = {
@@ -237,8 +234,7 @@ constexpr std::size_t counter_fields = static_cast<std::size_t>(
 
 template <std::size_t I>
 FieldValue sum_of_counter(const Row& row) {
-  constexpr auto member = explain::wire_counters[I].member;
-  return number(std::uint64_t{row.record.ends[opener].*member} + row.record.ends[listener].*member);
+  return number(row.record.sum(explain::wire_counters[I].member));
 }
 
 constexpr auto table = [] {
