@@ -23,11 +23,16 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
     } else {
       first(evidence.retransmission);
     }
-    // Of the others it is assumed. Where all had arrived nobody waited.
-    if (verdict.reason == timeout && verdict.has(tcp::mark::needless)) ++evidence.needless_timeouts;
-    if (verdict.reason == timeout && !verdict.has(tcp::mark::assumed)) {
-      first(evidence.timeout);
-      if (!verdict.has(tcp::mark::needless)) first(evidence.wait), ++evidence.sure_waits;
+    // Where all had arrived nobody waited.
+    if (verdict.reason == timeout) {
+      const bool needless = verdict.has(tcp::mark::needless), assumed = verdict.has(tcp::mark::assumed);
+      if (!assumed) first(evidence.timeout);
+      if (needless)
+        ++evidence.needless_timeouts;
+      else if (assumed)
+        first(evidence.wait);
+      else if (evidence.sure_waits++ == 0)
+        evidence.wait = frame;
     }
     if (acked && verdict.reason != syn) first(evidence.fin_again);
   }

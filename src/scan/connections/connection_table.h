@@ -26,6 +26,7 @@ enum class Left : std::uint8_t {
 };
 
 // The first frame of each kind that a finding may rest on; 0: there was none. And how many, where no counter of an end says it.
+// wait: of a timeout of what had not arrived; of one that is assumed where no other is known.
 struct Evidence {
   std::uint64_t retransmission = 0, timeout = 0, wait = 0, resent_syn = 0, repeated_syn_ack = 0, fin_again = 0,
                 zero_window = 0, illegal = 0, gap = 0, needless = 0, offload = 0, behind_ack = 0, icmp_disbelieved = 0,

@@ -132,9 +132,9 @@ class Finder {
     const std::uint64_t timeouts = record_.sum(&EndRecord::timeouts);
     if (const auto waits = timeouts - std::min<std::uint64_t>(timeouts, record_.evidence.needless_timeouts);
         waits > 0) {
-      const std::uint64_t sure = record_.evidence.wait;
-      say("capture.timeout", sure != 0 ? sure : record_.evidence.retransmission,
-          sure != 0 ? record_.evidence.sure_waits : waits, sure != 0 ? Grade::derived : Grade::assumed);
+      const std::uint64_t sure = record_.evidence.sure_waits;
+      say("capture.timeout", record_.evidence.wait, sure != 0 ? sure : waits,
+          sure != 0 ? Grade::derived : Grade::assumed);
     }
   }
 

@@ -347,5 +347,18 @@ TEST(Problems, where_all_had_been_acknowledged_nobody_waited_for_a_timer) {
   EXPECT_EQ(waited.problems(), Ids{"timeout"});
 }
 
+// Another retransmission before it is no evidence of it.
+TEST(Problems, a_wait_that_is_assumed_has_its_own_frame) {
+  Talk talk;
+  talk.c({.sack_permitted = true}, S, 0).s({.sack_permitted = true}, S | A, 0, 1).c(A, 1, 1);
+  for (std::uint32_t i = 0; i < 4; ++i) talk.c(A, 1 + 100 * i, 1, 100);
+  for (std::uint32_t i = 2; i <= 4; ++i) talk.s({.sack = {{101, 1 + 100 * i}}}, A, 1, 1);
+  talk.c(A, 1, 1, 100).s(A, 1, 401).c(A, 401, 1, 100).wait(800 * ms).c(A, 401, 1, 100).s(A, 1, 501);
+  const std::vector<Problem> waits = of(talk, "timeout");
+  ASSERT_EQ(waits.size(), 1U);
+  EXPECT_EQ(waits[0].grade, explain::Grade::assumed);
+  EXPECT_EQ(waits[0].frame, 14U);
+}
+
 }  // namespace
 }  // namespace tcpwhy::scan
