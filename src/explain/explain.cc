@@ -70,7 +70,7 @@ std::string summary(const std::vector<Found>& found, std::string_view slot, Lang
 }
 
 std::string fill_summary(std::string_view text, const FoundByRule& found, Language language) {
-  std::map<std::string, Slot, std::less<>> slots;
+  Slots slots;
   for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
     const auto close = text.find('}', open);
     const auto place = text.substr(open + 1, close - open - 1);

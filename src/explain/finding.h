@@ -37,6 +37,11 @@ const Rule* find_rule(std::string_view id);
 
 // What fills a place of the text: words, a time that was measured, or a number.
 using Slot = std::variant<std::string, base::Duration, std::int64_t>;
+using Slots = std::map<std::string, Slot, std::less<>>;
+// Words that differ between the languages fill {name} in the English text, {name_zh} in the Chinese.
+inline void put(Slots& slots, std::string_view name, const Text& words) {
+  slots[std::string(name)] = std::string(words.en), slots[std::string(name) + "_zh"] = std::string(words.zh);
+}
 
 struct Finding {
   const Rule* rule = nullptr;
@@ -44,7 +49,7 @@ struct Finding {
   std::optional<timeline::ConnectionIndex> connection;
   std::vector<timeline::EventId> evidence;  // never empty; in order of time
   timeline::EventId about;                  // the moment it speaks of; findings are told in this order
-  std::map<std::string, Slot, std::less<>> slots;
+  Slots slots;
 };
 
 // Everything that the rules find in a timeline, in order of the first evidence.

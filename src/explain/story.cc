@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "explain/rules/accept_queue.h"
+#include "explain/texts/drop_reasons.h"
 
 namespace tcpwhy::explain {
 Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
@@ -165,6 +166,13 @@ OwnedText how_ended(const Timeline& timeline, std::optional<EventId> end) {
   if (ended != nullptr && !ended->signal.empty())
     return {"was killed by " + ended->signal, "被 " + ended->signal + " 终止"};
   return {"ended", "结束"};
+}
+
+void put_drop(Slots& slots, const recording::SegmentDropped& drop) {
+  const DropReason& reason = drop_reason(drop.reason);
+  slots["reason"] = drop.reason;
+  put(slots, "by", reason.by), put(slots, "look", reason.look);
+  put(slots, "where", drop.sent ? Text{"on its way out", "在发出途中"} : Text{"as it arrived", "在到达时"});
 }
 
 bool Story::shut_sending(Side side, base::WallTime before) const {

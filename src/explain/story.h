@@ -165,6 +165,9 @@ bool nagle_holds(const Story& story, const Segment& segment);
 // How a process ended, as what follows "the process": "was killed by SIGKILL", "ended".
 OwnedText how_ended(const Timeline& timeline, std::optional<EventId> end);
 
+// Why the kernel threw it away: {reason}, {by}, {look} of its row (texts/drop_reasons.h), {where} it was.
+void put_drop(Slots& slots, const recording::SegmentDropped& drop);
+
 // What made a reset leave, in a sentence that begins with a blank: " It was its close(4), at handle server.c:42." Empty if not known.
 struct Because {
   OwnedText text;

@@ -195,8 +195,7 @@ class Words {
 
  private:
   // Who ended is told in words that name the end: "server's process".
-  static void name_fully(std::map<std::string, Slot, std::less<>>& slots, const std::string& name,
-                         const std::string& end) {
+  static void name_fully(Slots& slots, const std::string& name, const std::string& end) {
     const std::pair<std::string_view, std::string_view> possessives[] = {{"process", "'s "}, {"process_zh", "的"}};
     for (const auto& [place, of] : possessives)
       if (const auto slot = slots.find(place); slot != slots.end())
@@ -206,8 +205,7 @@ class Words {
   }
 
   // What is put in is not looked through for places again, nor given an article.
-  [[nodiscard]] std::string fill_plain(std::string_view text,
-                                       const std::map<std::string, Slot, std::less<>>& slots) const {
+  [[nodiscard]] std::string fill_plain(std::string_view text, const Slots& slots) const {
     std::string filled = fill(text, slots, language_);
     if (language_ == Language::en)  // an experiment's ends are called by their roles
       for (const std::string_view article : {"the server", "the client"})

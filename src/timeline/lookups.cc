@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <map>
+#include <ranges>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -15,6 +16,9 @@ namespace tcpwhy::timeline {
 namespace {
 
 using calls::Effect;
+
+// Of a socket that one process after the other closes.
+constexpr std::size_t closes_looked_at = 64;
 
 }  // namespace
 
@@ -59,21 +63,18 @@ Lookups::Lookups(const recording::Recording& recording) {
     } else if (const auto* state = std::get_if<recording::SocketState>(&event.what)) {
       if (state->to == tcp::State::listen || state->from == tcp::State::listen)
         listening_on_port.add(state->local.port, id);
-      if (state->to == tcp::State::listen || state->to == tcp::State::time_wait)
-        holding_port.add(state->local.port, id);
     } else if (const auto* moved = std::get_if<recording::CounterMoved>(&event.what)) {
       if (moved->delta > 0) counters.add({moved->name, moved->host}, id);
     }
   }
   ends_of_process.sort(), ends_of_pid.sort(), forks_of_pid.sort(), ends_in_call.sort(), signals_in_call.sort();
   sigpipes_of_actor.sort(), sigpipes_raised.sort(), sigpipes_deadly.sort();
-  births_of_process.sort(), programs_of_process.sort(), listening_on_port.sort(), holding_port.sort(), counters.sort();
+  births_of_process.sort(), programs_of_process.sort(), listening_on_port.sort(), counters.sort();
 }
 
 void Lookups::add_calls(const recording::Recording& recording, std::span<const Call> calls) {
   for (CallIndex i = 0; i < calls.size(); ++i) add_call(recording, i, calls[i]);
-  calls_of_effect.sort(), calls_of_actor.sort(), listens_on_port.sort(), closes_of_socket.sort(),
-      sharings_of_socket.sort();
+  calls_of_effect.sort(), calls_of_actor.sort(), closes_of_socket.sort(), sharings_of_socket.sort();
   duplications_of.sort(), replacements_of.sort(), forks_called_by.sort(), unshares_of.sort();
   sigpipe_actions.sort(), sigpipe_masks.sort(), defers_accept.sort();
   add_listenings(recording, calls);
@@ -89,7 +90,6 @@ void Lookups::add_call(const recording::Recording& recording, CallIndex i, const
   if (call.returned) note(*call.returned, Of::call, i);
   calls_of_effect.add(effect, i);
   calls_of_actor.add(call.actor, i);
-  if (effect == Effect::listens && entered.local) listens_on_port.add(entered.local->port, i);
   if (effect == Effect::closes) closes_of_socket.add(entered.socket, i);
   if (effect == Effect::forks && succeeded) forks_called_by.add(pid, i);
   if (effect == Effect::unshares && succeeded) unshares_of.add(pid, i);
@@ -140,21 +140,50 @@ void Lookups::add_listenings(const recording::Recording& recording, std::span<co
     const bool succeeded =
         call.returned && std::get<recording::CallReturned>(recording[*call.returned].what).result >= 0;
     if (!succeeded) continue;
-    const auto closes = closes_of_socket.of(entered.socket);
-    const bool closed = entered.socket != 0 && !closes.empty();
-    const EventId when = closed ? calls[closes.front().value].entered : EventId{};
-    const auto [latest, _is_first] = latest_closed.try_emplace(port, when);
-    latest->second = std::max(latest->second, when);
-    listenings_on_port.add(port, {.call = index, .closed = when, .latest_closed = latest->second});
+    const EventId closed = end_of_listening(recording, calls, call);
+    const auto [latest, _is_first] = latest_closed.try_emplace(port, closed);
+    latest->second = std::max(latest->second, closed);
+    listenings_on_port_.add(port, {.call = index, .latest_closed = latest->second});
   }
   for (const auto& [port, open] : last) see_closed(port, open, UINT32_MAX);
   for (const auto& [port, close] : first_closed) listener_closed_on_port.add(port, close);
-  listenings_on_port.sort(), listener_closed_on_port.sort();
+  listenings_on_port_.sort(), listener_closed_on_port.sort();
+}
+
+// The close() that left no reference, as the kernel counts them; not counted, the first by the process that listens: a child closes what
+// it has of its parent's. Or the end of that process, unless a child has the socket from it. Not valid: neither.
+EventId Lookups::end_of_listening(const recording::Recording& recording, std::span<const Call> calls,
+                                  const Call& listen) const {
+  const auto& socket = std::get<recording::CallEntered>(recording[listen.entered].what).socket;
+  const auto process = process_of(listen.actor);
+  EventId end;
+  if (socket != 0)
+    for (const auto& [_, index] : closes_of_socket.of(socket) | std::views::take(closes_looked_at)) {
+      const Call& close = calls[index];
+      const auto& references = std::get<recording::CallEntered>(recording[close.entered].what).references;
+      const bool is_last = references ? *references == 1 : process_of(close.actor) == process;
+      if (!is_last || close.entered < listen.entered) continue;
+      end = close.entered;
+      break;
+    }
+  const auto event = [](const auto& pair) { return pair.value; };
+  const auto ends = ends_of_process.of(process);
+  const auto ended = std::ranges::upper_bound(ends, listen.entered, {}, event);
+  if (ended == ends.end() || listen.actor.value >= recording.actors.size()) return end;
+  const auto pid = recording.actors[listen.actor.value].pid;
+  const auto started = forks_of_pid.of(pid);
+  const auto called = forks_called_by.of(pid);
+  const auto start = std::ranges::upper_bound(started, listen.entered, {}, event);
+  const auto entered = [&](const auto& pair) { return calls[pair.value].entered; };
+  const auto fork = std::ranges::upper_bound(called, listen.entered, {}, entered);
+  const bool inherited = (start != started.end() && start->value < ended->value) ||
+                         (fork != called.end() && entered(*fork) < ended->value);
+  return inherited ? end : std::min(end, ended->value);
 }
 
 std::optional<Lookups::CallIndex> Lookups::listening_at(std::uint16_t port, EventId when,
                                                         std::span<const Call> calls) const {
-  const auto all = listenings_on_port.of(port);
+  const auto all = listenings_on_port_.of(port);
   const auto found = std::ranges::lower_bound(all, when, {}, [](const auto& pair) { return pair.value.latest_closed; });
   if (found == all.end() || calls[found->value.call].entered > when) return std::nullopt;
   return found->value.call;

@@ -65,12 +65,6 @@ class Lookups {
     std::uint64_t socket;  // that it stood for; 0: not known
     auto operator<=>(const Descriptor&) const = default;
   };
-  // A listen() that succeeded.
-  struct Listening {
-    CallIndex call;
-    EventId closed;         // the entry of the first close() of its socket; not valid: none
-    EventId latest_closed;  // the latest of those of its port so far
-  };
 
   Lookups() = default;
   explicit Lookups(const recording::Recording& recording);
@@ -101,7 +95,6 @@ class Lookups {
   Events<std::uint64_t> sigpipes_raised,
       sigpipes_deadly;                      // by process_of(): told when it was raised; delivered, and no handler ran
   Events<std::uint16_t> listening_on_port;  // SocketState, from or to LISTEN, by local port
-  Events<std::uint16_t> holding_port;       // SocketState, to LISTEN or TIME-WAIT, by local port
   Events<Counter> counters;                 // CounterMoved, upwards
   // The first move of that counter upwards that is told at `at` or later covers this moment, or none does.
   [[nodiscard]] std::optional<EventId> counter_covering(const Counter& counter, base::WallTime at,
@@ -109,9 +102,7 @@ class Lookups {
 
   // --- Calls, in order of their entry
   Calls<calls::Effect> calls_of_effect;
-  Calls<std::uint16_t> listens_on_port;  // with a local address
-  SortedIndex<std::uint16_t, Listening> listenings_on_port;
-  // The first of them on that port that goes on at that moment, as far as calls tell.
+  // The first listen() on that port whose socket goes on listening at that moment, as far as calls and ends of processes tell.
   [[nodiscard]] std::optional<CallIndex> listening_at(std::uint16_t port, EventId when,
                                                       std::span<const Call> calls) const;
   // By port, one at most: the first close() of a socket that listened there until then, none having begun to since.
@@ -146,6 +137,15 @@ class Lookups {
  private:
   void add_call(const recording::Recording& recording, CallIndex index, const Call& call);
   void add_listenings(const recording::Recording& recording, std::span<const Call> calls);
+  [[nodiscard]] EventId end_of_listening(const recording::Recording& recording, std::span<const Call> calls,
+                                         const Call& listen) const;
+  // A listen() that succeeded.
+  struct Listening {
+    CallIndex call;
+    EventId
+        latest_closed;  // of the sockets of its port so far, this one among them, the latest that was closed; not valid: one never was
+  };
+  SortedIndex<std::uint16_t, Listening> listenings_on_port_;
   struct Threads {
     std::optional<std::int32_t> first;     // its number
     std::optional<EventId> several_since;  // the first event of another

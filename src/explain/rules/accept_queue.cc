@@ -16,8 +16,9 @@ using timeline::EventId;
 using timeline::listener;
 using timeline::opener;
 
-// net.core.somaxconn: what is asked beyond it, or is negative, is cut to it (__sys_listen()).
-constexpr std::int64_t longest_backlog = 4096;
+// What is asked beyond net.core.somaxconn, or is negative, is cut to that (__sys_listen()). It is 4096 unless somebody has set it: so of
+// what is asked beyond this it is not known how many may wait.
+constexpr std::int64_t longest_known = 4096;
 
 // What put the connection into the queue: the listener's end stood. Where that was not seen, its opener's connect() had succeeded.
 // A kernel that tells its states tells this one: it takes no ACK of a handshake for which the queue has no room.
@@ -109,12 +110,11 @@ std::optional<AcceptQueues::Full> AcceptQueues::full_at(std::uint16_t port, base
   if (after == listens->second.begin() || std::prev(after)->several) return std::nullopt;
   const Call* const listen = std::prev(after)->call;
   const auto* asked = listen->meaning.as<calls::Listening>();
-  if (asked == nullptr) return std::nullopt;
+  if (asked == nullptr || asked->backlog < 0 || asked->backlog > longest_known) return std::nullopt;
   const auto later = std::ranges::upper_bound(moves->second, at, {}, &Move::at);
   if (later == moves->second.begin()) return std::nullopt;
   Full full;
-  full.waiting = std::prev(later)->waiting;
-  full.backlog = asked->backlog < 0 ? longest_backlog : std::min(asked->backlog, longest_backlog);
+  full.waiting = std::prev(later)->waiting, full.backlog = asked->backlog;
   if (full.waiting <= full.backlog) return std::nullopt;
   full.evidence = {listen->entered};
   const Move& last = *std::prev(later);

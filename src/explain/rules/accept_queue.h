@@ -22,7 +22,7 @@ class AcceptQueues {
     std::vector<timeline::EventId> evidence;     // listen(), what completed the latest that waits
   };
   // What is known of the queue of that port being full at that moment. (sk_acceptq_is_full(): more than the backlog wait.) Nothing: it was
-  // not, or it is not known: its listen() was not seen, or several listen on that port.
+  // not, or it is not known: its listen() was not seen, several listen on that port, or more was asked for than the kernel grants.
   [[nodiscard]] std::optional<Full> full_at(std::uint16_t port, base::WallTime at) const;
 
  private:

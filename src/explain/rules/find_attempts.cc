@@ -18,15 +18,9 @@ namespace {
 using timeline::listener;
 using timeline::opener;
 
-using Slots = std::map<std::string, Slot, std::less<>>;
-
 // More would say nothing more, and each of many calls may have as many.
 constexpr std::ptrdiff_t syns_as_evidence = 16;
 constexpr std::array unreachable = {EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, EPROTO, ENOPROTOOPT};
-
-void put(Slots& slots, const std::string& name, const OwnedText& text) {
-  slots[name] = text.en, slots[name + "_zh"] = text.zh;
-}
 
 // A segment of the handshake that was thrown away on this machine: by somebody who wanted it, or for want of room.
 struct Thrown {
@@ -113,12 +107,8 @@ class FailedAttempt {
     else if (!silent)
       rule = "open.firewall_icmp";
     Finding& finding = add(rule, answered || !silent ? Grade::derived : Grade::observed);
-    finding.slots["reason"] = drop.reason;
     finding.slots["segment"] = thrown.answer ? "SYN-ACK" : "SYN";
-    put(finding.slots, "where",
-        drop.sent ? OwnedText{"on its way out", "在发出途中"} : OwnedText{"as it arrived", "在到达时"});
-    put(finding.slots, "by", {std::string(reason.by.en), std::string(reason.by.zh)});
-    put(finding.slots, "look", {std::string(reason.look.en), std::string(reason.look.zh)});
+    put_drop(finding.slots, drop);
   }
 
   // --- An answer that refused --------------------------------------------------------------------------------------
@@ -172,7 +162,7 @@ class FailedAttempt {
     Finding& finding = add("open.refused_though_listening", by_tcp ? Grade::derived : Grade::assumed);
     finding.slots["address"] = wire::to_string(*story_.timeline.entered(call).local);
     put(finding.slots, "or_firewall",
-        by_tcp ? OwnedText{"", ""} : OwnedText{", or a firewall answered in its place", "，或者是防火墙代为应答"});
+        by_tcp ? Text{} : Text{", or a firewall answered in its place", "，或者是防火墙代为应答"});
     return true;
   }
 
@@ -303,11 +293,13 @@ class FailedAttempt {
 
 void find_interrupted(const Story& story, Findings& findings) {
   for (const Call* call : story.calls(opener, Effect::connects))
-    if (story.failed_with(*call, EINTR))
-      findings.add("open.interrupted", story, Grade::observed, {call->entered, *call->returned}).slots = {
-          {"who", story.name(opener)},
-          {"call", story.line(*call)},
-          {"after", story.time(*call->returned) - story.time(call->entered)}};
+    if (story.failed_with(*call, EINTR)) {
+      auto& slots = findings.add("open.interrupted", story, Grade::observed, {call->entered, *call->returned}).slots;
+      slots = {{"who", story.name(opener)},
+               {"call", story.line(*call)},
+               {"after", story.time(*call->returned) - story.time(call->entered)}};
+      put(slots, "counted", syn_count(story));
+    }
 }
 
 }  // namespace

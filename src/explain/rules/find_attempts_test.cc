@@ -139,6 +139,29 @@ TEST(Refused, before_anybody_listened_is_not_refused_by_who_came_later) {
   EXPECT_NE(told.explained.timeline.connections[0].sides[timeline::listener].name, "server");
 }
 
+TEST(Refused, after_the_listeners_process_had_ended_is_refused_by_nobody) {
+  for (const bool forked : {false, true}) {
+    StoryRecorder story;
+    story.call("server", 0, 1, "listen", "3, 1");
+    if (forked) story.call("server", 2, 3, "fork", "", {103});
+    story.event(5, "server", recording::ProcessEnded{9, "SIGKILL", {}});
+    connect_fails(story, true, ECONNREFUSED, 100);
+    story.segment(14, "server", R | A, 0, 1);
+    const ExplainedStory told(story);
+    EXPECT_EQ(told.has("open.refused"), !forked);
+    EXPECT_EQ(told.has("open.refused_though_listening"), forked);  // its child has the listener still
+  }
+}
+
+TEST(Interrupted, is_told_with_what_had_been_sent) {
+  StoryRecorder story;
+  story.call("client", 10, 500'000, "connect", to_server, {-1, EINTR});
+  story.segment(11, "client", S, 0);
+  const ExplainedStory told(story);
+  ASSERT_TRUE(told.has("open.interrupted"));
+  EXPECT_TRUE(told.text("open.interrupted").contains("(1 SYN)")) << told.text("open.interrupted");
+}
+
 TEST(GivenUp, by_the_programs_own_limit_is_told_with_what_was_sent) {
   StoryRecorder story, soon;
   for (auto* s : {&story, &soon}) {
@@ -286,6 +309,31 @@ TEST(Bind, to_a_port_in_use_names_whom_the_kernel_had_at_it) {
   EXPECT_TRUE(told.explained.timeline.connections.empty());  // it is no connection of the program's
 }
 
+// A child closes what it has of its parent's.
+TEST(Bind, to_a_port_in_use_names_who_listens_still) {
+  for (const bool by_child : {true, false}) {
+    StoryRecorder story;
+    story.call("server", 0, 1, "listen", "3, 1");
+    story.call(by_child ? "client" : "server", 5, 6, "close", "3", {}, 3);
+    story.last_call().socket = story.last_return().socket = 20;
+    story.call("client", 10, 11, "bind", at_9999, {-1, EADDRINUSE});
+    EXPECT_EQ(ExplainedStory(story).has("bind.held_by_listener"), by_child);
+  }
+}
+
+TEST(Bind, to_a_low_port_asks_where_the_low_ports_end) {
+  constexpr auto at_80 = "3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr(\"127.0.0.1\")}, 16";
+  for (const std::string_view set : {"", "1024", "0"}) {
+    StoryRecorder story;
+    if (!set.empty()) story.provenance().settings["net.ipv4.ip_unprivileged_port_start"] = set;
+    story.call("server", 0, 1, "bind", at_80, {-1, EACCES});
+    const ExplainedStory told(story);
+    ASSERT_TRUE(told.has("bind.not_permitted"));
+    EXPECT_EQ(told.grade("bind.not_permitted"), set == "0" ? Grade::assumed : Grade::derived) << set;
+    EXPECT_EQ(told.text("bind.not_permitted").contains("below 1024"), set != "0") << told.text("bind.not_permitted");
+  }
+}
+
 TEST(Bind, advises_no_option_that_was_set) {
   StoryRecorder with, without;
   with.call("server", 0, 1, "setsockopt", "3, SOL_SOCKET, SO_REUSEADDR, [1], 4", {}, 3);
@@ -316,18 +364,19 @@ TEST(Loss, that_the_kernel_explains_is_not_lost_on_the_way) {
 
 // --- The accept queue -------------------------------------------------------------------------------------------------
 
-TEST(AcceptQueue, that_was_full_by_what_waited_is_named_with_its_listener) {
-  StoryRecorder story;
-  story.call("server", 0, 1, "listen", "3, 0");
-  story.call("client", 10, 50, "connect", to_server);
-  story.segment(20, "client", S, 0);
-  story.segment(25, "server", S | A, 0, 1);
-  story.segment(30, "client", A, 1, 1);
-  // Another socket, from another port.
+// Another socket, from another port.
+void another_times_out(StoryRecorder& story) {
   story.from_port(40001);
   story.call("client", 1000, 3'000'000, "connect", to_server, {-1, ETIMEDOUT}, 5);
   story.last_call().socket = story.last_return().socket = 12;
   for (const std::int64_t at : {1010, 1'000'000}) story.segment(at, "client", S, 5000);
+}
+
+TEST(AcceptQueue, that_was_full_by_what_waited_is_named_with_its_listener) {
+  StoryRecorder story;
+  story.call("server", 0, 1, "listen", "3, 0");
+  story.connect();
+  another_times_out(story);
   const ExplainedStory told(story);
   ASSERT_TRUE(told.has("open.queue_full"));
   EXPECT_EQ(told.grade("open.queue_full"), Grade::derived);
@@ -338,27 +387,35 @@ TEST(AcceptQueue, that_was_full_by_what_waited_is_named_with_its_listener) {
 TEST(AcceptQueue, is_not_full_where_what_waited_was_accepted) {
   StoryRecorder story;
   story.call("server", 0, 1, "listen", "3, 0");
-  story.call("client", 10, 50, "connect", to_server);
-  story.segment(20, "client", S, 0);
-  story.segment(25, "server", S | A, 0, 1);
-  story.segment(30, "client", A, 1, 1);
+  story.connect();
   story.call("server", 80, 90, "accept", "3, NULL, NULL", {4});
-  story.from_port(40001);
-  story.call("client", 1000, 3'000'000, "connect", to_server, {-1, ETIMEDOUT}, 5);
-  story.last_call().socket = story.last_return().socket = 12;
-  for (const std::int64_t at : {1010, 1'000'000}) story.segment(at, "client", S, 5000);
+  another_times_out(story);
   const ExplainedStory told(story);
   EXPECT_FALSE(told.has("open.queue_full"));
   EXPECT_NE(remedy(*told.finding("open.timed_out"), Language::en).find("firewall"), std::string::npos);
 }
 
+// net.core.somaxconn may have been raised: as many wait as one likes.
+TEST(AcceptQueue, is_not_said_to_be_full_where_more_was_asked_for_than_the_kernel_grants_by_itself) {
+  constexpr std::uint16_t first_port = 20'000;
+  for (const std::string_view listen : {"3, 4096", "3, 65535", "3, -1"}) {
+    StoryRecorder story;
+    story.call("server", 0, 1, "listen", std::string(listen));
+    for (int i = 0; i < 4097; ++i) {
+      story.from_port(static_cast<std::uint16_t>(first_port + i));
+      story.segment(20, "client", S, 0);
+      story.segment(25, "server", S | A, 0, 1);
+      story.segment(30, "client", A, 1, 1);
+    }
+    another_times_out(story);
+    EXPECT_EQ(ExplainedStory(story).has("open.queue_full"), listen == "3, 4096") << listen;
+  }
+}
+
 TEST(AcceptQueue, that_was_full_takes_no_ack_of_a_syn_cookie) {
   for (const bool reset : {false, true}) {
     StoryRecorder story;
-    story.call("client", 10, 50, "connect", to_server);
-    story.segment(20, "client", S, 0);
-    story.segment(25, "server", S | A, 0, 1);
-    story.segment(30, "client", A, 1, 1);
+    story.connect();
     story.dropped(31, "server", ".", 1, 1, 0, "NO_SOCKET");
     if (reset) story.segment(32, "server", R, 1);  // there was no listener any more
     const ExplainedStory told(story);

@@ -1,8 +1,10 @@
-// Calls that failed, of whatever connection or none: bind(), listen(), accept(), and what was asked of a socket in the wrong state.
+// Calls of whatever connection or none: those that failed (bind(), listen(), accept(), what was asked of a socket in the wrong state),
+// and sockets that were made or listen otherwise than was likely meant.
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -112,8 +114,8 @@ void find_multipath(const Timeline& timeline, Findings& findings) {
 
 // --- bind(), listen(), connect(): an address that was not to be had -----------------------------------------------
 
-// How far back a socket's options are looked for, in calls of its thread.
-constexpr std::size_t calls_looked_at = 64;
+// How far back a socket's options are looked for, in calls of its thread; and who has a port, in connections of it.
+constexpr std::size_t calls_looked_at = 64, connections_looked_at = 64;
 
 bool fails_by_address(const Call& call) {
   return call.meaning.effect == Effect::binds || call.meaning.effect == Effect::listens;
@@ -171,32 +173,17 @@ class PortHolders {
   }
 
   [[nodiscard]] std::optional<Holder> listener_on(std::uint16_t port, const Call& call) const {
-    const auto listens = timeline_.lookups.listens_on_port.of(port);
-    const auto entered = [&](const auto& pair) { return timeline_.calls[pair.value].entered; };
-    const auto later = std::ranges::lower_bound(listens, call.entered, {}, entered);
-    std::size_t looked_at = 0;
-    for (auto at = later; at != listens.begin() && looked_at < calls_looked_at; ++looked_at) {
-      const Call& listen = timeline_.calls[(--at)->value];
-      const auto* returned = timeline_.returned(listen);
-      if (returned == nullptr || returned->result < 0 || has_closed(listen, call)) continue;
-      return Holder{listen.entered, named(listen.actor), "bind.held_by_listener", {}, {}};
-    }
-    return std::nullopt;
-  }
-
-  [[nodiscard]] bool has_closed(const Call& listen, const Call& before) const {
-    const auto socket = timeline_.entered(listen).socket;
-    const auto closes = timeline_.lookups.closes_of_socket.of(socket);
-    const auto last_of = [&](const auto& ends) { return !ends.empty() && ends.front().value < before.entered; };
-    return (socket != 0 && !closes.empty() && timeline_.calls[closes.front().value].entered < before.entered) ||
-           last_of(timeline_.lookups.ends_of_process.of(timeline_.lookups.process_of(listen.actor)));
+    const auto listening = timeline_.lookups.listening_at(port, call.entered, timeline_.calls);
+    if (!listening) return std::nullopt;
+    const Call& listen = timeline_.calls[*listening];
+    return Holder{listen.entered, named(listen.actor), "bind.held_by_listener", {}, {}};
   }
 
   [[nodiscard]] std::optional<Holder> connection_of(std::uint16_t port, const Call& call) const {
     const auto ends = connections_.of(port);
     std::optional<Holder> waiting;
     std::size_t looked_at = 0;
-    for (auto end = ends.rbegin(); end != ends.rend() && looked_at < calls_looked_at; ++end, ++looked_at) {
+    for (auto end = ends.rbegin(); end != ends.rend() && looked_at < connections_looked_at; ++end, ++looked_at) {
       const Connection& connection = timeline_.connections[end->value.connection];
       const auto& side = connection.sides[end->value.side];
       if (connection.began >= timeline_.time_of(call.entered) || side.actors.empty()) continue;
@@ -253,13 +240,8 @@ std::optional<bool> reuses_address(const Timeline& timeline, const Call& call) {
   return std::nullopt;
 }
 
-void put(std::map<std::string, Slot, std::less<>>& slots, const std::string& name, OwnedText text) {
-  slots[name] = std::move(text.en), slots[name + "_zh"] = std::move(text.zh);
-}
-OwnedText owned(const Text& text) { return {std::string(text.en), std::string(text.zh)}; }
-
 // What SO_REUSEADDR has to do with it.
-void put_reuse(const Timeline& timeline, const Call& call, std::map<std::string, Slot, std::less<>>& slots) {
+void put_reuse(const Timeline& timeline, const Call& call, Slots& slots) {
   const auto reuses = reuses_address(timeline, call);
   const bool reuse = reuses.value_or(false);
   constexpr Text was_set{
@@ -267,8 +249,8 @@ void put_reuse(const Timeline& timeline, const Call& call, std::map<std::string,
       " 已设置 SO_REUSEADDR：它允许使用处于 TIME-WAIT 的端口，但不允许使用有人监听、或未设置它而占用的端口。"};
   constexpr Text may_be_set{"; set SO_REUSEADDR before bind(), if it is TIME-WAIT only",
                             "；若只是 TIME-WAIT，在 bind() 之前设置 SO_REUSEADDR"};
-  put(slots, "reuse", owned(reuse ? was_set : Text{}));
-  put(slots, "set_reuse", owned(reuse ? Text{} : may_be_set));
+  put(slots, "reuse", reuse ? was_set : Text{});
+  put(slots, "set_reuse", reuse ? Text{} : may_be_set);
 }
 
 class AddressErrors {
@@ -285,14 +267,18 @@ class AddressErrors {
       add("bind.no_such_address", Grade::observed, call);
     } else if (error == EACCES || error == EPERM) {
       const auto port = port_asked(timeline_, call);
-      const bool privileged = port && *port > 0 && *port < 1024;
-      constexpr Text low{"ports below 1024 are for those who have CAP_NET_BIND_SERVICE",
-                         "1024 以下的端口只供拥有 CAP_NET_BIND_SERVICE 的进程使用"};
-      constexpr Text other{
-          "a security module, a cgroup's BPF program or net.ipv4.ip_unprivileged_port_start forbids it",
-          "安全模块、cgroup 的 BPF 程序或 net.ipv4.ip_unprivileged_port_start 禁止"};
-      put(add("bind.not_permitted", privileged ? Grade::derived : Grade::assumed, call).slots, "why",
-          owned(privileged ? low : other));
+      const auto set = first_unprivileged_port();
+      const int first = set.value_or(1024);
+      const bool privileged = port && *port > 0 && *port < first;
+      const OwnedText low{fmt::format("ports below {} are for those who have CAP_NET_BIND_SERVICE", first),
+                          fmt::format("{} 以下的端口只供拥有 CAP_NET_BIND_SERVICE 的进程使用", first)};
+      constexpr Text other{"a security module or a cgroup's BPF program forbids it",
+                           "安全模块或 cgroup 的 BPF 程序禁止"};
+      constexpr Text any{"a security module, a cgroup's BPF program or net.ipv4.ip_unprivileged_port_start forbids it",
+                         "安全模块、cgroup 的 BPF 程序或 net.ipv4.ip_unprivileged_port_start 禁止"};
+      auto& slots = add("bind.not_permitted", privileged ? Grade::derived : Grade::assumed, call).slots;
+      put(slots, "why", privileged ? Text(low) : set ? other : any);
+      slots["first"] = std::int64_t{first};
     } else {
       add("bind.failed", Grade::observed, call).slots["error"] = error_words(error);
     }
@@ -300,6 +286,16 @@ class AddressErrors {
   }
 
  private:
+  // A container's is often 0.
+  [[nodiscard]] std::optional<int> first_unprivileged_port() const {
+    const auto& settings = timeline_.recording->provenance.settings;
+    const auto set = settings.find("net.ipv4.ip_unprivileged_port_start");
+    if (set == settings.end()) return std::nullopt;
+    const char* const end = set->second.data() + set->second.size();
+    int first = 0;
+    return std::from_chars(set->second.data(), end, first).ec == std::errc{} ? std::optional(first) : std::nullopt;
+  }
+
   // What says more of the call than of an address: rows of call_errors, or of no socket at all.
   static bool is_of_call(int error) {
     return error == EINVAL || error == EBADF || error == ENOTSOCK || error == EFAULT || error == EOPNOTSUPP;
@@ -319,8 +315,8 @@ class AddressErrors {
     put_reuse(timeline_, call, finding.slots);
     if (!holder) return;
     put(finding.slots, "holder",
-        holder->name.empty() ? OwnedText{"a process that may not be looked at", "一个无权查看的进程"}
-                             : OwnedText{holder->name, holder->name});
+        holder->name.empty() ? Text{"a process that may not be looked at", "一个无权查看的进程"}
+                             : Text{holder->name, holder->name});
     finding.slots["local"] = wire::to_string(holder->local), finding.slots["remote"] = wire::to_string(holder->remote);
   }
 
@@ -345,12 +341,10 @@ void find_call_errors(const Timeline& timeline, Findings& findings) {
     if (returned == nullptr || returned->result >= 0) continue;
     const auto& entered = timeline.entered(call);
     if (sent_unconnected(timeline, call)) {
-      const bool signal = raises_sigpipe(timeline, call);
-      findings.add("call.send_unconnected", call.connection, Grade::observed, {call.entered, *call.returned}).slots = {
-          {"who", actor_name(timeline, call)},
-          {"call", recording::call_line(entered, returned)},
-          {"signal", signal ? ", with SIGPIPE" : ""},
-          {"signal_zh", signal ? " 并发 SIGPIPE" : ""}};
+      auto& slots =
+          findings.add("call.send_unconnected", call.connection, Grade::observed, {call.entered, *call.returned}).slots;
+      slots = {{"who", actor_name(timeline, call)}, {"call", recording::call_line(entered, returned)}};
+      put(slots, "signal", raises_sigpipe(timeline, call) ? Text{", with SIGPIPE", " 并发 SIGPIPE"} : Text{});
       continue;
     }
     if (of_addresses.tell(call)) continue;

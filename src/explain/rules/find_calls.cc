@@ -17,8 +17,6 @@ using timeline::listener;
 using timeline::opener;
 using timeline::other;
 
-using Slots = std::map<std::string, Slot, std::less<>>;
-
 Slots of(const Story& story, Side side, const Call& call) {
   return {{"who", story.caller(call)}, {"peer", story.name(other(side))}, {"call", story.line(call)}};
 }
@@ -144,8 +142,7 @@ void report_connection_reset(const Story& story, Side side, const Call& call, co
   }
   auto& finding = findings.add(rule, story, Grade::derived, evidence);
   finding.slots = of(story, side, call);
-  finding.slots["because"] = because.text.en;
-  finding.slots["because_zh"] = because.text.zh;
+  put(finding.slots, "because", because.text);
 }
 
 // The first call on a side that got its socket's ECONNRESET: after it the socket has no error any more (sock_error()).

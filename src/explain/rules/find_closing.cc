@@ -23,14 +23,12 @@ void find_late_fin(const Story& story, const Segment& fin, Findings& findings) {
       later += segment->tcp.payload_length;
   // Of what left later somebody else may have sent some.
   later = std::min(later, story.bytes_unsent(fin.from, end).value_or(later));
-  const OwnedText how = how_ended(story.timeline, end);
-  findings.add("close.delivered_after_exit", story, Grade::derived, {end, fin.departed}).slots = {
-      {"who", story.name(fin.from)},
-      {"peer", story.name(other(fin.from))},
-      {"how", how.en},
-      {"how_zh", how.zh},
-      {"bytes", static_cast<std::int64_t>(later)},
-      {"after", story.time(fin.departed) - story.time(end)}};
+  auto& slots = findings.add("close.delivered_after_exit", story, Grade::derived, {end, fin.departed}).slots;
+  slots = {{"who", story.name(fin.from)},
+           {"peer", story.name(other(fin.from))},
+           {"bytes", static_cast<std::int64_t>(later)},
+           {"after", story.time(fin.departed) - story.time(end)}};
+  put(slots, "how", how_ended(story.timeline, end));
 }
 
 // After shutdown(): of the descriptor that it was given.
@@ -50,17 +48,13 @@ void find_fin(const Story& story, Side side, Findings& findings) {
   const auto& cause = fin->cause;
   if (cause.trigger == Trigger::process_end) {
     const Ender ender = ender_of(story.timeline, *fin);
-    const OwnedText how = how_ended(story.timeline, ender.end);
     const bool other_holder = ender.who == Ender::Who::other;
-    findings
-        .add(other_holder ? "close.fin_at_other_exit" : "close.fin_at_exit", story, cause.grade,
-             {fin->departed, ender.end.value_or(EventId{})})
-        .slots = {{"who", story.name(side)},
-                  {"process", ender.subject.en},
-                  {"process_zh", ender.subject.zh},
-                  {"peer", story.name(other(side))},
-                  {"how", how.en},
-                  {"how_zh", how.zh}};
+    auto& slots = findings
+                      .add(other_holder ? "close.fin_at_other_exit" : "close.fin_at_exit", story, cause.grade,
+                           {fin->departed, ender.end.value_or(EventId{})})
+                      .slots;
+    slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}};
+    put(slots, "process", ender.subject), put(slots, "how", how_ended(story.timeline, ender.end));
     return;
   }
   const Call* call = cause.trigger == Trigger::call && cause.by ? story.call_at(*cause.by) : nullptr;
@@ -72,7 +66,6 @@ void find_fin(const Story& story, Side side, Findings& findings) {
   const bool shut = Story::effect(*call) == Effect::shuts;
   auto& finding = findings.add(shut ? "shutdown.fin" : "close.fin", story, cause.grade,
                                {call->entered, fin->departed, fin->arrived.value_or(EventId{})});
-  const OwnedText then = what_became_of_descriptor(story, *call);
   const auto state_after = [](const std::optional<timeline::SideChange>& change) {
     return std::string(change ? tcp::name(change->to) : "?");
   };
@@ -80,10 +73,9 @@ void find_fin(const Story& story, Side side, Findings& findings) {
                    {"closing", story.timeline.entered(*call).name + "()"},
                    {"peer", story.name(other(side))},
                    {"state", state_after(fin->sender_change)},
-                   {"then", then.en},
-                   {"then_zh", then.zh},
                    {"peer_state", state_after(fin->receiver_change)},
                    {"after", story.time(fin->departed) - story.time(call->entered)}};
+  put(finding.slots, "then", what_became_of_descriptor(story, *call));
 }
 
 // The kernel counted: nobody else refers to the socket.
@@ -160,9 +152,8 @@ void find_silent_close(const Story& story, Side side, Findings& findings) {
   auto& finding = findings.add("close.nothing_sent", story, grade, evidence);
   finding.slots = {{"who", story.caller(*close)},
                    {"closing", story.timeline.entered(*close).name + "()"},
-                   {"result", story.result(*close)},
-                   {"others", sharing.others.en},
-                   {"others_zh", sharing.others.zh}};
+                   {"result", story.result(*close)}};
+  put(finding.slots, "others", sharing.others);
   finding.about = close->entered;
 }
 

@@ -1,14 +1,10 @@
-// Opening that went wrong or took its time: connect(), bind(), accept(), and what the listener did with the SYN.
+// Opening that went wrong or took its time: what the listener did with the SYN, and what accept() handed out.
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <iterator>
-#include <map>
-#include <ranges>
-#include <set>
-#include <utility>
 
 #include "base/units.h"
 #include "explain/rules/accept_queue.h"
@@ -134,10 +130,8 @@ void tell_queue_full(const Story& story, const QueueFull& full, Findings& findin
   const auto since = syns.empty() ? full.met_by : syns.front()->departed;
   const auto until = syns.empty() ? story.connection.ended : story.time(full.met_by);
   auto& slots = findings.add("open.queue_full", story, full.grade, evidence).slots;
-  const OwnedText counted = syn_count(story);
-  slots = {{"who", story.name(opener)},         {"peer", story.name(listener)}, {"counted", counted.en},
-           {"counted_zh", counted.zh},          {"queue", full.queue.en},       {"queue_zh", full.queue.zh},
-           {"after", until - story.time(since)}};
+  slots = {{"who", story.name(opener)}, {"peer", story.name(listener)}, {"after", until - story.time(since)}};
+  put(slots, "counted", syn_count(story)), put(slots, "queue", full.queue);
 }
 
 // The SYN was answered by what is left of an earlier connection between the same two addresses: an ACK where a SYN-ACK is due.
@@ -188,10 +182,10 @@ const Call* defer_accept_of_listener(const Story& story, EventId before) {
 // A SYN or SYN-ACK that had to be sent again: lost, or thrown away by a full queue.
 void find_slow_handshake(const Story& story, Findings& findings) {
   const auto syns = syns_of(story);
-  if (syns.empty()) return;
   const Segment* syn_ack = first_syn_ack(story);
+  if (syns.empty() || syn_ack == nullptr) return;
   std::vector<EventId> evidence = {syns.front()->departed};
-  const auto slots = [&](const Segment* last, std::int64_t times) -> std::map<std::string, Slot, std::less<>> {
+  const auto slots = [&](const Segment* last, std::int64_t times) -> Slots {
     return {{"who", story.name(opener)},
             {"peer", story.name(listener)},
             {"times", times},
@@ -199,11 +193,10 @@ void find_slow_handshake(const Story& story, Findings& findings) {
   };
   std::int64_t before = 0;
   for (const Segment* syn : syns)
-    if (syn_ack != nullptr && syn->departed < syn_ack->departed) {
+    if (syn->departed < syn_ack->departed) {
       ++before;
       evidence.push_back(syn->departed);
     }
-  if (syn_ack == nullptr) return;
   evidence.push_back(syn_ack->departed);
   if (before > 1) {
     findings.add("open.syn_lost", story, Grade::derived, evidence).slots = slots(syn_ack, before - 1);
@@ -213,17 +206,16 @@ void find_slow_handshake(const Story& story, Findings& findings) {
   for (const Segment* segment : story.segments(listener))
     if (segment->tcp.flags.syn()) answers.push_back(segment);
   const Call* defers = defer_accept_of_listener(story, syn_ack->departed);
-  const bool deferred = defers != nullptr;
-  if (deferred) evidence.push_back(defers->entered);
+  if (defers != nullptr) evidence.push_back(defers->entered);
   if (answers.size() < 2) {
-    const Segment* data = deferred ? opened_by_data(story, *syn_ack) : nullptr;
+    const Segment* data = defers != nullptr ? opened_by_data(story, *syn_ack) : nullptr;
     if (data == nullptr) return;
     evidence.push_back(data->departed);
     findings.add("open.deferred", story, Grade::derived, evidence).slots = slots(data, 0);
     return;
   }
   for (const Segment* answer : answers) evidence.push_back(answer->departed);
-  findings.add(deferred ? "open.deferred" : "open.syn_ack_lost", story, Grade::derived, evidence).slots =
+  findings.add(defers != nullptr ? "open.deferred" : "open.syn_ack_lost", story, Grade::derived, evidence).slots =
       slots(answers.back(), count(answers) - 1);
 }
 

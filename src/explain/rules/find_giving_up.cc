@@ -302,8 +302,7 @@ ThrownAway thrown_away(const Story& story, Side side) {
   const auto take = [&](EventId drop, EventId segment) {
     const auto& what = story.timeline.get<recording::SegmentDropped>(drop);
     const auto kind = drop_reason(what.reason).kind;
-    if (what.length == 0 || kind == DropKind::no_news || kind == DropKind::signature || what.reason == "TCP_OLD_DATA")
-      return;
+    if (what.length == 0 || kind == DropKind::no_news || kind == DropKind::signature) return;
     if (thrown.first == nullptr) thrown.first = &what;
     ++thrown.times;
     if (thrown.evidence.size() < 16) thrown.evidence.insert(thrown.evidence.end(), {drop, segment});
@@ -318,21 +317,13 @@ ThrownAway thrown_away(const Story& story, Side side) {
 
 void tell_thrown_away(const Story& story, Side side, ThrownAway thrown, std::vector<EventId> again,
                       Findings& findings) {
-  const DropReason& reason = drop_reason(thrown.first->reason);
   thrown.evidence.insert(thrown.evidence.end(), again.begin(), again.end());
   const bool sent = thrown.first->sent;
   auto& slots = findings.add("loss.thrown_away", story, Grade::observed, thrown.evidence).slots;
-  slots = {{"who", story.name(side)},
-           {"times", thrown.times},
-           {"reason", thrown.first->reason},
-           {"by", std::string(reason.by.en)},
-           {"by_zh", std::string(reason.by.zh)},
-           {"look", std::string(reason.look.en)},
-           {"look_zh", std::string(reason.look.zh)}};
-  slots["host"] = sent ? "its own kernel" : story.name(other(side)) + "'s kernel";
-  slots["host_zh"] = sent ? "它自己的内核" : story.name(other(side)) + "的内核";
-  slots["where"] = sent ? "on its way out" : "as it arrived";
-  slots["where_zh"] = sent ? "在发出途中" : "在到达时";
+  slots = {{"who", story.name(side)}, {"times", thrown.times}};
+  put_drop(slots, *thrown.first);
+  const OwnedText of_peer{story.name(other(side)) + "'s kernel", story.name(other(side)) + "的内核"};
+  put(slots, "host", sent ? Text{"its own kernel", "它自己的内核"} : of_peer);
 }
 
 void find_losses(const Story& story, Side side, Findings& findings) {
@@ -343,7 +334,8 @@ void find_losses(const Story& story, Side side, Findings& findings) {
   };
   std::vector<const Segment*> dropped;
   for (const Segment* segment : story.segments(side))
-    if (segment->tcp.payload_length > 0 && story.drop_of(*segment)) dropped.push_back(segment);
+    if (const auto drop = story.drop_of(*segment); drop && segment->tcp.payload_length > 0)
+      if (is_loss(story.timeline.get<recording::SegmentDropped>(*drop).reason)) dropped.push_back(segment);
   Again lost{.rule = "loss.retransmitted"}, needless{.rule = "resend.needless"};
   for (const Segment* segment : story.segments(side)) {
     if (segment->segment_class != tcp::SegmentClass::retransmission || segment->tcp.payload_length == 0) continue;

@@ -81,8 +81,7 @@ void find_threads(const Story& story, Side side, Findings& findings) {
       if (reading->actor == ending->actor || pid_of(story, *reading) != pid_of(story, *ending)) continue;
       if (!in_progress_at(story, *reading, *ending)) continue;
       const Segment* fin = story.fin_of(side);
-      const std::map<std::string, Slot, std::less<>> slots = {
-          {"who", story.name(side)}, {"call", story.line(*ending)}, {"recv", story.line(*reading)}};
+      const Slots slots = {{"who", story.name(side)}, {"call", story.line(*ending)}, {"recv", story.line(*reading)}};
       // By another number it holds the socket through a descriptor that stays: close.nothing_sent speaks of that.
       if (effect == Effect::closes && story.timeline.entered(*reading).fd != story.timeline.entered(*ending).fd)
         continue;

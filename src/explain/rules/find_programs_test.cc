@@ -116,10 +116,7 @@ TEST(Opening, a_syn_that_a_full_queue_threw_away_was_not_lost) {
 TEST(Opening, accept_may_hand_out_what_was_reset) {
   StoryRecorder story;
   story.call("server", 0, 1, "listen", "3, 1");
-  story.call("client", 10, 50, "connect", to_server);
-  story.segment(20, "client", S, 0);
-  story.segment(25, "server", S | A, 0, 1);
-  story.segment(30, "client", A, 1, 1);
+  story.connect();
   story.call("client", 60, 65, "close", "3");
   story.segment(62, "client", R | A, 1, 1);
   story.call("server", 80, 90, "accept", "3, NULL, NULL", {4});
@@ -202,10 +199,7 @@ TEST(Resets, without_packets_are_what_the_kernels_reason_says) {
 TEST(Resets, of_a_listener_that_is_closed_with_connections_queued) {
   StoryRecorder story;
   story.call("server", 0, 1, "listen", "3, 1");
-  story.call("client", 10, 50, "connect", to_server);
-  story.segment(20, "client", S, 0);
-  story.segment(25, "server", S | A, 0, 1);
-  story.segment(30, "client", A, 1, 1);
+  story.connect();
   story.call("server", 100, 120, "close", "3", {}, 3);
   auto& close = story.last_call();
   close.socket = 20;
@@ -218,10 +212,7 @@ TEST(Resets, of_a_listener_that_is_closed_with_connections_queued) {
 
 TEST(Resets, of_a_peer_that_never_closed_and_knows_nothing_are_assumed_to_be_a_restart) {
   StoryRecorder story;
-  story.call("client", 10, 50, "connect", to_server);
-  story.segment(20, "client", S, 0);
-  story.segment(25, "server", S | A, 0, 1);
-  story.segment(30, "client", A, 1, 1);
+  story.connect();
   story.call("client", 500, 600, "send", "3, \"hello\", 5, 0", {5});
   story.segment(550, "client", P | A, 1, 1, 5);
   story.segment(560, "server", R, 1);

@@ -63,11 +63,11 @@ void find_forgotten(const Story& story, const Segment& reset, const Segment& pro
       still_listens(story, reset.from, story.time(reset.departed)) || reason_of(story, reset) == "TCP_FLAGS";
   const Grade grade = reset.cause.grade == Grade::observed ? Grade::observed : Grade::derived;
   auto& finding = findings.add("reset.forgotten", story, grade, {gone, *provoking.arrived, reset.departed});
-  finding.slots = {
-      {"who", story.name(reset.from)},
-      {"reason", std::string(listens ? "only the listener is left, and it takes nothing but a SYN"
-                                     : "nobody has that port any more, the same as a closed port")},
-      {"reason_zh", std::string(listens ? "只剩监听套接字，它只接受 SYN" : "已没有人使用该端口，与关闭的端口无异")}};
+  finding.slots = {{"who", story.name(reset.from)}};
+  put(finding.slots, "reason",
+      listens
+          ? Text{"only the listener is left, and it takes nothing but a SYN", "只剩监听套接字，它只接受 SYN"}
+          : Text{"nobody has that port any more, the same as a closed port", "已没有人使用该端口，与关闭的端口无异"});
 }
 
 void find_unexplained(const Story& story, const Segment& reset, std::vector<EventId> evidence, Findings& findings);
@@ -76,7 +76,7 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
   const Side side = reset.from;
   const auto when = story.time(*provoking.arrived);
   if (provoking.tcp.flags.syn()) return;  // open.refused speaks of it
-  const std::map<std::string, Slot, std::less<>> slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}};
+  const Slots slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}};
   if (const auto gone = gone_before(story, side, when)) return find_forgotten(story, reset, provoking, *gone, findings);
 
   const Segment* fin = story.fin_of(side);
@@ -141,13 +141,13 @@ std::optional<std::uint64_t> unread_at(const Story& story, Side side, base::Wall
 }
 
 // "unread" in words; "bytes" too, where that is known: not without packets, or where some were not seen.
-void say_unread(std::optional<std::uint64_t> unread, std::map<std::string, Slot, std::less<>>& slots) {
+void say_unread(std::optional<std::uint64_t> unread, Slots& slots) {
   if (unread.value_or(0) > 0) {
     const auto bytes = static_cast<std::int64_t>(*unread);
     slots["bytes"] = bytes;
-    slots["unread"] = fmt::format("{} bytes", bytes), slots["unread_zh"] = fmt::format(" {} 字节", bytes);
+    put(slots, "unread", OwnedText{fmt::format("{} bytes", bytes), fmt::format(" {} 字节", bytes)});
   } else {
-    slots["unread"] = "data (how much is not known)", slots["unread_zh"] = "数据（数量未知）";
+    put(slots, "unread", {"data (how much is not known)", "数据（数量未知）"});
   }
 }
 
@@ -166,18 +166,15 @@ std::optional<EventId> entry_of(const Story& story, Side side, std::optional<std
 }
 
 // Who ended, where that sent the reset.
-void say_ender(const Story& story, const Segment& reset, std::map<std::string, Slot, std::less<>>& slots) {
+void say_ender(const Story& story, const Segment& reset, Slots& slots) {
   if (reset.cause.trigger != Trigger::process_end) return;
   const Ender ender = ender_of(story.timeline, reset);
-  const OwnedText how = how_ended(story.timeline, ender.end);
-  slots["process"] = ender.subject.en, slots["process_zh"] = ender.subject.zh;
-  slots["how"] = how.en, slots["how_zh"] = how.zh;
+  put(slots, "process", ender.subject), put(slots, "how", how_ended(story.timeline, ender.end));
 }
 
 // No rule says why; the kernel may have named a reason, and the call, if there was one, stands in the rows.
 void find_unexplained(const Story& story, const Segment& reset, std::vector<EventId> evidence, Findings& findings) {
-  std::map<std::string, Slot, std::less<>> slots = {{"who", story.name(reset.from)},
-                                                    {"peer", story.name(other(reset.from))}};
+  Slots slots = {{"who", story.name(reset.from)}, {"peer", story.name(other(reset.from))}};
   const auto word = story.reset_event_of(reset);
   const std::string reason(reason_of(story, reset));
   if (word && !reason.empty()) {
@@ -212,13 +209,10 @@ void find_active(const Story& story, const Segment& reset, Findings& findings) {
     evidence.push_back(linger->entered);
   }
   const bool assumed = rule == "reset.unexplained" || (unread && !left && !counter && linger == nullptr);
-  const OwnedText closing = closing_by(story, reset.cause.by);
   if (rule == "reset.unexplained") return find_unexplained(story, reset, evidence, findings);
   auto& slots = findings.add(rule, story, assumed ? Grade::assumed : Grade::derived, evidence).slots;
-  slots = {{"who", story.name(side)},
-           {"closing", closing.en},
-           {"closing_zh", closing.zh},
-           {"peer", story.name(other(side))}};
+  slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}};
+  put(slots, "closing", closing_by(story, reset.cause.by));
   say_ender(story, reset, slots);
   say_unread(left, slots);
 }
@@ -231,11 +225,10 @@ const ResetReason* settled_by_kernel(std::string_view cause, std::string_view re
   return row == nullptr || row->finding.empty() || !row->kernel.settles_it ? nullptr : row;
 }
 
-std::map<std::string, Slot, std::less<>> slots_of(const Story& story, Side side, base::WallTime when,
-                                                  std::optional<EventId> word) {
-  std::map<std::string, Slot, std::less<>> slots = {{"who", story.name(side)},
-                                                    {"peer", story.name(other(side))},
-                                                    {"port", std::int64_t{story.connection.sides[side].address.port}}};
+Slots slots_of(const Story& story, Side side, base::WallTime when, std::optional<EventId> word) {
+  Slots slots = {{"who", story.name(side)},
+                 {"peer", story.name(other(side))},
+                 {"port", std::int64_t{story.connection.sides[side].address.port}}};
   say_unread(unread_at(story, side, when, word), slots);
   return slots;
 }
@@ -251,8 +244,7 @@ bool find_said(const Story& story, const Segment& reset, Findings& findings) {
   auto& finding = findings.add(at_exit ? reason->at_exit : reason->id, story, Grade::observed, evidence);
   finding.slots = slots_of(story, reset.from, story.time(reset.departed), story.reset_event_of(reset));
   say_ender(story, reset, finding.slots);
-  const OwnedText closing = closing_by(story, reset.cause.by);
-  finding.slots["closing"] = closing.en, finding.slots["closing_zh"] = closing.zh;
+  put(finding.slots, "closing", closing_by(story, reset.cause.by));
   finding.about = reset.departed;
   return true;
 }
@@ -267,8 +259,7 @@ void find_without_packets(const Story& story, Side side, Findings& findings) {
     auto slots = slots_of(story, side, story.time(kernel.event), kernel.event);
     // A call that came later is another's: its number was remembered of another socket.
     const auto by = entry_of(story, side, reset->call);
-    const OwnedText closing = closing_by(story, by && *by < kernel.event ? by : std::nullopt);
-    slots["closing"] = closing.en, slots["closing_zh"] = closing.zh;
+    put(slots, "closing", closing_by(story, by && *by < kernel.event ? by : std::nullopt));
     const Call* linger = linger_zero_before(story, side, story.time(kernel.event));
     const bool aborted = id_of(reset_reason_of_kernel("", reset->reason)) == "reset.aborted";
     if (aborted && linger != nullptr) rule = "reset.linger_zero";
@@ -364,10 +355,10 @@ void find_again(const Story& story, Side side, Findings& findings) {
         still_listens(story, side, story.time(segment->departed)) || reason_of(story, *segment) == "TCP_FLAGS";
     std::vector<EventId> evidence = {first->departed, *segment->cause.by, segment->departed};
     auto& finding = findings.add("reset.again", story, segment->cause.grade, evidence);
-    finding.slots = {{"who", story.name(side)},
-                     {"peer", story.name(other(side))},
-                     {"met", std::string(listens ? "the listener, which takes nothing but a SYN" : "no socket at all")},
-                     {"met_zh", std::string(listens ? "监听套接字，它只接受 SYN" : "没有任何套接字")}};
+    finding.slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}};
+    put(finding.slots, "met",
+        listens ? Text{"the listener, which takes nothing but a SYN", "监听套接字，它只接受 SYN"}
+                : Text{"no socket at all", "没有任何套接字"});
     return;
   }
 }

@@ -388,8 +388,6 @@ std::vector<TimeWaits> count_time_waits(const SocketFacts& facts) {
   return found;
 }
 
-using Slots = std::map<std::string, Slot, std::less<>>;
-
 // An unread FIN counts as 1.
 std::uint32_t unread_beside_fin(const SocketSnapshot& socket) {
   return socket.receive_queue > 0 ? socket.receive_queue - 1 : 0;

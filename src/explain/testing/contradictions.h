@@ -37,6 +37,7 @@ class ContradictionSearch {
   }
 
   std::vector<std::string> run() {
+    look_at_own_lists();
     for (const timeline::Segment& segment : timeline_.segments) look_at_cause(segment);
     for (const Finding& finding : explained_.findings) {
       look_at_times(finding);
@@ -61,27 +62,33 @@ class ContradictionSearch {
 
   // What a rule explains: the FIN or the RST among its evidence, or the failure that a call returned.
   enum class Explains : std::uint8_t { nothing, fin, reset, failure };
+  struct WhatIsExplained {
+    std::string_view prefix;
+    Explains what;
+  };
+  static constexpr WhatIsExplained explained_by[] = {{"close.fin", Explains::fin},
+                                                     {"close.delivered_after_exit", Explains::fin},
+                                                     {"shutdown.fin", Explains::fin},
+                                                     {"shutdown.despite_sharing", Explains::fin},
+                                                     {"reset.", Explains::reset},
+                                                     {"recv.connection_reset", Explains::failure},
+                                                     {"send.connection_reset", Explains::failure},
+                                                     {"send.broken_pipe", Explains::failure},
+                                                     {"call.", Explains::failure},
+                                                     {"bind.", Explains::failure},
+                                                     {"open.refused", Explains::failure},
+                                                     {"open.firewall_", Explains::failure},
+                                                     {"open.thrown_away", Explains::failure},
+                                                     {"open.unreachable", Explains::failure},
+                                                     {"open.timed_out", Explains::failure},
+                                                     {"open.no_", Explains::failure},
+                                                     {"open.pair_", Explains::failure},
+                                                     {"open.family_off", Explains::failure},
+                                                     {"open.failed", Explains::failure}};
   static Explains explains(std::string_view rule) {
-    struct Row {
-      std::string_view prefix;
-      Explains what;
-    };
-    static constexpr Row rows[] = {{"close.fin", Explains::fin},
-                                   {"close.delivered_after_exit", Explains::fin},
-                                   {"shutdown.fin", Explains::fin},
-                                   {"shutdown.despite_sharing", Explains::fin},
-                                   {"reset.", Explains::reset},
-                                   {"recv.connection_reset", Explains::failure},
-                                   {"send.connection_reset", Explains::failure},
-                                   {"send.broken_pipe", Explains::failure},
-                                   {"call.", Explains::failure},
-                                   {"bind.", Explains::failure},
-                                   {"open.refused", Explains::failure},
-                                   {"open.unreachable", Explains::failure},
-                                   {"open.timed_out", Explains::failure},
-                                   {"open.no_local_port", Explains::failure}};
-    const auto* row = std::ranges::find_if(rows, [&](const Row& r) { return rule.starts_with(r.prefix); });
-    return row == std::end(rows) ? Explains::nothing : row->what;
+    const auto* row =
+        std::ranges::find_if(explained_by, [&](const WhatIsExplained& r) { return rule.starts_with(r.prefix); });
+    return row == std::end(explained_by) ? Explains::nothing : row->what;
   }
 
   template <class Kind>
@@ -207,20 +214,21 @@ class ContradictionSearch {
     if (closed > more) say(finding, fmt::format("{}[{}] had closed the socket before it ended", actor.name, actor.pid));
   }
 
+  struct Impossible {
+    std::string_view rule, drop;
+  };
+  static constexpr Impossible impossible[] = {{"open.refused", "NETFILTER_DROP"},
+                                              {"open.refused_later", "NETFILTER_DROP"},
+                                              {"reset.forgotten", "NETFILTER_DROP"}};
+
   // The kernel's word in a row that the finding cites.
   void look_at_rows(const Finding& finding) {
-    struct Row {
-      std::string_view rule, drop;
-    };
-    static constexpr Row impossible[] = {{"open.refused", "NETFILTER_DROP"},
-                                         {"open.refused_later", "NETFILTER_DROP"},
-                                         {"reset.forgotten", "NETFILTER_DROP"}};
     for (const EventId id : finding.evidence) {
       const timeline::Segment* segment = segment_that_left_in(id);
       if (segment == nullptr) continue;
       for (const EventId word : segment->kernel)
         if (const auto* drop = as<recording::SegmentDropped>(word))
-          for (const Row& row : impossible)
+          for (const Impossible& row : impossible)
             if (finding.rule->id == row.rule && drop->reason == row.drop)
               say(finding, fmt::format("the row of event {} says {}", id.value, drop->reason));
     }
@@ -293,33 +301,34 @@ class ContradictionSearch {
   // --- Findings that exclude each other -----------------------------------------------------------------------------------
 
   // Of one connection; `same`: only where both cite one call or segment.
+  struct Pair {
+    std::string_view one, other;
+    bool same;
+  };
+  static constexpr Pair pairs[] = {{"open.handshake", "open.refused", false},
+                                   {"open.handshake", "open.refused_later", false},
+                                   {"open.handshake", "open.refused_by_icmp", false},
+                                   {"open.handshake", "open.timed_out", false},
+                                   {"open.handshake", "open.unreachable", false},
+                                   {"open.before_accept", "open.never_accepted", false},
+                                   {"open.deferred", "open.syn_ack_lost", false},
+                                   {"open.queue_full", "open.syn_lost", true},
+                                   {"close.nothing_sent", "close.fin", true},
+                                   {"close.nothing_sent", "close.left_to_another", true},
+                                   {"close.nothing_sent", "close.fin_waits", true},
+                                   {"close.nothing_sent", "close.delivered_later", true},
+                                   {"close.left_to_another", "close.fin", true},
+                                   {"close.left_to_another", "close.fin_waits", true},
+                                   {"close.left_to_another", "close.delivered_later", true},
+                                   {"close.orphan_waits", "shutdown.fin", true},
+                                   {"close.orphan_waits", "shutdown.peer_keeps_open", true},
+                                   {"loss.retransmitted", "resend.needless", true},
+                                   {"send.not_sent", "send.segmented", true},
+                                   {"signal.killed", "signal.ignored", true},
+                                   {"signal.killed", "signal.handled", true},
+                                   {"signal.killed", "signal.blocked", true}};
+
   void look_at_pairs() {
-    struct Pair {
-      std::string_view one, other;
-      bool same;
-    };
-    static constexpr Pair pairs[] = {{"open.handshake", "open.refused", false},
-                                     {"open.handshake", "open.refused_later", false},
-                                     {"open.handshake", "open.refused_by_icmp", false},
-                                     {"open.handshake", "open.timed_out", false},
-                                     {"open.handshake", "open.unreachable", false},
-                                     {"open.before_accept", "open.never_accepted", false},
-                                     {"open.deferred", "open.syn_ack_lost", false},
-                                     {"open.queue_full", "open.syn_lost", true},
-                                     {"close.nothing_sent", "close.fin", true},
-                                     {"close.nothing_sent", "close.left_to_another", true},
-                                     {"close.nothing_sent", "close.fin_waits", true},
-                                     {"close.nothing_sent", "close.delivered_later", true},
-                                     {"close.left_to_another", "close.fin", true},
-                                     {"close.left_to_another", "close.fin_waits", true},
-                                     {"close.left_to_another", "close.delivered_later", true},
-                                     {"close.orphan_waits", "shutdown.fin", true},
-                                     {"close.orphan_waits", "shutdown.peer_keeps_open", true},
-                                     {"loss.retransmitted", "resend.needless", true},
-                                     {"send.not_sent", "send.segmented", true},
-                                     {"signal.killed", "signal.ignored", true},
-                                     {"signal.killed", "signal.handled", true},
-                                     {"signal.killed", "signal.blocked", true}};
     std::map<std::pair<timeline::ConnectionIndex, std::string_view>, std::vector<const Finding*>> by_rule;
     std::map<EventId, const Finding*> reason_of;
     for (const Finding& finding : explained_.findings) {
@@ -342,6 +351,17 @@ class ContradictionSearch {
               for (const Finding* other : others->second)
                 if (!pair.same || cite_one_thing(*finding, *other))
                   say(*finding, fmt::format("{} says otherwise", other->rule->id));
+  }
+
+  // A rule that has another name now would be looked for in vain.
+  void look_at_own_lists() {
+    const auto is_there = [&](std::string_view prefix) {
+      if (std::ranges::none_of(rules(), [&](const Rule& rule) { return rule.id.starts_with(prefix); }))
+        told_.push_back(fmt::format("no rule is called {}", prefix));
+    };
+    for (const WhatIsExplained& row : explained_by) is_there(row.prefix);
+    for (const Impossible& row : impossible) is_there(row.rule);
+    for (const Pair& pair : pairs) is_there(pair.one), is_there(pair.other);
   }
 
   [[nodiscard]] EventId thing_of(EventId id) const {

@@ -35,7 +35,7 @@ std::string end_name(std::string_view name, Language language) {
   return std::string(name);
 }
 
-std::string fill(std::string_view text, const std::map<std::string, Slot, std::less<>>& slots, Language language) {
+std::string fill(std::string_view text, const Slots& slots, Language language) {
   std::string filled;
   while (!text.empty()) {
     const auto open = text.find('{');

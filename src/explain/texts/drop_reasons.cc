@@ -24,6 +24,7 @@ constexpr DropReason table[] = {
     {"QUEUE_PURGE", no_news},
     {"TCP_RESET", no_news},
     {"TCP_OLD_SEQUENCE", no_news},
+    {"TCP_OLD_DATA", no_news},
     {"CONSUMED", no_news},
     {"NO_SOCKET", no_socket, {"no socket was there to take it", "没有套接字可接收它"}, {"ss -tan", "ss -tan"}},
     {"TCP_LISTEN_OVERFLOW",

@@ -174,14 +174,18 @@ class StoryRecorder {
 
   void event(std::int64_t at, std::string_view who, What what) { push(at, who == "client", std::move(what)); }
 
-  // listen, SYN, SYN-ACK, ACK, accept; done at 100 µs.
-  void open() {
-    call("server", 0, 1, "listen", "3, 128");
+  // connect, SYN, SYN-ACK, ACK; done at 50 µs.
+  void connect() {
     call("client", 10, 50, "connect",
          "3, {sa_family=AF_INET, sin_port=htons(9999), sin_addr=inet_addr(\"127.0.0.1\")}, 16");
     segment(20, "client", 0x002, 0);
     segment(25, "server", 0x012, 0, 1);
     segment(30, "client", 0x010, 1, 1);
+  }
+  // listen, the same, accept; done at 100 µs.
+  void open() {
+    call("server", 0, 1, "listen", "3, 128");
+    connect();
     call("server", 80, 90, "accept", "3, NULL, NULL", {4});
   }
 
