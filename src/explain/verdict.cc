@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "explain/texts/catalogue.h"
 #include "explain/texts/headlines.h"
@@ -276,8 +277,7 @@ class Words {
   [[nodiscard]] std::string stack_of(const Call& call) const {
     const auto& stack = timeline_.entered(call).stack;
     if (stack.empty()) return {};
-    constexpr Text at{" at {}", "（{}）"};
-    return fmt::format(fmt::runtime(at.in(language_)), base::escape_controls(stack.substr(0, stack.find(" < "))));
+    return base::format(language_, {" at {}", "（{}）"}, base::escape_controls(stack.substr(0, stack.find(" < "))));
   }
 
   const Finding& finding_;

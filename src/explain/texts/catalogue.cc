@@ -20,11 +20,42 @@ std::string slot_text(const Slot& slot, Language language) {
   return fmt::format("{}", std::get<std::int64_t>(slot));
 }
 
+bool is_one(const Slot& slot) {
+  const auto* number = std::get_if<std::int64_t>(&slot);
+  return number != nullptr && *number == 1;
+}
+
+// Where what is counted stands next in the text, it goes into `filled` as one of it: "1 byte".
+void put_singular(std::string_view& text, std::string& filled) {
+  struct Noun {
+    std::string_view many, one;
+  };
+  constexpr Noun counted[] = {{" bytes", " byte"},    {" segments", " segment"}, {" sockets", " socket"},
+                              {" entries", " entry"}, {" times", " time"},       {" connections", " connection"},
+                              {" calls", " call"}};
+  for (const auto& [many, one] : counted) {
+    if (!text.starts_with(many)) continue;
+    filled += one;
+    text.remove_prefix(many.size());
+    return;
+  }
+}
+
 }  // namespace
 
 const FindingText* find_text(std::string_view id) {
   const auto row = std::ranges::find(texts(), id, &FindingText::id);
   return row == texts().end() ? nullptr : &*row;
+}
+
+std::string_view grade_words(Grade grade, Language language) {
+  constexpr std::string_view chinese[] = {"观察到", "推导", "推测"};
+  return language == Language::zh ? chinese[static_cast<std::size_t>(grade)] : name(grade);
+}
+
+std::string_view severity_words(Severity severity, Language language) {
+  constexpr std::string_view chinese[] = {"正常", "提示", "警告", "错误"};
+  return language == Language::zh ? chinese[static_cast<std::size_t>(severity)] : name(severity);
 }
 
 std::string end_name(std::string_view name, Language language) {
@@ -52,6 +83,7 @@ std::string fill(std::string_view text, const Slots& slots, Language language) {
     else
       filled += slot_text(slot->second, language);
     text.remove_prefix(close + 1);
+    if (language == Language::en && slot != slots.end() && is_one(slot->second)) put_singular(text, filled);
   }
   return filled;
 }

@@ -22,6 +22,10 @@ const FindingText* find_text(std::string_view id);
 // The slots of a finding put into the places of a text. An end's name becomes a word of the sentence ("server" -> the server, 服务器). A place without a
 // slot stays as it is written, so that it is seen.
 std::string fill(std::string_view text, const Slots& slots, Language language);
+// In words; the ids that documents and options have are name()'s.
+std::string_view grade_words(Grade grade, Language language);
+std::string_view severity_words(Severity severity, Language language);
+
 std::string end_name(std::string_view name, Language language);
 
 }  // namespace tcpwhy::explain

@@ -86,6 +86,12 @@ TEST(Fill, puts_slots_into_places_and_translates_the_ends) {
   EXPECT_EQ(fill("{who} {missing}", {{"who", std::string("server")}}, Language::en), "the server {missing}");
 }
 
+TEST(Fill, counts_one_of_something_as_one) {
+  const Slots one = {{"n", std::int64_t{1}}}, eleven = {{"n", std::int64_t{11}}};
+  EXPECT_EQ(fill("{n} bytes of it, {n} TIME-WAIT entries", one, Language::en), "1 byte of it, 1 TIME-WAIT entries");
+  EXPECT_EQ(fill("its {n} entries", one, Language::en), "its 1 entry");
+  EXPECT_EQ(fill("{n} bytes", eleven, Language::en), "11 bytes");
+}
 TEST(Fill, lets_no_escape_sequence_through) {
   EXPECT_EQ(fill("{who}", {{"who", std::string("\x1b[2J")}}, Language::en).find('\x1b'), std::string::npos);
 }

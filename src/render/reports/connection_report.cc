@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "explain/texts/catalogue.h"
@@ -24,8 +25,8 @@ using tcp::EndIndex;
 using tcp::SeenConnection;
 using tcp::State;
 
-std::string_view reset_grade(const tcp::ResetSeen& reset) {
-  return timeline::name(reset.assumed ? Grade::assumed : Grade::derived);
+std::string_view reset_grade(const tcp::ResetSeen& reset, Language language) {
+  return explain::grade_words(reset.assumed ? Grade::assumed : Grade::derived, language);
 }
 
 bool stood(const SeenConnection& seen) {
@@ -79,24 +80,21 @@ class Report {
   void counts(EndIndex index) {
     const tcp::End& end = seen_.tracker.end(index);
     if (end.segments == 0) {
-      out_ +=
-          base::wrap(fmt::format(fmt::runtime(Text{"{}: no segment captured", "{}：未捕获任何报文段"}.in(language())),
-                                 address(index)),
-                     3, 5, width()) +
-          "\n";
+      out_ += base::wrap(base::format(language(), {"{}: no segment captured", "{}：未捕获任何报文段"}, address(index)),
+                         3, 5, width()) +
+              "\n";
       return;
     }
-    std::string text =
-        fmt::format(fmt::runtime(Text{"{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}"}.in(language())),
-                    address(index), base::grouped(end.segments), base::grouped(end.bytes));
+    std::string text = base::format(language(), {"{}: segments {}, bytes {}", "{}：报文段 {}，字节 {}"}, address(index),
+                                    base::grouped(end.segments), base::grouped(end.bytes));
     const auto add = [&](std::uint64_t number, std::string_view words) {
       if (number > 0) text += fmt::format("{}{} {}", Text{", ", "，"}.in(language()), words, base::grouped(number));
     };
     for (const auto& counter : explain::wire_counters) add(end.*counter.member, counter.words(language()));
     add(end.unseen_bytes(), Text{"bytes not captured", "未捕获的字节"}.in(language()));
     if (end.min_rtt_us > 0)
-      text += fmt::format(fmt::runtime(Text{", least round trip {}", "，最短往返 {}"}.in(language())),
-                          base::in_words(std::chrono::microseconds(end.min_rtt_us)));
+      text += base::format(language(), {", least round trip {}", "，最短往返 {}"},
+                           base::in_words(std::chrono::microseconds(end.min_rtt_us)));
     out_ += paint(Style::dim, base::wrap(text, 3, 5, width())) + "\n";
   }
 
@@ -129,7 +127,7 @@ class Report {
       out_ += "     " + paint(style, base::wrap(words, 0, 5, width() - 5)) + "\n";
     };
     const auto evidence =
-        fmt::format(fmt::runtime(word(Word::frame_evidence, language())), reset_grade(reset), reset.frame);
+        fmt::format(fmt::runtime(word(Word::frame_evidence, language())), reset_grade(reset, language()), reset.frame);
     out_ += "   " +
             paint(Style::bad,
                   base::wrap(fmt::format("• {} [{}]", say(reason.on_wire.sentence), evidence), 0, 5, width() - 3)) +
@@ -148,7 +146,7 @@ class Report {
       if (reset && explain::reset_reason_of_problem(problem.id) != nullptr) continue;
       std::string text = "• " + problem.text;
       if (problem.count > 1) text += fmt::format(" ({}x)", base::grouped(problem.count));
-      const auto grade = timeline::name(problem.grade);
+      const auto grade = explain::grade_words(problem.grade, language());
       text += problem.frame == 0
                   ? fmt::format(" [{}]", grade)
                   : fmt::format(" [{}]", fmt::format(fmt::runtime(word(Word::frame_evidence, language())), grade,
@@ -182,8 +180,8 @@ class Report {
 std::string ending_words(const SeenConnection& seen, Language language, const explain::ResetReason* known) {
   const tcp::Tracker& tracker = seen.tracker;
   const EndIndex opener = seen.opener();
-  const auto say = [&](std::string_view en, std::string_view zh, EndIndex end) {
-    return fmt::format(fmt::runtime(Text{en, zh}.in(language)), wire::to_string(seen.ends[end]));
+  const auto say = [&](const base::Format<std::string>& words, EndIndex end) {
+    return base::format(language, words, wire::to_string(seen.ends[end]));
   };
   const tcp::ResetSeen reset = tracker.reset();
   const EndIndex first = tracker.first_closer().value_or(EndIndex::first);
@@ -197,22 +195,22 @@ std::string ending_words(const SeenConnection& seen, Language language, const ex
   std::string text;
   if (reset.cause != tcp::ResetCause::none) {
     if (known != nullptr) {
-      text = fmt::format(fmt::runtime(Text{"reset by {}", "被 {} 复位"}.in(language)),
-                         wire::to_string(seen.ends[reset.from]));
+      text = base::format(language, {"reset by {}", "被 {} 复位"}, wire::to_string(seen.ends[reset.from]));
       if (!known->kernel.row_words.empty())
         text += fmt::format("{}{}", Text{": ", "："}.in(language), known->kernel.row_words.in(language));
     } else {
-      text = fmt::format(fmt::runtime(Text{"reset by {}: {} ({})", "被 {} 复位：{}（{}）"}.in(language)),
-                         wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language),
-                         reset_grade(reset));
+      text = base::format(language, {"reset by {}: {} ({})", "被 {} 复位：{}（{}）"},
+                          wire::to_string(seen.ends[reset.from]), explain::words(reset.cause, language),
+                          reset_grade(reset, language));
     }
     if (tracker.closed_at_once())
       text = fmt::format("{}{}", Text{"both closed at once; ", "双方同时关闭；"}.in(language), text);
     else if (!tracker.first_closed_by_reset() && tracker.first_closer())
-      text = say("{} closed first; ", "{} 先关闭；", first) + text;
+      text = say({"{} closed first; ", "{} 先关闭；"}, first) + text;
   } else if (fins && tracker.is_over() && (repeats_fin(EndIndex::first) || repeats_fin(EndIndex::second))) {
-    text = say("{} closed first; the acknowledgments of the other FIN do not arrive",
-               "{} 先关闭；对另一个 FIN 的确认没有到达", first);
+    text = say({"{} closed first; the acknowledgments of the other FIN do not arrive",
+                "{} 先关闭；对另一个 FIN 的确认没有到达"},
+               first);
   } else if (fins && tracker.closed_at_once()) {
     text = (tracker.is_over()
                 ? Text{"both closed at once; in order", "双方同时关闭；正常结束"}
@@ -220,17 +218,17 @@ std::string ending_words(const SeenConnection& seen, Language language, const ex
                .in(language);
   } else if (fins) {
     text = tracker.is_over() || tracker.is_one_way() || tracker.is_to_itself()
-               ? say("{} closed first; in order", "{} 先关闭；正常结束", first)
-               : say("{} closed first; not both FINs are acknowledged", "{} 先关闭；并非两个 FIN 都已确认", first);
+               ? say({"{} closed first; in order", "{} 先关闭；正常结束"}, first)
+               : say({"{} closed first; not both FINs are acknowledged", "{} 先关闭；并非两个 FIN 都已确认"}, first);
   } else if (tracker.first_closer()) {
-    text = say("{} closed, the other side has not", "{} 已关闭，另一方还没有", first);
+    text = say({"{} closed, the other side has not", "{} 已关闭，另一方还没有"}, first);
   } else if (closed(EndIndex::first) || closed(EndIndex::second)) {
-    text = say("{} closed; what the other side did was not captured", "{} 已关闭；未捕获另一方的行为",
+    text = say({"{} closed; what the other side did was not captured", "{} 已关闭；未捕获另一方的行为"},
                closed(EndIndex::first) ? EndIndex::first : EndIndex::second);
   } else if (!stood(seen)) {
     const EndIndex asked = tcp::opposite(opener);
-    text = tracker.end(asked).segments == 0 ? say("{} answered nothing", "{} 没有任何回应", asked)
-                                            : say("{} never finished the handshake", "{} 从未完成握手", opener);
+    text = tracker.end(asked).segments == 0 ? say({"{} answered nothing", "{} 没有任何回应"}, asked)
+                                            : say({"{} never finished the handshake", "{} 从未完成握手"}, opener);
   } else {
     text = Text{"still open", "仍然打开"}.in(language);
   }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/units.h"
+#include "explain/texts/catalogue.h"
 #include "explain/texts/wire_words.h"
 #include "render/timeline/words.h"
 
@@ -24,16 +25,16 @@ constexpr std::size_t shortest_fold = 6, shown_first = 2, shown_last = 1;
 // A pause in ordinary traffic is something to see.
 constexpr std::int64_t pause_ns = 200'000'000;
 
-std::string grade_in_brackets(const tcp::Verdict& verdict) {
+std::string grade_in_brackets(const tcp::Verdict& verdict, Language language) {
   const bool assumed = verdict.has(tcp::mark::assumed);
   // Why a reset was sent is never seen on a wire: how we know belongs to it.
   if (!assumed && verdict.kind != tcp::Kind::reset) return {};
-  return fmt::format(" ({})", timeline::name(assumed ? Grade::assumed : Grade::derived));
+  return fmt::format(" ({})", explain::grade_words(assumed ? Grade::assumed : Grade::derived, language));
 }
 
 std::string wire_words(const tcp::Verdict& verdict, Language language) {
   std::string text = explain::segment_in_words(verdict, language);
-  if (!text.empty()) text += grade_in_brackets(verdict);
+  if (!text.empty()) text += grade_in_brackets(verdict, language);
   return text;
 }
 

@@ -6,8 +6,10 @@
 #include <functional>
 #include <vector>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "explain/texts/catalogue.h"
 #include "render/reports/summary_words.h"
 #include "render/timeline/words.h"
 
@@ -31,9 +33,8 @@ std::vector<const Finding*> worst_first(const std::vector<Finding>& findings) {
 std::string where(const Explained& explained, const Finding& finding, base::Language language) {
   const auto index = *finding.connection;
   const auto after = explained.timeline.event(finding.about).at - explained.timeline.connections[index].began;
-  constexpr Text words{"{} {}, after {}", "{} {}，{} 后"};
-  return fmt::format(fmt::runtime(words.in(language)), index + 1, ends_words(explained.timeline, index, language),
-                     base::in_words(after));
+  return base::format(language, {"{} {}, after {}", "{} {}，{} 后"}, index + 1,
+                      ends_words(explained.timeline, index, language), base::in_words(after));
 }
 
 }  // namespace
@@ -49,8 +50,9 @@ std::string findings_report(const Explained& explained, const TextOptions& optio
   const auto told = worst_first(explained.findings);
   for (const Finding* finding : told) {
     put(finding->rule->severity == Severity::error ? Style::bad : Style::plain,
-        fmt::format("{}{}: {} [{}, {}]", name, explain::name(finding->rule->severity),
-                    explain::say(*finding, options.language), finding->rule->id, timeline::name(finding->grade)),
+        fmt::format("{}{}: {} [{}, {}]", name, explain::severity_words(finding->rule->severity, options.language),
+                    explain::say(*finding, options.language), finding->rule->id,
+                    explain::grade_words(finding->grade, options.language)),
         0);
     if (finding->connection) put(Style::dim, where(explained, *finding, options.language), 2);
     if (const auto advice = explain::remedy(*finding, options.language); !advice.empty())

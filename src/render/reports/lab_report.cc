@@ -119,7 +119,7 @@ class Report {
   void print_answer(const Answer& answer) {
     out_ += styled(Style::heading, std::string(word(Word::answer, options_.language)), options_.color) + "\n";
     for (const auto& clause : answer.clauses) {
-      std::string text = fmt::format("▸ {} [{}]", clause.text, timeline::name(clause.grade));
+      std::string text = fmt::format("▸ {} [{}]", clause.text, explain::grade_words(clause.grade, options_.language));
       out_ += "   " + base::wrap(text, 0, 5, width() - 3) + "\n";
       const auto from = fmt::format(fmt::runtime(word(Word::from_experiments, options_.language)),
                                     base::escape_controls(some_of(clause.experiments)));

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "base/json_text.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -84,14 +85,14 @@ std::string watch_heading(const WatchHeading& heading) {
   const base::Text here{"this network namespace", "本网络命名空间"}, that{"network namespace ", "网络命名空间 "},
       every{"every network namespace", "所有网络命名空间"};
   const base::Text all{"all TCP", "全部 TCP 连接"}, some{"the chosen TCP connections", "所选的 TCP 连接"};
-  const base::Text sentence{"Watching {0} of {1} since {2:%H:%M:%S}; Ctrl-C ends.",
-                            "自 {2:%H:%M:%S} 起观察{1}的{0}；按 Ctrl-C 结束。"};
   const base::Language language = heading.language;
   std::string where((heading.every_netns ? every : heading.netns.empty() ? here : that).in(language));
   where += base::escape_controls(heading.netns);
   const auto since = std::chrono::floor<std::chrono::seconds>(heading.since).time_since_epoch().count();
-  const std::string words = fmt::format(fmt::runtime(sentence.in(language)),
-                                        (heading.filtered ? some : all).in(language), where, fmt::localtime(since));
+  const std::string words = base::format(
+      language,
+      {"Watching {0} of {1} since {2:%H:%M:%S}; Ctrl-C ends.", "自 {2:%H:%M:%S} 起观察{1}的{0}；按 Ctrl-C 结束。"},
+      (heading.filtered ? some : all).in(language), where, fmt::localtime(since));
   return base::wrap(words, 0, 2, heading.width) + '\n';
 }
 
@@ -158,10 +159,8 @@ void LifeLines::ended_as_text(const SocketLife& life, const SocketLife* peer, st
         std::string_view(base::bytes_in_whole_units(life.bytes_sent)), std::string_view(" ↓"),
         std::string_view(base::bytes_in_whole_units(life.bytes_received))})
     facts += part;
-  if (life.retransmissions != 0) {
-    const base::Text retransmitted{", {} retransmitted", "，重传 {}"};
-    facts += fmt::format(fmt::runtime(retransmitted.in(options_.language)), life.retransmissions);
-  }
+  if (life.retransmissions != 0)
+    facts += base::format(options_.language, {", {} retransmitted", "，重传 {}"}, life.retransmissions);
   // Each part stands where it fits whole.
   for (const std::string_view part : {std::string_view(facts), why}) {
     if (options_.width && base::display_width(line) + 2 + base::display_width(part) > *options_.width) {
@@ -189,11 +188,12 @@ void EndingCounts::add(const explain::LifeVerdict& verdict, bool opener) {
 }
 
 std::string EndingCounts::text(std::size_t alive, base::Duration watched, std::size_t width) const {
-  const base::Text heading{"In {0}: {1} {2} ended, {3} of them not well; {4} {5} open.",
-                           "{0} 内：{1} 个连接结束，其中 {3} 个异常；{4} 个仍打开。"};
-  std::string text = fmt::format(fmt::runtime(heading.in(language_)), base::age_in_words(watched),
-                                 base::grouped(ended_), ended_ == 1 ? "connection" : "connections",
-                                 base::grouped(abnormal_), base::grouped(alive), alive == 1 ? "is" : "are");
+  std::string text =
+      base::format(language_,
+                   {"In {0}: {1} {2} ended, {3} of them not well; {4} {5} open.",
+                    "{0} 内：{1} 个连接结束，其中 {3} 个异常；{4} 个仍打开。"},
+                   base::age_in_words(watched), base::grouped(ended_), ended_ == 1 ? "connection" : "connections",
+                   base::grouped(abnormal_), base::grouped(alive), alive == 1 ? "is" : "are");
   text += '\n';
   std::vector<std::pair<std::string_view, Way>> ways(ways_.begin(), ways_.end());
   std::ranges::stable_sort(ways, {}, [](const auto& way) {

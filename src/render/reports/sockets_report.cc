@@ -7,9 +7,11 @@
 #include <set>
 #include <utility>
 
+#include "base/format.h"
 #include "base/json_text.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "explain/texts/catalogue.h"
 
 namespace tcpwhy::render {
 namespace {
@@ -55,7 +57,7 @@ std::string owner_words(const SocketFacts& facts, const SocketSnapshot& socket, 
   if (holders.size() > 3) text += fmt::format(" +{}", holders.size() - 3);
   if (text.empty())
     text = facts.holders.not_permitted > 0
-               ? fmt::format(fmt::runtime(pick(language, "a process of uid {}", "uid {} 的进程")), socket.uid)
+               ? base::format(language, {"a process of uid {}", "uid {} 的进程"}, socket.uid)
                : std::string(pick(language, "no process found", "未找到进程"));
   return text;
 }
@@ -98,10 +100,10 @@ class Text {
     }
     if (left_out > 0)
       put(Style::dim,
-          fmt::format(
-              fmt::runtime(pick(language(), "{} more of the same or less weight, of {} sockets: --top 0 shows all.",
-                                "还有 {} 项同等或较轻的情况，涉及 {} 个套接字：--top 0 全部显示。")),
-              left_out, left_out_sockets),
+          base::format(language(),
+                       {"{} more of the same or less weight, of {} socket{}: --top 0 shows all.",
+                        "还有 {} 项同等或较轻的情况，涉及 {} 个套接字：--top 0 全部显示。"},
+                       left_out, left_out_sockets, left_out_sockets == 1 ? "" : "s"),
           0, 2);
     time_waits();
     if (options_.all) healthy();
@@ -137,7 +139,10 @@ class Text {
   void one(const SocketFinding& finding) {
     const SocketSnapshot& socket = facts_.sockets[finding.socket];
     put(Style::plain, fmt::format("{}  {}", ends_words(socket), owner_words(facts_, socket, language())), 0, 2);
-    put(style_of(finding.severity), fmt::format("{}: {}", explain::name(finding.severity), sentence(finding)), 2, 4);
+    put(style_of(finding.severity),
+        fmt::format("{}{}{}", explain::severity_words(finding.severity, language()), pick(language(), ": ", "："),
+                    sentence(finding)),
+        2, 4);
   }
 
   // One sentence for all, the worst one's, and a few of them.
@@ -147,14 +152,13 @@ class Text {
     if (count == 1) return one(worst);
     const SocketSnapshot& socket = facts_.sockets[worst.socket];
     put(Style::plain,
-        fmt::format(fmt::runtime(pick(language(), "{} sockets {} {}  {}", "{} 个套接字，{} {}  {}")),
-                    base::grouped(count),
-                    group.server_side ? pick(language(), "at", "位于") : pick(language(), "to", "连往"),
-                    group.server_side ? socket.local : socket.remote, processes_words(facts_, socket, language())),
+        base::format(language(), {"{} sockets {} {}  {}", "{} 个套接字，{} {}  {}"}, base::grouped(count),
+                     group.server_side ? pick(language(), "at", "位于") : pick(language(), "to", "连往"),
+                     group.server_side ? socket.local : socket.remote, processes_words(facts_, socket, language())),
         0, 2);
     put(style_of(group.severity),
-        fmt::format("{}: {}{}", explain::name(group.severity),
-                    pick(language(), "each; the worst: ", "每个都是；最严重的："), sentence(worst)),
+        fmt::format("{}{}{}", explain::severity_words(group.severity, language()),
+                    pick(language(), ": each; the worst: ", "：每个都是；最严重的："), sentence(worst)),
         2, 4);
     put(Style::dim, examples(group), 2, 4);
   }
@@ -196,7 +200,7 @@ class Text {
     for (const TimeWaits& waits : verdict_.time_waits) {
       if (waits.severity == Severity::chat && !options_.all) continue;
       put(style_of(waits.severity),
-          fmt::format("{}{}{}", explain::name(waits.severity), pick(language(), ": ", "："),
+          fmt::format("{}{}{}", explain::severity_words(waits.severity, language()), pick(language(), ": ", "："),
                       explain::say(waits, facts_, language())),
           0, 2);
       if (waits.severity >= waits.rule->remedied_from) advise(*waits.rule);
@@ -220,38 +224,35 @@ class Text {
     std::set<std::size_t> ill;
     for (const SocketFinding& finding : verdict_.findings) ill.insert(finding.socket);
     put(Style::heading,
-        fmt::format(
-            fmt::runtime(pick(language(), "{} sockets, {} with something to say.", "{} 个套接字，其中 {} 个有情况。")),
-            facts_.asked().size(), ill.size()),
+        base::format(language(), {"{0} socket{2}, {1} with something to say.", "{0} 个套接字，其中 {1} 个有情况。"},
+                     facts_.asked().size(), ill.size(), facts_.asked().size() == 1 ? "" : "s"),
         0, 2);
     if (facts_.listen_overflows.value_or(0) > 0 || facts_.listen_drops.value_or(0) > 0)
       put(Style::plain,
-          fmt::format(
-              fmt::runtime(pick(
-                  language(),
-                  "Since this network namespace began: accept queues overflowed {} times (ListenOverflows), {} SYNs or handshakes were dropped (ListenDrops).",
-                  "自该网络命名空间建立以来：accept 队列溢出 {} 次（ListenOverflows），丢弃 SYN 或握手 {} 次（ListenDrops）。")),
+          base::format(
+              language(),
+              {"Since this network namespace began: accept queues overflowed {} times (ListenOverflows), {} SYNs or handshakes were dropped (ListenDrops).",
+               "自该网络命名空间建立以来：accept 队列溢出 {} 次（ListenOverflows），丢弃 SYN 或握手 {} 次（ListenDrops）。"},
               facts_.listen_overflows.value_or(0), facts_.listen_drops.value_or(0)),
           0, 2);
     const auto untied = std::ranges::count(facts_.asked(), recording::MptcpPart::subflow, &SocketSnapshot::mptcp);
     if (untied > 0)
       put(Style::dim,
-          fmt::format(
-              fmt::runtime(
-                  pick(language(),
-                       "{} of them are subflows of Multipath TCP connections of which the kernel tells nothing "
-                       "(ss -M): their processes and states are not known.",
-                       "其中 {} 个是多路径 TCP 连接的子流，内核没有给出这些连接的信息（ss -M）：其进程和状态未知。")),
-              untied),
+          base::format(language(),
+                       {"{} of them are subflows of Multipath TCP connections of which the kernel tells nothing "
+                        "(ss -M): their processes and states are not known.",
+                        "其中 {} 个是多路径 TCP 连接的子流，内核没有给出这些连接的信息（ss -M）：其进程和状态未知。"},
+                       untied),
           0, 2);
     if (facts_.holders.not_permitted > 0)
       put(Style::dim,
-          fmt::format(fmt::runtime(pick(language(), "Not permitted to see the descriptors of {} of {} processes{}.",
-                                        "没有权限查看 {} 个进程（共 {} 个）的描述符{}。")),
-                      facts_.holders.not_permitted, facts_.holders.processes,
-                      facts_.as_root
-                          ? ""
-                          : pick(language(), ": as root it would say which process", "：以 root 运行可知是哪个进程")),
+          base::format(language(),
+                       {"Not permitted to see the descriptors of {} of {} processes{}.",
+                        "没有权限查看 {} 个进程（共 {} 个）的描述符{}。"},
+                       facts_.holders.not_permitted, facts_.holders.processes,
+                       facts_.as_root
+                           ? ""
+                           : pick(language(), ": as root it would say which process", "：以 root 运行可知是哪个进程")),
           0, 2);
     if (!facts_.complete)
       put(Style::bad,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "explain/texts/catalogue.h"
@@ -39,36 +40,35 @@ std::string by_what(const Ending& ending, Language language) {
     return std::string(
         Text{", a process that held its socket having ended", "（一个持有其套接字的进程已结束）"}.in(language));
   if (ending.process_ended && !ending.ended.empty())
-    return fmt::format(
-        fmt::runtime(Text{", {} having ended, which held its socket", "（持有其套接字的 {} 已结束）"}.in(language)),
-        base::escape_controls(ending.ended));
+    return base::format(language, {", {} having ended, which held its socket", "（持有其套接字的 {} 已结束）"},
+                        base::escape_controls(ending.ended));
   if (ending.process_ended) return std::string(Text{", its process having ended", "（其进程已结束）"}.in(language));
   if (ending.call.empty()) return {};
-  return fmt::format(fmt::runtime(Text{", by {}()", "（{}()）"}.in(language)), base::escape_controls(ending.call));
+  return base::format(language, {", by {}()", "（{}()）"}, base::escape_controls(ending.call));
 }
 
 std::string ending_words(const Ending& ending, const std::string& who, Language language) {
-  const auto say = [&](std::string_view en, std::string_view zh) {
-    return fmt::format(fmt::runtime(Text{en, zh}.in(language)), who, by_what(ending, language),
-                       explain::error_words(ending.error));
+  const auto say = [&](const base::Format<std::string, std::string, std::string>& words) {
+    return base::format(language, words, who, by_what(ending, language),
+                        std::string(explain::error_words(ending.error)));
   };
   switch (ending.kind) {
-    case EndKind::open: return say("still open", "仍然打开");
-    case EndKind::half: return say("{0} closed{1}, the other side has not", "{0} 已关闭{1}，另一方还没有");
+    case EndKind::open: return say({"still open", "仍然打开"});
+    case EndKind::half: return say({"{0} closed{1}, the other side has not", "{0} 已关闭{1}，另一方还没有"});
     case EndKind::in_order:
-      return who.empty() ? say("closed in order", "正常关闭")
-                         : say("{0} closed first{1}; in order", "{0} 先关闭{1}；正常结束");
+      return who.empty() ? say({"closed in order", "正常关闭"})
+                         : say({"{0} closed first{1}; in order", "{0} 先关闭{1}；正常结束"});
     case EndKind::reset:
-      return who.empty() ? say("reset, by whom is not known", "被复位，由谁复位未知")
-                         : say("reset by {0}{1}", "被 {0} 复位{1}");
-    case EndKind::refused: return say("refused by {0}", "被 {0} 拒绝");
-    case EndKind::given_up: return say("given up by {0}'s kernel: {2}", "{0} 的内核放弃：{2}");
-    case EndKind::failed: return say("never stood: {2}", "从未建立：{2}");
-    case EndKind::withdrawn: return say("closed by {0}{1} before an answer came", "{0} 未得到回应就已关闭{1}");
+      return who.empty() ? say({"reset, by whom is not known", "被复位，由谁复位未知"})
+                         : say({"reset by {0}{1}", "被 {0} 复位{1}"});
+    case EndKind::refused: return say({"refused by {0}", "被 {0} 拒绝"});
+    case EndKind::given_up: return say({"given up by {0}'s kernel: {2}", "{0} 的内核放弃：{2}"});
+    case EndKind::failed: return say({"never stood: {2}", "从未建立：{2}"});
+    case EndKind::withdrawn: return say({"closed by {0}{1} before an answer came", "{0} 未得到回应就已关闭{1}"});
     case EndKind::not_known:
-      return who.empty() ? say("ended; how is not known without packets", "已结束；没有报文，无从得知如何结束")
-                         : say("{0} closed first{1}; whether in order is not known without packets",
-                               "{0} 先关闭{1}；没有报文，无从得知是否正常");
+      return who.empty() ? say({"ended; how is not known without packets", "已结束；没有报文，无从得知如何结束"})
+                         : say({"{0} closed first{1}; whether in order is not known without packets",
+                                "{0} 先关闭{1}；没有报文，无从得知是否正常"});
   }
   return {};
 }

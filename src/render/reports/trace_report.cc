@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/format.h"
 #include "base/language.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -54,7 +55,7 @@ class Report {
       section(alike.front(), alike);
     }
     if (!options_.all && kinds.size() > most_kinds)
-      say_more(kinds.size() - most_kinds, Text{"… and {} more kinds", "… 另有 {} 种"});
+      say_more(kinds.size() - most_kinds, {"… and {} more kinds", "… 另有 {} 种"});
     others(shown);
     if (any_wrong) without_connection(true);
     without_connection(false);
@@ -134,8 +135,9 @@ class Report {
   void overview() {
     std::map<EndKind, std::size_t> count;
     for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) ++count[explain::ending_of(timeline_, i).kind];
-    std::string text = fmt::format(fmt::runtime(word(Word::count_connections, language())),
-                                   base::grouped(timeline_.connections.size()));
+    std::string text =
+        base::format(language(), {"{} connection{}", "{} 个连接"}, base::grouped(timeline_.connections.size()),
+                     timeline_.connections.size() == 1 ? "" : "s");
     std::string list;
     for (const auto& [kind, times] : count)
       list += fmt::format("{}{} {}", list.empty() ? "" : ", ", base::grouped(times), kind_words(kind, language()));
@@ -149,19 +151,19 @@ class Report {
     for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i)
       lasted.push_back(explain::ending_of(timeline_, i).lasted);
     std::ranges::sort(lasted);
-    constexpr Text words{"All lasted {} (median), 99 % up to {}.", "全部连接的持续时间：中位数 {}，99 % 不超过 {}。"};
-    paragraph(Style::plain,
-              fmt::format(fmt::runtime(words.in(language())), base::in_words(lasted[lasted.size() / 2]),
-                          base::in_words(lasted[(lasted.size() * 99 - 1) / 100])),
-              0, 2);
+    paragraph(
+        Style::plain,
+        base::format(language(),
+                     {"All lasted {} (median), 99 % up to {}.", "全部连接的持续时间：中位数 {}，99 % 不超过 {}。"},
+                     base::in_words(lasted[lasted.size() / 2]), base::in_words(lasted[(lasted.size() * 99 - 1) / 100])),
+        0, 2);
   }
 
   // How many there are besides, and how to see them.
-  void say_more(std::size_t count, const Text& words) {
+  void say_more(std::size_t count, const base::Format<std::string>& words) {
     constexpr Text how{": --all shows them", "：--all 全部显示"};
-    paragraph(Style::dim,
-              fmt::format(fmt::runtime(words.in(language())), base::grouped(count)) + std::string(how.in(language())),
-              0, 2);
+    paragraph(Style::dim, base::format(language(), words, base::grouped(count)) + std::string(how.in(language())), 0,
+              2);
   }
 
   [[nodiscard]] static std::string number(ConnectionIndex index) { return fmt::format("{}", index + 1); }
@@ -191,11 +193,12 @@ class Report {
         ++as_it_should_be;
     }
     if (as_it_should_be > 0) {
-      constexpr Text one{"   1 more fact, as it should be: --all", "   另有 1 项一切正常的事实：--all"},
-          more{"   {} more facts, as they should be: --all", "   另有 {} 项一切正常的事实：--all"};
-      out_ += paint(Style::dim,
-                    fmt::format(fmt::runtime((as_it_should_be == 1 ? one : more).in(language())), as_it_should_be)) +
-              "\n";
+      using Count = base::Format<std::size_t>;
+      const Count words =
+          as_it_should_be == 1
+              ? Count{"   {} more fact, as it should be: --all", "   另有 {} 项一切正常的事实：--all"}
+              : Count{"   {} more facts, as they should be: --all", "   另有 {} 项一切正常的事实：--all"};
+      out_ += paint(Style::dim, base::format(language(), words, as_it_should_be)) + "\n";
     }
     out_ += "\n";
   }
@@ -223,9 +226,11 @@ class Report {
     for (std::size_t i = 1; i < std::min(alike.size(), named); ++i)
       list += (list.empty() ? "" : ", ") + number(alike[i]);
     if (alike.size() > named) list += ", …";
-    constexpr Text words{"the same of {} more: {} (--all shows each)", "另有 {} 个连接相同：{}（--all 逐个显示）"};
-    paragraph(Style::plain, fmt::format(fmt::runtime(words.in(language())), base::grouped(alike.size() - 1), list), 3,
-              5);
+    paragraph(Style::plain,
+              base::format(language(),
+                           {"the same of {} more: {} (--all shows each)", "另有 {} 个连接相同：{}（--all 逐个显示）"},
+                           base::grouped(alike.size() - 1), list),
+              3, 5);
   }
 
   // Those that prove what is said, the rest folded; all where that was asked for, or where there are few and nothing is wrong.
@@ -257,7 +262,7 @@ class Report {
       else
         ++left;
     }
-    if (left > 0) say_more(left, Text{"… and {} more like these", "… 另有 {} 个与此相仿"});
+    if (left > 0) say_more(left, {"… and {} more like these", "… 另有 {} 个与此相仿"});
     if (lines > 0) out_ += "\n";
   }
 

@@ -2,15 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace tcpwhy::render {
 namespace {
 
 constexpr std::size_t most_named = 5;
-
-constexpr base::Text watching{"watching {}; Ctrl-C ends\n", "正在观察 {}；按 Ctrl-C 结束\n"};
-constexpr base::Text and_more{"{} and {} more", "{} 等 {} 个"};
 
 }  // namespace
 
@@ -25,9 +23,9 @@ std::string watching_line(const std::vector<WatchedProgram>& programs, base::Lan
   }
   // What is counted: in English the rest, in Chinese all.
   if (programs.size() > most_named)
-    names = fmt::format(fmt::runtime(and_more.in(language)), names,
-                        chinese ? programs.size() : programs.size() - most_named);
-  return fmt::format(fmt::runtime(watching.in(language)), names);
+    names = base::format(language, {"{} and {} more", "{} 等 {} 个"}, names,
+                         chinese ? programs.size() : programs.size() - most_named);
+  return base::format(language, {"watching {}; Ctrl-C ends\n", "正在观察 {}；按 Ctrl-C 结束\n"}, names);
 }
 
 }  // namespace tcpwhy::render

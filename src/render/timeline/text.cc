@@ -277,7 +277,7 @@ class TimelinePrinter {
     add(row.wire);
     if (row.cause.empty()) return text;
     add(row.cause);
-    if (row.grade) add(timeline::name(*row.grade));
+    if (row.grade) add(explain::grade_words(*row.grade, options_.language));
     return text;
   }
 
@@ -335,7 +335,10 @@ std::string timeline_text(const timeline::Timeline&, const Rows& rows, const Tex
 
 std::string evidence_words(Grade grade, const std::string& cited, base::Language language) {
   const auto which = cited.find_first_not_of("0123456789") == std::string::npos ? Word::row : Word::rows;
-  return fmt::format(" [{}{}{}]", timeline::name(grade), cited.empty() ? "" : "; ",
+  return fmt::format(" [{}{}{}]", explain::grade_words(grade, language),
+                     cited.empty()                    ? ""
+                     : language == base::Language::zh ? "；"
+                                                      : "; ",
                      cited.empty() ? "" : fmt::format(fmt::runtime(word(which, language)), cited));
 }
 

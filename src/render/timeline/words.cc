@@ -55,9 +55,7 @@ constexpr WordRow words[] = {
       "每个报文下面是它的原因以及依据：observed（内核所示）、derived（由观察推出）、assumed（推测）。✓：内核自己的表（sock_diag）显示了该状态。"}},
     {Word::not_found, {"not shown by these experiments on this kernel: {}", "本内核上的这些实验未能显示：{}"}},
     {Word::failed, {"did not go as expected", "与期望不符"}},
-    {Word::count_connections, {"{} connections", "{} 个连接"}},
     {Word::nothing_found, {"no finding", "没有发现"}},
-    {Word::grades, {}},
     {Word::frame, {"frame {}", "帧 {}"}},
     {Word::folded, {"… {} segments{}, {}", "… {} 个报文段{}，{}"}},
     {Word::folded_bytes, {"{} from {} to {}", "{} 从 {} 到 {}"}},
@@ -144,8 +142,6 @@ std::optional<std::string_view> kernel_cause_words(std::string_view id, Language
   if (row == std::end(kernel_causes)) return std::nullopt;
   return row->text.in(language);
 }
-
-std::string_view grade_words(timeline::Grade grade, Language) { return name(grade); }
 
 std::string segment_words(const wire::TcpSegment& tcp, std::int64_t seq, std::int64_t ack) {
   std::string text = fmt::format("[{}]", wire::to_string(tcp.flags));

@@ -46,9 +46,7 @@ enum class Word : std::uint8_t {
   legend,
   not_found,  // {rules}
   failed,
-  count_connections,
   nothing_found,
-  grades,
   frame,           // {number}
   folded,          // {segments} {what} {duration}
   folded_bytes,    // {bytes} {from} {to}
@@ -62,7 +60,6 @@ std::string_view timer_words(timeline::Timer timer, base::Language language);
 // What the id of a kernel cause says beyond the call, the segment or the timer itself: "close.unread_data" -> "unread data". Empty
 // for those that say no more; nothing for an id that has no row.
 std::optional<std::string_view> kernel_cause_words(std::string_view id, base::Language language);
-std::string_view grade_words(timeline::Grade grade, base::Language language);
 
 // "[S.] 0 ack 1 mss 65495 sackOK ts wscale 7", "[P.] 1:15 ack 1 (14)": relative numbers, tcpdump's flags.
 std::string segment_words(const timeline::Segment& segment);

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/format.h"
 #include "base/language.h"
 #include "base/units.h"
 #include "explain/texts/catalogue.h"
@@ -19,10 +20,6 @@ namespace {
 using base::Language;
 using base::Text;
 using explain::Severity;
-
-std::string filled(const Text& words, Language language, const auto&... values) {
-  return fmt::format(fmt::runtime(words.in(language)), values...);
-}
 
 std::string in_words(std::int64_t ns) { return base::in_words(base::Duration(ns)); }
 
@@ -38,59 +35,61 @@ std::string black_hole(const ConnectionRecord& record, Language language) {
   const std::uint32_t stuck = shrunk_from != 0 ? shrunk_from : record.greater(&EndRecord::stuck_length);
   const std::uint32_t through = record.greater(&EndRecord::largest_through);
   if (shrunk_from != 0 && (record.ends[opener].shrunk_through || record.ends[listener].shrunk_through))
-    return filled(
+    return base::format(
+        language,
         {"segments of {} bytes did not get through, and in smaller pieces they did: a smaller MTU on the path "
          "that nobody tells of (PMTU black hole)",
          "{} 字节的报文段未能通过，拆小后才通过：途中 MTU 较小却无人告知（PMTU 黑洞）"},
-        language, stuck);
+        stuck);
   if (through == 0 || through >= stuck)
-    return filled(
+    return base::format(
+        language,
         {"segments of {} bytes do not get through: a smaller MTU on the path that nobody tells of (PMTU black "
          "hole), or something that drops these very ones",
          "{} 字节的报文段未能通过：途中 MTU 较小却无人告知（PMTU 黑洞），或有设备专门丢弃它们"},
-        language, stuck);
-  return filled(
+        stuck);
+  return base::format(
+      language,
       {"segments of {} bytes do not get through, smaller ones (up to {}) did: a smaller MTU on the path that "
        "nobody tells of (PMTU black hole), or something that drops these very ones",
        "{} 字节的报文段未能通过，较小的（至多 {} 字节）可以：途中 MTU 较小却无人告知（PMTU 黑洞），或有设备专门丢弃它们"},
-      language, stuck, through);
+      stuck, through);
 }
 
 std::string loss(const ConnectionRecord& record, Language language) {
-  if (lost_data_shows(record)) return filled({"segments were lost and sent again", "报文丢失并被重传"}, language);
-  return filled({"segments were lost, or they or their acknowledgments were late, and sent again",
-                 "报文丢失，或报文及其确认迟到，并被重传"},
-                language);
+  if (lost_data_shows(record)) return base::format(language, {"segments were lost and sent again", "报文丢失并被重传"});
+  return base::format(language, {"segments were lost, or they or their acknowledgments were late, and sent again",
+                                 "报文丢失，或报文及其确认迟到，并被重传"});
 }
 
 std::string needless(const ConnectionRecord& record, Language language) {
   if (record.sum(&EndRecord::tail_loss_probes) * 2 > record.retransmissions())
-    return filled(
+    return base::format(
+        language,
         {"sent again though nothing was lost: probes that were quicker than the acknowledgments, which the receiver "
          "or the path delayed",
-         "并未丢失却被重传：探测早于确认，确认被接收方或路径延迟"},
-        language);
-  return filled(
+         "并未丢失却被重传：探测早于确认，确认被接收方或路径延迟"});
+  return base::format(
+      language,
       {"sent again though nothing was lost: reordering, delay that jumped, or acknowledgments that came late, "
        "twice or never",
-       "并未丢失却被重传：乱序、时延突变，或确认迟到、重复、丢失"},
-      language);
+       "并未丢失却被重传：乱序、时延突变，或确认迟到、重复、丢失"});
 }
 
 std::string gave_up(const ConnectionRecord& record, Language language) {
   // Of an end alone that was captured: wherever its answers were lost, they did not reach it.
   if (record.in_vain)
-    return filled(
-        {"sent again and again until the end: no answer reached its sender", "反复重传，直到最后都没有应答到达发送方"},
-        language);
+    return base::format(language, {"sent again and again until the end: no answer reached its sender",
+                                   "反复重传，直到最后都没有应答到达发送方"});
   const EndRecord& end = more_stuck(record);
   if (end.nothing_through)
-    return filled(
+    return base::format(
+        language,
         {"sent again and again without an answer until the end; nothing behind the handshake was ever answered: "
          "the path or the peer is gone, the accept queue is full (ss -lt), or something drops these segments",
-         "反复重传，直到最后都没有应答；握手之后没有任何应答：路径或对端已失效、接受队列已满（ss -lt），或有设备丢弃这些报文段"},
-        language);
-  return filled({"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"}, language);
+         "反复重传，直到最后都没有应答；握手之后没有任何应答：路径或对端已失效、接受队列已满（ss -lt），或有设备丢弃这些报文段"});
+  return base::format(language,
+                      {"sent again and again without an answer until the end", "反复重传，直到最后都没有应答"});
 }
 
 // What came of it, as far as it was captured.
@@ -149,8 +148,9 @@ constexpr ProblemRule own_rules[] = {
       "SYN 得到的是 ICMP 差错：被途中或主机拒绝"},
      {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"},
      [](const ConnectionRecord& record, Language language) {
-       return filled({"the SYN was rejected: an ICMP error came back, from {}", "SYN 被拒绝：收到 ICMP 差错，来自 {}"},
-                     language, icmp_words(record.icmp.error));
+       return base::format(
+           language, {"the SYN was rejected: an ICMP error came back, from {}", "SYN 被拒绝：收到 ICMP 差错，来自 {}"},
+           icmp_words(record.icmp.error));
      },
      true},
     {"capture.accept_queue",
@@ -204,10 +204,11 @@ constexpr ProblemRule own_rules[] = {
      {"they were lost before the capture saw them: look between it and their sender",
       "它们在到达抓包点之前就已丢失：检查抓包点与其发送方之间"},
      [](const ConnectionRecord& record, Language language) {
-       return filled(
+       return base::format(
+           language,
            {"{} bytes never arrived: the receiver lacks them to the end, though it has what comes behind them",
             "有 {} 字节从未到达：接收方直到最后都缺少它们，却已收到其后的数据"},
-           language, base::grouped(record.sum(&EndRecord::undelivered_bytes)));
+           base::grouped(record.sum(&EndRecord::undelivered_bytes)));
      }},
     {"capture.never_came",
      Severity::warning,
@@ -219,11 +220,12 @@ constexpr ProblemRule own_rules[] = {
      {"they were lost before the capture saw them, or were late: look between it and their sender; of large segments at the MTU",
       "它们在到达抓包点之前丢失或迟到：检查抓包点与其发送方之间；若为大报文段，检查 MTU"},
      [](const ConnectionRecord& record, Language language) {
-       return filled(
+       return base::format(
+           language,
            {"{} bytes were sent that never came here (a FIN counts as one): their sender's own numbers go beyond "
             "them, and nobody acknowledged them",
             "有 {} 字节（FIN 计为一个）已发送却从未到达此处：发送方自己的序号已越过它们，且无人确认"},
-           language, base::grouped(record.sum(&EndRecord::vanished_bytes)));
+           base::grouped(record.sum(&EndRecord::vanished_bytes)));
      }},
     {"capture.acks_lost",
      Severity::warning,
@@ -291,8 +293,8 @@ constexpr ProblemRule own_rules[] = {
       "收到 ICMP 差错：不可达、报文过大或途中超时"},
      {"the frame says who sent it and what it says", "该帧说明由谁发出以及原因"},
      [](const ConnectionRecord& record, Language language) {
-       return filled({"an ICMP error came back, from {}", "收到 ICMP 差错，来自 {}"}, language,
-                     icmp_words(record.icmp.error));
+       return base::format(language, {"an ICMP error came back, from {}", "收到 ICMP 差错，来自 {}"},
+                           icmp_words(record.icmp.error));
      },
      true},
     {"capture.loss",
@@ -323,9 +325,10 @@ constexpr ProblemRule own_rules[] = {
      {"the receiver's buffer was full: its program did not read", "接收缓冲区已满：程序没有及时读取"},
      {"look at the receiving program, not at the network", "应检查接收程序，而不是网络"},
      [](const ConnectionRecord& record, Language language) {
-       return filled({"the receiver's buffer was full, for {} at most: its program did not read",
-                      "接收缓冲区已满，最长 {}：程序没有及时读取"},
-                     language, in_words(record.greater(&EndRecord::longest_shut_ns)));
+       return base::format(language,
+                           {"the receiver's buffer was full, for {} at most: its program did not read",
+                            "接收缓冲区已满，最长 {}：程序没有及时读取"},
+                           in_words(record.greater(&EndRecord::longest_shut_ns)));
      }},
     {"capture.tiny_window",
      Severity::warning,
@@ -338,9 +341,10 @@ constexpr ProblemRule own_rules[] = {
       "检查接收缓冲区（SO_RCVBUF、net.ipv4.tcp_rmem），以及途中是否有设备去掉了握手中的窗口缩放选项或改写窗口"},
      [](const ConnectionRecord& record, Language language) {
        const bool of_opener = is_limited_by_tiny_window(record.ends[opener], record.ends[listener]);
-       return filled({"the receiver's window is tiny all the time, {} bytes in the end, and that is what limits",
-                      "接收窗口始终极小，最后为 {} 字节，速度受此限制"},
-                     language, record.ends[of_opener ? listener : opener].window);
+       return base::format(language,
+                           {"the receiver's window is tiny all the time, {} bytes in the end, and that is what limits",
+                            "接收窗口始终极小，最后为 {} 字节，速度受此限制"},
+                           record.ends[of_opener ? listener : opener].window);
      }},
     {"capture.zero_window_brief",
      Severity::note,
@@ -349,8 +353,9 @@ constexpr ProblemRule own_rules[] = {
      {"the receiver's buffer was full for a moment", "接收缓冲区曾短暂占满"},
      {},
      [](const ConnectionRecord& record, Language language) {
-       return filled({"the receiver's buffer was full for a moment, {} at most", "接收缓冲区曾短暂占满，最长 {}"},
-                     language, in_words(record.greater(&EndRecord::longest_shut_ns)));
+       return base::format(language,
+                           {"the receiver's buffer was full for a moment, {} at most", "接收缓冲区曾短暂占满，最长 {}"},
+                           in_words(record.greater(&EndRecord::longest_shut_ns)));
      }},
     {"capture.half_open_handshake",
      Severity::warning,
@@ -390,9 +395,10 @@ constexpr ProblemRule own_rules[] = {
      {"capture with a larger buffer (tcpdump -B), or fewer bytes a packet (-s)",
       "加大抓包缓冲（tcpdump -B）或减小截取长度（-s）"},
      [](const ConnectionRecord& record, Language language) {
-       return filled({"the capture lacks segments ({} bytes): what is said of this connection may be incomplete",
-                      "抓包缺失报文（{} 字节）：对此连接的结论可能不完整"},
-                     language, base::grouped(record.sum(&EndRecord::unseen_bytes)));
+       return base::format(language,
+                           {"the capture lacks segments ({} bytes): what is said of this connection may be incomplete",
+                            "抓包缺失报文（{} 字节）：对此连接的结论可能不完整"},
+                           base::grouped(record.sum(&EndRecord::unseen_bytes)));
      }},
     {"capture.one_way",
      Severity::note,
@@ -407,9 +413,10 @@ constexpr ProblemRule own_rules[] = {
      {"captured out of order: segments stand behind their acknowledgments", "抓包乱序：报文段排在其确认之后"},
      {},
      [](const ConnectionRecord& record, Language language) {
-       return filled({"captured out of order: segments stand behind their acknowledgments, by {} at most",
-                      "抓包乱序：报文段排在其确认之后，最多 {}"},
-                     language, in_words(record.greater(&EndRecord::most_behind_ack_ns)));
+       return base::format(language,
+                           {"captured out of order: segments stand behind their acknowledgments, by {} at most",
+                            "抓包乱序：报文段排在其确认之后，最多 {}"},
+                           in_words(record.greater(&EndRecord::most_behind_ack_ns)));
      }},
     {"capture.offload",
      Severity::note,

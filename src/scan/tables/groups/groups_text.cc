@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -41,17 +42,17 @@ class GroupsPage {
       page_.line(connections);
       return page_.take();
     }
-    page_.folded("", fmt::format(fmt::runtime(in(shown.groups_in_all == 1
-                                                     ? Text{"{0}, one group by {1}", "{0}，按 {1} 为一组"}
-                                                     : Text{"{0}, {2} groups by {1}", "{0}，按 {1} 分为 {2} 组"})),
-                                 connections, view_.groups.grouping().name(), base::grouped(shown.groups_in_all)));
+    using Words = base::Format<std::string, std::string, std::string>;
+    const Words words = shown.groups_in_all == 1 ? Words{"{0}, one group by {1}", "{0}，按 {1} 为一组"}
+                                                 : Words{"{0}, {2} groups by {1}", "{0}，按 {1} 分为 {2} 组"};
+    page_.folded("", base::format(options_.language, words, connections, std::string(view_.groups.grouping().name()),
+                                  base::grouped(shown.groups_in_all)));
     if (shown.at_least)
-      page_.folded(
-          "",
-          fmt::format(fmt::runtime(in({"More groups than are told apart ({}): the smallest were put together "
-                                       "meanwhile, and a group may lack what it had before.",
-                                       "分组超过可区分的数量（{}）：其间最小的已被合并，某组可能缺少它先前的部分。"})),
-                      base::grouped(Groups::most)));
+      page_.folded("", base::format(options_.language,
+                                    {"More groups than are told apart ({}): the smallest were put together "
+                                     "meanwhile, and a group may lack what it had before.",
+                                     "分组超过可区分的数量（{}）：其间最小的已被合并，某组可能缺少它先前的部分。"},
+                                    base::grouped(Groups::most)));
     page_.line("");
     table();
     hint();
@@ -74,9 +75,10 @@ class GroupsPage {
     }
     const Group& others = view_.shown.others;
     if (others.groups > 0) {
-      const Text words =
-          others.groups == 1 ? Text{"({} other)", "（其他 {} 组）"} : Text{"({} others)", "（其他 {} 组）"};
-      names.push_back(fmt::format(fmt::runtime(in(words)), base::grouped(others.groups)));
+      using Words = base::Format<std::string>;
+      const Words words =
+          others.groups == 1 ? Words{"({} other)", "（其他 {} 组）"} : Words{"({} others)", "（其他 {} 组）"};
+      names.push_back(base::format(options_.language, words, base::grouped(others.groups)));
       groups.push_back(&others);
     }
     const Columns together = columns(names, groups);
@@ -135,11 +137,12 @@ class GroupsPage {
     if (view_.shown.groups.empty()) return;
     const std::string where = view_.groups.grouping().where(view_.shown.groups.front().first);
     page_.line("");
-    const Text words = view_.shown.others.groups > 0
-                           ? Text{"--top N shows more of them; --where '{}' only the first of these",
-                                  "--top N 显示更多分组；--where '{}' 只看其中第一组"}
-                           : Text{"--where '{}' shows only the first of these", "--where '{}' 只看其中第一组"};
-    page_.folded("", fmt::format(fmt::runtime(in(words)), where));
+    using Words = base::Format<std::string>;
+    const Words words = view_.shown.others.groups > 0
+                            ? Words{"--top N shows more of them; --where '{}' only the first of these",
+                                    "--top N 显示更多分组；--where '{}' 只看其中第一组"}
+                            : Words{"--where '{}' shows only the first of these", "--where '{}' 只看其中第一组"};
+    page_.folded("", base::format(options_.language, words, where));
   }
 
   const GroupsView& view_;

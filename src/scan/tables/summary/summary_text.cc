@@ -4,8 +4,10 @@
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "explain/texts/catalogue.h"
 #include "explain/texts/wire_words.h"
 #include "scan/tables/page.h"
 
@@ -64,26 +66,33 @@ class SummaryPage {
     page_.line(base::escape_controls(view_.name));
     if (const Text extent = words_for(view_.extent); !extent.empty()) page_.folded("", in(extent));
     if (totals_.frames == 0) return page_.line(in({"no packets", "没有报文"}));
-    page_.folded("", fmt::format(fmt::runtime(in({"{} packets, {} of them TCP; {} on the wire; {}, from {}",
-                                                  "{} 个报文，其中 TCP {} 个；线上 {}；历时 {}，始于 {}"})),
-                                 base::grouped(totals_.frames), base::grouped(totals_.segments),
-                                 base::bytes_in_words(totals_.wire_bytes), duration(totals_.last_ns - totals_.first_ns),
-                                 wall_time(totals_.first_ns)));
+    page_.folded("", base::format(options_.language,
+                                  {"{} packets, {} of them TCP; {} on the wire; {}, from {}",
+                                   "{} 个报文，其中 TCP {} 个；线上 {}；历时 {}，始于 {}"},
+                                  base::grouped(totals_.frames), base::grouped(totals_.segments),
+                                  base::bytes_in_words(totals_.wire_bytes),
+                                  duration(totals_.last_ns - totals_.first_ns), wall_time(totals_.first_ns)));
     if (unread_links_.packets() > 0) page_.folded("", unread_links_.in_words().in(options_.language));
     limits();
     page_.line("");
     if (summary_.connections == 0 && view_.of) return page_.line(connections_in_words(0, view_.of, options_.language));
-    page_.folded("", fmt::format(fmt::runtime(in({"{}, {} of payload: {} sound, {} with something wrong",
-                                                  "{}，载荷 {}：{} 个正常，{} 个有问题"})),
-                                 connections_in_words(summary_.connections, view_.of, options_.language),
-                                 base::bytes_in_words(summary_.bytes),
-                                 base::grouped(summary_.connections - summary_.wrong), base::grouped(summary_.wrong)));
+    page_.folded("", base::format(options_.language,
+                                  {"{}, {} of payload: {} sound, {} with something wrong",
+                                   "{}，载荷 {}：{} 个正常，{} 个有问题"},
+                                  connections_in_words(summary_.connections, view_.of, options_.language),
+                                  base::bytes_in_words(summary_.bytes),
+                                  base::grouped(summary_.connections - summary_.wrong), base::grouped(summary_.wrong)));
   }
 
   // What the capture can't show, or shows otherwise than it was: before anything that is said of connections.
   void limits() {
-    const auto tell = [&](std::uint64_t count, const Text& words, const auto&... more) {
-      if (count > 0) page_.folded("", fmt::format(fmt::runtime(in(words)), base::grouped(count), more...));
+    using Count = base::Format<std::string>;
+    const auto tell = [&](std::uint64_t count, const Count& words) {
+      if (count > 0) page_.folded("", base::format(options_.language, words, base::grouped(count)));
+    };
+    const auto tell_most = [&](std::uint64_t count, const base::Format<std::string, std::string>& words,
+                               std::int64_t most_ns) {
+      if (count > 0) page_.folded("", base::format(options_.language, words, base::grouped(count), duration(most_ns)));
     };
     tell(totals_.truncated + totals_.malformed,
          {"{} TCP packets are cut before the end of their header or contradict themselves: left out",
@@ -91,17 +100,17 @@ class SummaryPage {
     tell(totals_.fragments, {"{} fragments could not be put together: left out", "{} 个分片无法重组：未分析"});
     tell(totals_.evicted, {"{} connections were let go before their end: more were open at once than --max-connections",
                            "{} 个连接未跟踪到结束：同时打开的数量超过 --max-connections"});
-    tell(totals_.disorder.frames,
-         {"{} packets stand behind later ones, by {} at most: read in the order of their time stamps",
-          "{} 个报文排在更晚的报文之后，最多 {}：按时间戳顺序分析"},
-         duration(totals_.disorder.most.count()));
+    tell_most(totals_.disorder.frames,
+              {"{} packets stand behind later ones, by {} at most: read in the order of their time stamps",
+               "{} 个报文排在更晚的报文之后，最多 {}：按时间戳顺序分析"},
+              totals_.disorder.most.count());
     tell(totals_.disorder.steps,
          {"{} times the time stamps go back by more than a second: the clock was set, or captures were joined",
           "时间戳 {} 次倒退超过一秒：时钟被调整，或多个抓包被拼接"});
-    tell(
+    tell_most(
         summary_.behind_ack,
         {"{} segments were captured behind their acknowledgments, by {} at most", "{} 个报文段排在其确认之后，最多 {}"},
-        duration(summary_.most_behind_ack_ns));
+        summary_.most_behind_ack_ns);
     tell(summary_.one_way, {"{} connections were captured in one direction only", "{} 个连接只抓到一个方向"});
     tell(summary_.offload_copies, {"{} segments were captured on both sides of segmentation or receive offload",
                                    "{} 个报文段在卸载（offload）的两侧各抓一次"});
@@ -114,8 +123,8 @@ class SummaryPage {
       if (summary_.openings[i] == 0) continue;
       std::string what(in(opening_words[i]));
       if (i == static_cast<int>(Opening::handshake) && summary_.handshake.count() > 0)
-        what += fmt::format(fmt::runtime(in({"; median {}, 99 % within {}", "；中位数 {}，99% 在 {} 之内"})),
-                            duration(summary_.handshake.quantile(0.5)), duration(summary_.handshake.quantile(0.99)));
+        what += base::format(options_.language, {"; median {}, 99 % within {}", "；中位数 {}，99% 在 {} 之内"},
+                             duration(summary_.handshake.quantile(0.5)), duration(summary_.handshake.quantile(0.99)));
       page_.counted(summary_.openings[i], what);
     }
   }
@@ -127,20 +136,22 @@ class SummaryPage {
       const auto& by = summary_.closed_by[i];
       std::string what(in(ending_words[i]));
       if (by[opener] + by[listener] > 0 && i != static_cast<int>(Ending::never_opened)) {
-        const Text words =
+        using Both = base::Format<std::string, std::string>;
+        const Both words =
             i == static_cast<int>(Ending::reset)
-                ? Text{"; first to close or reset: client {}, server {}", "；先关闭或复位的：客户端 {}，服务器 {}"}
-                : Text{"; first to close: client {}, server {}", "；先关闭的：客户端 {}，服务器 {}"};
-        what += fmt::format(fmt::runtime(in(words)), base::grouped(by[opener]), base::grouped(by[listener]));
+                ? Both{"; first to close or reset: client {}, server {}", "；先关闭或复位的：客户端 {}，服务器 {}"}
+                : Both{"; first to close: client {}, server {}", "；先关闭的：客户端 {}，服务器 {}"};
+        what += base::format(options_.language, words, base::grouped(by[opener]), base::grouped(by[listener]));
       }
       page_.counted(summary_.endings[i], what);
     }
     if (summary_.retransmissions > 0)
       page_.folded(
-          "", fmt::format(fmt::runtime(in({"Sent again: {} segments ({} of all), {} of payload",
-                                           "重传：{} 个报文段（占全部 {}），载荷 {}"})),
-                          base::grouped(summary_.retransmissions), percent(summary_.retransmissions, summary_.segments),
-                          base::bytes_in_words(summary_.resent_bytes)));
+          "", base::format(
+                  options_.language,
+                  {"Sent again: {} segments ({} of all), {} of payload", "重传：{} 个报文段（占全部 {}），载荷 {}"},
+                  base::grouped(summary_.retransmissions), percent(summary_.retransmissions, summary_.segments),
+                  base::bytes_in_words(summary_.resent_bytes)));
   }
 
   void wrong() {
@@ -160,12 +171,13 @@ class SummaryPage {
     for (const std::size_t i : order) {
       const ProblemRule& rule = problem_rules()[i];
       const Summary::ProblemCount& count = summary_.by_problem[i];
-      std::string what = fmt::format("{:<8}{}", explain::name(rule.severity), in(rule.text));
+      std::string what =
+          base::fit(explain::severity_words(rule.severity, options_.language), 8) + std::string(in(rule.text));
       what += fmt::format(" [{}", rule.id.substr(rule.id.find('.') + 1));
       if (const auto stream = streams_.of(count.example_stream_frame))
-        what += fmt::format(fmt::runtime(in({"; stream {}", "；流 {}"})), *stream);
+        what += base::format(options_.language, {"; stream {}", "；流 {}"}, *stream);
       if (count.example_frame != 0)
-        what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), count.example_frame);
+        what += base::format(options_.language, {", frame {}", "，帧 {}"}, count.example_frame);
       page_.counted(count.connections, what + "]");
       const std::string_view remedy = in(rule.remedy);
       if (!remedy.empty() && rule.severity >= explain::Severity::warning)
@@ -187,7 +199,7 @@ class SummaryPage {
         if (i > 0) what += in({"; ", "；"});
         what += in(problem.rule->text);
         if (problem.count > 1) what += fmt::format(" ({}x)", base::grouped(problem.count));
-        if (problem.frame != 0) what += fmt::format(fmt::runtime(in({", frame {}", "，帧 {}"})), problem.frame);
+        if (problem.frame != 0) what += base::format(options_.language, {", frame {}", "，帧 {}"}, problem.frame);
         if (problem.grade == explain::Grade::assumed) what += in({" (assumed)", "（推测）"});
       }
       page_.folded(fmt::format("{:>11}  ", stream ? fmt::format("{}", *stream) : "?"), what);
@@ -197,10 +209,11 @@ class SummaryPage {
   // The ones that are not shown, and how they are.
   void others_like(const Example& example) {
     if (example.connections < 2) return;
-    const Text words = example.at_least ? Text{"at least {} in all: --where '{}'", "至少共 {} 个：--where '{}'"}
-                                        : Text{"{} in all: --where '{}'", "共 {} 个：--where '{}'"};
+    using Words = base::Format<std::string, std::string>;
+    const Words words = example.at_least ? Words{"at least {} in all: --where '{}'", "至少共 {} 个：--where '{}'"}
+                                         : Words{"{} in all: --where '{}'", "共 {} 个：--where '{}'"};
     page_.folded(std::string(13, ' '),
-                 fmt::format(fmt::runtime(in(words)), base::grouped(example.connections), example.where()));
+                 base::format(options_.language, words, base::grouped(example.connections), example.where()));
   }
 
   const SummaryView& view_;
@@ -231,11 +244,12 @@ Text words_for(Extent extent) {
 
 std::string connections_in_words(std::uint64_t connections, std::optional<std::uint64_t> of, base::Language language) {
   const bool one = of.value_or(connections) == 1;
-  const Text words = of    ? one ? Text{"{} of {} connection", "{1} 个连接中的 {0} 个"}
-                                 : Text{"{} of {} connections", "{1} 个连接中的 {0} 个"}
-                        : one ? Text{"{} connection", "{} 个连接"}
-                           : Text{"{} connections", "{} 个连接"};
-  return fmt::format(fmt::runtime(words.in(language)), base::grouped(connections), base::grouped(of.value_or(0)));
+  using Words = base::Format<std::string, std::string>;
+  const Words words = of    ? one ? Words{"{} of {} connection", "{1} 个连接中的 {0} 个"}
+                                  : Words{"{} of {} connections", "{1} 个连接中的 {0} 个"}
+                         : one ? Words{"{} connection", "{} 个连接"}
+                            : Words{"{} connections", "{} 个连接"};
+  return base::format(language, words, base::grouped(connections), base::grouped(of.value_or(0)));
 }
 
 std::string summary_text(const SummaryView& view, const TextOptions& options) {
@@ -261,20 +275,21 @@ std::string table_text(const TableView& view, const TextOptions& options) {
   Page page(options);
   page.put(table.headings(shown));
   for (std::size_t i = 0; i < table.rows(); ++i) page.put(table.line(i, shown));
-  const auto in = [&](const Text& words) { return fmt::runtime(words.in(options.language)); };
   if (shown < columns.size()) {
     std::string missing;
     for (const Field* column : columns.subspan(shown))
       missing += (missing.empty() ? "" : " ") + std::string(column->name);
-    page.folded("", fmt::format(in({"left out for want of room: {} (--columns, --width, -o csv)",
-                                    "因宽度不足而省略：{}（--columns、--width、-o csv）"}),
-                                missing));
+    page.folded("", base::format(options.language,
+                                 {"left out for want of room: {} (--columns, --width, -o csv)",
+                                  "因宽度不足而省略：{}（--columns、--width、-o csv）"},
+                                 missing));
   }
   if (view.wanted == 0)
     page.line(connections_in_words(0, view.of, options.language));
   else if (view.wanted > view.rows.size())
-    page.line(fmt::format(in({"... {} of {}; --top N shows more", "…… {1} 个中的 {0} 个；--top N 显示更多"}),
-                          view.rows.size(), view.wanted));
+    page.line(base::format(options.language,
+                           {"... {} of {}; --top N shows more", "…… {1} 个中的 {0} 个；--top N 显示更多"},
+                           view.rows.size(), view.wanted));
   if (const Text words = words_for(view.extent); !words.empty()) page.folded("", words.in(options.language));
   return page.take();
 }
