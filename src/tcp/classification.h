@@ -129,10 +129,19 @@ inline constexpr std::string_view reset_cause_names[] = {"none",
                                                          "third-party",
                                                          "third-party-after-close"};
 // What shows that somebody else sent it.
-enum class ThirdPartySign : std::uint8_t {
+// What tells the cause of this reset from another's, where that is not always the same.
+enum class ResetSign : std::uint8_t {
+  usual,
+  // Of third_party, third_party_late.
   ttl,              // another one than the sender's segments have
+  too_soon,         // the same, and it came sooner than an answer of the sender's can
+  ip_id,            // another one than the sender's next
   answers_nothing,  // without an ACK, and neither with a number that the other end acknowledged nor its sender's next one
   went_on,          // its sender, afterwards
+  // Of no_connection.
+  own_syn,       // its sender had opened another connection meanwhile, and the other end had answered for this one
+  ip_id_back,    // its sender's counter began anew
+  not_captured,  // what it answers
 };
 inline constexpr std::size_t reset_cause_count = std::size(reset_cause_names);
 std::string_view name(ResetCause cause);  // "data-after-close"

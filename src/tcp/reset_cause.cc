@@ -15,8 +15,12 @@ constexpr std::int64_t idle_ns = 1000 * millisecond;
 constexpr std::int64_t long_idle_ns = 20'000 * millisecond;
 // No acknowledgment of what was sent takes that long.
 constexpr std::int64_t gave_up_ns = 1000 * millisecond;
+// So often a FIN is sent again in vain before its sender gives up; less often it, or its acknowledgment, may have been lost.
+constexpr int fins_in_vain = 4;
 // A host, or what runs in its place, takes longer to start again.
 constexpr std::int64_t soonest_restart_ns = 1000 * millisecond;
+// A counter that began anew is small; and where it goes round, half of all numbers lie behind.
+constexpr int ip_id_back_most = 32768;
 // A reset that answers comes at once. So long it may be on its way where nothing tells the round trip.
 constexpr std::int64_t answer_ns = 200 * millisecond;
 constexpr std::int64_t answer_spread_ns = 5 * millisecond;  // beyond that
@@ -37,6 +41,15 @@ std::int64_t answer_takes_ns(const End& answered) {
 bool foreign_ip_id(const End& from, const wire::TcpSegment& segment) {
   const int ahead = ip_id_ahead(from, segment);
   return segment.ip_id != 0 && from.newest_ip_id != 0 && (ahead < -ip_id_stride || ahead > ip_id_stride);
+}
+
+// It is its sender's answer to the last segment of the other end, of which it knows no connection: its counter began anew since. What left
+// before that segment arrived has no lower number than what left before it.
+bool has_begun_anew(const End& from, const End& to, const wire::TcpSegment& segment) {
+  const int ahead = ip_id_ahead(from, segment);
+  const bool answers = to.last_seen_ns > from.last_seen_ns && segment.seq.value == to.last_ack_raw;
+  return answers && ip_id_counts_packets(from) && segment.ip_id != 0 && ahead < -few_packets &&
+         ahead > -ip_id_back_most;
 }
 
 }  // namespace
@@ -108,19 +121,48 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
   return ResetCause::third_party;
 }
 
-bool Tracker::is_from_elsewhere(const Step& step) {
+bool Tracker::is_from_elsewhere(const Step& step) const {
   const End& from = step.from;
-  return step.verdict.has(mark::foreign_ttl) && from.same_ttl > 0 && !from.ttl_varies && !from.sent_reset &&
-         !is_numbered_behind(from, step.segment, few_packets);
+  return step.verdict.has(mark::foreign_ttl) && (from.same_ttl > 0 || is_nearer(step)) && !from.ttl_varies &&
+         !from.sent_reset && !is_numbered_behind(from, step.segment, few_packets);
 }
 
-// Its retransmissions had had no answer, and it waited once more for as long as for all of them: a timer doubles (RFC 6298 5.5). Where it
-// has but a FIN to send, nobody lacks anything.
+// It answers sooner than its sender, who listens, can, as the handshake shows: who sent it is nearer.
+bool Tracker::is_nearer(const Step& step) const {
+  const std::int64_t rtt_ns = listener_rtt_ns();
+  const bool answers = step.from.syn_ack_seen && step.to.last_seen_ns > step.from.last_seen_ns;
+  return answers && handshake_was_sent_once() && step.at() - step.to.last_seen_ns < rtt_ns / 2;
+}
+
+// RFC 9293 3.5.1: who opens anew, of a connection that the other end still has, gets an acknowledgment of that and resets it.
+bool Tracker::had_opened_another(const Step& step) const {
+  return pending_ && pending_->from == step.sender && step.to.last_seen_ns >= pending_->at_ns &&
+         step.segment.seq.value == step.to.last_ack_raw;
+}
+
+ResetSign Tracker::sign_of(ResetCause cause, const Step& step) const {
+  const bool answers_last = step.segment.seq.value == step.to.last_ack_raw;
+  switch (cause) {
+    case ResetCause::third_party:
+    case ResetCause::third_party_late:
+      if (is_from_elsewhere(step)) return step.from.same_ttl > 0 ? ResetSign::ttl : ResetSign::too_soon;
+      return step.seq == step.from.snd_nxt || answers_last ? ResetSign::ip_id : ResetSign::answers_nothing;
+    case ResetCause::no_connection:
+      if (had_opened_another(step)) return ResetSign::own_syn;
+      if (has_begun_anew(step.from, step.to, step.segment)) return ResetSign::ip_id_back;
+      return step.to.seen && (answers_last || answers_older(step)) ? ResetSign::usual : ResetSign::not_captured;
+    default: return ResetSign::usual;
+  }
+}
+
+// Its retransmissions had had no answer, and it waited once more for as long as for all of them: a timer doubles (RFC 6298 5.5). Of a
+// FIN alone nobody lacks anything, and kernels wait less.
 bool Tracker::gave_up_sending(const Step& step) {
   const End& from = step.from;
   if (from.unanswered_resends < 2 || from.snd_una >= from.snd_nxt) return false;
-  if (from.fin >= 0 && from.una_known && from.snd_una >= from.fin) return false;
   const std::int64_t waited_ns = step.at() - from.last_sent_ns;
+  const bool only_fin = from.fin >= 0 && from.una_known && from.snd_una >= from.fin;
+  if (only_fin) return from.unanswered_resends >= fins_in_vain && waited_ns >= gave_up_ns;
   return waited_ns >= gave_up_ns && waited_ns >= from.last_sent_ns - from.trouble().unanswered_since_ns;
 }
 
@@ -164,6 +206,11 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
 
 std::int64_t Tracker::last_text_ns(const Step& step) { return std::max(step.from.last_sent_ns, step.to.last_sent_ns); }
 
+std::int64_t Tracker::last_data_ns(const Step& step) {
+  const std::int64_t data_ns = std::max(step.from.last_data_ns, step.to.last_data_ns);
+  return data_ns != 0 ? data_ns : last_text_ns(step);
+}
+
 ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
   const End& from = step.from;
   const End& to = step.to;
@@ -185,8 +232,12 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
   }
   if (is_from_elsewhere(step)) {
-    assumed = !foreign_ip_id(from, step.segment);
+    assumed = from.same_ttl == 0 || !foreign_ip_id(from, step.segment);
     return from.fin_acked && to.fin_acked ? ResetCause::third_party_late : ResetCause::third_party;
+  }
+  if (had_opened_another(step) || has_begun_anew(from, to, step.segment)) {
+    assumed = true;
+    return ResetCause::no_connection;
   }
   return step.flags().ack() ? why_active_reset(step, assumed) : why_answering_reset(step, assumed);
 }

@@ -52,6 +52,7 @@ std::optional<EndIndex> Tracker::first_closer() const {
 
 bool Tracker::has_sent(EndIndex index, std::uint32_t seq) const {
   const End& end = ends_[index];
+  if (pending_ && pending_->from == index && pending_->segment.seq.value == seq) return true;
   if (!end.based) return false;
   const std::int64_t at = widen(end, seq);
   return at <= end.snd_nxt && at >= (end.syn_seen ? 0 : end.snd_una - far_away);
@@ -100,7 +101,7 @@ ResetSeen Tracker::reset() const {
   ResetSeen judged = reset_;
   if (judged.cause != ResetCause::none && ends_[judged.from].went_on_after_reset) {
     const ResetCause third_party = judged.after_close ? ResetCause::third_party_late : ResetCause::third_party;
-    if (judged.cause != third_party) judged.sign = ThirdPartySign::went_on;
+    if (judged.cause != third_party) judged.sign = ResetSign::went_on;
     judged.cause = third_party;
     judged.assumed = false;
   }
@@ -312,9 +313,9 @@ void Tracker::take_reset(Step& step) {
               .from = step.sender,
               .frame = step.seen.frame,
               .at_ns = step.at(),
-              .idle_ns = step.at() - last_text_ns(step),
+              .idle_ns = step.at() - last_data_ns(step),
               .after_close = step.from.fin_acked && step.to.fin_acked,
-              .sign = is_from_elsewhere(step) ? ThirdPartySign::ttl : ThirdPartySign::answers_nothing};
+              .sign = sign_of(step.verdict.reset_cause, step)};
   // Who answers that it has no such connection had lost it before: by whom, the capture shows if it has all.
   const bool answers_stranger =
       (step.verdict.reset_cause == ResetCause::no_connection || step.verdict.reset_cause == ResetCause::alone) &&
@@ -393,7 +394,7 @@ void Tracker::take_syn(Step& step) {
         from.repeats_syn_ack = true;
       }
     }
-    count_resend(from, step.at());
+    count_resend(from, step.seen);
     from.sample_end = -1;
   } else if (from.sample_end < 0 && from.snd_una == 0) {
     from.sample_end = 1;
@@ -555,7 +556,7 @@ Verdict Tracker::observe(const Observed& seen) {
     } else {
       if (step.seq > from.snd_nxt && from.seen) {  // text before it was not captured
         step.verdict.marks |= mark::gap_before;
-        open_gap(from, {from.snd_nxt, step.seq, seen.at_ns});
+        open_gap(from, {from.snd_nxt, step.seq, seen.at_ns, seen.frame});
         from.snd_nxt = step.seq;
       }
       name_pure_ack(step);

@@ -30,6 +30,7 @@ struct Observed {
 // A range of what an end sent: a gap, never seen by the capture, whatever became of it; or what it sent again, or may have.
 struct Gap {
   std::int64_t begin, end, opened_ns;
+  std::uint64_t opened_by = 0;  // the frame of a gap that did
   // Of a gap: what opened it. The peer had received what was missing, so the capture lacks it, or has it late; nothing tells that it was
   // sent again.
   bool by_ack = false;
@@ -81,6 +82,7 @@ struct Trouble {
   // (RFC 6675, RFC 5681 3.1).
   std::int64_t recovery_end = 0;
   std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
+  std::uint64_t unanswered_frame = 0;    // and its frame
   std::int64_t last_reset_ns = 0;
   std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
   std::int64_t first_sign_ns = 0;       // the first such since its timer last began
@@ -188,9 +190,9 @@ struct ResetSeen {
   EndIndex from = EndIndex::first;
   std::uint64_t frame = 0;
   std::int64_t at_ns = 0;
-  std::int64_t idle_ns = 0;                   // cause idle: since the last data
-  bool after_close = false;                   // both had closed, and that was acknowledged
-  ThirdPartySign sign = ThirdPartySign::ttl;  // cause third_party, third_party_late
+  std::int64_t idle_ns = 0;  // cause idle: since the last data
+  bool after_close = false;  // both had closed, and that was acknowledged
+  ResetSign sign = ResetSign::usual;
 };
 
 class Tracker {
@@ -250,7 +252,10 @@ class Tracker {
   static bool answers_older(const Step& step);
   static bool holds_back_fin(const Step& step);
   static bool is_long_after(const Step& step);
-  static bool is_from_elsewhere(const Step& step);
+  [[nodiscard]] bool is_from_elsewhere(const Step& step) const;
+  [[nodiscard]] bool is_nearer(const Step& step) const;
+  [[nodiscard]] bool had_opened_another(const Step& step) const;
+  [[nodiscard]] ResetSign sign_of(ResetCause cause, const Step& step) const;
   [[nodiscard]] static bool fins_cross(const Step& step);
   static bool is_same_reset(const Step& step);
   void take_reset(Step& step);
@@ -288,6 +293,8 @@ class Tracker {
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;
   // When one of the two last sent payload, SYN or FIN, for the first time or again.
   static std::int64_t last_text_ns(const Step& step);
+  // When one of the two last sent payload for the first time: a keep-alive is none; where none was seen, the same as above.
+  static std::int64_t last_data_ns(const Step& step);
   [[nodiscard]] ResetCause why_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_answering_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] ResetCause why_active_reset(const Step& step, bool& assumed) const;

@@ -49,7 +49,7 @@ void Tracker::take_ack(Step& step) {
       step.verdict.marks |= mark::assumed;
     } else if (to.seen) {
       step.verdict.marks |= mark::acks_unseen;
-      open_gap(to, {to.snd_nxt, step.ack, step.at(), true});
+      open_gap(to, {to.snd_nxt, step.ack, step.at(), step.seen.frame, true});
     }
     to.snd_nxt = step.ack;
   }

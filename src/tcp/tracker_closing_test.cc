@@ -92,13 +92,13 @@ TEST(TrackerReset, by_somebody_else_says_by_what_sign) {
   went_on.handshake();
   went_on.c(A, 1, 1, 10);
   went_on.s(R | A, 1, 11), went_on.s(A, 1, 11, 20);
-  EXPECT_EQ(went_on.tracker.reset().sign, ThirdPartySign::went_on);
+  EXPECT_EQ(went_on.tracker.reset().sign, ResetSign::went_on);
   Story ttl;
   ttl.handshake();
   ttl.s(A, 1, 1, 10), ttl.c(A, 1, 11);
   ttl.send(EndIndex::second, R | A, 11, 1, 0, {.ttl = 101});
   EXPECT_EQ(ttl.tracker.reset().cause, ResetCause::third_party);
-  EXPECT_EQ(ttl.tracker.reset().sign, ThirdPartySign::ttl);
+  EXPECT_EQ(ttl.tracker.reset().sign, ResetSign::ttl);
 }
 
 TEST(TrackerReset, by_somebody_else_harms_nothing_when_both_had_closed) {
@@ -126,8 +126,69 @@ TEST(TrackerReset, by_somebody_else_behind_the_close_stays_that_when_its_end_goe
     story.c(F | A, 1, 22), story.send(EndIndex::second, A, 22, 2, 0, {.ip_id = 104});
     const ResetSeen reset = story.tracker.reset();
     EXPECT_EQ(reset.cause, ResetCause::third_party_late);
-    EXPECT_EQ(reset.sign, ttl == 64 ? ThirdPartySign::went_on : ThirdPartySign::ttl);
+    EXPECT_EQ(reset.sign, ttl == 64 ? ResetSign::went_on : ResetSign::ttl);
   }
+}
+
+// RFC 9293 3.5.1: a host that was restarted opens anew, and is told of the old connection.
+TEST(TrackerReset, by_who_has_opened_another_connection_is_of_one_it_does_not_know) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 10), story.s(A, 1, 11);
+  story.wait(60'000 * ms);
+  story.c(S, 70'000), story.s(A, 1, 11);
+  const Verdict reset = story.c(R | A, 11, 1);
+  EXPECT_EQ(reset.reset_cause, ResetCause::no_connection);
+  EXPECT_EQ(story.tracker.reset().sign, ResetSign::own_syn);
+}
+
+TEST(TrackerReset, whose_ip_id_begins_anew_answers_for_a_host_that_was_restarted) {
+  for (const bool anew : {true, false}) {
+    Story story;
+    story.handshake();
+    for (std::uint16_t i = 0; i < 5; ++i)
+      story.send(EndIndex::first, A, 1 + 5 * i, 1, 5, {.ip_id = static_cast<std::uint16_t>(200 + i)});
+    story.s(A, 1, 26);
+    story.wait(600'000 * ms);
+    story.s(F | A, 1, 26);
+    const std::uint16_t next = anew ? 20 : 205;
+    EXPECT_EQ(story.send(EndIndex::first, R | A, 26, 2, 0, {.ip_id = next}).reset_cause,
+              anew ? ResetCause::no_connection : ResetCause::aborted);
+    EXPECT_EQ(story.tracker.reset().sign, anew ? ResetSign::ip_id_back : ResetSign::usual);
+  }
+}
+
+// The handshake took 400 ms to the listener and back; this answer comes after 10, from another distance.
+TEST(TrackerReset, that_comes_sooner_than_its_sender_can_answer_is_somebody_elses) {
+  for (const bool soon : {true, false}) {
+    Story story;
+    story.c(S, 0), story.wait(390 * ms), story.s(S | A, 0, 1), story.c(A, 1, 1);
+    story.c(A, 1, 1, 10);
+    if (!soon) story.wait(390 * ms);
+    const Verdict reset = story.send(EndIndex::second, R, 1, 0, 0, {.ttl = 101});
+    EXPECT_EQ(reset.reset_cause, soon ? ResetCause::third_party : ResetCause::no_connection);
+    EXPECT_TRUE(reset.has(mark::assumed));
+    EXPECT_EQ(story.tracker.reset().sign, soon ? ResetSign::too_soon : ResetSign::usual);
+  }
+}
+
+TEST(TrackerReset, behind_a_fin_that_was_sent_again_and_again_gives_up) {
+  for (const int times : {1, 4}) {
+    Story story;
+    story.handshake();
+    story.c(A, 1, 1, 10), story.s(A, 1, 11, 10), story.c(A, 11, 11);
+    for (int i = 0; i <= times; ++i) story.c(F | A, 11, 11), story.wait(1000 * ms);
+    story.wait(2000 * ms);
+    EXPECT_EQ(story.c(R | A, 12, 11).reset_cause, times > 1 ? ResetCause::gave_up : ResetCause::let_go);
+  }
+}
+
+TEST(TrackerReset, that_answers_what_was_not_captured_says_so) {
+  Story story;
+  story.handshake();
+  story.c(A, 1, 1, 10), story.s(A, 1, 11, 10);
+  story.send(EndIndex::second, R, 8, 0, 0, {});
+  EXPECT_NE(story.tracker.reset().sign, ResetSign::usual);
 }
 
 // A late copy of the SYN opens the listener's half once more; RFC 9293 3.5, figure 8.

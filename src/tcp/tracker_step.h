@@ -71,9 +71,12 @@ void count_up(T& counter) {
   if (counter < std::numeric_limits<T>::max()) ++counter;
 }
 
-inline void count_resend(End& end, std::int64_t at_ns) {
+inline void count_resend(End& end, const Observed& seen) {
   count_up(end.retransmissions);
-  if (end.unanswered_resends == 0) end.make_trouble().unanswered_since_ns = at_ns;
+  if (end.unanswered_resends == 0) {
+    Trouble& trouble = end.make_trouble();
+    trouble.unanswered_since_ns = seen.at_ns, trouble.unanswered_frame = seen.frame;
+  }
   count_up(end.unanswered_resends);
 }
 

@@ -69,7 +69,7 @@ void Tracker::take_text(Step& step) {
   } else {
     if (step.seq > from.snd_nxt && from.seen) {
       step.verdict.marks |= mark::gap_before;
-      open_gap(from, {from.snd_nxt, step.seq, step.at()});
+      open_gap(from, {from.snd_nxt, step.seq, step.at(), step.seen.frame});
     }
     // RFC 6298 5.1: "if the timer is not running, start it running"
     if (from.snd_una >= from.snd_nxt) from.timer_began_ns = step.at();
@@ -456,7 +456,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   if (seen_before && step.segment.options.timestamps) note_resent(step, true);
   // Of one direction nothing tells what was acknowledged in between: only the same once more was sent in vain.
   if (!step.to.seen && step.end != from.last_end) from.unanswered_resends = 0;
-  count_resend(from, step.at());
+  count_resend(from, step.seen);
   if (step.verdict.reason == RetransmissionReason::fin) count_up(from.make_trouble().fin_resends);
   from.make_trouble().resent_bytes += step.segment.payload_length;
   // One that crossed its acknowledgment on the way, or was captured behind it, tells nothing.

@@ -125,8 +125,9 @@ constexpr ResetReason table[] = {
                "{who} 在来自 {peer} 的数据尚未读取时关闭或结束：其内核发出复位而不是 FIN。"},
           .because = {"{who} reset by itself, and had answered the last data with none of its own.",
                       "{who} 主动复位，且没有用自己的数据回应最后收到的数据。"},
-          .or_else = {"SO_LINGER with 0 seconds, connect() to AF_UNSPEC or ss -K: they look the same.",
-                      "SO_LINGER 为 0 秒、connect() 到 AF_UNSPEC 或 ss -K：看上去相同。"},
+          .or_else =
+              {"SO_LINGER with 0 seconds, connect() to AF_UNSPEC, ss -K, or a host that was restarted and does not know the connection: they look the same.",
+               "SO_LINGER 为 0 秒、connect() 到 AF_UNSPEC、ss -K，或重启后不认识该连接的主机：看上去相同。"},
           .problem = "capture.reset.unread_data",
           .summary = {"aborted, the last data without an answer: most likely closed with unread data",
                       "中止，最后的数据未得到回应：很可能关闭时还有未读数据"}},
@@ -155,8 +156,8 @@ constexpr ResetReason table[] = {
           .because = {"The reset has {who}'s next sequence number: no segment provoked it.",
                       "该复位带有 {who} 的下一个序号：并非由任何报文段引起。"},
           .or_else =
-              {"A close() with data unread, a listener that was closed before its program accepted, or a device between that resets in its name: they look the same.",
-               "有未读数据时的 close()、程序 accept 之前监听套接字被关闭，或途中设备以其名义复位：看上去相同。"},
+              {"A close() with data unread, a listener that was closed before its program accepted, a device between that resets in its name, or an answer to a segment that was not captured, of a host that does not know the connection: they look the same.",
+               "有未读数据时的 close()、程序 accept 之前监听套接字被关闭、途中设备以其名义复位，或不认识该连接的主机对未捕获报文段的应答：看上去相同。"},
           .problem = "capture.reset.aborted",
           .summary = {"aborted: by the program (SO_LINGER 0, disconnect), or from outside (ss -K)",
                       "被中止：由程序（SO_LINGER 0、断开），或从外部（ss -K）"}},
@@ -173,8 +174,9 @@ constexpr ResetReason table[] = {
                        "{who} 在 {idle} 没有数据之后以复位断开了连接。"},
           .because = {"The reset has {who}'s next sequence number: no segment provoked it.",
                       "该复位带有 {who} 的下一个序号：并非由任何报文段引起。"},
-          .or_else = {"A close() with data unread, or a device between that forgets idle connections, looks the same.",
-                      "在有未读数据时 close()，或中间设备清除空闲连接，看上去相同。"},
+          .or_else =
+              {"A close() with data unread, a device between that forgets idle connections, or a host that was restarted: they look the same.",
+               "在有未读数据时 close()、中间设备清除空闲连接，或主机重启：看上去相同。"},
           .problem = "capture.reset.idle",
           .summary = {"dropped with a reset after a second or more without data", "一秒或更久没有数据之后以复位断开"}},
      .remedy = {}},
@@ -580,13 +582,23 @@ const ResetReason* reset_reason_of_kernel(std::string_view cause, std::string_vi
 
 Text because(const tcp::ResetSeen& reset) {
   static constexpr Text signs[] = {
+      {},
       {"The reset has another TTL than {who}'s segments.", "该复位的 TTL 与 {who} 的报文段不同。"},
+      {"The reset has another TTL than {who}'s segments, and came sooner than an answer of {who}'s can: in less than half of the handshake's round trip.",
+       "该复位的 TTL 与 {who} 的报文段不同，且来得比 {who} 的应答可能的更早：不到握手往返时间的一半。"},
+      {"The reset has an IP ID that is not the next one of {who}'s segments.",
+       "该复位的 IP ID 不是 {who} 的报文段的下一个。"},
       {"The reset answers nothing that {peer} sent, nor has it {who}'s next sequence number as its own would.",
        "该复位并不回应 {peer} 发送的任何报文，也不像 {who} 自己发出的那样带有其下一个序号。"},
       {"{who} went on after it.", "{who} 此后仍在继续。"},
+      {"{who} had sent a SYN of another connection meanwhile, {peer} answered for this one, and the reset answers that.",
+       "{who} 其间为另一个连接发送了 SYN，{peer} 仍按本连接作答，复位即对此的回应。"},
+      {"The reset answers {peer}'s last segment, and {who}'s IP IDs have begun anew before it, as those of a host do that was restarted.",
+       "该复位回应 {peer} 的最后一个报文段，而 {who} 的 IP ID 在此之前已重新开始计数，如同主机重启之后。"},
+      {"The reset has no ACK, as an answer has none, and what it answers was not captured.",
+       "该复位不带 ACK，如同应答；它所回应的报文段未被捕获。"},
   };
-  if (reset.cause == ResetCause::third_party || reset.cause == ResetCause::third_party_late)
-    return signs[static_cast<std::size_t>(reset.sign)];
+  if (reset.sign != tcp::ResetSign::usual) return signs[static_cast<std::size_t>(reset.sign)];
   return reset_reason_on_wire(reset.cause).on_wire.because;
 }
 

@@ -353,9 +353,12 @@ constexpr ProblemRule own_rules[] = {
      {"the receiver's buffer was full for a moment", "接收缓冲区曾短暂占满"},
      {},
      [](const ConnectionRecord& record, Language language) {
+       const std::int64_t longest_ns = record.greater(&EndRecord::longest_shut_ns);
+       if (longest_ns == 0)  // its last segment: until when, nothing tells
+         return base::format(language, {"the receiver's buffer was full for a moment", "接收缓冲区曾短暂占满"});
        return base::format(language,
                            {"the receiver's buffer was full for a moment, {} at most", "接收缓冲区曾短暂占满，最长 {}"},
-                           in_words(record.greater(&EndRecord::longest_shut_ns)));
+                           in_words(longest_ns));
      }},
     {"capture.half_open_handshake",
      Severity::warning,

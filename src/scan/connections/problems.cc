@@ -146,39 +146,42 @@ class Finder {
     const EndRecord& end = more_stuck(record_);
     const bool peer_closed = record_.ends[&end == &record_.ends[opener] ? listener : opener].sent_fin;
     const std::uint64_t times = end.unanswered_resends;
-    if (!record_.waited_since(end.last_progress_ns)) return false;  // the answer may be on its way
+    // The answer may be on its way.
+    if (!record_.waited_since(
+            std::max(end.last_progress_ns, end.unanswered_since_ns + 2 * std::int64_t{end.srtt_us} * 1000)))
+      return false;
     // Less than this any path takes (RFC 791: every host takes 576 bytes).
     constexpr std::uint32_t surely_through = 500;
     // Where nothing of it ever got through, its size tells nothing.
     const std::uint32_t through = std::max(end.largest_through, end.largest_sacked);
     const bool larger = through > 0 && end.stuck_length > std::max(through, surely_through) && !end.small_was_stuck;
     if (end.stamps_back > 0 && end.peer_answered) {
-      say("capture.old_timestamps", record_.evidence.retransmission, times);
+      say("capture.old_timestamps", end.unanswered_frame, times);
     } else if (end.only_fin_unacknowledged && peer_closed) {
       say("capture.fin_unanswered", record_.last_frame, times);
     } else if (end.only_fin_unacknowledged && !end.peer_answered) {
       say("capture.close_unanswered", record_.last_frame, times);
     } else if (larger && record_.icmp.frame == 0) {
       // In smaller pieces at last, of which nothing is known yet: what went before was in vain.
-      say("capture.mtu_black_hole", record_.evidence.retransmission, end.shrunk_after > 0 ? end.shrunk_after : times,
+      say("capture.mtu_black_hole", end.unanswered_frame, end.shrunk_after > 0 ? end.shrunk_after : times,
           Grade::assumed);
     } else {
-      say(end.peer_answered ? "capture.not_getting_through" : "capture.gave_up", record_.evidence.retransmission,
-          times);
+      say(end.peer_answered ? "capture.not_getting_through" : "capture.gave_up", end.unanswered_frame, times);
     }
     return true;
   }
 
   void observer() {
-    if (std::ranges::any_of(record_.ends, [&](const EndRecord& end) {
-          return end.undelivered_bytes > 0 && record_.waited_since(end.last_progress_ns);
-        }))
-      say("capture.undelivered", record_.evidence.gap);
+    const auto* lacks = std::ranges::find_if(record_.ends, [&](const EndRecord& end) {
+      return end.undelivered_bytes > 0 && record_.waited_since(end.last_progress_ns);
+    });
+    if (lacks != record_.ends.end()) say("capture.undelivered", lacks->missing_frame);
     if (record_.sum(&EndRecord::vanished_bytes) > 0 && record_.both_seen()) {
       const bool waited = std::ranges::all_of(record_.ends, [&](const EndRecord& end) {
         return end.vanished_bytes == 0 || record_.waited_since(end.vanished_ns);
       });
-      say("capture.never_came", record_.evidence.gap, 1, waited ? Grade::derived : Grade::assumed);
+      const auto* lost = std::ranges::find_if(record_.ends, &EndRecord::vanished_bytes);
+      say("capture.never_came", lost->missing_frame, 1, waited ? Grade::derived : Grade::assumed);
     }
     if (record_.sum(&EndRecord::unseen_bytes) > 0 && record_.both_seen()) say("capture.gaps", record_.evidence.gap);
     copies();

@@ -15,20 +15,21 @@ constexpr std::string_view ending_names[] = {"open", "half-closed", "closed", "c
 static_assert(std::size(ending_names) == ending_count);
 
 // What the peer lacks to the end, though what comes behind it arrived: where its first byte was not seen by the capture either.
-std::uint64_t undelivered_bytes(const tcp::End& end, const tcp::End& peer) {
+const tcp::Gap* undelivered(const tcp::End& end, const tcp::End& peer) {
   const auto hole = std::ranges::find_if(
       end.trouble().gaps, [&](const tcp::Gap& gap) { return gap.begin <= end.snd_una && end.snd_una < gap.end; });
-  if (hole == end.trouble().gaps.end()) return 0;
+  if (hole == end.trouble().gaps.end()) return nullptr;
   // It says that it has what comes behind, or again that it waits for this.
   const bool lacks_it =
       end.trouble().sacked > end.snd_una || (end.duplicate_acks > 0 && peer.last_seen_ns >= hole->opened_ns);
-  return lacks_it ? static_cast<std::uint64_t>(hole->end - end.snd_una) : 0;
+  return lacks_it ? &*hole : nullptr;
 }
 
-// What its last segment, without text, lies beyond.
-const tcp::Gap* vanished(const tcp::End& end) {
+// What its last segment, without text, lies beyond. It sent no more than its peer's window took; a number farther off is a stray's.
+const tcp::Gap* vanished(const tcp::End& end, const tcp::End& peer) {
   const auto hole = std::ranges::find_if(end.trouble().gaps, [&](const tcp::Gap& gap) {
-    return !gap.by_ack && gap.begin <= end.snd_una && end.snd_una < gap.end && gap.end == end.snd_nxt;
+    return !gap.by_ack && gap.begin <= end.snd_una && end.snd_una < gap.end && gap.end == end.snd_nxt &&
+           (gap.end <= end.edge || !peer.scale_known);
   });
   return hole == end.trouble().gaps.end() ? nullptr : &*hole;
 }
@@ -46,15 +47,19 @@ void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int
   record.only_fin_unacknowledged = end.fin >= 0 && end.una_known && end.snd_una == end.fin;
   if (end.gaps_seen > 0) {
     record.unseen_bytes = end.unseen_bytes();
-    record.undelivered_bytes = undelivered_bytes(end, peer);
-    if (const tcp::Gap* gap = record.undelivered_bytes == 0 ? vanished(end) : nullptr) {
+    if (const tcp::Gap* gap = undelivered(end, peer)) {
+      record.undelivered_bytes = static_cast<std::uint64_t>(gap->end - end.snd_una);
+      record.missing_frame = gap->opened_by;
+    } else if (gap = vanished(end, peer); gap != nullptr) {
       record.vanished_bytes = static_cast<std::uint64_t>(gap->end - end.snd_una);
-      record.vanished_ns = gap->opened_ns;
+      record.vanished_ns = gap->opened_ns, record.missing_frame = gap->opened_by;
     }
   }
   if (end.retransmissions > 0) {
     record.resent_bytes = end.trouble().resent_bytes;
     record.unanswered_resends = end.unanswered_resends;
+    record.unanswered_since_ns = end.trouble().unanswered_since_ns;
+    record.unanswered_frame = end.trouble().unanswered_frame;
     record.peer_answered = end.unanswered_resends > 0 && peer.last_seen_ns > end.trouble().unanswered_since_ns;
     record.syn_resends = end.syns > 0 ? end.syns - 1U : 0U;
     // D-SACK tells of these once more.

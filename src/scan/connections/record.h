@@ -60,7 +60,10 @@ struct EndRecord : tcp::EndCounters {
   std::uint64_t undelivered_bytes = 0;
   // By its own sequence numbers it sent them (a FIN counts as one); the capture lacks them, and nobody acknowledged them.
   std::uint64_t vanished_bytes = 0;
-  std::int64_t vanished_ns = 0;      // when that showed
+  std::int64_t vanished_ns = 0;          // when that showed
+  std::uint64_t missing_frame = 0;       // the frame that showed what is undelivered, or vanished
+  std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
+  std::uint64_t unanswered_frame = 0;
   bool shows_needless = false;       // SACK or time stamps: a retransmission that was needless would show
   bool small_was_stuck = false;      // what it sent again to the end was not only what is larger than what got through
   bool nothing_through = false;      // nothing that it sent behind its SYN was ever acknowledged
