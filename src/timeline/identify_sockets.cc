@@ -154,22 +154,24 @@ class Identifier {
                   state.to == tcp::State::syn_sent && !state.not_before);
   }
   void see(const recording::SegmentCause& cause, std::uint32_t event) {
-    if (listening_.contains(cause.socket)) return;
     const bool syn = cause.flags.syn() && !cause.flags.ack();
     see_addresses(cause.socket, event, cause.local, cause.remote, syn);
   }
-  // A listener refuses what is left of a connection that its socket is no end of.
   void see(const recording::Reset& reset, std::uint32_t event) {
-    if (listening_.contains(reset.socket)) return;
     see_addresses(reset.socket, event, reset.local, reset.remote);
   }
   void see(const recording::SocketError& error, std::uint32_t event) {
     see_addresses(error.socket, event, error.local, error.remote);
   }
 
+  // A listener is no end of a connection: what names an address beside its own speaks of a segment that it refuses.
+  [[nodiscard]] bool only_listens(std::uint64_t socket) const {
+    return listening_.contains(socket) && !openers_.contains(socket);
+  }
+
   void see_addresses(std::uint64_t socket, std::uint32_t event, const std::optional<SocketAddress>& local,
                      const std::optional<SocketAddress>& remote, bool opens = false) {
-    if (socket == 0 || !local || !remote || remote->port == 0 || local->port == 0) return;
+    if (socket == 0 || !local || !remote || remote->port == 0 || local->port == 0 || only_listens(socket)) return;
     place({socket, recording_.events[event].at, *local, *remote, opens});
   }
 

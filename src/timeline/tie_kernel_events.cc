@@ -88,6 +88,10 @@ class KernelEventMatcher {
 
   void tie(const SocketState& state, EventId id) {
     if (timeline_.event(id).actor.valid()) return;  // of others: who has a port
+    // Of a listener; what becomes SYN-RECEIVED from LISTEN is its child.
+    const bool listens =
+        state.to == tcp::State::listen || (state.from == tcp::State::listen && state.to != tcp::State::syn_received);
+    if (listens) return;
     add(place(state.socket, id, state.local, state.remote), id);
   }
   void tie(const SocketError& error, EventId id) { add(place(error.socket, id, error.local, error.remote), id); }

@@ -560,6 +560,29 @@ TEST(KernelEvents, a_reset_by_the_listener_is_of_the_connection_that_it_refuses)
   EXPECT_EQ(timeline.calls.back().connection, std::optional<ConnectionIndex>(0));
 }
 
+// Whatever else names a peer of the listener's speaks of who was refused: it is no end of a connection.
+TEST(KernelEvents, a_listener_that_ends_is_no_connection) {
+  StoryRecorder story;
+  story.open();
+  story.call("server", 150, 160, "close", "3", {}, 3);
+  story.last_call().socket = 20, story.last_call().local = StoryRecorder::server();
+  story.last_call().remote = StoryRecorder::client();
+  recording::SocketState state;
+  state.socket = 20;
+  state.local = StoryRecorder::server(), state.remote = StoryRecorder::client();
+  state.from = tcp::State::listen, state.to = tcp::State::closed;
+  story.event(155, "server", state);
+  auto recording = story.take();
+  for (auto& event : recording.events)
+    if (std::holds_alternative<recording::SocketState>(event.what)) event.actor = {};
+  const auto timeline = build(recording);
+  ASSERT_EQ(timeline.connections.size(), 1U);
+  EXPECT_TRUE(timeline.connections.front().kernel.empty());
+  EXPECT_FALSE(std::ranges::any_of(timeline.calls, [](const Call& call) {
+    return call.connection && call.meaning.effect == calls::Effect::closes;
+  }));
+}
+
 TEST(KernelEvents, a_socket_that_the_kernel_gave_up_is_closed) {
   StoryRecorder story;
   story.open();

@@ -163,6 +163,8 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   const int nobody =
       full && sk->sk_type == SOCK_RAW;  // the kernel's own, for answers without a socket (inet_ctl_sock_create())
   if (full && !nobody && sk->sk_protocol != IPPROTO_TCP) return 0;
+  // An answer to a segment that a listener refuses may be the listener's (Linux 6.18). Its addresses are not: it is only named.
+  const int refuses = state == TCP_LISTEN;
   struct sock* const sender = full && !nobody ? sk : 0;
   struct probe_segment_facts facts;
   const struct packet_place place = place_of_trusted(skb);
@@ -179,11 +181,12 @@ int BPF_PROG(on_segment, struct sk_buff* skb) {
   count_reset(&facts, socket.netns);
   socket.state = state;
   if (!nobody) {
-    socket.pointer = (__u64)sk;
+    if (!refuses) socket.pointer = (__u64)sk;
     socket.cookie = sk->__sk_common.skc_cookie.counter;  // on_state() has had it generated
     if (full) socket.owned = sk->sk_lock.owned != 0;
   }
-  if (is_interesting(&socket)) send_segment(ctx, skb, sender, 0, &socket, &facts);
+  if (is_interesting(&socket) || (refuses && interest_in((__u64)sk)))
+    send_segment(ctx, skb, sender, 0, &socket, &facts);
   return 0;
 }
 
@@ -300,7 +303,10 @@ static __always_inline int send_reset_record(void* ctx, struct sock* sk, struct 
   }
   if (socket.family == 0) return 0;
   if (!resets_by_segment && socket.netns == counted_netns) __sync_fetch_and_add(&counters.resets_sent, 1);
-  if (!is_interesting(&socket)) return 0;
+  // Addresses that are a segment's are no listener's: it is only named.
+  const int refuses = skb && socket.state == TCP_LISTEN;
+  if (refuses) socket.pointer = 0;
+  if (!is_interesting(&socket) && !(refuses && interest_in((__u64)sk))) return 0;
   const __u32 zero = 0;
   struct probe_reset* record = bpf_map_lookup_elem(&reset_drafts, &zero);
   if (!record) return 0;
