@@ -293,6 +293,52 @@ std::optional<EventId> Story::reset_event_of(const Segment& segment) const {
   return std::nullopt;
 }
 
+namespace {
+
+// Whoever closed a socket, nobody reads from it any more.
+bool reads_after(const Story& story, Side side, EventId event) {
+  return std::ranges::any_of(story.calls(side, Effect::receives), [&](const Call* call) {
+    return call->entered > event && !call->descriptor_was_closed && story.result(*call) > 0;
+  });
+}
+
+bool closed_before(const Story& story, Side side, EventId by) {
+  const auto& closes = story.calls(side, Effect::closes);
+  const auto end = story.end_of_process(side);
+  return (!closes.empty() && closes.back()->entered < by) || (end && *end < by);
+}
+
+}  // namespace
+
+Finish finish_of(const Story& story, Side side, EventId by) {
+  const Segment* fin = story.fin_of(side);
+  if (fin == nullptr) return Finish::not_known;
+  const auto& cause = fin->cause;
+  const Call* call = cause.trigger == timeline::Trigger::call && cause.by ? story.call_at(*cause.by) : nullptr;
+  const bool shut = cause.kernel_name == "shutdown" || (call != nullptr && Story::effect(*call) == Effect::shuts);
+  const bool closed = cause.trigger == timeline::Trigger::process_end || cause.kernel_name.starts_with("close") ||
+                      (call != nullptr && !shut);
+  if (closed) return Finish::closed;
+  if (shut || story.shut_sending(side, story.time(fin->departed)) || reads_after(story, side, fin->departed))
+    return closed_before(story, side, by) ? Finish::closed : Finish::shut;
+  const Call* close = last_close(story, side);
+  const auto end = story.end_of_process(side);
+  if ((close != nullptr && close->entered < by) || (end && *end < by)) return Finish::closed;
+  const Segment* reset = story.reset_of(side);
+  const bool refuses = reset != nullptr && reset->cause.trigger == timeline::Trigger::segment;
+  return refuses ? Finish::takes_no_more : Finish::not_known;
+}
+
+Text words_of(Finish finish) {
+  switch (finish) {
+    case Finish::not_known: return {"had closed, or shut down sending", "已关闭，或关闭了发送方向"};
+    case Finish::shut: return {"had shut down sending", "已关闭发送方向"};
+    case Finish::closed: return {"had closed", "已关闭"};
+    case Finish::takes_no_more: return {"had closed, or shut down both directions", "已关闭，或关闭了两个方向"};
+  }
+  return {};
+}
+
 Finding& Findings::add(std::string_view rule, std::optional<timeline::ConnectionIndex> connection, Grade grade,
                        std::vector<EventId> evidence) {
   std::erase_if(evidence, [](EventId id) { return !id.valid(); });

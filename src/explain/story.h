@@ -140,6 +140,17 @@ class Findings {
   std::vector<Finding> findings_;
 };
 
+// What a side had done with its socket by an event after its FIN. The FIN alone says that it sends no more.
+enum class Finish : std::uint8_t {
+  not_known,     // closed it, or shut down sending
+  shut,          // shut down sending; the program has it still
+  closed,        //
+  takes_no_more  // closed it, or shut down both directions: its kernel refused what came
+};
+Finish finish_of(const Story& story, Side side, EventId by);
+// What follows its name: "had closed".
+Text words_of(Finish finish);
+
 // The close() that left no descriptor of the socket, as far as is known: the last one, behind all that this side called, and nothing else is
 // known to have held it. Null: none, or its process ended instead.
 const Call* last_close(const Story& story, Side side);

@@ -216,11 +216,8 @@ class SendingWalk {
   void succeeded(const Call& call) {
     const auto entered = story_.time(call.entered);
     if (!story_.arrived_before(peer_fin_, entered)) return;
-    // Its peer only shut down its sending half: that is what half-close is for.
-    const auto& peer_shut = story_.calls(other(side_), Effect::shuts);
-    const auto& peer_closes = story_.calls(other(side_), Effect::closes);
-    const bool peer_holds_it = peer_closes.empty() || story_.time(peer_closes.back()->entered) > entered;
-    if (!peer_shut.empty() && peer_holds_it) return;
+    const Finish finish = finish_of(story_, other(side_), call.entered);
+    if (finish == Finish::shut) return;  // that is what half-close is for
     std::vector<EventId> evidence = {*peer_fin_->arrived, call.entered, end_event(call)};
     if (sent_after_fin_ && reset_ != nullptr && !story_.arrived_before(reset_, story_.time(end_event(call)))) {
       if (reset_->arrived) evidence.push_back(*reset_->arrived);
@@ -228,8 +225,10 @@ class SendingWalk {
       if (never_left(call))
         findings_.add("send.not_sent", story_, Grade::derived, evidence).slots = of(story_, side_, call);
     } else if (!sent_after_fin_) {
-      auto& finding = findings_.add("send.after_peer_closed", story_, Grade::observed, evidence);
+      const std::string_view rule = finish == Finish::not_known ? "send.after_peer_fin" : "send.after_peer_closed";
+      auto& finding = findings_.add(rule, story_, Grade::observed, evidence);
       finding.slots = of(story_, side_, call);
+      put(finding.slots, "finish", words_of(finish));
       finding.slots["after"] = entered - story_.time(*peer_fin_->arrived);
       finding.about = call.entered;
     }

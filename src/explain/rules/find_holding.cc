@@ -109,8 +109,10 @@ void find_close_wait(const Story& story, Side side, Findings& findings) {
     if (change.side != side || change.to != tcp::State::close_wait) continue;
     const auto since = events.back().at - story.time(change.event);
     if (since < left_open || story.state(side, events.back().at) != tcp::State::close_wait) return;
-    findings.add("close_wait.left_open", story, Grade::observed, {change.event}).slots = {
-        {"who", story.name(side)}, {"peer", story.name(other(side))}, {"after", since}};
+    auto& slots = findings.add("close_wait.left_open", story, Grade::observed, {change.event}).slots;
+    slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"after", since}};
+    const EventId end{static_cast<std::uint32_t>(events.size() - 1)};
+    put(slots, "finish", words_of(finish_of(story, other(side), end)));
     return;
   }
 }

@@ -76,7 +76,7 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
   const Side side = reset.from;
   const auto when = story.time(*provoking.arrived);
   if (provoking.tcp.flags.syn()) return;  // open.refused speaks of it
-  const Slots slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}};
+  Slots slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}};
   if (const auto gone = gone_before(story, side, when)) return find_forgotten(story, reset, provoking, *gone, findings);
 
   const Segment* fin = story.fin_of(side);
@@ -87,10 +87,15 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
   const auto counter = story.counter_moved(abort_on_data, side, story.time(reset.departed));
   if (counter) evidence.push_back(*counter);
   const Call* close = story.closing_call(side);
-  const bool seen_closing =
-      (close != nullptr && story.time(close->entered) <= when) || fin->cause.trigger == Trigger::process_end;
+  const Finish finish = finish_of(story, side, *provoking.arrived);
+  const bool seen_closing = (close != nullptr && story.time(close->entered) <= when) || finish == Finish::closed;
   // A program whose calls nobody saw has closed, most likely: of shutdown(SHUT_RDWR) is spoken where it was seen.
   const bool closed = seen_closing || !story.shut_receiving(side, when);
+  put(slots, "finish", words_of(seen_closing ? Finish::closed : Finish::takes_no_more));
+  put(slots, "nobody",
+      seen_closing ? Text{"an orphan in FIN-WAIT-1 whose FIN these very bytes acknowledged, has nobody to hand them to",
+                          "成为处于 FIN-WAIT-1 的孤儿（正是这些字节确认了它的 FIN），没有人可以接收它们"}
+                   : Text{"an orphan or not, has nobody to hand them to", "无论是否成为孤儿，都没有人可以接收它们"});
   const Segment* ack = story.acknowledgment_of(*fin);
   const bool acked_before = ack != nullptr && ack != &provoking && story.arrived_before(ack, when);
   std::string_view rule = "reset.unexplained";

@@ -468,6 +468,76 @@ TEST(Findings, a_splice_from_a_socket_sends_nothing) {
   }
 }
 
+// The call that sent the server's FIN was not seen (int $0x80, io_uring, a log without it).
+TEST(Findings, a_fin_without_its_call_may_be_of_a_shutdown) {
+  const auto story_with = [](auto&& afterwards) {
+    StoryRecorder story;
+    story.open();
+    story.segment(1050, "server", F | A, 1, 1);
+    story.segment(1060, "client", A, 1, 2);
+    story.call("client", 2000, 2040, "send", "3, \"hello\", 5, 0", {5});
+    story.segment(2010, "client", P | A, 1, 2, 5);
+    afterwards(story);
+    return ExplainedStory(story);
+  };
+  {
+    const auto told = story_with([](StoryRecorder& story) { story.segment(2020, "server", A, 2, 6); });
+    EXPECT_FALSE(told.has("send.after_peer_closed"));
+    ASSERT_TRUE(told.has("send.after_peer_fin"));
+    EXPECT_EQ(told.finding("send.after_peer_fin")->rule->severity, Severity::note);
+    EXPECT_NE(told.text("send.after_peer_fin").find("had closed, or shut down sending"), std::string::npos);
+  }
+  {
+    const auto told = story_with([](StoryRecorder& story) {
+      story.segment(2020, "server", A, 2, 6);
+      story.call("server", 3000, 3010, "recv", "4, \"hello\", 64, 0", {5});
+    });
+    EXPECT_FALSE(told.has("send.after_peer_closed")) << "who reads has closed nothing";
+    EXPECT_FALSE(told.has("send.after_peer_fin")) << "it is a half-close";
+  }
+  {
+    const auto told = story_with([](StoryRecorder& story) {
+      story.reset(2020, "server", true, false, "TCP_ABORT_ON_DATA");
+      story.segment(2020, "server", R, 2);
+    });
+    EXPECT_NE(told.text("send.after_peer_closed").find("had closed, or shut down both directions"), std::string::npos);
+    ASSERT_TRUE(told.has("reset.orphan_fin_wait_1"));
+    EXPECT_NE(told.text("reset.orphan_fin_wait_1").find("had closed, or shut down both directions"), std::string::npos)
+        << told.text("reset.orphan_fin_wait_1");
+  }
+}
+
+// The kernel's own word says which it was.
+TEST(Findings, a_fin_whose_call_the_kernel_names_is_of_that_call) {
+  for (const bool shut : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    story.segment(1050, "server", F | A, 1, 1);
+    story.cause(1050, "server", "F.", 1, 1, 0, {"call", shut ? "shutdown" : "close"});
+    story.segment(1060, "client", A, 1, 2);
+    story.call("client", 2000, 2040, "send", "3, \"hello\", 5, 0", {5});
+    story.segment(2010, "client", P | A, 1, 2, 5);
+    const ExplainedStory told(story);
+    EXPECT_EQ(told.has("send.after_peer_closed"), !shut);
+    EXPECT_FALSE(told.has("send.after_peer_fin"));
+  }
+}
+
+TEST(Findings, who_is_left_in_close_wait_is_not_told_that_the_peer_closed_unless_it_did) {
+  for (const bool seen : {true, false}) {
+    StoryRecorder story;
+    story.open();
+    if (seen) story.call("server", 1000, 1100, "close", "4");
+    story.segment(1050, "server", F | A, 1, 1);
+    story.call("client", 2000, 2001, "recv", "3, \"\", 64, 0", {0});
+    story.counter(3'000'000, 3'000'001, "TcpExt.Nothing");
+    const ExplainedStory told(story);
+    ASSERT_TRUE(told.has("close_wait.left_open"));
+    EXPECT_EQ(told.text("close_wait.left_open").find("or shut down sending") == std::string::npos, seen)
+        << told.text("close_wait.left_open");
+  }
+}
+
 TEST(Findings, a_call_that_sends_nothing_says_nothing_of_the_peer) {
   const auto told = [](const char* name, const char* arguments, std::int64_t result) {
     StoryRecorder story;

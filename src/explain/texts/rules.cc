@@ -189,8 +189,14 @@ constexpr Rule table[] = {
     {"call.recv_after_shutdown", chat,
      "a receiving call returned 0 after the same side's shutdown(SHUT_RD), no FIN having come",
      "shutdown(2); tcp_recvmsg_locked(): RCV_SHUTDOWN", ""},
-    {"send.after_peer_closed", warning, "a sending call succeeded after the other side's FIN had arrived",
+    {"send.after_peer_closed", warning,
+     "a sending call succeeded after the other side's FIN had arrived, and that side had closed: its call or the end of its "
+     "process says so, or its kernel refused what came",
      "RFC 9293 3.6: a FIN says only that no more data will come", ""},
+    {"send.after_peer_fin", note,
+     "a sending call succeeded after the other side's FIN had arrived, and nothing says whether that side had closed or shut down "
+     "sending",
+     "RFC 9293 3.6: a FIN says only that no more data will come", "whether anybody reads there"},
     {"send.before_reset", note, "a sending call succeeded after such a send, the reset not having arrived",
      "tcp_sendmsg(): no error is known yet", ""},
     {"send.not_sent", note, "the bytes of a successful call never left, the reset having come first",

@@ -221,9 +221,9 @@ std::string ending_words(const SeenConnection& seen, Language language, const ex
                ? say({"{} closed first; in order", "{} 先关闭；正常结束"}, first)
                : say({"{} closed first; not both FINs are acknowledged", "{} 先关闭；并非两个 FIN 都已确认"}, first);
   } else if (tracker.first_closer()) {
-    text = say({"{} closed, the other side has not", "{} 已关闭，另一方还没有"}, first);
+    text = say({"{} sent its FIN, the other side has not", "{} 已发出 FIN，另一方还没有"}, first);
   } else if (closed(EndIndex::first) || closed(EndIndex::second)) {
-    text = say({"{} closed; what the other side did was not captured", "{} 已关闭；未捕获另一方的行为"},
+    text = say({"{} sent its FIN; what the other side did was not captured", "{} 已发出 FIN；未捕获另一方的行为"},
                closed(EndIndex::first) ? EndIndex::first : EndIndex::second);
   } else if (!stood(seen)) {
     const EndIndex asked = tcp::opposite(opener);

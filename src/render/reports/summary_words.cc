@@ -54,10 +54,14 @@ std::string ending_words(const Ending& ending, const std::string& who, Language 
   };
   switch (ending.kind) {
     case EndKind::open: return say({"still open", "仍然打开"});
-    case EndKind::half: return say({"{0} closed{1}, the other side has not", "{0} 已关闭{1}，另一方还没有"});
+    case EndKind::half:
+      return by_what(ending, language).empty()
+                 ? say({"{0} sent its FIN, the other side has not", "{0} 已发出 FIN，另一方还没有"})
+                 : say({"{0} closed{1}, the other side has not", "{0} 已关闭{1}，另一方还没有"});
     case EndKind::in_order:
-      return who.empty() ? say({"closed in order", "正常关闭"})
-                         : say({"{0} closed first{1}; in order", "{0} 先关闭{1}；正常结束"});
+      return who.empty()                         ? say({"closed in order", "正常关闭"})
+             : by_what(ending, language).empty() ? say({"{0} sent its FIN first; in order", "{0} 先发出 FIN；正常结束"})
+                                                 : say({"{0} closed first{1}; in order", "{0} 先关闭{1}；正常结束"});
     case EndKind::reset:
       return who.empty() ? say({"reset, by whom is not known", "被复位，由谁复位未知"})
                          : say({"reset by {0}{1}", "被 {0} 复位{1}"});
