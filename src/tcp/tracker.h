@@ -60,8 +60,8 @@ struct EndCounters {
 
 // What few ends have: apart, so that those that have it not lie close together in memory.
 struct Trouble {
-  std::uint8_t next_large = 0;    // the place in `large`
-  std::uint8_t shrunk_after = 0;  // how often in vain
+  std::uint8_t next_large = 0;     // the place in `large`
+  std::uint16_t shrunk_after = 0;  // how often in vain
   std::uint8_t reset_ttl = 0;
   bool reset_is_own = false;  // by its TTL and IP ID: the end itself sent its last reset
   std::uint16_t reset_ip_id = 0;
@@ -136,14 +136,14 @@ struct End : EndCounters {
   std::uint32_t stuck_length = 0;  // payload of what it last sent again of what is to be acknowledged next
   std::uint32_t last_ack_raw = 0;  // the ACK field of its last segment that had one
   std::uint16_t newest_ip_id = 0;
-  std::uint16_t mss = 0;          // the largest segment that it takes, by its SYN; 0: not seen
-  std::uint8_t ip_id_counts = 0;  // how often in a row its IP ID grew by little
+  std::uint16_t unanswered_resends = 0;  // retransmissions of it since the peer was last heard
+  std::uint16_t mss = 0;                 // the largest segment that it takes, by its SYN; 0: not seen
+  std::uint8_t ip_id_counts = 0;         // how often in a row its IP ID grew by little
   std::uint8_t ttl = 0, same_ttl = 0;
   std::uint8_t scale = 0;
   std::uint8_t duplicate_acks = 0;            // of what it sent, since the last progress
   std::uint8_t unanswered_probes = 0;         // keep-alives of it since the peer was last heard
   std::uint8_t unanswered_window_probes = 0;  // the same of its window probes, of those that had to be answered
-  std::uint8_t unanswered_resends = 0;        // retransmissions of it since the peer was last heard
   State state = State::not_seen;
   Kind last_kind = Kind::ack;
   bool seen = false, based = false;  // sent anything; its sequence space has an origin

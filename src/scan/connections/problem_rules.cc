@@ -257,9 +257,9 @@ constexpr ProblemRule own_rules[] = {
      Severity::note,
      "a SYN-ACK for the same SYN with another sequence number than the one that had been acknowledged",
      "RFC 9293 3.5, figure 8 (recovery from an old duplicate SYN)",
-     {"the listener answered the same SYN once more, with another number: a late copy of that SYN reached it, or it had "
-      "forgotten the connection",
-      "监听方以另一个序号再次应答同一个 SYN：该 SYN 的迟到副本到达了它，或它已忘记了该连接"},
+     {"the SYN was answered once more, with another number: a late copy of it reached the listener, that had forgotten the "
+      "connection, or several hosts answer at this address",
+      "该 SYN 以另一个序号再次得到应答：其迟到副本到达了监听方、监听方已忘记该连接，或该地址由多台主机应答"},
      {}},
     {"capture.close_unanswered",
      Severity::warning,
