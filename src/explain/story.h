@@ -185,6 +185,11 @@ struct Because {
   std::vector<EventId> evidence;
 };
 Because because_of(const Story& story, const Segment& reset);
+struct UnseenReset;
+Because because_of(const Story& story, const UnseenReset& reset);
+
+// A sending call that met the end of the connection: it returned EPIPE, or its process died of SIGPIPE before it could.
+bool broke(const Story& story, const Call& call);
 
 void find_opening(const Story& story, Findings& findings);
 class AcceptQueues;

@@ -11,6 +11,7 @@
 
 #include "base/format.h"
 #include "base/text.h"
+#include "explain/rules/unseen_reset.h"
 #include "explain/texts/catalogue.h"
 #include "explain/texts/headlines.h"
 #include "explain/texts/reset_reasons.h"
@@ -79,7 +80,8 @@ class Ties {
   [[nodiscard]] bool was_reset(const Finding& finding) const {
     if (!finding.connection) return false;
     const auto& connection = timeline_.connections[*finding.connection];
-    return std::ranges::any_of(connection.segments, [&](auto s) { return timeline_.segments[s].tcp.flags.rst(); }) ||
+    return connection.without_packets() ||
+           std::ranges::any_of(connection.segments, [&](auto s) { return timeline_.segments[s].tcp.flags.rst(); }) ||
            std::ranges::any_of(connection.kernel, [&](const auto& kernel) {
              return std::holds_alternative<recording::Reset>(timeline_.event(kernel.event).what);
            });
@@ -89,6 +91,9 @@ class Ties {
   const std::set<EventId>& provoking_of(ConnectionIndex index) {
     const auto [known, is_new] = provoking_.try_emplace(index);
     if (!is_new) return known->second;
+    if (timeline_.connections[index].without_packets())
+      if (const auto reset = unseen_reset(Story(timeline_, index)); reset && reset->answered != nullptr)
+        known->second.insert(reset->answered->entered);
     for (const auto s : timeline_.connections[index].segments) {
       const Segment& reset = timeline_.segments[s];
       if (!reset.tcp.flags.rst() || reset.cause.trigger != Trigger::segment || !reset.cause.by) continue;
@@ -106,9 +111,9 @@ class Ties {
 // The lower, the nearer to the cause.
 int distance_of(const Finding& finding) {
   const std::string_view id = finding.rule->id;
-  if (finding.rule->severity < Severity::warning) return 4;
   if (id.starts_with("reset.unexplained")) return 2;
-  if (find_reset_reason(id) != nullptr) return 0;
+  if (find_reset_reason(id) != nullptr) return 0;  // also one that the program meant
+  if (finding.rule->severity < Severity::warning) return 4;
   if (id.starts_with("open.") || id.starts_with("gave_up.") || id.starts_with("bind.")) return 1;
   return 3;
 }
@@ -262,6 +267,11 @@ class Words {
       if (call != nullptr && is_by(*call) && (found == nullptr || segment->tcp.flags.rst())) found = call;
     }
     if (found != nullptr && segment_is_reset(*found)) return found;
+    if (finding_.rule->id.starts_with("reset."))  // not the call that set an option for it
+      for (const EventId event : finding_.evidence)
+        if (const Call* call = call_of(timeline_, event);
+            call != nullptr && is_by(*call) && call->meaning.effect == calls::Effect::closes)
+          return call;
     for (const EventId event : finding_.evidence)
       if (const Call* call = call_of(timeline_, event); call != nullptr && is_by(*call)) return call;
     return found;

@@ -61,6 +61,8 @@ struct CallEntered {
   // close() and its like: how many references the open file description had at entry, this one included (struct file's f_count;
   // descriptors in other processes, duplicates, a call of another thread that is using it). 1: this close is the last.
   std::optional<std::uint32_t> references;
+  // close(): payload that had arrived and that nobody had read, asked right before the call (tcp(7) SIOCINQ).
+  std::optional<std::uint32_t> unread;
   // How it was made if not by a system call of its own: "io_uring", an operation in a ring. Then it is entered when it is submitted,
   // and returns when it is completed; a multishot operation enters again with each completion but the last.
   std::string through;

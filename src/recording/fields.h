@@ -55,7 +55,8 @@ template <class Event, class F>
 void visit_fields(Event& e, F&& f) {
   f("call", e.call), f("name", e.name), f("arguments", e.arguments), f("fd", e.fd), f("socket", e.socket);
   f("local", e.local), f("remote", e.remote), f("byte_count", e.byte_count), f("step_line", e.step_line);
-  f("stack", e.stack), f("references", e.references), f("through", e.through);
+  f("stack", e.stack), f("references", e.references), f("unread", e.unread);
+  f("through", e.through);
 }
 template <class Event, class F>
   requires std::same_as<std::remove_const_t<Event>, CallReturned>

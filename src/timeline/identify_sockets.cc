@@ -1,5 +1,7 @@
 // Which socket is which end of which connection: from every call and every word of the kernel that names a socket's cookie and
 // both its addresses.
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -60,7 +62,10 @@ class Identifier {
       const auto& entered = timeline_.entered(call);
       const auto* returned = timeline_.returned(call);
       const bool listens = call.meaning.effect == Effect::listens;
-      if (call.meaning.effect == Effect::connects) openers_.insert(entered.socket);
+      // connect() to AF_UNSPEC dissolves a connection, whoever opened it.
+      const auto* address = call.meaning.as<calls::Address>();
+      const bool dissolves = address != nullptr && address->family == AF_UNSPEC;
+      if (call.meaning.effect == Effect::connects && !dissolves) openers_.insert(entered.socket);
       if (call.meaning.effect == Effect::accepts && returned != nullptr) listeners_.insert(returned->socket);
       if (listens && entered.local) ports_.insert(entered.local->port);
       if (listens && returned != nullptr && returned->result == 0) listening_.insert(entered.socket);

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "explain/rules/attempt.h"
+#include "explain/rules/unseen_reset.h"
 #include "explain/story.h"
 #include "explain/texts/catalogue.h"
 
@@ -61,6 +62,9 @@ const timeline::SideChange* fin_by_states(const Story& story, Side side) {
   return nullptr;
 }
 
+// That a process has ended is told when somebody has waited for it: later than what it closed.
+constexpr base::Duration end_is_told = std::chrono::milliseconds(20);
+
 // What a close sent is in no packet here: a FIN, a RST because something was unread, or nothing because somebody else holds the socket
 // too. What shows it all the same: the kernels' word, errors, states, and who has read to the end. What these leave open is not known.
 class WithoutPackets {
@@ -103,6 +107,13 @@ class WithoutPackets {
         ending.kind = EndKind::reset, ending.first = reset->sent ? kernel.side : other(kernel.side);
         return true;
       }
+    if (const auto reset = unseen_reset(story_); reset && reset->grade != Grade::assumed) {
+      ending.kind = EndKind::reset, ending.first = reset->from;
+      ending.process_ended = reset->at_exit(story_);
+      if (reset->by.valid())
+        if (const Call* call = story_.call_at(reset->by)) ending.call = name_of(*call);
+      return true;
+    }
     // Of a reset behind a FIN nothing but a sending call tells (tcp_reset(): EPIPE in CLOSE-WAIT).
     for (const Side side : {opener, listener})
       for (const Call* call : story_.calls(side)) {
@@ -128,28 +139,18 @@ class WithoutPackets {
       if (!call->descriptor_was_closed)
         close = {.at = call->entered, .done = call->returned.value_or(call->entered), .call = name_of(*call)};
     if (!close.at.valid()) {
-      if (const auto replaced = execve_after_last_call(side))
+      if (const auto replaced = execve_after_last_call(story_, side))
         close = {.at = *replaced, .done = *replaced, .call = "execve"};
       else if (const auto end = story_.end_of_process(side))
         close = {.at = *end, .done = *end, .process_ended = true};
     }
     close.is_the_one = close.at.valid() && close.call != "execve" && !may_be_shared(side, close.at) &&
-                       !was_open_after(side, story_.time(close.done)) && !had_closed_before(side, close.at);
+                       !was_open_after(side, story_.time(close.done)) &&
+                       !had_closed_before(side, close.at, close.process_ended ? end_is_told : base::Duration{});
     return close;
   }
 
   [[nodiscard]] std::string name_of(const Call& call) const { return story_.timeline.entered(call).name; }
-
-  // Another program took the place of one that had used the socket: close-on-exec may have closed it.
-  [[nodiscard]] std::optional<EventId> execve_after_last_call(Side side) const {
-    const auto& calls = story_.calls(side);
-    if (calls.empty()) return std::nullopt;
-    const auto& lookups = story_.timeline.lookups;
-    const auto later = lookups.programs_of_process.of(lookups.process_of(calls.back()->actor));
-    const auto found =
-        std::ranges::upper_bound(later, calls.back()->entered, {}, [](const auto& pair) { return pair.value; });
-    return found == later.end() ? std::nullopt : std::optional(found->value);
-  }
 
   [[nodiscard]] bool may_be_shared(Side side, EventId before) const {
     const auto& lookups = story_.timeline.lookups;
@@ -185,10 +186,13 @@ class WithoutPackets {
   }
 
   // Its FIN had been seen, or read by the other side, before that.
-  [[nodiscard]] bool had_closed_before(Side side, EventId event) const {
+  [[nodiscard]] bool had_closed_before(Side side, EventId event, base::Duration told_later) const {
     const auto read = end_of_stream_at(other(side));
     const auto* fin = fin_by_states(story_, side);
-    return (read && *read < event) || (fin != nullptr && fin->event < event);
+    const auto before = [&](EventId effect) {
+      return effect < event && story_.time(event) - story_.time(effect) >= told_later;
+    };
+    return (read && before(*read)) || (fin != nullptr && before(fin->event));
   }
 
   // RFC 9293, figure 5: who is in FIN-WAIT or TIME-WAIT closed first, whose peer is in CLOSE-WAIT or LAST-ACK too.

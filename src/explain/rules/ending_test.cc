@@ -223,8 +223,22 @@ TEST(EndingByCallsAlone, does_not_name_what_came_after_the_end_of_the_stream_was
   StoryRecorder story = calls_of_both();
   server_reads_to_the_end(story, 300);
   story.call("server", 500, 510, "close", "4");
-  story.event(900, "client", recording::ProcessEnded{.exit_status = 0, .signal = {}, .call = {}});
+  story.event(50'900, "client", recording::ProcessEnded{.exit_status = 0, .signal = {}, .call = {}});
   expect_ending(std::move(story), EndKind::in_order, opener, "");
+}
+
+// waitpid(2) tells of an end when everything that the process held has been closed, and its peer may have read that by then.
+TEST(EndingByCallsAlone, an_end_is_told_a_moment_after_what_it_closed) {
+  StoryRecorder story = calls_of_both();
+  server_reads_to_the_end(story, 300);
+  story.call("server", 500, 510, "close", "4");
+  story.event(900, "client", recording::ProcessEnded{.exit_status = {}, .signal = "SIGKILL", .call = {}});
+  const auto recording = story.take();
+  const auto timeline = timeline::build(recording);
+  const Ending ending = ending_of(timeline, 0);
+  EXPECT_EQ(ending.kind, EndKind::in_order);
+  EXPECT_EQ(ending.first, opener);
+  EXPECT_TRUE(ending.process_ended);
 }
 
 // That a peer which nobody sees has not closed is not known.

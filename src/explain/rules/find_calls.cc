@@ -6,7 +6,9 @@
 #include <csignal>
 #include <iterator>
 #include <span>
+#include <utility>
 
+#include "explain/rules/unseen_reset.h"
 #include "explain/story.h"
 
 namespace tcpwhy::explain {
@@ -123,11 +125,6 @@ Grade grade_of_death(const Story& story) {
   return observed.contains(recording::Observation::calls_strace) ? Grade::derived : Grade::observed;
 }
 
-// A sending call that met the end of the connection: it returned EPIPE, or its process died of SIGPIPE before it could.
-bool broke(const Story& story, const Call& call) {
-  return story.failed_with(call, EPIPE) || killed_by(story, call).has_value();
-}
-
 // ECONNRESET means that a reset came and no FIN before it, whether a tap saw it or not.
 void report_connection_reset(const Story& story, Side side, const Call& call, const Segment* reset,
                              std::string_view rule, Findings& findings) {
@@ -139,6 +136,9 @@ void report_connection_reset(const Story& story, Side side, const Call& call, co
     evidence.insert(evidence.end(), because.evidence.begin(), because.evidence.end());
   } else if (!story.connection.without_packets()) {
     return;
+  } else if (const auto unseen = unseen_reset(story); unseen && unseen->from == other(side)) {
+    because = because_of(story, *unseen);
+    evidence.insert(evidence.end(), because.evidence.begin(), because.evidence.end());
   }
   auto& finding = findings.add(rule, story, Grade::derived, evidence);
   finding.slots = of(story, side, call);
@@ -159,6 +159,12 @@ bool returned_before(const Call* taker, const Call& call) {
   return taker != nullptr && taker != &call && taker->returned && *taker->returned < call.entered;
 }
 
+std::optional<EventId> arrival_of_fin(const Story& story, Side from) {
+  if (story.connection.without_packets()) return unseen_fin(story, from);
+  const Segment* fin = story.fin_of(from);
+  return fin == nullptr ? std::nullopt : fin->arrived;
+}
+
 // What one side's sending calls saw, walked in order.
 class SendingWalk {
  public:
@@ -166,7 +172,7 @@ class SendingWalk {
       : story_(story),
         side_(side),
         findings_(findings),
-        peer_fin_(story.fin_of(other(side))),
+        peer_fin_(arrival_of_fin(story, other(side))),
         reset_(relevant_reset()) {}
 
   void run() {
@@ -192,19 +198,32 @@ class SendingWalk {
       findings_.add("call.send_after_shutdown", story_, Grade::observed, evidence).slots = of(story_, side_, call);
       return;
     }
-    if (reset_ == nullptr || !story_.arrived_before(reset_, entered)) return;
-    evidence.push_back(*reset_->arrived);
+    const bool unseen = story_.connection.without_packets() && !returned_before(taker_, call);
+    if (unseen) return broken_unseen(call, evidence);
+    if (!story_.connection.without_packets()) {
+      if (!story_.arrived_before(reset_, entered)) return;
+      evidence.push_back(*reset_->arrived);
+    }
     if (returned_before(taker_, call)) {
       evidence.push_back(*taker_->returned);
       findings_.add("send.broken_pipe_later", story_, Grade::derived, evidence).slots = of(story_, side_, call);
       return;
     }
-    if (!story_.arrived_before(peer_fin_, story_.time(*reset_->arrived))) return;
-    evidence.push_back(*peer_fin_->arrived);
+    if (!fin_came_by(story_.time(*reset_->arrived))) return;
+    evidence.push_back(*peer_fin_);
     auto& finding = findings_.add("send.broken_pipe", story_, Grade::derived, evidence);
     finding.slots = of(story_, side_, call);
     finding.slots["after"] = entered - story_.time(*reset_->arrived);
   }
+
+  // EPIPE is the error of a reset behind a FIN (tcp_reset()); of one that nobody saw, too. It is told of the first call that got it.
+  void broken_unseen(const Call& call, std::vector<EventId> evidence) {
+    if (std::exchange(told_unseen_, true)) return;
+    if (peer_fin_ && *peer_fin_ < call.entered) evidence.push_back(*peer_fin_);
+    findings_.add("send.broken_pipe_unseen", story_, Grade::derived, evidence).slots = of(story_, side_, call);
+  }
+
+  [[nodiscard]] bool fin_came_by(base::WallTime when) const { return peer_fin_ && story_.time(*peer_fin_) <= when; }
 
   void connection_reset(const Call& call) {
     report_connection_reset(story_, side_, call, reset_, "send.connection_reset", findings_);
@@ -215,10 +234,10 @@ class SendingWalk {
 
   void succeeded(const Call& call) {
     const auto entered = story_.time(call.entered);
-    if (!story_.arrived_before(peer_fin_, entered)) return;
+    if (!fin_came_by(entered)) return;
     const Finish finish = finish_of(story_, other(side_), call.entered);
     if (finish == Finish::shut) return;  // that is what half-close is for
-    std::vector<EventId> evidence = {*peer_fin_->arrived, call.entered, end_event(call)};
+    std::vector<EventId> evidence = {*peer_fin_, call.entered, end_event(call)};
     if (sent_after_fin_ && reset_ != nullptr && !story_.arrived_before(reset_, story_.time(end_event(call)))) {
       if (reset_->arrived) evidence.push_back(*reset_->arrived);
       findings_.add("send.before_reset", story_, Grade::observed, evidence).slots = of(story_, side_, call);
@@ -226,10 +245,11 @@ class SendingWalk {
         findings_.add("send.not_sent", story_, Grade::derived, evidence).slots = of(story_, side_, call);
     } else if (!sent_after_fin_) {
       const std::string_view rule = finish == Finish::not_known ? "send.after_peer_fin" : "send.after_peer_closed";
-      auto& finding = findings_.add(rule, story_, Grade::observed, evidence);
+      const Grade grade = story_.connection.without_packets() ? Grade::derived : Grade::observed;
+      auto& finding = findings_.add(rule, story_, grade, evidence);
       finding.slots = of(story_, side_, call);
       put(finding.slots, "finish", words_of(finish));
-      finding.slots["after"] = entered - story_.time(*peer_fin_->arrived);
+      finding.slots["after"] = entered - story_.time(*peer_fin_);
       finding.about = call.entered;
     }
     sent_after_fin_ = true;
@@ -243,10 +263,10 @@ class SendingWalk {
   const Story& story_;
   Side side_;
   Findings& findings_;
-  const Segment* peer_fin_;
+  std::optional<EventId> peer_fin_;  // when it reached this side
   const Segment* reset_;
   const Call* taker_ = taker_of_reset(story_, side_);
-  bool sent_after_fin_ = false;
+  bool sent_after_fin_ = false, told_unseen_ = false;
 };
 
 // What one side's receiving calls saw, walked in order.
@@ -380,6 +400,10 @@ bool ignores_sigpipe(const Story& story, const Call& call) {
 }
 
 }  // namespace
+
+bool broke(const Story& story, const Call& call) {
+  return story.failed_with(call, EPIPE) || killed_by(story, call).has_value();
+}
 
 void find_sending(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {

@@ -291,10 +291,46 @@ void find_half_close(const Story& story, Side side, Findings& findings) {
   }
 }
 
+// What to do about a program that died of that signal.
+OwnedText advice_on(const std::string& signal) {
+  if (signal == "SIGKILL")
+    return {
+        "who sends SIGKILL: kill -9, a service manager after its stop timeout, a timeout(1), or want of memory (journalctl -k | grep -i oom)",
+        "谁会发送 SIGKILL：kill -9、服务管理器的停止超时、timeout(1)，或内存不足（journalctl -k | grep -i oom）"};
+  if (signal == "SIGTERM" || signal == "SIGHUP" || signal == "SIGQUIT" || signal == "SIGALRM")
+    return {"handle " + signal + ": stop accepting, finish what is open, then exit",
+            "处理 " + signal + "：停止 accept，完成已有的连接，再退出"};
+  return {"the program crashed: look at its core dump (coredumpctl) and its log",
+          "程序崩溃了：查看它的 core dump（coredumpctl）和日志"};
+}
+
+// The death of its process closed the socket.
+void find_killed(const Story& story, Side side, Findings& findings) {
+  const auto end = story.end_of_process(side);
+  if (!end || story.closing_call(side) != nullptr || story.calls(side).empty()) return;
+  const auto& signal = story.timeline.get<recording::ProcessEnded>(*end).signal;
+  if (signal.empty() || signal == "SIGPIPE" || signal == "SIGINT") return;
+  std::vector<EventId> evidence = {*end};
+  Grade grade = Grade::derived;
+  if (const Segment* fin = story.fin_of(side)) {
+    const Call* by = fin->cause.trigger == Trigger::call && fin->cause.by ? story.call_at(*fin->cause.by) : nullptr;
+    if (fin->cause.trigger != Trigger::process_end || fin->cause.by != *end || by != nullptr) return;
+    grade = fin->cause.grade, evidence.push_back(fin->departed);
+  } else {
+    const Ending ending = ending_of(story.timeline, story.index);
+    const bool by_it = ending.process_ended && ending.first == side && ending.kind != EndKind::reset;
+    if (!story.connection.without_packets() || !by_it) return;
+  }
+  auto& slots = findings.add("close.killed", story, grade, evidence).slots;
+  slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"signal", signal}};
+  put(slots, "advice", advice_on(signal));
+}
+
 }  // namespace
 
 void find_closing(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {
+    find_killed(story, side, findings);
     find_fin(story, side, findings);
     find_silent_close(story, side, findings);
     find_waiting_fin(story, side, findings);

@@ -1,6 +1,8 @@
 #include "explain/rules/attempt.h"
 #include "explain/rules/ending.h"
+#include "explain/rules/unseen_reset.h"
 #include "explain/story.h"
+#include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
 
 #include <fmt/format.h>
@@ -125,13 +127,6 @@ void find_passive(const Story& story, const Segment& reset, const Segment& provo
   findings.add(rule, story, grade, evidence).slots = slots;
 }
 
-const Call* linger_zero_before(const Story& story, Side side, base::WallTime when) {
-  const Call* call = story.option_set(side, so_linger, when);
-  if (call == nullptr) return nullptr;
-  const auto& linger = *call->meaning.as<calls::Option>();
-  return linger.value.value_or(0) != 0 && linger.linger_seconds == 0 ? call : nullptr;
-}
-
 // How much had arrived and was never read: by the kernel's own count of this reset, or by the calls that read, if all of them were seen.
 std::optional<std::uint64_t> unread_at(const Story& story, Side side, base::WallTime when,
                                        std::optional<EventId> word) {
@@ -254,6 +249,23 @@ bool find_said(const Story& story, const Segment& reset, Findings& findings) {
   return true;
 }
 
+// Nobody saw it, neither a tap nor the kernel.
+void find_unseen(const Story& story, Findings& findings) {
+  const auto reset = unseen_reset(story);
+  if (!reset) return;
+  auto& finding = findings.add(reset->rule, story, reset->grade, reset->evidence);
+  finding.about = reset->about;
+  finding.slots = {{"who", story.name(reset->from)}, {"peer", story.name(other(reset->from))}};
+  put(finding.slots, "closing", closing_by(story, reset->by));
+  say_unread(reset->unread, finding.slots);
+  if (!reset->at_exit(story)) return;
+  const std::string& name = story.name(reset->from);
+  const bool is_role = name == "server" || name == "client";
+  put(finding.slots, "process",
+      {(is_role ? "the " : "") + name + "'s process", end_name(name, Language::zh) + "的进程"});
+  put(finding.slots, "how", how_ended(story.timeline, reset->by));
+}
+
 // No packet of it was seen: the kernel's Reset is all there is.
 void find_without_packets(const Story& story, Side side, Findings& findings) {
   if (side == listener && !was_answered(story) && !failed_attempts(story).empty()) return;  // find_attempts() tells
@@ -368,6 +380,13 @@ void find_again(const Story& story, Side side, Findings& findings) {
   }
 }
 
+OwnedText its_call(const recording::CallEntered& entered) {
+  const std::string call = entered.name + "(" + entered.arguments + ")";
+  const std::string stack = entered.stack.substr(0, entered.stack.find(" < "));
+  return {" It was its " + call + (stack.empty() ? "." : ", at " + stack + "."),
+          "那是它的 " + call + (stack.empty() ? "。" : "，位于 " + stack + "。")};
+}
+
 }  // namespace
 
 Because because_of(const Story& story, const Segment& reset) {
@@ -376,10 +395,7 @@ Because because_of(const Story& story, const Segment& reset) {
   if (cause.trigger == Trigger::call && cause.by) {
     const auto* entered = std::get_if<recording::CallEntered>(&story.timeline.event(*cause.by).what);
     if (entered == nullptr) return because;
-    const std::string call = entered->name + "(" + entered->arguments + ")";
-    const std::string stack = entered->stack.substr(0, entered->stack.find(" < "));
-    because.text = {" It was its " + call + (stack.empty() ? "." : ", at " + stack + "."),
-                    "那是它的 " + call + (stack.empty() ? "。" : "，位于 " + stack + "。")};
+    because.text = its_call(*entered);
     because.evidence = {*cause.by};
   } else if (cause.trigger == Trigger::process_end) {
     const Ender ender = ender_of(story.timeline, reset);
@@ -395,7 +411,22 @@ Because because_of(const Story& story, const Segment& reset) {
   return because;
 }
 
+Because because_of(const Story& story, const UnseenReset& reset) {
+  Because because;
+  const auto* entered =
+      reset.by.valid() ? std::get_if<recording::CallEntered>(&story.timeline.event(reset.by).what) : nullptr;
+  if (entered != nullptr) {
+    because.text = its_call(*entered);
+    because.evidence = {reset.by};
+  } else if (reset.at_exit(story)) {
+    because.text = {" Its process had ended.", "它的进程已结束。"};
+    because.evidence = {reset.by};
+  }
+  return because;
+}
+
 void find_resets(const Story& story, Findings& findings) {
+  find_unseen(story, findings);
   for (const Side side : {opener, listener}) {
     const Segment* reset = story.reset_of(side);
     if (reset == nullptr) {

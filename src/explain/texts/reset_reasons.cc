@@ -258,6 +258,7 @@ constexpr ResetReason table[] = {
      .when = "connect() to AF_UNSPEC sent a RST",
      .finding = {"{who} called connect() with AF_UNSPEC: that dissolves the connection with a RST to {peer}.",
                  "{who}以 AF_UNSPEC 调用 connect()：这会用一个 RST 解除与{peer}的连接。"},
+     .headline = {"{act} to AF_UNSPEC dissolved the connection → reset", "{act} 到 AF_UNSPEC 解除了连接 → 复位"},
      .ending = {"reset by {resetter}: connect(AF_UNSPEC)", "被 {resetter} 复位：connect(AF_UNSPEC)"}},
     {.id = "reset.peer_forgot",
      .severity = error,
@@ -382,6 +383,13 @@ constexpr ResetReason table[] = {
      .severity = warning,
      .rests_on = "RFC 9293 3.10.7.1; tcp_rcv_state_process(), tcp_timewait_state_process()",
      .wire = ResetCause::data_after_close,
+     .when =
+         "a side's sending call met a reset behind a FIN, no packet was seen, and that side had sent more after the FIN",
+     .finding =
+         {"{who}'s kernel answered the data with a RST: the program had closed, and nobody was left to hand it to.",
+          "{who}的内核用 RST 回应了数据：程序已关闭，没有人可以接收数据。"},
+     .headline = {"{act_peer} after {who} had closed → reset by {who}'s kernel",
+                  "{act_peer}，在{who}关闭之后 → 被{who}的内核复位"},
      .ending = {"reset by {resetter}: data came after it had closed, or shut down both directions",
                 "被 {resetter} 复位：它已关闭或关闭了两个方向，之后仍有数据到达"},
      .on_wire =

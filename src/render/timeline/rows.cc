@@ -288,7 +288,9 @@ class RowMaker {
     if (std::holds_alternative<recording::Signal>(event.what)) {
       add_row(RowKind::signal, message());
     } else if (const auto* ended = std::get_if<recording::ProcessEnded>(&event.what)) {
-      if (ended->signal != "SIGKILL" || ended->call) add_row(RowKind::process_end, message());
+      // An experiment's agents are ended so.
+      if (ended->signal != "SIGKILL" || ended->call || timeline_.recording->provenance.scenario.empty())
+        add_row(RowKind::process_end, message());
     } else if (const auto* note = std::get_if<recording::Note>(&event.what)) {
       if (Row* row = row_of_line(note->step_line))
         row->comment = note_text(*note, "comment");

@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -101,6 +103,16 @@ base::UniqueFd open_process(pid_t tid) {
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> unread_bytes(pid_t pid, std::int32_t fd) {
+  const base::UniqueFd process = open_process(pid);
+  if (!process.valid()) return std::nullopt;
+  const base::UniqueFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
+  int bytes = -1;
+  // EINVAL: it listens.
+  if (!copy.valid() || ::ioctl(copy.get(), SIOCINQ, &bytes) != 0 || bytes < 0) return std::nullopt;
+  return static_cast<std::uint32_t>(bytes);
+}
 
 SocketLookup look_at_descriptor(pid_t pid, std::int32_t fd) {
   const auto inode = fd < 0 ? std::optional(std::uint32_t{0}) : inode_of(pid, fd);

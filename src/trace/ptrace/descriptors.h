@@ -75,5 +75,7 @@ struct SocketLookup {
   bool refused = false;             // the process is not dumpable (proc(5), PR_SET_DUMPABLE): what it is is not known
 };
 SocketLookup look_at_descriptor(pid_t pid, std::int32_t fd);
+// How many bytes wait there to be read (tcp(7) SIOCINQ), by such a copy; absent: not known, or it listens.
+std::optional<std::uint32_t> unread_bytes(pid_t pid, std::int32_t fd);
 
 }  // namespace tcpwhy::trace

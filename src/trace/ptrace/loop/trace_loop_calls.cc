@@ -109,6 +109,9 @@ void TraceLoop::on_entry(Thread& thread, std::uint64_t number, const calls::Sysc
       entered.local = decision.socket->local;
       if (decision.socket->remote) entered.remote = decision.socket->remote;
     }
+    // Of what the last reference leaves unread the kernel makes a reset (RFC 2525 2.17).
+    if (decision.record && row->number == SYS_close && decision.socket != nullptr)
+      entered.unread = unread_bytes(one_that_lives(thread), static_cast<std::int32_t>(call.arguments[0]));
     if (row->wants_stack && options_.stacks) stack = copy_stack(thread);
   }
   call.call = decision.record ? entered.call : 0;
