@@ -196,8 +196,10 @@ class Attacher {
       const bool one_process = pid_of(first.actors.empty() ? ActorId{} : first.actors.front()) ==
                                pid_of(second.actors.empty() ? ActorId{} : second.actors.front());
       for (auto* side : {&first, &second})
-        side->name = one_process ? fmt::format("{} ({})", side->name, side->address)
-                                 : fmt::format("{}[{}]", side->name, pid_of(side->actors.front()));
+        if (!one_process ||
+            side->address.ip.family != wire::IpFamily::none)  // else the one without is told apart by that
+          side->name = one_process ? fmt::format("{} ({})", side->name, side->address)
+                                   : fmt::format("{}[{}]", side->name, pid_of(side->actors.front()));
     }
   }
 

@@ -65,7 +65,8 @@ class Identifier {
       // connect() to AF_UNSPEC dissolves a connection, whoever opened it.
       const auto* address = call.meaning.as<calls::Address>();
       const bool dissolves = address != nullptr && address->family == AF_UNSPEC;
-      if (call.meaning.effect == Effect::connects && !dissolves) openers_.insert(entered.socket);
+      const bool opens_by_sending = call.meaning.effect == Effect::sends && call.meaning.has(MSG_FASTOPEN);
+      if ((call.meaning.effect == Effect::connects && !dissolves) || opens_by_sending) openers_.insert(entered.socket);
       if (call.meaning.effect == Effect::accepts && returned != nullptr) listeners_.insert(returned->socket);
       if (listens && entered.local) ports_.insert(entered.local->port);
       if (listens && returned != nullptr && returned->result == 0) listening_.insert(entered.socket);

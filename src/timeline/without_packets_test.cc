@@ -32,6 +32,22 @@ TEST(WithoutPackets, two_sockets_with_each_others_addresses_are_one_connection) 
   EXPECT_EQ(connection.final_states[listener], tcp::State::fin_wait_1);
 }
 
+TEST(WithoutPackets, whoever_opens_by_sending_is_the_opener_and_whoever_dissolves_is_not) {
+  StoryRecorder fast;
+  fast.call("client", 10, 50, "sendto", "3, \"x\", 1, MSG_FASTOPEN, {sa_family=AF_INET, sin_port=htons(9999)}, 16",
+            {1});
+  const TimelineOfStory opened(fast);
+  ASSERT_EQ(opened.timeline.connections.size(), 1U);
+  EXPECT_EQ(opened.timeline.connections.front().sides[opener].name, "client");
+
+  StoryRecorder dissolved;
+  dissolved.call("server", 10, 20, "accept", "3, NULL, NULL", {4});
+  dissolved.call("server", 30, 40, "connect", "4, {sa_family=AF_UNSPEC, sa_data=\"\"}, 16");
+  const TimelineOfStory told(dissolved);
+  ASSERT_EQ(told.timeline.connections.size(), 1U);
+  EXPECT_EQ(told.timeline.connections.front().sides[listener].name, "server");
+}
+
 TEST(WithoutPackets, a_remote_peer_is_an_address) {
   StoryRecorder story;
   story.call("client", 10, 50, "connect", "3, {sa_family=AF_INET, ...}, 16");

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -46,6 +47,16 @@ std::optional<wire::SocketAddress> address_of(const sockaddr_storage& storage) {
   // Port 0: not bound, not connected.
   return address.port == 0 ? std::nullopt : std::optional(address);
 }
+
+}  // namespace
+
+std::optional<wire::SocketAddress> address_in(std::span<const std::uint8_t> bytes) {
+  sockaddr_storage storage{};
+  std::memcpy(&storage, bytes.data(), std::min(bytes.size(), sizeof storage));
+  return address_of(storage);
+}
+
+namespace {
 
 template <class Ask>
 std::optional<wire::SocketAddress> ask_address(int fd, Ask&& ask) {

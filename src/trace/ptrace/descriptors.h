@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -75,6 +76,8 @@ struct SocketLookup {
   bool refused = false;             // the process is not dumpable (proc(5), PR_SET_DUMPABLE): what it is is not known
 };
 SocketLookup look_at_descriptor(pid_t pid, std::int32_t fd);
+// A struct sockaddr of IPv4 or IPv6 with a port.
+std::optional<wire::SocketAddress> address_in(std::span<const std::uint8_t> bytes);
 // How many bytes wait there to be read (tcp(7) SIOCINQ), by such a copy; absent: not known, or it listens.
 std::optional<std::uint32_t> unread_bytes(pid_t pid, std::int32_t fd);
 

@@ -64,6 +64,7 @@ inside_row row_of(const calls::CallRow& row) {
   made.asks_socket = is_opening(row.effect);
   made.passes = row.takes_message && !row.counts_messages;
   made.duplicates = row.name == "fcntl";
+  made.opening_flags = row.number == SYS_sendto ? 3 : row.number == SYS_sendmsg ? 2 : -1;
   made.keeps = row.writes_over_arguments;
   made.piece_count = std::min<__u8>(row.piece_count, INSIDE_PIECES);
   std::uint64_t room = 0;

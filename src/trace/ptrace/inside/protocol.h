@@ -58,7 +58,9 @@ struct inside_row {
   __u8 keeps;        // what it is given must be taken before it is made
   __u8 piece_count;
   __u16 room;  // bytes that its snippets take at most
-  __u8 reserved[2];
+  __s8
+      opening_flags;  // sendto, sendmsg: the argument with the flags; with MSG_FASTOPEN the tracer is told by a stop. -1: no such call
+  __u8 reserved[1];
   struct taken_piece piece[INSIDE_PIECES];
 };
 

@@ -121,6 +121,8 @@ class TraceLoop {
     Registers registers;
     std::vector<std::uint8_t> bytes;
   };
+  const TcpSocket* learn_reset_before_accept(Thread& thread, const CallInFlight& call, std::int32_t made,
+                                             TcpSocket socket);
   std::optional<StackCopy> copy_stack(const Thread& thread);
 
   recording::ActorId actor_of(Thread& thread);

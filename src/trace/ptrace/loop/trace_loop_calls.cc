@@ -1,7 +1,9 @@
 // Entry and exit of calls: which are recorded, and what they do to the descriptors.
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -52,6 +54,8 @@ bool duplicates_by_fcntl(const calls::CallRow& row, const calls::SyscallArgument
   const auto command = static_cast<std::uint32_t>(arguments[1]);
   return row.number == SYS_fcntl && (command == F_DUPFD || command == F_DUPFD_CLOEXEC);
 }
+
+bool is_v4_loopback(const wire::IpAddress& ip) { return ip.family == wire::IpFamily::v4 && ip.bytes[0] == 127; }
 
 }  // namespace
 
@@ -288,9 +292,22 @@ void TraceLoop::learn_after(Thread& thread, const CallInFlight& call, std::int64
       descriptors.refresh(one_that_lives(thread), fd(0));
       socket = look_up(thread, fd(0));
       break;
-    case SYS_socket:
+    case SYS_sendto:
+    case SYS_sendmsg:
+      if ((call.arguments[call.row->number == SYS_sendto ? 3 : 2] & MSG_FASTOPEN) == 0) break;
+      descriptors.refresh(one_that_lives(thread), fd(0));
+      socket = look_up(thread, fd(0));
+      break;
     case SYS_accept:
-    case SYS_accept4:
+    case SYS_accept4: {
+      if (calls::is_error(result)) break;
+      const auto made = static_cast<std::int32_t>(result);
+      descriptors.refresh(one_that_lives(thread), made);
+      socket = look_up(thread, made);
+      if (socket != nullptr && !socket->remote) socket = learn_reset_before_accept(thread, call, made, *socket);
+      break;
+    }
+    case SYS_socket:
     case SYS_dup:
     case machine::dup2_call:
     case SYS_dup3:
@@ -309,6 +326,23 @@ void TraceLoop::learn_after(Thread& thread, const CallInFlight& call, std::int64
   returned->socket = socket->cookie;
   returned->local = socket->local;
   returned->remote = socket->remote;
+}
+
+// What was reset while it waited has no addresses any more (ENOTCONN); accept() hands out the peer's all the same.
+const TcpSocket* TraceLoop::learn_reset_before_accept(Thread& thread, const CallInFlight& call, std::int32_t made,
+                                                      TcpSocket socket) {
+  if (call.arguments[1] != 0) {
+    const auto bytes = ProcessMemory(thread.tid).read(call.arguments[1], sizeof(sockaddr_in6));
+    socket.remote = address_in(bytes);
+  }
+  const TcpSocket* listener = look_up(thread, static_cast<std::int32_t>(call.arguments[0]));
+  if (!socket.remote || listener == nullptr || !listener->local) return look_up(thread, made);
+  socket.local = listener->local;
+  // Whoever listens on every address is asked at one of loopback's from there.
+  if (socket.local->ip.is_unspecified() && is_v4_loopback(socket.remote->ip)) socket.local->ip = socket.remote->ip;
+  if (socket.local->ip.is_unspecified()) return look_up(thread, made);
+  thread.process->descriptors->learn(made, socket);
+  return look_up(thread, made);
 }
 
 std::optional<TraceLoop::StackCopy> TraceLoop::copy_stack(const Thread& thread) {

@@ -49,6 +49,8 @@ static volatile __u64* socket_of(struct inside_table* table, __u64 fd) {
   return (__u32)fd < INSIDE_DESCRIPTORS ? &table->socket[(__u32)fd] : 0;
 }
 
+#define MSG_FASTOPEN 0x20000000  // include/linux/socket.h
+
 // A decision: to record the call, by the cookie of the socket it acts on (0: on none), or one of these.
 #define STOP (~0ULL)
 #define PASS (~1ULL)
@@ -59,6 +61,7 @@ static __u64 decide_on_socket(const struct inside_row* row, const struct inside_
   const __u64 socket = known ? *known : INSIDE_UNKNOWN;
   if (socket == INSIDE_UNKNOWN) return STOP;
   if (row->passes && read_word(frame->rsi + 40) != 0) return STOP;  // msg_controllen
+  if (row->opening_flags >= 0 && (argument(frame, row->opening_flags) & MSG_FASTOPEN) != 0) return STOP;
   if (socket != INSIDE_OTHER) {
     const __u32 command = (__u32)frame->rsi;
     return row->duplicates && (command == F_DUPFD || command == F_DUPFD_CLOEXEC) ? STOP : socket;
