@@ -312,7 +312,10 @@ bool closed_before(const Story& story, Side side, EventId by) {
 
 Finish finish_of(const Story& story, Side side, EventId by) {
   const Segment* fin = story.fin_of(side);
-  if (fin == nullptr) return Finish::not_known;
+  if (fin == nullptr) {  // what the calls say
+    if (closed_before(story, side, by)) return Finish::closed;
+    return story.shut_sending(side, story.time(by)) ? Finish::shut : Finish::not_known;
+  }
   const auto& cause = fin->cause;
   const Call* call = cause.trigger == timeline::Trigger::call && cause.by ? story.call_at(*cause.by) : nullptr;
   const bool shut = cause.kernel_name == "shutdown" || (call != nullptr && Story::effect(*call) == Effect::shuts);

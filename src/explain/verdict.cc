@@ -272,8 +272,14 @@ class Words {
         if (const Call* call = call_of(timeline_, event);
             call != nullptr && is_by(*call) && call->meaning.effect == calls::Effect::closes)
           return call;
+    // A finding on a call of one kind may cite others: that which shows the peer's close, that which set an option.
+    const std::string_view id = finding_.rule->id;
+    const std::optional<calls::Effect> wanted = id.starts_with("send.")   ? std::optional(calls::Effect::sends)
+                                                : id.starts_with("recv.") ? std::optional(calls::Effect::receives)
+                                                                          : std::nullopt;
     for (const EventId event : finding_.evidence)
-      if (const Call* call = call_of(timeline_, event); call != nullptr && is_by(*call)) return call;
+      if (const Call* call = call_of(timeline_, event); call != nullptr && is_by(*call) && found == nullptr)
+        if (!wanted || call->meaning.effect == *wanted) return call;
     return found;
   }
 

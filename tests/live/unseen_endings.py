@@ -56,4 +56,51 @@ for packets in (True, False) if case.backend == "bpf" else (False,):
                 assert story.rules().count("send.after_peer_closed") == 1, story.rules()
                 assert any(rule.startswith("reset.") for rule in rules), story.rules()
                 assert {"send.broken_pipe", "send.broken_pipe_unseen"} & set(story.rules()), story.rules()
+
+# --- Who the opener is, and what was reset before accept() ----------------------------------------------------------------
+EARLY = '''
+import os, socket, struct, time
+listener = socket.create_server(("127.0.0.1", {port}))
+if os.fork():
+    time.sleep(0.3)
+    end = listener.accept()[0]
+    try: end.recv(64)
+    except OSError: pass
+    os.wait()
+else:
+    end = socket.create_connection(("127.0.0.1", {port}))
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    end.close()
+'''
+FAST = '''
+import os, socket
+listener = socket.create_server(("127.0.0.1", {port}))
+if os.fork():
+    end = listener.accept()[0]; end.recv(64); end.close(); os.wait()
+else:
+    end = socket.socket(); end.sendto(b"hello", 0x20000000, ("127.0.0.1", {port})); end.recv(64); end.close()
+'''
+for program in (EARLY, FAST):
+    for options in (["--no-packets"], ["--no-packets", "--stop-at-calls"]) if case.backend == "ptrace" else ([],):
+        port += 1
+        story = case.trace(sys.executable, "-c", program.format(port=port), options=options).story()
+        connection = story.only_connection()
+        assert connection["opener"]["actors"] and connection["listener"]["actors"], connection
+        assert story.calls_named("recvfrom", connection), connection["calls"]
+        if program is EARLY:
+            finding = story.find("reset.linger_zero", connection)
+            assert story.find("recv.connection_reset", connection), finding
+
+# --- A wait that ran into the program's own limit -------------------------------------------------------------------------
+port += 1
+LIMIT = '''
+import socket, struct
+listener = socket.create_server(("127.0.0.1", {port}))
+end = socket.create_connection(("127.0.0.1", {port}))
+end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 50000))
+try: end.recv(64)
+except OSError: pass
+'''
+story = case.trace(sys.executable, "-c", LIMIT.format(port=port), options=["--no-packets"]).story()
+assert story.find("recv.own_limit")["severity"] == "warning"
 case.done()

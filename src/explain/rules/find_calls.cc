@@ -165,6 +165,32 @@ std::optional<EventId> arrival_of_fin(const Story& story, Side from) {
   return fin == nullptr ? std::nullopt : fin->arrived;
 }
 
+// Calls that waited as long as their socket's own limit allows (socket(7) SO_RCVTIMEO), in vain.
+void find_own_limit(const Story& story, Side side, Effect effect, Findings& findings) {
+  using namespace std::chrono_literals;
+  constexpr base::Duration waited = 1ms;  // one that may not wait is back sooner
+  constexpr SocketOption limits[] = {{SOL_SOCKET, SO_RCVTIMEO}, {SOL_SOCKET, SO_SNDTIMEO}};
+  const bool receives = effect == Effect::receives;
+  const Call *first = nullptr, *limit = nullptr;
+  std::int64_t times = 0;
+  for (const Call* call : story.calls(side, effect)) {
+    const auto since = story.time(call->entered);
+    if (!story.failed_with(*call, EAGAIN) || call->meaning.has(MSG_DONTWAIT) ||
+        story.time(*call->returned) - since < waited)
+      continue;
+    const Call* set = story.option_set(side, limits[receives ? 0 : 1], since);
+    if (set == nullptr) continue;
+    if (first == nullptr) first = call, limit = set;
+    ++times;
+  }
+  if (first == nullptr) return;
+  auto& finding = findings.add(receives ? "recv.own_limit" : "send.own_limit", story, Grade::derived,
+                               {limit->entered, first->entered, *first->returned});
+  finding.slots = of(story, side, *first);
+  finding.slots["after"] = story.time(*first->returned) - story.time(first->entered);
+  finding.slots["times"] = times;
+}
+
 // What one side's sending calls saw, walked in order.
 class SendingWalk {
  public:
@@ -409,11 +435,15 @@ void find_sending(const Story& story, Findings& findings) {
   for (const Side side : {opener, listener}) {
     find_bad_descriptor(story, side, findings);
     SendingWalk(story, side, findings).run();
+    find_own_limit(story, side, Effect::sends, findings);
   }
 }
 
 void find_receiving(const Story& story, Findings& findings) {
-  for (const Side side : {opener, listener}) ReceivingWalk(story, side, findings).run();
+  for (const Side side : {opener, listener}) {
+    ReceivingWalk(story, side, findings).run();
+    find_own_limit(story, side, Effect::receives, findings);
+  }
 }
 
 void find_signals(const Story& story, Findings& findings) {

@@ -97,6 +97,21 @@ TEST(Holders, the_end_of_a_child_that_inherited_the_socket_is_the_childs) {
   }
 }
 
+// Without the kernel's count (ptrace) the fork alone tells who else has it.
+TEST(Holders, a_childs_close_of_its_copy_names_its_parent_unless_that_one_had_closed) {
+  for (const bool closed : {false, true}) {
+    Family family;
+    family.story.open();
+    family.fork(500);
+    if (closed) family.story.call("server", 600, 610, "close", "4");
+    family.by_child(family.story.call("server", 1000, 1100, "close", "4"));
+    five_bytes(family.story);
+    const ExplainedStory explained(family.take());
+    EXPECT_EQ(explained.text("close.nothing_sent").contains("its parent, process 101"), !closed);
+    EXPECT_FALSE(explained.text("close.nothing_sent").contains("not recorded"));
+  }
+}
+
 TEST(Holders, by_rules_the_end_of_a_child_that_was_waited_for_is_the_childs_too) {
   Family family = helper_holds_the_connection();
   family.ends(1'000'300, child);

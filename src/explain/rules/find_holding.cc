@@ -325,23 +325,38 @@ std::uint32_t calls_inside(const Story& story, const Call& close) {
       std::ranges::count_if(latest_before(story.calls(close.side), close.entered), inside));
 }
 
+// Of another process, which had the socket since then: it has neither ended nor closed it until `close` was called. (The number of a
+// process that has ended is given again.)
+bool still_has_it(const Story& story, const Call& close, std::int32_t pid, EventId since) {
+  const auto& lookups = story.timeline.lookups;
+  const auto meanwhile = [&](EventId event) { return event > since && event < close.entered; };
+  const auto ended = [&](const auto& pair) { return meanwhile(pair.value); };
+  if (std::ranges::any_of(lookups.ends_of_pid.of(pid), ended)) return false;
+  const auto closes = lookups.closes_of_socket.of(story.timeline.entered(close).socket);
+  return std::ranges::none_of(closes, [&](const auto& pair) {
+    const Call& call = story.timeline.calls[pair.value];
+    return pid_of(story, call) == pid && meanwhile(call.entered);
+  });
+}
+
+// The process that this one was forked from, while it held the socket: it holds it still. The child's start.
+std::optional<EventId> parent_that_holds(const Story& story, const Call& close) {
+  const auto& lookups = story.timeline.lookups;
+  const auto births = lookups.births_of_process.of(lookups.process_of(close.actor));
+  if (births.empty()) return std::nullopt;
+  const EventId start = births.front().value.event;
+  const auto parent = story.timeline.get<recording::ProcessStarted>(start).parent;
+  const auto since = parent ? story.first_call_of(close.side, *parent) : std::nullopt;
+  const bool held = since && *since < start && start < close.entered;
+  return held && still_has_it(story, close, *parent, *since) ? std::optional(start) : std::nullopt;
+}
+
 // The latest child that has the socket from its parent, unless it has ended or closed it since.
 std::optional<EventId> child_that_holds(const Story& story, const Call& close) {
   const auto& lookups = story.timeline.lookups;
   const auto& actors = story.timeline.recording->actors;
   const auto pid = pid_of(story, close);
   const auto since = story.first_call_of(close.side, pid);
-  // The number of a process that has ended is given again.
-  const auto holds = [&](std::int32_t child, EventId start) {
-    const auto meanwhile = [&](EventId event) { return event > start && event < close.entered; };
-    const auto ended = [&](const auto& pair) { return meanwhile(pair.value); };
-    if (std::ranges::any_of(lookups.ends_of_pid.of(child), ended)) return false;
-    const auto closes = lookups.closes_of_socket.of(story.timeline.entered(close).socket);
-    return std::ranges::none_of(closes, [&](const auto& pair) {
-      const Call& call = story.timeline.calls[pair.value];
-      return pid_of(story, call) == child && meanwhile(call.entered);
-    });
-  };
   if (!since) return std::nullopt;
   const auto started = lookups.forks_of_pid.of(pid);
   std::ptrdiff_t looked_at = 0;
@@ -353,7 +368,7 @@ std::optional<EventId> child_that_holds(const Story& story, const Call& close) {
     any = true;
     const auto actor = story.timeline.event(start).actor.value;
     const auto child = actor < actors.size() ? actors[actor].pid : pid;
-    if (child == pid || holds(child, start)) return start;
+    if (child == pid || still_has_it(story, close, child, start)) return start;
   }
   return any ? std::nullopt : fork_between(story, pid, *since, close.entered);
 }
@@ -406,6 +421,10 @@ Sharing sharing_of(const Story& story, const Call& close) {
     }
     if (carries && call.meaning.effect == Effect::sends)
       add(call.entered, "one sent over a unix socket (SCM_RIGHTS)", "经 unix 套接字（SCM_RIGHTS）送出的一个");
+  }
+  if (const auto forked = parent_that_holds(story, close)) {
+    const auto parent = *story.timeline.get<recording::ProcessStarted>(*forked).parent;
+    add(*forked, fmt::format("that of its parent, process {}", parent), fmt::format("其父进程 {} 持有的一个", parent));
   }
   if (const auto forked = child_that_holds(story, close))
     add(*forked, "that of a forked child", "fork 出的子进程持有的一个");

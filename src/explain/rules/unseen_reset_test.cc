@@ -183,6 +183,32 @@ TEST(UnseenReset, is_none_where_a_side_shut_its_sending_half) {
   EXPECT_FALSE(told.has("send.broken_pipe_unseen"));
 }
 
+// socket(7), SO_RCVTIMEO: "if no data has been transferred and the timeout has been reached, then -1 is returned with errno set to EAGAIN".
+TEST(OwnLimit, is_told_of_a_wait_that_it_ended) {
+  struct {
+    const char* flags;
+    std::int64_t returned;
+    bool set, told;
+  } cases[] = {{"0", 200'000, true, true},
+               {"MSG_DONTWAIT", 200'000, true, false},
+               {"0", 2'010, true, false},  // the descriptor is non-blocking
+               {"0", 200'000, false, false}};
+  for (const auto& one : cases) {
+    StoryRecorder story = request(5, 5);
+    if (one.set) story.call("client", 1000, 1010, "setsockopt", "3, SOL_SOCKET, SO_RCVTIMEO_OLD, \"\\0\"..., 16");
+    story.call("client", 2000, one.returned, "recvfrom", "3, 0x7ffd, 100, " + std::string(one.flags) + ", NULL, NULL",
+               {-1, EAGAIN});
+    const ExplainedStory told(story);
+    EXPECT_EQ(told.has("recv.own_limit"), one.told) << one.flags << one.returned;
+  }
+  StoryRecorder story = request(5, 5);
+  story.call("client", 1000, 1010, "setsockopt", "3, SOL_SOCKET, SO_SNDTIMEO_OLD, \"\\0\"..., 16");
+  story.call("client", 2000, 300'000, "sendto", "3, \"x\"..., 1000, 0, NULL, 0", {-1, EAGAIN});
+  const ExplainedStory told(story);
+  EXPECT_TRUE(told.has("send.own_limit"));
+  EXPECT_FALSE(told.has("recv.own_limit"));
+}
+
 TEST(Killed, by_a_signal_is_told_with_the_connection_that_it_closed) {
   for (const char* signal : {"SIGKILL", "SIGTERM", "SIGSEGV"}) {
     StoryRecorder story = request(4, 4);
