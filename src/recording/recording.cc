@@ -38,17 +38,24 @@ void sort_by_time(Recording& recording) {
   std::ranges::sort(order, {}, [&events](std::uint32_t old) { return std::pair(events[old].at, old); });
 
   std::vector<std::uint32_t> new_position(events.size());
-  std::vector<Event> sorted;
-  sorted.reserve(events.size());
-  for (const std::uint32_t old : order) {
-    new_position[old] = static_cast<std::uint32_t>(sorted.size());
-    sorted.push_back(std::move(events[old]));
-  }
-  for (Event& event : sorted)
+  for (std::uint32_t i = 0; i < order.size(); ++i) new_position[order[i]] = i;
+  for (Event& event : events)
     for_each_event_id(event.what, [&new_position](EventId& id) {
       if (id.value < new_position.size()) id.value = new_position[id.value];
     });
-  events = std::move(sorted);
+  // Where they are, for there are many: each circle of those that take one another's place.
+  for (std::uint32_t first = 0; first < order.size(); ++first) {
+    if (order[first] == first) continue;
+    Event moved = std::move(events[first]);
+    std::uint32_t to = first;
+    while (order[to] != first) {
+      const std::uint32_t from = std::exchange(order[to], to);
+      events[to] = std::move(events[from]);
+      to = from;
+    }
+    order[to] = to;
+    events[to] = std::move(moved);
+  }
 }
 
 }  // namespace tcpwhy::recording
