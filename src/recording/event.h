@@ -217,9 +217,19 @@ struct Loss {
   bool operator==(const Loss&) const = default;
 };
 
-using What =
-    std::variant<Packet, CallEntered, CallReturned, Signal, ProcessStarted, ProcessEnded, SocketState, CounterMoved,
-                 SegmentCause, LinkAction, Note, ExpectationFailed, Loss, Reset, SocketError, SegmentDropped>;
+// Calls that the actor made at once one behind the other, with the same arguments and the same result, and that are not told each: they
+// moved nothing. The first of their like are told before them; the last is the call `call`, which follows. The event's time is the return
+// of the last one that is not told.
+struct CallsRepeated {
+  std::optional<std::uint32_t> call;
+  std::uint64_t count = 0;  // of those that are not told
+  base::WallTime since;     // when the first of those was entered
+  bool operator==(const CallsRepeated&) const = default;
+};
+
+using What = std::variant<Packet, CallEntered, CallReturned, Signal, ProcessStarted, ProcessEnded, SocketState,
+                          CounterMoved, SegmentCause, LinkAction, Note, ExpectationFailed, Loss, Reset, SocketError,
+                          SegmentDropped, CallsRepeated>;
 
 struct Event {
   base::WallTime at;

@@ -14,11 +14,23 @@
 namespace tcpwhy::recording {
 
 inline constexpr std::string_view kind_name(const What& what) {
-  constexpr std::string_view names[] = {
-      "packet",         "call_entered",       "call_returned", "signal",        "process_started",
-      "process_ended",  "socket_state",       "counter_moved", "segment_cause", "link_action",
-      "note",           "expectation_failed", "loss",          "reset",         "socket_error",
-      "segment_dropped"};
+  constexpr std::string_view names[] = {"packet",
+                                        "call_entered",
+                                        "call_returned",
+                                        "signal",
+                                        "process_started",
+                                        "process_ended",
+                                        "socket_state",
+                                        "counter_moved",
+                                        "segment_cause",
+                                        "link_action",
+                                        "note",
+                                        "expectation_failed",
+                                        "loss",
+                                        "reset",
+                                        "socket_error",
+                                        "segment_dropped",
+                                        "calls_repeated"};
   static_assert(std::size(names) == std::variant_size_v<What>);
   return names[what.index()];
 }
@@ -136,6 +148,11 @@ template <class Event, class F>
 void visit_fields(Event& e, F&& f) {
   f("socket", e.socket), f("from", e.from), f("to", e.to), f("flags", e.flags), f("seq", e.seq), f("ack", e.ack);
   f("length", e.length), f("reason", e.reason), f("function", e.function), f("sent", e.sent);
+}
+template <class Event, class F>
+  requires std::same_as<std::remove_const_t<Event>, CallsRepeated>
+void visit_fields(Event& e, F&& f) {
+  f("call", e.call), f("count", e.count), f("since", e.since);
 }
 
 }  // namespace tcpwhy::recording

@@ -77,6 +77,9 @@ struct Lines {
     return fmt::format("dropped {}[{}] seq {} ack {} length {}: {} in {}{}", e.sent ? "on its way out " : "", e.flags,
                        e.seq, e.ack, e.length, e.reason, e.function, between(e.from, e.to));
   }
+  std::string operator()(const CallsRepeated& e) const {
+    return fmt::format("the same call {} times more, not told each; the last of them follows", e.count);
+  }
   std::string operator()(const LinkAction& e) const {
     return e.delay_ns == 0 ? fmt::format("link: {}", e.action)
                            : fmt::format("link: {} {} ms", e.action, static_cast<double>(e.delay_ns) / 1e6);

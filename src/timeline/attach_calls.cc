@@ -266,9 +266,14 @@ void pair_calls(Timeline& timeline) {
       open.erase(found);
     }
   }
+  std::map<std::uint32_t, EventId> repeated;
+  for (const EventId id : timeline.all<recording::CallsRepeated>())
+    if (const auto& call = timeline.get<recording::CallsRepeated>(id).call) repeated.emplace(*call, id);
   for (Call& call : timeline.calls) {
     const auto& entered = timeline.entered(call);
     const auto* returned = timeline.returned(call);
+    if (!repeated.empty())
+      if (const auto found = repeated.find(call.number); found != repeated.end()) call.repeated = found->second;
     call.meaning =
         calls::meaning_of(entered.name, entered.arguments,
                           returned == nullptr ? std::string_view() : std::string_view(returned->detail), entered.fd);

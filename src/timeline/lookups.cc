@@ -261,7 +261,9 @@ bool Lookups::any_call_between(ActorId actor, EventId after, EventId before, std
   const auto of_thread = calls_of_actor.of(actor);
   const auto entered = [&](const auto& pair) { return calls[pair.value].entered; };
   const auto next = std::ranges::upper_bound(of_thread, after, {}, entered);
-  return next != of_thread.end() && entered(*next) < before;
+  if (next == of_thread.end()) return false;
+  const auto& repeated = calls[next->value].repeated;
+  return entered(*next) < before || (repeated && *repeated > after);
 }
 
 std::optional<SegmentIndex> Lookups::arrived_in(EventId event) const {

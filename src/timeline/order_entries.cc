@@ -34,6 +34,12 @@ class Orderer {
       if (call.returned)
         entries[call.returned->value] = {*call.returned, EntryKind::call_returned, c, call.connection, {}, {}};
     }
+    for (const Call& call : timeline_.calls)
+      if (call.repeated) {
+        Entry& entry = entries[call.repeated->value];
+        entry.connection = call.connection;
+        if (call.connection) entry.side = call.side;
+      }
     put_kernel_events_at_their_segments(entries);
     return entries;
   }

@@ -15,6 +15,10 @@ const recording::CallReturned* Timeline::returned(const Call& call) const {
   return call.returned ? &std::get<recording::CallReturned>(event(*call.returned).what) : nullptr;
 }
 
+std::uint64_t Timeline::times(const Call& call) const {
+  return 1 + (call.repeated ? get<recording::CallsRepeated>(*call.repeated).count : 0);
+}
+
 const SocketEnd* Timeline::socket_end(std::uint64_t socket, base::WallTime at) const {
   if (socket == 0) return nullptr;
   const auto own = std::ranges::equal_range(socket_ends, socket, {}, &SocketEnd::socket);

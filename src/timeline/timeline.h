@@ -72,6 +72,7 @@ struct Call {
   calls::Meaning meaning;  // what it does and was asked for
   std::optional<ConnectionIndex> connection;
   Side side = opener;
+  std::optional<EventId> repeated;     // CallsRepeated: calls like it that came right before and are not told
   bool descriptor_was_closed = false;  // the descriptor had been this connection's, and was closed
 };
 
@@ -132,7 +133,7 @@ struct Entry {
   std::uint32_t index = 0;  // of the segment or call
   std::optional<ConnectionIndex> connection;
   PerSide<tcp::State> states{};  // of that connection's two ends, after this entry
-  std::optional<Side> side;      // of a kernel event
+  std::optional<Side> side;      // of a kernel event, of calls that are not told each
 };
 
 // A sample of the kernel's that contradicts the state that the segments say. Never expected: a bug of ours, or a loss.
@@ -178,6 +179,8 @@ struct Timeline {
   [[nodiscard]] const recording::Event& event(EventId id) const { return (*recording)[id]; }
   [[nodiscard]] const recording::CallEntered& entered(const Call& call) const;
   [[nodiscard]] const recording::CallReturned* returned(const Call& call) const;  // null if it never came back
+  // The call itself, and those like it before it that are not told.
+  [[nodiscard]] std::uint64_t times(const Call& call) const;
   // When the call ended: its return, or the end of its process, or the end of the recording.
   [[nodiscard]] base::WallTime end_of(const Call& call) const { return call.ended; }
   [[nodiscard]] base::WallTime time_of(EventId id) const { return event(id).at; }

@@ -615,6 +615,32 @@ TEST(Sides, of_the_same_name_are_told_apart_by_process) {
   EXPECT_EQ(timeline.connections.front().sides[listener].name, "python3[101]");
 }
 
+// Of many that are alike only the first and the last are told.
+TEST(Calls, stand_for_those_before_them_that_are_not_told) {
+  StoryRecorder story;
+  story.open();
+  story.call("client", 200, 201, "recv", "3, ..., 100, 0", {-1, EAGAIN});
+  const auto last = story.call("client", 900, 901, "recv", "3, ..., 100, 0", {-1, EAGAIN});
+  story.event(890, "client",
+              recording::CallsRepeated{last, 77, base::wall_from_ns(1'700'000'000'000'000'000 + 210'000)});
+  const TimelineOfStory told(story);
+  const auto& calls = told.timeline.connections.front().calls;
+  const Call& first_of_them = told.timeline.calls[calls[calls.size() - 2]];
+  const Call& last_of_them = told.timeline.calls[calls.back()];
+  EXPECT_EQ(told.timeline.times(first_of_them), 1U);
+  EXPECT_EQ(told.timeline.times(last_of_them), 78U);
+  ASSERT_TRUE(last_of_them.repeated);
+  const auto entry = std::ranges::find(told.timeline.entries, *last_of_them.repeated, &Entry::event);
+  ASSERT_NE(entry, told.timeline.entries.end());
+  EXPECT_EQ(entry->connection, 0U);
+  EXPECT_EQ(entry->side, opener);
+  const auto between = [&](EventId after, EventId before) {
+    return told.timeline.lookups.any_call_between(last_of_them.actor, after, before, told.timeline.calls);
+  };
+  EXPECT_TRUE(between(*first_of_them.returned, *last_of_them.repeated)) << "those that are not told are calls too";
+  EXPECT_FALSE(between(*last_of_them.returned, EventId{last_of_them.returned->value + 1}));
+}
+
 TEST(CauseRules, have_each_id_once_and_a_source) {
   std::set<std::string_view> ids;
   for (const auto& rule : cause_rules()) {

@@ -116,7 +116,7 @@ class Events {
 
  private:
   What what() {
-    switch (*gen::inRange(0, 17)) {
+    switch (*gen::inRange(0, 18)) {
       case 0:
       case 1:
         if (interfaces_ == 0) return filled(Note{});
@@ -147,6 +147,7 @@ class Events {
       case 13: return with_call(filled(Reset{}));
       case 14: return filled(SocketError{});
       case 15: return filled(SegmentDropped{});
+      case 16: return with_call(filled(CallsRepeated{}));
       default: return with_call(filled(ExpectationFailed{}));
     }
   }

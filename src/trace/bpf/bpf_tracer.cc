@@ -24,6 +24,7 @@
 #include "trace/give_way.h"
 #include "trace/holders.h"
 #include "trace/record_log.h"
+#include "trace/repeated_calls.h"
 #include "trace/socket_sampler.h"
 
 namespace tcpwhy::trace {
@@ -82,6 +83,50 @@ std::uint32_t likeness(std::span<const std::byte> record) {
   return (seven_bits * (flags + 1) + (head.flags & flags)) * kinds + head.kind;
 }
 
+// A record's own members, from `pointer` of its socket on: what a brief one leaves out stands before.
+std::size_t place_in(std::span<const std::byte> record, std::size_t offset) {
+  const auto& head = *reinterpret_cast<const probe_head*>(record.data());
+  return offset - ((head.flags & PROBE_BRIEF) != 0 ? PROBE_BRIEF_SAVES : 0);
+}
+
+template <class Member>
+Member member_of(std::span<const std::byte> record, std::size_t offset) {
+  Member member{};
+  if (const std::size_t place = place_in(record, offset); record.size() >= place + sizeof member)
+    std::memcpy(&member, record.data() + place, sizeof member);
+  return member;
+}
+
+// Two of the same thread that differ in when they were made only.
+bool are_alike(std::span<const std::byte> one, std::span<const std::byte> other) {
+  const auto same = [&](std::size_t begin, std::size_t end) {
+    return std::memcmp(one.data() + begin, other.data() + begin, end - begin) == 0;
+  };
+  constexpr std::size_t behind_time = offsetof(probe_head, kind);
+  if (one.size() != other.size() || !same(behind_time, sizeof(probe_head))) return false;
+  const std::size_t call = place_in(one, offsetof(probe_call, call));
+  return same(sizeof(probe_head), call) && same(call + sizeof(probe_call::call), one.size());
+}
+
+std::uint64_t socket_of(std::span<const std::byte> record) {
+  return member_of<std::uint64_t>(record, offsetof(probe_call, socket.pointer));
+}
+
+// One that changes nothing; nothing: it does, or is no whole call.
+std::optional<RepeatedCalls::Call> idle_call(std::span<const std::byte> record) {
+  const auto& head = *reinterpret_cast<const probe_head*>(record.data());
+  if (head.kind != PROBE_CALL_MADE || record.size() < place_in(record, offsetof(probe_call, snippet)))
+    return std::nullopt;
+  const auto* row = calls::find_call(member_of<__u32>(record, offsetof(probe_call, number)));
+  const auto arguments = member_of<calls::SyscallArguments>(record, offsetof(probe_call, arguments));
+  if (row == nullptr || !changes_nothing(*row, arguments, member_of<__s64>(record, offsetof(probe_call, result))))
+    return std::nullopt;
+  const std::uint64_t socket = socket_of(record);
+  const auto entered_ns = member_of<std::uint64_t>(record, offsetof(probe_call, call));
+  return RepeatedCalls::Call{socket != 0 ? socket : head.tid, entered_ns, head.at_ns,
+                             record};  // no socket stands that low
+}
+
 class BpfTracer final : public Tracer {
  public:
   static base::Result<std::unique_ptr<Tracer>> open(const Target& target, const BpfOptions& options);
@@ -93,7 +138,7 @@ class BpfTracer final : public Tracer {
   [[nodiscard]] std::optional<int> command_status() const override { return status_; }
   void signal_command(int signal) override;
   void tell_conversations(std::vector<Conversation>& told) override { conversations_.take(told); }
-  [[nodiscard]] std::uint64_t recorded() const override { return log_.records(); }
+  [[nodiscard]] std::uint64_t recorded() const override { return recorded_; }
   void pause() override { paused_ = true; }
   [[nodiscard]] bool paused() const override { return paused_; }
   [[nodiscard]] std::uint64_t left_out() const override { return left_out_; }
@@ -107,6 +152,9 @@ class BpfTracer final : public Tracer {
   base::Status follow_sockets_of(const Target& target);
   void take();
   void put_aside(std::span<const std::byte> record);
+  void append(std::span<const std::byte> record);
+  void end_repeated(std::span<const std::byte> record);
+  void append_repeated(std::span<const std::byte> last, const RepeatedCalls::Run& before);
   void make_events(recording::Recording& recording);
   void look_at(std::span<const std::byte> record);
   void learn_path(const probe_path_sample& sample);
@@ -125,6 +173,10 @@ class BpfTracer final : public Tracer {
   base::UniqueFd timer_, both_;
   std::vector<recording::Event> sockets_at_start_;
   RecordLog log_;
+  std::uint64_t recorded_ = 0;  // events, those that are made at the end
+  RepeatedCalls repeated_{are_alike, [this](std::span<const std::byte> last, const RepeatedCalls::Run& before) {
+                            append_repeated(last, before);
+                          }};
   bool paused_ = false;
   std::uint64_t left_out_ = 0, no_memory_for_ = 0;  // records
   NamedConversations conversations_;
@@ -242,12 +294,47 @@ void BpfTracer::put_aside(std::span<const std::byte> record) {
     return;
   }
   try {
-    log_.append(likeness(record), record);
+    if (const auto call = idle_call(record)) {
+      if (repeated_.hold(*call)) return;
+    } else {
+      end_repeated(record);
+    }
+    append(record);
     conversations_.look_at(record);
   } catch (const std::bad_alloc&) {
     paused_ = true;
     ++no_memory_for_;
   }
+}
+
+void BpfTracer::append(std::span<const std::byte> record) {
+  log_.append(likeness(record), record);
+  recorded_ += reinterpret_cast<const probe_head*>(record.data())->kind == PROBE_CALL_MADE ? 2 : 1;
+}
+
+// Whatever happens to a socket ends what its calls repeat, and so does what may end its thread.
+void BpfTracer::end_repeated(std::span<const std::byte> record) {
+  switch (reinterpret_cast<const probe_head*>(record.data())->kind) {
+    case PROBE_SIGNAL:
+    case PROBE_FORK:
+    case PROBE_EXEC:
+    case PROBE_EXIT: return repeated_.end_all();
+    case PROBE_MAPPING:
+    case PROBE_USER_STACK: return;
+    case PROBE_GONE: return repeated_.end(member_of<std::uint64_t>(record, offsetof(probe_gone, socket)));
+    default: return repeated_.end(socket_of(record));
+  }
+}
+
+void BpfTracer::append_repeated(std::span<const std::byte> last, const RepeatedCalls::Run& before) {
+  append(last);
+  if (before.count == 0) return;
+  probe_repeated repeated{};
+  std::memcpy(&repeated.head, last.data(), sizeof repeated.head);
+  repeated.head.kind = PROBE_CALLS_REPEATED, repeated.head.flags = 0, repeated.head.at_ns = before.until_ns;
+  repeated.call = member_of<std::uint64_t>(last, offsetof(probe_call, call));
+  repeated.count = before.count, repeated.since_ns = before.since_ns;
+  append(std::as_bytes(std::span(&repeated, 1)));
 }
 
 // What there is memory for. What is put aside goes piece by piece, as its events are made.
@@ -328,6 +415,11 @@ base::Status BpfTracer::stop(recording::Recording& recording) {
   probe_.detach();
   take();
   way_.reset();
+  try {
+    repeated_.end_all();
+  } catch (const std::bad_alloc&) {
+    ++no_memory_for_;
+  }
   make_events(recording);
   note_losses(recording);
   // Its exit is traced before its status can be had.

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <iterator>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include "base/clock.h"
@@ -19,12 +21,43 @@ namespace {
 constexpr long wait_for_more_ns = 5'000'000;
 // A call that is put aside takes 32 bytes (sends and receipts of ten bytes), its two events 560 and their texts.
 constexpr std::size_t packed_events = 16;
+constexpr std::uint64_t no_socket = std::uint64_t{1} << 63U;  // cookies count up from 1
 constexpr std::size_t most_bytes_aside = std::size_t{1} << 30;
+
+// What put_aside() lays out: an InsideCall and its snippets.
+bool are_alike(std::span<const std::byte> one, std::span<const std::byte> other) {
+  if (one.size() != other.size()) return false;
+  const auto without_times = [](std::span<const std::byte> whole) {
+    InsideCall call;
+    std::memcpy(&call, whole.data(), sizeof call);
+    call.call = 0, call.before = {}, call.record.id = call.record.returned_at = 0;
+    return call;
+  };
+  const InsideCall a = without_times(one), b = without_times(other);
+  return std::memcmp(&a, &b, sizeof a) == 0 && std::ranges::equal(one.subspan(sizeof a), other.subspan(sizeof b));
+}
+static_assert(std::has_unique_object_representations_v<InsideCall>);
+
+// One that changes nothing, and is all that there is to tell of it.
+bool is_idle(const InsideCall& call) {
+  const auto* row = calls::find_call(call.record.number);
+  calls::SyscallArguments arguments;
+  std::ranges::copy(call.record.arguments, arguments.begin());
+  return row != nullptr && call.entry_is_told == 0 && call.at_return.cookie == 0 &&
+         changes_nothing(*row, arguments, call.record.result);
+}
 
 }  // namespace
 
 Outbox::Outbox(std::size_t most_pending)
-    : most_pending_(most_pending), ready_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {}
+    : most_pending_(most_pending),
+      ready_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
+      repeated_(are_alike, [this](std::span<const std::byte> last, const RepeatedCalls::Run& before) {
+        std::vector<std::byte> whole(last.begin(), last.end());
+        std::memcpy(whole.data() + offsetof(InsideCall, before), &before, sizeof before);
+        append(whole);
+        if (before.count > 0) ++recorded_;
+      }) {}
 
 recording::ActorId Outbox::add_actor(recording::Actor actor) {
   const std::scoped_lock lock(mutex_);
@@ -43,6 +76,7 @@ void Outbox::add(recording::Event event) {
     return;
   }
   try {
+    if (ends_repeated(event)) repeated_.end_all();
     events_.push_back(std::move(event));
   } catch (const std::bad_alloc&) {
     return end_for_want_of_memory(1);
@@ -65,8 +99,13 @@ void Outbox::put_aside(const InsideCall& call, std::span<const std::byte> snippe
     whole_.resize(sizeof call + snippets.size());
     std::memcpy(whole_.data(), &call, sizeof call);
     std::ranges::copy(snippets, whole_.begin() + sizeof call);
-    if (count_aside_ == 0) aside_.begin_batch({});
-    aside_.append(call.record.number, whole_);
+    if (is_idle(call)) {
+      const std::uint64_t on = call.record.cookie != 0 ? call.record.cookie : no_socket | call.record.tid;
+      if (repeated_.hold({on, call.record.id, call.record.returned_at, whole_})) return;
+    } else {
+      repeated_.end(call.record.cookie);
+    }
+    append(whole_);
     for (const inside_socket* named : {&call.at_entry, &call.at_return}) {
       if (named->cookie == 0 || named->remote_port == 0 || named->cookie == last_cookie_) continue;
       last_cookie_ = named->cookie;
@@ -76,8 +115,40 @@ void Outbox::put_aside(const InsideCall& call, std::span<const std::byte> snippe
   } catch (const std::bad_alloc&) {
     return end_for_want_of_memory(2);
   }
+}
+
+void Outbox::append(std::span<const std::byte> whole) {
+  std::uint32_t number = 0;
+  std::memcpy(&number, whole.data() + offsetof(InsideCall, record.number), sizeof number);
+  if (count_aside_ == 0) aside_.begin_batch({});
+  aside_.append(number, whole);
   ++count_aside_;
   recorded_ += 2;
+}
+
+// Now and then one of many calls is told by a stop: it is not among those that are counted, and ends nothing.
+bool Outbox::ends_repeated(const recording::Event& event) {
+  if (const auto* entered = std::get_if<recording::CallEntered>(&event.what)) {
+    const auto* row = calls::find_call(entered->name);
+    if (row == nullptr || !changes_nothing(*row, {}, row->effect == calls::Effect::receives ? 0 : -1)) return true;
+    entered_[entered->call] = row->effect;
+    return false;
+  }
+  const auto* returned = std::get_if<recording::CallReturned>(&event.what);
+  if (returned == nullptr) return true;
+  const auto call = entered_.extract(returned->call);
+  if (call.empty()) return true;
+  const bool moves = call.mapped() == calls::Effect::receives || call.mapped() == calls::Effect::sends ||
+                     call.mapped() == calls::Effect::accepts;
+  return moves && returned->result > 0;
+}
+
+void Outbox::end_repeated() {
+  try {
+    repeated_.end_all();
+  } catch (const std::bad_alloc&) {
+    end_for_want_of_memory(2);
+  }
 }
 
 void Outbox::end_for_want_of_memory(std::uint64_t events) {
@@ -145,6 +216,7 @@ void Outbox::drain(recording::Recording& recording, bool at_end) {
     events.swap(events_);
     lost = std::exchange(lost_, 0);
     if (at_end) {
+      end_repeated();
       std::swap(aside, aside_), count_aside_ = 0;
       no_memory_for = std::exchange(no_memory_for_, 0);
     }

@@ -6,12 +6,14 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "recording/recording.h"
 #include "trace/ptrace/inside/call_log.h"
 #include "trace/record_log.h"
+#include "trace/repeated_calls.h"
 #include "trace/tracer.h"
 
 namespace tcpwhy::trace {
@@ -43,6 +45,9 @@ class Outbox {
  private:
   void be_ready_in(long ns);
   void end_for_want_of_memory(std::uint64_t events);
+  void append(std::span<const std::byte> whole);
+  void end_repeated();
+  [[nodiscard]] bool ends_repeated(const recording::Event& event);
 
   std::size_t most_pending_;
   base::UniqueFd ready_;  // timerfd: readable soon after something waits
@@ -59,7 +64,10 @@ class Outbox {
   std::uint64_t last_cookie_ = 0;  // of the conversation that was learnt last
   RecordLog aside_;
   std::size_t count_aside_ = 0;
-  std::vector<std::byte> whole_;                  // a call and its snippets
+  std::vector<std::byte> whole_;  // a call and its snippets
+  RepeatedCalls repeated_;
+  std::unordered_map<std::uint32_t, calls::Effect>
+      entered_;                                   // calls told by a stop that may turn out to change nothing
   std::vector<recording::ActorId> in_recording_;  // by own number
 };
 

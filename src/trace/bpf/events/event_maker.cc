@@ -114,6 +114,7 @@ void EventMaker::add(std::span<const std::byte> record, Recording& recording) {
     case PROBE_EXEC:
     case PROBE_EXIT: return with(as<probe_process>(record), &EventMaker::add_process);
     case PROBE_MAPPING: return with(as<probe_mapping>(record), &EventMaker::add_mapping);
+    case PROBE_CALLS_REPEATED: return with(as<probe_repeated>(record), &EventMaker::add_repeated);
     case PROBE_DESTROYED:
       if (const auto* destroyed = as<probe_destroyed>(record)) sockets_.forget(destroyed->socket.pointer);
       return;

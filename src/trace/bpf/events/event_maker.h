@@ -76,6 +76,7 @@ class EventMaker {
   void add_signal(const probe_signal& signal, recording::Recording& recording);
   void add_process(const probe_process& process, recording::Recording& recording);
   void add_mapping(const probe_mapping& mapping, recording::Recording& recording);
+  void add_repeated(const probe_repeated& repeated, recording::Recording& recording);
 
   std::uint32_t append(const probe_head& head, recording::ActorId actor, recording::What what,
                        recording::Recording& recording);
@@ -106,6 +107,7 @@ class EventMaker {
   std::unordered_map<std::uint32_t, ClosingCall> closed_;           // by thread: its last call that closed something
   std::map<CallKey, std::vector<std::uint32_t>> waiting_for_call_;  // events that name a call not told yet
   std::set<CallKey> ignored_calls_;
+  std::optional<std::pair<CallKey, std::uint32_t>> last_returned_;  // and its number
   struct OpenOperation {
     std::uint32_t number;
     std::uint32_t event;  // position of its entry

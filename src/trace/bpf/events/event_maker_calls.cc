@@ -132,7 +132,17 @@ void EventMaker::add_call_returned(const probe_call& call, Recording& recording)
       append(call.head, actor(call.head.tid, call.head.tgid, recording), std::move(returned), recording);
   remember(known, event);
   if (row->is_closing()) closed_[call.head.tid] = {call.call, open->second.number, event};
+  last_returned_ = {key, open->second.number};
   calls_.erase(open);
+}
+
+void EventMaker::add_repeated(const probe_repeated& repeated, Recording& recording) {
+  if (!last_returned_ || last_returned_->first != CallKey{repeated.head.tid, repeated.call}) return;  // it is left out
+  append(repeated.head, actor(repeated.head.tid, repeated.head.tgid, recording),
+         CallsRepeated{.call = last_returned_->second,
+                       .count = repeated.count,
+                       .since = base::wall_from_ns(static_cast<std::int64_t>(repeated.since_ns)) + clock_},
+         recording);
 }
 
 // --- Operations of io_uring -----------------------------------------------------------------------------------------

@@ -179,6 +179,34 @@ TEST(EventMaker, a_close_that_resets_with_nothing_unread_is_not_for_unread_data)
   EXPECT_EQ(cause_of(0, false), "out_of_memory");
 }
 
+// What the reader did not put aside each.
+TEST(EventMaker, calls_that_were_counted_name_the_last_of_them) {
+  EventMaker maker{EventMakerOptions{}};
+  maker.start_process(thread, "server");
+  Recording recording;
+  auto made = about_socket<probe_call>(PROBE_CALL_MADE, 9100);
+  made.call = 9000, made.number = SYS_recvfrom, made.arguments[0] = 4, made.result = 0;
+  add(maker, recording, made);
+  probe_repeated repeated{};
+  repeated.head = made.head, repeated.head.kind = PROBE_CALLS_REPEATED, repeated.head.at_ns = 8000;
+  repeated.call = 9000, repeated.count = 1'000'000, repeated.since_ns = 2000;
+  add(maker, recording, repeated);
+  repeated.call = 1;  // of a call that is left out
+  add(maker, recording, repeated);
+  sort_by_time(recording);
+  std::vector<const CallsRepeated*> told;
+  const CallEntered* entered = nullptr;
+  for (const Event& event : recording.events) {
+    if (const auto* one = std::get_if<CallsRepeated>(&event.what)) told.push_back(one);
+    if (const auto* one = std::get_if<CallEntered>(&event.what)) entered = one;
+  }
+  ASSERT_EQ(told.size(), 1U);
+  ASSERT_NE(entered, nullptr);
+  EXPECT_EQ(told.front()->call, entered->call);
+  EXPECT_EQ(told.front()->count, 1'000'000U);
+  EXPECT_EQ(base::to_ns(told.front()->since), 2000);
+}
+
 // One that is ignored is thrown away; one that is blocked waits; the others are on their way.
 TEST(EventMaker, a_signal_that_is_raised_may_be_blocked_or_ignored) {
   const auto fate_of = [](__s32 result, __u32 blocked) {

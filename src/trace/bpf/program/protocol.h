@@ -29,6 +29,7 @@ enum probe_kind {
   PROBE_OPERATION_COMPLETED,
   PROBE_MAPPING,
   PROBE_PATH_SAMPLE,
+  PROBE_CALLS_REPEATED,  // by the reader, not the kernel's half: struct probe_repeated
 };
 
 // What a probe_call of an operation has in `arguments`: fields of its submission queue entry (struct io_uring_sqe).
@@ -128,6 +129,14 @@ struct probe_call {
   __u32 snippets;
   __u32 completion;  // PROBE_OPERATION_COMPLETED: IORING_CQE_F_*
   struct probe_snippet snippet[PROBE_SNIPPETS];
+};
+
+// So many calls like the one of the record before came right before that one (trace/repeated_calls.h). The head tells the last one's return.
+struct probe_repeated {
+  struct probe_head head;
+  __u64 call;  // of the record before
+  __u64 count;
+  __u64 since_ns;  // the first one's entry
 };
 
 // Which of the descriptors that it is given a call closes.

@@ -106,6 +106,10 @@ void append_events(const InsideCall& call, std::span<const std::byte> snippets, 
   const calls::SyscallArguments arguments = arguments_of(call.record.arguments);
   const recording::ActorId actor{call.actor};
   const TcpSocket at_entry = unpacked(call.at_entry), at_return = unpacked(call.at_return);
+  if (call.before.count > 0)
+    events.push_back({time_of(call.before.until_ns), actor,
+                      recording::CallsRepeated{
+                          .call = call.call, .count = call.before.count, .since = time_of(call.before.since_ns)}});
   if (call.entry_is_told == 0) {
     recording::CallEntered entered;
     entered.call = call.call;

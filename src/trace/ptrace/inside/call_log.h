@@ -9,6 +9,7 @@
 #include "recording/event.h"
 #include "trace/ptrace/descriptors.h"
 #include "trace/ptrace/inside/protocol.h"
+#include "trace/repeated_calls.h"
 
 namespace tcpwhy::trace {
 
@@ -17,8 +18,9 @@ struct InsideCall {
   std::uint32_t call = 0;   // its number in the recording
   std::uint32_t entry_is_told = 0;
   std::uint32_t reserved = 0;
-  inside_socket at_entry{};   // that it acts on; cookie 0: none
-  inside_socket at_return{};  // that it has made, or changed the addresses of
+  RepeatedCalls::Run before{};  // like it, that are not told
+  inside_socket at_entry{};     // that it acts on; cookie 0: none
+  inside_socket at_return{};    // that it has made, or changed the addresses of
   inside_record record{};
 };
 

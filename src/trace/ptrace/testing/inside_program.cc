@@ -92,6 +92,16 @@ int many(int count) {
   return 0;
 }
 
+// The end of the stream is asked for again and again.
+int spins(int count) {
+  const Pair pair = connect_pair();
+  ::shutdown(pair.client, SHUT_WR);
+  char room = 0;
+  for (int i = 0; i < count; ++i)
+    if (::recv(pair.server, &room, 1, 0) != 0) fail(130);
+  return 0;
+}
+
 // The places in libc are changed while threads wait behind them, and while others run into them.
 int threads(int count) {
   std::atomic<int> waiting = 0;
@@ -428,6 +438,7 @@ int main(int count, char** words) {
   const std::string mode = count > 1 ? words[1] : "";
   const int number = count > 2 ? std::atoi(words[2]) : 0;
   if (mode == "many") return many(number);
+  if (mode == "spins") return spins(number);
   if (mode == "threads") return threads(number);
   if (mode == "forks") return forks(number);
   if (mode == "forks-into-namespace") return forks_into_namespace(number);
