@@ -166,7 +166,7 @@ class Maker {
   }
 
   void add(Row row) {
-    for (const EventId event : row.events) rows_.by_event[event] = rows_.rows.size();
+    for (const EventId event : row.events) rows_.numbers.add(event, row.number);
     rows_.rows.push_back(std::move(row));
   }
 

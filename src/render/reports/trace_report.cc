@@ -30,6 +30,8 @@ using timeline::opener;
 
 // With more rows than this a connection is folded though nothing is wrong with it.
 constexpr std::size_t long_story = 40;
+constexpr std::size_t may_be_short =
+    10 * long_story;  // with more entries it is long: most have a row, two a call and a segment at most
 
 class Report {
  public:
@@ -235,15 +237,17 @@ class Report {
 
   // Those that prove what is said, the rest folded; all where that was asked for, or where there are few and nothing is wrong.
   [[nodiscard]] Rows rows_of(ConnectionIndex index) const {
-    Rows rows = make_rows_of(timeline_, entries_, index, language());
     const bool is_wrong = worst(index) != nullptr;
-    if (options_.all || (!is_wrong && rows.rows.size() <= long_story)) return rows;
+    if (options_.all || (!is_wrong && entries_.of(index).size() <= may_be_short)) {
+      Rows rows = make_rows_of(timeline_, entries_, index, language());
+      if (options_.all || rows.rows.size() <= long_story) return rows;
+    }
     std::set<EventId> kept;
     for (const Verdict& verdict : story(index).verdicts)
       if (verdict.severity() >= Severity::warning)
         for (const Finding* finding : verdict.findings) kept.insert(finding->evidence.begin(), finding->evidence.end());
     if (!is_wrong) keep_changes(index, kept);
-    return folded(std::move(rows), kept, language());
+    return make_rows_of(timeline_, entries_, index, language(), &kept);
   }
 
   // Where the ends' states changed: what a long connection without a fault is told by.

@@ -1,9 +1,12 @@
 #include "render/reports/trace_report.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -119,6 +122,48 @@ TEST(TraceReport, no_line_is_wider_than_the_terminal) {
       std::istringstream lines(trace_report(explained, {.text = {.language = language, .width = width}, .all = true}));
       for (std::string line; std::getline(lines, line);) EXPECT_LE(base::display_width(line), width) << line;
     }
+}
+
+// 20,000 calls and one that stands for five million.
+recording::Recording busy_reader() {
+  StoryRecorder story;
+  story.open();
+  for (int i = 0; i < 10'000; ++i) {
+    story.call("client", 200 + i * 10, 202 + i * 10, "send", "3, \"hello\", 5, 0", {5});
+    story.call("server", 204 + i * 10, 206 + i * 10, "recv", "4, \"hello\", 100, 0", {5});
+  }
+  const auto last = story.call("server", 900'000, 900'001, "recv", "4, ..., 100, 0", {-1, EAGAIN});
+  story.event(890'000, "server",
+              recording::CallsRepeated{last, 5'000'000, base::wall_from_ns(1'700'000'000'000'000'000 + 390'000'000)});
+  return story.take();
+}
+
+TEST(TraceReport, of_a_busy_program_holds_the_rows_that_it_shows_and_no_others) {
+  const auto recording = busy_reader();
+  const auto explained = explain::explain(recording);
+  const EntriesByConnection entries(explained.timeline);
+  const Rows all = make_rows_of(explained.timeline, entries, 0, Language::en);
+  ASSERT_GT(all.rows.size(), 20'000U);
+  const timeline::EventId event = all.rows[12'344].events.front();
+  const std::set<timeline::EventId> kept{event};
+  const Rows few = make_rows_of(explained.timeline, entries, 0, Language::en, &kept);
+  ASSERT_EQ(few.rows.size(), 3U);
+  EXPECT_EQ(few.rows[0].text, "⋮ rows 1–12344");
+  EXPECT_EQ(few.rows[1].number, 12'345U);
+  EXPECT_EQ(few.rows[1].text, all.rows[12'344].text);
+  EXPECT_EQ(few.rows[2].text, fmt::format("⋮ rows 12346–{}", all.rows.size()));
+  // What is folded is cited by the number that it would have.
+  EXPECT_EQ(few.rows_of({all.rows[99].events.front()}), "100");
+  EXPECT_EQ(few.row_of(all.rows[99].events.front()), few.rows.data());
+}
+
+TEST(TraceReport, equal_calls_are_one_row_with_a_count) {
+  const auto recording = busy_reader();
+  const auto all = [&](Language language) {
+    return trace_report(explain::explain(recording), {.text = {.language = language, .width = 100}, .all = true});
+  };
+  EXPECT_NE(all(Language::en).find("⋮ the same 5,000,000 times more, in 500.0 ms"), std::string::npos);
+  EXPECT_NE(all(Language::zh).find("⋮ 同样的调用又重复了 5,000,000 次，历时 500.0 ms"), std::string::npos);
 }
 
 TEST(TraceReport, lets_no_escape_sequence_through) {

@@ -11,6 +11,7 @@
 
 #include "base/language.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "calls/spelling/address_text.h"
 #include "explain/rules/ending.h"
 #include "explain/texts/catalogue.h"
@@ -34,8 +35,8 @@ using timeline::Trigger;
 class RowMaker {
  public:
   RowMaker(const Timeline& timeline, const EntriesByConnection& index, Language language,
-           std::optional<ConnectionIndex> only)
-      : timeline_(timeline), index_(index), language_(language), only_(only) {}
+           std::optional<ConnectionIndex> only, const std::set<EventId>* kept = nullptr)
+      : timeline_(timeline), index_(index), language_(language), only_(only), kept_(kept) {}
 
   Rows make() {
     choose_ends();
@@ -44,15 +45,17 @@ class RowMaker {
     };
     if (only_) {
       note_connection(*only_);
+      std::ranges::sort(told_);
       for (const Entry* entry : index_.of(*only_)) show(*entry);
     } else {
       for (ConnectionIndex i = 0; i < timeline_.connections.size(); ++i) note_connection(i);
+      std::ranges::sort(told_);
       std::ranges::for_each(timeline_.entries, show);
     }
     if (!entries_.empty())
       origin_ = only_ ? timeline_.time_of(entries_.front()->event) : timeline_.recording->events.front().at;
     for (std::size_t i = 0; i < entries_.size(); ++i) add(i);
-    find_opening_end();
+    complete_row();
     name_causes();
     return std::move(rows_);
   }
@@ -71,16 +74,51 @@ class RowMaker {
   }
 
   Row& push(const Entry& entry, RowKind kind) {
+    complete_row();
     Row row;
-    row.number = static_cast<std::uint32_t>(rows_.rows.size() + 1);
+    row.number = ++last_number_;
     row.at = timeline_.time_of(entry.event) - origin_;
     row.kind = kind;
     row.connection = entry.connection;
     row.events = {entry.event};
     for (const Side side : {opener, listener}) row.inside_call[side] = open_calls_[side] > 0;
-    rows_.by_event[entry.event] = rows_.rows.size();
+    rows_.numbers.add(entry.event, row.number);
     rows_.rows.push_back(std::move(row));
     return rows_.rows.back();
+  }
+
+  [[nodiscard]] bool stays(const Row& row) const {
+    return row.kind == RowKind::failure || row.kind == RowKind::loss ||
+           std::ranges::any_of(row.events, [&](EventId event) { return kept_->contains(event); });
+  }
+
+  // What was pushed last is whole now.
+  void complete_row() {
+    if (rows_.rows.empty()) return;
+    find_opening_end(rows_.rows.back());
+    if (kept_ != nullptr) fold_before();
+  }
+
+  // The latest row joins the fold of those before it, or begins one with them.
+  void fold_before() {
+    constexpr std::size_t worth_folding = 3;
+    if (stays(rows_.rows.back())) {
+      foldable_ = 0;
+      return;
+    }
+    if (!segment_rows_.empty() && segment_rows_.back().first == rows_.rows.back().number) segment_rows_.pop_back();
+    if (++foldable_ < worth_folding) return;
+    if (foldable_ == worth_folding) {
+      rows_.rows.resize(rows_.rows.size() - worth_folding + 1);
+      Row fold;
+      fold.number = rows_.rows.back().number, fold.at = rows_.rows.back().at;
+      fold.kind = RowKind::folded;
+      rows_.rows.back() = std::move(fold);
+    } else {
+      rows_.rows.pop_back();
+    }
+    Row& fold = rows_.rows.back();
+    fold.text = fmt::format(fmt::runtime(word(Word::rows_folded, language_)), fold.number, last_number_);
   }
 
   void add(std::size_t index) {
@@ -101,7 +139,7 @@ class RowMaker {
     if (entry.kind != EntryKind::other) return true;
     const auto& what = timeline_.event(entry.event).what;
     if (std::holds_alternative<recording::CounterMoved>(what) || std::holds_alternative<recording::Packet>(what) ||
-        told_.contains(entry.event))
+        std::ranges::binary_search(told_, entry.event))
       return false;
     // Without packets it is the only word on the segment.
     if (std::holds_alternative<recording::SegmentCause>(what))
@@ -163,7 +201,7 @@ class RowMaker {
     timeline::PerSide<std::vector<base::WallTime>> arrived;
     for (const auto s : connection.segments) {
       const Segment& segment = timeline_.segments[s];
-      told_.insert(segment.kernel.begin(), segment.kernel.end());
+      told_.insert(told_.end(), segment.kernel.begin(), segment.kernel.end());
       if (segment.tcp.flags.rst() && segment.arrived)
         arrived[other(segment.from)].push_back(timeline_.time_of(*segment.arrived));
     }
@@ -201,7 +239,7 @@ class RowMaker {
     Row& row = push(entry, whole ? RowKind::call : RowKind::call_enters);
     place(row, call.actor, call.connection ? std::optional(call.side) : std::nullopt);
     const auto& entered = timeline_.entered(call);
-    rows_of_lines_[entered.step_line] = rows_.rows.size() - 1;
+    rows_of_lines_[entered.step_line] = row.number;
     row.stack = base::escape_controls(entered.stack);
     row.opens = is_of_the_opening(call);
     row.failed = whole && timeline_.returned(call)->result < 0;
@@ -209,8 +247,8 @@ class RowMaker {
       row.text =
           calls::with_short_addresses(base::escape_controls(recording::call_line(entered, timeline_.returned(call))));
       row.events.push_back(*call.returned);
-      rows_.by_event[*call.returned] = rows_.rows.size() - 1;
-      merged_.insert(entry.index);
+      rows_.numbers.add(*call.returned, row.number);
+      merged_ = entry.index;
     } else {
       row.text = calls::with_short_addresses(
                      base::escape_controls(through(entered) + entered.name + "(" + entered.arguments)) +
@@ -224,7 +262,7 @@ class RowMaker {
   }
 
   void add_return(const Entry& entry) {
-    if (merged_.contains(entry.index)) return;
+    if (merged_ == entry.index) return;
     const Call& call = timeline_.calls[entry.index];
     const auto& entered = timeline_.entered(call);
     Row& row = push(entry, RowKind::call_returns);
@@ -258,7 +296,7 @@ class RowMaker {
         row.states[(*change)->side] = {(*change)->to, true, (*change)->sampled.has_value()};
     if (!arrives) {
       row.grade = segment.cause.grade;
-      segment_rows_.emplace_back(rows_.rows.size() - 1, entry.index);
+      segment_rows_.emplace_back(row.number, entry.index);
     }
   }
 
@@ -302,6 +340,10 @@ class RowMaker {
                           base::escape_controls(failed->actual), failed->step_line));
     } else if (std::holds_alternative<recording::Loss>(event.what)) {
       add_row(RowKind::loss, message());
+    } else if (const auto* repeated = std::get_if<recording::CallsRepeated>(&event.what)) {
+      Row& row = push(entry, RowKind::folded);
+      row.text = fmt::format(fmt::runtime(word(Word::calls_repeated, language_)), base::grouped(repeated->count),
+                             base::in_words(event.at - repeated->since));
     } else if (std::holds_alternative<recording::SocketState>(event.what)) {
       add_state(entry);
     } else if (const auto* cause = std::get_if<recording::SegmentCause>(&event.what)) {
@@ -353,7 +395,7 @@ class RowMaker {
   Row* row_of_line(std::uint32_t line) {
     if (line == 0) return nullptr;
     const auto row = rows_of_lines_.find(line);
-    return row == rows_of_lines_.end() ? nullptr : &rows_.rows[row->second];
+    return row == rows_of_lines_.end() ? nullptr : rows_.row_numbered(row->second);
   }
 
   // A state that no segment's row shows: without packets each; else a socket that the kernel forgot or gave up.
@@ -378,17 +420,12 @@ class RowMaker {
 
   // --- Afterwards ----------------------------------------------------------------------------------------------
 
-  void find_opening_end() {
-    bool stood = false;
-    for (const Row& row : rows_.rows) {
-      const bool established =
-          row.states[opener].state == tcp::State::established && row.states[listener].state == tcp::State::established;
-      stood = stood || established;
-      if (stood && !row.opens) {
-        rows_.opening_ends = row.number - 1;
-        return;
-      }
-    }
+  void find_opening_end(const Row& row) {
+    if (rows_.opening_ends != 0) return;
+    const bool established =
+        row.states[opener].state == tcp::State::established && row.states[listener].state == tcp::State::established;
+    stood_ = stood_ || established;
+    if (stood_ && !row.opens) rows_.opening_ends = row.number - 1;
   }
 
   static bool is_of_the_opening(const Call& call) {
@@ -405,7 +442,9 @@ class RowMaker {
   }
 
   void name_causes() {
-    for (const auto& [row, segment] : segment_rows_) rows_.rows[row].cause = cause_words(timeline_.segments[segment]);
+    for (const auto& [number, segment] : segment_rows_)
+      if (Row* row = rows_.row_numbered(number); row->kind != RowKind::folded)
+        row->cause = cause_words(timeline_.segments[segment]);
   }
 
   [[nodiscard]] std::string cause_words(const Segment& segment) const {
@@ -443,8 +482,8 @@ class RowMaker {
 
   [[nodiscard]] std::string trigger_words(const Segment& segment) const {
     const auto& cause = segment.cause;
-    const auto row = cause.by ? rows_.by_event.find(*cause.by) : rows_.by_event.end();
-    const std::string number = row == rows_.by_event.end() ? "" : fmt::format("{}", row->second + 1);
+    const auto row = cause.by ? rows_.numbers.of(*cause.by) : std::nullopt;
+    const std::string number = row ? fmt::format("{}", *row) : "";
     switch (cause.trigger) {
       case Trigger::call: {
         const auto& side = timeline_.connections[segment.connection].sides[segment.from];
@@ -485,33 +524,50 @@ class RowMaker {
   std::optional<ConnectionIndex> only_;
   std::vector<const Entry*> entries_;
   base::WallTime origin_;
-  std::set<EventId> told_;  // kernel events that their segment's row tells
+  std::vector<EventId> told_;  // kernel events that their segment's row tells, in order
   std::multimap<std::pair<ConnectionIndex, EventId>, const timeline::SideChange*> changing_;
   // By the side that they reached.
   timeline::PerSide<std::map<ConnectionIndex, std::vector<base::WallTime>>> resets_arrived_;
   mutable std::set<std::uint32_t> calls_of_it_;
-  std::map<std::uint32_t, std::size_t> rows_of_lines_;  // of the scenario: the latest call's
+  std::map<std::uint32_t, std::uint32_t> rows_of_lines_;  // of the scenario: the number of the latest call's
   Rows rows_;
   timeline::PerSide<int> open_calls_;
-  std::set<timeline::CallIndex> merged_;
-  std::vector<std::pair<std::size_t, timeline::SegmentIndex>> segment_rows_;
+  std::optional<timeline::CallIndex> merged_;  // whose return, the next entry, its row tells
+  std::vector<std::pair<std::uint32_t, timeline::SegmentIndex>> segment_rows_;  // by number
+  const std::set<EventId>* kept_;
+  std::size_t foldable_ = 0;  // rows before, one behind the other
+  std::uint32_t last_number_ = 0;
+  bool stood_ = false;
 };
 
 }  // namespace
 
+std::optional<std::uint32_t> Rows::Numbers::of(EventId event) const {
+  if (!std::exchange(sorted_, true)) std::ranges::stable_sort(pairs_, {}, &Pair::event);
+  const auto behind = std::ranges::upper_bound(pairs_, event, {}, &Pair::event);
+  if (behind == pairs_.begin() || std::prev(behind)->event != event) return std::nullopt;
+  return std::prev(behind)->row;
+}
+
+Row* Rows::row_numbered(std::uint32_t number) {
+  const auto behind = std::ranges::upper_bound(rows, number, {}, &Row::number);
+  return behind == rows.begin() ? nullptr : &*std::prev(behind);
+}
+
 const Row* Rows::row_of(EventId event) const {
-  const auto found = by_event.find(event);
-  return found == by_event.end() ? nullptr : &rows[found->second];
+  const auto number = numbers.of(event);
+  const auto behind = std::ranges::upper_bound(rows, number.value_or(0), {}, &Row::number);
+  return behind == rows.begin() ? nullptr : &*std::prev(behind);
 }
 
 std::string Rows::rows_of(const std::vector<EventId>& events) const {
-  std::set<std::uint32_t> numbers;
+  std::set<std::uint32_t> cited;
   for (const EventId event : events)
-    if (const Row* row = row_of(event)) numbers.insert(row->number);
+    if (const auto number = numbers.of(event)) cited.insert(*number);
   std::string text;
-  for (auto it = numbers.begin(); it != numbers.end();) {
+  for (auto it = cited.begin(); it != cited.end();) {
     auto last = it;
-    while (std::next(last) != numbers.end() && *std::next(last) == *last + 1) ++last;
+    while (std::next(last) != cited.end() && *std::next(last) == *last + 1) ++last;
     if (!text.empty()) text += ", ";
     text += last == it              ? fmt::format("{}", *it)
             : std::next(it) == last ? fmt::format("{}, {}", *it, *last)
@@ -519,35 +575,6 @@ std::string Rows::rows_of(const std::vector<EventId>& events) const {
     it = std::next(last);
   }
   return text;
-}
-
-Rows folded(Rows rows, const std::set<EventId>& kept, Language language) {
-  constexpr std::size_t worth_folding = 3;
-  const auto stays = [&](const Row& row) {
-    return row.kind == RowKind::failure || row.kind == RowKind::loss ||
-           std::ranges::any_of(row.events, [&](EventId event) { return kept.contains(event); });
-  };
-  std::vector<Row> all = std::exchange(rows.rows, {});
-  rows.by_event.clear();
-  for (auto row = all.begin(); row != all.end();) {
-    const auto next = std::find_if(row, all.end(), stays);
-    if (static_cast<std::size_t>(next - row) >= worth_folding) {
-      Row fold;
-      fold.number = row->number;
-      fold.kind = RowKind::folded;
-      fold.at = row->at;
-      fold.text = fmt::format(fmt::runtime(word(Word::rows_folded, language)), row->number, std::prev(next)->number);
-      for (auto& inside : std::ranges::subrange(row, next))
-        std::ranges::move(inside.events, std::back_inserter(fold.events));
-      rows.rows.push_back(std::move(fold));
-      row = next;
-    }
-    for (; row != next; ++row) rows.rows.push_back(std::move(*row));
-    if (row != all.end()) rows.rows.push_back(std::move(*row++));
-  }
-  for (std::size_t i = 0; i < rows.rows.size(); ++i)
-    for (const EventId event : rows.rows[i].events) rows.by_event[event] = i;
-  return rows;
 }
 
 EntriesByConnection::EntriesByConnection(const Timeline& timeline)
@@ -631,8 +658,8 @@ Rows make_rows(const Timeline& timeline, Language language) {
 }
 
 Rows make_rows_of(const Timeline& timeline, const EntriesByConnection& entries, ConnectionIndex connection,
-                  Language language) {
-  return RowMaker(timeline, entries, language, connection).make();
+                  Language language, const std::set<EventId>* kept) {
+  return RowMaker(timeline, entries, language, connection, kept).make();
 }
 
 }  // namespace tcpwhy::render

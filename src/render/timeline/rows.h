@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -74,9 +73,26 @@ struct Rows {
   std::uint32_t opening_ends = 0;
   bool numbered_by_frame = false;  // the first column shows frames, not rows
 
-  std::map<EventId, std::size_t> by_event;  // indices into rows
+  // Of which row an event is, be that row folded: each has its number, and those of a fold are its own and what comes before the next.
+  class Numbers {
+   public:
+    void add(EventId event, std::uint32_t row) { pairs_.push_back({event, row}), sorted_ = false; }
+    // The latest that was added; nothing: it is of no row.
+    [[nodiscard]] std::optional<std::uint32_t> of(EventId event) const;
 
+   private:
+    struct Pair {
+      EventId event;
+      std::uint32_t row;
+    };
+    mutable std::vector<Pair> pairs_;  // in order once they are asked for
+    mutable bool sorted_ = true;
+  };
+  Numbers numbers;
+
+  // Null: it is of none.
   [[nodiscard]] const Row* row_of(EventId event) const;
+  [[nodiscard]] Row* row_numbered(std::uint32_t number);
   // "3, 5–7": the rows of a finding's evidence; evidence that has no row (samples, counters) is left out.
   [[nodiscard]] std::string rows_of(const std::vector<EventId>& events) const;
 };
@@ -111,11 +127,9 @@ class EntriesByConnection {
   std::unordered_map<std::uint32_t, EventId> calls_;
   std::set<std::uint32_t> listener_like_;
 };
-// Those of one connection, with times since its own beginning.
+// Those of one connection, with times since its own beginning. `kept`: only the rows of these events, failures and losses, and each run of
+// others as one row, where that is shorter: a run takes no more memory than its row. Null: all.
 Rows make_rows_of(const timeline::Timeline& timeline, const EntriesByConnection& entries, ConnectionIndex connection,
-                  base::Language language);
-
-// The same with only the rows of these events, failures and losses; each run of others as one row, where that is shorter.
-Rows folded(Rows rows, const std::set<EventId>& kept, base::Language language);
+                  base::Language language, const std::set<EventId>* kept = nullptr);
 
 }  // namespace tcpwhy::render

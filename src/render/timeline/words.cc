@@ -59,6 +59,7 @@ constexpr WordRow words[] = {
     {Word::frame, {"frame {}", "帧 {}"}},
     {Word::folded, {"… {} segments{}, {}", "… {} 个报文段{}，{}"}},
     {Word::folded_bytes, {"{} from {} to {}", "{} 从 {} 到 {}"}},
+    {Word::calls_repeated, {"⋮ the same {} times more, in {}", "⋮ 同样的调用又重复了 {} 次，历时 {}"}},
     {Word::rows_folded, {"⋮ rows {}–{}", "⋮ 第 {}–{} 行"}},
     {Word::left_out, {"… {} segments left out: too many to keep", "… 省略 {} 个报文段：过多，未予保留"}},
     {Word::frame_evidence, {"{}; frame {}", "{}；帧 {}"}},

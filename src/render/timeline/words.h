@@ -51,6 +51,7 @@ enum class Word : std::uint8_t {
   folded,          // {segments} {what} {duration}
   folded_bytes,    // {bytes} {from} {to}
   rows_folded,     // {first} {last}
+  calls_repeated,  // {count} {duration}
   left_out,        // {segments}
   frame_evidence,  // {frame}
   or_else,         // {what}
