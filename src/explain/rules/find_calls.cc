@@ -325,12 +325,18 @@ class ReceivingWalk {
 
   void zero(const Call& call) {
     const auto returned = story_.time(*call.returned);
+    const auto times = static_cast<std::int64_t>(story_.timeline.times(call));
+    if (!story_.shut_receiving(side_, returned)) {
+      if (zeros_++ == 0) first_zero_ = &call;
+      zeros_ += times - 1, last_zero_ = &call;
+    }
     if (returned_before(taker_, call)) {
       findings_.add("recv.zero_after_error", story_, Grade::observed, {*taker_->returned, *call.returned}).slots =
           of(story_, side_, call);
     } else if (story_.arrived_before(peer_fin_, returned)) {
-      auto& list = story_.arrived_before(reset_, story_.time(call.entered)) ? after_reset_ : after_fin_;
-      list.push_back(*call.returned);
+      Ends& ends = story_.arrived_before(reset_, story_.time(call.entered)) ? after_reset_ : after_fin_;
+      ends.events.push_back(*call.returned);
+      ends.times += times;
     } else if (story_.shut_receiving(side_, returned) && !peer_may_have_closed(returned)) {
       findings_.add("call.recv_after_shutdown", story_, Grade::observed, {call.entered, *call.returned}).slots =
           of(story_, side_, call);
@@ -379,15 +385,18 @@ class ReceivingWalk {
   }
 
   void report_ends() {
-    const auto report = [&](std::string_view rule, std::vector<EventId> zeros, const Segment* cause) {
-      if (zeros.empty()) return;
-      const auto times = static_cast<std::int64_t>(zeros.size());
-      zeros.push_back(*cause->arrived);
-      findings_.add(rule, story_, Grade::derived, zeros).slots = {
-          {"who", story_.name(side_)}, {"peer", story_.name(other(side_))}, {"times", times}};
+    const auto report = [&](std::string_view rule, Ends ends, const Segment* cause) {
+      if (ends.events.empty()) return;
+      ends.events.push_back(*cause->arrived);
+      findings_.add(rule, story_, Grade::derived, ends.events).slots = {
+          {"who", story_.name(side_)}, {"peer", story_.name(other(side_))}, {"times", ends.times}};
     };
     report("recv.end_of_file", after_fin_, peer_fin_);
     report("recv.end_of_file_after_reset", after_reset_, reset_);
+    if (zeros_ < zeros_of_a_loop) return;
+    const auto lasted = story_.time(*last_zero_->returned) - story_.time(first_zero_->entered);
+    findings_.add("recv.end_of_file_ignored", story_, Grade::observed, {*first_zero_->returned, *last_zero_->returned})
+        .slots = {{"who", story_.caller(*last_zero_)}, {"times", zeros_}, {"after", lasted}};
   }
 
   const Story& story_;
@@ -397,7 +406,16 @@ class ReceivingWalk {
   const Segment* reset_;
   const Call* shut_rd_ = shut_rd();
   const Call* taker_ = taker_of_reset(story_, side_);
-  std::vector<EventId> after_fin_, after_reset_;
+  struct Ends {
+    std::vector<EventId> events;
+    std::int64_t times = 0;
+  };
+  Ends after_fin_, after_reset_;
+  // Who stops asking has asked twice or three times.
+  static constexpr std::int64_t zeros_of_a_loop = 1000;
+  const Call* first_zero_ = nullptr;
+  const Call* last_zero_ = nullptr;
+  std::int64_t zeros_ = 0;
   bool told_shut_rd_ = false;
 };
 

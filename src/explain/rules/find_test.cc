@@ -613,6 +613,29 @@ TEST(Findings, recv_zero_again_and_again_is_one_finding) {
   EXPECT_EQ(std::get<std::int64_t>(told.finding("recv.end_of_file")->slots.at("times")), 3);
 }
 
+// Calls that are not told each are counted, and what is there a thousand times is a loop.
+TEST(Findings, who_goes_on_reading_at_the_end_of_the_stream_is_told_of_it) {
+  const auto times = [](std::uint64_t between, bool shut) {
+    StoryRecorder story;
+    story.open();
+    if (shut) story.call("client", 900, 910, "shutdown", "3, SHUT_RD");
+    server_closes(story);
+    for (int i = 0; i < 3; ++i) story.call("client", 2000 + i * 10, 2001 + i * 10, "recv", "3, \"\", 4096, 0", {0});
+    const auto last = story.call("client", 9000, 9001, "recv", "3, \"\", 4096, 0", {0});
+    story.event(8900, "client", recording::CallsRepeated{last, between, base::wall_from_ns(1'700'000'000'002'100'000)});
+    const ExplainedStory told(story);
+    if (!shut) {
+      EXPECT_EQ(std::get<std::int64_t>(told.finding("recv.end_of_file")->slots.at("times")),
+                static_cast<std::int64_t>(4 + between));
+    }
+    const auto* ignored = told.finding("recv.end_of_file_ignored");
+    return ignored == nullptr ? 0 : std::get<std::int64_t>(ignored->slots.at("times"));
+  };
+  EXPECT_EQ(times(5000, false), 5004);
+  EXPECT_EQ(times(500, false), 0);
+  EXPECT_EQ(times(5000, true), 0) << "that is what shutdown(SHUT_RD) does";
+}
+
 TEST(Findings, a_plain_capture_says_nothing_of_calls) {
   StoryRecorder story;
   story.open();

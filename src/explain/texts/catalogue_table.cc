@@ -418,6 +418,12 @@ constexpr FindingText table[] = {
       "tested before the error.",
       "即使在复位之后，{who}的接收调用仍返回 0，共 {times} 次：FIN 先到，内核先检查流结尾，再检查错误。"},
      {}},
+    {"recv.end_of_file_ignored",
+     {"{who}'s receiving calls returned 0 {times} times in {after}: the stream has ended, the descriptor stays ready, and the program goes on "
+      "asking.",
+      "{who}的接收调用在 {after} 内返回 0 共 {times} 次：流已结束，描述符一直就绪，而程序仍不断询问。"},
+     {"take 0 for the end: close() the descriptor, or take it out of epoll or poll()",
+      "把返回 0 当作结束：close() 该描述符，或将其移出 epoll 或 poll()"}},
     {"recv.connection_reset",
      {"{who}'s {call}: {peer} had reset the connection without a FIN. The error is handed out once.{because}",
       "{who}的 {call}：{peer}未发 FIN 就复位了连接。这个错误只会交出一次。{because_zh}"},
