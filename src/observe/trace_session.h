@@ -34,7 +34,7 @@ struct TraceSessionOptions {
   std::uint32_t snap_length = 256;  // bytes kept of a packet
   std::uint32_t ring_bytes = trace::default_ring_bytes;
   // Calls, kernel's events and packets together; what comes after that many is left out, and said. The explanation takes some
-  // 1.5 KB of memory for each.
+  // 0.9 KB of memory for each.
   std::uint64_t most_events = 1'000'000;
   // How long the kernel's own doings are watched after the last process has ended.
   std::chrono::milliseconds linger{200};
