@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, kind_count> kind_names = {
     "reset",         "illegal"};
 
 constexpr std::string_view reason_names[] = {
-    "none", "SYN", "FIN", "timeout", "fast", "SACK-hole", "tail-loss-probe", "recovery", "unknown"};
+    "none", "SYN", "FIN", "timeout", "fast", "SACK-hole", "tail-loss-probe", "recovery", "unknown", "SYN-again"};
 
 constexpr std::string_view illegality_names[] = {"none",
                                                  "flags",

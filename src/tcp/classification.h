@@ -44,6 +44,7 @@ enum class RetransmissionReason : std::uint8_t {
   tail_loss_probe,  // RFC 8985 7
   recovery,         // without a wait or a sign of its own, behind one that was lost: RFC 5681 3.1 (go-back-N), RFC 6675
   unknown,          // nothing in the capture says why
+  syn_again,        // a SYN-ACK: the SYN came again
 };
 std::string_view name(RetransmissionReason reason);
 

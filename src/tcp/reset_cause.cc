@@ -3,6 +3,7 @@
 // Of a program that aborts: RFC 9293 3.10.5: "Send a reset segment: <SEQ=SND.NXT><CTL=RST>"
 // Linux acknowledges with it too: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>, tcp_send_active_reset().
 #include <algorithm>
+#include <cstdlib>
 
 #include "tcp/tracker_step.h"
 
@@ -155,6 +156,13 @@ ResetSign Tracker::sign_of(ResetCause cause, const Step& step) const {
   }
 }
 
+// When its next keep-alive was due: answers that stand in the capture did not reach it.
+bool Tracker::gave_up_probing(const Step& step) {
+  const End& from = step.from;
+  const std::int64_t interval_ns = from.trouble().probe_interval_ns, waited_ns = step.at() - from.last_seen_ns;
+  return from.last_kind == Kind::keep_alive && interval_ns > 0 && std::abs(waited_ns - interval_ns) <= interval_ns / 8;
+}
+
 // Its retransmissions had had no answer, and it waited once more for as long as for all of them: a timer doubles (RFC 6298 5.5). Of a
 // FIN alone nobody lacks anything, and kernels wait less.
 bool Tracker::gave_up_sending(const Step& step) {
@@ -189,6 +197,7 @@ ResetCause Tracker::why_active_reset(const Step& step, bool& assumed) const {
   if (from.unanswered_probes > 0) return ResetCause::keep_alive_gave_up;
   assumed = true;
   if (gave_up_sending(step)) return ResetCause::gave_up;
+  if (gave_up_probing(step)) return ResetCause::keep_alive_gave_up;
   if (from.fin >= 0) return why_reset_behind_fin(step);
   if (to.bytes == 0) return ResetCause::aborted;
   // It had no room: what filled it was not read, however long ago that was.

@@ -16,6 +16,8 @@ constexpr std::int64_t soonest_syn_ack_ns = 200 * millisecond;
 // Linux answers what is outside its window, as a probe is, so often at most (tcp_invalid_ratelimit; RFC 5961 7), by a clock of 10 ms at
 // worst: a probe that comes sooner may have no answer though it arrived.
 constexpr std::int64_t answer_again_ns = 510 * millisecond;
+// So soon behind its SYN no timer sends that again: both were held on the way.
+constexpr std::int64_t soonest_syn_ns = 5 * millisecond;
 // Sequence numbers that far apart are no neighbours: a segment of another connection, or forged.
 constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // A host that has no connection any more answers each segment that was in flight towards it, with the number that this segment
@@ -379,13 +381,19 @@ void Tracker::take_syn(Step& step) {
     step.verdict.kind = Kind::duplicate;
     count_copy(step);
   } else if (again) {
+    const std::int64_t since_ns = step.at() - from.last_sent_ns;
+    const bool by_timer = since_ns >= syn_timer_ns / 2;
+    // Whoever answers a SYN does so each time that it comes: at once, as the first time, whatever its own timer.
+    const bool syn_came = to.snd_nxt <= 1 && to.last_sent_ns > from.last_sent_ns &&
+                          step.at() - to.last_sent_ns <= listener_rtt_ns() + listener_rtt_ns() / 4 + soonest_syn_ns;
+    const bool answers_syn = answers && (!by_timer || syn_came);
+    if (!answers && since_ns >= 0 && since_ns < soonest_syn_ns) from.syn_was_held = true;
     step.verdict.kind = Kind::retransmission;
-    step.verdict.reason = RetransmissionReason::syn;
+    step.verdict.reason = answers_syn ? RetransmissionReason::syn_again : RetransmissionReason::syn;
     // As many as there were SYNs answer those; what no timer can have sent answers one that was not captured; and what comes soon behind
     // its acknowledgment crossed that.
-    const bool by_timer = step.at() - from.last_sent_ns >= syn_timer_ns / 2;
     const bool crossed = step.at() - from.last_progress_ns < std::max(soonest_syn_ack_ns, listener_rtt_ns());
-    if (from.snd_una > 0 && (!answers || (from.syns >= to.syns && by_timer && !crossed))) {
+    if (from.snd_una > 0 && (!answers || (from.syns >= to.syns && by_timer && !syn_came && !crossed))) {
       // It was acknowledged, and yet its sender has not got that, or could not take it: Linux goes on in SYN-RECEIVED while the accept
       // queue is full (tcp_check_req()). What else it sends will tell when it has got further.
       step.verdict.marks |= mark::acked_before;
@@ -449,6 +457,8 @@ void Tracker::remember(Step& step) {
     from.last_end = step.end;
   }
   if (step.flags().ack()) from.last_ack_raw = segment.ack.value;
+  if (step.verdict.kind == Kind::keep_alive && from.last_kind == Kind::keep_alive)
+    from.make_trouble().probe_interval_ns = step.at() - from.last_seen_ns;
   from.last_kind = step.verdict.kind;
   from.owes_challenge = false;
   from.seen = true;

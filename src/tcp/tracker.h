@@ -70,6 +70,8 @@ struct Trouble {
   std::uint32_t largest_sacked = 0;   // the largest range that was acknowledged selectively
   std::uint32_t fin_resends = 0;      // of its FIN without payload
   std::uint32_t assumed_resends = 0;  // retransmissions that may have come twice, or late
+  std::uint32_t late_or_lost = 0;     // of these, such as filled a gap: late, or sent again since the first was lost
+  std::uint32_t blind_resends = 0;    // behind one that was lost, where no SACK says which of them were lost too
   std::uint32_t late_copies = 0;      // of its segments, so long behind them that no capture made them
   std::uint32_t answered_copies = 0;  // that arrived: the peer answered them
   std::uint32_t late_originals = 0;   // that came behind what was sent in their place: nothing was lost of it
@@ -84,6 +86,7 @@ struct Trouble {
   std::int64_t unanswered_since_ns = 0;  // the first of its unanswered retransmissions
   std::uint64_t unanswered_frame = 0;    // and its frame
   std::int64_t last_reset_ns = 0;
+  std::int64_t probe_interval_ns = 0;   // between its last two keep-alives in a row
   std::int64_t last_sign_ns = 0;        // when the peer last told that something of it is missing
   std::int64_t first_sign_ns = 0;       // the first such since its timer last began
   std::int64_t longest_shut_ns = 0;     // for how long its window was shut, at most, of what has ended
@@ -95,6 +98,7 @@ struct Trouble {
   std::vector<Gap> gaps;            // in the order in which they opened
   std::vector<Gap> resent;          // retransmissions; of those that filled a gap the original may still come
   std::vector<LargeSegment> large;  // its latest, as a ring
+  std::vector<Gap> needless;        // what is counted as needless, and D-SACK may tell of once more
 };
 
 // What one end has sent, and what the other said of it.
@@ -163,6 +167,7 @@ struct End : EndCounters {
   bool went_on_after_reset = false;
   bool shrunk_through = false;              // the smaller pieces got through
   bool timed_out = false;                   // what it recovers from is a timeout
+  bool syn_was_held = false;                // its SYNs came at once that it had sent one after the other
   std::uint8_t most_unanswered_probes = 0;  // of a shut window, in a row
   std::uint8_t syns = 0;                    // SYNs or SYN-ACKs that it sent, copies not counted
   std::int64_t fin_ack = 0;                 // what it had acknowledged when it sent its FIN
@@ -288,6 +293,7 @@ class Tracker {
   [[nodiscard]] bool handshake_was_sent_once() const;
   [[nodiscard]] std::int64_t round_trip_ns(const End& sender) const;
   [[nodiscard]] bool answers_sign(const Step& step, std::int64_t sign_ns) const;
+  [[nodiscard]] bool shows_what_was_sent(const Step& step, std::int64_t waited_ns) const;
   void take_retransmission(Step& step, bool seen_before);
   void name_pure_ack(Step& step);
   [[nodiscard]] RetransmissionReason why_again(Step& step) const;
@@ -300,6 +306,7 @@ class Tracker {
   [[nodiscard]] ResetCause why_active_reset(const Step& step, bool& assumed) const;
   [[nodiscard]] static ResetCause why_reset_behind_fin(const Step& step);
   [[nodiscard]] static bool gave_up_sending(const Step& step);
+  [[nodiscard]] static bool gave_up_probing(const Step& step);
   void apply(EndIndex end, Stimulus stimulus, Step& step);
   void move_to(EndIndex end, State state, Step& step);
   void close_first(EndIndex end, bool by_reset);

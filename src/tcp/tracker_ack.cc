@@ -83,6 +83,7 @@ void Tracker::take_ack(Step& step) {
           static_cast<std::int32_t>(stamps->echo_reply - to.trouble().resent_timestamp) < 0) {
         step.verdict.marks |= mark::proves_needless;
         count_up(to.needless);
+        note_needless(to, {.begin = to.resent_end - 1, .end = to.resent_end, .opened_ns = step.at()});
       }
       to.resent_end = -1;
     }
@@ -165,7 +166,12 @@ void Tracker::take_sack(Step& step) {
     step.only_again = true;
     const bool is_told_again = step.sent_before() || right == trouble.came_twice;  // RFC 2883 4: it is reported once
     trouble.came_twice = right;
-    if (to.needless + trouble.assumed_resends < to.retransmissions && !is_told_again) {
+    // What its own number or stamp showed to be needless is counted.
+    Gap known{};
+    if (fill_gaps(trouble.needless, left, right, known) > 0) {
+      std::erase_if(trouble.needless, [&](const Gap& rest) { return rest.opened_ns == known.opened_ns; });
+      step.verdict.marks |= mark::proves_needless;
+    } else if (to.needless + trouble.assumed_resends < to.retransmissions && !is_told_again) {
       step.verdict.marks |= mark::proves_needless;
       count_up(to.needless);
     } else if (!is_told_again && trouble.first_copy != 0 && left > 0 && to.duplicates > trouble.answered_copies) {

@@ -70,6 +70,20 @@ TEST(TrackerReset, without_data_ever_received_an_active_reset_is_no_unread_data)
   EXPECT_TRUE(reset.has(mark::assumed));
 }
 
+// The answers were lost on the way back: the prober resets when its next probe is due.
+TEST(TrackerReset, keep_alives_whose_answers_did_not_arrive) {
+  for (const std::int64_t wait_ns : {1000 * ms, 400 * ms}) {
+    Story story;
+    story.handshake();
+    story.c(A, 1, 1, 10), story.s(A, 1, 11), story.s(A, 1, 11, 10), story.c(A, 11, 11);
+    for (int i = 0; i < 3; ++i) story.wait(980 * ms), story.c(A, 10, 11), story.s(A, 11, 11);
+    story.wait(wait_ns - 20 * ms);
+    const Verdict reset = story.c(R | A, 11, 11);
+    EXPECT_EQ(reset.reset_cause == ResetCause::keep_alive_gave_up, wait_ns == 1000 * ms) << wait_ns;
+    EXPECT_TRUE(reset.has(mark::assumed));
+  }
+}
+
 TEST(TrackerReset, keep_alives_without_answer) {
   Story story;
   story.handshake();

@@ -128,6 +128,16 @@ TEST(TrackerReuse, a_syn_in_a_connection_is_illegal_until_a_syn_ack_takes_it) {
   ASSERT_NE(story.tracker.pending_syn(), nullptr);
 }
 
+TEST(TrackerOpening, a_syn_ack_behind_a_repeated_syn_answers_it_and_another_is_the_timers) {
+  Story story;
+  story.c(S, 0), story.s(S | A, 0, 1);
+  story.wait(1000 * ms);
+  EXPECT_EQ(story.c(S, 0).reason, RetransmissionReason::syn);
+  EXPECT_EQ(story.s(S | A, 0, 1).reason, RetransmissionReason::syn_again);
+  story.wait(1000 * ms);
+  EXPECT_EQ(story.s(S | A, 0, 1).reason, RetransmissionReason::syn);
+}
+
 TEST(TrackerReuse, a_new_number_behind_the_close_begins_anew) {
   Story story;
   story.handshake();

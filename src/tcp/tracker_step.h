@@ -80,6 +80,13 @@ inline void count_resend(End& end, const Observed& seen) {
   count_up(end.unanswered_resends);
 }
 
+// A retransmission that is counted as needless.
+inline void note_needless(End& end, const Gap& resent) {
+  auto& known = end.make_trouble().needless;
+  if (known.size() >= max_gaps) known.erase(known.begin());
+  known.push_back(resent);
+}
+
 // The sequence space of `end` begins here; without its SYN, its first byte seen is byte 1.
 inline void base_on(End& end, std::uint32_t isn, std::int64_t next) {
   end.based = true;

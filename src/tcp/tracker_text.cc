@@ -255,6 +255,23 @@ bool Tracker::answers_sign(const Step& step, std::int64_t sign_ns) const {
          step.at() - sign_ns <= answer_ns + answer_ns / 4 + leeway_ns;
 }
 
+// Whether the tap stands so near the sender that what it saw is what was sent: beyond that, what was sent again may have been lost before it
+// came here, and sent once more. By the round trips on its two sides; where nothing tells them, by whether anything was missed. A wait of very
+// many round trips no recovery takes, wherever the tap is.
+bool Tracker::shows_what_was_sent(const Step& step, std::int64_t waited_ns) const {
+  constexpr std::int64_t near = 4, many = 16;
+  const bool by_handshake = handshake_was_sent_once() && handshake_ns() > 0;
+  std::int64_t to_sender_ns = std::int64_t{step.to.min_rtt_us} * 1000;
+  if (!by_handshake && to_sender_ns == 0) return step.from.gaps_seen == 0;
+  std::int64_t path_ns = to_sender_ns + std::int64_t{step.from.min_rtt_us} * 1000;
+  if (by_handshake) {
+    const std::int64_t measured_ns = step.sender == opener_ ? opener_rtt_ns() : listener_rtt_ns();
+    to_sender_ns = to_sender_ns == 0 ? measured_ns : std::min(to_sender_ns, measured_ns);
+    path_ns = handshake_ns();
+  }
+  return to_sender_ns * near <= path_ns || path_ns * many <= waited_ns;
+}
+
 // Whether nothing can have made its sender send it again so soon: no timer and no answer is that quick.
 bool Tracker::came_too_soon(const Step& step) const {
   constexpr std::int64_t one_tick_ns = 10 * millisecond;
@@ -326,8 +343,9 @@ void Tracker::take_old_text(Step& step) {
   if (filled > 0) {
     bool overtaken = step.sent_before();
     if (step.order == SendOrder::unknown || gap.by_ack) {
-      const std::int64_t patience =
-          from.min_rtt_us > 0 ? std::int64_t{from.min_rtt_us} * 750 : reordering_ns;  // three quarters of a round trip
+      // Three quarters of a round trip, of the whole path where the handshake tells it: so long it takes at least to hear that one was lost.
+      const std::int64_t trip_ns = std::max(std::int64_t{from.min_rtt_us} * 1000, round_trip_ns(from));
+      const std::int64_t patience = trip_ns > 0 ? trip_ns / 4 * 3 : reordering_ns;
       overtaken = step.at() - gap.opened_ns < (gap.by_ack ? capture_delay_ns : std::max(patience, millisecond));
       step.verdict.marks |= mark::assumed;
     }
@@ -435,6 +453,7 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   if (may_be_none) {
     step.verdict.marks |= mark::assumed;
     count_up(from.make_trouble().assumed_resends);
+    if (!seen_before && step.end > from.snd_una) count_up(from.make_trouble().late_or_lost);
   }
   if (step.seq <= from.snd_una) {
     from.timer_began_ns = step.at();
@@ -476,10 +495,16 @@ void Tracker::take_retransmission(Step& step, bool seen_before) {
   } else if (step.end <= from.snd_una && from.una_known && !may_be_none) {
     step.verdict.marks |= mark::needless;
     count_up(from.needless);
+    note_needless(from, {.begin = step.seq, .end = step.end, .opened_ns = step.at()});
   } else if (step.seq <= from.snd_una && step.segment.options.timestamps) {
     from.resent_end = step.end;
     from.make_trouble().resent_timestamp = step.segment.options.timestamps->value;
   }
+  // RFC 5681 3.1: behind a timeout all is sent again (go-back-N), whatever arrived. RFC 6582: in fast recovery the next to be acknowledged
+  // was lost too.
+  const bool is_blind = step.verdict.reason == RetransmissionReason::recovery && from.trouble().sacked == 0 &&
+                        (from.timed_out || step.seq > from.snd_una);
+  if (is_blind && !may_be_none && !step.verdict.has(mark::needless)) count_up(from.make_trouble().blind_resends);
   // RFC 9293 3.8.1: "including Karn's algorithm for taking RTT samples" (RFC 6298 3): none of what was sent twice.
   if (from.sample_end >= 0 && step.seq < from.sample_end) from.sample_end = -1;
   switch (step.verdict.reason) {
@@ -525,13 +550,20 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
     // Whether its sender probes, the SYNs tell.
     const bool may_probe = from.sack_permitted ? step.to.sack_permitted || !step.to.syn_seen : !from.syn_seen;
+    const bool may_be_probe = last && once && !lost_by_acks && may_probe;
+    // Of the two, only a probe comes before Linux's timer: two round trips after what it probes (tcp_schedule_loss_probe()).
+    const std::int64_t trip_ns = std::max(srtt_ns, round_trip_ns(from));
+    if (may_be_probe && !recovers && srtt_ns > 0 && waited_ns >= 2 * trip_ns && waited_ns < trip_ns + rto_min_ns) {
+      step.verdict.marks |= mark::assumed;
+      return RetransmissionReason::tail_loss_probe;
+    }
     // Nor does it where something called for it at the same time: a sign, an acknowledgment that went on to the next hole, or one that let
-    // new data go with it.
+    // new data go with it. Nor, far from the sender, where anything had called for it before: that may have been lost once more.
     const bool has_sign = lost_by_acks || from.duplicate_acks > 0;
     const bool may_be_called_for = (has_sign && (is_called_for || answers_sign(step, from.trouble().last_sign_ns))) ||
-                                   answers_progress || (lost_by_acks && step.at() - from.last_data_ns < millisecond);
-    if ((last && once && !lost_by_acks && may_probe) || may_be_called_for || waited_ns < round_trip_ns(from))
-      step.verdict.marks |= mark::assumed;
+                                   answers_progress || (lost_by_acks && step.at() - from.last_data_ns < millisecond) ||
+                                   ((has_sign || recovers) && !shows_what_was_sent(step, waited_ns));
+    if (may_be_probe || may_be_called_for || waited_ns < round_trip_ns(from)) step.verdict.marks |= mark::assumed;
     return RetransmissionReason::timeout;
   }
   if (lost_by_acks) {

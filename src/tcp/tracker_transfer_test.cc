@@ -197,11 +197,46 @@ TEST_F(Far, a_round_trip_after_an_acknowledgment_that_shows_the_next_hole_it_is_
   EXPECT_EQ(again_after(300 * ms, 301).reason, RetransmissionReason::fast);
 }
 
-TEST_F(Far, long_after_the_sack_it_is_one) {
+// What a recovery had sent again may have been lost before it came here.
+TEST_F(Far, long_after_the_sack_it_may_be_one) {
   sack(201, 301), sack(201, 401), sack(201, 501);
   const Verdict again = again_after(900 * ms);
   EXPECT_EQ(again.reason, RetransmissionReason::timeout);
+  EXPECT_FALSE(is_sure(again));
+}
+
+TEST_F(Far, where_nothing_came_back_it_is_one) {
+  const Verdict again = again_after(900 * ms);
+  EXPECT_EQ(again.reason, RetransmissionReason::timeout);
   EXPECT_TRUE(is_sure(again));
+}
+
+// RFC 8985 7.2: two round trips. Linux's retransmission timer takes a round trip and 200 ms at least.
+TEST(Near, too_soon_for_the_timer_it_was_a_probe) {
+  for (const std::int64_t waited_ns : {240 * ms, 320 * ms}) {
+    Story story;
+    for (std::uint32_t i = 0; i < 8; ++i) {
+      story.c(A, 1 + i * 100, 1, 100), story.wait(90 * ms), story.s(A, 1, 101 + i * 100);
+    }
+    story.c(A, 801, 1, 100), story.wait(waited_ns - 10 * ms);
+    const Verdict again = story.c(A, 801, 1, 100);
+    EXPECT_EQ(again.reason,
+              waited_ns == 240 * ms ? RetransmissionReason::tail_loss_probe : RetransmissionReason::timeout);
+  }
+}
+
+TEST(Near, long_after_the_sack_it_is_one) {
+  Story story;
+  story.c(S, 0), story.wait(290 * ms), story.s(S | A, 0, 1), story.c(A, 1, 1);
+  for (std::uint32_t i = 0; i < 6; ++i) story.c(A, 1 + i * 100, 1, 100);
+  story.wait(240 * ms);
+  story.s(A, 1, 101);
+  for (const std::uint32_t right : {301U, 401U, 501U})
+    story.send(EndIndex::second, A, 1, 101, 0, {.sack = {{201, right}}});
+  story.wait(900 * ms);
+  const Verdict again = story.c(A, 101, 1, 100);
+  EXPECT_EQ(again.reason, RetransmissionReason::timeout);
+  EXPECT_FALSE(again.has(mark::assumed));
 }
 
 TEST_F(Far, a_single_duplicate_ack_may_call_for_it_or_not) {

@@ -50,8 +50,8 @@ TEST(ResetReasons, each_cause_that_a_wire_shows_has_one_row_with_its_words) {
 // tcp/reset_cause.cc assumes these: the row must name what else it may be.
 TEST(ResetReasons, what_a_wire_may_assume_names_the_alternative) {
   using enum tcp::ResetCause;
-  for (const auto cause :
-       {refused, data_after_close, no_connection, gave_up, let_go, alone, third_party, unread_data, aborted, idle})
+  for (const auto cause : {refused, data_after_close, no_connection, gave_up, let_go, alone, third_party, unread_data,
+                           aborted, idle, keep_alive_gave_up})
     EXPECT_FALSE(reset_reason_on_wire(cause).on_wire.or_else.empty()) << tcp::name(cause);
 }
 

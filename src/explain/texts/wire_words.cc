@@ -40,8 +40,9 @@ constexpr Text reasons[] = {
     {"tail-loss probe", "尾部丢失探测"},
     {"recovery", "恢复"},
     {"reason not seen", "原因不可见"},
+    {"answers the SYN that came again", "回应再次到来的 SYN"},
 };
-static_assert(std::size(reasons) == static_cast<std::size_t>(tcp::RetransmissionReason::unknown) + 1);
+static_assert(std::size(reasons) == static_cast<std::size_t>(tcp::RetransmissionReason::syn_again) + 1);
 
 struct IllegalityRow {
   std::string_view clause;

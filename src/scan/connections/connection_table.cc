@@ -15,7 +15,7 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
   using enum tcp::RetransmissionReason;
   if (verdict.kind == tcp::Kind::retransmission) {
     const bool acked = verdict.has(tcp::mark::acked_before);
-    if (verdict.reason == syn) {
+    if (verdict.reason == syn || verdict.reason == syn_again) {
       // Who sends its SYN again though that was acknowledged has not got the SYN-ACK.
       const bool repeats = acked && segment.flags.ack();
       first(repeats ? evidence.repeated_syn_ack : evidence.resent_syn);
@@ -34,7 +34,7 @@ void note(Evidence& evidence, const tcp::Verdict& verdict, const wire::TcpSegmen
       else if (evidence.sure_waits++ == 0)
         evidence.wait = frame;
     }
-    if (acked && verdict.reason != syn) first(evidence.fin_again);
+    if (acked && verdict.reason != syn && verdict.reason != syn_again) first(evidence.fin_again);
   }
   switch (verdict.illegality) {
     case tcp::Illegality::none: break;

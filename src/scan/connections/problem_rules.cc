@@ -56,10 +56,27 @@ std::string black_hole(const ConnectionRecord& record, Language language) {
       stuck, through);
 }
 
-std::string loss(const ConnectionRecord& record, Language language) {
-  if (lost_data_shows(record)) return base::format(language, {"segments were lost and sent again", "报文丢失并被重传"});
-  return base::format(language, {"segments were lost, or they or their acknowledgments were late, and sent again",
-                                 "报文丢失，或报文及其确认迟到，并被重传"});
+std::string waited(const ConnectionRecord& /*record*/, Language language) {
+  return base::format(language, {"waited for a retransmission timer", "等待了重传定时器"});
+}
+
+// Where each SYN was answered, none was lost; nor where they came at once.
+std::string slow_to_open(const ConnectionRecord& record, Language language) {
+  constexpr std::int64_t syn_timer_ns = 1'000'000'000;
+  const EndRecord &asking = record.ends[opener], &asked = record.ends[listener];
+  const bool is_slow_path = std::max({std::int64_t{asking.min_rtt_us} * 1000, std::int64_t{asked.min_rtt_us} * 1000,
+                                      record.opener_rtt_ns}) >= syn_timer_ns;
+  if (is_slow_path && asking.syn_resends > 0 && asked.syn_resends + asked.duplicates >= asking.syn_resends)
+    return base::format(
+        language, {"slow to open: the SYN was sent again, and each was answered: the round trip is longer than the "
+                   "timer (1 s)",
+                   "建立缓慢：SYN 被重传，且每个都得到应答：往返时间超过定时器（1 秒）"});
+  if (asking.syn_was_held)
+    return base::format(
+        language, {"slow to open: SYNs were held on their way here and came at once, as where the next hop is looked "
+                   "for first (ARP, NDP)",
+                   "建立缓慢：多个 SYN 在途中被滞留后一起到达，如先要解析下一跳邻居（ARP、NDP）"});
+  return base::format(language, {"slow to open: a SYN or SYN-ACK was sent again", "建立缓慢：SYN 或 SYN-ACK 被重传"});
 }
 
 std::string needless(const ConnectionRecord& record, Language language) {
@@ -111,8 +128,14 @@ std::string old_connection(const ConnectionRecord& record, Language language) {
 
 // Who opens takes no SYN-ACK where it sends its SYN once more behind it.
 std::string half_open(const ConnectionRecord& record, Language language) {
+  // Its answer came so late that the SYN had been sent again before.
+  constexpr std::int64_t syn_timer_ns = 1'000'000'000;
+  const bool is_late = record.reset_cause == tcp::ResetCause::abandoned && record.listener_rtt_ns >= syn_timer_ns;
   const Text words =
-      record.evidence.resent_syn != 0 && record.ends[opener].syn_resends > 0
+      is_late ? Text{"the handshake was never finished: the SYN was sent again and again, and when a SYN-ACK came here the "
+                     "opener had given up",
+                     "握手未完成：SYN 反复重传，SYN-ACK 到达此处时发起方已放弃"}
+      : record.evidence.resent_syn != 0 && record.ends[opener].syn_resends > 0
           ? Text{"the handshake was never finished: the SYN was sent again though a SYN-ACK was captured: that did not "
                  "arrive, or was not taken (a signature, checksum or option that does not fit)",
                  "握手未完成：已捕获 SYN-ACK，SYN 仍被重传：它没有到达，或未被接受（签名、校验和或选项不符）"}
@@ -300,24 +323,36 @@ constexpr ProblemRule own_rules[] = {
     {"capture.loss",
      Severity::warning,
      "three or more retransmissions, and at least 1 % of the data segments; not of a FIN that had been acknowledged, "
-     "nor such as are proven needless",
+     "nor such as are proven needless, by D-SACK, or by a reset behind the close; nor, without SACK, what follows a timeout. "
+     "`assumed` with those that may have come late, or that follow one, where the others are too few",
      "RFC 5681, RFC 6298",
      {"segments were lost and sent again", "报文丢失并被重传"},
      {"look at the path: queues, duplex, radio", "检查路径：队列、双工、无线"},
-     loss},
+     nullptr,
+     false,
+     {"segments were lost and sent again, or they or their acknowledgments came late",
+      "报文丢失并被重传，或报文及其确认迟到"}},
     {"capture.timeout",
      Severity::warning,
      "a retransmission by timer of what had not been acknowledged; `assumed` where what the peer told, or a probe, may have made it send "
-     "again",
-     "RFC 6298",
-     {"waited for a retransmission timer", "等待了重传定时器"},
-     {}},
+     "again, and, far from the sender, where a recovery was under way: what that sends may be lost before it comes here",
+     "RFC 6298; RFC 8985 7.2; tcp_schedule_loss_probe()",
+     {"sent again only after a wait, most likely for a retransmission timer", "等待之后才重传，很可能是重传定时器"},
+     {},
+     waited,
+     false,
+     {"sent again after a wait: for a retransmission timer or a tail-loss probe, or because what a recovery had sent again "
+      "was lost once more",
+      "等待之后才重传：等待重传定时器或尾部丢失探测，或恢复中重传的报文段再次丢失"}},
     {"capture.syn_lost",
      Severity::warning,
      "a SYN or SYN-ACK was sent again before the handshake was done",
      "RFC 6298 5.7",
      {"slow to open: a SYN or SYN-ACK was sent again", "建立缓慢：SYN 或 SYN-ACK 被重传"},
-     {"loss on the path, or a full accept or SYN queue", "路径丢包，或接受队列、SYN 队列已满"}},
+     {"look at the path, at the accept and SYN queues (ss -lt), at the round trip, for the timer runs for 1 s, and at how long "
+      "the neighbour was looked for (ARP, NDP)",
+      "检查路径、接受队列和 SYN 队列（ss -lt）、往返时间（定时器为 1 秒），以及邻居解析（ARP、NDP）所用的时间"},
+     slow_to_open},
     {"capture.zero_window",
      Severity::warning,
      "an end offered a window of 0, for 100 ms or longer",
@@ -362,7 +397,8 @@ constexpr ProblemRule own_rules[] = {
      }},
     {"capture.half_open_handshake",
      Severity::warning,
-     "the SYN-ACK was not acknowledged, for a second; the SYN was captured",
+     "the SYN-ACK was not acknowledged, for a second; the SYN was captured; or its sender reset, and had sent it again twice or "
+     "more",
      "RFC 9293 3.5",
      {"the handshake was never finished: a scan, a lost client, or asymmetric routes",
       "握手未完成：扫描、客户端消失或路由不对称"},
@@ -507,6 +543,8 @@ std::span<const ProblemRule> problem_rules() {
 
 std::string say(const Problem& problem, const ConnectionRecord& record, base::Language language) {
   const ProblemRule& rule = *problem.rule;
+  if (problem.grade == explain::Grade::assumed && !rule.if_assumed.empty())
+    return std::string(rule.if_assumed.in(language));
   return rule.told != nullptr ? rule.told(record, language) : std::string(rule.text.in(language));
 }
 

@@ -72,6 +72,11 @@ class Finder {
     const tcp::ResetCause cause = record_.reset_cause;
     if (cause == tcp::ResetCause::none || cause == tcp::ResetCause::refused) return;  // refused is told by the opening
     const std::string_view problem = explain::reset_reason_on_wire(cause).on_wire.problem;
+    // It waited for a SYN-ACK, and sent its SYN again and again.
+    if (cause == tcp::ResetCause::abandoned && record_.ends[opener].syn_resends >= 2) {
+      say("capture.half_open_handshake", record_.reset_frame);
+      return;
+    }
     if (!problem.empty()) say(problem, record_.reset_frame, 1, record_.reset_assumed ? Grade::assumed : Grade::derived);
   }
 
@@ -124,17 +129,31 @@ class Finder {
                              record_.sum(&EndRecord::syn_resends) +
                              (record_.both_seen() ? fins : record_.sum(&EndRecord::fin_resends));
     if (unanswered || record_.reset_cause == tcp::ResetCause::gave_up) not_lost += unanswered_resends();
+    // Who had got all and closed answers each copy with a reset.
+    if (record_.reset_cause == tcp::ResetCause::late_after_close) not_lost += record_.sum(&EndRecord::resets);
     const std::uint64_t all = record_.retransmissions(), again = all - std::min(all, not_lost);
     // What an ICMP error about the MTU made it send again in other pieces was not lost in a queue.
-    if (again >= 3 && again * 100 >= record_.sum(&EndRecord::data_segments) && record_.icmp.error.mtu == 0)
-      say("capture.loss", record_.evidence.retransmission, again,
-          lost_data_shows(record_) ? Grade::derived : Grade::assumed);
+    if (record_.icmp.error.mtu == 0) lost(again);
     const std::uint64_t timeouts = record_.sum(&EndRecord::timeouts);
     if (const auto waits = timeouts - std::min<std::uint64_t>(timeouts, record_.evidence.needless_timeouts);
         waits > 0) {
       const std::uint64_t sure = record_.evidence.sure_waits;
       say("capture.timeout", record_.evidence.wait, sure != 0 ? sure : waits,
           sure != 0 ? Grade::derived : Grade::assumed);
+    }
+  }
+
+  // What is known to have been lost; else with what may have been.
+  void lost(std::uint64_t again) {
+    const auto is_much = [&](std::uint64_t count) {
+      return count >= 3 && count * 100 >= record_.sum(&EndRecord::data_segments);
+    };
+    const std::uint64_t known = again - std::min(again, record_.sum(&EndRecord::blind_resends));
+    const std::uint64_t with_doubtful = again + record_.sum(&EndRecord::late_or_lost);
+    if (lost_data_shows(record_) && is_much(known)) {
+      say("capture.loss", record_.evidence.retransmission, known);
+    } else if (is_much(with_doubtful)) {
+      say("capture.loss", record_.evidence.retransmission, with_doubtful, Grade::assumed);
     }
   }
 

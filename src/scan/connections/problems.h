@@ -25,6 +25,7 @@ struct ProblemRule {
   // For who looks at one connection: the text with what its record tells besides; null: it tells no more.
   std::string (*told)(const ConnectionRecord& record, base::Language language) = nullptr;
   bool told_is_all = false;  // then the remedy says no more
+  base::Text if_assumed{};   // for who looks at one connection, where it is assumed; empty: the same
 };
 std::span<const ProblemRule> problem_rules();
 

@@ -135,6 +135,66 @@ TEST(SentAgain, where_it_would_show_that_it_was_needless_it_was_lost) {
   EXPECT_EQ(told(talk, "loss"), "segments were lost and sent again");
 }
 
+// At the receiver: nothing numbers the segments, and what had not come comes long after what stood behind it.
+TEST(SentAgain, what_comes_long_after_what_stood_behind_it_was_lost_or_late) {
+  Talk talk;
+  talk.handshake().c(A, 1, 1, 100).s(A, 1, 101).c(A, 1101, 1, 100).wait(300 * ms);
+  for (std::uint32_t i = 0; i < 10; ++i) talk.s(A, 1, 101 + 100 * i).c(A, 101 + 100 * i, 1, 100);
+  ASSERT_EQ(of(talk, "loss").size(), 1U);
+  EXPECT_EQ(of(talk, "loss").at(0).grade, explain::Grade::assumed);
+  EXPECT_EQ(of(talk, "loss").at(0).count, 10U);
+  EXPECT_NE(told(talk, "loss").find("late"), std::string::npos);
+}
+
+// RFC 5681 3.1: what a sender sends again behind its timer may have arrived.
+TEST(SentAgain, behind_a_timeout_without_sack_only_the_first_is_known_to_be_lost) {
+  Talk talk;
+  talk.c({.timestamp = 1}, S, 0).s({.timestamp = 1}, S | A, 0, 1).c({.timestamp = 2}, A, 1, 1);
+  for (std::uint32_t round = 0; round < 3; ++round) {
+    const std::uint32_t seq = 1 + 400 * round, stamp = 10 * (round + 1);
+    for (std::uint32_t i = 0; i < 4; ++i) talk.c({.timestamp = stamp}, A, seq + 100 * i, 1, 100);
+    for (int i = 0; i < 4; ++i) talk.s({.timestamp = stamp, .echo_reply = stamp}, A, 1, seq);
+    talk.c({.timestamp = stamp + 1}, A, seq, 1, 100);
+    talk.s({.timestamp = stamp + 1, .echo_reply = stamp + 1}, A, 1, seq + 400);
+  }
+  for (std::uint32_t i = 0; i < 20; ++i) talk.c({.timestamp = 100, .echo_reply = 1}, A, 1201 + 100 * i, 1, 100);
+  talk.wait(500 * ms);
+  for (std::uint32_t i = 0; i < 20; ++i) talk.c({.timestamp = 700, .echo_reply = 1}, A, 1201 + 100 * i, 1, 100);
+  talk.s({.timestamp = 800, .echo_reply = 700}, A, 1, 3201);
+  ASSERT_EQ(of(talk, "loss").size(), 1U);
+  EXPECT_LE(of(talk, "loss").at(0).count, 5U);
+}
+
+// A path that stood still: the receiver had got all and closed when the copies came.
+TEST(SentAgain, what_a_reset_answers_behind_the_close_was_not_lost) {
+  Talk talk;
+  talk.c({.timestamp = 1, .sack_permitted = true}, S, 0).s({.timestamp = 1, .sack_permitted = true}, S | A, 0, 1);
+  talk.c({.timestamp = 2}, A, 1, 1);
+  ask_and_send_again(talk, 1, {.timestamp = 10});
+  for (std::uint32_t i = 0; i < 6; ++i) talk.c({.timestamp = 100}, A, 401 + 100 * i, 1, 100);
+  talk.wait(500 * ms);
+  for (std::uint32_t i = 0; i < 6; ++i) talk.c({.timestamp = 700}, A, 401 + 100 * i, 1, 100);
+  talk.s({.timestamp = 701, .echo_reply = 700}, F | A, 1, 1001).c({.timestamp = 702}, F | A, 1001, 2);
+  talk.s({.timestamp = 703}, A, 2, 1002);
+  for (std::uint32_t i = 0; i < 7; ++i) talk.s(R, 2);
+  EXPECT_TRUE(of(talk, "loss").empty());
+}
+
+TEST(SentAgain, a_d_sack_of_what_is_known_to_be_needless_counts_no_more) {
+  Talk talk;
+  talk.c({.ip_id = 10, .sack_permitted = true}, S, 0)
+      .s({.sack_permitted = true}, S | A, 0, 1)
+      .c({.ip_id = 11}, A, 1, 1);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const std::uint32_t seq = 1 + 100 * i;
+    const auto id = static_cast<std::uint16_t>(12 + 2 * i);
+    talk.c({.ip_id = id}, A, seq, 1, 100).s(A, 1, seq + 100).wait(300 * ms);
+    talk.c({.ip_id = static_cast<std::uint16_t>(id + 1)}, A, seq, 1, 100);
+    talk.s({.sack = {{seq, seq + 100}}}, A, 1, seq + 100);
+  }
+  EXPECT_EQ(talk.record().sum(&EndRecord::needless), 3U);
+}
+
 // At the receiver: what was sent again overtakes the first ones, by their IP IDs.
 TEST(SentAgain, what_comes_behind_its_own_retransmission_was_not_lost) {
   Talk talk;

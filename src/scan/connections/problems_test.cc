@@ -71,6 +71,36 @@ TEST(Problems, who_answers_a_syn_ack_with_its_syn_did_not_take_that) {
   EXPECT_EQ(said(refuses, id).find("a scan"), std::string::npos);
 }
 
+TEST(Problems, who_gives_up_after_several_syns_was_no_scan) {
+  Talk lost, late, scan;
+  lost.c(S, 0).s(S | A, 0, 1).wait(1000 * ms).c(S, 0).s(S | A, 0, 1).wait(2000 * ms).c(S, 0).s(S | A, 0, 1);
+  lost.wait(2000 * ms).c(R, 1);
+  late.c(S, 0).wait(1000 * ms).c(S, 0).wait(2000 * ms).c(S, 0).wait(9000 * ms).s(S | A, 0, 1).c(R, 1);
+  scan.c(S, 0).s(S | A, 0, 1).c(R, 1);
+  constexpr std::string_view id = "capture.half_open_handshake";
+  EXPECT_NE(said(lost, id).find("did not arrive"), std::string::npos) << said(lost, id);
+  EXPECT_NE(said(late, id).find("had given up"), std::string::npos) << said(late, id);
+  EXPECT_EQ(lost.problems(), Ids{"half_open_handshake"});
+  EXPECT_EQ(scan.problems(), Ids{"reset.abandoned"});
+}
+
+TEST(Problems, a_round_trip_that_is_longer_than_the_timer_loses_no_syn) {
+  Talk slow;
+  slow.c(S, 0).wait(1000 * ms).c(S, 0).wait(1000 * ms).s(S | A, 0, 1).c(A, 1, 1).c(A, 1, 1, 100).s(S | A, 0, 1);
+  slow.wait(1900 * ms).s(A, 1, 101);
+  EXPECT_NE(said(slow, "capture.syn_lost").find("longer than the timer"), std::string::npos);
+  Talk held;
+  held.c({.timestamp = 1}, S, 0)
+      .wait(-9 * ms)
+      .c({.timestamp = 1001}, S, 0)
+      .s(S | A, 0, 1)
+      .c({.timestamp = 1050}, A, 1, 1);
+  EXPECT_NE(said(held, "capture.syn_lost").find("held"), std::string::npos);
+  Talk lost;
+  lost.c(S, 0).wait(1000 * ms).c(S, 0).s(S | A, 0, 1).c(A, 1, 1);
+  EXPECT_EQ(said(lost, "capture.syn_lost"), "slow to open: a SYN or SYN-ACK was sent again");
+}
+
 TEST(Problems, a_syn_ack_that_is_sent_again_may_wait_for_data) {
   Talk talk;
   talk.handshake().wait(1000 * ms).s(S | A, 0, 1).c(A, 1, 1);

@@ -66,6 +66,9 @@ void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int
     record.needless = std::max(end.needless, end.trouble().late_originals);
     record.fin_resends = end.trouble().fin_resends;
     record.assumed_resends = end.trouble().assumed_resends;
+    record.late_or_lost = end.trouble().late_or_lost;
+    record.blind_resends = end.trouble().blind_resends;
+    record.syn_was_held = end.syn_was_held;
     record.largest_through = end.largest_through;
     record.largest_sacked = end.trouble().largest_sacked;
     record.shows_needless = end.trouble().sacked > 0 || (end.has_timestamps && peer.has_timestamps) ||

@@ -42,7 +42,8 @@ using tcp::Side;
 struct EndRecord : tcp::EndCounters {
   tcp::State state = tcp::State::not_seen;
   std::uint64_t bytes = 0, resent_bytes = 0, unseen_bytes = 0;
-  std::uint32_t unanswered_resends = 0, syn_resends = 0, fin_resends = 0, assumed_resends = 0;
+  std::uint32_t unanswered_resends = 0, syn_resends = 0, fin_resends = 0, assumed_resends = 0, late_or_lost = 0,
+                blind_resends = 0;
   std::uint32_t window = 0;                   // that it offered last
   std::uint32_t srtt_us = 0, min_rtt_us = 0;  // of what it sent, measured at the tap; 0: no sample
   // Payload of the largest segment that got through, and of the one that it sent again and again at the end.
@@ -73,6 +74,7 @@ struct EndRecord : tcp::EndCounters {
   std::int64_t last_progress_ns = 0;    // when the other end last acknowledged something new of it; 0: never
   [[nodiscard]] std::uint32_t copied_by_network() const { return std::max(late_copies, answered_copies); }
   bool sent_fin = false;
+  bool syn_was_held = false;  // its SYNs came at once that it had sent one after the other
   bool only_fin_unacknowledged = false;
 };
 

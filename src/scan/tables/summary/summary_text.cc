@@ -197,7 +197,7 @@ class SummaryPage {
       for (std::size_t i = 0; i < kept.problems.size() && i < 3; ++i) {
         const Problem& problem = kept.problems[i];
         if (i > 0) what += in({"; ", "；"});
-        what += in(problem.rule->text);
+        what += say(problem, kept.record, options_.language);
         if (problem.count > 1) what += fmt::format(" ({}x)", base::grouped(problem.count));
         if (problem.frame != 0) what += base::format(options_.language, {", frame {}", "，帧 {}"}, problem.frame);
         if (problem.grade == explain::Grade::assumed) what += in({" (assumed)", "（推测）"});
