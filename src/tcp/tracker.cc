@@ -23,6 +23,9 @@ constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // A host that has no connection any more answers each segment that was in flight towards it, with the number that this segment
 // acknowledges: less than what the peer has acknowledged since.
 constexpr std::int64_t most_in_flight = 1 << 20;
+// So many packets in a row that came once more with the same other TTL were seen at another place of the path.
+constexpr std::uint8_t enough_elsewhere = 3;
+constexpr std::uint16_t flags_of_a_filter = wire::TcpFlags::syn_bit | wire::TcpFlags::fin_bit | wire::TcpFlags::rst_bit;
 
 bool is_synchronized(State state) {
   return state != State::not_seen && state != State::closed && state != State::listen && state != State::syn_sent &&
@@ -173,6 +176,56 @@ void Tracker::look_at_sender(Step& step) {
   }
 }
 
+bool Tracker::has_several_places() const {
+  return ends_[EndIndex::first].seen_elsewhere >= enough_elsewhere ||
+         ends_[EndIndex::second].seen_elsewhere >= enough_elsewhere;
+}
+
+// The packet that was seen before, by what no router changes. Of a SYN its number and time stamp: what is sent again is stamped anew, a
+// second later at the soonest. A SYN-ACK may have neither.
+bool Tracker::is_known_by_its_header(const Step& step) {
+  const End& from = step.from;
+  const wire::TcpSegment& segment = step.segment;
+  if (!segment.flags.syn()) return step.sent_before();
+  if (from.syns != 1) return false;
+  if (segment.options.timestamps && from.has_timestamps)
+    return segment.options.timestamps->value == from.newest_timestamp && segment.ip_id == from.newest_ip_id;
+  if (segment.ip_id != 0) return segment.ip_id == from.newest_ip_id;
+  return step.to.seen_elsewhere >= enough_elsewhere;
+}
+
+// Between two places of the path routers have taken something off the TTL. One packet may have taken another route; but where one after the
+// other comes again with that TTL, and nothing new does, what has it was captured at another place.
+bool Tracker::is_seen_before_elsewhere(const Step& step) {
+  End& from = step.from;
+  const wire::TcpSegment& segment = step.segment;
+  if (segment.flags.rst())
+    return from.sent_reset && segment.seq.value == from.trouble().reset_seq && segment.ttl == from.ttl_elsewhere &&
+           from.seen_elsewhere >= enough_elsewhere;
+  const auto is_missing = [&](const Gap& gap) { return gap.begin < step.end && step.seq < gap.end; };
+  const bool is_new = !from.based || step.end > from.snd_nxt || (segment.flags.ack() && step.ack > step.to.snd_una) ||
+                      (segment.flags.syn() && (!from.syn_seen || step.seq != 0)) ||
+                      (step.length > 0 && std::ranges::any_of(from.trouble().gaps, is_missing));
+  if (is_new) {
+    if (segment.ttl == from.ttl_elsewhere) from.seen_elsewhere = 0;
+    return false;
+  }
+  if (segment.ttl == from.ttl_elsewhere && from.seen_elsewhere >= enough_elsewhere) return true;
+  if (!is_known_by_its_header(step)) return false;
+  if (segment.ttl != from.ttl_elsewhere) from.seen_elsewhere = 0;
+  from.ttl_elsewhere = segment.ttl;
+  if (segment.flags.syn()) from.seen_elsewhere = enough_elsewhere;
+  count_up(from.seen_elsewhere);
+  return from.seen_elsewhere >= enough_elsewhere;
+}
+
+void Tracker::take_from_elsewhere(Step& step) {
+  step.verdict.kind = Kind::duplicate;
+  step.verdict.marks |= mark::captured_twice;
+  if (step.length > 0 || step.flags().rst()) count_up(step.from.duplicates);
+  if (step.segment.payload_length > 0) count_up(step.from.data_segments);
+}
+
 // RFC 9293 3.10.7.3 and 3.10.7.4, first to fourth, with RFC 5961, as far as the observer knows what the receiver expects.
 bool Tracker::find_illegal(Step& step) {
   const wire::TcpFlags flags = step.flags();
@@ -228,6 +281,7 @@ bool Tracker::find_illegal(Step& step) {
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
     if (from.sent_reset && step.segment.seq.value == from.trouble().reset_seq) return false;  // as the one before
     if (answers_older(step)) return false;  // nobody gains by forging it
+    if (is_behind_what_was_filtered(step)) return false;
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
@@ -241,6 +295,32 @@ bool Tracker::find_illegal(Step& step) {
   if (to.based && (step.ack > to.snd_nxt + far_away || step.ack < to.snd_una - far_away))
     return illegal(Illegality::ack_out_of_window, true);
   return false;
+}
+
+// A capture through a filter on flags has SYN, FIN and RST only: the numbers of a reset go beyond what it has by all that was sent. Of one
+// without ACK, which answers, the number was another's.
+bool Tracker::is_behind_what_was_filtered(const Step& step) const {
+  if (plain_seen_ || !step.from.based || !step.flags().ack()) return false;
+  const bool acknowledges_more = step.to.based && step.ack > step.to.snd_nxt;
+  return (step.seq > step.from.snd_nxt && step.seq < step.from.snd_nxt + far_away) ||
+         (acknowledges_more && step.seq == step.from.snd_nxt);
+}
+
+// Then the handshake was done, and what lies between was sent.
+void Tracker::note_what_was_filtered(Step& step) {
+  End& from = step.from;
+  End& to = step.to;
+  if (step.seq > from.snd_nxt) {
+    step.verdict.marks |= mark::gap_before;
+    open_gap(from, {.begin = from.snd_nxt, .end = step.seq, .opened_ns = step.at(), .by_ack = true});
+    from.snd_nxt = step.seq;
+  }
+  if (to.based && step.ack > to.snd_nxt) {
+    step.verdict.marks |= mark::acks_unseen;
+    open_gap(to, {.begin = to.snd_nxt, .end = step.ack, .opened_ns = step.at(), .by_ack = true});
+    to.snd_nxt = to.snd_una = step.ack;
+  }
+  if (from.state == State::syn_sent || from.state == State::syn_received) infer_opening(step);
 }
 
 bool Tracker::answers_older(const Step& step) {
@@ -295,6 +375,7 @@ void Tracker::take_reset(Step& step) {
     count_up(step.from.duplicates);
     return;
   }
+  if (!plain_seen_ && is_behind_what_was_filtered(step)) note_what_was_filtered(step);
   Trouble& trouble = step.from.make_trouble();
   trouble.reset_ip_id = step.segment.ip_id;
   trouble.reset_seq = step.segment.seq.value;
@@ -341,7 +422,8 @@ void Tracker::take_syn(Step& step) {
   const bool again = answers ? from.syn_ack_seen : sent_syn_before;
   from.syn_seen = true;
   from.syn_ack_seen = from.syn_ack_seen || answers;
-  from.scale_known = true;
+  // Of a list of options that the capture cut nothing tells what it lacks.
+  from.scale_known = !step.segment.options.cut || step.segment.options.window_scale;
   from.sack_permitted = step.segment.options.sack_permitted;
   from.mss = step.segment.options.maximum_segment_size.value_or(0);
   // RFC 7323 2.2: both ends send the option, or neither scales; 2.3: a shift beyond 14 counts as 14.
@@ -349,7 +431,7 @@ void Tracker::take_syn(Step& step) {
     from.scale = std::min<std::uint8_t>(*step.segment.options.window_scale, 14);
   } else {
     from.scale = 0;
-    if (answers) to.scale = 0;
+    if (answers && !step.segment.options.cut) to.scale = 0;
   }
   if (!opener_known_) {
     opener_ = answers ? step.receiver : step.sender;
@@ -429,7 +511,8 @@ void Tracker::remember(Step& step) {
   const wire::TcpSegment& segment = step.segment;
   const bool first = from.segments == 0;
   if (step.verdict.has(mark::foreign_ttl)) from.ttl_varies = true;
-  if (first || from.same_ttl == 0) {
+  const bool is_copy = step.verdict.kind == Kind::duplicate || step.verdict.kind == Kind::reordered;
+  if (first || (from.same_ttl == 0 && !is_copy)) {
     from.same_ttl = first || segment.ttl != from.ttl ? 0 : 1;
     from.ttl = segment.ttl;
   }
@@ -452,6 +535,8 @@ void Tracker::remember(Step& step) {
   if (segment.payload_length > 0) count_up(from.data_segments);
   from.last_had_data = segment.payload_length > 0 && step.end > from.snd_una;
   from.last_answered_fin = step.verdict.has(mark::answers_fin);
+  if (from.fin >= 0 && step.length == 0 && step.seq > from.fin && step.ack == step.to.snd_una && !step.moves_ack)
+    count_up(from.make_trouble().answers_behind_fin);
   if (step.length > 0) {
     from.last_sent_ns = std::max(from.last_sent_ns, step.at());
     from.last_end = step.end;
@@ -539,6 +624,14 @@ Verdict Tracker::observe(const Observed& seen) {
   if (segment.flags.ack() && step.to.based) step.verdict.ack = step.ack = widen(step.to, segment.ack.value);
   look_at_sender(step);
 
+  plain_seen_ = plain_seen_ || (segment.flags.bits & flags_of_a_filter) == 0;
+  if (step.verdict.has(mark::foreign_ttl) && is_seen_before_elsewhere(step)) [[unlikely]] {
+    take_from_elsewhere(step);
+    step.verdict.in_flight = from.snd_nxt - from.snd_una;
+    count_up(from.segments);
+    marks_seen_ |= step.verdict.marks;
+    return step.verdict;
+  }
   if (find_illegal(step)) {
     if (!origin_known) from.based = false;
   } else if (segment.flags.rst()) {
@@ -566,7 +659,11 @@ Verdict Tracker::observe(const Observed& seen) {
     } else {
       if (step.seq > from.snd_nxt && from.seen) {  // text before it was not captured
         step.verdict.marks |= mark::gap_before;
-        open_gap(from, {from.snd_nxt, step.seq, seen.at_ns, seen.frame});
+        open_gap(from, {.begin = from.snd_nxt,
+                        .end = step.seq,
+                        .opened_ns = seen.at_ns,
+                        .opened_by = seen.frame,
+                        .may_be_before = may_be_from_before(from)});
         from.snd_nxt = step.seq;
       }
       name_pure_ack(step);

@@ -72,7 +72,7 @@ void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int
     record.largest_through = end.largest_through;
     record.largest_sacked = end.trouble().largest_sacked;
     record.shows_needless = end.trouble().sacked > 0 || (end.has_timestamps && peer.has_timestamps) ||
-                            (end.sack_permitted && peer.sack_permitted);
+                            (end.sack_permitted && peer.sack_permitted && !peer.options_cut);
     record.small_was_stuck = end.trouble().small_tail_una == end.snd_una && end.trouble().small_tail > 0 &&
                              end.trouble().small_tail <= end.largest_through;
     record.nothing_through = end.snd_una <= 1;
@@ -158,6 +158,7 @@ void fill(ConnectionRecord& record, const Connection& connection, Left left) {
   fill(record.ends[listener], other, one, tracker.last_ns());
   record.opener_known = tracker.opener_known();
   record.one_way = tracker.is_one_way();
+  record.has_plain_segments = tracker.has_plain_segments();
   const tcp::ResetSeen reset = tracker.reset();
   record.in_vain = record.one_way && (sent_in_vain(one, other) || sent_in_vain(other, one));
   // Then that the peer sent something which the capture lacks only this end's acknowledgments tell.
