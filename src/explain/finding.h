@@ -49,6 +49,7 @@ struct Finding {
   std::optional<timeline::ConnectionIndex> connection;
   std::vector<timeline::EventId> evidence;  // never empty; in order of time
   timeline::EventId about;                  // the moment it speaks of; findings are told in this order
+  timeline::EventId act;  // the call that its headline names; not valid: the first of its end's in the evidence
   Slots slots;
 };
 

@@ -21,7 +21,7 @@ Story::Story(const Timeline& whole, timeline::ConnectionIndex i)
     for (const Call* call : calls(side, Effect::shuts)) {
       if (!succeeded(*call)) continue;
       const auto& shutdown = *call->meaning.as<calls::Shutdown>();
-      if (shutdown.sending() && !shut_sending_[side]) shut_sending_[side] = time(call->entered);
+      if (shutdown.sending() && shut_sending_[side] == nullptr) shut_sending_[side] = call;
       if (shutdown.receiving() && !shut_receiving_[side]) shut_receiving_[side] = time(call->entered);
     }
   }
@@ -175,8 +175,9 @@ void put_drop(Slots& slots, const recording::SegmentDropped& drop) {
   put(slots, "where", drop.sent ? Text{"on its way out", "在发出途中"} : Text{"as it arrived", "在到达时"});
 }
 
-bool Story::shut_sending(Side side, base::WallTime before) const {
-  return shut_sending_[side] && *shut_sending_[side] < before;
+const Call* Story::shutdown_of_sending(Side side, base::WallTime before) const {
+  const Call* shutdown = shut_sending_[side];
+  return shutdown != nullptr && time(shutdown->entered) < before ? shutdown : nullptr;
 }
 bool Story::shut_receiving(Side side, base::WallTime before) const {
   return shut_receiving_[side] && *shut_receiving_[side] < before;

@@ -85,7 +85,8 @@ class Story {
   // What left this side without a call of its own to close it, after its process had ended: the kernel's doing.
   [[nodiscard]] bool left_after_end_of_process(const Segment& segment) const;
   // It had called shutdown() for that direction.
-  [[nodiscard]] bool shut_sending(Side side, base::WallTime before) const;
+  [[nodiscard]] bool shut_sending(Side side, base::WallTime before) const { return shutdown_of_sending(side, before); }
+  [[nodiscard]] const Call* shutdown_of_sending(Side side, base::WallTime before) const;  // the first; null: none
   [[nodiscard]] bool shut_receiving(Side side, base::WallTime before) const;
   // Payload bytes that had reached `side` by then, and bytes that its calls had taken.
   [[nodiscard]] std::uint64_t bytes_arrived(Side side, base::WallTime by) const;
@@ -121,7 +122,8 @@ class Story {
   std::vector<EventId> causing_calls_;  // entries, sorted
   timeline::PerSide<std::vector<EventId>> data_departures_;
   timeline::PerSide<const Segment*> fin_, reset_;
-  timeline::PerSide<std::optional<base::WallTime>> shut_sending_, shut_receiving_;  // by its first shutdown() that did
+  timeline::PerSide<const Call*> shut_sending_;                             // its first shutdown() that did
+  timeline::PerSide<std::optional<base::WallTime>> shut_receiving_;         // when that was called
   mutable timeline::PerSide<std::map<std::int32_t, EventId>> first_calls_;  // by pid; found when first asked for
   bool calls_known_ = false;
 };

@@ -259,6 +259,8 @@ class Words {
       const bool named = call.actor.value < actors.size() && is_called(actors[call.actor.value], name);
       return !side || !call.connection || call.connection != finding_.connection ? named : call.side == *side;
     };
+    if (finding_.act.valid())
+      if (const Call* call = call_of(timeline_, finding_.act); call != nullptr && is_by(*call)) return call;
     const Call* found = nullptr;
     for (const EventId event : finding_.evidence) {
       const Segment* segment = segment_of(timeline_, event);

@@ -412,8 +412,10 @@ class Parser {
     signal.name = line.name;
     const auto last = calls_in_.find(pid);
     const bool inside_another = unfinished_.contains(pid);  // of one that never returned, in the log of -o strace
-    // As send_sig() has it; raise() and timers have others.
-    const bool by_kernel = !line.text.contains("si_code=") || line.text.contains("si_code=SI_USER");
+    // As send_sig() has it; raise() and timers have others. -X raw and verbose spell the number.
+    const bool by_kernel = !line.text.contains("si_code=") || line.text.contains("si_code=SI_USER") ||
+                           line.text.contains("si_code=0,") || line.text.contains("si_code=0 ") ||
+                           line.text.contains("si_code=0}");
     if (line.name == "SIGPIPE" && by_kernel && !inside_another && last != calls_in_.end() &&
         last->second.error == EPIPE)
       signal.call = last->second.call;

@@ -128,6 +128,10 @@ TEST(StraceLog, a_sigpipe_of_another_cause_belongs_to_no_call) {
   const std::string by_kernel =
       "7 1795646923.4 --- SIGPIPE {si_signo=SIGPIPE, si_code=SI_USER, si_pid=7, si_uid=0} ---\n";
   EXPECT_TRUE(call_of_sigpipe(by_kernel));
+  for (const std::string_view code : {"0", "0 /* SI_USER */"}) {  // strace -X raw, -X verbose
+    const std::string line = "7 1795646923.4 --- SIGPIPE {si_signo=13, si_code=";
+    EXPECT_TRUE(call_of_sigpipe(line + std::string(code) + ", si_pid=7, si_uid=0} ---\n")) << code;
+  }
   EXPECT_FALSE(call_of_sigpipe("7 1795646923.3 write(5<pipe:[8]>, \"x\", 1) = -1 EPIPE (Broken pipe)\n" + by_kernel));
   EXPECT_FALSE(call_of_sigpipe("7 1795646923.3 rt_sigprocmask(SIG_UNBLOCK, [PIPE], NULL, 8) = 0\n" + by_kernel));
   EXPECT_FALSE(

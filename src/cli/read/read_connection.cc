@@ -87,6 +87,15 @@ recording::Recording merge(recording::Recording packets, recording::Recording ca
   return packets;
 }
 
+// strace -yy, or a call that was given an address. Of a log without any, next to nothing is known, nor when it was.
+bool shows_addresses(const recording::Recording& calls) {
+  return std::ranges::any_of(calls.events, [](const recording::Event& event) {
+    const auto* entered = std::get_if<recording::CallEntered>(&event.what);
+    const auto* returned = std::get_if<recording::CallReturned>(&event.what);
+    return (entered != nullptr && entered->remote) || (returned != nullptr && returned->remote);
+  });
+}
+
 void warn_if_apart(const recording::Recording& calls, const tcp::SeenConnection& seen) {
   const auto began = base::wall_from_ns(seen.tracker.began_ns()), ended = base::wall_from_ns(seen.tracker.last_ns());
   const auto first = calls.events.front().at, last = calls.events.back().at;
@@ -120,13 +129,17 @@ int print_with_calls(scan::Picked& picked, const capfile::Input& file, const Con
   if (!log) return report(log.error());
   if (log->not_understood > 0)
     warn(fmt::format("{}: {} of {} lines are none of strace's", options.calls, log->not_understood, log->lines));
-  if (!log->calls.events.empty()) warn_if_apart(log->calls, picked.seen);
+  const bool has_addresses = shows_addresses(log->calls);
+  if (has_addresses) warn_if_apart(log->calls, picked.seen);
   auto calls = capfile::calls_between(log->calls, picked.seen.ends[tcp::EndIndex::first],
                                       picked.seen.ends[tcp::EndIndex::second]);
   const bool any = std::ranges::any_of(calls.events, [](const recording::Event& event) {
     return std::holds_alternative<recording::CallEntered>(event.what);
   });
-  if (!any) warn(fmt::format("{}: no call on this connection", options.calls));
+  if (!any)
+    warn(fmt::format("{}: no call on this connection: {}", options.calls,
+                     has_addresses ? "no socket of the log has its addresses"
+                                   : "the log shows no socket's addresses; record it with strace -yy"));
   const auto merged = merge(std::move(picked.packets), std::move(calls));
   const auto explained = explain::explain(merged);
   const auto index = connection_in(explained.timeline, picked.seen.segments.size());

@@ -54,7 +54,10 @@ Sigpipe outcome_of(const Story& story, const Call& call, Sigpipe raised) {
   const auto next = next_sigpipe(story, call, raised.event);
   if (!next) return raised;
   const auto& signal = story.timeline.get<recording::Signal>(*next);
-  if (signal.fate == SignalFate::generated || signal.call.value_or(call.number) != call.number) return raised;
+  // What an operation of a ring raises comes to the thread as the call returns in which the kernel carried it out.
+  const bool in_ring = !story.timeline.entered(call).through.empty();
+  const bool other_call = !in_ring && signal.call.value_or(call.number) != call.number;
+  if (signal.fate == SignalFate::generated || other_call) return raised;
   return {*next, signal.fate};
 }
 
@@ -220,8 +223,13 @@ class SendingWalk {
   void broken(const Call& call) {
     const auto entered = story_.time(call.entered);
     std::vector<EventId> evidence = {call.entered, end_event(call)};
-    if (story_.shut_sending(side_, entered)) {
-      findings_.add("call.send_after_shutdown", story_, Grade::observed, evidence).slots = of(story_, side_, call);
+    if (const Call* shutdown = story_.shutdown_of_sending(side_, entered)) {
+      evidence.push_back(shutdown->entered);
+      auto& finding = findings_.add("call.send_after_shutdown", story_, Grade::observed, evidence);
+      finding.slots = of(story_, side_, call);
+      finding.slots["how"] = shutdown->meaning.as<calls::Shutdown>()->receiving() ? "SHUT_RDWR" : "SHUT_WR";
+      put(finding.slots, "whose", whose(*shutdown, call));
+      finding.about = finding.act = call.entered;
       return;
     }
     const bool unseen = story_.connection.without_packets() && !returned_before(taker_, call);
@@ -250,6 +258,13 @@ class SendingWalk {
   }
 
   [[nodiscard]] bool fin_came_by(base::WallTime when) const { return peer_fin_ && story_.time(*peer_fin_) <= when; }
+
+  // A child that has the socket from its parent may have called it.
+  [[nodiscard]] OwnedText whose(const Call& shutdown, const Call& call) const {
+    const auto process = [&](const Call& one) { return story_.timeline.lookups.process_of(one.actor); };
+    if (process(shutdown) == process(call)) return {"its own", "它自己的"};
+    return {story_.caller(shutdown) + "'s", " " + story_.caller(shutdown) + " 的"};
+  }
 
   void connection_reset(const Call& call) {
     report_connection_reset(story_, side_, call, reset_, "send.connection_reset", findings_);
@@ -362,11 +377,13 @@ class ReceivingWalk {
 
   void data(const Call& call) {
     after_shutdown(call);
-    if (!story_.arrived_before(reset_, story_.time(call.entered))) return;
+    // Who only looks (MSG_PEEK) leaves it there to be read.
+    const auto bytes = story_.bytes_moved(call);
+    if (bytes == 0 || !story_.arrived_before(reset_, story_.time(call.entered))) return;
     auto& finding =
         findings_.add("recv.data_before_reset", story_, Grade::observed, {*reset_->arrived, *call.returned});
     finding.slots = of(story_, side_, call);
-    finding.slots["bytes"] = story_.result(call);
+    finding.slots["bytes"] = static_cast<std::int64_t>(bytes);
   }
 
   // On Linux SHUT_RD turns nothing away: what arrives later is acknowledged and can be read.
@@ -418,6 +435,60 @@ class ReceivingWalk {
   std::int64_t zeros_ = 0;
   bool told_shut_rd_ = false;
 };
+
+// One of the process's calls that was seen, of whatever socket, is known to have killed it. The latest of each thread are looked at.
+bool is_by_a_call(const Story& story, std::uint64_t process, EventId end) {
+  constexpr std::ptrdiff_t looked_at = 16;
+  const auto& lookups = story.timeline.lookups;
+  const auto& actors = story.timeline.recording->actors;
+  for (std::uint32_t actor = 0; actor < actors.size(); ++actor) {
+    if (lookups.process_of(timeline::ActorId{actor}) != process) continue;
+    const auto calls = lookups.calls_of_actor.of(timeline::ActorId{actor});
+    const auto later = std::ranges::upper_bound(
+        calls, end, {}, [&](const auto& pair) { return story.timeline.calls[pair.value].entered; });
+    for (auto call = later - std::min<std::ptrdiff_t>(later - calls.begin(), looked_at); call != later; ++call)
+      if (const Call& one = story.timeline.calls[call->value];
+          one.meaning.effect == Effect::sends && killed_by(story, one) == end)
+        return true;
+  }
+  return false;
+}
+
+// Its process died of a SIGPIPE, and no call that was seen raised it, while this side could send no more: a call of the 32-bit ABI, an
+// operation of a ring, a call on something else.
+void find_unseen_sigpipe(const Story& story, Side side, Findings& findings) {
+  const auto& lookups = story.timeline.lookups;
+  const Segment* reset = story.reset_of(other(side));
+  std::vector<std::uint64_t> seen;
+  for (const auto actor : story.connection.sides[side].actors) {
+    const auto process = lookups.process_of(actor);
+    if (std::ranges::count(seen, process) > 0) continue;
+    seen.push_back(process);
+    const auto ends = lookups.ends_of_process.of(process);
+    if (ends.empty()) continue;
+    const EventId end = ends.back().value;
+    if (story.timeline.get<recording::ProcessEnded>(end).signal != "SIGPIPE") continue;
+    EventId since;
+    if (story.arrived_before(reset, story.time(end)))
+      since = *reset->arrived;
+    else if (const Call* shutdown = story.shutdown_of_sending(side, story.time(end)))
+      since = shutdown->entered;
+    else
+      continue;
+    const auto closes = story.calls_between(side, Effect::closes, since, end);
+    const bool closed = std::ranges::any_of(closes, [&](const Call* call) {
+      return lookups.process_of(call->actor) == process && !call->descriptor_was_closed;
+    });
+    if (closed || is_by_a_call(story, process, end)) continue;
+    auto& finding = findings.add("signal.killed_unseen", story, Grade::observed, {since, end});
+    const bool one = seen.size() == 1 && story.connection.sides[side].actors.size() == 1;
+    const auto& who = story.timeline.recording->actors[actor.value];
+    finding.slots = {{"who", one || who.name.empty() ? story.name(side) : who.name},
+                     {"peer", story.name(other(side))},
+                     {"after", story.time(end) - story.time(since)},
+                     {"status", std::int64_t{128 + 13}}};
+  }
+}
 
 // The last of those settings that the actor of `call` had made before it; null: none.
 const Call* last_before(const Story& story, const timeline::Lookups::Calls<timeline::ActorId>& settings,
@@ -496,6 +567,7 @@ void find_signals(const Story& story, Findings& findings) {
       }
       findings.add(rule, story, Grade::observed, evidence).slots = of(story, side, *call);
     }
+    find_unseen_sigpipe(story, side, findings);
   }
 }
 

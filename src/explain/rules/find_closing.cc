@@ -283,10 +283,12 @@ void find_half_close(const Story& story, Side side, Findings& findings) {
   });
   if (data == sent.end()) return;
   for (const Call* recv : story.calls(side, Effect::receives)) {
-    if (!recv->returned || *recv->returned < *(*data)->arrived || story.result(*recv) <= 0) continue;
+    if (!recv->returned || *recv->returned < *(*data)->arrived || story.bytes_moved(*recv) == 0) continue;
     findings
         .add("shutdown.half_close", story, Grade::observed, {(*shutdown)->entered, *(*data)->arrived, *recv->returned})
-        .slots = {{"who", story.name(side)}, {"peer", story.name(other(side))}, {"bytes", story.result(*recv)}};
+        .slots = {{"who", story.name(side)},
+                  {"peer", story.name(other(side))},
+                  {"bytes", static_cast<std::int64_t>(story.bytes_moved(*recv))}};
     return;
   }
 }

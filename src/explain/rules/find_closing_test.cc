@@ -250,8 +250,12 @@ TEST(Closing, by_one_thread_under_anothers_recv_sends_nothing) {
   story.call("server", 500, -1, "recv", "4, 100, 0");
   story.call("server", 1000, 1100, "close", "4");
   const ExplainedStory told(with_thread(story, "close"));
-  EXPECT_TRUE(told.has("close.under_recv"));
+  ASSERT_TRUE(told.has("close.under_recv"));
   EXPECT_FALSE(told.has("close.nothing_sent"));
+  const Finding* const one[] = {told.finding("close.under_recv")};
+  const auto verdicts = verdicts_of(told.explained.timeline, one);
+  ASSERT_EQ(verdicts.size(), 1U);
+  EXPECT_TRUE(headline(verdicts.front(), told.explained.timeline, Language::en).contains("close(4) sent nothing"));
   StoryRecorder alone;
   alone.open();
   alone.call("server", 500, 600, "recv", "4, 100, 0", {1});

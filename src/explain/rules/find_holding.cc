@@ -85,9 +85,12 @@ void find_threads(const Story& story, Side side, Findings& findings) {
       // By another number it holds the socket through a descriptor that stays: close.nothing_sent speaks of that.
       if (effect == Effect::closes && story.timeline.entered(*reading).fd != story.timeline.entered(*ending).fd)
         continue;
-      if (effect == Effect::closes && (fin == nullptr || fin->departed > *ending->returned))
-        findings.add("close.under_recv", story, Grade::derived, {reading->entered, ending->entered, *ending->returned})
-            .slots = slots;
+      if (effect == Effect::closes && (fin == nullptr || fin->departed > *ending->returned)) {
+        auto& finding = findings.add("close.under_recv", story, Grade::derived,
+                                     {reading->entered, ending->entered, *ending->returned});
+        finding.slots = slots;
+        finding.act = ending->entered;
+      }
       if (effect == Effect::shuts && reading->returned && story.result(*reading) == 0 &&
           !story.arrived_before(story.fin_of(other(side)), story.time(ending->entered)))
         findings

@@ -468,6 +468,86 @@ TEST(Findings, a_splice_from_a_socket_sends_nothing) {
   }
 }
 
+// int $0x80, a ring: the call that raised it is not there.
+TEST(Sigpipe, that_kills_by_a_call_that_nobody_saw_is_told) {
+  const auto told = [](auto&& before, const char* signal) {
+    BrokenStory story;
+    before(story);
+    story.event(10500, "client", recording::ProcessEnded{{}, signal, {}});
+    return ExplainedStory(story).has("signal.killed_unseen");
+  };
+  EXPECT_TRUE(told([](BrokenStory&) {}, "SIGPIPE"));
+  EXPECT_FALSE(told([](BrokenStory&) {}, "SIGKILL"));
+  EXPECT_FALSE(
+      told([](BrokenStory& story) { story.send(10000, Recorder::in_the_kernel, SignalFate::delivered); }, "SIGPIPE"))
+      << "by a call that was seen";
+  EXPECT_FALSE(told([](BrokenStory& story) { story.call("client", 10000, 10010, "close", "3"); }, "SIGPIPE"))
+      << "on something else: it had closed this";
+  StoryRecorder well;
+  well.open();
+  well.event(10500, "client", recording::ProcessEnded{{}, "SIGPIPE", {}});
+  EXPECT_FALSE(ExplainedStory(well).has("signal.killed_unseen")) << "the connection stood";
+}
+
+// The operation fails inside io_uring_enter(), and the signal comes as that returns.
+TEST(Sigpipe, of_an_operation_of_a_ring_comes_with_the_call_that_enters_it) {
+  BrokenStory story;
+  const auto enter =
+      story.call("client", 10000, 10100, "io_uring_enter", "4, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0", {1});
+  const auto write = story.call("client", 10010, 10050, "write", "3, \"hello\", 5", {-1, EPIPE});
+  story.sigpipe(10020, SignalFate::generated, write);
+  story.sigpipe(10200, SignalFate::delivered, enter);
+  story.dies(10500);
+  auto recording = story.take();
+  for (auto& event : recording.events)
+    if (auto* entered = std::get_if<recording::CallEntered>(&event.what);
+        entered != nullptr && entered->name == "write")
+      entered->through = "io_uring";
+  const ExplainedStory told(std::move(recording));
+  EXPECT_TRUE(told.has("signal.killed"));
+  EXPECT_FALSE(told.has("signal.killed_unseen"));
+}
+
+// A child that has the socket from its parent calls shutdown(); the parent sends.
+TEST(Findings, whose_shutdown_it_was_is_said) {
+  for (const bool by_child : {false, true}) {
+    StoryRecorder story;
+    story.open();
+    story.call("client", 900, 950, "shutdown", "3, SHUT_WR");
+    story.segment(920, "client", F | A, 1, 1);
+    story.call("client", 2000, 2010, "send", "3, \"x\", 1, MSG_NOSIGNAL", {-1, EPIPE});
+    auto recording = story.take();
+    recording.actors.push_back({"child", 555, 555, "child", ""});
+    std::optional<std::uint32_t> shutdown;
+    for (auto& event : recording.events) {
+      const auto* entered = std::get_if<recording::CallEntered>(&event.what);
+      const auto* returned = std::get_if<recording::CallReturned>(&event.what);
+      if (entered != nullptr && entered->name == "shutdown") shutdown = entered->call;
+      if (by_child && shutdown &&
+          ((entered != nullptr && entered->call == *shutdown) || (returned != nullptr && returned->call == *shutdown)))
+        event.actor = recording::ActorId{2};
+    }
+    const ExplainedStory told(std::move(recording));
+    const std::string text = told.text("call.send_after_shutdown");
+    EXPECT_TRUE(text.contains(by_child ? "after child's shutdown(SHUT_WR)" : "after its own shutdown(SHUT_WR)"))
+        << text;
+    EXPECT_EQ(told.finding("call.send_after_shutdown")->evidence.size(), 3U);
+  }
+}
+
+TEST(Findings, bytes_that_were_only_looked_at_after_a_reset_were_not_read) {
+  StoryRecorder story;
+  story.open();
+  story.segment(500, "server", P | A, 1, 1, 5);
+  story.segment(600, "server", R | A, 6, 1);
+  story.call("client", 1000, 1001, "recv", "3, \"hello\", 64, MSG_PEEK", {5});
+  story.call("client", 1100, 1101, "recv", "3, \"hello\", 64, 0", {5});
+  const ExplainedStory told(story);
+  EXPECT_EQ(std::ranges::count(told.explained.findings, "recv.data_before_reset",
+                               [](const Finding& f) { return f.rule->id; }),
+            1);
+}
+
 // The call that sent the server's FIN was not seen (int $0x80, io_uring, a log without it).
 TEST(Findings, a_fin_without_its_call_may_be_of_a_shutdown) {
   const auto story_with = [](auto&& afterwards) {

@@ -79,7 +79,7 @@ constexpr Headline table[] = {
       "{peer}的 FIN 已在 {after} 前到达，{who}还没有关闭：CLOSE-WAIT"}},
     // --- calls ---
     {"call.bad_descriptor", {"{act}: the descriptor had been closed", "{act}：描述符已被关闭"}},
-    {"call.send_after_shutdown", {"{act} after its own shutdown(SHUT_WR)", "{act}，在它自己的 shutdown(SHUT_WR) 之后"}},
+    {"call.send_after_shutdown", {"{act} after {whose} shutdown({how})", "{act}，在{whose_zh} shutdown({how}) 之后"}},
     {"call.not_connected",
      {"{act}: the socket is not connected, or not any more", "{act}：套接字未连接，或已不再连接"}},
     {"call.wrong_state", {"{act}: the socket is not in a state for that call", "{act}：套接字的状态不允许这个调用"}},
@@ -117,6 +117,8 @@ constexpr Headline table[] = {
     {"socket.multipath",
      {"{who} made sockets of Multipath TCP, which are not followed", "{who}创建了多路径 TCP 套接字，无法跟踪"}},
     {"signal.killed", {"SIGPIPE killed {who}", "SIGPIPE 杀死了{who}"}},
+    {"signal.killed_unseen",
+     {"SIGPIPE killed {who}, by which call was not seen", "SIGPIPE 杀死了{who}，没有看到是哪个调用"}},
     {"reset.unsent_discarded",
      {"{bytes} bytes that {who} had sent never left: thrown away at the reset",
       "{who}已交给内核的 {bytes} 字节从未发出：随复位被丢弃"}},

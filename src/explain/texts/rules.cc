@@ -328,6 +328,10 @@ constexpr Rule table[] = {
     // --- signals ---
     {"signal.killed", error, "a process was killed by SIGPIPE inside a sending call",
      "send(2), signal(7); sk_stream_error(): send_sig(SIGPIPE)", ""},
+    {"signal.killed_unseen", error,
+     "a process was killed by SIGPIPE, none of its calls that were seen is known to have raised it, and it had not closed a connection that "
+     "had been reset, or on which it had shut down sending",
+     "send(2), signal(7)", "which call it was, and whether on this connection"},
     {"signal.handled", note, "a handler ran for SIGPIPE during a sending call that failed with EPIPE", "signal(7)", ""},
     {"signal.ignored", chat, "a sending call failed with EPIPE while SIGPIPE was ignored", "signal(7): SIG_IGN", ""},
     {"signal.not_asked_for", chat, "a sending call with MSG_NOSIGNAL failed with EPIPE", "send(2): MSG_NOSIGNAL", ""},
