@@ -8,7 +8,8 @@ namespace tcpwhy::tcp {
 std::uint64_t End::unseen_bytes() const {
   std::uint64_t sum = trouble().forgotten_gap_bytes;
   for (const Gap& gap : trouble().gaps)
-    sum += static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(gap.end, snd_una) - gap.begin));
+    if (!gap.may_be_before)
+      sum += static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(gap.end, snd_una) - gap.begin));
   return sum;
 }
 
@@ -47,8 +48,9 @@ void open_gap(End& end, const Gap& gap) {
   Trouble& trouble = end.make_trouble();
   if (trouble.gaps.size() >= max_gaps) {  // the oldest is forgotten: what fills it later passes for a retransmission
     const Gap& oldest = trouble.gaps.front();
-    trouble.forgotten_gap_bytes +=
-        static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(oldest.end, end.snd_una) - oldest.begin));
+    if (!oldest.may_be_before)
+      trouble.forgotten_gap_bytes +=
+          static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::min(oldest.end, end.snd_una) - oldest.begin));
     trouble.forgotten_gaps_end = std::max(trouble.forgotten_gaps_end, oldest.end);
     trouble.gaps.erase(trouble.gaps.begin());
   }

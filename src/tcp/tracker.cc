@@ -339,7 +339,8 @@ void Tracker::take_syn(Step& step) {
   const bool again = answers ? from.syn_ack_seen : sent_syn_before;
   from.syn_seen = true;
   from.syn_ack_seen = from.syn_ack_seen || answers;
-  from.scale_known = true;
+  // Of a list of options that the capture cut nothing tells what it lacks.
+  from.scale_known = !step.segment.options.cut || step.segment.options.window_scale;
   from.sack_permitted = step.segment.options.sack_permitted;
   from.mss = step.segment.options.maximum_segment_size.value_or(0);
   // RFC 7323 2.2: both ends send the option, or neither scales; 2.3: a shift beyond 14 counts as 14.
@@ -347,7 +348,7 @@ void Tracker::take_syn(Step& step) {
     from.scale = std::min<std::uint8_t>(*step.segment.options.window_scale, 14);
   } else {
     from.scale = 0;
-    if (answers) to.scale = 0;
+    if (answers && !step.segment.options.cut) to.scale = 0;
   }
   if (!opener_known_) {
     opener_ = answers ? step.receiver : step.sender;
@@ -556,7 +557,11 @@ Verdict Tracker::observe(const Observed& seen) {
     } else {
       if (step.seq > from.snd_nxt && from.seen) {  // text before it was not captured
         step.verdict.marks |= mark::gap_before;
-        open_gap(from, {from.snd_nxt, step.seq, seen.at_ns, seen.frame});
+        open_gap(from, {.begin = from.snd_nxt,
+                        .end = step.seq,
+                        .opened_ns = seen.at_ns,
+                        .opened_by = seen.frame,
+                        .may_be_before = may_be_from_before(from)});
         from.snd_nxt = step.seq;
       }
       name_pure_ack(step);

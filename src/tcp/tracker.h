@@ -34,6 +34,7 @@ struct Gap {
   // Of a gap: what opened it. The peer had received what was missing, so the capture lacks it, or has it late; nothing tells that it was
   // sent again.
   bool by_ack = false;
+  bool may_be_before = false;  // it may have been sent before the capture began
   // Of what was sent again: the first one was captured too; else that may still come. And the time stamp of the retransmission.
   bool first_seen = false;
   std::uint32_t timestamp = 0;
@@ -161,8 +162,9 @@ struct End : EndCounters {
   bool last_answered_fin = false;  // its last segment acknowledged the other's FIN, for the first time
 
   bool went_on_after_reset = false;
-  bool shrunk_through = false;              // the smaller pieces got through
-  bool timed_out = false;                   // what it recovers from is a timeout
+  bool options_cut = false;     // the capture cut options of its segments: what they told of what arrived is not seen
+  bool shrunk_through = false;  // the smaller pieces got through
+  bool timed_out = false;       // what it recovers from is a timeout
   std::uint8_t most_unanswered_probes = 0;  // of a shut window, in a row
   std::uint8_t syns = 0;                    // SYNs or SYN-ACKs that it sent, copies not counted
   std::int64_t fin_ack = 0;                 // what it had acknowledged when it sent its FIN

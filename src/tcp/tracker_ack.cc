@@ -49,7 +49,12 @@ void Tracker::take_ack(Step& step) {
       step.verdict.marks |= mark::assumed;
     } else if (to.seen) {
       step.verdict.marks |= mark::acks_unseen;
-      open_gap(to, {to.snd_nxt, step.ack, step.at(), step.seen.frame, true});
+      open_gap(to, {.begin = to.snd_nxt,
+                    .end = step.ack,
+                    .opened_ns = step.at(),
+                    .opened_by = step.seen.frame,
+                    .by_ack = true,
+                    .may_be_before = may_be_from_before(to)});
     }
     to.snd_nxt = step.ack;
   }
@@ -110,6 +115,7 @@ void Tracker::take_ack(Step& step) {
   if (!to.seen) infer_peers_close(step);
   take_window(step);
   if (step.segment.options.sack_count > 0) take_sack(step);
+  if (step.segment.options.cut) from.options_cut = true;
 }
 
 void Tracker::take_window(Step& step) {
@@ -222,7 +228,7 @@ void Tracker::name_pure_ack(Step& step) {
   }
   // RFC 2018 4: "If sent at all, SACK options SHOULD be included in all ACKs which do not ACK the highest sequence number in the data
   // receiver's queue." One that tells nothing new is no answer to a segment out of order: it is a copy, or captured late.
-  const bool says_what_it_has = from.sack_permitted && to.sack_permitted;
+  const bool says_what_it_has = from.sack_permitted && to.sack_permitted && !step.segment.options.cut;
   // A probe is answered once; what comes later by itself is none.
   const std::int64_t answer_takes_ns = std::int64_t{to.srtt_us} * 2000 + slowest_answer_ns;
   const bool answered = from.last_seen_ns > to.last_seen_ns || step.at() - to.last_seen_ns > answer_takes_ns;

@@ -87,6 +87,9 @@ inline void base_on(End& end, std::uint32_t isn, std::int64_t next) {
   end.snd_nxt = end.snd_una = next;
 }
 
+// Of one that was open before the capture began: the first that is seen of it may be an old segment once more, before what is on its way.
+inline bool may_be_from_before(const End& end) { return !end.syn_seen && end.data_segments <= 1; }
+
 // Cuts [begin, until) out of the gaps. Returns how much of it had been missing; `first`: the first such gap, as it was.
 std::int64_t fill_gaps(std::vector<Gap>& gaps, std::int64_t begin, std::int64_t until, Gap& first);
 void open_gap(End& end, const Gap& gap);

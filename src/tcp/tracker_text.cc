@@ -69,7 +69,11 @@ void Tracker::take_text(Step& step) {
   } else {
     if (step.seq > from.snd_nxt && from.seen) {
       step.verdict.marks |= mark::gap_before;
-      open_gap(from, {from.snd_nxt, step.seq, step.at(), step.seen.frame});
+      open_gap(from, {.begin = from.snd_nxt,
+                      .end = step.seq,
+                      .opened_ns = step.at(),
+                      .opened_by = step.seen.frame,
+                      .may_be_before = may_be_from_before(from)});
     }
     // RFC 6298 5.1: "if the timer is not running, start it running"
     if (from.snd_una >= from.snd_nxt) from.timer_began_ns = step.at();
@@ -525,12 +529,14 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
     // Whether its sender probes, the SYNs tell.
     const bool may_probe = from.sack_permitted ? step.to.sack_permitted || !step.to.syn_seen : !from.syn_seen;
-    // Nor does it where something called for it at the same time: a sign, an acknowledgment that went on to the next hole, or one that let
+    // Of what the capture cut nothing tells what was asked for. Nor does it show where something called for it at the
+    // same time: a sign, an acknowledgment that went on to the next hole, or one that let
     // new data go with it.
     const bool has_sign = lost_by_acks || from.duplicate_acks > 0;
     const bool may_be_called_for = (has_sign && (is_called_for || answers_sign(step, from.trouble().last_sign_ns))) ||
                                    answers_progress || (lost_by_acks && step.at() - from.last_data_ns < millisecond);
-    if ((last && once && !lost_by_acks && may_probe) || may_be_called_for || waited_ns < round_trip_ns(from))
+    if ((last && once && !lost_by_acks && may_probe) || may_be_called_for || waited_ns < round_trip_ns(from) ||
+        step.to.options_cut)
       step.verdict.marks |= mark::assumed;
     return RetransmissionReason::timeout;
   }

@@ -391,7 +391,7 @@ constexpr ProblemRule own_rules[] = {
      {}},
     {"capture.gaps",
      Severity::note,
-     "bytes were acknowledged that the capture lacks",
+     "bytes were acknowledged that the capture lacks; where it begins late, not what may have been sent before",
      "the acknowledgments",
      {"the capture lacks segments: what is said of this connection may be incomplete",
       "抓包缺失报文：对此连接的结论可能不完整"},

@@ -69,7 +69,7 @@ void fill(EndRecord& record, const tcp::End& end, const tcp::End& peer, std::int
     record.largest_through = end.largest_through;
     record.largest_sacked = end.trouble().largest_sacked;
     record.shows_needless = end.trouble().sacked > 0 || (end.has_timestamps && peer.has_timestamps) ||
-                            (end.sack_permitted && peer.sack_permitted);
+                            (end.sack_permitted && peer.sack_permitted && !peer.options_cut);
     record.small_was_stuck = end.trouble().small_tail_una == end.snd_una && end.trouble().small_tail > 0 &&
                              end.trouble().small_tail <= end.largest_through;
     record.nothing_through = end.snd_una <= 1;

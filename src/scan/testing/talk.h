@@ -53,6 +53,8 @@ class Talk {
     std::optional<std::uint8_t> window_scale = std::uint8_t{0};  // of a SYN
     bool sack_permitted = false;
     std::uint16_t window = 1000;
+    std::uint8_t ttl = 64;
+    bool cut = false;  // the capture cut the options
   };
   Talk& c(const Extra& extra, std::uint16_t flags, std::uint32_t seq, std::uint32_t ack = 0, std::uint32_t length = 0) {
     return take(true, flags, seq, ack, length, extra);
@@ -101,7 +103,8 @@ class Talk {
     made.payload_length = length;
     made.window = extra.window;
     made.ip_id = extra.ip_id;
-    made.ttl = 64;
+    made.ttl = extra.ttl;
+    made.options.cut = extra.cut;
     if ((flags & S) != 0) made.options.window_scale = extra.window_scale;
     made.options.sack_permitted = extra.sack_permitted;
     if (extra.timestamp != 0) made.options.timestamps = wire::TcpTimestamps{extra.timestamp, extra.echo_reply};
