@@ -21,6 +21,8 @@ constexpr std::int64_t far_away = std::int64_t{1} << 30;
 // A host that has no connection any more answers each segment that was in flight towards it, with the number that this segment
 // acknowledges: less than what the peer has acknowledged since.
 constexpr std::int64_t most_in_flight = 1 << 20;
+// So many packets in a row that came once more with the same other TTL were seen at another place of the path.
+constexpr std::uint8_t enough_elsewhere = 3;
 
 bool is_synchronized(State state) {
   return state != State::not_seen && state != State::closed && state != State::listen && state != State::syn_sent &&
@@ -172,6 +174,56 @@ void Tracker::look_at_sender(Step& step) {
 }
 
 // RFC 9293 3.10.7.3 and 3.10.7.4, first to fourth, with RFC 5961, as far as the observer knows what the receiver expects.
+bool Tracker::has_several_places() const {
+  return ends_[EndIndex::first].seen_elsewhere >= enough_elsewhere ||
+         ends_[EndIndex::second].seen_elsewhere >= enough_elsewhere;
+}
+
+// The packet that was seen before, by what no router changes. Of a SYN its number and time stamp: what is sent again is stamped anew, a
+// second later at the soonest. A SYN-ACK may have neither.
+bool Tracker::is_known_by_its_header(const Step& step) {
+  const End& from = step.from;
+  const wire::TcpSegment& segment = step.segment;
+  if (!segment.flags.syn()) return step.sent_before();
+  if (from.syns != 1) return false;
+  if (segment.options.timestamps && from.has_timestamps)
+    return segment.options.timestamps->value == from.newest_timestamp && segment.ip_id == from.newest_ip_id;
+  if (segment.ip_id != 0) return segment.ip_id == from.newest_ip_id;
+  return step.to.seen_elsewhere >= enough_elsewhere;
+}
+
+// Between two places of the path routers have taken something off the TTL. One packet may have taken another route; but where one after the
+// other comes again with that TTL, and nothing new does, what has it was captured at another place.
+bool Tracker::is_seen_before_elsewhere(const Step& step) {
+  End& from = step.from;
+  const wire::TcpSegment& segment = step.segment;
+  if (segment.flags.rst())
+    return from.sent_reset && segment.seq.value == from.trouble().reset_seq && segment.ttl == from.ttl_elsewhere &&
+           from.seen_elsewhere >= enough_elsewhere;
+  const auto is_missing = [&](const Gap& gap) { return gap.begin < step.end && step.seq < gap.end; };
+  const bool is_new = !from.based || step.end > from.snd_nxt || (segment.flags.ack() && step.ack > step.to.snd_una) ||
+                      (segment.flags.syn() && (!from.syn_seen || step.seq != 0)) ||
+                      (step.length > 0 && std::ranges::any_of(from.trouble().gaps, is_missing));
+  if (is_new) {
+    if (segment.ttl == from.ttl_elsewhere) from.seen_elsewhere = 0;
+    return false;
+  }
+  if (segment.ttl == from.ttl_elsewhere && from.seen_elsewhere >= enough_elsewhere) return true;
+  if (!is_known_by_its_header(step)) return false;
+  if (segment.ttl != from.ttl_elsewhere) from.seen_elsewhere = 0;
+  from.ttl_elsewhere = segment.ttl;
+  if (segment.flags.syn()) from.seen_elsewhere = enough_elsewhere;
+  count_up(from.seen_elsewhere);
+  return from.seen_elsewhere >= enough_elsewhere;
+}
+
+void Tracker::take_from_elsewhere(Step& step) {
+  step.verdict.kind = Kind::duplicate;
+  step.verdict.marks |= mark::captured_twice;
+  if (step.length > 0 || step.flags().rst()) count_up(step.from.duplicates);
+  if (step.segment.payload_length > 0) count_up(step.from.data_segments);
+}
+
 bool Tracker::find_illegal(Step& step) {
   const wire::TcpFlags flags = step.flags();
   const auto illegal = [&](Illegality illegality, bool earns_challenge = false) {
@@ -422,7 +474,8 @@ void Tracker::remember(Step& step) {
   const wire::TcpSegment& segment = step.segment;
   const bool first = from.segments == 0;
   if (step.verdict.has(mark::foreign_ttl)) from.ttl_varies = true;
-  if (first || from.same_ttl == 0) {
+  const bool is_copy = step.verdict.kind == Kind::duplicate || step.verdict.kind == Kind::reordered;
+  if (first || (from.same_ttl == 0 && !is_copy)) {
     from.same_ttl = first || segment.ttl != from.ttl ? 0 : 1;
     from.ttl = segment.ttl;
   }
@@ -562,6 +615,13 @@ Verdict Tracker::observe(const Observed& seen) {
                         .opened_ns = seen.at_ns,
                         .opened_by = seen.frame,
                         .may_be_before = may_be_from_before(from)});
+  if (step.verdict.has(mark::foreign_ttl) && is_seen_before_elsewhere(step)) [[unlikely]] {
+    take_from_elsewhere(step);
+    step.verdict.in_flight = from.snd_nxt - from.snd_una;
+    count_up(from.segments);
+    marks_seen_ |= step.verdict.marks;
+    return step.verdict;
+  }
         from.snd_nxt = step.seq;
       }
       name_pure_ack(step);

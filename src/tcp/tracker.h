@@ -167,7 +167,10 @@ struct End : EndCounters {
   bool timed_out = false;       // what it recovers from is a timeout
   std::uint8_t most_unanswered_probes = 0;  // of a shut window, in a row
   std::uint8_t syns = 0;                    // SYNs or SYN-ACKs that it sent, copies not counted
-  std::int64_t fin_ack = 0;                 // what it had acknowledged when it sent its FIN
+  // Of a capture at several places of the path: the TTL that its packets have where they are seen once more, and by how many of them in a row
+  // that shows.
+  std::uint8_t ttl_elsewhere = 0, seen_elsewhere = 0;
+  std::int64_t fin_ack = 0;  // what it had acknowledged when it sent its FIN
   // What is read of an end that has none is as if nothing had happened.
   [[nodiscard]] const Trouble& trouble() const {
     static constinit const Trouble none;
@@ -236,6 +239,8 @@ class Tracker {
   [[nodiscard]] std::int64_t listener_rtt_ns() const {
     return syn_ns_ < 0 || syn_ack_ns_ < 0 ? -1 : syn_ack_ns_ - syn_ns_;
   }
+  // The capture has its packets at several places of the path: that of both ends, merged, or of several interfaces of a router.
+  [[nodiscard]] bool has_several_places() const;
   [[nodiscard]] std::int64_t opener_rtt_ns() const {
     return handshake_ack_ns_ < 0 || syn_ack_ns_ < 0 ? -1 : handshake_ack_ns_ - syn_ack_ns_;
   }
@@ -253,6 +258,9 @@ class Tracker {
   bool find_illegal(Step& step);
   static bool answers_older(const Step& step);
   static bool holds_back_fin(const Step& step);
+  static bool is_known_by_its_header(const Step& step);
+  static bool is_seen_before_elsewhere(const Step& step);
+  static void take_from_elsewhere(Step& step);
   static bool is_long_after(const Step& step);
   [[nodiscard]] bool is_from_elsewhere(const Step& step) const;
   [[nodiscard]] bool is_nearer(const Step& step) const;

@@ -536,7 +536,7 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     const bool may_be_called_for = (has_sign && (is_called_for || answers_sign(step, from.trouble().last_sign_ns))) ||
                                    answers_progress || (lost_by_acks && step.at() - from.last_data_ns < millisecond);
     if ((last && once && !lost_by_acks && may_probe) || may_be_called_for || waited_ns < round_trip_ns(from) ||
-        step.to.options_cut)
+        has_several_places() || step.to.options_cut)
       step.verdict.marks |= mark::assumed;
     return RetransmissionReason::timeout;
   }

@@ -299,7 +299,7 @@ constexpr ProblemRule own_rules[] = {
      true},
     {"capture.loss",
      Severity::warning,
-     "three or more retransmissions, and at least 1 % of the data segments; not of a FIN that had been acknowledged, "
+     "three or more retransmissions, and at least 1 % of the data segments, each counted once; not of a FIN that had been acknowledged, "
      "nor such as are proven needless",
      "RFC 5681, RFC 6298",
      {"segments were lost and sent again", "报文丢失并被重传"},
@@ -446,9 +446,10 @@ constexpr ProblemRule own_rules[] = {
     {"capture.copies",
      Severity::note,
      "half or more of an end's data segments were seen twice, and neither the time between nor an answer tells that the copies were "
-     "on the way",
+     "on the way; what comes again with one and the same other TTL was seen at another place of the path",
      "IP ID, time stamps",
-     {"packets were captured twice (mirror port, any interface)", "报文被重复抓取（镜像端口或 any 接口）"},
+     {"packets were captured twice (mirror port, any interface, captures of several places merged)",
+      "报文被重复抓取（镜像端口、any 接口，或合并了多处的抓包）"},
      {}},
     {"capture.copied_on_the_way",
      Severity::note,

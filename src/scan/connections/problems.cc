@@ -126,7 +126,11 @@ class Finder {
     if (unanswered || record_.reset_cause == tcp::ResetCause::gave_up) not_lost += unanswered_resends();
     const std::uint64_t all = record_.retransmissions(), again = all - std::min(all, not_lost);
     // What an ICMP error about the MTU made it send again in other pieces was not lost in a queue.
-    if (again >= 3 && again * 100 >= record_.sum(&EndRecord::data_segments) && record_.icmp.error.mtu == 0)
+    if (again >= 3 && again * 100 >= data_segments && record_.icmp.error.mtu == 0)
+    // Each once, however often the capture has it.
+    const std::uint64_t seen = record_.sum(&EndRecord::data_segments);
+    const std::uint64_t copies = record_.sum(&EndRecord::duplicates) + record_.sum(&EndRecord::offload_copies);
+    const std::uint64_t data_segments = seen - std::min(seen, copies);
       say("capture.loss", record_.evidence.retransmission, again,
           lost_data_shows(record_) ? Grade::derived : Grade::assumed);
     const std::uint64_t timeouts = record_.sum(&EndRecord::timeouts);
