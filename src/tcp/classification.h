@@ -106,6 +106,8 @@ enum class ResetCause : std::uint8_t {
   keep_alive_gave_up,     // active: probes without answer
   let_go,                 // active: behind a FIN, by an end that had nothing more to wait for
   alone,                  // nothing else of the connection was captured
+  not_captured,           // what led to it: of all between SYN and RST a filter let nothing through
+  behind_proxy,           // who answered the SYN is another than who resets
   third_party,            // by somebody else in the sender's name: injection or middlebox
   third_party_late,       // the same, when both had closed and that was acknowledged
 };
@@ -126,6 +128,8 @@ inline constexpr std::string_view reset_cause_names[] = {"none",
                                                          "keep-alive-gave-up",
                                                          "let-go",
                                                          "alone",
+                                                         "not-captured",
+                                                         "behind-proxy",
                                                          "third-party",
                                                          "third-party-after-close"};
 // What shows that somebody else sent it.

@@ -89,6 +89,11 @@ ResetCause Tracker::why_answering_reset(const Step& step, bool& assumed) const {
     }
     // All that the other end had to send is acknowledged: what came is its FIN, an acknowledgment, or a copy of what was there.
     if (to.fin >= 0 && !to.fin_assumed && !has_unacknowledged_text(to)) return ResetCause::late_after_close;
+    // Of one direction: what it had got by its FIN is all that it got, and it has answered such as came again since.
+    if (!to.seen && from.trouble().answers_behind_fin > 0 && from.fin_ack >= to.snd_una) {
+      assumed = true;
+      return ResetCause::late_after_close;
+    }
     // What is answered was not captured, or stands behind the answer: data, most likely. What was captured long before is not that.
     const bool is_there =
         to.seen && to.last_seen_ns >= from.last_seen_ns && step.at() - to.last_seen_ns <= answer_takes_ns(to);
@@ -153,6 +158,14 @@ ResetSign Tracker::sign_of(ResetCause cause, const Step& step) const {
       return step.to.seen && (answers_last || answers_older(step)) ? ResetSign::usual : ResetSign::not_captured;
     default: return ResetSign::usual;
   }
+}
+
+// The SYN was answered from another place than this comes from, and nothing came since that somebody on the way might object to: who answered
+// is no more than a proxy (Linux: SYNPROXY, which offers no window until the server has answered it).
+bool Tracker::is_from_behind_proxy(const Step& step) {
+  const End& from = step.from;
+  return step.verdict.has(mark::foreign_ttl) && from.syn_ack_seen && from.segments == from.syns && !from.ttl_varies &&
+         from.window == 0 && step.to.bytes == 0;
 }
 
 // Its retransmissions had had no answer, and it waited once more for as long as for all of them: a timer doubles (RFC 6298 5.5). Of a
@@ -230,6 +243,14 @@ ResetCause Tracker::why_reset(const Step& step, bool& assumed) const {
     const bool answers_wrong_ack = !step.flags().ack() && (seen || step.seq != from.snd_nxt);
     assumed = answers_wrong_ack && !seen;
     return answers_wrong_ack ? ResetCause::bad_ack : ResetCause::abandoned;
+  }
+  if (!plain_seen_ && step.verdict.has(mark::gap_before | mark::acks_unseen)) {
+    assumed = true;
+    return ResetCause::not_captured;
+  }
+  if (is_from_behind_proxy(step)) {
+    assumed = true;
+    return ResetCause::behind_proxy;
   }
   if (is_from_elsewhere(step)) {
     assumed = from.same_ttl == 0 || !foreign_ip_id(from, step.segment);

@@ -23,6 +23,7 @@ constexpr std::int64_t far_away = std::int64_t{1} << 30;
 constexpr std::int64_t most_in_flight = 1 << 20;
 // So many packets in a row that came once more with the same other TTL were seen at another place of the path.
 constexpr std::uint8_t enough_elsewhere = 3;
+constexpr std::uint16_t flags_of_a_filter = wire::TcpFlags::syn_bit | wire::TcpFlags::fin_bit | wire::TcpFlags::rst_bit;
 
 bool is_synchronized(State state) {
   return state != State::not_seen && state != State::closed && state != State::listen && state != State::syn_sent &&
@@ -173,7 +174,6 @@ void Tracker::look_at_sender(Step& step) {
   }
 }
 
-// RFC 9293 3.10.7.3 and 3.10.7.4, first to fourth, with RFC 5961, as far as the observer knows what the receiver expects.
 bool Tracker::has_several_places() const {
   return ends_[EndIndex::first].seen_elsewhere >= enough_elsewhere ||
          ends_[EndIndex::second].seen_elsewhere >= enough_elsewhere;
@@ -224,6 +224,7 @@ void Tracker::take_from_elsewhere(Step& step) {
   if (step.segment.payload_length > 0) count_up(step.from.data_segments);
 }
 
+// RFC 9293 3.10.7.3 and 3.10.7.4, first to fourth, with RFC 5961, as far as the observer knows what the receiver expects.
 bool Tracker::find_illegal(Step& step) {
   const wire::TcpFlags flags = step.flags();
   const auto illegal = [&](Illegality illegality, bool earns_challenge = false) {
@@ -278,6 +279,7 @@ bool Tracker::find_illegal(Step& step) {
     if (from.fin >= 0 && step.seq >= from.fin && step.seq <= from.snd_nxt) return false;
     if (from.sent_reset && step.segment.seq.value == from.trouble().reset_seq) return false;  // as the one before
     if (answers_older(step)) return false;  // nobody gains by forging it
+    if (is_behind_what_was_filtered(step)) return false;
     const bool in_window = step.seq > from.snd_nxt && step.seq < from.edge;
     return illegal(in_window ? Illegality::reset_in_window : Illegality::reset_out_of_window, in_window);
   }
@@ -291,6 +293,32 @@ bool Tracker::find_illegal(Step& step) {
   if (to.based && (step.ack > to.snd_nxt + far_away || step.ack < to.snd_una - far_away))
     return illegal(Illegality::ack_out_of_window, true);
   return false;
+}
+
+// A capture through a filter on flags has SYN, FIN and RST only: the numbers of a reset go beyond what it has by all that was sent. Of one
+// without ACK, which answers, the number was another's.
+bool Tracker::is_behind_what_was_filtered(const Step& step) const {
+  if (plain_seen_ || !step.from.based || !step.flags().ack()) return false;
+  const bool acknowledges_more = step.to.based && step.ack > step.to.snd_nxt;
+  return (step.seq > step.from.snd_nxt && step.seq < step.from.snd_nxt + far_away) ||
+         (acknowledges_more && step.seq == step.from.snd_nxt);
+}
+
+// Then the handshake was done, and what lies between was sent.
+void Tracker::note_what_was_filtered(Step& step) {
+  End& from = step.from;
+  End& to = step.to;
+  if (step.seq > from.snd_nxt) {
+    step.verdict.marks |= mark::gap_before;
+    open_gap(from, {.begin = from.snd_nxt, .end = step.seq, .opened_ns = step.at(), .by_ack = true});
+    from.snd_nxt = step.seq;
+  }
+  if (to.based && step.ack > to.snd_nxt) {
+    step.verdict.marks |= mark::acks_unseen;
+    open_gap(to, {.begin = to.snd_nxt, .end = step.ack, .opened_ns = step.at(), .by_ack = true});
+    to.snd_nxt = to.snd_una = step.ack;
+  }
+  if (from.state == State::syn_sent || from.state == State::syn_received) infer_opening(step);
 }
 
 bool Tracker::answers_older(const Step& step) {
@@ -345,6 +373,7 @@ void Tracker::take_reset(Step& step) {
     count_up(step.from.duplicates);
     return;
   }
+  if (!plain_seen_ && is_behind_what_was_filtered(step)) note_what_was_filtered(step);
   Trouble& trouble = step.from.make_trouble();
   trouble.reset_ip_id = step.segment.ip_id;
   trouble.reset_seq = step.segment.seq.value;
@@ -498,6 +527,8 @@ void Tracker::remember(Step& step) {
   if (segment.payload_length > 0) count_up(from.data_segments);
   from.last_had_data = segment.payload_length > 0 && step.end > from.snd_una;
   from.last_answered_fin = step.verdict.has(mark::answers_fin);
+  if (from.fin >= 0 && step.length == 0 && step.seq > from.fin && step.ack == step.to.snd_una && !step.moves_ack)
+    count_up(from.make_trouble().answers_behind_fin);
   if (step.length > 0) {
     from.last_sent_ns = std::max(from.last_sent_ns, step.at());
     from.last_end = step.end;
@@ -583,6 +614,14 @@ Verdict Tracker::observe(const Observed& seen) {
   if (segment.flags.ack() && step.to.based) step.verdict.ack = step.ack = widen(step.to, segment.ack.value);
   look_at_sender(step);
 
+  plain_seen_ = plain_seen_ || (segment.flags.bits & flags_of_a_filter) == 0;
+  if (step.verdict.has(mark::foreign_ttl) && is_seen_before_elsewhere(step)) [[unlikely]] {
+    take_from_elsewhere(step);
+    step.verdict.in_flight = from.snd_nxt - from.snd_una;
+    count_up(from.segments);
+    marks_seen_ |= step.verdict.marks;
+    return step.verdict;
+  }
   if (find_illegal(step)) {
     if (!origin_known) from.based = false;
   } else if (segment.flags.rst()) {
@@ -615,13 +654,6 @@ Verdict Tracker::observe(const Observed& seen) {
                         .opened_ns = seen.at_ns,
                         .opened_by = seen.frame,
                         .may_be_before = may_be_from_before(from)});
-  if (step.verdict.has(mark::foreign_ttl) && is_seen_before_elsewhere(step)) [[unlikely]] {
-    take_from_elsewhere(step);
-    step.verdict.in_flight = from.snd_nxt - from.snd_una;
-    count_up(from.segments);
-    marks_seen_ |= step.verdict.marks;
-    return step.verdict;
-  }
         from.snd_nxt = step.seq;
       }
       name_pure_ack(step);

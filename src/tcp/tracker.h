@@ -76,9 +76,11 @@ struct Trouble {
   std::uint32_t late_originals = 0;   // that came behind what was sent in their place: nothing was lost of it
   std::uint32_t small_tail = 0;       // payload of the smallest that it sent again of what lies behind `small_tail_una`
   std::uint32_t stamps_back = 0;      // new packets of it whose time stamp is older than one before
-  std::int64_t sacked = 0;            // right edge of the highest SACK block
-  std::int64_t small_tail_una = 0;    // what was to be acknowledged then
-  std::int64_t came_twice = 0;        // right edge of the last D-SACK
+  std::uint32_t answers_behind_fin =
+      0;                    // sent after its FIN, which acknowledge what it had acknowledged: something came again
+  std::int64_t sacked = 0;  // right edge of the highest SACK block
+  std::int64_t small_tail_una = 0;  // what was to be acknowledged then
+  std::int64_t came_twice = 0;      // right edge of the last D-SACK
   // What was on its way when a timeout or duplicate ACKs last made it send the first of it again: until that is acknowledged it recovers
   // (RFC 6675, RFC 5681 3.1).
   std::int64_t recovery_end = 0;
@@ -160,11 +162,11 @@ struct End : EndCounters {
   bool ttl_varies = false;         // its own segments come with more than one TTL: copies, or several paths
   bool last_had_data = false;      // its last segment had payload that had not been acknowledged
   bool last_answered_fin = false;  // its last segment acknowledged the other's FIN, for the first time
+  bool options_cut = false;  // the capture cut options of its segments: what they told of what arrived is not seen
 
   bool went_on_after_reset = false;
-  bool options_cut = false;     // the capture cut options of its segments: what they told of what arrived is not seen
-  bool shrunk_through = false;  // the smaller pieces got through
-  bool timed_out = false;       // what it recovers from is a timeout
+  bool shrunk_through = false;              // the smaller pieces got through
+  bool timed_out = false;                   // what it recovers from is a timeout
   std::uint8_t most_unanswered_probes = 0;  // of a shut window, in a row
   std::uint8_t syns = 0;                    // SYNs or SYN-ACKs that it sent, copies not counted
   // Of a capture at several places of the path: the TTL that its packets have where they are seen once more, and by how many of them in a row
@@ -233,14 +235,16 @@ class Tracker {
   [[nodiscard]] bool is_one_way() const;
   // Whether an end sent a segment with this sequence number, as far as the capture tells (RFC 5927 4.1).
   [[nodiscard]] bool has_sent(EndIndex end, std::uint32_t seq) const;
+  // A segment that is neither SYN, FIN nor RST: no filter on these flags was between.
+  [[nodiscard]] bool has_plain_segments() const { return plain_seen_; }
   // Both ends are one socket (a simultaneous open with itself): all segments are from EndIndex::first.
   [[nodiscard]] bool is_to_itself() const { return to_itself_; }
+  // The capture has its packets at several places of the path: that of both ends, merged, or of several interfaces of a router.
+  [[nodiscard]] bool has_several_places() const;
   // SYN to SYN-ACK, and SYN-ACK to ACK; -1 where one of them was not seen.
   [[nodiscard]] std::int64_t listener_rtt_ns() const {
     return syn_ns_ < 0 || syn_ack_ns_ < 0 ? -1 : syn_ack_ns_ - syn_ns_;
   }
-  // The capture has its packets at several places of the path: that of both ends, merged, or of several interfaces of a router.
-  [[nodiscard]] bool has_several_places() const;
   [[nodiscard]] std::int64_t opener_rtt_ns() const {
     return handshake_ack_ns_ < 0 || syn_ack_ns_ < 0 ? -1 : handshake_ack_ns_ - syn_ack_ns_;
   }
@@ -254,18 +258,21 @@ class Tracker {
  private:
   struct Step;
   void look_at_sender(Step& step);
-  [[nodiscard]] EndIndex receiver_of(EndIndex from) const { return to_itself_ ? from : opposite(from); }
-  bool find_illegal(Step& step);
-  static bool answers_older(const Step& step);
-  static bool holds_back_fin(const Step& step);
   static bool is_known_by_its_header(const Step& step);
   static bool is_seen_before_elsewhere(const Step& step);
   static void take_from_elsewhere(Step& step);
+  [[nodiscard]] EndIndex receiver_of(EndIndex from) const { return to_itself_ ? from : opposite(from); }
+  bool find_illegal(Step& step);
+  [[nodiscard]] bool is_behind_what_was_filtered(const Step& step) const;
+  void note_what_was_filtered(Step& step);
+  static bool answers_older(const Step& step);
+  static bool holds_back_fin(const Step& step);
   static bool is_long_after(const Step& step);
   [[nodiscard]] bool is_from_elsewhere(const Step& step) const;
   [[nodiscard]] bool is_nearer(const Step& step) const;
   [[nodiscard]] bool had_opened_another(const Step& step) const;
   [[nodiscard]] ResetSign sign_of(ResetCause cause, const Step& step) const;
+  static bool is_from_behind_proxy(const Step& step);
   [[nodiscard]] static bool fins_cross(const Step& step);
   static bool is_same_reset(const Step& step);
   void take_reset(Step& step);
@@ -325,7 +332,7 @@ class Tracker {
   ResetSeen reset_;
   EndIndex opener_ = EndIndex::first;
   bool opener_known_ = false, first_closed_by_reset_ = false, handshake_inferred_ = false, to_itself_ = false;
-  bool closed_at_once_ = false;
+  bool closed_at_once_ = false, plain_seen_ = false;
   std::optional<EndIndex> first_closer_;
 };
 

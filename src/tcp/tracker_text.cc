@@ -529,9 +529,9 @@ RetransmissionReason Tracker::why_again(Step& step) const {
     // RFC 8985 7.2: one segment alone is probed when the timer would run out: which of the two it was does not show.
     // Whether its sender probes, the SYNs tell.
     const bool may_probe = from.sack_permitted ? step.to.sack_permitted || !step.to.syn_seen : !from.syn_seen;
-    // Of what the capture cut nothing tells what was asked for. Nor does it show where something called for it at the
-    // same time: a sign, an acknowledgment that went on to the next hole, or one that let
-    // new data go with it.
+    // Of what the capture cut nothing tells what was asked for, and of several places the acknowledgments were seen long before they reached
+    // it. Nor does it show where something called for it at the same time: a sign, an acknowledgment that went on to the next hole, or one
+    // that let new data go with it.
     const bool has_sign = lost_by_acks || from.duplicate_acks > 0;
     const bool may_be_called_for = (has_sign && (is_called_for || answers_sign(step, from.trouble().last_sign_ns))) ||
                                    answers_progress || (lost_by_acks && step.at() - from.last_data_ns < millisecond);

@@ -116,8 +116,12 @@ std::string half_open(const ConnectionRecord& record, Language language) {
           ? Text{"the handshake was never finished: the SYN was sent again though a SYN-ACK was captured: that did not "
                  "arrive, or was not taken (a signature, checksum or option that does not fit)",
                  "握手未完成：已捕获 SYN-ACK，SYN 仍被重传：它没有到达，或未被接受（签名、校验和或选项不符）"}
-          : Text{"the handshake was never finished: a scan, a lost client, or asymmetric routes",
-                 "握手未完成：扫描、客户端消失或路由不对称"};
+      : record.has_plain_segments || record.sum(&EndRecord::syn_resends) > 0
+          ? Text{"the handshake was never finished: a scan, a lost client, or asymmetric routes",
+                 "握手未完成：扫描、客户端消失或路由不对称"}
+          : Text{"the handshake was never finished: a scan, a lost client, or asymmetric routes; or a filter lets only SYN, FIN "
+                 "and RST through",
+                 "握手未完成：扫描、客户端消失或路由不对称；也可能过滤器只放行 SYN、FIN 和 RST"};
   return std::string(words.in(language));
 }
 
@@ -303,7 +307,9 @@ constexpr ProblemRule own_rules[] = {
      "nor such as are proven needless",
      "RFC 5681, RFC 6298",
      {"segments were lost and sent again", "报文丢失并被重传"},
-     {"look at the path: queues, duplex, radio", "检查路径：队列、双工、无线"},
+     {"look at the path: queues, duplex, radio; and, where the capture is the receiver's, at checksums: what arrives damaged is "
+      "dropped there (tshark -o tcp.check_checksum:TRUE)",
+      "检查路径：队列、双工、无线；若抓包在接收方，再检查校验和：损坏的报文段到达后被丢弃（tshark -o tcp.check_checksum:TRUE）"},
      loss},
     {"capture.timeout",
      Severity::warning,
@@ -362,7 +368,8 @@ constexpr ProblemRule own_rules[] = {
      }},
     {"capture.half_open_handshake",
      Severity::warning,
-     "the SYN-ACK was not acknowledged, for a second; the SYN was captured",
+     "the SYN-ACK was not acknowledged, for a second; the SYN was captured; `assumed` where nothing was sent again and the capture has "
+     "only SYN, FIN and RST of it",
      "RFC 9293 3.5",
      {"the handshake was never finished: a scan, a lost client, or asymmetric routes",
       "握手未完成：扫描、客户端消失或路由不对称"},
@@ -370,7 +377,8 @@ constexpr ProblemRule own_rules[] = {
      half_open},
     {"capture.illegal",
      Severity::warning,
-     "a segment that RFC 9293 3.10.7 or RFC 5961 rejects; `assumed` where the opening was not captured",
+     "a segment that RFC 9293 3.10.7 or RFC 5961 rejects; `assumed` where the opening was not captured, or of all "
+     "that is neither SYN, FIN nor RST nothing",
      "RFC 9293 3.10.7, RFC 5961",
      {"segments that the receiver must not take: of another connection between these ports, strays, or forged",
       "接收方不得接受的报文：属于同一对端口的另一连接、走失的，或伪造的"},
@@ -403,6 +411,14 @@ constexpr ProblemRule own_rules[] = {
                             "抓包缺失报文（{} 字节）：对此连接的结论可能不完整"},
                            base::grouped(record.sum(&EndRecord::unseen_bytes)));
      }},
+    {"capture.flags_only",
+     Severity::note,
+     "sequence numbers go beyond what the capture has, and all that it has are SYN, FIN and RST",
+     "the sequence numbers",
+     {"the capture has only its SYN, FIN and RST: a filter on flags, so what led to its end is not seen",
+      "抓包中只有其 SYN、FIN 和 RST：按标志过滤，看不到导致其结束的过程"},
+     {"capture all segments of the connection: tcpdump \"host ... and port ...\", with -s 128 where they are many",
+      "抓取该连接的全部报文段：tcpdump \"host ... and port ...\"，数量多时加 -s 128"}},
     {"capture.one_way",
      Severity::note,
      "segments of one end only, which acknowledges what the other sent",

@@ -55,7 +55,9 @@ class Finder {
     // Where the opener's SYN is missing, so may be its ACK.
     if (record_.opening == Opening::incomplete && record_.reset_cause == tcp::ResetCause::none &&
         record_.waited_since(record_.began_ns) && record_.ends[opener].segments > 0)
-      say("capture.half_open_handshake", record_.last_frame);
+      // What a filter lets through would be the same of one that was finished. That something was sent again shows that it was not.
+      say("capture.half_open_handshake", record_.last_frame, 1,
+          record_.has_plain_segments || record_.sum(&EndRecord::syn_resends) > 0 ? Grade::derived : Grade::assumed);
     if (record_.evidence.old_connection != 0) {
       say("capture.old_connection", record_.evidence.old_connection, 1,
           old_was_reset(record_) ? Grade::derived : Grade::assumed);
@@ -96,7 +98,7 @@ class Finder {
     // What an older connection's end answered is told with that.
     if (const auto illegal = record_.sum(&EndRecord::illegal); illegal > 0 && record_.evidence.illegal != 0)
       say("capture.illegal", record_.evidence.illegal, illegal,
-          record_.opening == Opening::before_capture ? Grade::assumed : Grade::derived);
+          record_.opening == Opening::before_capture || !record_.has_plain_segments ? Grade::assumed : Grade::derived);
     if (const auto overtaken = record_.sum(&EndRecord::reordered); overtaken >= 3)
       say("capture.reordered", record_.first_frame, overtaken);
   }
@@ -125,12 +127,12 @@ class Finder {
                              (record_.both_seen() ? fins : record_.sum(&EndRecord::fin_resends));
     if (unanswered || record_.reset_cause == tcp::ResetCause::gave_up) not_lost += unanswered_resends();
     const std::uint64_t all = record_.retransmissions(), again = all - std::min(all, not_lost);
-    // What an ICMP error about the MTU made it send again in other pieces was not lost in a queue.
-    if (again >= 3 && again * 100 >= data_segments && record_.icmp.error.mtu == 0)
     // Each once, however often the capture has it.
     const std::uint64_t seen = record_.sum(&EndRecord::data_segments);
     const std::uint64_t copies = record_.sum(&EndRecord::duplicates) + record_.sum(&EndRecord::offload_copies);
     const std::uint64_t data_segments = seen - std::min(seen, copies);
+    // What an ICMP error about the MTU made it send again in other pieces was not lost in a queue.
+    if (again >= 3 && again * 100 >= data_segments && record_.icmp.error.mtu == 0)
       say("capture.loss", record_.evidence.retransmission, again,
           lost_data_shows(record_) ? Grade::derived : Grade::assumed);
     const std::uint64_t timeouts = record_.sum(&EndRecord::timeouts);
@@ -176,6 +178,21 @@ class Finder {
   }
 
   void observer() {
+    if (record_.lacks_plain_segments()) {
+      say("capture.flags_only", record_.evidence.gap);
+    } else {
+      lacking();
+    }
+    copies();
+    if (record_.one_way) say("capture.one_way", record_.first_frame);
+    if (const auto copies = record_.sum(&EndRecord::offload_copies); copies > 0)
+      say("capture.offload", record_.evidence.offload, copies);
+    if (const auto late = record_.sum(&EndRecord::behind_ack); late > 0)
+      say("capture.out_of_order", record_.evidence.behind_ack, late);
+    if (record_.left == Left::evicted) say("capture.evicted", record_.last_frame);
+  }
+
+  void lacking() {
     const auto* lacks = std::ranges::find_if(record_.ends, [&](const EndRecord& end) {
       return end.undelivered_bytes > 0 && record_.waited_since(end.last_progress_ns);
     });
@@ -188,13 +205,6 @@ class Finder {
       say("capture.never_came", lost->missing_frame, 1, waited ? Grade::derived : Grade::assumed);
     }
     if (record_.sum(&EndRecord::unseen_bytes) > 0 && record_.both_seen()) say("capture.gaps", record_.evidence.gap);
-    copies();
-    if (record_.one_way) say("capture.one_way", record_.first_frame);
-    if (const auto copies = record_.sum(&EndRecord::offload_copies); copies > 0)
-      say("capture.offload", record_.evidence.offload, copies);
-    if (const auto late = record_.sum(&EndRecord::behind_ack); late > 0)
-      say("capture.out_of_order", record_.evidence.behind_ack, late);
-    if (record_.left == Left::evicted) say("capture.evicted", record_.last_frame);
   }
 
   // Where the capture makes them too, an answer may be to another one, which it lacks.

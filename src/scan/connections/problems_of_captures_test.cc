@@ -58,6 +58,28 @@ TEST(ProblemsOfCaptures, new_data_with_another_ttl_took_another_route) {
   EXPECT_EQ(talk.record().bytes(), 4000U);
 }
 
+TEST(ProblemsOfCaptures, a_filter_on_flags_does_not_make_a_reset_illegal) {
+  Talk unread, killed, refused_late;
+  unread.c(S, 0).s(S | A, 0, 1).s(R | A, 501, 5001).s(R, 501);
+  killed.c(S, 0).s(S | A, 0, 1).c(R | A, 101, 301);
+  refused_late.c(S, 0).s(S | A, 0, 1).c(A, 1, 1).s(R | A, 501, 5001);
+  EXPECT_EQ(unread.problems(), (Ids{"reset.not_captured", "flags_only"}));
+  EXPECT_EQ(of(unread, "reset.not_captured").at(0).grade, explain::Grade::assumed);
+  EXPECT_EQ(killed.problems(), (Ids{"reset.not_captured", "flags_only"}));
+  EXPECT_EQ(refused_late.problems(), Ids{"illegal"}) << "the ACK was captured: no filter was between";
+}
+
+TEST(ProblemsOfCaptures, a_handshake_of_which_a_filter_may_lack_the_end_is_not_surely_half_open) {
+  Talk filtered, scan, plain;
+  filtered.c(S, 0).s(S | A, 0, 1).wait(2000 * ms);
+  scan.c(S, 0).s(S | A, 0, 1).wait(1000 * ms).s(S | A, 0, 1).wait(2000 * ms);
+  constexpr std::string_view id = "half_open_handshake";
+  EXPECT_EQ(of(filtered, id).at(0).grade, explain::Grade::assumed);
+  EXPECT_NE(told(filtered, id).find("a filter"), std::string::npos);
+  EXPECT_EQ(of(scan, id).at(0).grade, explain::Grade::derived);
+  EXPECT_EQ(told(scan, id).find("a filter"), std::string::npos);
+}
+
 // A snap length of 68 bytes cuts the options behind the time stamps.
 TEST(ProblemsOfCaptures, a_window_of_which_the_scale_was_cut_off_is_not_tiny) {
   const auto of_options = [](bool cut) {
@@ -113,6 +135,25 @@ TEST(ProblemsOfCaptures, what_lies_before_its_begin_a_capture_does_not_lack) {
   EXPECT_EQ(old_copy.problems(), Ids{});
   EXPECT_EQ(of(first_lost, "gaps").size(), 0U);
   EXPECT_EQ(lacks.problems(), Ids{"gaps"});
+}
+
+// Of one direction: who has answered what came again answers the next such with a reset, when it has forgotten the connection.
+TEST(ProblemsOfCaptures, of_one_direction_a_reset_behind_all_that_was_acknowledged_answers_a_late_copy) {
+  Talk copies, data;
+  for (Talk* talk : {&copies, &data}) talk->c(S, 0).c(A, 1, 1).c(A, 1, 1, 100).c(A, 101, 5001).c(F | A, 101, 9001);
+  copies.c(A, 102, 9001).c(A, 102, 9001).c(R, 102);
+  data.c(R, 102);
+  EXPECT_EQ(copies.problems(), (Ids{"reset.late_after_close", "one_way"}));
+  EXPECT_EQ(of(copies, "reset.late_after_close").at(0).grade, explain::Grade::assumed);
+  EXPECT_EQ(data.problems(), (Ids{"reset.data_after_close", "one_way"}));
+}
+
+TEST(ProblemsOfCaptures, a_syn_proxy_answers_before_the_server_refuses) {
+  Talk proxy, box;
+  proxy.c(S, 0).s({.window = 0, .ttl = 64}, S | A, 0, 1).c(A, 1, 1).s({.window = 0, .ttl = 62}, R | A, 1, 1);
+  box.c(S, 0).s({.ttl = 64}, S | A, 0, 1).c(A, 1, 1).c(A, 1, 1, 100).s({.ttl = 62}, R | A, 1, 101);
+  EXPECT_EQ(proxy.problems(), Ids{"reset.behind_proxy"});
+  EXPECT_EQ(of(box, "reset.behind_proxy").size(), 0U);
 }
 
 }  // namespace

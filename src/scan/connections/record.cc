@@ -155,6 +155,7 @@ void fill(ConnectionRecord& record, const Connection& connection, Left left) {
   fill(record.ends[listener], other, one, tracker.last_ns());
   record.opener_known = tracker.opener_known();
   record.one_way = tracker.is_one_way();
+  record.has_plain_segments = tracker.has_plain_segments();
   const tcp::ResetSeen reset = tracker.reset();
   record.in_vain = record.one_way && (sent_in_vain(one, other) || sent_in_vain(other, one));
   // Then that the peer sent something which the capture lacks only this end's acknowledgments tell.

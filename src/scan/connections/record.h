@@ -80,9 +80,10 @@ struct ConnectionRecord {
   tcp::PerSide<wire::SocketAddress> addresses;
   tcp::PerSide<EndRecord> ends;
   bool opener_known = false;
-  bool one_way = false;    // nothing of one end was captured, though it was there
-  bool in_vain = false;    // the same, and the one that was captured sent again and again what had no answer
-  bool to_itself = false;  // one socket, connected to itself
+  bool one_way = false;             // nothing of one end was captured, though it was there
+  bool in_vain = false;             // the same, and the one that was captured sent again and again what had no answer
+  bool has_plain_segments = false;  // that are neither SYN, FIN nor RST
+  bool to_itself = false;           // one socket, connected to itself
   std::uint64_t first_frame = 0, last_frame = 0;
   std::int64_t began_ns = 0, ended_ns = 0;
   std::int64_t quiet_ns = INT64_MAX;                      // for how long the capture went on behind it; at least
@@ -112,6 +113,10 @@ struct ConnectionRecord {
   [[nodiscard]] std::uint64_t bytes() const { return sum(&EndRecord::bytes); }
   [[nodiscard]] std::uint64_t segments() const { return sum(&EndRecord::segments); }
   [[nodiscard]] std::uint64_t retransmissions() const { return sum(&EndRecord::retransmissions); }
+  // Its numbers go beyond what a capture of SYN, FIN and RST alone has of it.
+  [[nodiscard]] bool lacks_plain_segments() const {
+    return !has_plain_segments && ends[opener].gaps_seen + ends[listener].gaps_seen > 0;
+  }
   [[nodiscard]] bool both_seen() const { return ends[opener].segments > 0 && ends[listener].segments > 0; }
   // Whether the capture shows that something did not come that would have by then: since `ns` it went on for as long as the first
   // retransmission timer runs (RFC 6298 2.1).
