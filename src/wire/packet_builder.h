@@ -72,6 +72,18 @@ inline ByteString ipv4(const Ipv4Fields& fields, const ByteString& payload) {
          fields.destination + fields.options + payload;
 }
 
+// RFC 9293 3.1; put into the header of the TCP segment in an IPv4 packet without options, where it must be 0.
+inline ByteString with_tcp_checksum(ByteString packet) {
+  constexpr std::size_t header = 20, addresses = 12, field = header + 16;
+  std::uint32_t sum = 6 + static_cast<std::uint32_t>(packet.size() - header);
+  const auto add = [&](std::size_t at) { sum += at % 2 == 0 ? std::uint32_t{packet[at]} << 8U : packet[at]; };
+  for (std::size_t at = addresses; at < packet.size(); ++at) add(at);
+  while (sum > 0xffff) sum = (sum & 0xffffU) + (sum >> 16U);
+  packet[field] = static_cast<std::uint8_t>(~sum >> 8U);
+  packet[field + 1] = static_cast<std::uint8_t>(~sum);
+  return packet;
+}
+
 struct Ipv6Fields {
   std::uint8_t next_header = 6, traffic_class = 0, hop_limit = 63;
   int payload_length = -1;  // -1: the right one

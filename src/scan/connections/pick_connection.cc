@@ -4,12 +4,17 @@
 #include <map>
 #include <utility>
 
+#include "wire/checksum.h"
+
 namespace tcpwhy::scan {
 namespace {
 
 // A SYN that is taken for illegal may turn out to begin the next connection: its packet is kept until then, of so many
 // at most.
 constexpr std::size_t most_pending = 4096;
+
+// Damaged segments that are waited for to be sent again.
+constexpr std::size_t most_awaited = 4096;
 
 class Pass {
  public:
@@ -58,6 +63,7 @@ class Pass {
       pending_packets_[frame.number] = {frame.at, {}, packet_of(frame)};
     }
     if (first_frame != chosen_ || chosen_ == 0) return;
+    check(frame, taken);
     tcp::SeenSegment seen = seen_of(frame.number, at_ns, taken.from, segment, taken.verdict, connection.tracker);
     std::optional<recording::Event> packet;
     if (options_.packets != KeepPackets::none) packet = recording::Event{frame.at, {}, packet_of(frame)};
@@ -93,6 +99,7 @@ class Pass {
       return;
     }
     chosen_ = first_frame;
+    checked_ = {};
     outcome_.picked.emplace();
     Picked& picked = *outcome_.picked;
     picked.seen.ends = connection.ends;
@@ -115,6 +122,33 @@ class Pass {
     if (const auto* number = std::get_if<ByNumber>(&choice_)) return first_frames_.size() - 1 == number->number;
     const auto& end = std::get<EndPattern>(choice_);
     return std::ranges::any_of(connection.ends, [&](const auto& address) { return end.matches(address); });
+  }
+
+  // Its checksum, which is too dear to be looked at for all connections.
+  void check(const Frame& frame, const TakenSegment& taken) {
+    const wire::TcpSegment& segment = frame.packet.segment;
+    Checked& checked = checked_[taken.from];
+    if (const auto bad = checked.awaited.find(segment.seq.value);
+        bad != checked.awaited.end() && taken.verdict.kind == tcp::Kind::retransmission) {
+      if (checked.damaged++ == 0) checked.first_damaged = bad->second;
+      checked.awaited.erase(bad);
+    }
+    const wire::Checksum sum = wire::checksum_of(frame.bytes, segment);
+    if (sum == wire::Checksum::good) ++checked.good;
+    if (sum != wire::Checksum::bad) return;
+    ++checked.bad;
+    if (checked.awaited.size() < most_awaited) checked.awaited.emplace(segment.seq.value, frame.number);
+  }
+
+  // Whose segments are mostly wrong was captured before its device completed them, or behind something that rewrites them.
+  void note_damaged(ConnectionRecord& record, const Connection& connection) {
+    const tcp::EndIndex first = tcp::opener_of(connection.tracker, connection.ends);
+    for (const tcp::Side side : tcp::both_sides) {
+      const Checked& checked = checked_[side == opener ? first : tcp::opposite(first)];
+      if (checked.damaged == 0 || checked.good <= checked.bad) continue;
+      record.ends[side].damaged = checked.damaged;
+      record.ends[side].first_damaged = checked.first_damaged;
+    }
   }
 
   // The head, and behind it the latest as a ring.
@@ -141,6 +175,7 @@ class Pass {
     if (chosen_ == 0 || connection.tracker.first_frame() != chosen_) return;
     Picked& picked = *outcome_.picked;
     picked.record = record_of(connection, left);
+    note_damaged(picked.record, connection);
     picked.seen.tracker = std::move(connection.tracker);
     picked.left = left;
     judge_reset(picked.seen);
@@ -202,11 +237,18 @@ class Pass {
     for (const auto& [link_type, index] : interfaces_) interfaces[index].link_type = link_type;
   }
 
+  struct Checked {
+    std::uint64_t good = 0, bad = 0, first_damaged = 0;
+    std::uint32_t damaged = 0;                       // that were sent again
+    std::map<std::uint32_t, std::uint64_t> awaited;  // the bad ones that were not: their numbers, and frames
+  };
+
   const PickOptions& options_;
   const Choice& choice_;
   std::uint64_t wanted_, chosen_ = 0;
   std::size_t oldest_ = 0;  // in the ring
   PickOutcome outcome_;
+  tcp::PerEnd<Checked> checked_;  // of the chosen connection
   std::vector<std::uint64_t> first_frames_;
   std::map<wire::LinkType, std::uint32_t> interfaces_;
   std::map<std::uint64_t, recording::Event> pending_packets_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "capfile/capture_builder.h"
+#include "scan/connections/problems.h"
 #include "wire/packet_builder.h"
 
 namespace tcpwhy::scan {
@@ -23,6 +24,7 @@ struct Made {
   std::uint32_t seq, acked;
   std::size_t length = 0;
   bool back = false;
+  bool damaged = false;
 };
 File capture_of(const std::vector<Made>& segments) {
   capfile::testing::CaptureBuilder file;
@@ -36,6 +38,8 @@ File capture_of(const std::vector<Made>& segments) {
                                                     .ack = made.acked,
                                                     .flags = made.flags},
                                                    wire::testing::zeros(made.length)));
+    packet = wire::testing::with_tcp_checksum(packet);
+    if (made.damaged) packet.back() ^= 1U;
     constexpr std::ptrdiff_t source = 12, destination = 16;
     if (made.back)
       std::swap_ranges(packet.begin() + source, packet.begin() + destination, packet.begin() + destination);
@@ -181,6 +185,32 @@ TEST(PickConnection, a_segment_in_fragments_is_kept_as_the_packet_that_they_made
   ASSERT_EQ(seen.kind, wire::Dissection::tcp);
   EXPECT_EQ(seen.segment.seq.value, 4711U);
   EXPECT_EQ(seen.segment.payload_length, 100U);
+}
+
+// A receiver drops what does not fit its checksum; that is no loss in a queue.
+TEST(PickConnection, what_arrived_damaged_and_was_sent_again_is_told) {
+  constexpr std::uint32_t first = 101, size = 100;
+  const auto sent = [](bool is_damaged) {
+    std::vector<Made> segments = handshake(40000, 100);
+    for (std::uint32_t at = first; at < first + 20 * size; at += size) {
+      const bool again = (at - first) % (5 * size) == 0;
+      segments.push_back({40000, push | ack, at, 5001, size, false, is_damaged && again});
+      if (again) segments.push_back({40000, push | ack, at + size, 5001, size});
+      if (again) segments.insert(segments.end(), 2, {40000, ack, 5001, at, 0, true});
+      if (again) segments.push_back({40000, push | ack, at, 5001, size});
+    }
+    return segments;
+  };
+  const auto problems = [&](bool is_damaged) {
+    const PickOutcome outcome = pick(capture_of(sent(is_damaged)), ByNumber{0});
+    std::vector<std::string> ids;
+    for (const Problem& problem : problems_of(outcome.picked->record)) ids.emplace_back(problem.rule->id);
+    return ids;
+  };
+  const auto has = [](const std::vector<std::string>& ids, const char* id) { return std::ranges::count(ids, id) == 1; };
+  EXPECT_TRUE(has(problems(true), "capture.damaged"));
+  EXPECT_FALSE(has(problems(true), "capture.loss"));
+  EXPECT_FALSE(has(problems(false), "capture.damaged"));
 }
 
 }  // namespace

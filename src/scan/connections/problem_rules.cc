@@ -331,13 +331,23 @@ constexpr ProblemRule own_rules[] = {
      "`assumed` with those that may have come late, or that follow one, where the others are too few",
      "RFC 5681, RFC 6298",
      {"segments were lost and sent again", "报文丢失并被重传"},
-     {"look at the path: queues, duplex, radio; and, where the capture is the receiver's, at checksums: what arrives damaged is "
-      "dropped there (tshark -o tcp.check_checksum:TRUE)",
-      "检查路径：队列、双工、无线；若抓包在接收方，再检查校验和：损坏的报文段到达后被丢弃（tshark -o tcp.check_checksum:TRUE）"},
+     {"look at the path: queues, duplex, radio; whether they were damaged there shows a capture at the receiver, connection by connection "
+      "(--conn)",
+      "检查路径：队列、双工、无线；是否在途中损坏，由接收方的抓包逐个连接给出（--conn）"},
      nullptr,
      false,
      {"segments were lost and sent again, or they or their acknowledgments came late",
       "报文丢失并被重传，或报文及其确认迟到"}},
+    {"capture.damaged",
+     Severity::warning,
+     "segments whose checksum does not fit were sent again, while those of most others of their sender fit; looked at in the one connection "
+     "that is shown (`--stream`, `--conn`), where its segments were captured whole",
+     "RFC 9293 3.1: checksum",
+     {"segments arrived damaged: their checksum does not fit, so the receiver drops them, and they were sent again",
+      "报文段到达时已损坏：校验和不符，接收方丢弃它们，随后被重传"},
+     {"look for what damages packets between the sender and the capture: a line, a network card, memory of a router, a box that rewrites "
+      "them",
+      "查找发送方与抓包点之间是什么损坏了报文：线路、网卡、路由器内存，或改写报文的设备"}},
     {"capture.timeout",
      Severity::warning,
      "a retransmission by timer of what had not been acknowledged; `assumed` where what the peer told, or a probe, may have made it send "

@@ -110,6 +110,8 @@ class Finder {
 
   // A verdict speaks of the same bytes once: unanswered, lost and needless exclude each other.
   void sent_again() {
+    for (const EndRecord& end : record_.ends)
+      if (end.damaged > 0) say("capture.damaged", end.first_damaged, end.damaged);
     const std::uint64_t needless = record_.sum(&EndRecord::needless), fins = record_.sum(&EndRecord::fins_again);
     if (fins > 0) say("capture.fin_again", record_.evidence.fin_again, fins);
     if (needless >= 2 && record_.evidence.timeout != 0 && record_.sum(&EndRecord::timeouts) >= 2 &&
@@ -128,7 +130,7 @@ class Finder {
     // A SYN or FIN that was sent again is told with the opening or the end. Of one direction nothing tells whether a FIN was lost, or the
     // answers to it.
     std::uint64_t not_lost = needless + record_.sum(&EndRecord::assumed_resends) +
-                             record_.sum(&EndRecord::syn_resends) +
+                             record_.sum(&EndRecord::syn_resends) + record_.sum(&EndRecord::damaged) +
                              (record_.both_seen() ? fins : record_.sum(&EndRecord::fin_resends));
     if (unanswered || record_.reset_cause == tcp::ResetCause::gave_up) not_lost += unanswered_resends();
     // Who had got all and closed answers each copy with a reset.

@@ -73,6 +73,9 @@ struct EndRecord : tcp::EndCounters {
   std::int64_t most_behind_ack_ns = 0;  // that a segment was captured after its acknowledgment
   std::int64_t last_progress_ns = 0;    // when the other end last acknowledged something new of it; 0: never
   [[nodiscard]] std::uint32_t copied_by_network() const { return std::max(late_copies, answered_copies); }
+  // Segments whose checksum does not fit, and which it sent again; looked at in the connection that somebody wants to see.
+  std::uint32_t damaged = 0;
+  std::uint64_t first_damaged = 0;  // its frame
   bool sent_fin = false;
   bool syn_was_held = false;  // its SYNs came at once that it had sent one after the other
   bool only_fin_unacknowledged = false;
