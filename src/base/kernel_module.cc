@@ -6,6 +6,8 @@
 
 #include <fstream>
 
+#include "base/format.h"
+
 namespace tcpwhy::base {
 namespace {
 
@@ -24,14 +26,17 @@ bool has_module(const std::string& modules, std::string_view name) {
 
 }  // namespace
 
-std::string how_to_get_module(std::string_view name, std::string_view config, const std::string& modules, bool root) {
+OwnedText how_to_get_module(std::string_view name, std::string_view config, const std::string& modules, bool root) {
   if (!has_module(modules, name))
-    return fmt::format("this kernel has no module {}: it must be built with {}", name, config);
-  if (root) return fmt::format("its module is not loaded: modprobe {}", name);
-  return fmt::format("its module is not loaded; who administers this machine can: modprobe {}", name);
+    return format({"this kernel has no module {}: it must be built with {}", "本内核没有模块 {}：构建内核时须启用 {}"},
+                  name, config);
+  if (root) return format({"its module is not loaded: modprobe {}", "模块未加载：modprobe {}"}, name);
+  return format({"its module is not loaded; who administers this machine can: modprobe {}",
+                 "模块未加载；本机的管理员可执行：modprobe {}"},
+                name);
 }
 
-std::string how_to_get_module(std::string_view name, std::string_view config) {
+OwnedText how_to_get_module(std::string_view name, std::string_view config) {
   utsname system{};
   uname(&system);
   return how_to_get_module(name, config, fmt::format("/lib/modules/{}", system.release), geteuid() == 0);

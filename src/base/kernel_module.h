@@ -5,11 +5,13 @@
 #include <string>
 #include <string_view>
 
+#include "base/language.h"
+
 namespace tcpwhy::base {
 
 // A hint: the command, where the running kernel's modules (below `modules`, /lib/modules/RELEASE) have one of that name, and who can give
 // it, if not we; else how the kernel must have been built: `config`.
-std::string how_to_get_module(std::string_view name, std::string_view config, const std::string& modules, bool root);
-std::string how_to_get_module(std::string_view name, std::string_view config);
+OwnedText how_to_get_module(std::string_view name, std::string_view config, const std::string& modules, bool root);
+OwnedText how_to_get_module(std::string_view name, std::string_view config);
 
 }  // namespace tcpwhy::base

@@ -36,4 +36,8 @@ struct OwnedText {
   }
 };
 
+inline OwnedText owned(const Text& text) { return {std::string(text.en), std::string(text.zh)}; }
+// What is the same in both: a path, a command to type, another program's words.
+inline OwnedText both(std::string words) { return {words, words}; }
+
 }  // namespace tcpwhy::base

@@ -2,11 +2,17 @@
 
 #include <cstring>
 
+#include "base/format.h"
+
 namespace tcpwhy::base {
 
-std::unexpected<Error> fail_errno(const std::string& what, int error, std::string hint) {
+std::unexpected<Error> fail_errno(const OwnedText& what, int error, OwnedText hint) {
   const auto kind = error == EPERM || error == EACCES ? ErrorKind::privilege : ErrorKind::system;
-  return fail(kind, what + ": " + std::strerror(error), std::move(hint));
+  return fail(kind, format({"{}: {}", "{}：{}"}, what, std::strerror(error)), std::move(hint));
+}
+
+std::unexpected<Error> fail_errno(const char* call, int error, OwnedText hint) {
+  return fail_errno(both(call), error, std::move(hint));
 }
 
 int exit_status(ErrorKind kind) {

@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "base/language.h"
+
 namespace tcpwhy::base {
 
 // Decides the exit status of the program; see exit_status() and the table in tcpwhy(1).
@@ -23,20 +25,23 @@ enum class ErrorKind {
 
 struct Error {
   ErrorKind kind = ErrorKind::system;
-  std::string message;  // one line, no final stop, lower case unless a name
-  std::string hint;     // what to do next; may be empty
+  OwnedText message;  // one line, no final stop, lower case unless a name
+  OwnedText hint;     // what to do next; may be empty
 };
 
 template <class T>
 using Result = std::expected<T, Error>;
 using Status = Result<void>;
 
-inline std::unexpected<Error> fail(ErrorKind kind, std::string message, std::string hint = {}) {
+// fail(ErrorKind::usage, {"no such thing", "没有这个东西"}, both("try --list")); with values by base::format().
+inline std::unexpected<Error> fail(ErrorKind kind, OwnedText message, OwnedText hint = {}) {
   return std::unexpected(Error{kind, std::move(message), std::move(hint)});
 }
 
 // "WHAT: strerror(error)". `error` is an errno value; EPERM and EACCES become ErrorKind::privilege.
-std::unexpected<Error> fail_errno(const std::string& what, int error = errno, std::string hint = {});
+std::unexpected<Error> fail_errno(const OwnedText& what, int error = errno, OwnedText hint = {});
+// Of what is the same in both languages: the name of a call. No overload takes a std::string: {"a", "b"} would be one.
+std::unexpected<Error> fail_errno(const char* call, int error = errno, OwnedText hint = {});
 
 // 0 fine, 1 expectation or finding, 2 usage, 3 unreadable input, 4 missing privilege or kernel feature.
 int exit_status(ErrorKind kind);

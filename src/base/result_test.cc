@@ -9,7 +9,7 @@ TEST(Result, permission_errors_are_of_their_own_kind) {
   EXPECT_EQ(fail_errno("open /x", EPERM).error().kind, ErrorKind::privilege);
   EXPECT_EQ(fail_errno("open /x", EACCES).error().kind, ErrorKind::privilege);
   EXPECT_EQ(fail_errno("open /x", ENOENT).error().kind, ErrorKind::system);
-  EXPECT_EQ(fail_errno("open /x", ENOENT).error().message, "open /x: No such file or directory");
+  EXPECT_EQ(fail_errno("open /x", ENOENT).error().message.en, "open /x: No such file or directory");
 }
 
 TEST(Result, every_kind_has_the_exit_status_of_the_manual) {

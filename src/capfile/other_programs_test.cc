@@ -147,7 +147,7 @@ TEST(PublicCaptures, agree_with_capinfos_in_number_length_and_times) {
     const auto columns = split(split(run("capinfos -T -M -S -r -m -c -d -a -e '" + file + "'").text, '\n').at(0), ',');
     ASSERT_EQ(columns.size(), 5U) << file;
     const auto capture = read_all(CaptureReader::open(file));
-    EXPECT_FALSE(capture.stopped_by) << capture.stopped_by->message;
+    EXPECT_FALSE(capture.stopped_by) << capture.stopped_by->message.en;
     EXPECT_EQ(std::to_string(capture.packets.size()), columns[1]) << file;
     std::uint64_t bytes = 0;
     std::int64_t first = INT64_MAX, last = INT64_MIN;

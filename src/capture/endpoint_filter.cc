@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/format.h"
+
 namespace tcpwhy::capture {
 namespace {
 
@@ -57,8 +59,10 @@ base::Result<EndpointFilter> EndpointFilter::compile(const std::string& expressi
   auto impl = std::make_unique<Impl>();
   if (!dead || pcap_compile(dead.get(), &impl->program, expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0)
     return base::fail(base::ErrorKind::usage,
-                      "the filter does not compile: " + std::string(dead ? pcap_geterr(dead.get()) : "no memory"),
-                      "pcap-filter(7), as for tcpdump: 'port 443 and net 10.0.0.0/8'");
+                      base::format({"the filter does not compile: {}", "过滤器无法编译：{}"},
+                                   dead ? pcap_geterr(dead.get()) : strerror(ENOMEM)),
+                      {"pcap-filter(7), as for tcpdump: 'port 443 and net 10.0.0.0/8'",
+                       "pcap-filter(7)，与 tcpdump 相同：'port 443 and net 10.0.0.0/8'"});
   return EndpointFilter(std::move(impl));
 }
 

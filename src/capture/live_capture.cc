@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/format.h"
 
 namespace tcpwhy::capture {
 namespace {
@@ -19,8 +20,9 @@ struct PcapCloser {
 };
 using Pcap = std::unique_ptr<pcap_t, PcapCloser>;
 
-constexpr std::string_view privilege_hint =
-    "capturing needs CAP_NET_RAW in this network namespace: run as root, or let `tcpwhy lab` make its own namespaces";
+constexpr base::Text privilege_hint = {
+    "capturing needs CAP_NET_RAW in this network namespace: run as root, or let `tcpwhy lab` make its own namespaces",
+    "抓包需要在当前网络命名空间中拥有 CAP_NET_RAW：请以 root 身份运行，或让 `tcpwhy lab` 建立自己的命名空间"};
 
 // libpcap's words for the state of `handle` after one of its calls returned `code`.
 std::string error_text(pcap_t* handle, int code) {
@@ -29,11 +31,13 @@ std::string error_text(pcap_t* handle, int code) {
   return std::string(pcap_statustostr(code)) + " (" + std::string(own) + ")";
 }
 
+constexpr base::Format<std::string, std::string> cannot_capture_on{"cannot capture on {}: {}", "无法在 {} 上抓包：{}"};
+
 std::unexpected<base::Error> cannot_capture(const std::string& interface, pcap_t* handle, int code) {
   const bool denied = code == PCAP_ERROR_PERM_DENIED || code == PCAP_ERROR_PROMISC_PERM_DENIED;
   return base::fail(denied ? base::ErrorKind::privilege : base::ErrorKind::system,
-                    "cannot capture on " + interface + ": " + error_text(handle, code),
-                    denied ? std::string(privilege_hint) : std::string());
+                    base::format(cannot_capture_on, interface, error_text(handle, code)),
+                    denied ? base::owned(privilege_hint) : base::OwnedText{});
 }
 
 // pcap_datalink() gives DLT_ values; LinkType holds LINKTYPE_ ones. They are the same but where operating systems disagreed on
@@ -81,8 +85,9 @@ base::Status install_filter(pcap_t* handle, const LiveCaptureOptions& options) {
   if (options.filter.empty()) return {};
   bpf_program program{};
   if (pcap_compile(handle, &program, options.filter.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0)
-    return base::fail(base::ErrorKind::usage, "filter \"" + options.filter + "\": " + pcap_geterr(handle),
-                      "see pcap-filter(7) for the syntax");
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"filter \"{}\": {}", "过滤器“{}”：{}"}, options.filter, pcap_geterr(handle)),
+                      {"see pcap-filter(7) for the syntax", "语法见 pcap-filter(7)"});
   const int set = pcap_setfilter(handle, &program);
   pcap_freecode(&program);
   if (set != 0) return cannot_capture(options.interface, handle, set);
@@ -106,7 +111,8 @@ LiveCapture::~LiveCapture() = default;
 base::Result<LiveCapture> LiveCapture::open(const LiveCaptureOptions& options) {
   char error[PCAP_ERRBUF_SIZE] = {};
   Pcap handle(pcap_create(options.interface.c_str(), error));
-  if (!handle) return base::fail(base::ErrorKind::system, "cannot capture on " + options.interface + ": " + error);
+  if (!handle)
+    return base::fail(base::ErrorKind::system, base::format(cannot_capture_on, options.interface, std::string(error)));
   pcap_t* const pcap = handle.get();
   pcap_set_snaplen(pcap, static_cast<int>(options.snap_length));
   pcap_set_promisc(pcap, 0);
@@ -118,10 +124,11 @@ base::Result<LiveCapture> LiveCapture::open(const LiveCaptureOptions& options) {
   // A positive value is a warning (promiscuous mode not supported, ...): the tap stands.
   if (const int active = pcap_activate(pcap); active < 0) return cannot_capture(options.interface, pcap, active);
   // A command that is traced would get it.
-  if (::fcntl(pcap_fileno(pcap), F_SETFD, FD_CLOEXEC) != 0) return base::fail_errno("the tap on " + options.interface);
+  if (::fcntl(pcap_fileno(pcap), F_SETFD, FD_CLOEXEC) != 0)
+    return base::fail_errno(base::format({"the tap on {}", "{} 上的抓包"}, options.interface));
   keep_departing_copies_out(pcap, options.interface);
   if (pcap_setnonblock(pcap, 1, error) != 0)
-    return base::fail(base::ErrorKind::system, "cannot capture on " + options.interface + ": " + error);
+    return base::fail(base::ErrorKind::system, base::format(cannot_capture_on, options.interface, std::string(error)));
   if (auto filtered = install_filter(pcap, options); !filtered) return std::unexpected(filtered.error());
 
   auto impl = std::make_unique<Impl>();

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/format.h"
 #include "wire/link_types.h"
 
 namespace tcpwhy::capture {
@@ -39,8 +40,10 @@ class Program {
                                                               pcap_close);
     if (dead && pcap_compile(dead.get(), &code_, expression.c_str(), optimised, PCAP_NETMASK_UNKNOWN) == 0) return {};
     return base::fail(base::ErrorKind::usage,
-                      "the filter does not compile: " + std::string(dead ? pcap_geterr(dead.get()) : "no memory"),
-                      "pcap-filter(7), as for tcpdump: 'port 443 and net 10.0.0.0/8'");
+                      base::format({"the filter does not compile: {}", "过滤器无法编译：{}"},
+                                   dead ? pcap_geterr(dead.get()) : strerror(ENOMEM)),
+                      {"pcap-filter(7), as for tcpdump: 'port 443 and net 10.0.0.0/8'",
+                       "pcap-filter(7)，与 tcpdump 相同：'port 443 and net 10.0.0.0/8'"});
   }
   [[nodiscard]] bool fits(std::span<const std::uint8_t> captured, std::uint32_t original_length) const {
     pcap_pkthdr header{};
@@ -72,10 +75,11 @@ struct PacketFilter::Impl {
     if (last != nullptr && link_type == last_type) return last;
     const auto found = by_type.find(static_cast<std::uint16_t>(link_type));
     if (found == by_type.end())
-      return base::fail(base::ErrorKind::usage,
-                        fmt::format("the filter cannot be used on link type {} ({})", wire::name_of(link_type),
-                                    static_cast<int>(link_type)),
-                        "read the capture without a filter");
+      return base::fail(
+          base::ErrorKind::usage,
+          base::format({"the filter cannot be used on link type {} ({})", "过滤器不能用于链路类型 {} ({})"},
+                       wire::name_of(link_type), static_cast<int>(link_type)),
+          {"read the capture without a filter", "请不带过滤器读取该抓包"});
     if (!found->second.status) return std::unexpected(found->second.status.error());
     last_type = link_type;
     last = &found->second.program;

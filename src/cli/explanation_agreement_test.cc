@@ -184,10 +184,10 @@ TEST(ExplanationAgreement, same_experiments_same_segments_states_counters_and_re
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const auto& row = table.at(std::string(same_experiments[i].row));
     if (outcomes[i].error && outcomes[i].error->kind == base::ErrorKind::privilege)
-      GTEST_SKIP() << outcomes[i].error->message;
+      GTEST_SKIP() << outcomes[i].error->message.en;
     const auto outcome = again_until_same(row, outcomes[i]);
     SCOPED_TRACE(outcome.scenario.name + " and " + std::string(same_experiments[i].row));
-    ASSERT_FALSE(outcome.error) << outcome.error->message;
+    ASSERT_FALSE(outcome.error) << outcome.error->message.en;
     const auto explained = explain::explain(outcome.recording);
     ASSERT_FALSE(explained.timeline.connections.empty());
     const auto theirs = segments_of_row(row), ours = segments_of(explained.timeline);

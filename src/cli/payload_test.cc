@@ -25,7 +25,7 @@ TEST(Payload, of_no_scenario_changes_a_finding_a_grade_or_a_cause) {
   const auto outcomes = lab::run(lab::builtin_scenarios(), {}, [](const lab::Outcome&) {});
   std::size_t next = 0;
   for (const auto& outcome : outcomes) {
-    if (outcome.error && outcome.error->kind == base::ErrorKind::privilege) GTEST_SKIP() << outcome.error->message;
+    if (outcome.error && outcome.error->kind == base::ErrorKind::privilege) GTEST_SKIP() << outcome.error->message.en;
     if (outcome.error) continue;
     SCOPED_TRACE(outcome.scenario.name);
     const auto plain = account_of(outcome.recording);

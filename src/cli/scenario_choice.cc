@@ -1,10 +1,10 @@
 #include "cli/scenario_choice.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "lab/lab.h"
 
 namespace tcpwhy::cli {
@@ -28,8 +28,11 @@ std::string similar_names(std::span<const lab::Scenario> builtin, const std::str
 
 std::unexpected<base::Error> unknown(std::span<const lab::Scenario> builtin, const std::string& word) {
   const auto similar = similar_names(builtin, word);
-  return base::fail(base::ErrorKind::usage, fmt::format("no scenario and no file is called '{}'", word),
-                    similar.empty() ? "tcpwhy lab --list names the scenarios" : "perhaps: " + similar);
+  return base::fail(base::ErrorKind::usage,
+                    base::format({"no scenario and no file is called '{}'", "没有名为“{}”的场景或文件"}, word),
+                    similar.empty()
+                        ? base::OwnedText{"tcpwhy lab --list names the scenarios", "tcpwhy lab --list 列出所有场景"}
+                        : base::format({"perhaps: {}", "也许是：{}"}, similar));
 }
 
 void add_once(std::vector<lab::Scenario>& chosen, const lab::Scenario& scenario) {

@@ -22,7 +22,7 @@ const std::vector<lab::Scenario>& house() {
 std::vector<std::string> names_of(const std::vector<std::string>& words) {
   std::vector<std::string> names;
   const auto chosen = choose_scenarios(house(), words);
-  EXPECT_TRUE(chosen) << chosen.error().message;
+  EXPECT_TRUE(chosen) << chosen.error().message.en;
   for (const auto& one : chosen.value_or(std::vector<lab::Scenario>{})) names.push_back(one.name);
   return names;
 }
@@ -46,7 +46,7 @@ TEST(ScenarioChoice, an_unknown_word_is_a_usage_error_that_helps) {
   const auto chosen = choose_scenarios(house(), words);
   ASSERT_FALSE(chosen);
   EXPECT_EQ(chosen.error().kind, base::ErrorKind::usage);
-  EXPECT_EQ(chosen.error().hint, "perhaps: 2-close/shutdown");
+  EXPECT_EQ(chosen.error().hint.en, "perhaps: 2-close/shutdown");
 }
 
 TEST(ScenarioChoice, a_file_that_is_not_there_is_unreadable) {

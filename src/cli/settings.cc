@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/format.h"
 #include "base/language.h"
 #include "cli/choice.h"
 
@@ -44,6 +45,23 @@ base::Language language_of(const Settings& settings, const Environment& environm
   return base::Language::en;
 }
 
+base::Language language_before_parsing(std::span<const char* const> arguments, const Environment& environment) {
+  constexpr std::string_view option = "--lang";
+  Settings settings;
+  const auto take = [&settings](std::string_view value) {
+    if (value == "en") settings.language = base::Language::en;
+    if (value == "zh") settings.language = base::Language::zh;
+  };
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == "--") break;
+    if (argument == option && i + 1 < arguments.size()) take(arguments[i + 1]);
+    if (argument.starts_with(option) && argument.substr(option.size()).starts_with('='))
+      take(argument.substr(option.size() + 1));
+  }
+  return language_of(settings, environment);
+}
+
 bool use_color(const Settings& settings, const Environment& environment, bool is_terminal) {
   if (settings.color != ColorWhen::automatic) return settings.color == ColorWhen::always;
   return is_terminal && value_of(environment, "NO_COLOR").empty() && value_of(environment, "TERM") != "dumb";
@@ -63,25 +81,26 @@ std::optional<std::size_t> terminal_columns(int fd) {
   return size.ws_col;
 }
 
-void add_settings(CLI::App& app, Settings& settings) {
+void add_language(CLI::App& app, Settings& settings) {
   add_choice(app, "--lang", settings.language,
              Choices<base::Language>{{"en", base::Language::en}, {"zh", base::Language::zh}},
-             "Language of the explanations (default: the locale's)");
+             {"Language of what is said (default: the locale's)", "所用的语言（默认：按 locale）"});
+}
+
+void add_settings(CLI::App& app, Settings& settings) {
+  add_language(app, settings);
   add_choice(
       app, "--color", settings.color,
       Choices<ColorWhen>{{"auto", ColorWhen::automatic}, {"always", ColorWhen::always}, {"never", ColorWhen::never}},
-      "Colours (default: auto, on a terminal)");
-  app.add_flag_callback("--no-color", [&settings] { settings.color = ColorWhen::never; }, "The same as --color never");
-  app.add_option_function<std::string>(
-         "--width",
-         [&settings](const std::string& given) {
-           settings.width = positive_number(given);
-           if (!settings.width || *settings.width < narrowest || *settings.width > widest) {
-             throw CLI::ValidationError(fmt::format("--width takes {} to {}, not '{}'", narrowest, widest, given));
-           }
-         },
-         "Columns to use (default: the terminal's)")
-      ->option_text("N");
+      {"Colours (default: auto, on a terminal)", "颜色（默认：auto，输出到终端时使用）"});
+  app.add_flag_callback(
+      "--no-color", [&settings] { settings.color = ColorWhen::never; },
+      said({"The same as --color never", "等同于 --color never"}));
+  in_range(app.add_option("--width", settings.width,
+                          said(base::format({"Columns to use, {} to {} (default: the terminal's)",
+                                             "使用的列数，{} 到 {}（默认：终端的列数）"},
+                                            narrowest, widest))),
+           {.least = narrowest, .most = widest});
 }
 
 }  // namespace tcpwhy::cli

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,10 @@ Environment environment();  // LC_ALL, LC_MESSAGES, LANG, NO_COLOR, TERM, COLUMN
 // --lang, else the first of LC_ALL, LC_MESSAGES, LANG that is set and not empty (locale(7)): zh... is Chinese, all else English.
 base::Language language_of(const Settings& settings, const Environment& environment);
 
+// The same before the arguments are parsed, since what is wrong with them is said in it too: by the last --lang that stands before
+// a "--", whatever else they are.
+base::Language language_before_parsing(std::span<const char* const> arguments, const Environment& environment);
+
 // --color, else: onto a terminal that is not dumb, unless NO_COLOR is set and not empty (no-color.org).
 bool use_color(const Settings& settings, const Environment& environment, bool is_terminal);
 
@@ -39,7 +44,8 @@ std::size_t width_of(const Settings& settings, const Environment& environment,
                      std::optional<std::size_t> terminal_columns);
 std::optional<std::size_t> terminal_columns(int fd);
 
-// Adds --lang, --color, --no-color and --width.
+// Adds --lang; the second --color, --no-color and --width too.
+void add_language(CLI::App& app, Settings& settings);
 void add_settings(CLI::App& app, Settings& settings);
 
 }  // namespace tcpwhy::cli

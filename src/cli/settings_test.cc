@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace tcpwhy::cli {
 namespace {
 
@@ -22,6 +24,22 @@ TEST(Language, the_first_variable_that_is_set_decides) {
   EXPECT_EQ(language_of({}, {{"LC_ALL", ""}, {"LANG", "zh_CN"}}), Language::zh) << "an empty variable is not set";
   EXPECT_EQ(language_of({}, {{"LANG", "C"}}), Language::en);
   EXPECT_EQ(language_of({}, {}), Language::en);
+}
+
+TEST(Language, is_found_before_the_arguments_are_parsed) {
+  const auto of = [](std::vector<const char*> arguments) {
+    return language_before_parsing(arguments, {{"LANG", "C"}});
+  };
+  EXPECT_EQ(of({"tcpwhy", "--lang", "zh", "read"}), Language::zh);
+  EXPECT_EQ(of({"tcpwhy", "read", "--nonsense", "--lang=zh"}), Language::zh);
+  EXPECT_EQ(of({"tcpwhy", "--lang", "zh", "read", "--lang", "en"}), Language::en) << "the last one";
+  EXPECT_EQ(of({"tcpwhy", "trace", "--", "other", "--lang", "zh"}), Language::en) << "another program's";
+  EXPECT_EQ(of({"tcpwhy", "--lang", "fr"}), Language::en);
+  EXPECT_EQ(of({"tcpwhy", "--language", "zh"}), Language::en);
+  EXPECT_EQ(of({"tcpwhy", "--lang"}), Language::en);
+  EXPECT_EQ(of({}), Language::en);
+  EXPECT_EQ(language_before_parsing(std::vector<const char*>{"tcpwhy", "--lang", "en"}, {{"LANG", "zh_CN.UTF-8"}}),
+            Language::en);
 }
 
 // ---- colour

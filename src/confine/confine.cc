@@ -35,7 +35,8 @@ base::Result<bool> become(const User& user) {
   if (::setresgid(user.gid, user.gid, user.gid) != 0) return false;
   if (::setresuid(user.uid, user.uid, user.uid) == 0) return true;
   const gid_t back = 0;
-  if (::setresgid(back, back, back) != 0) return base::fail_errno("setresuid, and no way back");
+  if (::setresgid(back, back, back) != 0)
+    return base::fail_errno({"setresuid, and no way back", "setresuid，且无法恢复"});
   return false;
 }
 

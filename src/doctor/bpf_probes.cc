@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/format.h"
 #include "base/result.h"
 #include "doctor/probe.h"
 #include "trace/bpf/probe.h"
@@ -31,14 +32,14 @@ base::Result<trace::Probe> open_and_attach(const trace::ProbeOptions& options) {
 
 base::OwnedText words_of(const std::vector<trace::MissingHook>& missing) {
   base::OwnedText words;
-  const auto add = [&words](const std::string& en, const std::string& zh) { words.join({"; ", "；"}, {en, zh}); };
+  const auto add = [&words](const base::OwnedText& more) { words.join({"; ", "；"}, more); };
   for (const trace::MissingHook& hook : missing) {
     if (hook.refused == 0)
-      add("not told by this kernel: " + hook.loses, "本内核不提供：" + hook.loses);
+      add(base::format({"not told by this kernel: {}", "本内核不提供：{}"}, hook.loses));
     else
-      add(fmt::format("the program on {} is refused ({}), so not known: {}", hook.name, std::strerror(hook.refused),
-                      hook.loses),
-          fmt::format("{} 上的程序被拒绝 ({})，因此不知道：{}", hook.name, std::strerror(hook.refused), hook.loses));
+      add(base::format(
+          {"the program on {} is refused ({}), so not known: {}", "{} 上的程序被拒绝 ({})，因此不知道：{}"}, hook.name,
+          std::strerror(hook.refused), hook.loses));
   }
   return words;
 }
@@ -61,7 +62,7 @@ Probe programs_of(std::string id, base::OwnedText title, base::OwnedText needed_
     return probe;
   }
   probe.answer = Answer::no;
-  probe.found = {tried.error().message, tried.error().message};
+  probe.found = tried.error().message;
   if (const auto disabled = unprivileged_bpf_disabled()) {
     const auto also = fmt::format(" (kernel.unprivileged_bpf_disabled = {})", *disabled);
     probe.found.en += also;

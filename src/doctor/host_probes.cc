@@ -10,6 +10,7 @@
 #include <fstream>
 #include <optional>
 
+#include "base/format.h"
 #include "capture/live_capture.h"
 #include "doctor/probe.h"
 #include "trace/ptrace/ptrace_tracer.h"
@@ -27,33 +28,34 @@ Probe host_packets() {
   const auto tap = capture::LiveCapture::open({.interface = "lo", .filter = {}});
   if (tap) return probe;
   probe.answer = Answer::no;
-  probe.found = {tap.error().message, tap.error().message};
+  probe.found = tap.error().message;
   probe.more = {"sudo tcpwhy ..., or once: sudo setcap cap_net_raw+ep PROGRAM",
                 "用 sudo tcpwhy ... 运行，或执行一次：sudo setcap cap_net_raw+ep 程序"};
   return probe;
 }
 
-// Seizes a child of ours and asks for the state of its system call, as a tracer would. "" or what failed.
-std::string try_ptrace() {
+// Seizes a child of ours and asks for the state of its system call, as a tracer would. Empty, or what failed.
+base::OwnedText try_ptrace() {
   const pid_t child = fork();
   if (child == 0) {
     alarm(5);
     while (true) pause();
   }
-  if (child < 0) return fmt::format("fork: {}", std::strerror(errno));
-  std::string wrong;
+  if (child < 0) return base::both(fmt::format("fork: {}", std::strerror(errno)));
+  base::OwnedText wrong;
   if (ptrace(PTRACE_SEIZE, child, nullptr, nullptr) != 0) {
-    wrong = fmt::format("PTRACE_SEIZE: {}", std::strerror(errno));
+    wrong = base::both(fmt::format("PTRACE_SEIZE: {}", std::strerror(errno)));
   } else {
     int status = 0;
     ptrace(PTRACE_INTERRUPT, child, nullptr, nullptr);
     waitpid(child, &status, __WALL);
     struct __ptrace_syscall_info info{};
     if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info) < 0) {
-      wrong = fmt::format("PTRACE_GET_SYSCALL_INFO: {}", std::strerror(errno));
+      wrong = base::both(fmt::format("PTRACE_GET_SYSCALL_INFO: {}", std::strerror(errno)));
     } else if (access(fmt::format("/proc/{}/fd", child).c_str(), X_OK) != 0) {
-      wrong = fmt::format("/proc/PID/fd: {}: another file system covers it, or it is another PID namespace's",
-                          std::strerror(errno));
+      wrong = base::format({"/proc/PID/fd: {}: another file system covers it, or it is another PID namespace's",
+                            "/proc/PID/fd：{}：被其他文件系统遮盖，或属于另一个 PID 命名空间"},
+                           std::strerror(errno));
     }
   }
   kill(child, SIGKILL);
@@ -61,7 +63,7 @@ std::string try_ptrace() {
   return wrong;
 }
 
-Probe ptrace_of_children(const std::string& wrong) {
+Probe ptrace_of_children(const base::OwnedText& wrong) {
   Probe probe{
       .id = "ptrace",
       .title = {"ptrace", "ptrace"},
@@ -70,7 +72,7 @@ Probe ptrace_of_children(const std::string& wrong) {
       .needed_for = {"the calls of a program that is started under the trace", "跟踪由本程序启动的程序的系统调用"},
       .more = {}};
   if (!wrong.empty()) {
-    probe.found = {wrong, wrong};
+    probe.found = wrong;
     probe.more = {
         "in a container: --cap-add SYS_PTRACE, and no seccomp profile that forbids it; the kernel must be 5.3 or newer",
         "在容器中：--cap-add SYS_PTRACE，且 seccomp 配置不得禁止；内核需 5.3 或更新"};
@@ -79,7 +81,7 @@ Probe ptrace_of_children(const std::string& wrong) {
 }
 
 // What can't be had where ptrace itself does not work.
-void depend_on_ptrace(const std::string& wrong, Probe& probe) {
+void depend_on_ptrace(const base::OwnedText& wrong, Probe& probe) {
   if (wrong.empty()) return;
   probe.answer = Answer::no;
   probe.found = {"ptrace does not work here (see above)", "ptrace 在此不可用（见上）"};
@@ -96,7 +98,7 @@ Probe ptrace_without_stops() {
                              "无 root 跟踪繁忙程序时，几乎不拖慢它"},
               .more = {}};
   if (why.empty()) return probe;
-  probe.found = {why, why};
+  probe.found = why;
   probe.more = {
       "as root its calls are seen by BPF; by ptrace each call that is recorded stops it: slower, no less is seen",
       "以 root 运行时由 BPF 观察系统调用；用 ptrace 时每个被记录的调用都会停顿：较慢，但看到的不少"};
@@ -137,7 +139,7 @@ Probe ptrace_of_others() {
 
 void examine_host(std::vector<Probe>& probes) {
   probes.push_back(host_packets());
-  const std::string wrong = try_ptrace();
+  const base::OwnedText wrong = try_ptrace();
   probes.push_back(ptrace_of_children(wrong));
   probes.push_back(ptrace_without_stops());
   depend_on_ptrace(wrong, probes.back());

@@ -17,6 +17,7 @@
 #include <map>
 #include <vector>
 
+#include "base/format.h"
 #include "base/unique_fd.h"
 #include "capture/live_capture.h"
 #include "doctor/child.h"
@@ -33,17 +34,30 @@ namespace {
 
 constexpr uid_t nobody = 65534;
 
-// "" when a user without privileges gets a sandbox, else what the sandbox says: MESSAGE '\n' HINT.
+// What goes through a pipe as lines: texts hold none.
+std::string as_lines(const base::OwnedText& text) { return fmt::format("{}\n{}\n", text.en, text.zh); }
+std::string_view take_line(std::string_view& lines) {
+  const std::string_view line = lines.substr(0, lines.find('\n'));
+  lines.remove_prefix(std::min(line.size() + 1, lines.size()));
+  return line;
+}
+base::OwnedText take_text(std::string_view& lines) {
+  const std::string_view en = take_line(lines), zh = take_line(lines);
+  return {std::string(en), std::string(zh)};
+}
+
+// "fine" when a user without privileges gets a sandbox, else what the sandbox says: message and hint, as lines.
 std::string sandbox_refused_to_nobody() {
   return ask_in_child([]() -> std::string {
     if (getuid() == 0) {
       if (setgroups(0, nullptr) != 0 || setgid(nobody) != 0 || setuid(nobody) != 0) {
-        return fmt::format("cannot become another user: {}\n", std::strerror(errno));
+        return as_lines(
+            base::format({"cannot become another user: {}", "无法切换为其他用户：{}"}, std::strerror(errno)));
       }
       prctl(PR_SET_DUMPABLE, 1);  // setuid() took it away, and with it the right to write our own /proc/self/uid_map
     }
     const auto available = lab::sandbox_available();
-    return available ? "fine" : available.error().message + '\n' + available.error().hint;
+    return available ? "fine" : as_lines(available.error().message) + as_lines(available.error().hint);
   });
 }
 
@@ -56,12 +70,11 @@ Probe user_namespaces() {
               .more = {}};
   const auto said = sandbox_refused_to_nobody();
   if (said == "fine") return probe;
-  const auto cut = said.find('\n');
-  const auto why = said.empty() ? std::string("the child that tried it died") : said.substr(0, cut);
-  const auto hint = cut == std::string::npos ? std::string() : said.substr(cut + 1);
+  std::string_view lines = said;
   probe.answer = Answer::no;
-  probe.found = {why, why};
-  probe.more = {hint, hint};
+  probe.found = take_text(lines);
+  probe.more = take_text(lines);
+  if (said.empty()) probe.found = {"the child that tried it died", "尝试它的子进程已死亡"};
   return probe;
 }
 
@@ -126,55 +139,60 @@ int destroy(int fd) {
   return answer.header.nlmsg_type == NLMSG_ERROR ? -answer.error.error : EPROTO;
 }
 
-std::string said(const base::Status& status) { return status ? "" : status.error().message; }
+base::OwnedText said(const base::Status& status) { return status ? base::OwnedText{} : status.error().message; }
 
-std::string try_capture(capture::LiveCapture& tap) {
+base::OwnedText try_capture(capture::LiveCapture& tap) {
   pollfd ready{tap.fd(), POLLIN, 0};
   std::vector<recording::Event> events;
   while (events.size() < 3) {  // SYN, SYN-ACK, ACK
-    if (poll(&ready, 1, 1000) <= 0) return fmt::format("{} of the 3 packets of a handshake came", events.size());
+    if (poll(&ready, 1, 1000) <= 0)
+      return base::format({"{} of the 3 packets of a handshake came", "握手的 3 个报文只来了 {} 个"}, events.size());
     if (const auto drained = tap.drain({}, events); !drained) return drained.error().message;
   }
   return {};
 }
 
-std::string try_sock_diag(const LocalConnection& ends) {
+base::OwnedText try_sock_diag(const LocalConnection& ends) {
   auto sampler = trace::SocketSampler::open();
   if (!sampler) return sampler.error().message;
   const auto sample = sampler->sample();
   if (!sample) return sample.error().message;
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
-  if (getsockopt(ends.client.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0) return std::strerror(errno);
+  if (getsockopt(ends.client.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0)
+    return base::both(std::strerror(errno));
   const auto mine = std::ranges::find(sample->sockets, cookie, &recording::SocketSnapshot::cookie);
-  return mine == sample->sockets.end() ? "our own connection is not among the sockets it tells" : "";
+  if (mine != sample->sockets.end()) return {};
+  return {"our own connection is not among the sockets it tells", "它列出的套接字中没有我们自己的连接"};
 }
 
-std::string try_tcp_info(const LocalConnection& ends) {
+base::OwnedText try_tcp_info(const LocalConnection& ends) {
   tcp_info info{};
   socklen_t size = sizeof info;
-  if (getsockopt(ends.client.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::strerror(errno);
-  return info.tcpi_state == TCP_ESTABLISHED ? "" : "it does not tell the state of our own connection";
+  if (getsockopt(ends.client.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return base::both(std::strerror(errno));
+  if (info.tcpi_state == TCP_ESTABLISHED) return {};
+  return {"it does not tell the state of our own connection", "它没有报告我们自己连接的状态"};
 }
 
-// "KEY\tWHAT WENT WRONG\n" of everything that is tried inside; nothing went wrong where the second is empty.
+// KEY and what went wrong, as lines, of everything that is tried inside; nothing went wrong where the text is empty.
 base::Result<lab::Bytes> look_around() {
-  std::map<std::string, std::string> wrong;
+  std::map<std::string, base::OwnedText> wrong;
   wrong["lo"] = said(lab::set_interface_up("lo"));
   auto tap = capture::LiveCapture::open({.interface = "lo", .filter = {}});
   auto counters = trace::CounterSampler::open();
-  wrong["counters"] = counters ? "" : counters.error().message;
+  wrong["counters"] = counters ? base::OwnedText{} : counters.error().message;
   auto ends = connect_to_myself();
   if (!ends) return std::unexpected(ends.error());
   wrong["capture"] = tap ? try_capture(*tap) : tap.error().message;
   wrong["sock_diag"] = try_sock_diag(*ends);
   wrong["tcp_info"] = try_tcp_info(*ends);
   std::vector<recording::Event> moved;
-  if (counters && counters->sample(moved) && moved.empty()) wrong["counters"] = "no counter moved in a handshake";
+  if (counters && counters->sample(moved) && moved.empty())
+    wrong["counters"] = {"no counter moved in a handshake", "握手时没有计数器变化"};
   const int refused = destroy(ends->client.get());
-  wrong["sock_destroy"] = refused == 0 ? "" : std::strerror(refused);
+  wrong["sock_destroy"] = refused == 0 ? base::OwnedText{} : base::both(std::strerror(refused));
   std::string lines;
-  for (const auto& [key, what] : wrong) lines += fmt::format("{}\t{}\n", key, what);
+  for (const auto& [key, what] : wrong) lines += key + '\n' + as_lines(what);
   return lab::Bytes(lines.begin(), lines.end());
 }
 
@@ -215,13 +233,12 @@ const std::vector<Inside>& inside_rows() {
   return rows;
 }
 
-std::map<std::string, std::string> parse_lines(const lab::Bytes& bytes) {
-  std::map<std::string, std::string> wrong;
+std::map<std::string, base::OwnedText> parse_lines(const lab::Bytes& bytes) {
+  std::map<std::string, base::OwnedText> wrong;
   const std::string text(bytes.begin(), bytes.end());
-  for (std::size_t at = 0; at < text.size();) {
-    const auto tab = text.find('\t', at), end = text.find('\n', at);
-    wrong[text.substr(at, tab - at)] = text.substr(tab + 1, end - tab - 1);
-    at = end + 1;
+  for (std::string_view lines = text; !lines.empty();) {
+    const std::string key(take_line(lines));
+    wrong[key] = take_text(lines);
   }
   return wrong;
 }
@@ -233,20 +250,20 @@ void examine_sandbox(std::vector<Probe>& probes) {
                 .found = {"made, and gone again", "已建立并已清除"},
                 .needed_for = {"tcpwhy lab", "tcpwhy lab"},
                 .more = {}};
-  base::Result<lab::Bytes> looked = base::fail(base::ErrorKind::system, "");
+  base::Result<lab::Bytes> looked = base::fail(base::ErrorKind::system, {});
   auto made =
       lab::Sandbox::start({.name = "doctor", .wall_limit = std::chrono::seconds(10), .keep_fds = {}, .on_progress = {}},
                           [](lab::Workplace&) { return look_around(); });
   if (!made) {
     sandbox.answer = Answer::no;
-    sandbox.found = {made.error().message, made.error().message};
-    sandbox.more = {made.error().hint, made.error().hint};
+    sandbox.found = made.error().message;
+    sandbox.more = made.error().hint;
   } else {
     looked = made->wait();
     if (!looked) {
       sandbox.answer = Answer::partly;
-      sandbox.found = {looked.error().message, looked.error().message};
-      sandbox.more = {looked.error().hint, looked.error().hint};
+      sandbox.found = looked.error().message;
+      sandbox.more = looked.error().hint;
     }
   }
   probes.push_back(std::move(sandbox));
@@ -257,7 +274,7 @@ void examine_sandbox(std::vector<Probe>& probes) {
     Probe probe{.id = row.id,
                 .title = row.title,
                 .answer = what.empty() ? Answer::yes : Answer::no,
-                .found = what.empty() ? row.found : base::OwnedText{what, what},
+                .found = what.empty() ? row.found : what,
                 .needed_for = row.needed_for,
                 .more = {}};
     if (!what.empty() && std::string_view(row.key) == "sock_destroy") {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/format.h"
 #include "base/units.h"
 #include "calls/names.h"
 #include "lab/agents/cast.h"
@@ -143,8 +144,9 @@ class Conductor {
     for (const Setting& setting : scenario_.settings) {
       if (end && !setting.host.empty() && setting.host != to_string(*end)) continue;
       if (auto set = set_sysctl(setting.name, setting.value); !set) {
-        set.error().message = fmt::format("{}:{}: {}", scenario_.path.empty() ? scenario_.name : scenario_.path,
-                                          setting.at.line, set.error().message);
+        set.error().message =
+            base::format({"{}:{}: {}", "{}:{}：{}"}, scenario_.path.empty() ? scenario_.name : scenario_.path,
+                         setting.at.line, set.error().message);
         return set;
       }
     }

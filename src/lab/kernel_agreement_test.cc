@@ -70,7 +70,7 @@ class KernelAgreement : public testing::TestWithParam<Pair> {};
 
 TEST_P(KernelAgreement, the_same_segments) {
   if (const auto available = sandbox_available(); !available)
-    GTEST_SKIP() << "no sandbox here: " << available.error().message;
+    GTEST_SKIP() << "no sandbox here: " << available.error().message.en;
   const auto rows = read_rows();
   ASSERT_FALSE(rows.empty());
   for (const Scenario& scenario : builtin_scenarios()) {

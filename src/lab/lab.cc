@@ -9,6 +9,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "capfile/recording/recording_io.h"
 #include "lab/agents/program_user.h"
@@ -31,7 +32,7 @@ constexpr base::Duration sandbox_grace = 5s;
 
 bool stopped(const RunOptions& options) { return options.stop && options.stop->load(); }
 
-base::Error interrupted() { return {base::ErrorKind::system, "interrupted", ""}; }
+base::Error interrupted() { return {base::ErrorKind::system, {"interrupted", "被中断"}, {}}; }
 
 // The first line that did not hold, as an error.
 std::optional<base::Error> first_failure(const Scenario& scenario, const recording::Recording& recording) {
@@ -40,9 +41,10 @@ std::optional<base::Error> first_failure(const Scenario& scenario, const recordi
     if (!failed) continue;
     const std::string place =
         fmt::format("{}:{}", scenario.path.empty() ? scenario.name + ".tcp" : scenario.path, failed->step_line);
-    return base::Error{
-        base::ErrorKind::expectation,
-        base::escape_controls(fmt::format("{}: expected {}, but {}", place, failed->expected, failed->actual)), ""};
+    return base::Error{base::ErrorKind::expectation,
+                       base::format({"{}: expected {}, but {}", "{}：预期 {}，但 {}"}, base::escape_controls(place),
+                                    base::escape_controls(failed->expected), base::escape_controls(failed->actual)),
+                       {}};
   }
   return std::nullopt;
 }
@@ -222,8 +224,9 @@ base::Result<Scenario> load_scenario(const std::string& path) {
   if (!file.is_open() || file.bad() || (file.gcount() == 0 && !file.eof()))
     return base::fail(
         base::ErrorKind::unreadable,
-        fmt::format("{}: {}", base::escape_controls(path), file.is_open() ? "it cannot be read" : strerror(errno)),
-        "tcpwhy lab --list names the scenarios that come with the program");
+        base::format({"{}: {}", "{}：{}"}, base::escape_controls(path),
+                     file.is_open() ? base::OwnedText{"it cannot be read", "无法读取"} : base::both(strerror(errno))),
+        {"tcpwhy lab --list names the scenarios that come with the program", "tcpwhy lab --list 列出程序自带的场景"});
   text.resize(static_cast<std::size_t>(file.gcount()));
   auto parsed = parse_scenario(text, path);
   if (!parsed) return parsed;

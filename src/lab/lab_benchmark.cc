@@ -16,7 +16,7 @@ double seconds(const std::vector<Scenario>& scenarios, benchmark::State& state) 
   const auto outcomes = run(scenarios, {}, [](const Outcome&) {});
   const auto took = std::chrono::duration<double>(base::MonotonicClock::now() - begin).count();
   for (const Outcome& outcome : outcomes)
-    if (outcome.error) state.SkipWithError((outcome.scenario.name + ": " + outcome.error->message).c_str());
+    if (outcome.error) state.SkipWithError((outcome.scenario.name + ": " + outcome.error->message.en).c_str());
   return took;
 }
 

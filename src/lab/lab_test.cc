@@ -34,12 +34,12 @@ class Live : public testing::Test {
  protected:
   void SetUp() override {
     if (const auto available = sandbox_available(); !available)
-      GTEST_SKIP() << "no sandbox here: " << available.error().message;
+      GTEST_SKIP() << "no sandbox here: " << available.error().message.en;
   }
 
   static Outcome run_text(std::string_view text, const RunOptions& options = {}) {
     auto scenario = parse_scenario(text, "test.tcp");
-    EXPECT_TRUE(scenario) << scenario.error().message;
+    EXPECT_TRUE(scenario) << scenario.error().message.en;
     if (!scenario) return {};
     scenario->name = "test";
     scenario->step_limit = 300ms;
@@ -76,7 +76,7 @@ std::set<int> children() {
 }
 
 std::string show(const Outcome& outcome) {
-  std::string text = outcome.error ? outcome.error->message + "\n" : "";
+  std::string text = outcome.error ? outcome.error->message.en + "\n" : "";
   for (const recording::Event& event : outcome.recording.events)
     text += recording::message(outcome.recording, event) + "\n";
   return text;
@@ -180,13 +180,13 @@ TEST_P(FailingScenario, says_what_was_expected_and_what_happened) {
   const Outcome outcome = run_text(with_opening(GetParam().lines));
   EXPECT_FALSE(outcome.passed);
   ASSERT_TRUE(outcome.error);
-  EXPECT_EQ(outcome.error->kind, base::ErrorKind::expectation) << outcome.error->message;
+  EXPECT_EQ(outcome.error->kind, base::ErrorKind::expectation) << outcome.error->message.en;
   const auto failed = all<ExpectationFailed>(outcome.recording);
   ASSERT_FALSE(failed.empty()) << show(outcome);
   EXPECT_EQ(failed[0].step_line, GetParam().line);
   EXPECT_EQ(failed[0].expected, GetParam().expected);
   EXPECT_THAT(failed[0].actual, HasSubstr(GetParam().actual));
-  EXPECT_THAT(outcome.error->message, HasSubstr("test.tcp:" + std::to_string(GetParam().line) + ": expected "));
+  EXPECT_THAT(outcome.error->message.en, HasSubstr("test.tcp:" + std::to_string(GetParam().line) + ": expected "));
   EXPECT_TRUE(children().empty());
 }
 
@@ -236,7 +236,7 @@ TEST_F(Live, the_limit_of_the_scenario_ends_it) {
 TEST_F(Live, a_setting_that_the_kernel_lacks_names_its_line) {
   const Outcome outcome = run_text("set net.ipv4.no_such_thing = 1\nserver listen(9999)\n");
   ASSERT_TRUE(outcome.error);
-  EXPECT_THAT(outcome.error->message, HasSubstr("net.ipv4.no_such_thing"));
+  EXPECT_THAT(outcome.error->message.en, HasSubstr("net.ipv4.no_such_thing"));
 }
 
 TEST_F(Live, threads_of_an_end_share_its_descriptors) {
@@ -262,7 +262,7 @@ TEST_F(Live, a_stopped_run_ends_at_once_and_leaves_nothing) {
   const auto outcomes = run(scenarios, options, {});
   for (const Outcome& outcome : outcomes) {
     ASSERT_TRUE(outcome.error);
-    EXPECT_EQ(outcome.error->message, "interrupted");
+    EXPECT_EQ(outcome.error->message.en, "interrupted");
   }
   EXPECT_TRUE(children().empty());
 }
@@ -286,7 +286,7 @@ TEST_F(Live, nothing_is_left_when_the_program_is_killed) {
   const std::string name = "end-" + std::to_string(getpid());
   const auto scenario =
       parse_scenario("limit 60s\nlimit step 60s\n" + name + " listen(9999)\n" + name + " accept() = 4\n", "test.tcp");
-  ASSERT_TRUE(scenario) << scenario.error().message;
+  ASSERT_TRUE(scenario) << scenario.error().message.en;
   const pid_t program = fork();
   if (program == 0) {
     run({&*scenario, 1}, {}, {});

@@ -9,6 +9,8 @@
 #include <optional>
 #include <sstream>
 
+#include "base/format.h"
+
 namespace tcpwhy::observe {
 namespace {
 
@@ -41,8 +43,11 @@ base::Result<trace::ControlGroup> find_control_group(const std::string& name) {
   if (!is_group(folder) && !mounted.empty()) folder = fmt::format("{}/{}", mounted, name);
   const auto own = status_of(folder);
   if (!own || !S_ISDIR(own->st_mode) || !is_group(folder))
-    return base::fail(base::ErrorKind::usage, fmt::format("there is no control group '{}' of version 2", name),
-                      mounted.empty() ? "no cgroup2 file system is mounted" : "a folder below " + mounted);
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"there is no control group '{}' of version 2", "没有第 2 版的控制组“{}”"}, name),
+                      mounted.empty()
+                          ? base::OwnedText{"no cgroup2 file system is mounted", "没有挂载 cgroup2 文件系统"}
+                          : base::format({"a folder below {}", "{} 下的目录"}, mounted));
   trace::ControlGroup group{.id = own->st_ino, .level = 0};
   // The root of the file system is its own kind's topmost folder.
   while (is_group(folder += "/..") && status_of(folder).value_or(*own).st_dev == own->st_dev) ++group.level;

@@ -8,6 +8,8 @@
 #include <memory>
 #include <optional>
 
+#include "base/format.h"
+
 namespace tcpwhy::observe {
 namespace {
 
@@ -51,7 +53,8 @@ base::Result<InterfaceAddresses> InterfaceAddresses::of(const std::string& inter
   if (names.contains(interface)) return made;
   std::string known;
   for (const auto& name : names) known += (known.empty() ? "" : ", ") + name;
-  return base::fail(base::ErrorKind::usage, "there is no interface " + interface, "there are: " + known);
+  return base::fail(base::ErrorKind::usage, base::format({"there is no interface {}", "没有接口 {}"}, interface),
+                    base::format({"there are: {}", "现有：{}"}, known));
 }
 
 // 127.0.0.0/8 is this machine's as a whole (RFC 1122 3.2.1.3).

@@ -9,7 +9,7 @@ wire::SocketAddress at(std::string_view ip, std::uint16_t port) { return {*wire:
 
 TEST(InterfaceAddresses, of_loopback_are_those_of_connections_within_this_machine) {
   const auto lo = InterfaceAddresses::of("lo");
-  ASSERT_TRUE(lo) << lo.error().message;
+  ASSERT_TRUE(lo) << lo.error().message.en;
   EXPECT_TRUE(lo->fits(at("127.0.0.1", 4000), at("127.0.0.1", 80)));
   EXPECT_TRUE(lo->fits(at("127.0.0.1", 4000), at("127.9.9.9", 80)));
   EXPECT_TRUE(lo->fits(at("::ffff:127.0.0.1", 4000), at("::ffff:127.0.0.1", 80)));
@@ -20,7 +20,7 @@ TEST(InterfaceAddresses, of_no_interface_are_a_mistake_that_names_those_there_ar
   const auto none = InterfaceAddresses::of("nosuch0");
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().kind, base::ErrorKind::usage);
-  EXPECT_NE(none.error().hint.find("lo"), std::string::npos) << none.error().hint;
+  EXPECT_NE(none.error().hint.en.find("lo"), std::string::npos) << none.error().hint.en;
 }
 
 }  // namespace

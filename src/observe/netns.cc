@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cerrno>
 
+#include "base/format.h"
 #include "base/unique_fd.h"
 
 namespace tcpwhy::observe {
@@ -28,14 +29,19 @@ base::Status enter_netns(const std::string& name) {
   const std::string path = path_of(name);
   const base::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid() && (errno == ENOENT || errno == ENOTDIR))
-    return base::fail(base::ErrorKind::usage, fmt::format("there is no network namespace '{}'", name),
-                      "a name that `ip netns` lists, the path of such a file, or the number of a process");
-  if (!file.valid()) return base::fail_errno(path);
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"there is no network namespace '{}'", "没有网络命名空间“{}”"}, name),
+                      {"a name that `ip netns` lists, the path of such a file, or the number of a process",
+                       "`ip netns` 列出的名称、这类文件的路径，或进程号"});
+  if (!file.valid()) return base::fail_errno(base::both(path));
   if (setns(file.get(), CLONE_NEWNET) == 0) return {};
   if (errno == EINVAL)
-    return base::fail(base::ErrorKind::usage, fmt::format("'{}' is no network namespace", path),
-                      "a name that `ip netns` lists, the path of such a file, or the number of a process");
-  return base::fail_errno(fmt::format("network namespace '{}'", name), errno, "run as root");
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"'{}' is no network namespace", "“{}”不是网络命名空间"}, path),
+                      {"a name that `ip netns` lists, the path of such a file, or the number of a process",
+                       "`ip netns` 列出的名称、这类文件的路径，或进程号"});
+  return base::fail_errno(base::format({"network namespace '{}'", "网络命名空间“{}”"}, name), errno,
+                          {"run as root", "请以 root 身份运行"});
 }
 
 }  // namespace tcpwhy::observe

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/format.h"
 #include "capture/endpoint_filter.h"
 #include "observe/control_group.h"
 #include "observe/interface_addresses.h"
@@ -226,18 +227,22 @@ void WatchSession::Impl::consume(WatchListener& listener, bool last) {
 
 void WatchSession::Impl::tell_losses(WatchListener& listener) {
   if (const auto lost = probe->lost_records(); lost > told_lost) {
-    listener.lost(
-        fmt::format("lost {} events: the probe's ring buffer was full (a larger --ring helps)", lost - told_lost));
+    listener.lost(base::format({"lost {} events: the probe's ring buffer was full (a larger --ring helps)",
+                                "丢失 {} 个事件：探针的环形缓冲区已满（可加大 --ring）"},
+                               lost - told_lost));
     told_lost = lost;
   }
   if (recorder)
     if (const auto given_up = recorder->given_up(); given_up > told_unrecorded) {
-      listener.lost(
-          fmt::format("{} sockets are not recorded whole: too many are alive at a time", given_up - told_unrecorded));
+      listener.lost(base::format({"{} sockets are not recorded whole: too many are alive at a time",
+                                  "{} 个套接字的记录不完整：同时存在的太多"},
+                                 given_up - told_unrecorded));
       told_unrecorded = given_up;
     }
   if (const auto given_up = tracker->given_up(); given_up > told_given_up) {
-    listener.lost(fmt::format("{} connections are not told: too many are alive at a time", given_up - told_given_up));
+    listener.lost(
+        base::format({"{} connections are not told: too many are alive at a time", "{} 个连接未列出：同时存在的太多"},
+                     given_up - told_given_up));
     told_given_up = given_up;
   }
 }
@@ -268,8 +273,10 @@ base::Status WatchSession::Impl::run(WatchListener& listener, const StopOnSignal
   }
   tell_losses(listener);
   if (const auto skipped = probe->skipped_runs(); skipped > 0)
-    listener.lost(fmt::format("lost {} events: the kernel skipped a program that was running already on that processor",
-                              skipped));
+    listener.lost(
+        base::format({"lost {} events: the kernel skipped a program that was running already on that processor",
+                      "丢失 {} 个事件：程序已在该处理器上运行，内核跳过了它"},
+                     skipped));
   return status;
 }
 

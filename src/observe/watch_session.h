@@ -52,7 +52,7 @@ class WatchListener {
   // All that the kernel has told until now has been passed on. An error ends the watch, and nothing more is told.
   virtual base::Status caught_up() = 0;
   // Something was lost, or is not told: a sentence.
-  virtual void lost(const std::string& sentence) = 0;
+  virtual void lost(const base::Text& sentence) = 0;
   // Once a second.
   virtual void second_passed() = 0;
   // Nobody needs it any more: asked before each look.

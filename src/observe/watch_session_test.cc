@@ -28,7 +28,7 @@ TEST(Netns, that_is_not_there_is_an_error_of_usage) {
     const auto entered = enter_netns(name);
     ASSERT_FALSE(entered) << name;
     EXPECT_EQ(entered.error().kind, base::ErrorKind::usage) << name;
-    EXPECT_FALSE(entered.error().hint.empty());
+    EXPECT_FALSE(entered.error().hint.en.empty());
   }
 }
 

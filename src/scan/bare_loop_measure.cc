@@ -24,13 +24,13 @@ struct Hash {
 
 int run(const char* path) {
   auto reader = capfile::CaptureReader::open(path);
-  if (!reader) return std::fputs((reader.error().message + "\n").c_str(), stderr), 3;
+  if (!reader) return std::fputs((reader.error().message.en + "\n").c_str(), stderr), 3;
   boost::unordered_flat_map<FlowKey, Counters, Hash> flows;
   wire::DissectedPacket packet;
   std::uint64_t packets = 0, segments = 0;
   while (true) {
     const auto record = reader->next_packet();
-    if (!record) return std::fputs((record.error().message + "\n").c_str(), stderr), 3;
+    if (!record) return std::fputs((record.error().message.en + "\n").c_str(), stderr), 3;
     if (*record == nullptr) break;
     ++packets;
     wire::dissect_into(packet, (*record)->link_type, (*record)->bytes, (*record)->original_length);

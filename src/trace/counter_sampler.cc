@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "base/format.h"
 #include "trace/proc_text.h"
 
 namespace tcpwhy::trace {
@@ -36,8 +37,8 @@ std::vector<std::string> counter_names(const std::vector<std::string_view>& word
   return names;
 }
 
-base::Status unreadable(std::string_view path, const char* why) {
-  return base::fail(base::ErrorKind::system, std::string(path) + ": " + why);
+base::Status unreadable(std::string_view path, const base::Text& why) {
+  return base::fail(base::ErrorKind::system, base::format({"{}: {}", "{}：{}"}, path, why));
 }
 
 // The whole file as it is now. seq_file makes it anew for a read from offset 0.
@@ -48,7 +49,7 @@ base::Status read_whole(int fd, std::string_view path, std::string& text) {
     if (length == text.size()) text.resize(2 * text.size());
     const ssize_t got = ::pread(fd, text.data() + length, text.size() - length, static_cast<off_t>(length));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return base::fail_errno(std::string(path));
+    if (got < 0) return base::fail_errno(base::both(std::string(path)));
     if (got == 0) break;
     length += static_cast<std::size_t>(got);
   }
@@ -67,7 +68,8 @@ base::Result<CounterSampler> CounterSampler::open(std::string host) {
     source.prefix = file.prefix;
     source.fd.reset(::open(file.path.data(), O_RDONLY | O_CLOEXEC));
     if (!source.fd.valid())
-      return base::fail_errno("cannot open " + std::string(file.path), errno, "is /proc mounted?");
+      return base::fail_errno(base::format({"cannot open {}", "无法打开 {}"}, file.path), errno,
+                              {"is /proc mounted?", "/proc 挂载了吗？"});
     if (auto done = sampler.read(source, source.values); !done) return std::unexpected(done.error());
     sampler.sources_.push_back(std::move(source));
   }
@@ -80,7 +82,7 @@ base::Status CounterSampler::read(Source& source, std::vector<std::int64_t>& val
   auto lines = counter_lines(buffer_, source.prefix);
   if (lines && source.names.empty()) source.names = counter_names(lines->names, source.prefix);
   if (!lines || lines->values.size() != source.names.size())
-    return unreadable(source.path, "the lines of names and of values do not match");
+    return unreadable(source.path, {"the lines of names and of values do not match", "名称行与数值行不匹配"});
   values = std::move(lines->values);
   return {};
 }

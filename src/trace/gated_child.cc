@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/format.h"
+
 namespace tcpwhy::trace {
 namespace {
 
@@ -94,7 +96,7 @@ base::Result<GatedChild> GatedChild::fork(const std::vector<std::string>& comman
 
 base::Status GatedChild::let_go() {
   const char go = 1;
-  if (write(gate_.get(), &go, 1) != 1) return base::fail_errno("letting the command go");
+  if (write(gate_.get(), &go, 1) != 1) return base::fail_errno({"letting the command go", "放行命令"});
   gate_.reset();
   gone_ = true;
   int error = 0;
@@ -105,8 +107,10 @@ base::Status GatedChild::let_go() {
   if (got != sizeof error) return {};
   waitpid(pid_, nullptr, 0);
   status_ = 127 << 8;
-  return base::fail(base::ErrorKind::usage, fmt::format("{}: {}", name_, strerror(error)),
-                    error == ENOENT ? "the command is looked up in PATH, as in a shell" : "");
+  return base::fail(base::ErrorKind::usage, base::format({"{}: {}", "{}：{}"}, name_, strerror(error)),
+                    error == ENOENT ? base::OwnedText{"the command is looked up in PATH, as in a shell",
+                                                      "与 shell 一样在 PATH 中查找命令"}
+                                    : base::OwnedText{});
 }
 
 std::optional<int> GatedChild::poll_end() {

@@ -86,12 +86,13 @@ base::Status dump(int socket, std::uint8_t family, std::vector<SocketSnapshot>& 
   request->idiag_ext = static_cast<std::uint8_t>(1U << (INET_DIAG_INFO - 1));
   request->idiag_states = wanted_states;
   mnl_attr_put_u32(header, INET_DIAG_REQ_PROTOCOL, mptcp_protocol);
-  if (::send(socket, header, header->nlmsg_len, 0) < 0) return base::fail_errno("sock_diag request");
+  if (::send(socket, header, header->nlmsg_len, 0) < 0)
+    return base::fail_errno({"sock_diag request", "sock_diag 请求"});
   std::vector<std::byte> buffer(65536);
   while (true) {
     const ssize_t got = ::recv(socket, buffer.data(), buffer.size(), 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return base::fail_errno("sock_diag answer");
+    if (got < 0) return base::fail_errno({"sock_diag answer", "sock_diag 应答"});
     const int state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(got), family, 0, take_socket, &sockets);
     if (state < 0 && errno != EINTR)
       return base::fail_errno("sock_diag", errno, base::how_to_get_module("mptcp_diag", "CONFIG_MPTCP"));
@@ -103,7 +104,7 @@ base::Status dump(int socket, std::uint8_t family, std::vector<SocketSnapshot>& 
 
 base::Result<std::vector<SocketSnapshot>> sample_mptcp_sockets() {
   const base::UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  if (!socket.valid()) return base::fail_errno("cannot open a sock_diag socket");
+  if (!socket.valid()) return base::fail_errno({"cannot open a sock_diag socket", "无法打开 sock_diag 套接字"});
   std::vector<SocketSnapshot> sockets;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}})
     if (auto dumped = dump(socket.get(), family, sockets); !dumped) return std::unexpected(std::move(dumped.error()));

@@ -228,7 +228,7 @@ SocketSampler::SocketSampler(base::UniqueFd socket) : socket_(std::move(socket))
 base::Result<SocketSampler> SocketSampler::open() {
   base::UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!socket.valid())
-    return base::fail_errno("cannot open a sock_diag socket", errno,
+    return base::fail_errno({"cannot open a sock_diag socket", "无法打开 sock_diag 套接字"}, errno,
                             base::how_to_get_module("inet_diag", "CONFIG_INET_DIAG"));
   SocketSampler sampler(std::move(socket));
   // One sample now, so that a kernel without TCP diagnosis says so here.
@@ -258,13 +258,14 @@ base::Status SocketSampler::sample_into(SocketSample& sample) {
 // False: the kernel could not give a consistent or a whole answer.
 base::Result<bool> SocketSampler::dump_once(std::vector<recording::SocketSnapshot>& sockets) {
   const DumpRequest request = dump_request(++sequence_);
-  if (::send(socket_.get(), &request, sizeof request, 0) < 0) return base::fail_errno("sock_diag request");
+  if (::send(socket_.get(), &request, sizeof request, 0) < 0)
+    return base::fail_errno({"sock_diag request", "sock_diag 请求"});
   DiagAnswer dump{sockets};
   for (std::size_t parts = 0;;) {
     const ssize_t got = ::recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == ENOBUFS) return false;
-    if (got < 0) return base::fail_errno("sock_diag answer");
+    if (got < 0) return base::fail_errno({"sock_diag answer", "sock_diag 应答"});
     const auto length = std::min(static_cast<std::size_t>(got), buffer_.size());
     ++parts;
     // It checks the sequence. -1 with errno EPROTO: the rest of an older dump; with EINTR: NLM_F_DUMP_INTR. Then

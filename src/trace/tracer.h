@@ -25,8 +25,8 @@ struct Target {
 
 // What a system lacks for more to be seen.
 struct Lack {
-  std::string sentence;
-  std::string words;  // whose fault it is, in its own words: a verifier's last lines; may be empty
+  base::OwnedText sentence;
+  base::OwnedText words;  // whose fault it is, in its own words: a verifier's last lines; may be empty
 };
 
 // A connection of what is traced, or, with a remote address that is none, a place where it listens.

@@ -57,7 +57,7 @@ int main(int count, char** arguments) {
   for (const char* const file : std::span(arguments, static_cast<std::size_t>(count)).subspan(1)) {
     const auto read = capfile::read_recordings(file);
     if (!read) {
-      fmt::print(stderr, "{}: {}\n", file, read.error().message);
+      fmt::print(stderr, "{}: {}\n", file, read.error().message.en);
       return 1;
     }
     for (const auto& recording : read->recordings) {

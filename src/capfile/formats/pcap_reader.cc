@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/format.h"
 #include "capfile/formats/byte_order.h"
 #include "capfile/formats/reader_impl.h"
 
@@ -51,14 +52,15 @@ class PcapReader final : public CaptureReader::Impl {
     const auto header = input_.peek(header_bytes);
     if (header.size() < header_bytes) [[unlikely]] {
       if (header.empty() && !input_.failure()) return Kind::end;
-      return cut("a packet's header", header.size(), header_bytes);
+      return cut({"a packet's header", "报文头"}, header.size(), header_bytes);
     }
     const std::uint64_t seconds = u32(header, 0), fraction = u32(header, 4);
     const auto [captured, original] = lengths(u32(header, 8), u32(header, 12));
-    if (captured > max_block_bytes) return damaged(fmt::format("a packet that claims {} bytes", captured));
+    if (captured > max_block_bytes)
+      return damaged(base::format({"a packet that claims {} bytes", "自称有 {} 字节的报文"}, captured));
     const auto whole = input_.peek(header_bytes + captured);
     if (whole.size() < header_bytes + captured) [[unlikely]]
-      return cut("a packet", whole.size(), header_bytes + captured);
+      return cut({"a packet", "报文"}, whole.size(), header_bytes + captured);
 
     // At most 2^32 s and 2^32 us: before latest_time.
     const std::uint64_t ns_per_fraction = variant_.digits == 6 ? 1000 : 1;
@@ -71,11 +73,11 @@ class PcapReader final : public CaptureReader::Impl {
 
   base::Result<Kind> read_file_header() {
     const auto header = input_.peek(file_header_bytes);
-    if (header.size() < file_header_bytes) return cut("the file header", header.size(), file_header_bytes);
+    if (header.size() < file_header_bytes) return cut({"the file header", "文件头"}, header.size(), file_header_bytes);
     const unsigned major = load<std::uint16_t>(header.data() + 4, swapped_);
     const unsigned minor = load<std::uint16_t>(header.data() + 6, swapped_);
     if (major != 2 && major != 543)
-      return damaged(fmt::format("pcap version {}.{}, which is not known,", major, minor));
+      return damaged(base::format({"pcap version {}.{}, which is not known,", "未知的 pcap 版本 {}.{}"}, major, minor));
     if (major == 2 && minor < 3) length_order_ = LengthOrder::original_first;
     if (major == 2 && minor == 3) length_order_ = LengthOrder::smaller_is_captured;
 

@@ -1,9 +1,8 @@
 #include "capfile/formats/reader.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "capfile/formats/reader_impl.h"
 #include "capfile/input/file_kind.h"
@@ -14,22 +13,27 @@ namespace tcpwhy::capfile {
 
 std::string shown(const std::string& name) { return base::escape_controls(name); }
 
-std::unexpected<base::Error> unreadable(const std::string& name, std::string_view what, std::string hint) {
-  return base::fail(base::ErrorKind::unreadable, fmt::format("{}: {}", shown(name), what), std::move(hint));
+std::unexpected<base::Error> unreadable(const std::string& name, const base::Text& what, base::OwnedText hint) {
+  return base::fail(base::ErrorKind::unreadable, base::format({"{}: {}", "{}：{}"}, shown(name), what),
+                    std::move(hint));
 }
 
-std::unexpected<base::Error> CaptureReader::Impl::damaged(std::string_view what) const {
+std::unexpected<base::Error> CaptureReader::Impl::damaged(const base::Text& what) const {
   const std::string compression = input_.compression();
-  return unreadable(name_,
-                    fmt::format("{} at byte {}{}", what, record_offset_,
-                                compression.empty() ? "" : fmt::format(" of what the {} data hold", compression)),
-                    "the records before that place are intact");
+  const auto place = compression.empty()
+                         ? base::format({"at byte {}", "位于第 {} 字节"}, record_offset_)
+                         : base::format({"at byte {0} of what the {1} data hold", "位于 {1} 数据内容的第 {0} 字节"},
+                                        record_offset_, compression);
+  return unreadable(name_, base::format({"{} {}", "{}，{}"}, what, place),
+                    {"the records before that place are intact", "此处之前的记录完好"});
 }
 
-std::unexpected<base::Error> CaptureReader::Impl::cut(std::string_view what, std::uint64_t have,
+std::unexpected<base::Error> CaptureReader::Impl::cut(const base::Text& what, std::uint64_t have,
                                                       std::uint64_t need) const {
-  if (const auto failure = input_.failure()) return damaged(fmt::format("{}: stopped in {}", *failure, what));
-  return damaged(fmt::format("cut in the middle of {} ({} of {} bytes)", what, have, need));
+  if (const auto failure = input_.failure())
+    return damaged(base::format({"{}: stopped in {}", "{}：止于{}之中"}, *failure, what));
+  return damaged(
+      base::format({"cut in the middle of {} ({} of {} bytes)", "在{}中间截断（{} / {} 字节）"}, what, have, need));
 }
 
 namespace {
@@ -46,21 +50,27 @@ base::Result<std::unique_ptr<CaptureReader::Impl>> recognise_format(InputBuffer 
   if (const auto failure = input.failure()) return unreadable(name, *failure);
   if (start.empty())
     return compression.empty()
-               ? unreadable(name, "the file is empty", "was the capture stopped before it wrote anything?")
-               : unreadable(name, fmt::format("{} data of an empty file", compression));
+               ? unreadable(name, {"the file is empty", "文件是空的"},
+                            {"was the capture stopped before it wrote anything?", "抓包是否在写入之前就停止了？"})
+               : unreadable(name, base::format({"{} data of an empty file", "空文件的 {} 数据"}, compression));
   // Otherwise it would have been unpacked.
   if (const PackedFormat* const inside = packed_format_of(start))
     return unreadable(
         name,
-        fmt::format("not a pcap, pcapng or snoop capture: {0} data whose content looks like {1} data inside "
-                    "compressed data",
-                    compression, inside->name),
-        "unpack it once");
+        base::format({"not a pcap, pcapng or snoop capture: {0} data whose content looks like {1} data inside "
+                      "compressed data",
+                      "不是 pcap、pcapng 或 snoop 抓包：{0} 数据的内容像是压缩数据中的 {1} 数据"},
+                     compression, inside->name),
+        {"unpack it once", "请先解压一次"});
   const FileKind kind = recognise(start);
-  return unreadable(name,
-                    fmt::format("not a pcap, pcapng or snoop capture: {}looks like {}",
-                                compression.empty() ? "" : compression + " data whose content ", kind.name),
-                    std::string(kind.hint));
+  const auto what = compression.empty()
+                        ? base::format({"not a pcap, pcapng or snoop capture: looks like {}",
+                                        "不是 pcap、pcapng 或 snoop 抓包：像是{}"},
+                                       kind.name)
+                        : base::format({"not a pcap, pcapng or snoop capture: {} data whose content looks like {}",
+                                        "不是 pcap、pcapng 或 snoop 抓包：{} 数据的内容像是{}"},
+                                       compression, kind.name);
+  return unreadable(name, what, base::owned(kind.hint));
 }
 
 }  // namespace

@@ -53,9 +53,9 @@ class CaptureReader::Impl {
   void mark_record() { record_offset_ = input_.offset(); }
 
   // "NAME: WHAT at byte OFFSET", where OFFSET is where the current record begins.
-  [[nodiscard]] std::unexpected<base::Error> damaged(std::string_view what) const;
+  [[nodiscard]] std::unexpected<base::Error> damaged(const base::Text& what) const;
   // The input ended after `have` of the `need` bytes of `what` ("a packet"); or its source failed there.
-  [[nodiscard]] std::unexpected<base::Error> cut(std::string_view what, std::uint64_t have, std::uint64_t need) const;
+  [[nodiscard]] std::unexpected<base::Error> cut(const base::Text& what, std::uint64_t have, std::uint64_t need) const;
 
   InputBuffer input_;
   std::vector<InterfaceInfo> interfaces_;
@@ -78,7 +78,7 @@ class CaptureReader::Impl {
 
 // The name as an error line shows it; "-" is called "standard input" already.
 std::string shown(const std::string& name);
-std::unexpected<base::Error> unreadable(const std::string& name, std::string_view what, std::string hint = {});
+std::unexpected<base::Error> unreadable(const std::string& name, const base::Text& what, base::OwnedText hint = {});
 
 // Null if the input does not begin with the magic of the format.
 std::unique_ptr<CaptureReader::Impl> make_pcap_reader(InputBuffer& input, const std::string& name);

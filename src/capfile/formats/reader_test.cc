@@ -25,7 +25,7 @@ using ::testing::StartsWith;
 
 constexpr auto both_orders = {std::endian::little, std::endian::big};
 
-std::string error_of(const ReadCapture& capture) { return capture.stopped_by ? capture.stopped_by->message : ""; }
+std::string error_of(const ReadCapture& capture) { return capture.stopped_by ? capture.stopped_by->message.en : ""; }
 
 std::string one_byte(std::uint8_t value) { return std::string(1, static_cast<char>(value)); }
 
@@ -461,8 +461,8 @@ TEST(Robustness, byte_flips_never_crash_and_errors_are_one_line) {
       const auto capture = read_all(bytes);
       if (!capture.stopped_by) continue;
       ASSERT_EQ(capture.stopped_by->kind, base::ErrorKind::unreadable);
-      ASSERT_EQ(capture.stopped_by->message.find('\n'), std::string::npos);
-      ASSERT_THAT(capture.stopped_by->message, StartsWith("test: "));
+      ASSERT_EQ(capture.stopped_by->message.en.find('\n'), std::string::npos);
+      ASSERT_THAT(capture.stopped_by->message.en, StartsWith("test: "));
     }
 }
 

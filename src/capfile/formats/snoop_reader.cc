@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/format.h"
 #include "capfile/formats/byte_order.h"
 #include "capfile/formats/reader_impl.h"
 
@@ -47,18 +48,20 @@ class SnoopReader final : public CaptureReader::Impl {
     const auto header = input_.peek(record_header_bytes);
     if (header.size() < record_header_bytes) {
       if (header.empty() && !input_.failure()) return Kind::end;
-      return cut("a packet's header", header.size(), record_header_bytes);
+      return cut({"a packet's header", "报文头"}, header.size(), record_header_bytes);
     }
     const std::uint32_t captured = u32(header, 4), record = u32(header, 8);
     if (captured > max_block_bytes || record > max_block_bytes)
-      return damaged(fmt::format("a packet that claims {} bytes", std::max(captured, record)));
+      return damaged(
+          base::format({"a packet that claims {} bytes", "自称有 {} 字节的报文"}, std::max(captured, record)));
     if (record < record_header_bytes || captured > record - record_header_bytes)
-      return damaged(fmt::format("a packet of {} bytes in a record of {}", captured, record));
+      return damaged(base::format({"a packet of {} bytes in a record of {}", "报文有 {} 字节，而所在的记录只有 {}"},
+                                  captured, record));
     const std::uint64_t seconds = u32(header, 16), microseconds = u32(header, 20);
     packet_.at = base::wall_from_ns(static_cast<std::int64_t>(seconds * 1'000'000'000 + microseconds * 1000));
     packet_.original_length = u32(header, 0);
     const auto whole = input_.peek(record);
-    if (whole.size() < record) return cut("a packet", whole.size(), record);
+    if (whole.size() < record) return cut({"a packet", "报文"}, whole.size(), record);
     packet_.bytes = whole.subspan(record_header_bytes, captured);
     input_.consume(record);
     return Kind::packet;
@@ -66,13 +69,14 @@ class SnoopReader final : public CaptureReader::Impl {
 
   base::Result<Kind> read_file_header() {
     const auto header = input_.peek(file_header_bytes);
-    if (header.size() < file_header_bytes) return cut("the file header", header.size(), file_header_bytes);
+    if (header.size() < file_header_bytes) return cut({"the file header", "文件头"}, header.size(), file_header_bytes);
     constexpr std::uint32_t known_version = 2;
     if (u32(header, 8) != known_version)
-      return damaged(fmt::format("snoop version {}, which is not known,", u32(header, 8)));
+      return damaged(base::format({"snoop version {}, which is not known,", "未知的 snoop 版本 {}"}, u32(header, 8)));
     const auto* const row = std::ranges::find(data_links, u32(header, 12), &DataLink::snoop);
     if (row == std::end(data_links))
-      return damaged(fmt::format("snoop data link type {}, which is not known,", u32(header, 12)));
+      return damaged(base::format({"snoop data link type {}, which is not known,", "未知的 snoop 数据链路类型 {}"},
+                                  u32(header, 12)));
     InterfaceInfo info;
     info.interface.link_type = wire::LinkType(row->link_type);
     info.interface.timestamp_digits = 6;

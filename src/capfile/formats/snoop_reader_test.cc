@@ -47,8 +47,8 @@ TEST(Snoop, link_types) {
   EXPECT_EQ(link(2), 6);
   EXPECT_EQ(link(4), 1);
   EXPECT_EQ(link(8), 10);
-  EXPECT_THAT(read_all(snoop().snoop_header(5).bytes()).stopped_by->message, HasSubstr("snoop data link type 5"));
-  EXPECT_THAT(read_all(snoop().snoop_header(4, 3).bytes()).stopped_by->message, HasSubstr("snoop version 3"));
+  EXPECT_THAT(read_all(snoop().snoop_header(5).bytes()).stopped_by->message.en, HasSubstr("snoop data link type 5"));
+  EXPECT_THAT(read_all(snoop().snoop_header(4, 3).bytes()).stopped_by->message.en, HasSubstr("snoop version 3"));
 }
 
 TEST(Snoop, compressed) {
@@ -69,7 +69,7 @@ TEST(Snoop, lengths_that_lie) {
   const auto packet = [](std::uint32_t captured, std::uint32_t record) {
     const auto capture =
         read_all(snoop().snoop_header().u32(60).u32(captured).u32(record).u32(0).u32(1).u32(0).text("hello").bytes());
-    return capture.stopped_by ? capture.stopped_by->message : "";
+    return capture.stopped_by ? capture.stopped_by->message.en : "";
   };
   EXPECT_THAT(packet(5, 23), HasSubstr("a packet of 5 bytes in a record of 23 at byte 16"));
   EXPECT_THAT(packet(6, 29), HasSubstr("a packet of 6 bytes in a record of 29"));

@@ -31,8 +31,8 @@ std::size_t check_packet(const CaptureReader& reader, const PacketRecord& packet
 
 void check_error(const base::Error& error) {
   TCPWHY_CHECK(error.kind == base::ErrorKind::unreadable);
-  TCPWHY_CHECK(error.message.starts_with("fuzz: "));
-  TCPWHY_CHECK(error.message.find('\n') == std::string::npos);
+  TCPWHY_CHECK(error.message.en.starts_with("fuzz: "));
+  TCPWHY_CHECK(error.message.en.find('\n') == std::string::npos);
 }
 
 }  // namespace

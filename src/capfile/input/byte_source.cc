@@ -46,12 +46,12 @@ class FdSource final : public ByteSource {
         pollfd waiting{.fd = input_.fd(), .events = POLLIN, .revents = 0};
         ::poll(&waiting, 1, -1);
       } else if (errno != EINTR) {
-        failure_ = std::strerror(errno);
+        failure_ = base::both(std::strerror(errno));
       }
     }
     return 0;
   }
-  std::optional<std::string> failure() const override { return failure_; }
+  std::optional<base::OwnedText> failure() const override { return failure_; }
   std::uint64_t position() const override { return position_; }
   std::optional<std::uint64_t> size() const override {
     struct stat status{};
@@ -76,7 +76,7 @@ class FdSource final : public ByteSource {
   }
   Input input_;
   std::uint64_t position_ = 0;
-  std::optional<std::string> failure_;
+  std::optional<base::OwnedText> failure_;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "base/language.h"
 #include "capfile/input/input.h"
 #include "capfile/input/piece.h"
 
@@ -22,7 +23,7 @@ class ByteSource {
   // not, or not yet; once it has there will be nothing but pieces.
   virtual std::optional<Piece> next_piece() { return std::nullopt; }
   // What ended the bytes early ("the gzip data are corrupt"), if anything did.
-  [[nodiscard]] virtual std::optional<std::string> failure() const { return std::nullopt; }
+  [[nodiscard]] virtual std::optional<base::OwnedText> failure() const { return std::nullopt; }
   // How much of the innermost input, compressed or not, has been read, and how much there is in all, where that is known.
   [[nodiscard]] virtual std::uint64_t position() const = 0;
   [[nodiscard]] virtual std::optional<std::uint64_t> size() const = 0;

@@ -3,13 +3,14 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
+
+#include "base/language.h"
 
 namespace tcpwhy::capfile {
 
 struct FileKind {
-  std::string_view name;  // "a Solaris snoop capture (RFC 1761)"; with article
-  std::string_view hint;  // how to go on; may be empty
+  base::Text name;  // "a Solaris snoop capture (RFC 1761)"; with article
+  base::Text hint;  // how to go on; may be empty
 };
 
 // `start`: the first bytes, 512 are enough.

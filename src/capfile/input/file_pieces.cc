@@ -72,7 +72,7 @@ Piece FilePieces::next() {
   slot.loaded.store(0, std::memory_order_relaxed);
   position_ += slot.piece.size;
   at_end_ = slot.piece.size < piece_bytes;
-  if (slot.error != 0) failure_ = std::strerror(slot.error);
+  if (slot.error != 0) failure_ = base::both(std::strerror(slot.error));
   Piece piece = std::move(slot.piece);
   first_.store(number + 1, std::memory_order_release);
   return piece;

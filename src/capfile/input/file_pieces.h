@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/cache_lines.h"
+#include "base/language.h"
 #include "capfile/formats/reader.h"
 #include "capfile/input/input.h"
 #include "capfile/input/memory_pool.h"
@@ -33,7 +34,7 @@ class FilePieces final : public ReadAhead {
   [[nodiscard]] std::uint64_t taken() const override { return first_.load(std::memory_order_relaxed); }
 
   // As those of ByteSource, of what next() has given.
-  [[nodiscard]] std::optional<std::string> failure() const { return failure_; }
+  [[nodiscard]] std::optional<base::OwnedText> failure() const { return failure_; }
   [[nodiscard]] std::uint64_t position() const { return position_; }
   [[nodiscard]] std::optional<std::uint64_t> size() const;
 
@@ -58,7 +59,7 @@ class FilePieces final : public ReadAhead {
 
   std::uint64_t position_;
   bool at_end_ = false;  // next() has given the last
-  std::optional<std::string> failure_;
+  std::optional<base::OwnedText> failure_;
 };
 
 }  // namespace tcpwhy::capfile

@@ -10,14 +10,16 @@
 #include <cstring>
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace tcpwhy::capfile {
 namespace {
 
-std::string hint_for(int error) {
-  if (error == ENOENT) return "check the path; - reads standard input";
-  if (error == EMFILE) return "all are open at once: ulimit -n says how many may be";
+base::OwnedText hint_for(int error) {
+  if (error == ENOENT) return {"check the path; - reads standard input", "请检查路径；- 表示读取标准输入"};
+  if (error == EMFILE)
+    return {"all are open at once: ulimit -n says how many may be", "所有文件会同时打开：ulimit -n 显示最多可打开多少"};
   return {};
 }
 
@@ -31,7 +33,8 @@ base::Result<Input> Input::open(const std::string& path) {
   if (fd.valid()) return Input(std::move(fd), std::move(name));
   const int error = errno;
   return base::fail(base::ErrorKind::unreadable,
-                    fmt::format("{}: {}", base::escape_controls(name), std::strerror(error)), hint_for(error));
+                    base::format({"{}: {}", "{}：{}"}, base::escape_controls(name), std::strerror(error)),
+                    hint_for(error));
 }
 
 Input::Input(base::UniqueFd fd, std::string name)

@@ -41,7 +41,9 @@ class InputBuffer {
   [[nodiscard]] const std::shared_ptr<ReadAhead>& read_ahead() const { return read_ahead_; }
 
   // As those of ByteSource.
-  [[nodiscard]] std::optional<std::string> failure() const { return pieces_ ? pieces_->failure() : source_->failure(); }
+  [[nodiscard]] std::optional<base::OwnedText> failure() const {
+    return pieces_ ? pieces_->failure() : source_->failure();
+  }
   [[nodiscard]] std::string compression() const { return pieces_ ? std::string() : source_->compression(); }
   [[nodiscard]] std::uint64_t position() const { return pieces_ ? pieces_->position() : source_->position(); }
   [[nodiscard]] std::optional<std::uint64_t> size() const { return pieces_ ? pieces_->size() : source_->size(); }

@@ -1,6 +1,5 @@
 #include "capfile/input/unpacked_source.h"
 
-#include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -16,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "capfile/input/memory_pool.h"
 #include "capfile/input/piece.h"
 
@@ -34,7 +34,7 @@ class PeekedSource final : public ByteSource {
     used_ += count;
     return count;
   }
-  std::optional<std::string> failure() const override { return rest_->failure(); }
+  std::optional<base::OwnedText> failure() const override { return rest_->failure(); }
   std::uint64_t position() const override { return rest_->position(); }
   std::optional<std::uint64_t> size() const override { return rest_->size(); }
   bool may_wait() const override { return rest_->may_wait(); }
@@ -73,7 +73,7 @@ class Unpacking {
   [[nodiscard]] bool ended() const { return ended_; }
 
   [[nodiscard]] std::string name() const { return std::string(name_); }
-  [[nodiscard]] std::optional<std::string> failure() const {
+  [[nodiscard]] std::optional<base::OwnedText> failure() const {
     if (auto below = packed_->failure()) return below;
     return failure_;
   }
@@ -91,7 +91,7 @@ class Unpacking {
         inside_member_ = true;
         if (step.used > 0 || step.made > 0) break;
         // Whoever takes nothing and makes nothing although there is something to take would do so for ever.
-        fail(input_is_over ? fmt::format("the {} data end early", name_) : damage());
+        fail(input_is_over ? base::format({"the {} data end early", "{} 数据不完整"}, name_) : damage());
         break;
       case Unpacker::State::between:
         inside_member_ = false;
@@ -104,11 +104,12 @@ class Unpacking {
       case Unpacker::State::damaged: fail(damage()); break;
     }
   }
-  [[nodiscard]] std::string damage() const {
-    const std::string how = unpacker_->damage();
-    return fmt::format("the {} data are corrupt{}{}", name_, how.empty() ? "" : ": ", how);
+  [[nodiscard]] base::OwnedText damage() const {
+    const base::OwnedText how = unpacker_->damage();
+    if (how.empty()) return base::format({"the {} data are corrupt", "{} 数据已损坏"}, name_);
+    return base::format({"the {} data are corrupt: {}", "{} 数据已损坏：{}"}, name_, how);
   }
-  void fail(std::string what) {
+  void fail(base::OwnedText what) {
     failure_ = std::move(what);
     ended_ = true;
   }
@@ -119,7 +120,7 @@ class Unpacking {
   std::unique_ptr<std::uint8_t[]> chunk_;
   std::size_t begin_ = 0, end_ = 0;  // of the packed bytes not used yet, in chunk_
   bool inside_member_ = true, has_member_ = false, ended_ = false;
-  std::optional<std::string> failure_;
+  std::optional<base::OwnedText> failure_;
 };
 
 // Does the steps of an unpacking by a thread of its own, a few pieces ahead of who reads. As long as it is there, nobody else does.
@@ -249,7 +250,7 @@ class UnpackedSource final : public ByteSource {
   }
   std::optional<Piece> next_piece() override { return take_from_ahead(); }
   // What has not been read yet has not failed yet.
-  std::optional<std::string> failure() const override { return ahead_ ? std::nullopt : unpacking_.failure(); }
+  std::optional<base::OwnedText> failure() const override { return ahead_ ? std::nullopt : unpacking_.failure(); }
   std::uint64_t position() const override { return ahead_ ? ahead_->position() : unpacking_.position(); }
   std::optional<std::uint64_t> size() const override { return unpacking_.size(); }
   bool may_wait() const override { return unpacking_.may_wait(); }

@@ -55,7 +55,7 @@ Unpacked rest_of(ByteSource& source, std::size_t room_bytes = 64U << 10U) {
   Bytes room(room_bytes);
   while (const std::size_t count = source.read(room))
     unpacked.bytes.insert(unpacked.bytes.end(), room.begin(), room.begin() + static_cast<std::ptrdiff_t>(count));
-  unpacked.failure = source.failure();
+  if (const auto failure = source.failure()) unpacked.failure = failure->en;
   return unpacked;
 }
 Unpacked unpack(std::span<const std::uint8_t> packed, std::size_t room_bytes = 64U << 10U) {

@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/format.h"
 
 namespace tcpwhy::capfile {
 namespace {
@@ -184,13 +185,13 @@ class Zstd final : public Unpacker {
     ZSTD_outBuffer target{room.data(), room.size(), 0};
     const std::size_t left = ZSTD_decompressStream(stream_.get(), &target, &source);
     if (ZSTD_isError(left) != 0) {
-      damage_ = ZSTD_getErrorName(left);
+      damage_ = base::both(ZSTD_getErrorName(left));
       return {0, 0, State::damaged};
     }
     wanted_ = left > 0 ? left : first_wanted;
     return {source.pos, target.pos, left == 0 ? State::between : State::inside};
   }
-  std::string damage() const override { return damage_; }
+  base::OwnedText damage() const override { return damage_; }
 
  private:
   struct Free {
@@ -200,7 +201,7 @@ class Zstd final : public Unpacker {
   // As much as the library asks for: a block. What one call has unpacked before it comes to damage is not to be had.
   static constexpr std::size_t first_wanted = 5;
   std::size_t wanted_ = first_wanted;
-  std::string damage_;
+  base::OwnedText damage_;
 };
 
 // The .xz file format (tukaani.org/xz/xz-file-format.txt). The library joins streams, with the padding between them, by itself.
@@ -214,7 +215,7 @@ class Xz final : public Unpacker {
     const lzma_ret result = lzma_code(&stream_, packed.empty() ? LZMA_FINISH : LZMA_RUN);
     return step_of(stream_, packed, room, state_after(result));
   }
-  std::string damage() const override { return damage_; }
+  base::OwnedText damage() const override { return damage_; }
 
  private:
   State state_after(lzma_ret result) {
@@ -224,19 +225,21 @@ class Xz final : public Unpacker {
       case LZMA_BUF_ERROR: return State::inside;  // the latter: nothing left to do
       case LZMA_STREAM_END: return State::between;
       case LZMA_MEMLIMIT_ERROR:
-        damage_ = fmt::format("unpacking takes {} MB of memory, {} are allowed", lzma_memusage(&stream_) / megabyte,
-                              most_memory / megabyte);
+        damage_ = base::format({"unpacking takes {} MB of memory, {} are allowed", "解压需要 {} MB 内存，只允许 {} MB"},
+                               lzma_memusage(&stream_) / megabyte, most_memory / megabyte);
         break;
-      case LZMA_FORMAT_ERROR: damage_ = "something else follows them"; break;
-      case LZMA_OPTIONS_ERROR: damage_ = "they use what this version of liblzma does not know"; break;
-      case LZMA_MEM_ERROR: damage_ = "out of memory"; break;
+      case LZMA_FORMAT_ERROR: damage_ = {"something else follows them", "其后有别的内容"}; break;
+      case LZMA_OPTIONS_ERROR:
+        damage_ = {"they use what this version of liblzma does not know", "使用了此版本 liblzma 不认识的特性"};
+        break;
+      case LZMA_MEM_ERROR: damage_ = {"out of memory", "内存不足"}; break;
       default: break;
     }
     return State::damaged;
   }
 
   lzma_stream stream_ = LZMA_STREAM_INIT;
-  std::string damage_;
+  base::OwnedText damage_;
 };
 
 // What bzip2(1) ignores is ignored: anything behind a stream that does not begin as one.
@@ -282,19 +285,19 @@ class Lz4 final : public Unpacker {
     std::size_t used = std::min(packed.size(), wanted_), made = room.size();
     const std::size_t left = LZ4F_decompress(context_, room.data(), &made, packed.data(), &used, nullptr);
     if (LZ4F_isError(left) != 0) {
-      damage_ = LZ4F_getErrorName(left);
+      damage_ = base::both(LZ4F_getErrorName(left));
       return {0, 0, State::damaged};
     }
     wanted_ = left > 0 ? left : first_wanted;
     return {used, made, left == 0 ? State::between : State::inside};
   }
-  std::string damage() const override { return damage_; }
+  base::OwnedText damage() const override { return damage_; }
 
  private:
   LZ4F_dctx* context_ = nullptr;
   static constexpr std::size_t first_wanted = 7;  // as with zstd
   std::size_t wanted_ = first_wanted;
-  std::string damage_;
+  base::OwnedText damage_;
 };
 
 template <std::size_t N>

@@ -6,8 +6,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
+
+#include "base/language.h"
 
 namespace tcpwhy::capfile {
 
@@ -33,7 +34,7 @@ class Unpacker {
   // that nothing more will be. Not to be called after `other` and `damaged`, nor without input where the state is `between`.
   virtual Step step(std::span<const std::uint8_t> packed, std::span<std::uint8_t> room) = 0;
   // Behind `damaged`: in which way, where the library says so.
-  [[nodiscard]] virtual std::string damage() const { return {}; }
+  [[nodiscard]] virtual base::OwnedText damage() const { return {}; }
 };
 
 struct PackedFormat {

@@ -34,7 +34,7 @@ using testing::sample_recording;
 
 std::vector<Recording> decoded(std::span<const std::uint8_t> bytes) {
   auto outcome = decode(bytes, "test");
-  if (!outcome) ADD_FAILURE() << outcome.error().message;
+  if (!outcome) ADD_FAILURE() << outcome.error().message.en;
   return outcome ? outcome->recordings : std::vector<Recording>{};
 }
 
@@ -238,9 +238,9 @@ TEST(RoundTrip, of_the_sample_through_every_form_of_file) {
     std::ofstream file(path, std::ios::binary);
     const auto written = write_recordings(recordings, into(file), compression_of(path));
     file.close();
-    ASSERT_TRUE(written) << written.error().message;
+    ASSERT_TRUE(written) << written.error().message.en;
     const auto outcome = read_recordings(path);
-    ASSERT_TRUE(outcome) << outcome.error().message;
+    ASSERT_TRUE(outcome) << outcome.error().message.en;
     EXPECT_FALSE(outcome->stopped_by);
     EXPECT_EQ(outcome->recordings, recordings) << name;
   }
@@ -279,7 +279,7 @@ TEST(Write, a_large_recording_is_handed_over_in_pieces) {
     ASSERT_TRUE(write_recordings(std::span(&recording, 1), sink, compression));
     EXPECT_LT(largest, 2U << 20);
     const auto outcome = decode(whole, "test");
-    ASSERT_TRUE(outcome) << outcome.error().message;
+    ASSERT_TRUE(outcome) << outcome.error().message.en;
     ASSERT_EQ(outcome->recordings.size(), 1U);
     EXPECT_EQ(outcome->recordings.front().events.size(), recording.events.size());
   }
@@ -295,7 +295,7 @@ TEST(Write, what_the_sink_refuses_ends_it) {
   for (int i = 0; i < 40'000; ++i) recording.events.push_back({{}, {}, Note{std::string(200, 'x'), 0}});
   const auto written = write_recordings(std::span(&recording, 1), sink);
   ASSERT_FALSE(written);
-  EXPECT_EQ(written.error().message, "cannot write x: No space left on device");
+  EXPECT_EQ(written.error().message.en, "cannot write x: No space left on device");
   EXPECT_EQ(asked, 1);
 }
 
@@ -304,7 +304,7 @@ TEST(Write, an_event_too_large_for_the_form_fails) {
   recording.events.push_back({{}, {}, Note{std::string(max_block_bytes, 'x'), 0}});
   const auto bytes = encode(std::span(&recording, 1));
   ASSERT_FALSE(bytes);
-  EXPECT_THAT(bytes.error().message, HasSubstr("does not fit"));
+  EXPECT_THAT(bytes.error().message.en, HasSubstr("does not fit"));
 }
 
 // Every section of one file states the same snapshot length, for libpcap; each recording keeps its own.
@@ -356,7 +356,7 @@ TEST(Decode, what_was_read_before_a_cut_is_kept) {
   const auto outcome = decode(bytes, "test");
   ASSERT_TRUE(outcome);
   ASSERT_TRUE(outcome->stopped_by);
-  EXPECT_THAT(outcome->stopped_by->message, HasSubstr("cut in the middle of "));
+  EXPECT_THAT(outcome->stopped_by->message.en, HasSubstr("cut in the middle of "));
   ASSERT_EQ(outcome->recordings.size(), 2U);
   EXPECT_EQ(outcome->recordings[0], sample_recording());
   EXPECT_EQ(outcome->recordings[1].events.size(), sample_recording().events.size() - 1);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/format.h"
 #include "base/unique_fd.h"
 #include "capfile/formats/reader.h"
 #include "capfile/formats/reader_impl.h"
@@ -54,9 +55,11 @@ class RecordingReader {
 
   [[nodiscard]] base::Error too_large() const {
     return unreadable(reader_.name(),
-                      fmt::format("more events than fit {} MiB, reading stopped at byte {}", limits_.memory_bytes >> 20,
-                                  reader_.offset()),
-                      "take a part of it: editcap -r INPUT OUTPUT FIRST-LAST")
+                      base::format({"more events than fit {} MiB, reading stopped at byte {}",
+                                    "事件超出 {} MiB 的容量，读取止于第 {} 字节"},
+                                   limits_.memory_bytes >> 20, reader_.offset()),
+                      {"take a part of it: editcap -r INPUT OUTPUT FIRST-LAST",
+                       "截取其中一部分：editcap -r INPUT OUTPUT FIRST-LAST"})
         .error();
   }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/format.h"
 #include "capfile/formats/block_writer.h"
 #include "capfile/formats/reader.h"
 #include "capfile/formats/tick_clock.h"
@@ -41,7 +42,8 @@ class SectionWriter {
     constexpr std::size_t good_piece = 1U << 20;
     section_header();
     for (const recording::Interface& interface : recording_.interfaces) interface_description(interface);
-    if (auto written = journal(recording_entry(recording_, snap_length_), "the recording's header"); !written)
+    if (auto written = journal(recording_entry(recording_, snap_length_), {"the recording's header", "记录头"});
+        !written)
       return written;
     for (std::size_t i = 0; i < recording_.events.size(); ++i) {
       if (auto written = event(i); !written) return written;
@@ -86,7 +88,7 @@ class SectionWriter {
     const recording::Event& event = recording_.events[position];
     if (const auto* packet = std::get_if<recording::Packet>(&event.what))
       return enhanced_packet(event, *packet, position);
-    return journal(event_entry(recording_, position, recording::message(event, entry_of(event))), "an event");
+    return journal(event_entry(recording_, position, recording::message(event, entry_of(event))), {"an event", "事件"});
   }
 
   // The entry of a call that returns. Calls are noted as they pass, so that writing takes one pass.
@@ -113,19 +115,20 @@ class SectionWriter {
     const std::uint64_t id = position;
     block_.option(pcapng::epb_packetid, {reinterpret_cast<const std::uint8_t*>(&id), sizeof id});
     block_.end_options();
-    return checked(block_.end(), "a packet");
+    return checked(block_.end(), {"a packet", "报文"});
   }
 
-  base::Status journal(const std::string& entry, std::string_view what) {
+  base::Status journal(const std::string& entry, const base::Text& what) {
     block_.begin(pcapng::journal_export);
     block_.text(entry);
     return checked(block_.end(), what);
   }
 
-  static base::Status checked(std::size_t block_length, std::string_view what) {
+  static base::Status checked(std::size_t block_length, const base::Text& what) {
     if (block_length <= max_block_bytes) return {};
-    return base::fail(base::ErrorKind::system, fmt::format("{} of {} bytes does not fit a capture file (at most {})",
-                                                           what, block_length, max_block_bytes));
+    return base::fail(base::ErrorKind::system, base::format({"{} of {} bytes does not fit a capture file (at most {})",
+                                                             "{}有 {} 字节，抓包文件放不下（最多 {}）"},
+                                                            what, block_length, max_block_bytes));
   }
 
   std::vector<std::uint8_t>& out_;

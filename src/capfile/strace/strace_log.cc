@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "calls/call.h"
 #include "calls/spelling/address_text.h"
 #include "calls/spelling/strace_line.h"
@@ -96,9 +97,9 @@ class Parser {
     if (!timed_) {
       const bool some = log_.lines > log_.not_understood;
       return base::fail(base::ErrorKind::unreadable,
-                        some ? fmt::format("{}: its lines have no absolute time", name)
-                             : fmt::format("{}: not a log of strace", name),
-                        "strace -f -ttt -T -yy -e trace=network,desc,process,close_range -o FILE");
+                        some ? base::format({"{}: its lines have no absolute time", "{}：各行没有绝对时间"}, name)
+                             : base::format({"{}: not a log of strace", "{}：不是 strace 的日志"}, name),
+                        base::both("strace -f -ttt -T -yy -e trace=network,desc,process,close_range -o FILE"));
     }
     settle(std::nullopt);
     for (const auto& [pid, call] : unfinished_) never_returned(pid, call);
@@ -478,7 +479,7 @@ base::Result<StraceLog> parse(ByteSource& source, const std::string& name, const
     }
   }
   if (const auto failure = source.failure())
-    return base::fail(base::ErrorKind::unreadable, fmt::format("{}: {}", name, *failure));
+    return base::fail(base::ErrorKind::unreadable, base::format({"{}: {}", "{}：{}"}, name, *failure));
   if (!enough && !line.empty()) end_line();
   return parser.finish(name, !enough);
 }

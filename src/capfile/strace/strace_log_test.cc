@@ -33,7 +33,7 @@ constexpr std::string_view log_of_a_connection =
 
 StraceLog parsed(std::string_view text) {
   auto log = parse_strace(text, "test");
-  EXPECT_TRUE(log) << log.error().message;
+  EXPECT_TRUE(log) << log.error().message.en;
   return log ? std::move(*log) : StraceLog{};
 }
 
@@ -250,7 +250,7 @@ TEST(StraceLog, keeps_the_calls_of_one_connection) {
 TEST(StraceLog, says_what_it_cannot_read) {
   const auto message = [](std::string_view text) {
     const auto log = parse_strace(text, "x.log");
-    return log ? std::string("read") : log.error().message;
+    return log ? std::string("read") : log.error().message.en;
   };
   EXPECT_EQ(message(""), "x.log: not a log of strace");
   EXPECT_EQ(message("GET / HTTP/1.1\n\x01\x02\n"), "x.log: not a log of strace");

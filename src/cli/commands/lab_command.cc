@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "capfile/recording/recording_io.h"
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/output/output_file.h"
 #include "cli/output/view.h"
 #include "cli/scenario_choice.h"
@@ -51,14 +52,14 @@ std::string list(const std::vector<lab::Scenario>& scenarios, base::Language lan
 // first error that is no failed expectation, since that one says why others may have failed.
 int report_outcomes(const std::vector<lab::Outcome>& outcomes) {
   int status = 0;
-  std::vector<std::string> said;
+  std::vector<std::string> told;
   for (const auto& outcome : outcomes) {
     if (!outcome.error) continue;
     const auto& error = *outcome.error;
     if (status == 0 || status == base::exit_status(base::ErrorKind::expectation))
       status = base::exit_status(error.kind);
-    if (std::ranges::find(said, error.message) != said.end()) continue;
-    said.push_back(error.message);
+    if (std::ranges::find(told, error.message.en) != told.end()) continue;
+    told.push_back(error.message.en);
     report(error);
   }
   return status;
@@ -120,22 +121,35 @@ int run_lab(const LabOptions& options, Context& context) {
 }  // namespace
 
 void add_lab_command(CLI::App& app, Settings& settings, Command& chosen) {
-  auto* lab =
-      app.add_subcommand("lab", "Experiments on this machine's own kernel: the seven questions, or those you name");
+  auto* lab = app.add_subcommand(
+      "lab", description({"Experiments on this machine's own kernel: the seven questions, or those you name",
+                          "在本机内核上做实验：七个问题，或您指定的实验"},
+                         {{"tcpwhy lab", {"all of them", "全部实验"}},
+                          {"tcpwhy lab 2-close/server-closes", {"one of them", "其中一个"}},
+                          {"tcpwhy lab 5 -w five.pcapng",
+                           {"those that answer question 5, recorded too", "回答问题 5 的实验，并记录下来"}}}));
   const auto options = std::make_shared<LabOptions>();
   lab->add_option(
       "SCENARIO", options->words,
-      "Names (2-close/server-closes), folders (2-close), questions (1 to 7) or files (x.tcp); all if none is given");
-  lab->add_flag("--list", options->list, "Only name the scenarios");
-  lab->add_option("-w,--write", options->write_to, "Write the recordings there, for Wireshark, tcpdump and tcpwhy read")
+      said(
+          {"Names (2-close/server-closes), folders (2-close), questions (1 to 7) or files (x.tcp); all if none is given",
+           "名称（2-close/server-closes）、文件夹（2-close）、问题编号（1 到 7）或文件（x.tcp）；不写则为全部"}));
+  lab->add_flag("--list", options->list, said({"Only name the scenarios", "只列出场景的名称"}));
+  lab->add_option("-w,--write", options->write_to,
+                  said({"Write the recordings there, for Wireshark, tcpdump and tcpwhy read",
+                        "把记录写到该文件，供 Wireshark、tcpdump 和 tcpwhy read 读取"}))
       ->option_text("FILE.pcapng");
   add_overwrite(*lab, options->overwrite);
-  auto* v6 = lab->add_flag_callback("--ipv6", [options] { options->family = lab::Family::v6; }, "Over IPv6");
+  auto* v6 = lab->add_flag_callback(
+      "--ipv6", [options] { options->family = lab::Family::v6; }, said({"Over IPv6", "使用 IPv6"}));
   lab->add_flag_callback(
-         "--v4-mapped", [options] { options->family = lab::Family::v4_mapped; }, "IPv6 sockets that talk IPv4")
+         "--v4-mapped", [options] { options->family = lab::Family::v4_mapped; },
+         said({"IPv6 sockets that talk IPv4", "用 IPv6 套接字进行 IPv4 通信"}))
       ->excludes(v6);
-  lab->add_flag("--exec-as-root", options->exec_as_root,
-                "For root: programs that a scenario runs by exec() run as root too, not as who called sudo, or nobody");
+  lab->add_flag(
+      "--exec-as-root", options->exec_as_root,
+      said({"For root: programs that a scenario runs by exec() run as root too, not as who called sudo, or nobody",
+            "供 root 使用：场景用 exec() 运行的程序也以 root 身份运行，而不是调用 sudo 的用户或 nobody"}));
   add_view(*lab, options->view);
   add_fail_on(*lab, options->fail_on);
   add_settings(*lab, settings);

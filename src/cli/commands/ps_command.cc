@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/format.h"
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/output/form.h"
 #include "cli/output/view.h"
 #include "explain/rules/sockets.h"
@@ -36,7 +38,9 @@ int run_ps(PsOptions options, Context& context) {
   for (const auto& text : options.hosts) {
     const auto host = wire::IpAddress::parse(text);
     if (!host)
-      return report({base::ErrorKind::usage, "'" + text + "' is no IP address", "an address such as 127.0.0.1 or ::1"});
+      return report({base::ErrorKind::usage,
+                     base::format({"'{}' is no IP address", "“{}”不是 IP 地址"}, text),
+                     {"an address such as 127.0.0.1 or ::1", "127.0.0.1 或 ::1 这样的地址"}});
     options.filter.hosts.push_back(*host);
   }
   if (!options.netns.empty())
@@ -60,18 +64,41 @@ int run_ps(PsOptions options, Context& context) {
 }  // namespace
 
 void add_ps_command(CLI::App& app, Settings& settings, Command& chosen) {
-  auto* command = app.add_subcommand("ps", "The TCP sockets of now, and what is wrong with them");
+  auto* command = app.add_subcommand(
+      "ps", description({"The TCP sockets of now, and what is wrong with them", "现在的 TCP 套接字，以及其中的问题"},
+                        {{"sudo tcpwhy ps", {"what is wrong, worst first", "有什么问题，最严重的在前"}},
+                         {"tcpwhy ps --all --port 5432", {"every socket of a port", "某端口的所有套接字"}},
+                         {"tcpwhy ps --fail-on error",
+                          {"for a script: status 1 if there is such a finding", "用于脚本：有此类发现时状态为 1"}}}));
   const auto options = std::make_shared<PsOptions>();
-  command->add_flag("-a,--all", options->all, "Healthy ones too, and each by itself");
-  command->add_option("--top", options->top, "No more than so many findings, the worst; 0: all")->capture_default_str();
-  command->add_option("--netns", options->netns,
-                      "Another network namespace: a name of ip-netns(8), a file, or a process's number (root)");
-  command->add_option("--port", options->filter.ports, "Only sockets with this local or remote port; may be repeated");
-  command->add_option("--host", options->hosts, "Only with this local or remote address; may be repeated");
-  command->add_option("-p,--pid", options->filter.pids, "Only those that this process holds; may be repeated")
-      ->check(CLI::PositiveNumber);
+  command->add_flag("-a,--all", options->all,
+                    said({"Healthy ones too, and each by itself", "也列出正常的，并逐个显示"}));
+  in_range(command->add_option("--top", options->top,
+                               said(base::format({"No more than so many findings, the worst; 0: all (default: {})",
+                                                  "最多显示多少个发现，最严重的在前；0：全部（默认：{}）"},
+                                                 options->top))),
+           {});
+  command
+      ->add_option("--netns", options->netns,
+                   said({"Another network namespace: a name of ip-netns(8), a file, or a process's number (root)",
+                         "另一个网络命名空间：ip-netns(8) 的名称、文件，或进程号（需要 root）"}))
+      ->option_text("NAME");
+  in_range(command->add_option("--port", options->filter.ports,
+                               said({"Only sockets with this local or remote port (1 to 65535); may be repeated",
+                                     "只要本地或对端是此端口（1 到 65535）的套接字；可重复"})),
+           a_port);
+  command
+      ->add_option(
+          "--host", options->hosts,
+          said({"Only with this local or remote address; may be repeated", "只要本地或对端是此地址的；可重复"}))
+      ->option_text("ADDRESS");
+  in_range(
+      command->add_option("-p,--pid", options->filter.pids,
+                          said({"Only those that this process holds; may be repeated", "只要此进程持有的；可重复"})),
+      a_process)
+      ->option_text("PID");
   add_choice(*command, "-o,--output", options->form, Choices<Form>{{"text", Form::text}, {"json", Form::json}},
-             "Words (text, the default) or a JSON document");
+             {"Words (text, the default) or a JSON document (json)", "文字（text，默认）或 JSON 文档（json）"});
   add_fail_on(*command, options->fail_on);
   add_settings(*command, settings);
   command->callback([&chosen, options] { chosen = [options](Context& context) { return run_ps(*options, context); }; });

@@ -12,9 +12,11 @@
 #include <variant>
 #include <vector>
 
+#include "base/format.h"
 #include "capfile/recording/recording_io.h"
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/output/capture_view.h"
 #include "cli/output/view.h"
 #include "cli/read/read_connection.h"
@@ -78,8 +80,10 @@ int print_tshark_table(const OpenCaptures& captures, const ReadOptions& options,
                                                      {.seed = random_seed()});
   if (!forgotten) return captures.stop->report_unless_stopped(forgotten.error());
   if (forgotten->connections > 0) {
-    warn(fmt::format("{} connections were forgotten: too many lived at once; a later segment of one began a new stream",
-                     forgotten->connections));
+    warn(base::format(
+        {"{} connections were forgotten: too many lived at once; a later segment of one began a new stream",
+         "忘记了 {} 个连接：同时存在的太多；其后来的报文段会开始新的流"},
+        forgotten->connections));
   }
   return report_unread_links(frames->unread_links());
 }
@@ -96,7 +100,9 @@ int print_conn_log(const OpenCaptures& captures, const ReadOptions& options, Con
       random_seed());
   if (!counts) return captures.stop->report_unless_stopped(counts.error());
   if (counts->evicted > 0) {
-    warn(fmt::format("{} connections were written before their end: too many lived at once", counts->evicted));
+    warn(base::format({"{} connections were written before their end: too many lived at once",
+                       "有 {} 个连接在结束前就已写出：同时存在的太多"},
+                      counts->evicted));
   }
   return report_unread_links(reader->unread_links());
 }
@@ -115,8 +121,10 @@ scan::UnreadLinks unread_links_of(std::span<const recording::Recording> recordin
 int print_recordings(const OpenCaptures& captures, const ReadOptions& options, Context& context) {
   const bool of_packets_alone = options.view.form == Form::json && !is_recording(captures.inputs.front());
   if (of_packets_alone && options.fail_on)
-    return report({base::ErrorKind::usage, "read: --fail-on with -o json takes a recording",
-                   "a capture's problems: -o ndjson, -o findings, --stream N -o json"});
+    return report({base::ErrorKind::usage,
+                   {"read: --fail-on with -o json takes a recording", "read：--fail-on 与 -o json 合用时只接受记录"},
+                   {"a capture's problems: -o ndjson, -o findings, --stream N -o json",
+                    "抓包的问题：-o ndjson、-o findings、--stream N -o json"}});
   const auto outcome = capfile::read_recordings(captures.inputs.front());
   captures.stop->reading_is_over();
   if (!outcome) return captures.stop->report_unless_stopped(outcome.error());
@@ -178,7 +186,8 @@ Shown shown_by(const ReadOptions& options, bool recording) {
 base::Result<Opened> open_everything(const ReadOptions& options, Context& context) {
   Opened opened;
   if (!options.connection.calls.empty() && !options.connection.chosen())
-    return base::fail(base::ErrorKind::usage, "--calls needs the connection to show", "--stream N or --conn ADDR:PORT");
+    return base::fail(base::ErrorKind::usage, {"--calls needs the connection to show", "--calls 需要指明显示哪个连接"},
+                      {"--stream N or --conn ADDR:PORT", "--stream N 或 --conn ADDR:PORT"});
   const Shown possible[] = {shown_by(options, false), shown_by(options, true)};
   if (auto fits = check_read_options(*options.command, possible); !fits) return std::unexpected(fits.error());
   if (is_of_connections(possible[0])) {
@@ -217,8 +226,11 @@ int show_opened(Opened& opened, const ReadOptions& options, Context& context) {
   if (const auto fits = check_read_options(*options.command, {&shown, 1}); !fits) return report(fits.error());
   const bool reads_at_once = is_of_recording(shown);
   if (reads_at_once && (captures.inputs.size() > 1 || captures.filter))
-    return report({base::ErrorKind::usage, fmt::format("read: -o {} takes one file, and no filter", row_of(form).name),
-                   "-o ndjson, -o csv, -o parquet"});
+    return report(
+        {base::ErrorKind::usage,
+         base::format({"read: -o {} takes one file, and no filter", "read：-o {} 只接受一个文件，且不能有过滤器"},
+                      row_of(form).name),
+         base::both("-o ndjson, -o csv, -o parquet")});
   // A recording in a file is read in no time; explaining it can't be cut short.
   if (!reads_at_once || !captures.inputs.front().is_regular()) captures.read_until_signal();
   const auto status = [&] {
@@ -255,18 +267,29 @@ int list_fields(const ReadOptions& options, Context& context) {
 }  // namespace
 
 void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
-  auto* read = app.add_subcommand("read", "A recording of tcpwhy, or any capture file: what happened, and why");
+  auto* read = app.add_subcommand(
+      "read", description({"A recording of tcpwhy, or any capture file: what happened, and why",
+                           "tcpwhy 的记录，或任何抓包文件：发生了什么，为什么"},
+                          {{"tcpwhy read x.pcap", {"what is in it, and what is wrong", "其中有什么，哪里有问题"}},
+                           {"tcpwhy read x.pcap --conn 10.0.0.1:443",
+                            {"one connection: each segment, and why", "一个连接：每个报文段及其原因"}},
+                           {"tcpwhy read x.pcap --where reset --by server",
+                            {"those that were reset, in groups", "被复位的连接，按服务器分组"}}}));
   const auto options = std::make_shared<ReadOptions>();
   read->add_option(
       "FILE", options->given,
-      "pcap, pcapng or snoop, plain or compressed (gzip, zstd, xz, bzip2, LZ4); - is standard input; several are read as one, in order of time. "
-      "Behind them a filter as tcpdump has it: 'port 443 and net 10/8'");
+      said(
+          {"pcap, pcapng or snoop, plain or compressed (gzip, zstd, xz, bzip2, LZ4); - is standard input; several are read as one, "
+           "in order of time. Behind them a filter as tcpdump has it: 'port 443 and net 10/8'",
+           "pcap、pcapng 或 snoop，可以压缩（gzip、zstd、xz、bzip2、LZ4）；- 表示标准输入；多个文件按时间顺序合为一个读取。"
+           "其后可写 tcpdump 写法的过滤器：'port 443 and net 10/8'"}));
   add_view(*read, options->view, true);
   add_capture_options(*read, options->capture);
   add_fail_on(*read, options->fail_on);
   add_choice(*read, "--compat", options->compatible,
              Choices<Compatible>{{"tshark", Compatible::tshark}, {"zeek", Compatible::zeek}},
-             "What another program prints of the capture: tshark's TCP analysis of each frame, or Zeek's conn.log");
+             {"What another program prints of the capture: tshark's TCP analysis of each frame, or Zeek's conn.log",
+              "另一个程序会如何输出该抓包：tshark 对每帧的 TCP 分析，或 Zeek 的 conn.log"});
   add_connection_options(*read, options->connection);
   add_settings(*read, settings);
   options->command = read;
@@ -274,7 +297,9 @@ void add_read_command(CLI::App& app, Settings& settings, Command& chosen) {
     chosen = [options](Context& context) {
       if (options->capture.list_fields) return list_fields(*options, context);
       if (options->given.empty())
-        return report({base::ErrorKind::usage, "read: which file?", "tcpwhy read FILE; - is standard input"});
+        return report({base::ErrorKind::usage,
+                       {"read: which file?", "read：读取哪个文件？"},
+                       {"tcpwhy read FILE; - is standard input", "tcpwhy read FILE；- 表示标准输入"}});
       options->words = sort_words(options->given, names_file);
       options->capture.filter = options->words.filter;
       return read_files(*options, context);

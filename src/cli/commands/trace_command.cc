@@ -14,9 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "base/format.h"
 #include "capfile/recording/recording_io.h"
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/output/output_file.h"
 #include "cli/output/view.h"
 #include "observe/stop_on_signals.h"
@@ -37,6 +39,8 @@ struct TraceOptions {
   FailOn fail_on;
   bool quiet = false, verbose = false, all = false;
 };
+
+constexpr std::uint64_t most_32_bits = UINT32_MAX;
 
 // --host, --port and the filter, in tcpdump's language.
 std::string filter_of(const TraceOptions& options) {
@@ -105,15 +109,18 @@ std::function<void(const std::vector<observe::Watched>&)> watching_teller(const 
 
 int run_trace(const TraceOptions& options, Context& context) {
   if (options.session.target.command.empty() && options.session.target.pids.empty())
-    return report(
-        {base::ErrorKind::usage, "neither a command nor a process to trace", "tcpwhy trace -- COMMAND, or -p PID"});
+    return report({base::ErrorKind::usage,
+                   {"neither a command nor a process to trace", "没有指定要跟踪的命令或进程"},
+                   {"tcpwhy trace -- COMMAND, or -p PID", "tcpwhy trace -- COMMAND，或 -p PID"}});
   observe::TraceSessionOptions session = options.session;
   session.filter = filter_of(options);
   session.packets = !options.no_packets;
   if (!options.write_to.empty() && std::filesystem::path(options.write_to).lexically_normal() ==
                                        std::filesystem::path(options.report_to).lexically_normal())
-    return report(
-        {base::ErrorKind::usage, fmt::format("-w and --report name the same file: {}", options.write_to), {}});
+    return report({base::ErrorKind::usage,
+                   base::format({"-w and --report name the same file: {}", "-w 和 --report 指定了同一个文件：{}"},
+                                options.write_to),
+                   {}});
   auto report_file = open_file(options.report_to, options.overwrite);
   if (!report_file) return report(report_file.error());
   auto recording_file = open_file(options.write_to, options.overwrite);
@@ -124,7 +131,8 @@ int run_trace(const TraceOptions& options, Context& context) {
   if (!outcome) return report(outcome.error());
   if (!options.quiet)
     for (const base::Error& lacking : outcome->lacking)
-      warn(options.verbose && !lacking.hint.empty() ? lacking.message + "\n" + lacking.hint : lacking.message);
+      warn(options.verbose && !lacking.hint.empty() ? base::format({"{}\n{}", "{}\n{}"}, lacking.message, lacking.hint)
+                                                    : lacking.message);
 
   int failed = 0;  // what could not be written is said, and what else there is to say is said too
   const auto check = [&failed](const base::Status& done) {
@@ -137,14 +145,14 @@ int run_trace(const TraceOptions& options, Context& context) {
   if (*report_file)
     context.out = (*report_file)->out();
   else if (!session.target.command.empty())
-    context.out = Output(STDERR_FILENO, "the report");
+    context.out = Output(STDERR_FILENO, {"the report", "报告"});
   const int found = explain_and_show(recordings.front(), options, context);
   check(context.out.status());
   if (*report_file && context.out.status()) check((*report_file)->finish());
   context.out = standard_output;
   if (observe::StopOnSignals::requested()) observe::StopOnSignals::die_of_it();
   if (!session.target.command.empty() && !outcome->command_status)
-    check(base::fail(base::ErrorKind::system, "how the command ended was not seen"));
+    check(base::fail(base::ErrorKind::system, {"how the command ended was not seen", "没有看到命令如何结束"}));
   if (failed != 0) return failed;
   const int status = outcome->command_status ? pass_on(*outcome->command_status) : 0;
   return status != 0 ? status : found;
@@ -153,49 +161,94 @@ int run_trace(const TraceOptions& options, Context& context) {
 }  // namespace
 
 void add_trace_command(CLI::App& app, Settings& settings, Command& chosen) {
-  auto* trace = app.add_subcommand("trace", "A real program: its connections, and why they did what they did");
+  auto* trace = app.add_subcommand(
+      "trace",
+      description(
+          {"A real program: its connections, and why they did what they did", "真实的程序：它的连接，以及为什么会这样"},
+          {{"tcpwhy trace -- curl http://example.org/", {"a command, to its end", "一条命令，直到结束"}},
+           {"sudo tcpwhy trace -p 1234 --port 5432", {"a process, until Ctrl-C", "一个进程，直到 Ctrl-C"}},
+           {"sudo tcpwhy trace -w x.pcapng -- ./server",
+            {"recorded too: tcpwhy read x.pcapng", "同时记录：tcpwhy read x.pcapng"}}}));
   const auto options = std::make_shared<TraceOptions>();
   auto& session = options->session;
-  trace->add_option("-p,--pid", session.target.pids, "A process that runs already, and what it forks; may be repeated")
-      ->check(CLI::PositiveNumber);
+  in_range(trace->add_option("-p,--pid", session.target.pids,
+                             said({"A process that runs already, and what it forks; may be repeated",
+                                   "已在运行的进程及其派生的进程；可重复"})),
+           a_process)
+      ->option_text("PID");
   trace->add_option("COMMAND", session.target.command,
-                    "A command to start, after --; its output and exit status pass through");
-  trace->add_option("--port", options->ports, "Only packets from or to this port; may be repeated");
-  trace->add_option("--host", options->hosts, "Only packets from or to this address; may be repeated");
-  trace->add_option("--filter", session.filter, "Only these packets, as tcpdump(1) is told: 'net 10/8'");
-  trace->add_flag("--no-packets", options->no_packets, "No taps: calls and the kernel's events only");
+                    said({"A command to start, after --; its output and exit status pass through",
+                          "要启动的命令，写在 -- 之后；其输出和退出状态照常传出"}));
+  in_range(trace->add_option("--port", options->ports,
+                             said({"Only packets from or to this port (1 to 65535); may be repeated",
+                                   "只要此端口（1 到 65535）收发的报文；可重复"})),
+           a_port);
+  trace
+      ->add_option("--host", options->hosts,
+                   said({"Only packets from or to this address; may be repeated", "只要此地址收发的报文；可重复"}))
+      ->option_text("ADDRESS");
+  trace
+      ->add_option("--filter", session.filter,
+                   said({"Only these packets, as tcpdump(1) is told: 'net 10/8'",
+                         "只要这些报文，写法同 tcpdump(1)：'net 10/8'"}))
+      ->option_text("FILTER");
+  trace->add_flag("--no-packets", options->no_packets,
+                  said({"No taps: calls and the kernel's events only", "不抓包：只看调用和内核的事件"}));
   add_choice(
       *trace, "--backend", session.backend,
       Choices<observe::Backend>{
           {"auto", observe::Backend::automatic}, {"bpf", observe::Backend::bpf}, {"ptrace", observe::Backend::ptrace}},
-      "How: the kernel's tracepoints (bpf, for root), or ptrace, for one's own processes; the first that is to be had");
+      {"How: the kernel's tracepoints (bpf, for root), or ptrace, for one's own processes; the first that is to be had",
+       "方式：内核跟踪点（bpf，需要 root），或 ptrace（自己的进程）；默认取第一个可用的"});
   trace->add_flag("--stop-at-calls", session.stop_at_calls,
-                  "With ptrace: stop at each call, where a busy command's calls are recorded inside it otherwise");
+                  said({"With ptrace: stop at each call, where a busy command's calls are recorded inside it otherwise",
+                        "使用 ptrace 时在每个调用处停顿；否则繁忙命令的调用在其内部记录"}));
   trace
-      ->add_option("-w,--write", options->write_to, "Write the recording there, for Wireshark, tcpdump and tcpwhy read")
+      ->add_option("-w,--write", options->write_to,
+                   said({"Write the recording there, for Wireshark, tcpdump and tcpwhy read",
+                         "把记录写到该文件，供 Wireshark、tcpdump 和 tcpwhy read 读取"}))
       ->option_text("FILE.pcapng");
   trace
       ->add_option("--report", options->report_to,
-                   "Write what is found there instead of to standard error (with -p: output)")
+                   said({"Write what is found there instead of to standard error (with -p: output)",
+                         "把结果写到该文件，而不是标准错误（使用 -p 时是标准输出）"}))
       ->option_text("FILE");
   add_overwrite(*trace, options->overwrite);
-  trace->add_option("--snaplen", session.snap_length, "Bytes kept of a packet")->capture_default_str();
-  trace
-      ->add_option("--max-events", session.most_events,
-                   "So many calls, packets and events of the kernel are kept; what comes later is left out, and said")
-      ->capture_default_str();
-  trace->add_option("--ring", session.ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
-      ->capture_default_str();
-  trace->add_flag("-q,--quiet", options->quiet, "Don't say what is watched, nor what could not be");
+  in_range(
+      trace->add_option("--snaplen", session.snap_length,
+                        said(base::format({"Bytes kept of a packet (default: {})", "每个报文保留的字节数（默认：{}）"},
+                                          session.snap_length))),
+      {.most = most_32_bits});
+  in_range(trace->add_option(
+               "--max-events", session.most_events,
+               said(base::format(
+                   {"So many calls, packets and events of the kernel are kept; what comes later is left out, and said "
+                    "(default: {})",
+                    "最多保留多少个调用、报文和内核事件；之后的略去并说明（默认：{}）"},
+                   session.most_events))),
+           {});
+  in_range(
+      trace->add_option("--ring", session.ring_bytes,
+                        said(base::format({"Bytes of the probe's ring buffers together, a power of two (default: {})",
+                                           "探针环形缓冲区的总字节数，须为 2 的幂（默认：{}）"},
+                                          session.ring_bytes))),
+      {.most = most_32_bits});
+  trace->add_flag("-q,--quiet", options->quiet,
+                  said({"Don't say what is watched, nor what could not be", "不说明在观察什么，也不说明什么无法观察"}));
   trace->add_flag("-v,--verbose", options->verbose,
-                  "Say why something could not be watched in the kernel's own words: the verifier's last lines");
-  trace->add_flag("--all", options->all,
-                  "Every connection with its whole timeline and everything that was found, not only what is wrong");
+                  said({"Say why something could not be watched in the kernel's own words: the verifier's last lines",
+                        "用内核自己的话说明为何无法观察：验证器的最后几行"}));
+  trace->add_flag(
+      "--all", options->all,
+      said({"Every connection with its whole timeline and everything that was found, not only what is wrong",
+            "每个连接的完整时间线和全部发现，而不只是问题"}));
   add_view(*trace, options->view);
   add_fail_on(*trace, options->fail_on);
-  trace->footer(
-      "SIGINT, SIGTERM or SIGHUP ends the trace: processes of -p go on; a command gets the signal, and what is left of it\n"
-      "after two seconds is killed. The report follows; then tcpwhy dies of the signal. Another one ends it at once.");
+  trace->footer(said(
+      {"SIGINT, SIGTERM or SIGHUP ends the trace: processes of -p go on; a command gets the signal, and what is left of it "
+       "after two seconds is killed. The report follows; then tcpwhy dies of the signal. Another one ends it at once.",
+       "SIGINT、SIGTERM 或 SIGHUP 结束跟踪：-p 的进程继续运行；命令会收到该信号，两秒后仍未结束的部分被杀死。"
+       "随后输出报告，tcpwhy 再因该信号而终止。再来一个信号则立即结束。"}));
   add_settings(*trace, settings);
   trace->callback(
       [&chosen, options] { chosen = [options](Context& context) { return run_trace(*options, context); }; });

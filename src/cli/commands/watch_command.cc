@@ -13,9 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "capfile/recording/recording_io.h"
 #include "cli/choice.h"
 #include "cli/command.h"
+#include "cli/help.h"
 #include "cli/output/output_file.h"
 #include "explain/rules/life.h"
 #include "observe/netns.h"
@@ -69,7 +71,7 @@ class WatchWriter final : public observe::WatchListener {
     if (written_) written_ = flush();
     return written_;
   }
-  void lost(const std::string& sentence) override { warn(sentence); }
+  void lost(const base::Text& sentence) override { warn(sentence); }
   void second_passed() override {
     if (options_.stats) write_counts();
   }
@@ -177,44 +179,84 @@ int run_watch(const WatchOptions& options, Context& context) {
 }  // namespace
 
 void add_watch_command(CLI::App& app, Settings& settings, Command& chosen) {
-  auto* watch =
-      app.add_subcommand("watch", "Each TCP connection when it ends: who, with whom, and why it ended so (root)");
+  auto* watch = app.add_subcommand(
+      "watch",
+      description({"Each TCP connection when it ends: who, with whom, and why it ended so (root)",
+                   "每个 TCP 连接结束时：谁、与谁、为何如此结束（需要 root）"},
+                  {{"sudo tcpwhy watch", {"all of this machine's, until Ctrl-C", "本机的全部连接，直到 Ctrl-C"}},
+                   {"sudo tcpwhy watch --abnormal --port 443",
+                    {"those of a port that did not end well", "某端口上没有正常结束的连接"}},
+                   {"sudo tcpwhy watch --stats", {"how they end, counted each second", "每秒统计其结束方式"}}}));
   const auto options = std::make_shared<WatchOptions>();
   auto& lives = options->session.lives;
-  watch->add_option("FILTER", options->filter, "Only these connections, as tcpdump(1) is told: port 5432");
-  watch->add_flag("--all", options->session.openings, "Also when a connection is opened");
-  watch->add_flag("--abnormal", options->abnormal, "Only those that did not end well");
-  watch->add_flag("--stats", options->stats, "Count the ways they end each second instead of telling each connection");
-  watch->add_option("-p,--pid", lives.pids, "Only those of this process: it used or closed an end; may be repeated")
-      ->check(CLI::PositiveNumber)
+  watch->add_option(
+      "FILTER", options->filter,
+      said({"Only these connections, as tcpdump(1) is told: port 5432", "只要这些连接，写法同 tcpdump(1)：port 5432"}));
+  watch->add_flag("--all", options->session.openings, said({"Also when a connection is opened", "连接建立时也显示"}));
+  watch->add_flag("--abnormal", options->abnormal, said({"Only those that did not end well", "只要没有正常结束的"}));
+  watch->add_flag("--stats", options->stats,
+                  said({"Count the ways they end each second instead of telling each connection",
+                        "每秒统计各种结束方式，而不逐个列出连接"}));
+  in_range(watch->add_option("-p,--pid", lives.pids,
+                             said({"Only those of this process: it used or closed an end; may be repeated",
+                                   "只要此进程的：它使用或关闭了其中一端；可重复"})),
+           a_process)
       ->allow_extra_args(false)  // else it would take the filter
       ->option_text("PID");
-  watch->add_option("--comm", lives.commands, "Only those of processes of this name; may be repeated")
+  watch
+      ->add_option("--comm", lives.commands,
+                   said({"Only those of processes of this name; may be repeated", "只要此名称的进程的；可重复"}))
       ->allow_extra_args(false)
       ->option_text("NAME");
-  watch->add_option(
-      "--cgroup", lives.cgroup,
-      "Only those of processes in this control group (version 2), or below: its folder, or its path from their root");
-  watch->add_option("--port", lives.ports, "Only those with this port at either end; may be repeated")
-      ->allow_extra_args(false)
-      ->option_text("N");
-  watch->add_option("-i,--interface", options->session.interface,
-                    "Only connections that go over this network interface, by their addresses");
-  auto* netns = watch->add_option("--netns", options->netns,
-                                  "Another network namespace: a name of ip-netns(8), a file, or a process's number");
-  watch->add_flag("--every-netns", options->session.every_netns, "The whole machine: every network namespace")
+  watch
+      ->add_option(
+          "--cgroup", lives.cgroup,
+          said(
+              {"Only those of processes in this control group (version 2), or below: its folder, or its path from their root",
+               "只要此控制组（第 2 版）及其下的进程的：其目录，或从根起的路径"}))
+      ->option_text("PATH");
+  in_range(watch->add_option("--port", lives.ports,
+                             said({"Only those with this port (1 to 65535) at either end; may be repeated",
+                                   "只要任一端是此端口（1 到 65535）的；可重复"})),
+           a_port)
+      ->allow_extra_args(false);
+  watch
+      ->add_option("-i,--interface", options->session.interface,
+                   said({"Only connections that go over this network interface, by their addresses",
+                         "只要经过此网络接口的连接（按地址判断）"}))
+      ->option_text("NAME");
+  auto* netns =
+      watch->add_option("--netns", options->netns,
+                        said({"Another network namespace: a name of ip-netns(8), a file, or a process's number",
+                              "另一个网络命名空间：ip-netns(8) 的名称、文件，或进程号"}));
+  netns->option_text("NAME");
+  watch
+      ->add_flag("--every-netns", options->session.every_netns,
+                 said({"The whole machine: every network namespace", "整台机器：所有网络命名空间"}))
       ->excludes(netns);
-  watch->add_option("-w,--write", options->write_to,
-                    "Write what the kernel said of each connection that ends (states, resets, errors; no packets) to "
-                    "this file, a pcapng section each");
+  watch
+      ->add_option(
+          "-w,--write", options->write_to,
+          said({"Write what the kernel said of each connection that ends (states, resets, errors; no packets) to "
+                "this file, a pcapng section each",
+                "把内核对每个结束的连接所说的内容（状态、复位、错误；不含报文）写到该文件，每个连接一个 pcapng 节"}))
+      ->option_text("FILE.pcapng");
   add_overwrite(*watch, options->overwrite);
-  watch->add_option("--seconds", options->seconds, "Stop after so many; else with Ctrl-C");
-  watch->add_option("--ring", options->session.ring_bytes, "Bytes of the probe's ring buffers together, a power of two")
-      ->capture_default_str();
+  watch
+      ->add_option("--seconds", options->seconds,
+                   said({"Stop after so many; else with Ctrl-C", "过这么多秒后停止；否则按 Ctrl-C"}))
+      ->option_text("N");
+  in_range(
+      watch->add_option("--ring", options->session.ring_bytes,
+                        said(base::format({"Bytes of the probe's ring buffers together, a power of two (default: {})",
+                                           "探针环形缓冲区的总字节数，须为 2 的幂（默认：{}）"},
+                                          options->session.ring_bytes))),
+      {.most = UINT32_MAX});
   add_choice(*watch, "-o,--output", options->form,
              Choices<render::LifeLines::Form>{{"text", render::LifeLines::Form::text},
                                               {"ndjson", render::LifeLines::Form::ndjson}},
-             "A line of text for each, or a JSON document a line");
+             {"A line of text for each (text, the default), or a JSON document a line (ndjson)",
+              "每个连接一行文本（text，默认），或每行一个 JSON 文档（ndjson）"});
   add_settings(*watch, settings);
   watch->callback(
       [&chosen, options] { chosen = [options](Context& context) { return run_watch(*options, context); }; });

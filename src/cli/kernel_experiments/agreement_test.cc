@@ -244,7 +244,7 @@ struct Held {
     kernel_seen = kernel_seen && seen.contains(recording::Observation::resets_reason);
     left.erase(id);
     hook_missed.erase(id);
-    if (outcome.error) left[id]["scenario"] = outcome.error->message;
+    if (outcome.error) left[id]["scenario"] = outcome.error->message.en;
     for (const auto& [aspect, text, missed] : Comparison(table[id], outcome.recording, counters).run()) {
       ever[id][aspect] = text;
       if (missed) hook_missed.insert(id);
@@ -288,7 +288,7 @@ TEST(KernelExperiments, recordings_and_findings_agree_with_what_was_measured) {
     const auto outcomes = lab::run(again, {}, [](const lab::Outcome&) {});
     again.clear();
     for (const auto& outcome : outcomes) {
-      if (outcome.error && outcome.error->kind == base::ErrorKind::privilege) GTEST_SKIP() << outcome.error->message;
+      if (outcome.error && outcome.error->kind == base::ErrorKind::privilege) GTEST_SKIP() << outcome.error->message.en;
       if (round == 1) {
         const auto other = explain::testing::with_payload(outcome.recording, all_words);
         EXPECT_EQ(explain::testing::account_of(other), explain::testing::account_of(outcome.recording))

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <thread>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "capfile/formats/reader.h"
@@ -38,7 +39,7 @@ constexpr std::string_view table_columns =
 constexpr std::string_view problem_columns = "stream,client,server,duration,bytes,ending,closed.by,problems";
 
 std::unexpected<base::Error> no_field(std::string_view name) {
-  return base::fail(base::ErrorKind::usage, fmt::format("there is no field {}", base::quote(name)),
+  return base::fail(base::ErrorKind::usage, base::format({"there is no field {}", "没有字段 {}"}, base::quote(name)),
                     scan::hint_for_field(name));
 }
 
@@ -107,10 +108,13 @@ class ProgressBar {
 
 std::string title(const std::vector<capfile::Input>& inputs) {
   const std::string& first = inputs.front().name();
-  return inputs.size() == 1 ? first : fmt::format("{} and {} more", first, inputs.size() - 1);
+  if (inputs.size() == 1) return first;
+  return base::format(spoken(), {"{} and {} more", "{} 等 {} 个文件"}, first,
+                      inputs.size() - (spoken() == base::Language::en ? 1 : 0));
 }
 
 constexpr std::size_t shown_by_default = 10;
+constexpr unsigned most_threads = 1024;
 
 class SummaryOrTable final : public CaptureView {
  public:
@@ -201,10 +205,12 @@ class SummaryOrTable final : public CaptureView {
   base::Status prepare_order() {
     if (has_summary() || streams_records()) {
       if (options_.sort.empty()) return {};
-      return base::fail(
-          base::ErrorKind::usage,
-          fmt::format("read: --sort with -o {} needs --top N, how many records to keep in memory", row_of(form_).name),
-          "--top 1000; or sort what is written: sort, sqlite3, duckdb");
+      return base::fail(base::ErrorKind::usage,
+                        base::format({"read: --sort with -o {} needs --top N, how many records to keep in memory",
+                                      "read：-o {} 使用 --sort 时需要 --top N，即内存中保留多少条记录"},
+                                     row_of(form_).name),
+                        {"--top 1000; or sort what is written: sort, sqlite3, duckdb",
+                         "--top 1000；或对写出的内容排序：sort、sqlite3、duckdb"});
     }
     scan::Greatest::Above above = scan::worse;
     if (!options_.sort.empty()) {
@@ -219,8 +225,9 @@ class SummaryOrTable final : public CaptureView {
   }
   base::Status begin_parquet() {
     if (isatty(STDOUT_FILENO) == 1)
-      return base::fail(base::ErrorKind::usage, "a Parquet file is nothing for a terminal",
-                        "tcpwhy read FILE -o parquet > FILE.parquet");
+      return base::fail(base::ErrorKind::usage,
+                        {"a Parquet file is nothing for a terminal", "Parquet 文件不适合输出到终端"},
+                        base::both("tcpwhy read FILE -o parquet > FILE.parquet"));
     auto table = ParquetTable::open(columns_);
     if (!table) return std::unexpected(table.error());
     parquet_ = std::move(*table);
@@ -291,8 +298,11 @@ class SummaryOrTable final : public CaptureView {
     } else if (!streams_records()) {
       print_kept_records();
     }
-    if (of && wanted_ == 0 && form_ != Form::text)
-      warn(fmt::format("--where holds for {}", scan::connections_in_words(0, of, base::Language::en)));
+    if (of && wanted_ == 0 && form_ != Form::text) {
+      const base::OwnedText in_both{scan::connections_in_words(0, of, base::Language::en),
+                                    scan::connections_in_words(0, of, base::Language::zh)};
+      warn(base::format({"--where holds for {}", "--where 符合：{}"}, in_both));
+    }
   }
   void print_groups(const OpenCaptures& captures, scan::Extent extent, std::optional<std::uint64_t> of,
                     const scan::TextOptions& text) {
@@ -376,22 +386,43 @@ bool is_recording(capfile::CaptureReader& reader) {
 
 void add_capture_options(CLI::App& app, CaptureOptions& options) {
   app.add_option("--where", options.where,
-                 "Only connections of which this holds: 'closed.by=server and reset'; --fields lists the words");
-  app.add_flag("--table", options.table, "A line for each connection, in order of the capture");
-  app.add_option("--columns", options.columns, "What to show of each connection: stream,client,server,bytes");
+                 said({"Only connections of which this holds: 'closed.by=server and reset'; --fields lists the words",
+                       "只要符合条件的连接：'closed.by=server and reset'；可用的词见 --fields"}))
+      ->option_text("CONDITION");
+  app.add_flag("--table", options.table,
+               said({"A line for each connection, in order of the capture", "每个连接一行，按抓包中的顺序"}));
+  app.add_option("--columns", options.columns,
+                 said({"What to show of each connection: stream,client,server,bytes",
+                       "每个连接显示哪些字段：stream,client,server,bytes"}))
+      ->option_text("FIELD,FIELD...");
   app.add_option(
-      "--by", options.by,
-      "Connections in groups: by server, client.ip, server.port, ending, problems, ...; by networks: client.net, "
-      "server.ip/16");
-  app.add_option("--sort", options.sort, "Order of the table: a field, or -field for the greatest first");
-  app.add_option("--top", options.top, "How many connections, records or groups to show; of text 10");
+         "--by", options.by,
+         said(
+             {"Connections in groups: by server, client.ip, server.port, ending, problems, ...; by networks: client.net, "
+              "server.ip/16",
+              "把连接分组：按 server、client.ip、server.port、ending、problems 等；按网络：client.net、server.ip/16"}))
+      ->option_text("FIELD");
+  app.add_option("--sort", options.sort,
+                 said({"Order of the table: a field, or -field for the greatest first",
+                       "表的顺序：字段，或 -字段 表示从大到小"}))
+      ->option_text("[-]FIELD");
+  in_range(app.add_option("--top", options.top,
+                          said({"How many connections, records or groups to show; of text 10",
+                                "显示多少个连接、记录或分组；文本默认 10"})),
+           {});
   app.add_flag("--fields", options.list_fields,
-               "List the fields of --columns, --sort, --by and --where, with the values that they can have");
-  app.add_flag("--teredo", options.teredo, "Look into Teredo tunnels too (UDP port 3544)");
-  app.add_option("--threads", options.threads,
-                 "Threads, each with its share of the connections; as many as there are processors");
-  app.add_option("--max-connections", options.most_connections,
-                 "How many may be open at once before the quietest is let go, 400000");
+               said({"List the fields of --columns, --sort, --by and --where, with the values that they can have",
+                     "列出 --columns、--sort、--by 和 --where 的字段及其取值"}));
+  app.add_flag("--teredo", options.teredo,
+               said({"Look into Teredo tunnels too (UDP port 3544)", "也解析 Teredo 隧道（UDP 端口 3544）"}));
+  in_range(app.add_option("--threads", options.threads,
+                          said({"Threads, each with its share of the connections; as many as there are processors",
+                                "线程数，各处理一部分连接；默认等于处理器数"})),
+           {.most = most_threads});
+  in_range(app.add_option("--max-connections", options.most_connections,
+                          said({"How many may be open at once before the quietest is let go, 400000",
+                                "最多同时跟踪多少个打开的连接，超出则放弃最安静的；默认 400000"})),
+           {});
 }
 
 std::uint64_t random_seed() {
@@ -411,17 +442,17 @@ int show_fields(Context& context) {
   constexpr std::size_t indent = 24;
   const auto put = [&](std::string_view name, std::string_view text) {
     std::string lines = base::wrap(text, indent, indent, context.width());
-    lines.replace(0, name.size(), name);
+    lines.replace(0, base::display_width(name), name);
     context.out.write(lines + "\n");
   };
   std::string groups;
   for (const scan::Field& field : scan::fields()) {
-    const std::string values = scan::values_in_words(field);
-    put(field.name, field.what.empty() ? values : fmt::format("{} [{}]", field.what, values));
+    const std::string values = said(scan::values_in_words(field));
+    put(field.name, field.what.empty() ? values : fmt::format("{} [{}]", said(field.what), values));
     if (scan::has_few_values(field)) groups += fmt::format("{}{}", groups.empty() ? "" : ", ", field.name);
   }
   context.out.write("\n");
-  put("--by takes", groups);
+  put(said({"--by takes", "--by 可用"}), groups);
   return 0;
 }
 
@@ -460,7 +491,7 @@ base::Result<scan::FrameReader> read_captures(const OpenCaptures& captures, cons
 
 int report_unread_links(const scan::UnreadLinks& unread, bool shown) {
   if (const auto status = unread.status(); !status) return report(status.error());
-  if (unread.packets() > 0 && !shown) warn(unread.in_words().en);
+  if (unread.packets() > 0 && !shown) warn(unread.in_words());
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/language.h"
 #include "explain/explain.h"
 
 namespace tcpwhy::cli {
@@ -18,7 +19,7 @@ using ShowRecordings = void(std::span<const explain::Explained> explained, Conte
 struct FormRow {
   Form form;
   std::string_view name;  // as -o has it
-  std::string_view help;
+  base::Text help;
   ShowRecordings* show = nullptr;  // null: it shows packets, or a record for each connection of a capture
   bool of_records = false;         // a record for each connection of a capture
   bool of_a_connection = false;    // `read --stream` shows one connection of a capture so

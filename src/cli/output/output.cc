@@ -1,7 +1,6 @@
 #include "cli/output/output.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -16,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "observe/stop_on_signals.h"
 
@@ -106,7 +106,13 @@ std::string escape_lines(std::string_view text) {
   }
 }
 
+base::Language language_of_the_run = base::Language::en;
+
 }  // namespace
+
+void speak(base::Language language) { language_of_the_run = language; }
+base::Language spoken() { return language_of_the_run; }
+std::string said(const base::Text& text) { return std::string(text.in(spoken())); }
 
 void occupy_standard_descriptors() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
@@ -129,19 +135,24 @@ void Output::write(std::string_view text) {
 base::Status Output::status() const {
   if (error_ == 0 || error_ == EPIPE) return {};
   if (error_ == ECANCELED)
-    return base::fail(base::ErrorKind::system, fmt::format("writing {}: nobody reads it, and a signal came", name_));
-  return base::fail_errno(fmt::format("writing {}", name_), error_);
+    return base::fail(
+        base::ErrorKind::system,
+        base::format({"writing {}: nobody reads it, and a signal came", "写入{}：没有人读取，且收到了信号"}, name_));
+  return base::fail_errno(base::format({"writing {}", "写入{}"}, name_), error_);
 }
 
 int report(const base::Error& error) {
-  std::string text = fmt::format("tcpwhy: error: {}\n", escape_lines(error.message));
-  if (!error.hint.empty()) text += fmt::format("tcpwhy: hint: {}\n", escape_lines(error.hint));
+  std::string text =
+      base::format(spoken(), {"tcpwhy: error: {}\n", "tcpwhy: 错误：{}\n"}, escape_lines(said(error.message)));
+  if (!error.hint.empty())
+    text += base::format(spoken(), {"tcpwhy: hint: {}\n", "tcpwhy: 建议：{}\n"}, escape_lines(said(error.hint)));
   write_all(STDERR_FILENO, text);
   return base::exit_status(error.kind);
 }
 
-void warn(std::string_view message) {
-  write_all(STDERR_FILENO, fmt::format("tcpwhy: warning: {}\n", escape_lines(message)));
+void warn(const base::Text& message) {
+  write_all(STDERR_FILENO,
+            base::format(spoken(), {"tcpwhy: warning: {}\n", "tcpwhy: 警告：{}\n"}, escape_lines(said(message))));
 }
 
 void draw(std::string_view text) { write_all(STDERR_FILENO, text); }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/language.h"
 #include "base/result.h"
 
 namespace tcpwhy::cli {
@@ -18,6 +19,12 @@ void occupy_standard_descriptors();
 // by SIGXFSZ without a word. A command that is started is as it would have been: a handler is gone with execve(2).
 void outlive_file_size_limit();
 
+// The language of the run: of errors and warnings, and of help. One for the process, as standard error is; set once, before anything is
+// said. What a command shows has its language from Context::language(), which is the same.
+void speak(base::Language language);
+[[nodiscard]] base::Language spoken();  // English, before it is set
+[[nodiscard]] std::string said(const base::Text& text);
+
 // Writes to a descriptor that it does not own, unbuffered. A reader that has gone (`tcpwhy read x | head`) raises no signal:
 // the output is closed from then on and swallows what comes. The process's disposition of SIGPIPE stays as it was, for
 // programs that experiments start inherit it. A reader that does not read is waited for, but no longer than a second once a
@@ -25,7 +32,7 @@ void outlive_file_size_limit();
 class Output {
  public:
   // `name`: what its errors call it.
-  explicit Output(int fd, std::string name = "the output") : fd_(fd), name_(std::move(name)) {}
+  explicit Output(int fd, base::OwnedText name = {"the output", "输出"}) : fd_(fd), name_(std::move(name)) {}
 
   void write(std::string_view text);
   // Nobody reads any more: a command may stop early.
@@ -35,7 +42,7 @@ class Output {
 
  private:
   int fd_;
-  std::string name_;
+  base::OwnedText name_;
   int error_ = 0;  // errno of the write that failed; ECANCELED: nobody read, and we were to stop
 };
 
@@ -44,7 +51,7 @@ class Output {
 int report(const base::Error& error);
 
 // "tcpwhy: warning: MESSAGE" on standard error.
-void warn(std::string_view message);
+void warn(const base::Text& message);
 // As it is, to standard error: a progress bar.
 void draw(std::string_view text);
 

@@ -18,6 +18,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace tcpwhy::cli {
@@ -30,7 +31,11 @@ constexpr mode_t ours_only = 0600;
 constexpr int most_links = 40;  // as the kernel has it (path_resolution(7))
 constexpr int most_names = 100;
 
-std::string cannot_write(const std::string& path) { return "cannot write " + base::escape_controls(path); }
+constexpr base::Text standard_output{"standard output", "标准输出"};
+
+base::OwnedText cannot_write(const std::string& path) {
+  return base::format({"cannot write {}", "无法写入 {}"}, base::escape_controls(path));
+}
 
 // What stands at a place.
 enum class Kind : std::uint8_t { file, folder, link, descriptor, fifo, device };
@@ -47,9 +52,10 @@ Kind kind_of(const struct stat& info, int fd) {
 
 bool is_trusted(uid_t owner) { return owner == 0 || owner == geteuid(); }
 
-std::unexpected<base::Error> of_somebody_else(const std::string& path, std::string_view what, uid_t owner) {
-  return base::fail(base::ErrorKind::privilege, fmt::format("{}: {} of uid {}", cannot_write(path), what, owner),
-                    "another name; or - for standard output");
+std::unexpected<base::Error> of_somebody_else(const std::string& path, const base::Text& what, uid_t owner) {
+  return base::fail(base::ErrorKind::privilege,
+                    base::format({"{0}: {1} of uid {2}", "{0}：它是 uid {2} 的{1}"}, cannot_write(path), what, owner),
+                    {"another name; or - for standard output", "换个名称；或用 - 表示标准输出"});
 }
 
 // Where `path` leads, one link after the other.
@@ -69,14 +75,15 @@ class Finder {
         case Kind::folder: return base::fail_errno(cannot_write(path_), EISDIR);
         case Kind::file:
           if (overwrite) return std::move(place_);
-          return base::fail(base::ErrorKind::usage, fmt::format("{} is there already", base::escape_controls(path_)),
-                            "another name; or --overwrite");
+          return base::fail(base::ErrorKind::usage,
+                            base::format({"{} is there already", "{} 已存在"}, base::escape_controls(path_)),
+                            {"another name; or --overwrite", "换个名称；或用 --overwrite"});
         case Kind::link:
-          if (!is_trusted(info.st_uid)) return of_somebody_else(path_, "a symbolic link", info.st_uid);
+          if (!is_trusted(info.st_uid)) return of_somebody_else(path_, {"a symbolic link", "符号链接"}, info.st_uid);
           if (auto followed = follow(there.get()); !followed) return std::unexpected(followed.error());
           continue;
         case Kind::fifo:
-          if (!is_trusted(info.st_uid)) return of_somebody_else(path_, "a FIFO", info.st_uid);
+          if (!is_trusted(info.st_uid)) return of_somebody_else(path_, {"a FIFO", "FIFO"}, info.st_uid);
           return open_there(O_NOFOLLOW, &info);
         case Kind::descriptor: return open_descriptor();
         case Kind::device: return open_there(O_NOFOLLOW, &info);
@@ -117,7 +124,9 @@ class Finder {
     struct stat info{};
     if (expected != nullptr &&
         (fstat(fd.get(), &info) != 0 || info.st_dev != expected->st_dev || info.st_ino != expected->st_ino))
-      return base::fail(base::ErrorKind::system, cannot_write(path_) + ": it changes while it is opened");
+      return base::fail(
+          base::ErrorKind::system,
+          base::format({"{}: it changes while it is opened", "{}：打开时它发生了变化"}, cannot_write(path_)));
     return fd;
   }
 
@@ -176,7 +185,8 @@ base::Result<TemporaryFile> make_temporary(const Place& place, const std::string
 OutputFile::OutputFile(std::string path, base::UniqueFd fd, Place place, bool overwrite)
     : path_(std::move(path)),
       fd_(std::move(fd)),
-      out_(fd_.get(), base::escape_controls(path_)),
+      out_(fd_.get(),
+           path_ == "-" ? base::owned(standard_output) : base::format({"{}", " {}"}, base::escape_controls(path_))),
       place_(std::move(place)),
       overwrite_(overwrite),
       appeared_(!place_.folder.valid()) {}
@@ -188,8 +198,8 @@ OutputFile::~OutputFile() {
 base::Result<OutputFile> OutputFile::open(const std::string& path, bool overwrite, Temporary temporary) {
   if (path == "-") {
     UniqueFd fd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-    if (!fd.valid()) return base::fail_errno("standard output");
-    return OutputFile("standard output", std::move(fd), {}, overwrite);
+    if (!fd.valid()) return base::fail_errno(base::owned(standard_output));
+    return OutputFile(path, std::move(fd), {}, overwrite);
   }
   auto found = Finder(path).find(overwrite);
   if (!found) return std::unexpected(found.error());
@@ -243,9 +253,11 @@ base::Status OutputFile::appear() {
   const bool is_kept =
       error == EEXIST && fstat(fd_.get(), &info) == 0 && info.st_size > 0 && give_name(aside, false) == 0;
   if (!is_kept) return base::fail_errno(cannot_write(path_), error);
-  return base::fail(base::ErrorKind::system,
-                    fmt::format("{}: somebody else has made it meanwhile", cannot_write(path_)),
-                    fmt::format("what was to be written is beside it, in {}", base::escape_controls(aside)));
+  return base::fail(
+      base::ErrorKind::system,
+      base::format({"{}: somebody else has made it meanwhile", "{}：其间已有别人创建了它"}, cannot_write(path_)),
+      base::format({"what was to be written is beside it, in {}", "要写入的内容在它旁边：{}"},
+                   base::escape_controls(aside)));
 }
 
 base::Status OutputFile::finish() {
@@ -257,7 +269,8 @@ base::Status OutputFile::finish() {
 }
 
 void add_overwrite(CLI::App& app, bool& overwrite) {
-  app.add_flag("--overwrite", overwrite, "Replace the files to be written that are there already");
+  app.add_flag("--overwrite", overwrite,
+               said({"Replace the files to be written that are there already", "覆盖已存在的输出文件"}));
 }
 
 }  // namespace tcpwhy::cli

@@ -41,10 +41,10 @@ class Folder : public ::testing::TestWithParam<OutputFile::Temporary> {
   // Writes "new" there. The error's message, or "".
   [[nodiscard]] std::string written(const std::string& path, bool overwrite = false) const {
     auto file = OutputFile::open(path, overwrite, GetParam());
-    if (!file) return file.error().message;
+    if (!file) return file.error().message.en;
     file->out().write("new");
     const auto done = file->finish();
-    return done ? "" : done.error().message;
+    return done ? "" : done.error().message.en;
   }
 
   fs::path folder_;
@@ -65,7 +65,7 @@ TEST_P(Folder, a_new_file_is_the_callers_alone) {
 TEST_P(Folder, nothing_has_its_name_before_it_is_whole_and_nothing_is_left_of_what_was_given_up) {
   {
     auto file = OutputFile::open(at("x"), false, GetParam());
-    ASSERT_TRUE(file) << file.error().message;
+    ASSERT_TRUE(file) << file.error().message.en;
     file->out().write("half");
     EXPECT_FALSE(fs::exists(at("x")));
   }
@@ -74,7 +74,7 @@ TEST_P(Folder, nothing_has_its_name_before_it_is_whole_and_nothing_is_left_of_wh
 
 TEST_P(Folder, what_appears_early_grows) {
   auto file = OutputFile::open(at("x"), false, GetParam());
-  ASSERT_TRUE(file) << file.error().message;
+  ASSERT_TRUE(file) << file.error().message.en;
   ASSERT_TRUE(file->appear());
   EXPECT_EQ(slurp(at("x")), "");
   file->out().write("one");
@@ -100,7 +100,7 @@ TEST_P(Folder, what_was_there_stays_until_the_new_file_is_whole) {
   const std::string path = made("x", "old");
   {
     auto file = OutputFile::open(path, true, GetParam());
-    ASSERT_TRUE(file) << file.error().message;
+    ASSERT_TRUE(file) << file.error().message.en;
     file->out().write("half");
     EXPECT_EQ(slurp(path), "old");
   }
@@ -174,20 +174,20 @@ TEST_P(Folder, a_place_that_cannot_be_written_says_so_when_it_is_opened) {
                                   {"/proc/x", "No such file or directory"}}) {
     const auto opened = OutputFile::open(path, true, GetParam());
     ASSERT_FALSE(opened) << path;
-    EXPECT_EQ(opened.error().message, "cannot write " + path + ": " + why);
+    EXPECT_EQ(opened.error().message.en, "cannot write " + path + ": " + why);
   }
 }
 
 TEST_P(Folder, a_name_that_somebody_takes_meanwhile_is_left_to_him) {
   auto file = OutputFile::open(at("x"), false, GetParam());
-  ASSERT_TRUE(file) << file.error().message;
+  ASSERT_TRUE(file) << file.error().message.en;
   file->out().write("new");
   fs::create_symlink(made("target", "old"), at("x"));
   const auto done = file->finish();
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().message, "cannot write " + at("x") + ": somebody else has made it meanwhile");
+  EXPECT_EQ(done.error().message.en, "cannot write " + at("x") + ": somebody else has made it meanwhile");
   EXPECT_EQ(slurp(at("target")), "old");
-  const std::string aside = done.error().hint.substr(done.error().hint.rfind(' ') + 1);
+  const std::string aside = done.error().hint.en.substr(done.error().hint.en.rfind(' ') + 1);
   EXPECT_EQ(slurp(at(aside)), "new");
 }
 

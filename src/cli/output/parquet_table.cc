@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "base/unique_fd.h"
 
 namespace tcpwhy::cli {
@@ -39,8 +40,11 @@ class DuckLibrary {
     library.handle_.reset(dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE));
     if (!library.handle_)
       return base::fail(base::ErrorKind::system,
-                        fmt::format("-o parquet needs DuckDB's library, and {} is not there", name),
-                        "put libduckdb.so (duckdb.org) where the dynamic linker looks, or use -o csv");
+                        base::format({"-o parquet needs DuckDB's library, and {} is not there",
+                                      "-o parquet 需要 DuckDB 的库，但没有 {}"},
+                                     name),
+                        {"put libduckdb.so (duckdb.org) where the dynamic linker looks, or use -o csv",
+                         "请把 libduckdb.so（duckdb.org）放到动态链接器能找到的地方，或使用 -o csv"});
     const auto find = [&](auto& function, const char* symbol) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library.handle_.get(), symbol));
       return function != nullptr;
@@ -49,7 +53,9 @@ class DuckLibrary {
                        find(library.query, "duckdb_query") && find(library.result_error, "duckdb_result_error") &&
                        find(library.destroy_result, "duckdb_destroy_result") &&
                        find(library.disconnect, "duckdb_disconnect") && find(library.close, "duckdb_close");
-    if (!whole) return base::fail(base::ErrorKind::system, fmt::format("{} is not DuckDB's library", name));
+    if (!whole)
+      return base::fail(base::ErrorKind::system,
+                        base::format({"{} is not DuckDB's library", "{} 不是 DuckDB 的库"}, name));
     return library;
   }
 
@@ -82,12 +88,13 @@ class DuckDatabase {
   base::Status run(const std::string& query) {
     if (connection_ == nullptr && (library_.open(nullptr, &database_) != duck_success ||
                                    library_.connect(database_, &connection_) != duck_success))
-      return base::fail(base::ErrorKind::system, "DuckDB cannot be started");
+      return base::fail(base::ErrorKind::system, {"DuckDB cannot be started", "无法启动 DuckDB"});
     DuckResult result{};
     base::Status done;
     if (library_.query(connection_, query.c_str(), &result) != duck_success) {
       const char* const words = library_.result_error(&result);
-      done = base::fail(base::ErrorKind::system, fmt::format("DuckDB: {}", words != nullptr ? words : "unknown error"));
+      done = base::fail(base::ErrorKind::system,
+                        base::format({"DuckDB: {}", "DuckDB：{}"}, words != nullptr ? words : "?"));
     }
     library_.destroy_result(&result);
     return done;
@@ -103,12 +110,14 @@ base::Result<base::UniqueFd> make_file() {
   std::error_code error;
   const std::string below = fs::temp_directory_path(error).string();
   if (error)
-    return base::fail(base::ErrorKind::system, fmt::format("no folder for temporary files: {}", error.message()));
+    return base::fail(
+        base::ErrorKind::system,
+        base::format({"no folder for temporary files: {}", "没有存放临时文件的目录：{}"}, error.message()));
   base::UniqueFd file(::open(below.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file.valid()) return file;
   std::string name = below + "/tcpwhy-XXXXXX";  // where the file system has no O_TMPFILE
   file.reset(mkostemp(name.data(), O_CLOEXEC));
-  if (!file.valid()) return base::fail_errno("cannot make a file in " + below);
+  if (!file.valid()) return base::fail_errno(base::format({"cannot make a file in {}", "无法在 {} 中创建文件"}, below));
   unlink(name.c_str());
   return file;
 }
@@ -178,7 +187,7 @@ class DuckTable final : public ParquetTable {
     while (true) {
       const ssize_t count = ::pread(file.get(), piece.data(), piece.size(), at);
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return base::fail_errno("cannot read what DuckDB has made");
+      if (count < 0) return base::fail_errno({"cannot read what DuckDB has made", "无法读取 DuckDB 的结果"});
       if (count == 0) return {};
       out.write({piece.data(), static_cast<std::size_t>(count)});
       at += count;

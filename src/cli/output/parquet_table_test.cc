@@ -22,11 +22,11 @@ std::vector<const scan::Field*> columns(std::initializer_list<const char*> names
 // What comes out of the table for these rows; an error's words where it is none.
 std::string made_of(const std::vector<const scan::Field*>& columns, std::string_view rows, const std::string& library) {
   auto table = ParquetTable::open(columns, library);
-  if (!table) return table.error().message;
-  if (auto added = (*table)->add(rows); !added) return added.error().message;
+  if (!table) return table.error().message.en;
+  if (auto added = (*table)->add(rows); !added) return added.error().message.en;
   std::FILE* file = std::tmpfile();
   Output out(fileno(file));
-  if (auto written = (*table)->write_to(out); !written) return written.error().message;
+  if (auto written = (*table)->write_to(out); !written) return written.error().message.en;
   std::string bytes(65536, '\0');
   const ssize_t count = pread(fileno(file), bytes.data(), bytes.size(), 0);
   std::fclose(file);
@@ -37,8 +37,8 @@ std::string made_of(const std::vector<const scan::Field*>& columns, std::string_
 TEST(ParquetTable, without_the_library_says_what_it_needs) {
   const auto table = ParquetTable::open(columns({"client"}), "libthere_is_none.so");
   ASSERT_FALSE(table);
-  EXPECT_EQ(table.error().message, "-o parquet needs DuckDB's library, and libthere_is_none.so is not there");
-  EXPECT_NE(table.error().hint.find("-o csv"), std::string::npos);
+  EXPECT_EQ(table.error().message.en, "-o parquet needs DuckDB's library, and libthere_is_none.so is not there");
+  EXPECT_NE(table.error().hint.en.find("-o csv"), std::string::npos);
 }
 
 TEST(ParquetTable, does_not_take_another_library_for_it) {

@@ -1,10 +1,9 @@
 #include "cli/output/reading_stop.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <cstring>
 
+#include "base/format.h"
 #include "cli/output/output.h"
 
 namespace tcpwhy::cli {
@@ -37,7 +36,8 @@ int ReadingStop::report_unless_stopped(const base::Error& error) const { return 
 int ReadingStop::finish(int status) const {
   if (!stopped_by_signal()) return status;
   const int signal = observe::StopOnSignals::signal();
-  warn(fmt::format("not the whole capture: SIG{} ended the reading", sigabbrev_np(signal)));
+  warn(base::format({"not the whole capture: SIG{} ended the reading", "并非整个抓包：SIG{} 中止了读取"},
+                    sigabbrev_np(signal)));
   observe::StopOnSignals::die_of_it();
   return 128 + signal;  // it is blocked
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/format.h"
 #include "cli/choice.h"
 #include "render/documents/json.h"
 #include "render/reports/findings_report.h"
@@ -45,7 +46,8 @@ void show_json(std::span<const explain::Explained> explained, Context& context, 
 
 void show_strace(std::span<const explain::Explained> explained, Context& context, bool) {
   const auto has_calls = [](const explain::Explained& one) { return one.recording->provenance.has_calls(); };
-  if (std::ranges::none_of(explained, has_calls)) warn("-o strace: no calls were recorded");
+  if (std::ranges::none_of(explained, has_calls))
+    warn({"-o strace: no calls were recorded", "-o strace：没有记录到调用"});
   for (const auto& one : explained)
     render::write_strace(*one.recording, [&context](std::string_view text) { context.out.write(text); });
 }
@@ -53,16 +55,32 @@ void show_strace(std::span<const explain::Explained> explained, Context& context
 constexpr FormRow rows[] = {
     {.form = Form::text,
      .name = "text",
-     .help = "the timeline and what it means (text, the default)",
+     .help = {"the timeline and what it means (text, the default)", "时间线及其含义（text，默认）"},
      .show = show_text,
      .of_a_connection = true},
-    {.form = Form::findings, .name = "findings", .help = "the findings alone, worst first", .show = show_findings},
-    {.form = Form::tcpdump, .name = "tcpdump", .help = "tcpdump's lines", .of_a_connection = true},
-    {.form = Form::strace, .name = "strace", .help = "the calls as strace has them", .show = show_strace},
-    {.form = Form::json, .name = "json", .help = "a JSON document", .show = show_json, .of_a_connection = true},
-    {.form = Form::ndjson, .name = "ndjson", .help = "ndjson", .of_records = true},
-    {.form = Form::csv, .name = "csv", .help = "csv", .of_records = true},
-    {.form = Form::parquet, .name = "parquet", .help = "parquet, if DuckDB's library is there", .of_records = true},
+    {.form = Form::findings,
+     .name = "findings",
+     .help = {"the findings alone, worst first (findings)", "只有发现，最严重的在前（findings）"},
+     .show = show_findings},
+    {.form = Form::tcpdump,
+     .name = "tcpdump",
+     .help = {"tcpdump's lines (tcpdump)", "tcpdump 的行（tcpdump）"},
+     .of_a_connection = true},
+    {.form = Form::strace,
+     .name = "strace",
+     .help = {"the calls as strace has them (strace)", "strace 写法的调用（strace）"},
+     .show = show_strace},
+    {.form = Form::json,
+     .name = "json",
+     .help = {"a JSON document (json)", "JSON 文档（json）"},
+     .show = show_json,
+     .of_a_connection = true},
+    {.form = Form::ndjson, .name = "ndjson", .help = {"ndjson", "ndjson"}, .of_records = true},
+    {.form = Form::csv, .name = "csv", .help = {"csv", "csv"}, .of_records = true},
+    {.form = Form::parquet,
+     .name = "parquet",
+     .help = {"parquet, if DuckDB's library is there", "parquet（需要 DuckDB 的库）"},
+     .of_records = true},
 };
 
 // tcpdump(1): -t, -tt, -ttt, -tttt, -ttttt.
@@ -95,21 +113,24 @@ render::TcpdumpOptions View::tcpdump() const {
 
 void add_view(CLI::App& app, View& view, bool tables) {
   Choices<Form> forms;
-  std::string help = "What to show", records;
-  std::string_view between = ": ";
+  base::OwnedText shown, records;
   for (const FormRow& row : form_rows()) {
     if (row.of_records && !tables) continue;
     forms.emplace_back(row.name, row.form);
-    if (row.of_records)
-      records += fmt::format("{}{}", records.empty() ? "" : ", ", row.help);
-    else
-      help += fmt::format("{}{}", std::exchange(between, ", "), row.help);
+    (row.of_records ? records : shown).join({", ", "、"}, row.help);
   }
-  if (tables) help += fmt::format("; of a capture a record for each connection ({})", records);
+  base::OwnedText help = base::format({"What to show: {}", "显示什么：{}"}, shown);
+  if (tables)
+    help = base::format({"{}; of a capture a record for each connection ({})", "{}；抓包则可每个连接一条记录（{}）"},
+                        help, records);
   add_choice(app, "-o,--output", view.form, forms, help);
-  app.add_flag("-S", view.absolute_sequence_numbers, "With -o tcpdump: absolute sequence numbers");
-  app.add_flag("-e", view.link_header, "With -o tcpdump: the link-level header");
-  app.add_flag("-t", view.time_flags, "With -o tcpdump: no time; -tt, -ttt, -tttt, -ttttt as tcpdump has them");
+  app.add_flag("-S", view.absolute_sequence_numbers,
+               said({"With -o tcpdump: absolute sequence numbers", "与 -o tcpdump 合用：绝对序号"}));
+  app.add_flag("-e", view.link_header,
+               said({"With -o tcpdump: the link-level header", "与 -o tcpdump 合用：链路层头部"}));
+  app.add_flag("-t", view.time_flags,
+               said({"With -o tcpdump: no time; -tt, -ttt, -tttt, -ttttt as tcpdump has them",
+                     "与 -o tcpdump 合用：不显示时间；-tt、-ttt、-tttt、-ttttt 与 tcpdump 相同"}));
 }
 
 std::vector<explain::Explained> explain_all(std::span<const recording::Recording> recordings) {
@@ -141,7 +162,8 @@ void add_fail_on(CLI::App& app, FailOn& fail_on) {
   using enum explain::Severity;
   add_choice(app, "--fail-on", fail_on,
              Choices<explain::Severity>{{"note", note}, {"warning", warning}, {"error", error}},
-             "Exit with status 1 if there is a finding of this severity or a worse one");
+             {"Exit with status 1 if there is a finding of this severity or a worse one",
+              "若有此级别或更严重的发现，以状态 1 退出"});
 }
 
 int findings_status(std::span<const explain::Explained> explained, const FailOn& fail_on) {

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/format.h"
 #include "base/language.h"
 #include "capfile/strace/strace_log.h"
+#include "cli/usage_mistake.h"
 #include "render/reports/connection_report.h"
 #include "scan/connections/pick_connection.h"
 
@@ -20,8 +22,10 @@ base::Result<scan::Choice> choice_of(const ConnectionOptions& options) {
   const auto end = scan::EndPattern::parse(options.end);
   if (!end)
     return base::fail(base::ErrorKind::usage,
-                      fmt::format("--conn takes ADDRESS:PORT, ADDRESS, NETWORK or PORT, not '{}'", options.end),
-                      "--conn 10.0.0.1:443, --conn '[::1]:443', --conn 10.0.0.0/24, --conn 443");
+                      base::format({"--conn takes ADDRESS:PORT, ADDRESS, NETWORK or PORT, not '{}'",
+                                    "--conn 应为 ADDRESS:PORT、ADDRESS、NETWORK 或 PORT，而不是“{}”"},
+                                   options.end),
+                      base::both("--conn 10.0.0.1:443, --conn '[::1]:443', --conn 10.0.0.0/24, --conn 443"));
   return *end;
 }
 
@@ -30,8 +34,10 @@ scan::OpenCapture opener_of(const Captures& captures) {
   return [&captures, times = 0]() mutable -> base::Result<scan::FrameReader> {
     if (!captures.can_reopen && times++ > 0)
       return base::fail(base::ErrorKind::usage,
-                        "this connection's number is known only at the end of the capture, which can't be read twice",
-                        "read the capture from a file, or choose the connection by --conn");
+                        {"this connection's number is known only at the end of the capture, which can't be read twice",
+                         "该连接的编号要到抓包结尾才能确定，而此输入不能读取两遍"},
+                        {"read the capture from a file, or choose the connection by --conn",
+                         "请从文件读取抓包，或用 --conn 选择连接"});
     return captures.open();
   };
 }
@@ -39,21 +45,29 @@ scan::OpenCapture opener_of(const Captures& captures) {
 base::Error none_fits(const ConnectionOptions& options, const scan::PickOutcome& outcome) {
   if (options.stream)
     return {base::ErrorKind::usage,
-            fmt::format("there is no connection {}: the capture holds {}", *options.stream, outcome.connections),
-            outcome.connections == 0 ? "" : fmt::format("--stream 0 to {}", outcome.connections - 1)};
-  return {base::ErrorKind::usage, fmt::format("no connection of {} has an end {}", outcome.connections, options.end),
-          ""};
+            base::format({"there is no connection {}: the capture holds {}", "没有连接 {}：抓包中共有 {} 个"},
+                         *options.stream, outcome.connections),
+            outcome.connections == 0 ? base::OwnedText{}
+                                     : base::format({"--stream 0 to {}", "--stream 0 到 {}"}, outcome.connections - 1)};
+  return {base::ErrorKind::usage,
+          base::format({"no connection of {0} has an end {1}", "{0} 个连接中没有一端是 {1} 的"}, outcome.connections,
+                       options.end),
+          {}};
 }
 
 int list_candidates(const Captures& captures, const ConnectionOptions& options, const scan::PickOutcome& outcome,
                     Context& context) {
   for (const auto& candidate : outcome.candidates)
-    context.out.write(fmt::format("{:>6}  {} - {}, frame {}\n", candidate.number, candidate.ends[tcp::EndIndex::first],
-                                  candidate.ends[tcp::EndIndex::second], candidate.first_frame));
+    context.out.write(base::format(spoken(), {"{:>6}  {} - {}, frame {}\n", "{:>6}  {} - {}，帧 {}\n"},
+                                   candidate.number, candidate.ends[tcp::EndIndex::first],
+                                   candidate.ends[tcp::EndIndex::second], candidate.first_frame));
   if (outcome.matches > outcome.candidates.size())
-    context.out.write(fmt::format("        and {} more\n", outcome.matches - outcome.candidates.size()));
-  return report({base::ErrorKind::usage, fmt::format("{} connections have an end {}", outcome.matches, options.end),
-                 fmt::format("tcpwhy read {} --stream {}", captures.names, outcome.candidates.front().number)});
+    context.out.write(base::format(spoken(), {"        and {} more\n", "        另有 {} 个\n"},
+                                   outcome.matches - outcome.candidates.size()));
+  return report(
+      {base::ErrorKind::usage,
+       base::format({"{} connections have an end {}", "有 {} 个连接的一端是 {}"}, outcome.matches, options.end),
+       base::both(fmt::format("tcpwhy read {} --stream {}", captures.names, outcome.candidates.front().number))});
 }
 
 void print_packets(const recording::Recording& packets, const View& view, Context& context) {
@@ -100,8 +114,9 @@ void warn_if_apart(const recording::Recording& calls, const tcp::SeenConnection&
   const auto began = base::wall_from_ns(seen.tracker.began_ns()), ended = base::wall_from_ns(seen.tracker.last_ns());
   const auto first = calls.events.front().at, last = calls.events.back().at;
   if (first <= ended && last >= began) return;
-  warn(fmt::format(
-      "the calls ({} to {}) and the connection ({} to {}, UTC) do not overlap: of another run, or another clock",
+  warn(base::format(
+      {"the calls ({} to {}) and the connection ({} to {}, UTC) do not overlap: of another run, or another clock",
+       "调用（{} 至 {}）与连接（{} 至 {}，UTC）没有重叠：属于另一次运行，或时钟不同"},
       clock_time(first), clock_time(last), clock_time(began), clock_time(ended)));
 }
 
@@ -128,7 +143,8 @@ int print_with_calls(scan::Picked& picked, const capfile::Input& file, const Con
   const auto log = capfile::read_strace(file);
   if (!log) return report(log.error());
   if (log->not_understood > 0)
-    warn(fmt::format("{}: {} of {} lines are none of strace's", options.calls, log->not_understood, log->lines));
+    warn(base::format({"{0}: {1} of {2} lines are none of strace's", "{0}：{2} 行中有 {1} 行不是 strace 的"},
+                      options.calls, log->not_understood, log->lines));
   const bool has_addresses = shows_addresses(log->calls);
   if (has_addresses) warn_if_apart(log->calls, picked.seen);
   auto calls = capfile::calls_between(log->calls, picked.seen.ends[tcp::EndIndex::first],
@@ -137,15 +153,17 @@ int print_with_calls(scan::Picked& picked, const capfile::Input& file, const Con
     return std::holds_alternative<recording::CallEntered>(event.what);
   });
   if (!any)
-    warn(fmt::format("{}: no call on this connection: {}", options.calls,
-                     has_addresses ? "no socket of the log has its addresses"
-                                   : "the log shows no socket's addresses; record it with strace -yy"));
+    warn(base::format({"{}: no call on this connection: {}", "{}：没有针对此连接的调用：{}"}, options.calls,
+                      has_addresses ? base::Text{"no socket of the log has its addresses", "日志中没有套接字具有其地址"}
+                                    : base::Text{"the log shows no socket's addresses; record it with strace -yy",
+                                                 "日志没有显示套接字的地址；请用 strace -yy 记录"}));
   const auto merged = merge(std::move(picked.packets), std::move(calls));
   const auto explained = explain::explain(merged);
   const auto index = connection_in(explained.timeline, picked.seen.segments.size());
   render::ConnectionReport made = render::report_of(picked, context.language());
   if (!index)
-    warn("the calls can't be placed among these segments, which do not look like one connection: they are left out");
+    warn({"the calls can't be placed among these segments, which do not look like one connection: they are left out",
+          "这些报文段看起来不属于同一个连接，无法在其中安放调用：已略去"});
   else
     made.explained = &explained, made.index = *index;
   print_report(made, options, view, context);
@@ -162,24 +180,34 @@ int print_without_calls(const scan::Picked& picked, const ConnectionOptions& opt
 }  // namespace
 
 void add_connection_options(CLI::App& app, ConnectionOptions& options) {
-  auto* stream = app.add_option("--stream", options.stream,
-                                "The one connection with this number, counted by first frame from 0: its timeline");
-  stream->option_text("N");
-  app.add_option("--conn", options.end, "The one connection with this end: ADDRESS:PORT, ADDRESS, NETWORK or PORT")
+  auto* stream =
+      app.add_option("--stream", options.stream,
+                     said({"The one connection with this number, counted by first frame from 0: its timeline",
+                           "编号为 N 的连接（按首帧从 0 起）：其时间线"}));
+  in_range(stream, {});
+  app.add_option("--conn", options.end,
+                 said({"The one connection with this end: ADDRESS:PORT, ADDRESS, NETWORK or PORT",
+                       "一端为此的连接：ADDRESS:PORT、ADDRESS、NETWORK 或 PORT"}))
       ->option_text("ADDR:PORT")
       ->excludes(stream);
   app.add_option(
          "--calls", options.calls,
-         "With --stream and --conn: the calls of the time, a log of strace -f -ttt -T -yy -e trace=network,desc,process,close_range")
+         said(
+             {"With --stream and --conn: the calls of the time, a log of strace -f -ttt -T -yy -e trace=network,desc,process,close_range",
+              "与 --stream、--conn 合用：当时的调用，即 strace -f -ttt -T -yy -e trace=network,desc,process,close_range 的日志"}))
       ->option_text("STRACE.LOG");
-  app.add_flag("--all", options.all, "With --stream and --conn: every segment, no run of them folded");
+  app.add_flag("--all", options.all,
+               said({"With --stream and --conn: every segment, no run of them folded",
+                     "与 --stream、--conn 合用：显示每个报文段，不折叠"}));
 }
 
 int show_connection(const Captures& captures, const ConnectionOptions& options, const View& view, const FailOn& fail_on,
                     Context& context) {
   if (!row_of(view.form).of_a_connection)
-    return report(
-        {base::ErrorKind::usage, "read: one connection is shown as text, tcpdump's lines or JSON", "-o json"});
+    return report({base::ErrorKind::usage,
+                   {"read: one connection is shown as text, tcpdump's lines or JSON",
+                    "read：单个连接只能显示为文本、tcpdump 的行或 JSON"},
+                   base::both("-o json")});
   const auto choice = choice_of(options);
   if (!choice) return report(choice.error());
   scan::PickOptions pick;

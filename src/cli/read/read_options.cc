@@ -1,34 +1,34 @@
 #include "cli/read/read_options.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 
+#include "base/format.h"
+
 namespace tcpwhy::cli {
 namespace {
 
 // What a person types to see it.
-constexpr std::string_view words_for[] = {"--fields",
-                                          "the summary",
-                                          "--table",
-                                          "--by",
-                                          "-o findings of a capture",
-                                          "-o csv|ndjson|parquet",
-                                          "--by with -o csv|ndjson|json",
-                                          "-o tcpdump",
-                                          "--stream",
-                                          "--stream -o json",
-                                          "--stream -o tcpdump",
-                                          "the timeline of a recording",
-                                          "-o json",
-                                          "-o findings of a recording",
-                                          "-o strace",
-                                          "--compat tshark",
-                                          "--compat zeek"};
+constexpr base::Text words_for[] = {{"--fields", "--fields"},
+                                    {"the summary", "摘要"},
+                                    {"--table", "--table"},
+                                    {"--by", "--by"},
+                                    {"-o findings of a capture", "抓包的 -o findings"},
+                                    {"-o csv|ndjson|parquet", "-o csv|ndjson|parquet"},
+                                    {"--by with -o csv|ndjson|json", "--by 与 -o csv|ndjson|json"},
+                                    {"-o tcpdump", "-o tcpdump"},
+                                    {"--stream", "--stream"},
+                                    {"--stream -o json", "--stream -o json"},
+                                    {"--stream -o tcpdump", "--stream -o tcpdump"},
+                                    {"the timeline of a recording", "记录的时间线"},
+                                    {"-o json", "-o json"},
+                                    {"-o findings of a recording", "记录的 -o findings"},
+                                    {"-o strace", "-o strace"},
+                                    {"--compat tshark", "--compat tshark"},
+                                    {"--compat zeek", "--compat zeek"}};
 static_assert(std::size(words_for) == shown_count);
 
 constexpr std::uint32_t bit(Shown shown) { return 1U << static_cast<unsigned>(shown); }
@@ -75,10 +75,10 @@ constexpr OptionRow rows[] = {
     {"--all", set({Shown::connection, Shown::timeline})},
 };
 
-std::string words(std::uint32_t bits) {
-  std::string text;
+base::OwnedText words(std::uint32_t bits) {
+  base::OwnedText text;
   for (unsigned i = 0; i < shown_count; ++i)
-    if ((bits >> i & 1U) != 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", words_for[i]);
+    if ((bits >> i & 1U) != 0) text.join({", ", "、"}, words_for[i]);
   return text;
 }
 
@@ -92,9 +92,11 @@ base::Status check_read_options(const CLI::App& read, std::span<const Shown> pos
   for (const Shown shown : possible) bits |= bit(shown);
   for (const OptionRow& row : rows) {
     if ((row.honoured_by & bits) != 0 || read.get_option(std::string(row.name))->count() == 0) continue;
-    return base::fail(base::ErrorKind::usage,
-                      fmt::format("read: {} says nothing of what is shown here ({})", row.name, words(bits)),
-                      fmt::format("{} goes with {}", row.name, words(row.honoured_by)));
+    return base::fail(
+        base::ErrorKind::usage,
+        base::format({"read: {} says nothing of what is shown here ({})", "read：{} 与此处显示的内容无关（{}）"},
+                     row.name, words(bits)),
+        base::format({"{} goes with {}", "{} 可用于 {}"}, row.name, words(row.honoured_by)));
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 
 namespace tcpwhy::cli {
@@ -66,13 +67,15 @@ ReadWords sort_words(const std::vector<std::string>& words, const NamesFile& nam
 base::Error explain_filter(base::Error error, const ReadWords& words, const NamesFile& names_file) {
   const std::string& filter = words.filter;
   if (!begins_a_filter(filter) && filter.find(' ') == std::string::npos)
-    return {base::ErrorKind::unreadable, fmt::format("{}: there is no such file", base::escape_controls(filter)),
-            fmt::format("as a filter it is none either: {}", error.message)};
+    return {base::ErrorKind::unreadable,
+            base::format({"{}: there is no such file", "{}：没有这个文件"}, base::escape_controls(filter)),
+            base::format({"as a filter it is none either: {}", "它也不是过滤器：{}"}, error.message)};
   for (std::size_t begin = 0; begin < filter.size();) {
     const std::size_t end = std::min(filter.find(' ', begin), filter.size());
     const std::string word = filter.substr(begin, end - begin);
     if (has_name_of_capture(word) && names_file(word)) {
-      error.hint = fmt::format("{} is a file: files stand before the filter", base::escape_controls(word));
+      error.hint = base::format({"{} is a file: files stand before the filter", "{} 是文件：文件须写在过滤器之前"},
+                                base::escape_controls(word));
       break;
     }
     begin = end + 1;

@@ -49,15 +49,16 @@ TEST(ReadWords, what_looks_like_a_filter_is_one) {
 }
 
 base::Error explained(const std::vector<std::string>& words) {
-  return explain_filter({base::ErrorKind::usage, "the filter does not compile: syntax error", "pcap-filter(7)"},
-                        sorted(words), is_there);
+  return explain_filter(
+      {base::ErrorKind::usage, base::both("the filter does not compile: syntax error"), base::both("pcap-filter(7)")},
+      sorted(words), is_there);
 }
 
 TEST(ReadWords, one_word_that_is_no_filter_is_a_missing_file) {
   const auto error = explained({"a.pcap", "second"});
   EXPECT_EQ(error.kind, base::ErrorKind::unreadable);
-  EXPECT_EQ(error.message, "second: there is no such file");
-  EXPECT_THAT(error.hint, HasSubstr("syntax error"));
+  EXPECT_EQ(error.message.en, "second: there is no such file");
+  EXPECT_THAT(error.hint.en, HasSubstr("syntax error"));
 }
 
 TEST(ReadWords, a_filter_with_a_mistake_stays_one) {
@@ -65,9 +66,9 @@ TEST(ReadWords, a_filter_with_a_mistake_stays_one) {
        {std::vector<std::string>{"a.pcap", "port"}, {"a.pcap", "port 443 an net 10/8"}, {"a.pcap", "prot 443"}}) {
     const auto error = explained(words);
     EXPECT_EQ(error.kind, base::ErrorKind::usage) << words[1];
-    EXPECT_EQ(error.hint, "pcap-filter(7)") << words[1];
+    EXPECT_EQ(error.hint.en, "pcap-filter(7)") << words[1];
   }
-  EXPECT_THAT(explained({"a.pcap", "port", "443", "dir/c.pcapng"}).hint, HasSubstr("files stand before the filter"));
+  EXPECT_THAT(explained({"a.pcap", "port", "443", "dir/c.pcapng"}).hint.en, HasSubstr("files stand before the filter"));
 }
 
 }  // namespace

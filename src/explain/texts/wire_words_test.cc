@@ -69,8 +69,8 @@ TEST(SegmentInWords, joins_class_reason_and_marks) {
 TEST(Golden, json_page_has_every_counter) {
   std::string rows;
   for (const WireCounter& counter : wire_counters)
-    rows +=
-        fmt::format("| `{}` | {} |\n", counter.id, counter.what.empty() ? counter.words(Language::en) : counter.what);
+    rows += fmt::format("| `{}` | {} |\n", counter.id,
+                        counter.what.empty() ? counter.words(Language::en) : counter.what.en);
   base::testing::expect_golden_table("docs/JSON.md", "| counter | of what an end sent |\n| --- | --- |\n", rows);
 }
 

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/format.h"
 #include "trace/proc_text.h"
 
 namespace tcpwhy::lab {
@@ -118,12 +119,12 @@ base::Result<Agent> Agent::prepare(Plan plan) {
   TCPWHY_CHECK(plan.threads >= 1 && plan.threads <= AgentPage::threads_at_most);
   Agent agent;
   void* memory = ::mmap(nullptr, sizeof(AgentPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return base::fail_errno("shared memory for " + plan.name);
+  if (memory == MAP_FAILED) return base::fail_errno(base::format({"shared memory for {}", "{} 的共享内存"}, plan.name));
   agent.page_.reset(new (memory) AgentPage);
   for (std::size_t i = 0; i < plan.threads; ++i) {
     std::array<int, 2> pair{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
-      return base::fail_errno("a channel for " + plan.name);
+      return base::fail_errno(base::format({"a channel for {}", "{} 的通道"}, plan.name));
     agent.channels_.push_back({base::UniqueFd(pair[0]), base::UniqueFd(pair[1])});
   }
   agent.plan_ = std::move(plan);
@@ -139,7 +140,7 @@ Agent::~Agent() {
 
 base::Status Agent::start(const NetNamespace* home, std::span<Agent* const> children) {
   const pid_t pid = ::fork();
-  if (pid < 0) return base::fail_errno("fork for " + plan_.name);
+  if (pid < 0) return base::fail_errno(base::format({"fork for {}", "为 {} 执行 fork"}, plan_.name));
   if (pid == 0) live(home, children);
   return adopt(pid);
 }
@@ -148,7 +149,8 @@ base::Status Agent::adopt(pid_t pid) {
   pid_ = pid;
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   for (Channel& channel : channels_) channel.theirs.reset();
-  if (!pidfd_.valid()) return base::fail_errno("pidfd_open for " + plan_.name);
+  if (!pidfd_.valid())
+    return base::fail_errno(base::format({"pidfd_open for {}", "为 {} 执行 pidfd_open"}, plan_.name));
   return {};
 }
 
@@ -196,7 +198,7 @@ base::Status Agent::begin(std::size_t thread, std::span<const ReadyCall> calls, 
   std::memcpy(message.data() + sizeof header, calls.data(), calls.size_bytes());
   std::memcpy(message.data() + sizeof header + calls.size_bytes(), payload.data(), payload.size());
   if (::send(channel(thread), message.data(), message.size(), MSG_NOSIGNAL) < 0)
-    return base::fail_errno("telling " + plan_.name);
+    return base::fail_errno(base::format({"telling {}", "通知 {}"}, plan_.name));
   return {};
 }
 

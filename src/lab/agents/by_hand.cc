@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "calls/names.h"
 #include "calls/spelling/line.h"
@@ -26,8 +27,11 @@ SignalLog handled_signals;
 
 class Session {
  public:
-  Session(std::FILE* in, std::FILE* out)
-      : in_(in), out_(out), prompts_(isatty(fileno(in)) != 0 && isatty(fileno(out)) != 0) {}
+  explicit Session(const Terminal& terminal)
+      : in_(terminal.in),
+        out_(terminal.out),
+        language_(terminal.language),
+        prompts_(isatty(fileno(in_)) != 0 && isatty(fileno(out_)) != 0) {}
 
   // The batch that a call stands for; each system call is printed. The result of the last one made.
   std::int64_t make(const CallSpec& spec, const Resolved& resolved) {
@@ -52,7 +56,7 @@ class Session {
 
   // What could not be printed.
   [[nodiscard]] base::Status status() const {
-    return error_ == 0 ? base::Status() : base::fail_errno("writing the output", error_);
+    return error_ == 0 ? base::Status() : base::fail_errno({"writing the output", "写入输出"}, error_);
   }
 
   void read_commands() {
@@ -93,12 +97,15 @@ class Session {
     if (!whole) error_ = errno;
   }
 
+  void say(const base::Text& text) { write(text.in(language_)); }
+
   void make_typed(std::string_view command) {
     const auto typed = parse_typed_call(command);
     if (!typed) {
-      write(fmt::format("{}{}\n", typed.error().message,
-                        typed.error().hint.empty() ? "" : fmt::format(" ({})", typed.error().hint)));
-      return;
+      const base::Error& error = typed.error();
+      say(error.message);
+      if (!error.hint.empty()) say(base::format({" ({})", "（{}）"}, error.hint));
+      return write("\n");
     }
     const CallSpec& spec = typed->spec;
     Resolved resolved;
@@ -134,7 +141,8 @@ class Session {
 
   void print_handled_signals() {
     for (; signals_told_ < handled_signals.count.load() && signals_told_ < SignalLog::capacity; ++signals_told_)
-      write(fmt::format("--- {} (handled) ---\n", calls::signal_name(handled_signals.slots[signals_told_].signal)));
+      say(base::format({"--- {} (handled) ---\n", "--- {}（已处理）---\n"},
+                       calls::signal_name(handled_signals.slots[signals_told_].signal)));
   }
 
   void learn(const CallSpec& spec, const ReadyCall& call, const CallSlot& slot) {
@@ -142,33 +150,33 @@ class Session {
   }
 
   void print_help() {
-    std::string text = "calls (@N in front of the arguments names a descriptor):\n";
+    say({"calls (@N in front of the arguments names a descriptor):\n", "调用（参数前的 @N 指定描述符）：\n"});
     for (const CallRow& row : call_table()) {
       if (!row.not_supported.empty() || row.id == CallId::fork) continue;
-      text += fmt::format("  {:<11} {}\n", row.name, typed_usage(row));
+      write(fmt::format("  {:<11} {}\n", row.name, typed_usage(row)));
     }
-    write(
-        text +
-        "  state       both ends' states, as the kernel of this host has them\n  quit        (or the end of the input)\n");
+    say({"  state       both ends' states, as the kernel of this host has them\n",
+         "  state       两端的状态，以本机内核所见为准\n"});
+    say({"  quit        (or the end of the input)\n", "  quit        （或输入结束）\n"});
   }
 
   // send([FD,] "BYTES" [, FLAGS]) -> what is typed.
-  static std::string typed_usage(const CallRow& row) {
-    static constexpr std::pair<CallId, std::string_view> lines[] = {
-        {CallId::send, "send hello"},
-        {CallId::write, "write hello"},
-        {CallId::recv, "recv [SIZE] [MSG_PEEK|MSG_DONTWAIT]"},
-        {CallId::read, "read [SIZE]"},
-        {CallId::shutdown, "shutdown wr"},
-        {CallId::setsockopt, "setsockopt SO_LINGER 1 0"},
-        {CallId::getsockopt, "getsockopt SO_ERROR"},
-        {CallId::signal, "signal ignore (or handle, default)"},
-        {CallId::kill, "kill SIGKILL"},
-        {CallId::connect, "connect peer (the same address again)"},
-        {CallId::listen, "listen [PORT]"},
-        {CallId::exit, "exit [STATUS]"}};
+  [[nodiscard]] std::string typed_usage(const CallRow& row) const {
+    static constexpr std::pair<CallId, base::Text> lines[] = {
+        {CallId::send, {"send hello", "send hello"}},
+        {CallId::write, {"write hello", "write hello"}},
+        {CallId::recv, {"recv [SIZE] [MSG_PEEK|MSG_DONTWAIT]", "recv [SIZE] [MSG_PEEK|MSG_DONTWAIT]"}},
+        {CallId::read, {"read [SIZE]", "read [SIZE]"}},
+        {CallId::shutdown, {"shutdown wr", "shutdown wr"}},
+        {CallId::setsockopt, {"setsockopt SO_LINGER 1 0", "setsockopt SO_LINGER 1 0"}},
+        {CallId::getsockopt, {"getsockopt SO_ERROR", "getsockopt SO_ERROR"}},
+        {CallId::signal, {"signal ignore (or handle, default)", "signal ignore（或 handle、default）"}},
+        {CallId::kill, {"kill SIGKILL", "kill SIGKILL"}},
+        {CallId::connect, {"connect peer (the same address again)", "connect peer（再次连接同一地址）"}},
+        {CallId::listen, {"listen [PORT]", "listen [PORT]"}},
+        {CallId::exit, {"exit [STATUS]", "exit [STATUS]"}}};
     for (const auto& [id, line] : lines)
-      if (id == row.id) return std::string(line);
+      if (id == row.id) return std::string(line.in(language_));
     return std::string(row.name);
   }
 
@@ -176,23 +184,26 @@ class Session {
   void print_states() {
     auto sampler = trace::SocketSampler::open();
     const auto sample = sampler ? sampler->sample() : std::unexpected(sampler.error());
-    if (!sample) return write(fmt::format("{}\n", sample.error().message));
-    std::string text;
+    if (!sample) return say(base::format({"{}\n", "{}\n"}, sample.error().message));
+    bool any = false;
     for (const recording::SocketSnapshot& socket : sample->sockets) {
       if (socket.local.port != address_.port && socket.remote.port != address_.port) continue;
       const std::string remote =
           socket.state == tcp::State::listen ? "" : fmt::format(" - {}", wire::to_string(socket.remote));
       const bool orphan = socket.holder == recording::HeldBy::kernel;
-      text +=
-          fmt::format("{}{} {}{}{}\n", wire::to_string(socket.local), remote, tcp::name(socket.state),
-                      orphan ? " (no process has it any more)" : "",
-                      socket.receive_queue != 0 ? fmt::format(", {} in the receive queue", socket.receive_queue) : "");
+      any = true;
+      write(fmt::format("{}{} {}", wire::to_string(socket.local), remote, tcp::name(socket.state)));
+      if (orphan) say({" (no process has it any more)", "（已不属于任何进程）"});
+      if (socket.receive_queue != 0)
+        say(base::format({", {} in the receive queue", "，接收队列中有 {}"}, socket.receive_queue));
+      write("\n");
     }
-    write(text.empty() ? fmt::format("no socket of port {}\n", address_.port) : text);
+    if (!any) say(base::format({"no socket of port {}\n", "端口 {} 上没有套接字\n"}, address_.port));
   }
 
   std::FILE* in_;
   std::FILE* out_;
+  base::Language language_;
   bool prompts_;
   int error_ = 0;  // errno of the write that failed
   wire::SocketAddress address_;
@@ -223,8 +234,11 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 
 base::Result<wire::SocketAddress> parse_listen_address(std::string_view text) {
   const auto wrong = [&] {
-    return base::fail(base::ErrorKind::usage, fmt::format("no address to listen on: {}", base::escape_controls(text)),
-                      "PORT, ADDRESS:PORT or [ADDRESS]:PORT, such as 9999, 127.0.0.1:9999, [::1]:9999");
+    return base::fail(
+        base::ErrorKind::usage,
+        base::format({"no address to listen on: {}", "不是可监听的地址：{}"}, base::escape_controls(text)),
+        {"PORT, ADDRESS:PORT or [ADDRESS]:PORT, such as 9999, 127.0.0.1:9999, [::1]:9999",
+         "PORT、ADDRESS:PORT 或 [ADDRESS]:PORT，如 9999、127.0.0.1:9999、[::1]:9999"});
   };
   wire::SocketAddress address{*wire::IpAddress::parse("0.0.0.0"), default_port};
   if (const auto port = parse_port(text)) return address.port = *port, address;
@@ -246,34 +260,37 @@ base::Result<wire::SocketAddress> find_host(const std::string& host, std::uint16
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0)
-    return base::fail(base::ErrorKind::usage, fmt::format("{}: {}", base::escape_controls(host), gai_strerror(error)));
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"{}: {}", "{}：{}"}, base::escape_controls(host), gai_strerror(error)));
   sockaddr_storage storage{};
   std::memcpy(&storage, found->ai_addr, std::min<std::size_t>(found->ai_addrlen, sizeof storage));
   const auto address = from_sockaddr(storage, found->ai_addrlen);
   freeaddrinfo(found);
   if (!address)
-    return base::fail(base::ErrorKind::usage, fmt::format("{}: no internet address", base::escape_controls(host)));
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"{}: no internet address", "{}：没有互联网地址"}, base::escape_controls(host)));
   return wire::SocketAddress{address->ip, port};
 }
 
-base::Status serve_by_hand(const wire::SocketAddress& listen_on, std::FILE* in, std::FILE* out) {
+base::Status serve_by_hand(const wire::SocketAddress& listen_on, const Terminal& terminal) {
   reset_signals();
   set_signal_log(&handled_signals);
-  Session session(in, out);
+  Session session(terminal);
   session.listens_on(listen_on);
   CallSpec spec;
   spec.id = CallId::listen;
   if (session.make(spec, resolved_for(listen_on)) < 0)
-    return base::fail(base::ErrorKind::system, fmt::format("cannot listen on {}", wire::to_string(listen_on)),
-                      "is another program using the port? `ss -ltnp` tells which");
+    return base::fail(
+        base::ErrorKind::system, base::format({"cannot listen on {}", "无法在 {} 上监听"}, wire::to_string(listen_on)),
+        {"is another program using the port? `ss -ltnp` tells which", "端口被其他程序占用了吗？`ss -ltnp` 会显示"});
   session.read_commands();
   return session.status();
 }
 
-base::Status connect_by_hand(const wire::SocketAddress& peer, std::FILE* in, std::FILE* out) {
+base::Status connect_by_hand(const wire::SocketAddress& peer, const Terminal& terminal) {
   reset_signals();
   set_signal_log(&handled_signals);
-  Session session(in, out);
+  Session session(terminal);
   session.talks_to(peer);
   CallSpec spec;
   spec.id = CallId::connect;

@@ -25,10 +25,17 @@ base::Result<wire::SocketAddress> parse_listen_address(std::string_view text);
 // A numeric address or a name that the system can look up; kind usage if it can't.
 base::Result<wire::SocketAddress> find_host(const std::string& host, std::uint16_t port);
 
+// Where lines are typed and answered, and in which language.
+struct Terminal {
+  std::FILE* in;
+  std::FILE* out;
+  base::Language language = base::Language::en;
+};
+
 // socket, SO_REUSEADDR, bind, listen; then what is read from `in`, up to its end or `quit`. Resets this process's
 // signals. An error only if listening failed or `out` cannot be written: what typed calls return is printed and goes on.
-base::Status serve_by_hand(const wire::SocketAddress& listen_on, std::FILE* in, std::FILE* out);
+base::Status serve_by_hand(const wire::SocketAddress& listen_on, const Terminal& terminal);
 // socket, connect; then as above. A refused connect() is printed, and goes on too.
-base::Status connect_by_hand(const wire::SocketAddress& peer, std::FILE* in, std::FILE* out);
+base::Status connect_by_hand(const wire::SocketAddress& peer, const Terminal& terminal);
 
 }  // namespace tcpwhy::lab

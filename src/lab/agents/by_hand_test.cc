@@ -34,10 +34,9 @@ class End {
       dup2(in[0], 0);
       dup2(out[1], 1);
       close_range(3, ~0U, 0);
-      std::FILE* reads = fdopen(0, "r");
-      std::FILE* writes = fdopen(1, "w");
+      const Terminal terminal{.in = fdopen(0, "r"), .out = fdopen(1, "w"), .language = base::Language::en};
       const wire::SocketAddress address{*wire::IpAddress::parse("127.0.0.1"), port};
-      const auto done = server ? serve_by_hand(address, reads, writes) : connect_by_hand(address, reads, writes);
+      const auto done = server ? serve_by_hand(address, terminal) : connect_by_hand(address, terminal);
       _exit(done ? 0 : 4);
     }
     close(in[0]);
@@ -105,7 +104,7 @@ std::string original_experiment() {
 }
 
 TEST(ByHand, the_original_experiment_in_two_scripts) {
-  if (const auto available = sandbox_available(); !available) GTEST_SKIP() << available.error().message;
+  if (const auto available = sandbox_available(); !available) GTEST_SKIP() << available.error().message.en;
   auto sandbox =
       Sandbox::start({.name = "by hand", .wall_limit = std::chrono::seconds(20), .keep_fds = {}, .on_progress = {}},
                      [](Workplace&) -> base::Result<Bytes> {
@@ -113,9 +112,9 @@ TEST(ByHand, the_original_experiment_in_two_scripts) {
                        const std::string said = original_experiment();
                        return Bytes(said.begin(), said.end());
                      });
-  ASSERT_TRUE(sandbox) << sandbox.error().message;
+  ASSERT_TRUE(sandbox) << sandbox.error().message.en;
   const auto result = sandbox->wait();
-  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_TRUE(result) << result.error().message.en;
   std::istringstream said(std::string(result->begin(), result->end()));
   std::vector<std::string> lines;
   for (std::string line; std::getline(said, line);) lines.push_back(line);

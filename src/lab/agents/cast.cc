@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/format.h"
 #include "lab/agents/cast_internal.h"
 
 namespace tcpwhy::lab {
@@ -136,7 +137,9 @@ Resolved Cast::resolve(Process& process, const CallSpec& spec,
 base::Status Cast::begin(const CallStep& step, std::uint32_t line) {
   Process& owner = process(step.who);
   if (owner.became_program)
-    return base::fail(base::ErrorKind::usage, fmt::format("line {}: {} runs another program now", line, owner.name));
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"line {}: {} runs another program now", "第 {} 行：{} 现在运行的是另一个程序"},
+                                   line, owner.name));
   Thread& runner = thread(step.who);
   Batch batch;
   batch.step = &step;
@@ -157,7 +160,8 @@ base::Status Cast::begin(const CallStep& step, std::uint32_t line) {
   }
   batch.progress.resize(batch.calls.size());
   if (batch.calls.size() > ThreadPage::calls_in_a_batch)
-    return base::fail(base::ErrorKind::usage, fmt::format("line {}: too many calls at once", line));
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"line {}: too many calls at once", "第 {} 行：同时进行的调用太多"}, line));
   runner.batch = std::move(batch);
   const std::size_t index = static_cast<std::size_t>(&runner - owner.threads.data());
   return owner.agent->begin(index, runner.batch->calls, runner.batch->payload);

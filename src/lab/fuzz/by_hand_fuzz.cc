@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto check_error = [](const base::Error& error) {
     TCPWHY_CHECK(error.kind == base::ErrorKind::usage);
-    for (const char letter : error.message + error.hint) TCPWHY_CHECK(static_cast<unsigned char>(letter) >= 0x20);
+    for (const char letter : error.message.en + error.hint.en) TCPWHY_CHECK(static_cast<unsigned char>(letter) >= 0x20);
   };
   const std::string_view line = text.substr(0, text.find('\n'));
   if (const auto typed = lab::parse_typed_call(line); !typed) check_error(typed.error());

@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const Step& step : scenario->steps) TCPWHY_CHECK(step.at.line >= 1 && step.at.column >= 1);
   } else {
     TCPWHY_CHECK(scenario.error().kind == tcpwhy::base::ErrorKind::usage);
-    for (const char c : scenario.error().message) TCPWHY_CHECK(c == '\n' || static_cast<unsigned char>(c) >= 0x20);
+    for (const char c : scenario.error().message.en) TCPWHY_CHECK(c == '\n' || static_cast<unsigned char>(c) >= 0x20);
   }
   (void)parse_typed_call(text.substr(0, text.find('\n')));
   return 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "calls/names.h"
 #include "calls/socket_options.h"
 #include "lab/language/scenario_parser.h"
@@ -31,9 +32,10 @@ class ArgumentParser {
       }
       if (const auto read = read_one(parameter.kind); !read) return std::unexpected(read.error());
       if (!style_.typed && parameter.kind != ParameterKind::option_values) comma_ = cursor_.take(",");
-      if (comma_ && nothing_left()) return cursor_.expected("an argument after the comma");
+      if (comma_ && nothing_left()) return cursor_.expected({"an argument after the comma", "逗号后的参数"});
     }
-    if (!nothing_left()) return cursor_.expected(fmt::format("the end of the arguments: {}", row_.usage));
+    if (!nothing_left())
+      return cursor_.expected(base::format({"the end of the arguments: {}", "参数结尾：{}"}, row_.usage));
     return std::move(spec_);
   }
 
@@ -81,27 +83,31 @@ class ArgumentParser {
     return {};
   }
 
-  static std::string describe_parameter(ParameterKind kind) {
+  static base::OwnedText describe_parameter(ParameterKind kind) {
     switch (kind) {
-      case ParameterKind::descriptor: return "a descriptor";
-      case ParameterKind::port: return "a port (1 to 65535)";
-      case ParameterKind::backlog: return "a backlog (1 to 65536)";
-      case ParameterKind::peer: return "the end to connect to (server, server:9999)";
-      case ParameterKind::payload: return "bytes to send (\"hello\", \"x\" * 1000)";
-      case ParameterKind::size: return "a number of bytes";
-      case ParameterKind::message_flags: return "MSG_* flags joined by |";
-      case ParameterKind::how: return "RD, WR or RDWR";
-      case ParameterKind::status: return "an exit status (0 to 255)";
-      case ParameterKind::timeout: return "a number of milliseconds (-1: for ever)";
-      case ParameterKind::option: return "a socket option such as SO_LINGER, TCP_NODELAY";
-      case ParameterKind::option_values: return "the option's value";
-      case ParameterKind::signal: return "a signal such as SIGPIPE";
-      case ParameterKind::disposition: return "ignore, handle or default";
-      case ParameterKind::file_flags: return "O_NONBLOCK, or 0 to wait again";
-      case ParameterKind::mask_change: return "block or unblock";
-      case ParameterKind::resource: return "RLIMIT_NOFILE";
-      case ParameterKind::passed_descriptor: return "the descriptor to pass";
-      case ParameterKind::words: return "a program and its arguments (\"sleep\", \"1\")";
+      case ParameterKind::descriptor: return {"a descriptor", "描述符"};
+      case ParameterKind::port: return {"a port (1 to 65535)", "端口（1 到 65535）"};
+      case ParameterKind::backlog: return {"a backlog (1 to 65536)", "backlog（1 到 65536）"};
+      case ParameterKind::peer:
+        return {"the end to connect to (server, server:9999)", "要连接的一端（server、server:9999）"};
+      case ParameterKind::payload:
+        return {"bytes to send (\"hello\", \"x\" * 1000)", "要发送的字节（\"hello\"、\"x\" * 1000）"};
+      case ParameterKind::size: return {"a number of bytes", "字节数"};
+      case ParameterKind::message_flags: return {"MSG_* flags joined by |", "以 | 连接的 MSG_* 标志"};
+      case ParameterKind::how: return {"RD, WR or RDWR", "RD、WR 或 RDWR"};
+      case ParameterKind::status: return {"an exit status (0 to 255)", "退出状态（0 到 255）"};
+      case ParameterKind::timeout: return {"a number of milliseconds (-1: for ever)", "毫秒数（-1：一直等）"};
+      case ParameterKind::option:
+        return {"a socket option such as SO_LINGER, TCP_NODELAY", "SO_LINGER、TCP_NODELAY 这样的套接字选项"};
+      case ParameterKind::option_values: return {"the option's value", "选项的值"};
+      case ParameterKind::signal: return {"a signal such as SIGPIPE", "SIGPIPE 这样的信号"};
+      case ParameterKind::disposition: return {"ignore, handle or default", "ignore、handle 或 default"};
+      case ParameterKind::file_flags: return {"O_NONBLOCK, or 0 to wait again", "O_NONBLOCK，或 0 表示恢复等待"};
+      case ParameterKind::mask_change: return {"block or unblock", "block 或 unblock"};
+      case ParameterKind::resource: return base::both("RLIMIT_NOFILE");
+      case ParameterKind::passed_descriptor: return {"the descriptor to pass", "要传递的描述符"};
+      case ParameterKind::words:
+        return {"a program and its arguments (\"sleep\", \"1\")", "程序及其参数（\"sleep\"、\"1\"）"};
     }
     return {};
   }
@@ -136,14 +142,16 @@ class ArgumentParser {
     const std::size_t colon = token.text.find(':');
     spec_.peer.end = token.text.substr(0, colon);
     if (spec_.peer.end == unspecified_peer) {
-      if (row_.id != CallId::connect) return cursor_.expected("the end to send to (server, server:9999)");
+      if (row_.id != CallId::connect)
+        return cursor_.expected({"the end to send to (server, server:9999)", "要发往的一端（server、server:9999）"});
       cursor_.next();
       return {};
     }
     if (!is_end_name(spec_.peer.end)) return cursor_.expected(describe_parameter(ParameterKind::peer));
     if (colon != std::string::npos) {
       const auto port = parse_number(std::string_view(token.text).substr(colon + 1));
-      if (!port || *port < 1 || *port > 65535) return cursor_.expected("a port (1 to 65535) after the colon");
+      if (!port || *port < 1 || *port > 65535)
+        return cursor_.expected({"a port (1 to 65535) after the colon", "冒号后的端口（1 到 65535）"});
       spec_.peer.port = static_cast<std::uint16_t>(*port);
     }
     cursor_.next();
@@ -156,10 +164,11 @@ class ArgumentParser {
     if (!style_.typed && cursor_.take("*")) {
       const auto times = cursor_.peek().kind == Token::Kind::word ? parse_number(cursor_.peek().text) : std::nullopt;
       if (!times || *times < 1 || *times > static_cast<std::int64_t>(ScenarioLimits::bytes_of_a_call))
-        return cursor_.expected("how many times (1 or more)");
+        return cursor_.expected({"how many times (1 or more)", "次数（1 或更多）"});
       spec_.payload.repeat = static_cast<std::uint32_t>(*times);
       if (spec_.payload.size() > ScenarioLimits::bytes_of_a_call)
-        return cursor_.expected(fmt::format("at most {} bytes in one call", ScenarioLimits::bytes_of_a_call));
+        return cursor_.expected(
+            base::format({"at most {} bytes in one call", "一次调用最多 {} 字节"}, ScenarioLimits::bytes_of_a_call));
       cursor_.next();
     }
     return {};
@@ -201,8 +210,8 @@ class ArgumentParser {
       std::string known;
       for (const calls::SocketOption& row : calls::socket_options())
         if (has_values(row)) known += fmt::format("{}{}", known.empty() ? "" : ", ", row.name);
-      auto complaint = cursor_.expected("a socket option");
-      complaint.error().hint = fmt::format("known are {}", known);
+      auto complaint = cursor_.expected({"a socket option", "套接字选项"});
+      complaint.error().hint = base::format({"known are {}", "已知的有：{}"}, known);
       return complaint;
     }
     spec_.option = option_row(option->name);
@@ -216,7 +225,7 @@ class ArgumentParser {
     const std::size_t wanted = option.value == calls::OptionValue::linger ? 2 : 1;
     for (std::size_t i = 0; i < wanted; ++i) {
       if (i > 0 && !style_.typed && !cursor_.take(","))
-        return cursor_.expected(fmt::format("a comma and {}'s second value", option.name));
+        return cursor_.expected(base::format({"a comma and {}'s second value", "逗号和 {} 的第二个值"}, option.name));
       const auto value = number(INT32_MIN, INT32_MAX, ParameterKind::option_values);
       if (!value) return std::unexpected(value.error());
       spec_.values.push_back(static_cast<std::int32_t>(*value));
@@ -244,7 +253,7 @@ class ArgumentParser {
   // END, "KEY": with whom, and what signs.
   Parsed<void> read_key() {
     if (const auto read = read_peer(); !read) return read;
-    if (!style_.typed && !cursor_.take(",")) return cursor_.expected("a comma and the key");
+    if (!style_.typed && !cursor_.take(",")) return cursor_.expected({"a comma and the key", "逗号和密钥"});
     return read_payload();
   }
 
@@ -317,7 +326,8 @@ Parsed<void> parse_result(Cursor& cursor, Expectation& expectation) {
   do {
     const auto value = cursor.peek().kind == Token::Kind::word ? named_value(cursor.peek().text) : std::nullopt;
     if (!value)
-      return cursor.expected("a number, a string, an errno such as EPIPE or poll events such as POLLIN|POLLRDHUP");
+      return cursor.expected({"a number, a string, an errno such as EPIPE or poll events such as POLLIN|POLLRDHUP",
+                              "数字、字符串、EPIPE 这样的 errno 或 POLLIN|POLLRDHUP 这样的 poll 事件"});
     expectation.number |= *value;
     cursor.next();
   } while (cursor.take("|"));
@@ -327,7 +337,7 @@ Parsed<void> parse_result(Cursor& cursor, Expectation& expectation) {
 Parsed<void> parse_failure(Cursor& cursor, Expectation& expectation) {
   expectation.kind = Expectation::Kind::error;
   expectation.error = calls::error_named(cursor.peek().text);
-  if (expectation.error == 0) return cursor.expected("an errno such as EPIPE");
+  if (expectation.error == 0) return cursor.expected({"an errno such as EPIPE", "EPIPE 这样的 errno"});
   cursor.next();
   while (cursor.peek().kind == Token::Kind::word && cursor.peek().text.starts_with("SIG")) {
     const auto signal = parse_signal(cursor);
@@ -346,7 +356,7 @@ Parsed<CallSpec> parse_arguments(Cursor& cursor, const CallRow& row, const Argum
 Parsed<Expectation> parse_expectation(Cursor& cursor) {
   Expectation expectation;
   const auto note = [&expectation](const Token& token) {
-    expectation.text += (expectation.text.empty() ? "" : " ") + describe(token);
+    expectation.text += (expectation.text.empty() ? "" : " ") + describe(token).en;
   };
   Cursor start = cursor;
   Parsed<void> read;
@@ -363,14 +373,15 @@ Parsed<Expectation> parse_expectation(Cursor& cursor) {
 
 Parsed<int> parse_signal(Cursor& cursor) {
   const int signal = calls::signal_named(cursor.peek().text);
-  if (signal == 0 || signal > last_standard_signal) return cursor.expected("a signal such as SIGPIPE");
+  if (signal == 0 || signal > last_standard_signal)
+    return cursor.expected({"a signal such as SIGPIPE", "SIGPIPE 这样的信号"});
   cursor.next();
   return signal;
 }
 
 Parsed<base::Duration> parse_duration_word(Cursor& cursor) {
   const auto duration = cursor.peek().kind == Token::Kind::word ? parse_duration(cursor.peek().text) : std::nullopt;
-  if (!duration) return cursor.expected("a time such as 20ms, 1.5s or 300us");
+  if (!duration) return cursor.expected({"a time such as 20ms, 1.5s or 300us", "20ms、1.5s 或 300us 这样的时间"});
   cursor.next();
   return *duration;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "lab/lab.h"
 #include "lab/language/step_parser.h"
@@ -36,14 +37,16 @@ class FileParser {
       Line line{++number, rest.substr(0, end), {}};
       rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
       if (line.text.size() > ScenarioLimits::line_bytes)
-        return std::unexpected(Complaint{{number, ScenarioLimits::line_bytes + 1},
-                                         fmt::format("a line of at most {} bytes", ScenarioLimits::line_bytes),
-                                         "more"});
+        return std::unexpected(
+            Complaint{{number, ScenarioLimits::line_bytes + 1},
+                      base::format({"a line of at most {} bytes", "最多 {} 字节的一行"}, ScenarioLimits::line_bytes),
+                      {"more", "更多"}});
       if (const auto read = read_line(line); !read) return std::unexpected(read.error());
     }
     if (scenario_.steps.empty())
-      return std::unexpected(
-          Complaint{{std::max(number, 1U), 1}, "a step such as \"server listen(9999)\"", "the end of the file"});
+      return std::unexpected(Complaint{{std::max(number, 1U), 1},
+                                       {"a step such as \"server listen(9999)\"", "\"server listen(9999)\" 这样的一步"},
+                                       {"the end of the file", "文件结尾"}});
     if (const auto checked = steps_.finish(); !checked) return std::unexpected(checked.error());
     return std::move(scenario_);
   }
@@ -63,7 +66,7 @@ class FileParser {
     Cursor cursor(line.tokens.tokens, line.number);
     const auto header = read_header(cursor, line);
     if (!header) return std::unexpected(header.error());
-    if (*header) return cursor.at_end() ? Parsed<void>{} : cursor.expected("the end of the line");
+    if (*header) return cursor.at_end() ? Parsed<void>{} : cursor.expected({"the end of the line", "行尾"});
     return read_step(cursor, line);
   }
 
@@ -93,8 +96,9 @@ class FileParser {
     if (word != "title" && word != "title.zh") return false;
     const std::string_view text = blank == std::string_view::npos ? std::string_view{} : trim(code.substr(blank));
     if (text.empty())
-      return std::unexpected(
-          Complaint{{line.number, static_cast<std::uint32_t>(line.text.size() + 1)}, "a title", "the end of the line"});
+      return std::unexpected(Complaint{{line.number, static_cast<std::uint32_t>(line.text.size() + 1)},
+                                       {"a title", "标题"},
+                                       {"the end of the line", "行尾"}});
     (word == "title" ? scenario_.title : scenario_.title_zh) = std::string(text);
     begin_header();
     return true;
@@ -123,8 +127,9 @@ class FileParser {
       if (first.text != row.name) continue;
       if (row.name == "wire" && !cursor.peek(1).is("lo") && !cursor.peek(1).is("link")) return false;
       if (!scenario_.steps.empty())
-        return std::unexpected(Complaint{
-            {line.number, first.column}, "a step (headers stand before the first one)", std::string(row.name)});
+        return std::unexpected(Complaint{{line.number, first.column},
+                                         {"a step (headers stand before the first one)", "一步（头部须在第一步之前）"},
+                                         base::both(std::string(row.name))});
       begin_header();
       cursor.next();
       if (const auto read = (this->*row.read)(cursor); !read) return std::unexpected(read.error());
@@ -137,7 +142,7 @@ class FileParser {
     do {
       const auto number = parse_number(cursor.peek().text);
       if (!number || *number < 1 || *number > highest_question)
-        return cursor.expected(fmt::format("a question (1 to {})", highest_question));
+        return cursor.expected(base::format({"a question (1 to {})", "问题编号（1 到 {}）"}, highest_question));
       scenario_.asks.push_back(static_cast<int>(*number));
       cursor.next();
     } while (cursor.take(","));
@@ -147,7 +152,7 @@ class FileParser {
   Parsed<void> read_role(Cursor& cursor) {
     if (cursor.take("main")) return scenario_.role = Role::main, Parsed<void>{};
     if (cursor.take("contrast")) return scenario_.role = Role::contrast, Parsed<void>{};
-    return cursor.expected("main or contrast");
+    return cursor.expected({"main or contrast", "main 或 contrast"});
   }
 
   Parsed<void> read_wire(Cursor& cursor) {
@@ -158,11 +163,12 @@ class FileParser {
   Parsed<void> read_delay(Cursor& cursor) {
     Delay delay;
     if (cursor.peek().kind == Token::Kind::word && !parse_duration(cursor.peek().text)) {
-      if (!is_host(cursor.peek().text)) return cursor.expected("client, server, or a time such as 20ms");
+      if (!is_host(cursor.peek().text))
+        return cursor.expected({"client, server, or a time such as 20ms", "client、server，或 20ms 这样的时间"});
       delay.from = cursor.next().text;
-      if (!cursor.take(">")) return cursor.expected(">");
+      if (!cursor.take(">")) return cursor.expected(base::both(">"));
       if (!is_host(cursor.peek().text) || cursor.peek().text == delay.from)
-        return cursor.expected("the other end of the link");
+        return cursor.expected({"the other end of the link", "链路的另一端"});
       delay.to = cursor.next().text;
     }
     const auto duration = syntax::parse_duration_word(cursor);
@@ -179,14 +185,14 @@ class FileParser {
     const bool plain = std::ranges::all_of(
         name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
     if (!name.starts_with("net.") || !plain || name.find("..") != std::string::npos)
-      return cursor.expected("a setting such as net.ipv4.tcp_fin_timeout");
+      return cursor.expected({"a setting such as net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_fin_timeout 这样的设置"});
     setting.name = cursor.next().text;
-    if (!cursor.take("=")) return cursor.expected("=");
+    if (!cursor.take("=")) return cursor.expected(base::both("="));
     while (cursor.peek().kind == Token::Kind::word || cursor.peek().kind == Token::Kind::text) {
       if (!setting.value.empty()) setting.value += ' ';
       setting.value += cursor.next().text;
     }
-    if (setting.value.empty()) return cursor.expected("a value");
+    if (setting.value.empty()) return cursor.expected({"a value", "值"});
     scenario_.settings.push_back(std::move(setting));
     return {};
   }
@@ -202,7 +208,8 @@ class FileParser {
   Parsed<void> read_attempts(Cursor& cursor) {
     const auto number = parse_number(cursor.peek().text);
     if (!number || *number < 1 || *number > ScenarioLimits::attempts)
-      return cursor.expected(fmt::format("a number of attempts (1 to {})", ScenarioLimits::attempts));
+      return cursor.expected(
+          base::format({"a number of attempts (1 to {})", "尝试次数（1 到 {}）"}, ScenarioLimits::attempts));
     scenario_.attempts = static_cast<unsigned>(*number);
     cursor.next();
     return {};
@@ -211,14 +218,14 @@ class FileParser {
   Parsed<void> read_family(Cursor& cursor) {
     for (const Family family : {Family::v4, Family::v6, Family::v4_mapped})
       if (cursor.take(family_name(family))) return scenario_.family = family, Parsed<void>{};
-    return cursor.expected("IPv4, IPv6 or v4-mapped");
+    return cursor.expected({"IPv4, IPv6 or v4-mapped", "IPv4、IPv6 或 v4-mapped"});
   }
 
   Parsed<void> read_end(Cursor& cursor) {
-    if (!syntax::is_end_name(cursor.peek().text)) return cursor.expected("the name of an end");
+    if (!syntax::is_end_name(cursor.peek().text)) return cursor.expected({"the name of an end", "一端的名称"});
     const std::string name = cursor.next().text;
-    if (!cursor.take("at")) return cursor.expected("at");
-    if (!is_host(cursor.peek().text)) return cursor.expected("client or server");
+    if (!cursor.take("at")) return cursor.expected(base::both("at"));
+    if (!is_host(cursor.peek().text)) return cursor.expected({"client or server", "client 或 server"});
     scenario_.hosts[name] = cursor.next().text;
     return {};
   }
@@ -227,7 +234,7 @@ class FileParser {
 
   Parsed<void> read_step(Cursor& cursor, const Line& line) {
     if (scenario_.steps.size() >= ScenarioLimits::steps)
-      return cursor.expected(fmt::format("at most {} steps", ScenarioLimits::steps));
+      return cursor.expected(base::format({"at most {} steps", "最多 {} 步"}, ScenarioLimits::steps));
     if (scenario_.steps.empty() && !header_seen_ && scenario_.about.empty()) scenario_.about = std::move(note_);
     auto step = steps_.parse(cursor);
     if (!step) return std::unexpected(step.error());
@@ -263,9 +270,12 @@ std::string_view line_of(std::string_view text, std::uint32_t number) {
   return trim(text.substr(0, text.find('\n'))).empty() ? std::string_view{} : text.substr(0, text.find('\n'));
 }
 
-std::string explain(const Complaint& complaint) {
-  if (complaint.found.empty()) return complaint.expected;
-  return fmt::format("expected {}, found {}", complaint.expected, complaint.found);
+base::OwnedText unexpected(const base::OwnedText& expected, const base::OwnedText& found) {
+  return base::format({"expected {}, found {}", "此处应为{}，实为{}"}, expected, found);
+}
+
+base::OwnedText explain(const Complaint& complaint) {
+  return complaint.found.empty() ? complaint.expected : unexpected(complaint.expected, complaint.found);
 }
 
 // The line as a terminal may show it, and a caret below the column. Tabs become blanks so that the caret stands right.
@@ -285,14 +295,16 @@ base::Result<Scenario> parse_scenario(std::string_view text, const std::string& 
   const std::string shown_file = base::escape_controls(file);
   if (text.size() > ScenarioLimits::file_bytes)
     return base::fail(base::ErrorKind::usage,
-                      fmt::format("{}: a scenario has at most {} bytes", shown_file, ScenarioLimits::file_bytes));
+                      base::format({"{}: a scenario has at most {} bytes", "{}：场景最多 {} 字节"}, shown_file,
+                                   ScenarioLimits::file_bytes));
   auto parsed = FileParser(text).parse();
   if (parsed) return std::move(*parsed);
   const Complaint& complaint = parsed.error();
-  return base::fail(base::ErrorKind::usage,
-                    fmt::format("{}:{}:{}: {}{}", shown_file, complaint.at.line, complaint.at.column,
-                                explain(complaint), excerpt(line_of(text, complaint.at.line), complaint.at.column)),
-                    complaint.hint);
+  return base::fail(
+      base::ErrorKind::usage,
+      base::format({"{}:{}:{}: {}{}", "{}:{}:{}：{}{}"}, shown_file, complaint.at.line, complaint.at.column,
+                   explain(complaint), excerpt(line_of(text, complaint.at.line), complaint.at.column)),
+      complaint.hint);
 }
 
 base::Result<TypedCall> parse_typed_call(std::string_view line) {
@@ -304,14 +316,16 @@ base::Result<TypedCall> parse_typed_call(std::string_view line) {
   const CallRow* row = find_call(name);
   if (!row || !row->not_supported.empty() || row->id == CallId::fork || row->id == CallId::socketpair ||
       row->id == CallId::recv_fd || row->id == CallId::send_fd)
-    return base::fail(base::ErrorKind::usage, fmt::format("no such command: {}", base::escape_controls(name)),
-                      "help lists them");
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"no such command: {}", "没有这个命令：{}"}, base::escape_controls(name)),
+                      {"help lists them", "help 列出所有命令"});
 
   TypedCall typed;
   if (rest.starts_with('@')) {
     const std::size_t end = rest.find_first_of(" \t");
     const auto fd = parse_number(rest.substr(1, end == std::string_view::npos ? end : end - 1));
-    if (!fd || *fd < 0 || *fd > 1 << 20) return base::fail(base::ErrorKind::usage, "expected a descriptor such as @4");
+    if (!fd || *fd < 0 || *fd > 1 << 20)
+      return base::fail(base::ErrorKind::usage, {"expected a descriptor such as @4", "此处应为 @4 这样的描述符"});
     typed.fd = static_cast<std::int32_t>(*fd);
     rest = end == std::string_view::npos ? std::string_view{} : trim(rest.substr(end));
   }
@@ -329,14 +343,14 @@ base::Result<TypedCall> parse_typed_call(std::string_view line) {
   } else {
     TokenLine scanned = tokenize(rest);
     if (scanned.error)
-      return base::fail(base::ErrorKind::usage,
-                        fmt::format("expected {}, found {}", scanned.error->expected, scanned.error->found));
+      return base::fail(base::ErrorKind::usage, unexpected(scanned.error->expected, scanned.error->found));
     tokens = std::move(scanned.tokens);
   }
   Cursor cursor(std::move(tokens), 1);
   const syntax::ArgumentStyle style{true, [](const std::string& word) { return word == "listener"; }};
   auto spec = syntax::parse_arguments(cursor, *row, style);
-  if (!spec) return base::fail(base::ErrorKind::usage, explain(spec.error()), "help shows how it is typed");
+  if (!spec)
+    return base::fail(base::ErrorKind::usage, explain(spec.error()), {"help shows how it is typed", "help 显示其写法"});
   typed.spec = std::move(*spec);
   return typed;
 }

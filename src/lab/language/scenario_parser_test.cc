@@ -47,7 +47,7 @@ wire    nothing for 30ms
 
 Scenario parsed(std::string_view text) {
   auto scenario = parse_scenario(text, "x.tcp");
-  EXPECT_TRUE(scenario) << scenario.error().message;
+  EXPECT_TRUE(scenario) << scenario.error().message.en;
   return scenario ? *scenario : Scenario{};
 }
 
@@ -55,7 +55,7 @@ std::string error_of(std::string_view text) {
   const auto scenario = parse_scenario(text, "x.tcp");
   if (scenario) return "it parsed";
   EXPECT_EQ(scenario.error().kind, base::ErrorKind::usage);
-  return scenario.error().message;
+  return scenario.error().message.en;
 }
 
 template <class T>
@@ -211,8 +211,8 @@ TEST(ScenarioParser, reads_how_often_an_experiment_may_be_made) {
   for (const std::string_view wrong : {"attempts 0\nserver listen()\n", "attempts 21\nserver listen()\n"}) {
     const auto refused = parse_scenario(wrong, "x.tcp");
     ASSERT_FALSE(refused);
-    EXPECT_NE(refused.error().message.find("x.tcp:1:10: expected a number of attempts (1 to 20)"), std::string::npos)
-        << refused.error().message;
+    EXPECT_NE(refused.error().message.en.find("x.tcp:1:10: expected a number of attempts (1 to 20)"), std::string::npos)
+        << refused.error().message.en;
   }
 }
 
@@ -229,14 +229,14 @@ TEST(TypedCall, words_instead_of_parentheses) {
   ASSERT_TRUE(send);
   EXPECT_EQ(send->spec.payload.bytes, "hello, server!");
   const auto linger = parse_typed_call("setsockopt so_linger 1 0");
-  ASSERT_TRUE(linger) << linger.error().message;
+  ASSERT_TRUE(linger) << linger.error().message.en;
   EXPECT_THAT(linger->spec.values, ElementsAre(1, 0));
   const auto half = parse_typed_call("shutdown @4 wr");
-  ASSERT_TRUE(half) << half.error().message;
+  ASSERT_TRUE(half) << half.error().message.en;
   EXPECT_EQ(half->fd, 4);
   EXPECT_EQ(half->spec.number, SHUT_WR);
   const auto peek = parse_typed_call("recv 10 msg_peek");
-  ASSERT_TRUE(peek) << peek.error().message;
+  ASSERT_TRUE(peek) << peek.error().message.en;
   EXPECT_EQ(peek->spec.flags, MSG_PEEK);
   EXPECT_EQ(parse_typed_call("send \"a\\n\"")->spec.payload.bytes, "a\n");
   EXPECT_FALSE(parse_typed_call("shutdown"));

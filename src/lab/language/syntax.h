@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/language.h"
 #include "lab/agents/call.h"
 #include "lab/language/scenario.h"
 #include "lab/language/token.h"
@@ -17,8 +18,8 @@ namespace tcpwhy::lab::syntax {
 // "expected EXPECTED, found FOUND" at a place; with an empty `found`, `expected` is the whole message.
 struct Complaint {
   Position at;
-  std::string expected, found;
-  std::string hint = {};
+  base::OwnedText expected, found;
+  base::OwnedText hint = {};
 };
 template <class T>
 using Parsed = std::expected<T, Complaint>;
@@ -35,7 +36,7 @@ class Cursor {
   bool take(std::string_view text) { return peek().is(text) && (++at_, true); }
   [[nodiscard]] Position position() const { return {line_, peek().column}; }
   // At the token that comes next.
-  [[nodiscard]] std::unexpected<Complaint> expected(std::string what) const {
+  [[nodiscard]] std::unexpected<Complaint> expected(base::OwnedText what) const {
     return std::unexpected(Complaint{position(), std::move(what), describe(peek())});
   }
 

@@ -46,8 +46,8 @@ class Scanner {
       else if (is_word_char(c))
         take_word();
       else
-        fail(at_, "a word, a string or one of ( ) , ; = ! > * |",
-             fmt::format("'{}'", base::escape_controls(one_character())));
+        fail(at_, {"a word, a string or one of ( ) , ; = ! > * |", "单词、字符串或 ( ) , ; = ! > * | 之一"},
+             base::both(fmt::format("'{}'", base::escape_controls(one_character()))));
     }
     result_.tokens.push_back({Token::Kind::end, "", static_cast<std::uint32_t>(at_ + 1)});
     return std::move(result_);
@@ -75,7 +75,8 @@ class Scanner {
   void take_bracket() {
     const std::size_t close = line_.find(']', at_);
     if (close == std::string_view::npos)
-      return fail(line_.size(), "] after the flags of a segment", "the end of the line");
+      return fail(line_.size(), {"] after the flags of a segment", "报文段标志之后的 ]"},
+                  {"the end of the line", "行尾"});
     result_.tokens.push_back({Token::Kind::bracket, std::string(line_.substr(at_ + 1, close - at_ - 1)), column()});
     at_ = close + 1;
     result_.code_length = at_;
@@ -95,7 +96,7 @@ class Scanner {
       else if (!take_escape(i, token.text))
         return;
     }
-    fail(line_.size(), "\" at the end of the string", "the end of the line");
+    fail(line_.size(), {"\" at the end of the string", "字符串结尾的 \""}, {"the end of the line", "行尾"});
   }
 
   // `i` stands on the backslash and ends on the escape's last character.
@@ -111,12 +112,18 @@ class Scanner {
       case 'x': {
         const int high = i + 2 < line_.size() ? hex_digit(line_[i + 2]) : -1;
         const int low = i + 3 < line_.size() ? hex_digit(line_[i + 3]) : -1;
-        if (high < 0 || low < 0) return fail(i + 2, "two hexadecimal digits after \\x", "something else"), false;
+        if (high < 0 || low < 0)
+          return fail(i + 2, {"two hexadecimal digits after \\x", "\\x 之后的两位十六进制数"},
+                      {"something else", "其他内容"}),
+                 false;
         into += static_cast<char>(high * 16 + low);
         i += 3;
         return true;
       }
-      default: return fail(i + 1, "one of n t r 0 x \\ \" after a backslash", "something else"), false;
+      default:
+        return fail(i + 1, {"one of n t r 0 x \\ \" after a backslash", "反斜杠之后的 n t r 0 x \\ \" 之一"},
+                    {"something else", "其他内容"}),
+               false;
     }
     ++i;
     return true;
@@ -129,7 +136,7 @@ class Scanner {
     return line_.substr(at_, length);
   }
 
-  void fail(std::size_t at, std::string expected, std::string found) {
+  void fail(std::size_t at, base::OwnedText expected, base::OwnedText found) {
     result_.error = TokenError{static_cast<std::uint32_t>(at + 1), std::move(expected), std::move(found)};
   }
 
@@ -142,15 +149,15 @@ class Scanner {
 
 }  // namespace
 
-std::string describe(const Token& token) {
+base::OwnedText describe(const Token& token) {
   switch (token.kind) {
     case Token::Kind::word:
-    case Token::Kind::punctuation: return base::escape_controls(token.text);
-    case Token::Kind::text: return base::quote(token.text);
-    case Token::Kind::bracket: return fmt::format("[{}]", base::escape_controls(token.text));
+    case Token::Kind::punctuation: return base::both(base::escape_controls(token.text));
+    case Token::Kind::text: return base::both(base::quote(token.text));
+    case Token::Kind::bracket: return base::both(fmt::format("[{}]", base::escape_controls(token.text)));
     case Token::Kind::end: break;
   }
-  return "the end of the line";
+  return {"the end of the line", "行尾"};
 }
 
 TokenLine tokenize(std::string_view line) { return Scanner(line).scan(); }

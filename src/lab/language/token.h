@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/language.h"
 
 namespace tcpwhy::lab {
 
@@ -29,11 +30,11 @@ struct Token {
 };
 
 // What a message says was found: `"hello"`, `)`, `the end of the line`.
-std::string describe(const Token& token);
+base::OwnedText describe(const Token& token);
 
 struct TokenError {
   std::uint32_t column = 1;
-  std::string expected, found;
+  base::OwnedText expected, found;
 };
 
 struct TokenLine {

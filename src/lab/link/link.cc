@@ -109,7 +109,7 @@ using SharedDropping = std::unique_ptr<Dropping, Unmap>;
 
 base::Result<SharedDropping> share_dropping() {
   void* memory = ::mmap(nullptr, sizeof(Dropping), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return base::fail_errno("memory shared with the link");
+  if (memory == MAP_FAILED) return base::fail_errno({"memory shared with the link", "与链路共享的内存"});
   return SharedDropping(new (memory) Dropping);
 }
 
@@ -122,7 +122,7 @@ base::Result<ForwarderProcess> start_forwarder(const LinkOptions& options, const
 
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid < 0) return base::fail_errno("cannot start the link's forwarder");
+  if (pid < 0) return base::fail_errno({"cannot start the link's forwarder", "无法启动链路的转发进程"});
   if (pid == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);  // same pid namespace: getppid() tells
@@ -213,7 +213,7 @@ base::Status Link::drain(std::vector<LinkReport>& reports) {
     }
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
-    return base::fail(base::ErrorKind::system, "the link's forwarder ended");
+    return base::fail(base::ErrorKind::system, {"the link's forwarder ended", "链路的转发进程已结束"});
   }
 }
 

@@ -19,6 +19,8 @@
 #include <string>
 #include <utility>
 
+#include "base/format.h"
+
 namespace tcpwhy::lab {
 namespace {
 
@@ -29,7 +31,7 @@ constexpr int receive_batch = 64;
 constexpr int wanted_socket_buffer = 4 << 20;
 
 base::Result<base::UniqueFd> open_packet_socket(const std::string& interface) {
-  const std::string what = "cannot take packets from " + interface;
+  const auto what = base::format({"cannot take packets from {}", "无法从 {} 收取报文"}, interface);
   const unsigned int index = ::if_nametoindex(interface.c_str());
   if (index == 0) return base::fail_errno(what);
   // Protocol 0 receives nothing until bind() names the interface: no packet of another one slips in between.

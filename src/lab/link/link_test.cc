@@ -125,7 +125,7 @@ base::Result<std::uint64_t> count_thrown_away(std::string_view interface) {
     std::uint64_t dropped = 0;
     if (words >> dropped) return dropped;
   }
-  return base::fail(base::ErrorKind::system, "not in /proc/net/dev: " + std::string(interface));
+  return base::fail(base::ErrorKind::system, base::both("not in /proc/net/dev: " + std::string(interface)));
 }
 
 // Namespaces that come and go keep the kernel's worker waiting, which makes interfaces ready to send (rtnl_lock()).
@@ -243,7 +243,7 @@ TEST_F(LinkTest, a_dead_forwarder_is_noticed) {
     TCPWHY_INSIDE(::poll(&polled, 1, 10'000) == 1);
     std::vector<LinkReport> reports;
     const auto drained = link->drain(reports);
-    TCPWHY_INSIDE(!drained && drained.error().message == "the link's forwarder ended");
+    TCPWHY_INSIDE(!drained && drained.error().message.en == "the link's forwarder ended");
     return Bytes{};
   });
 }

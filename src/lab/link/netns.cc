@@ -13,18 +13,22 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/format.h"
 
 namespace tcpwhy::lab {
 namespace {
 
 constexpr const char* own_namespace = "/proc/thread-self/ns/net";
 
-constexpr std::string_view namespace_hint =
-    "network namespaces need CAP_SYS_ADMIN over their user namespace: inside a sandbox it is there";
+constexpr base::Text namespace_hint = {
+    "network namespaces need CAP_SYS_ADMIN over their user namespace: inside a sandbox it is there",
+    "网络命名空间需要对其用户命名空间拥有 CAP_SYS_ADMIN：在沙箱内具备"};
 
 base::Result<base::UniqueFd> open_current() {
   base::UniqueFd fd(::open(own_namespace, O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return base::fail_errno(std::string("cannot open ") + own_namespace, errno, "is /proc mounted?");
+  if (!fd.valid())
+    return base::fail_errno(base::format({"cannot open {}", "无法打开 {}"}, own_namespace), errno,
+                            {"is /proc mounted?", "/proc 挂载了吗？"});
   return fd;
 }
 
@@ -40,22 +44,30 @@ std::string path_of(std::string_view name) {
 }
 
 std::unexpected<base::Error> not_a_network_setting(std::string_view name) {
-  return base::fail(base::ErrorKind::usage, "not a setting of the network: " + std::string(name),
-                    "names look like net.ipv4.tcp_timestamps");
+  return base::fail(base::ErrorKind::usage,
+                    base::format({"not a setting of the network: {}", "不是网络设置：{}"}, name),
+                    {"names look like net.ipv4.tcp_timestamps", "名称形如 net.ipv4.tcp_timestamps"});
 }
 
 std::unexpected<base::Error> refused(std::string_view name, std::string_view value, int error) {
-  const std::string what = "cannot set " + std::string(name) + " = " + std::string(value);
+  const auto what = base::format({"cannot set {} = {}", "无法设置 {} = {}"}, name, value);
   switch (error) {
-    case ENOENT: return base::fail(base::ErrorKind::usage, what + ": this kernel does not have it");
+    case ENOENT:
+      return base::fail(base::ErrorKind::usage,
+                        base::format({"{}: this kernel does not have it", "{}：本内核没有它"}, what));
     case EINVAL:
-    case ERANGE: return base::fail(base::ErrorKind::usage, what + ": the kernel refuses the value");
+    case ERANGE:
+      return base::fail(base::ErrorKind::usage,
+                        base::format({"{}: the kernel refuses the value", "{}：内核拒绝该值"}, what));
     case EROFS:
     case EACCES:
     case EPERM:
-      return base::fail(base::ErrorKind::privilege, what + ": " + std::strerror(error),
-                        error == EROFS ? "/proc/sys is read-only, as in a container without --privileged"
-                                       : "the setting belongs to the whole machine, or this is not root's namespace");
+      return base::fail(
+          base::ErrorKind::privilege, base::format({"{}: {}", "{}：{}"}, what, std::strerror(error)),
+          error == EROFS ? base::OwnedText{"/proc/sys is read-only, as in a container without --privileged",
+                                           "/proc/sys 只读，如同没有 --privileged 的容器"}
+                         : base::OwnedText{"the setting belongs to the whole machine, or this is not root's namespace",
+                                           "该设置属于整台机器，或当前不是 root 的命名空间"});
     default: return base::fail_errno(what, error);
   }
 }
@@ -72,7 +84,8 @@ base::Result<NetNamespace> NetNamespace::create() {
   auto home = open_current();
   if (!home) return std::unexpected(std::move(home.error()));
   if (::unshare(CLONE_NEWNET) != 0)
-    return base::fail_errno("cannot make a network namespace", errno, std::string(namespace_hint));
+    return base::fail_errno({"cannot make a network namespace", "无法建立网络命名空间"}, errno,
+                            base::owned(namespace_hint));
   auto fresh = open_current();
   TCPWHY_CHECK(::setns(home->get(), CLONE_NEWNET) == 0);
   if (!fresh) return std::unexpected(std::move(fresh.error()));
@@ -81,7 +94,8 @@ base::Result<NetNamespace> NetNamespace::create() {
 
 base::Status NetNamespace::enter() const {
   if (::setns(fd_.get(), CLONE_NEWNET) != 0)
-    return base::fail_errno("cannot enter a network namespace", errno, std::string(namespace_hint));
+    return base::fail_errno({"cannot enter a network namespace", "无法进入网络命名空间"}, errno,
+                            base::owned(namespace_hint));
   return {};
 }
 
@@ -113,10 +127,10 @@ base::Result<std::string> read_sysctl(std::string_view name) {
   const std::string path = path_of(name);
   if (path.empty()) return not_a_network_setting(name);
   const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd.valid()) return base::fail_errno("cannot read " + std::string(name));
+  if (!fd.valid()) return base::fail_errno(base::format({"cannot read {}", "无法读取 {}"}, name));
   std::string value(4096, '\0');
   const ssize_t got = ::read(fd.get(), value.data(), value.size());
-  if (got < 0) return base::fail_errno("cannot read " + std::string(name));
+  if (got < 0) return base::fail_errno(base::format({"cannot read {}", "无法读取 {}"}, name));
   value.resize(static_cast<std::size_t>(got));
   if (value.ends_with('\n')) value.pop_back();
   return value;
@@ -143,13 +157,16 @@ base::Result<AppliedSysctls> apply_sysctls(std::span<const Sysctl> settings) {
 base::Status set_interface_up(const std::string& interface) {
   ifreq request{};
   if (interface.size() >= sizeof request.ifr_name)
-    return base::fail(base::ErrorKind::usage, "not an interface name: " + interface);
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"not an interface name: {}", "不是接口名称：{}"}, interface));
   std::memcpy(request.ifr_name, interface.data(), interface.size());
   const base::UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return base::fail_errno("cannot set " + interface + " up");
-  if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0) return base::fail_errno("cannot set " + interface + " up");
+  if (!socket.valid()) return base::fail_errno(base::format({"cannot set {} up", "无法启用 {}"}, interface));
+  if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0)
+    return base::fail_errno(base::format({"cannot set {} up", "无法启用 {}"}, interface));
   request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP | IFF_RUNNING);
-  if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) return base::fail_errno("cannot set " + interface + " up");
+  if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
+    return base::fail_errno(base::format({"cannot set {} up", "无法启用 {}"}, interface));
   return {};
 }
 

@@ -20,6 +20,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/format.h"
 #include "base/kernel_module.h"
 
 namespace tcpwhy::lab {
@@ -57,7 +58,7 @@ void put_link(nlmsghdr* header, ifinfomsg* body, const VethEnd& end) {
 
 base::Result<int> index_of(const std::string& interface) {
   const unsigned int index = ::if_nametoindex(interface.c_str());
-  if (index == 0) return base::fail_errno("no interface " + interface);
+  if (index == 0) return base::fail_errno(base::format({"no interface {}", "没有接口 {}"}, interface));
   return static_cast<int>(index);
 }
 
@@ -77,11 +78,11 @@ int read_discipline(const nlmsghdr* link, void* data) {
 
 base::Result<RtNetlink> RtNetlink::open() {
   base::UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!socket.valid()) return base::fail_errno("cannot open an rtnetlink socket");
+  if (!socket.valid()) return base::fail_errno({"cannot open an rtnetlink socket", "无法打开 rtnetlink 套接字"});
   return RtNetlink(std::move(socket));
 }
 
-base::Status RtNetlink::request(void* message, const std::string& what, Answer on_answer, void* data) {
+base::Status RtNetlink::request(void* message, const base::OwnedText& what, Answer on_answer, void* data) {
   auto* const header = static_cast<nlmsghdr*>(message);
   header->nlmsg_seq = ++sequence_;
   if (::send(socket_.get(), header, header->nlmsg_len, 0) < 0) return base::fail_errno(what);
@@ -109,7 +110,8 @@ base::Status RtNetlink::add_veth_pair(const VethEnd& here, const VethEnd& there,
   mnl_attr_nest_end(header, peer);
   mnl_attr_nest_end(header, data);
   mnl_attr_nest_end(header, link_info);
-  auto made = request(header, "cannot make the veth pair " + here.name + ", " + there.name);
+  auto made = request(
+      header, base::format({"cannot make the veth pair {}, {}", "无法建立 veth 对 {}、{}"}, here.name, there.name));
   // A kind of link that nothing in the kernel knows: rtnl_newlink().
   if (!made && errno == EOPNOTSUPP) made.error().hint = base::how_to_get_module("veth", "CONFIG_VETH");
   return made;
@@ -124,7 +126,7 @@ base::Status RtNetlink::set_up(const std::string& interface) {
   body->ifi_index = *index;
   body->ifi_flags = IFF_UP;
   body->ifi_change = IFF_UP;
-  return request(header, "cannot set " + interface + " up");
+  return request(header, base::format({"cannot set {} up", "无法启用 {}"}, interface));
 }
 
 base::Status RtNetlink::await_queueing_discipline(const std::string& interface) {
@@ -137,11 +139,16 @@ base::Status RtNetlink::await_queueing_discipline(const std::string& interface) 
     nlmsghdr* const header = begin_message(buffer, RTM_GETLINK, 0);
     put_body<ifinfomsg>(header)->ifi_index = *index;
     std::string discipline(no_discipline);
-    if (auto done = request(header, "cannot ask for " + interface, read_discipline, &discipline); !done) return done;
+    if (auto done = request(header, base::format({"cannot ask for {}", "无法查询 {}"}, interface), read_discipline,
+                            &discipline);
+        !done)
+      return done;
     if (discipline != no_discipline) return {};
     std::this_thread::sleep_for(pause);
   }
-  return base::fail(base::ErrorKind::system, interface + " is up, but the kernel does not make it ready to send");
+  return base::fail(base::ErrorKind::system, base::format({"{} is up, but the kernel does not make it ready to send",
+                                                           "{} 已启用，但内核没有使其可以发送"},
+                                                          interface));
 }
 
 base::Status RtNetlink::add_address(const std::string& interface, const wire::IpAddress& ip,
@@ -158,7 +165,8 @@ base::Status RtNetlink::add_address(const std::string& interface, const wire::Ip
   body->ifa_index = static_cast<std::uint32_t>(*index);
   mnl_attr_put(header, IFA_LOCAL, address_length(ip), ip.bytes.data());
   mnl_attr_put(header, IFA_ADDRESS, address_length(ip), ip.bytes.data());
-  return request(header, "cannot give " + interface + " the address " + wire::to_string(ip));
+  return request(
+      header, base::format({"cannot give {} the address {}", "无法给 {} 设置地址 {}"}, interface, wire::to_string(ip)));
 }
 
 base::Status RtNetlink::add_neighbour(const std::string& interface, const Neighbour& neighbour) {
@@ -172,7 +180,8 @@ base::Status RtNetlink::add_neighbour(const std::string& interface, const Neighb
   body->ndm_state = NUD_PERMANENT;
   mnl_attr_put(header, NDA_DST, address_length(neighbour.ip), neighbour.ip.bytes.data());
   mnl_attr_put(header, NDA_LLADDR, neighbour.mac.size(), neighbour.mac.data());
-  return request(header, "cannot tell " + interface + " the neighbour " + wire::to_string(neighbour.ip));
+  return request(header, base::format({"cannot tell {} the neighbour {}", "无法告知 {} 邻居 {}"}, interface,
+                                      wire::to_string(neighbour.ip)));
 }
 
 base::Status disable_offloads(const std::string& interface) {
@@ -180,15 +189,19 @@ base::Status disable_offloads(const std::string& interface) {
   constexpr std::uint32_t commands[] = {ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO, ETHTOOL_STXCSUM, ETHTOOL_SRXCSUM};
   ifreq request{};
   if (interface.size() >= sizeof request.ifr_name)
-    return base::fail(base::ErrorKind::usage, "not an interface name: " + interface);
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"not an interface name: {}", "不是接口名称：{}"}, interface));
   std::memcpy(request.ifr_name, interface.data(), interface.size());
   const base::UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return base::fail_errno("cannot switch the offloads of " + interface + " off");
+  if (!socket.valid())
+    return base::fail_errno(
+        base::format({"cannot switch the offloads of {} off", "无法关闭 {} 的卸载功能"}, interface));
   for (const std::uint32_t command : commands) {
     ethtool_value value{.cmd = command, .data = 0};
     request.ifr_data = static_cast<char*>(static_cast<void*>(&value));
     if (::ioctl(socket.get(), SIOCETHTOOL, &request) != 0 && errno != EOPNOTSUPP)
-      return base::fail_errno("cannot switch the offloads of " + interface + " off");
+      return base::fail_errno(
+          base::format({"cannot switch the offloads of {} off", "无法关闭 {} 的卸载功能"}, interface));
   }
   return {};
 }

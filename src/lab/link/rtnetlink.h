@@ -47,7 +47,7 @@ class RtNetlink {
 
   explicit RtNetlink(base::UniqueFd socket) : socket_(std::move(socket)) {}
   // Sends and waits for the acknowledgement; `what` begins the error message. `answer` (mnl_cb_t) is given what comes before it.
-  base::Status request(void* message, const std::string& what, Answer answer = nullptr, void* data = nullptr);
+  base::Status request(void* message, const base::OwnedText& what, Answer answer = nullptr, void* data = nullptr);
 
   base::UniqueFd socket_;
   std::uint32_t sequence_ = 0;

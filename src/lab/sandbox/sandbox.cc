@@ -15,6 +15,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/format.h"
 #include "base/units.h"
 #include "lab/sandbox/sandbox_internal.h"
 
@@ -39,7 +40,8 @@ base::Result<Handover> prepare_handover() {
   handover.progress_ours.reset(pair[0]);
   handover.progress_theirs.reset(pair[1]);
   handover.parent.reset(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-  if (!handover.parent.valid()) return base::fail_errno("pidfd_open", errno, "Linux 5.3 or newer is needed");
+  if (!handover.parent.valid())
+    return base::fail_errno("pidfd_open", errno, {"Linux 5.3 or newer is needed", "需要 Linux 5.3 或更新"});
   return handover;
 }
 
@@ -69,21 +71,23 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
-std::string describe_end(const siginfo_t& info) {
-  if (info.si_code == CLD_EXITED) return "ended with status " + std::to_string(info.si_status) + " and no result";
-  const char* name = sigabbrev_np(info.si_status);
-  return std::string("was killed by ") +
-         (name ? "SIG" + std::string(name) : "signal " + std::to_string(info.si_status));
+base::OwnedText describe_end(const siginfo_t& info) {
+  if (info.si_code == CLD_EXITED)
+    return base::format({"ended with status {} and no result", "以状态 {} 结束，没有结果"}, info.si_status);
+  if (const char* name = sigabbrev_np(info.si_status))
+    return base::format({"was killed by SIG{}", "被 SIG{} 杀死"}, name);
+  return base::format({"was killed by signal {}", "被信号 {} 杀死"}, info.si_status);
 }
 
 }  // namespace
 
 base::Status Workplace::progress(std::span<const std::uint8_t> message) {
   if (message.size() > largest_message)
-    return base::fail(base::ErrorKind::system, "a progress message of " + std::to_string(message.size()) +
-                                                   " bytes is longer than " + std::to_string(largest_message));
+    return base::fail(base::ErrorKind::system,
+                      base::format({"a progress message of {} bytes is longer than {}", "{} 字节的进度消息超过了 {}"},
+                                   message.size(), largest_message));
   while (::send(progress_.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0)
-    if (errno != EINTR) return base::fail_errno("progress");
+    if (errno != EINTR) return base::fail_errno({"progress", "进度"});
   return {};
 }
 
@@ -127,14 +131,16 @@ struct Sandbox::Impl {
   }
 
   base::Result<Bytes> take_result() const {
-    const std::string who = options.name.empty() ? "the sandbox" : "the sandbox of " + options.name;
+    const auto who = options.name.empty() ? base::OwnedText{"the sandbox", "沙箱"}
+                                          : base::format({"the sandbox of {}", "{} 的沙箱"}, options.name);
     if (auto result_read = read_result(result.get())) return std::move(*result_read);
     if (timed_out)
-      return base::fail(base::ErrorKind::system,
-                        who + " took longer than " + base::seconds_in_words(options.wall_limit),
-                        "everything inside was killed");
-    if (killed) return base::fail(base::ErrorKind::system, who + " was stopped");
-    return base::fail(base::ErrorKind::system, who + " " + describe_end(end));
+      return base::fail(
+          base::ErrorKind::system,
+          base::format({"{} took longer than {}", "{}用时超过 {}"}, who, base::seconds_in_words(options.wall_limit)),
+          {"everything inside was killed", "其中的一切已被杀死"});
+    if (killed) return base::fail(base::ErrorKind::system, base::format({"{} was stopped", "{}被停止"}, who));
+    return base::fail(base::ErrorKind::system, base::format({"{} {}", "{}{}"}, who, describe_end(end)));
   }
 };
 

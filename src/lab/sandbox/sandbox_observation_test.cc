@@ -177,7 +177,7 @@ TEST_F(ObservationTest, a_filter_chooses_and_a_wrong_one_is_a_usage_error) {
     const auto wrong = capture::LiveCapture::open({.interface = "lo", .filter = "tcp port nonsense"});
     TCPWHY_INSIDE(!wrong && wrong.error().kind == base::ErrorKind::usage);
     const auto absent = capture::LiveCapture::open({.interface = "eth7", .filter = {}});
-    TCPWHY_INSIDE(!absent && absent.error().message.find("eth7") != std::string::npos);
+    TCPWHY_INSIDE(!absent && absent.error().message.en.find("eth7") != std::string::npos);
     return Bytes{};
   });
 }
@@ -240,7 +240,7 @@ base::Result<Bytes> watch_a_close(const wire::IpAddress& ip) {
   for (const auto& step : server_walk) walked += step + " ";
   if (walked != ">ESTABLISHED ESTABLISHED>FIN-WAIT-1 FIN-WAIT-1>FIN-WAIT-2 FIN-WAIT-2>TIME-WAIT " &&
       walked != ">ESTABLISHED ESTABLISHED>FIN-WAIT-2 FIN-WAIT-2>TIME-WAIT ")
-    return base::fail(base::ErrorKind::expectation, "the server walked " + walked);
+    return base::fail(base::ErrorKind::expectation, base::both("the server walked " + walked));
   const auto client_walk = walk_of(events, client);
   TCPWHY_INSIDE(client_walk.size() == 3 && client_walk[1] == "ESTABLISHED>CLOSE-WAIT" &&
                 client_walk[2] == "CLOSE-WAIT>CLOSED");
@@ -350,7 +350,8 @@ TEST_F(ObservationTest, the_standard_settings_hold_afterwards) {
       auto now = read_sysctl(name);
       TCPWHY_INSIDE_OK(now);
       std::ranges::replace(*now, '\t', ' ');
-      if (*now != value) return base::fail(base::ErrorKind::expectation, name + " is " + *now + ", not " + value);
+      if (*now != value)
+        return base::fail(base::ErrorKind::expectation, base::both(name + " is " + *now + ", not " + value));
     }
     return Bytes{};
   });
@@ -360,9 +361,10 @@ TEST_F(ObservationTest, a_setting_that_cannot_be_is_named) {
   expect_inside([](Workplace&) -> base::Result<Bytes> {
     const auto absent = set_sysctl("net.ipv4.tcp_no_such_thing", "1");
     TCPWHY_INSIDE(!absent && absent.error().kind == base::ErrorKind::usage);
-    TCPWHY_INSIDE(absent.error().message == "cannot set net.ipv4.tcp_no_such_thing = 1: this kernel does not have it");
+    TCPWHY_INSIDE(absent.error().message.en ==
+                  "cannot set net.ipv4.tcp_no_such_thing = 1: this kernel does not have it");
     const auto wrong = set_sysctl("net.ipv4.tcp_sack", "many");
-    TCPWHY_INSIDE(!wrong && wrong.error().message.find("net.ipv4.tcp_sack = many") != std::string::npos);
+    TCPWHY_INSIDE(!wrong && wrong.error().message.en.find("net.ipv4.tcp_sack = many") != std::string::npos);
     for (const char* name : {"kernel.hostname", "net.ipv4/../../kernel/hostname", "net", "", "net.ipv4.tcp sack"}) {
       const auto outside = set_sysctl(name, "x");
       TCPWHY_INSIDE(!outside && outside.error().kind == base::ErrorKind::usage);

@@ -66,7 +66,7 @@ SandboxRun run_sandboxes(std::vector<SandboxJob> jobs, std::size_t parallel,
                          const std::function<void(std::size_t, const base::Result<Bytes>&)>& on_done) {
   const EndingSignals signals;
   SandboxRun run;
-  run.results.resize(jobs.size(), base::fail(base::ErrorKind::system, "interrupted"));
+  run.results.resize(jobs.size(), base::fail(base::ErrorKind::system, {"interrupted", "被中断"}));
   const auto finish = [&](std::size_t index, base::Result<Bytes> result) {
     run.results[index] = std::move(result);
     if (on_done) on_done(index, run.results[index]);

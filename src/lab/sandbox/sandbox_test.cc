@@ -109,18 +109,21 @@ TEST_F(SandboxTest, the_result_comes_back_whole) {
 }
 
 TEST_F(SandboxTest, an_error_comes_back_with_kind_and_hint) {
-  const auto result = run_sandboxed(
-      [](Workplace&) -> base::Result<Bytes> { return base::fail(base::ErrorKind::usage, "what", "and what to do"); });
+  const auto result = run_sandboxed([](Workplace&) -> base::Result<Bytes> {
+    return base::fail(base::ErrorKind::usage, {"what", "什么"}, {"and what to do", "怎么办"});
+  });
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, base::ErrorKind::usage);
-  EXPECT_EQ(result.error().message, "what");
-  EXPECT_EQ(result.error().hint, "and what to do");
+  EXPECT_EQ(result.error().message.en, "what");
+  EXPECT_EQ(result.error().message.zh, "什么");
+  EXPECT_EQ(result.error().hint.en, "and what to do");
+  EXPECT_EQ(result.error().hint.zh, "怎么办");
 }
 
 TEST_F(SandboxTest, an_exception_is_an_error) {
   const auto result = run_sandboxed([](Workplace&) -> base::Result<Bytes> { throw std::runtime_error("oh"); });
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().message, "unexpected exception: oh");
+  EXPECT_EQ(result.error().message.en, "unexpected exception: oh");
 }
 
 TEST_F(SandboxTest, a_worker_that_is_killed_is_told_by_signal) {
@@ -129,13 +132,13 @@ TEST_F(SandboxTest, a_worker_that_is_killed_is_told_by_signal) {
     __builtin_trap();
   });
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().message, "the sandbox of test was killed by SIGILL");
+  EXPECT_EQ(result.error().message.en, "the sandbox of test was killed by SIGILL");
 }
 
 TEST_F(SandboxTest, a_worker_that_exits_without_a_result_is_told_by_status) {
   const auto result = run_sandboxed([](Workplace&) -> base::Result<Bytes> { ::_exit(3); });
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().message, "the sandbox of test ended with status 3 and no result");
+  EXPECT_EQ(result.error().message.en, "the sandbox of test ended with status 3 and no result");
 }
 
 TEST_F(SandboxTest, progress_comes_message_by_message_up_to_the_last_one) {
@@ -213,7 +216,7 @@ TEST_F(SandboxTest, the_limit_ends_everything_inside) {
   options.wall_limit = std::chrono::milliseconds(50);
   const auto result = run_sandboxed(stay_with_a_child(), options);
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().message, "the sandbox of test took longer than 0.05 s");
+  EXPECT_EQ(result.error().message.en, "the sandbox of test took longer than 0.05 s");
   EXPECT_TRUE(line.all_gone());
 }
 
@@ -227,7 +230,7 @@ TEST_F(SandboxTest, a_killed_worker_takes_its_children_and_namespace_along) {
   ::kill(sandbox->pid(), SIGKILL);
   const auto result = sandbox->wait();
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().message, "the sandbox of test was killed by SIGKILL");
+  EXPECT_EQ(result.error().message.en, "the sandbox of test was killed by SIGKILL");
   EXPECT_TRUE(line.all_gone());
   EXPECT_EQ(processes_in(net_namespace), 0);
 }
@@ -316,7 +319,7 @@ TEST_F(SandboxTest, an_interrupt_ends_all_of_them) {
   EXPECT_EQ(run.interrupted_by, SIGINT);
   for (const auto& result : run.results) {
     ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().message, "interrupted");
+    EXPECT_EQ(result.error().message.en, "interrupted");
   }
   EXPECT_TRUE(line.all_gone());
 }
@@ -364,12 +367,12 @@ TEST(SandboxUserTest, a_limit_of_0_is_named) {
       const auto inner = sandbox_available();
       TCPWHY_INSIDE(!inner);
       TCPWHY_INSIDE(inner.error().kind == base::ErrorKind::privilege);
-      TCPWHY_INSIDE(inner.error().message ==
+      TCPWHY_INSIDE(inner.error().message.en ==
                     "cannot make the sandbox's namespaces: user.max_net_namespaces = 0 forbids them");
-      TCPWHY_INSIDE(inner.error().hint.starts_with("as root: sysctl -w user.max_net_namespaces="));
+      TCPWHY_INSIDE(inner.error().hint.en.starts_with("as root: sysctl -w user.max_net_namespaces="));
       return Bytes{};
     });
-    if (!result) std::fprintf(stderr, "%s\n", result.error().message.c_str());
+    if (!result) std::fprintf(stderr, "%s\n", result.error().message.en.c_str());
     return result ? 0 : 1;
   });
   if (status == 77) GTEST_SKIP() << "user namespaces are refused to ordinary users here";
@@ -380,7 +383,7 @@ TEST(SandboxRefusalTest, each_refusal_says_how_to_go_on) {
   for (const int error : {EPERM, ENOSPC, ENOSYS, EINVAL}) {
     const auto refusal = explain_refusal(error, true);
     EXPECT_EQ(refusal.error().kind, base::ErrorKind::privilege) << error;
-    EXPECT_FALSE(refusal.error().hint.empty()) << error;
+    EXPECT_FALSE(refusal.error().hint.en.empty()) << error;
   }
 }
 

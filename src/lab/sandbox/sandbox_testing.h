@@ -13,11 +13,12 @@
 namespace tcpwhy::lab::testing {
 
 // Inside the worker, where gtest's macros have no one to tell: hands a failure back as the work's error.
-#define TCPWHY_INSIDE(condition)                                                                                   \
-  do {                                                                                                             \
-    if (!(condition))                                                                                              \
-      return ::tcpwhy::base::fail(::tcpwhy::base::ErrorKind::expectation,                                          \
-                                  std::string(__FILE__ ":") + std::to_string(__LINE__) + ": not so: " #condition); \
+#define TCPWHY_INSIDE(condition)                                                                                 \
+  do {                                                                                                           \
+    if (!(condition))                                                                                            \
+      return ::tcpwhy::base::fail(                                                                               \
+          ::tcpwhy::base::ErrorKind::expectation,                                                                \
+          ::tcpwhy::base::both(std::string(__FILE__ ":") + std::to_string(__LINE__) + ": not so: " #condition)); \
   } while (false)
 
 // The same for a Result: its own error is told.
@@ -26,10 +27,10 @@ namespace tcpwhy::lab::testing {
     if (!(result).has_value()) return std::unexpected((result).error()); \
   } while (false)
 
-#define TCPWHY_SKIP_WITHOUT_SANDBOX()                                                     \
-  do {                                                                                    \
-    if (auto available = ::tcpwhy::lab::sandbox_available(); !available)                  \
-      GTEST_SKIP() << available.error().message << " (" << available.error().hint << ")"; \
+#define TCPWHY_SKIP_WITHOUT_SANDBOX()                                                           \
+  do {                                                                                          \
+    if (auto available = ::tcpwhy::lab::sandbox_available(); !available)                        \
+      GTEST_SKIP() << available.error().message.en << " (" << available.error().hint.en << ")"; \
   } while (false)
 
 inline SandboxOptions test_options() {
@@ -45,12 +46,12 @@ inline base::Result<Bytes> run_sandboxed(Work work, SandboxOptions options = tes
 // Runs the work in a sandbox and expects it to succeed. (A function: a macro would print the whole work when it fails.)
 inline void expect_inside(Work work) {
   const auto result = run_sandboxed(std::move(work));
-  if (!result) ADD_FAILURE() << result.error().message << " / " << result.error().hint;
+  if (!result) ADD_FAILURE() << result.error().message.en << " / " << result.error().hint.en;
 }
 
 inline ::testing::AssertionResult succeeded(const base::Result<Bytes>& result) {
   if (result) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << result.error().message << " / " << result.error().hint;
+  return ::testing::AssertionFailure() << result.error().message.en << " / " << result.error().hint.en;
 }
 
 inline Bytes to_bytes(std::string_view text) { return {text.begin(), text.end()}; }

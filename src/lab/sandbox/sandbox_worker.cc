@@ -7,12 +7,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <numeric>
 #include <string>
 #include <string_view>
 
+#include "base/format.h"
 #include "lab/link/netns.h"
 #include "lab/sandbox/sandbox_internal.h"
 
@@ -94,7 +97,8 @@ base::Result<Bytes> guarded(const std::function<base::Result<Bytes>()>& work) {
   try {
     return work();
   } catch (const std::exception& thrown) {
-    return base::fail(base::ErrorKind::system, std::string("unexpected exception: ") + thrown.what());
+    return base::fail(base::ErrorKind::system,
+                      base::format({"unexpected exception: {}", "意外的异常：{}"}, thrown.what()));
   }
 }
 
@@ -105,13 +109,17 @@ base::Result<Bytes> settle_and_work(const WorkerSetup& setup, const std::functio
   return guarded(work);
 }
 
-// The form of a result: this header, then message and hint, or the bytes. `complete` is written last.
+// The texts of an error, in the order in which they are written.
+std::array<std::string_view, 4> texts_of(const base::Error& error) {
+  return {error.message.en, error.message.zh, error.hint.en, error.hint.zh};
+}
+
+// The form of a result: this header, then the texts of the error, or the bytes. `complete` is written last.
 struct ResultHeader {
   std::uint32_t complete = 0;
   std::uint32_t ok = 0;
   std::uint32_t kind = 0;
-  std::uint32_t message_length = 0;
-  std::uint32_t hint_length = 0;
+  std::array<std::uint32_t, 4> lengths{};
 };
 constexpr std::uint32_t complete_mark = 0x5f0c0de5;
 
@@ -154,9 +162,11 @@ void write_result(int fd, const base::Result<Bytes>& result) {
         written && write_all(fd, {static_cast<const char*>(static_cast<const void*>(result->data())), result->size()});
   } else {
     header.kind = static_cast<std::uint32_t>(result.error().kind);
-    header.message_length = static_cast<std::uint32_t>(result.error().message.size());
-    header.hint_length = static_cast<std::uint32_t>(result.error().hint.size());
-    written = written && write_all(fd, result.error().message) && write_all(fd, result.error().hint);
+    const auto texts = texts_of(result.error());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      header.lengths[i] = static_cast<std::uint32_t>(texts[i].size());
+      written = written && write_all(fd, texts[i]);
+    }
   }
   header.complete = complete_mark;
   if (written) (void)!::pwrite(fd, &header, sizeof header, 0);
@@ -168,11 +178,15 @@ std::optional<base::Result<Bytes>> read_result(int fd) {
   if (!file || file->size() < sizeof header) return std::nullopt;
   std::memcpy(&header, file->data(), sizeof header);
   if (header.complete != complete_mark) return std::nullopt;
-  const std::string_view body = std::string_view(*file).substr(sizeof header);
+  std::string_view body = std::string_view(*file).substr(sizeof header);
   if (header.ok) return Bytes(body.begin(), body.end());
-  if (std::size_t{header.message_length} + header.hint_length != body.size()) return std::nullopt;
-  return base::fail(base::ErrorKind(header.kind), std::string(body.substr(0, header.message_length)),
-                    std::string(body.substr(header.message_length)));
+  if (std::accumulate(header.lengths.begin(), header.lengths.end(), std::size_t{0}) != body.size()) return std::nullopt;
+  std::array<std::string, 4> texts;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    texts[i] = body.substr(0, header.lengths[i]);
+    body.remove_prefix(header.lengths[i]);
+  }
+  return base::fail(base::ErrorKind(header.kind), {texts[0], texts[1]}, {texts[2], texts[3]});
 }
 
 void run_worker(const WorkerSetup& setup, const std::function<base::Result<Bytes>(int)>& work) {

@@ -67,8 +67,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto opposite = scan::Where::parse("not (" + text + ")");
   if (!where) {
     TCPWHY_CHECK(where.error().kind == base::ErrorKind::usage);
-    TCPWHY_CHECK(where.error().message.find('\n') == std::string::npos);
-    for (const char letter : where.error().message + where.error().hint)
+    TCPWHY_CHECK(where.error().message.en.find('\n') == std::string::npos);
+    for (const char letter : where.error().message.en + where.error().hint.en)
       TCPWHY_CHECK(letter == '\n' || static_cast<unsigned char>(letter) >= 0x20);
   }
   for (const auto& record : records) {

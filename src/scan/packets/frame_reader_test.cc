@@ -184,7 +184,7 @@ TEST(FrameReader, a_filter_leaves_the_numbers_alone) {
 TEST(FrameReader, an_error_of_the_filter_ends_the_reading) {
   FrameOptions options;
   options.filter = [](wire::LinkType, std::span<const std::uint8_t>, std::uint32_t) -> base::Result<bool> {
-    return base::fail(base::ErrorKind::usage, "does not compile");
+    return base::fail(base::ErrorKind::usage, base::both("does not compile"));
   };
   const auto bytes = capture_of({ipv4({}, segment)});
   auto reader = FrameReader::from_memory(bytes, "made", std::move(options));

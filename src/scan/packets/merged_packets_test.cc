@@ -60,10 +60,10 @@ struct Read {
 Read read(const std::vector<std::string>& paths) {
   Read all;
   auto merged = MergedPackets::open(paths);
-  if (!merged) return {.error = merged.error().message};
+  if (!merged) return {.error = merged.error().message.en};
   while (true) {
     const auto packet = merged->next();
-    if (!packet) all.error = packet.error().message;
+    if (!packet) all.error = packet.error().message.en;
     if (!packet || packet->record == nullptr) break;
     const auto bytes = packet->record->bytes;
     all.names.emplace_back(bytes.begin(), bytes.end());

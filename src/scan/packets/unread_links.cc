@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/format.h"
 #include "base/units.h"
 
 namespace tcpwhy::scan {
@@ -53,8 +54,10 @@ base::OwnedText UnreadLinks::in_words() const {
 
 base::Status UnreadLinks::status() const {
   if (packets_ == 0 || packets_ < of_) return {};
-  return base::fail(base::ErrorKind::unreadable, "nothing can be read: " + in_words().en,
-                    "tcpdump and Wireshark know some that are not looked into here");
+  return base::fail(base::ErrorKind::unreadable,
+                    base::format({"nothing can be read: {}", "无法读取任何内容：{}"}, in_words()),
+                    {"tcpdump and Wireshark know some that are not looked into here",
+                     "tcpdump 和 Wireshark 认识其中一些此处不解析的类型"});
 }
 
 }  // namespace tcpwhy::scan

@@ -32,7 +32,7 @@ TEST(UnreadLinks, where_there_is_no_other_packet_the_input_is_unreadable) {
   const auto status = counted({143, 143}).status();
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().kind, base::ErrorKind::unreadable);
-  EXPECT_EQ(status.error().message, "nothing can be read: 2 packets of a link type that is not known: DOCSIS (143)");
+  EXPECT_EQ(status.error().message.en, "nothing can be read: 2 packets of a link type that is not known: DOCSIS (143)");
 }
 
 TEST(UnreadLinks, a_thousand_types_are_counted_and_not_kept) {

@@ -45,8 +45,8 @@ TEST(Golden, captures_page_has_every_cause_of_a_reset) {
 TEST(Golden, captures_page_has_every_field) {
   std::string rows;
   for (const Field& field : fields())
-    rows += fmt::format("| `{}` | {} | {} | {} |\n", field.name, field.what,
-                        field.name == "problems" ? "the ids above" : values_in_words(field),
+    rows += fmt::format("| `{}` | {} | {} | {} |\n", field.name, field.what.en,
+                        field.name == "problems" ? "the ids above" : values_in_words(field).en,
                         has_few_values(field) ? "yes" : "");
   base::testing::expect_golden_table("docs/CAPTURES.md",
                                      "| field | what | values | `--by` |\n| --- | --- | --- | --- |\n", rows);

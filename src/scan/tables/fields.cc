@@ -9,6 +9,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "explain/texts/wire_counters.h"
@@ -62,82 +63,100 @@ std::string network_of(const Row& row, Side side) {
 #define OF_END(end, field) [](const Row& row) -> FieldValue { return number(row.record.ends[end].field); }
 
 constexpr Field before[] = {
-    {"stream", "number in order of first frames, from 0", Unit::none,
+    {"stream",
+     {"number in order of first frames, from 0", "按首帧顺序的编号，从 0 起"},
+     Unit::none,
      [](const Row& row) -> FieldValue { return row.stream ? FieldValue(number(*row.stream)) : FieldValue(); }},
-    {"frame", "first frame", Unit::none, [](const Row& row) { return frame(row.record.first_frame); }},
-    {"last.frame", "last frame", Unit::none, [](const Row& row) { return frame(row.record.last_frame); }},
+    {"frame", {"first frame", "首帧"}, Unit::none, [](const Row& row) { return frame(row.record.first_frame); }},
+    {"last.frame", {"last frame", "末帧"}, Unit::none, [](const Row& row) { return frame(row.record.last_frame); }},
     {"began",
-     "time of the first segment",
+     {"time of the first segment", "首个报文段的时间"},
      Unit::wall_time,
      [](const Row& row) -> FieldValue { return row.record.began_ns; },
      Type::integer,
      {.least = INT64_MIN}},
     {"duration",
-     "from the first segment to the last",
+     {"from the first segment to the last", "从首个到最后一个报文段"},
      Unit::nanoseconds,
      [](const Row& row) -> FieldValue { return row.record.duration_ns(); },
      Type::integer,
      {.least = INT64_MIN}},
-    {"client", "who opened it, or is taken for that by the ports (client.known)", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); }, Type::end},
+    {"client",
+     {"who opened it, or is taken for that by the ports (client.known)",
+      "发起方，或按端口推断的发起方（client.known）"},
+     Unit::none,
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener]); },
+     Type::end},
     {"server",
-     "the other end",
+     {"the other end", "另一端"},
      Unit::none,
      [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener]); },
      Type::end,
      {.side = listener}},
-    {"client.ip", "", Unit::none,
-     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener].ip); }, Type::address},
+    {"client.ip",
+     {},
+     Unit::none,
+     [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[opener].ip); },
+     Type::address},
     {"client.port",
-     "",
+     {},
      Unit::none,
      [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[opener].port}; },
      Type::integer,
      {.most = UINT16_MAX}},
-    {"client.net", "its network: 24 bits of an IPv4 address, 64 of an IPv6 address", Unit::none,
-     [](const Row& row) -> FieldValue { return network_of(row, opener); }, Type::network},
+    {"client.net",
+     {"its network: 24 bits of an IPv4 address, 64 of an IPv6 address", "其网络：IPv4 地址取 24 位，IPv6 地址取 64 位"},
+     Unit::none,
+     [](const Row& row) -> FieldValue { return network_of(row, opener); },
+     Type::network},
     {"server.ip",
-     "",
+     {},
      Unit::none,
      [](const Row& row) -> FieldValue { return wire::to_string(row.record.addresses[listener].ip); },
      Type::address,
      {.side = listener}},
     {"server.port",
-     "",
+     {},
      Unit::none,
      [](const Row& row) -> FieldValue { return std::int64_t{row.record.addresses[listener].port}; },
      Type::integer,
      {.most = UINT16_MAX}},
     {"server.net",
-     "",
+     {},
      Unit::none,
      [](const Row& row) -> FieldValue { return network_of(row, listener); },
      Type::network,
      {.side = listener}},
-    {"client.known", "a SYN or SYN-ACK told who opened", Unit::none,
-     [](const Row& row) -> FieldValue { return row.record.opener_known; }, Type::boolean},
+    {"client.known",
+     {"a SYN or SYN-ACK told who opened", "由 SYN 或 SYN-ACK 得知发起方"},
+     Unit::none,
+     [](const Row& row) -> FieldValue { return row.record.opener_known; },
+     Type::boolean},
     {"opening",
-     "how it was opened, as far as the capture shows",
+     {"how it was opened, as far as the capture shows", "连接如何建立（以抓包所见为限）"},
      Unit::none,
      [](const Row& row) -> FieldValue { return text(name(row.record.opening)); },
      Type::text,
      {names<Opening, opening_count>}},
     {"ending",
-     "how it ended",
+     {"how it ended", "连接如何结束"},
      Unit::none,
      [](const Row& row) -> FieldValue { return text(name(row.record.ending)); },
      Type::text,
      {names<Ending, ending_count>}},
     {"closed.by",
-     "who closed first, by FIN or reset",
+     {"who closed first, by FIN or reset", "谁先关闭（FIN 或复位）"},
      Unit::none,
      [](const Row& row) { return end_word(row.record.closed_by); },
      Type::text,
      {both_ends}},
-    {"reset", "a reset that its receiver took", Unit::none,
-     [](const Row& row) -> FieldValue { return row.record.reset_cause != tcp::ResetCause::none; }, Type::boolean},
+    {"reset",
+     {"a reset that its receiver took", "被接收方接受的复位"},
+     Unit::none,
+     [](const Row& row) -> FieldValue { return row.record.reset_cause != tcp::ResetCause::none; },
+     Type::boolean},
     {"reset.cause",
-     "why (docs/CAPTURES.md)",
+     {"why (docs/CAPTURES.md)", "复位原因（docs/CAPTURES.md）"},
      Unit::none,
      [](const Row& row) -> FieldValue {
        return row.record.reset_cause == tcp::ResetCause::none ? FieldValue()
@@ -146,50 +165,64 @@ constexpr Field before[] = {
      Type::text,
      {names<tcp::ResetCause, tcp::reset_cause_count, 1>}},
     {"reset.by",
-     "who sent that reset",
+     {"who sent that reset", "谁发出该复位"},
      Unit::none,
      [](const Row& row) { return end_word(row.record.reset_by); },
      Type::text,
      {both_ends}},
-    {"reset.frame", "", Unit::none, [](const Row& row) { return frame(row.record.reset_frame); }},
-    {"reset.assumed", "another cause looks alike", Unit::none,
-     [](const Row& row) -> FieldValue { return row.record.reset_assumed; }, Type::boolean},
+    {"reset.frame", {}, Unit::none, [](const Row& row) { return frame(row.record.reset_frame); }},
+    {"reset.assumed",
+     {"another cause looks alike", "另有原因在抓包中看起来一样"},
+     Unit::none,
+     [](const Row& row) -> FieldValue { return row.record.reset_assumed; },
+     Type::boolean},
     {"client.state",
-     "RFC 9293's, as the wire shows it at the end",
+     {"RFC 9293's, as the wire shows it at the end", "RFC 9293 的状态，按线上最后所见"},
      Unit::none,
      [](const Row& row) -> FieldValue { return text(name(row.record.ends[opener].state)); },
      Type::text,
      {names<tcp::State, tcp::state_count>}},
     {"server.state",
-     "",
+     {},
      Unit::none,
      [](const Row& row) -> FieldValue { return text(name(row.record.ends[listener].state)); },
      Type::text,
      {names<tcp::State, tcp::state_count>}},
-    {"segments", "of both", Unit::none, OF_BOTH(segments)},
-    {"client.segments", "", Unit::none, OF_END(opener, segments)},
-    {"server.segments", "", Unit::none, OF_END(listener, segments)},
-    {"bytes", "payload, each byte once", Unit::bytes, OF_BOTH(bytes)},
-    {"client.bytes", "", Unit::bytes, OF_END(opener, bytes)},
-    {"server.bytes", "", Unit::bytes, OF_END(listener, bytes)},
-    {"missing.bytes", "acknowledged, but not in the capture", Unit::bytes, OF_BOTH(unseen_bytes)},
-    {"retransmissions", "", Unit::none, OF_BOTH(retransmissions)},
-    {"client.retransmissions", "", Unit::none, OF_END(opener, retransmissions)},
-    {"server.retransmissions", "", Unit::none, OF_END(listener, retransmissions)},
-    {"resent.bytes", "payload of retransmissions", Unit::bytes, OF_BOTH(resent_bytes)},
+    {"segments", {"of both", "两端合计"}, Unit::none, OF_BOTH(segments)},
+    {"client.segments", {}, Unit::none, OF_END(opener, segments)},
+    {"server.segments", {}, Unit::none, OF_END(listener, segments)},
+    {"bytes", {"payload, each byte once", "载荷，每个字节只计一次"}, Unit::bytes, OF_BOTH(bytes)},
+    {"client.bytes", {}, Unit::bytes, OF_END(opener, bytes)},
+    {"server.bytes", {}, Unit::bytes, OF_END(listener, bytes)},
+    {"missing.bytes",
+     {"acknowledged, but not in the capture", "已被确认但不在抓包中"},
+     Unit::bytes,
+     OF_BOTH(unseen_bytes)},
+    {"retransmissions", {}, Unit::none, OF_BOTH(retransmissions)},
+    {"client.retransmissions", {}, Unit::none, OF_END(opener, retransmissions)},
+    {"server.retransmissions", {}, Unit::none, OF_END(listener, retransmissions)},
+    {"resent.bytes", {"payload of retransmissions", "重传的载荷"}, Unit::bytes, OF_BOTH(resent_bytes)},
 };
 
 constexpr Field behind[] = {
-    {"server.rtt", "of the handshake: SYN to SYN-ACK", Unit::nanoseconds,
+    {"server.rtt",
+     {"of the handshake: SYN to SYN-ACK", "握手中从 SYN 到 SYN-ACK"},
+     Unit::nanoseconds,
      [](const Row& row) { return positive(row.record.listener_rtt_ns); }},
-    {"client.rtt", "of the handshake: SYN-ACK to ACK", Unit::nanoseconds,
+    {"client.rtt",
+     {"of the handshake: SYN-ACK to ACK", "握手中从 SYN-ACK 到 ACK"},
+     Unit::nanoseconds,
      [](const Row& row) { return positive(row.record.opener_rtt_ns); }},
-    {"client.srtt", "smoothed, of the client's data, at the tap", Unit::nanoseconds,
+    {"client.srtt",
+     {"smoothed, of the client's data, at the tap", "客户端数据的平滑值，在抓包点测得"},
+     Unit::nanoseconds,
      [](const Row& row) { return microseconds(row.record.ends[opener].srtt_us); }},
-    {"server.srtt", "", Unit::nanoseconds,
+    {"server.srtt",
+     {},
+     Unit::nanoseconds,
      [](const Row& row) { return microseconds(row.record.ends[listener].srtt_us); }},
     {"icmp",
-     "what an ICMP error said that quoted a segment of it",
+     {"what an ICMP error said that quoted a segment of it", "引用其报文段的 ICMP 错误所述"},
      Unit::none,
      [](const Row& row) -> FieldValue {
        return row.record.icmp.frame == 0 ? FieldValue()
@@ -197,10 +230,12 @@ constexpr Field behind[] = {
      },
      Type::text,
      {wire::icmp_error_words}},
-    {"reuse", "how many connections came before it between the same addresses", Unit::none,
+    {"reuse",
+     {"how many connections came before it between the same addresses", "相同地址之间此前有过多少连接"},
+     Unit::none,
      [](const Row& row) -> FieldValue { return number(row.record.reuse); }},
     {"problems",
-     "ids of what is wrong, worst first",
+     {"ids of what is wrong, worst first", "问题的 id，最严重的在前"},
      Unit::none,
      [](const Row& row) -> FieldValue {
        std::vector<std::string_view> ids;
@@ -210,7 +245,7 @@ constexpr Field behind[] = {
      Type::list,
      {ids_of_problems}},
     {"severity",
-     "of the worst problem",
+     {"of the worst problem", "最严重问题的级别"},
      Unit::none,
      [](const Row& row) -> FieldValue {
        return row.problems.empty() ? FieldValue()
@@ -219,11 +254,11 @@ constexpr Field behind[] = {
      Type::text,
      {severities_of_problems}},
     {"community.id",
-     "Community ID, version 1",
+     {"Community ID, version 1", "Community ID 第 1 版"},
      Unit::none,
      [](const Row& row) -> FieldValue { return community_id(row.record); },
      Type::text,
-     {.form = "1: and 28 characters", .may_be = may_be_community_id}},
+     {.form = {"1: and 28 characters", "1: 加 28 个字符"}, .may_be = may_be_community_id}},
 };
 
 #undef OF_BOTH
@@ -299,29 +334,35 @@ std::string_view nearest_field(std::string_view name) {
   return nearest(name, names);
 }
 
-std::string hint_for_field(std::string_view name) {
-  return did_you_mean(nearest_field(name)) + "tcpwhy read --fields lists them";
+base::OwnedText hint_for_field(std::string_view name) {
+  return base::format({"{}tcpwhy read --fields lists them", "{}tcpwhy read --fields 列出所有字段"},
+                      did_you_mean(nearest_field(name)));
 }
 
-std::string values_in_words(const Field& field) {
+base::OwnedText values_in_words(const Field& field) {
   switch (field.type) {
-    case Type::boolean: return "true, false";
-    case Type::end: return "address and port, either alone, or a network: 10.0.0.1:443, ::1, :443, 10.0.0.0/24";
+    case Type::boolean: return base::both("true, false");
+    case Type::end:
+      return {"address and port, either alone, or a network: 10.0.0.1:443, ::1, :443, 10.0.0.0/24",
+              "地址和端口，或其中之一，或网络：10.0.0.1:443, ::1, :443, 10.0.0.0/24"};
     case Type::address:
-    case Type::network: return "address or network: 10.0.0.1, 10.0.0.0/24, 2001:db8::/32";
+    case Type::network:
+      return {"address or network: 10.0.0.1, 10.0.0.0/24, 2001:db8::/32",
+              "地址或网络：10.0.0.1, 10.0.0.0/24, 2001:db8::/32"};
     case Type::text:
     case Type::list:
-      return field.values.words != nullptr ? fmt::format("{}", fmt::join(field.values.words(), ", "))
-                                           : std::string(field.values.form);
+      return field.values.words != nullptr ? base::both(fmt::format("{}", fmt::join(field.values.words(), ", ")))
+                                           : base::owned(field.values.form);
     case Type::integer: break;
   }
   switch (field.unit) {
-    case Unit::bytes: return "bytes: 3000, 10kB, 2.5MB, 1GB";
-    case Unit::nanoseconds: return "a time: 800us, 20ms, 1.5s, 2min, 1h";
-    case Unit::wall_time: return "seconds since 1970";
+    case Unit::bytes: return {"bytes: 3000, 10kB, 2.5MB, 1GB", "字节数：3000, 10kB, 2.5MB, 1GB"};
+    case Unit::nanoseconds: return {"a time: 800us, 20ms, 1.5s, 2min, 1h", "时间：800us, 20ms, 1.5s, 2min, 1h"};
+    case Unit::wall_time: return {"seconds since 1970", "自 1970 年起的秒数"};
     case Unit::none: break;
   }
-  return field.values.most == INT64_MAX ? "a number" : fmt::format("{} to {}", field.values.least, field.values.most);
+  if (field.values.most == INT64_MAX) return {"a number", "数字"};
+  return base::format({"{} to {}", "{} 到 {}"}, field.values.least, field.values.most);
 }
 
 bool has_few_values(const Field& field) {

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/language.h"
 #include "scan/connections/problems.h"
 #include "scan/connections/record.h"
 
@@ -35,7 +36,7 @@ struct Values {
   // All that a text or a list has, where they can be listed.
   std::vector<std::string_view> (*words)() = nullptr;
   // Of other texts: how one looks, and whether `text` looks so.
-  std::string_view form = {};
+  base::Text form = {};
   bool (*may_be)(std::string_view text) = nullptr;
   std::int64_t least = 0, most = INT64_MAX;  // of an integer
   Side side = opener;                        // whose end, address or network it is
@@ -43,7 +44,7 @@ struct Values {
 
 struct Field {
   std::string_view name;  // "client.bytes"; with _ for . in CSV and NDJSON
-  std::string_view what;  // for the docs
+  base::Text what;        // for the docs and --fields
   Unit unit;
   FieldValue (*value)(const Row& row);
   Type type = Type::integer;
@@ -52,8 +53,8 @@ struct Field {
 std::span<const Field> fields();
 const Field* find_field(std::string_view name);         // takes . and _ alike
 std::string_view nearest_field(std::string_view name);  // what was probably meant; may be empty
-std::string hint_for_field(std::string_view name);      // where there is no such field
-std::string values_in_words(const Field& field);        // "client, server", "a number", "0 to 65535"
+base::OwnedText hint_for_field(std::string_view name);  // where there is no such field
+base::OwnedText values_in_words(const Field& field);    // "client, server", "a number", "0 to 65535"
 bool has_few_values(const Field& field);                // so that connections can be grouped by it
 bool is_for_every_table(
     const Field& field);  // one that nobody has to ask for: the rest is known late, or told by another

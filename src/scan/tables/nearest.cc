@@ -1,13 +1,13 @@
 #include "scan/tables/nearest.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "base/format.h"
 
 namespace tcpwhy::scan {
 namespace {
@@ -59,8 +59,8 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   return best;
 }
 
-std::string did_you_mean(std::string_view near) {
-  return near.empty() ? std::string() : fmt::format("did you mean {}? ", near);
+base::OwnedText did_you_mean(std::string_view near) {
+  return near.empty() ? base::OwnedText{} : base::format({"did you mean {}? ", "您是指 {} 吗？"}, near);
 }
 
 }  // namespace tcpwhy::scan

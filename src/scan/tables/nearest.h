@@ -2,8 +2,9 @@
 #pragma once
 
 #include <span>
-#include <string>
 #include <string_view>
+
+#include "base/language.h"
 
 namespace tcpwhy::scan {
 
@@ -12,6 +13,6 @@ namespace tcpwhy::scan {
 std::string_view nearest(std::string_view word, std::span<const std::string_view> words);
 
 // "did you mean capture.loss? ", for a hint to go on behind it; empty where nothing is near.
-std::string did_you_mean(std::string_view near);
+base::OwnedText did_you_mean(std::string_view near);
 
 }  // namespace tcpwhy::scan

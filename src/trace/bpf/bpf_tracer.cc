@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 
+#include "base/format.h"
 #include "base/unique_fd.h"
 #include "trace/bpf/events/event_maker.h"
 #include "trace/bpf/events/named_conversations.h"
@@ -190,7 +191,7 @@ class BpfTracer final : public Tracer {
 base::Result<std::unique_ptr<Tracer>> BpfTracer::open(const Target& target, const BpfOptions& options) {
   for (const pid_t pid : target.pids)
     if (kill(pid, 0) != 0 && errno == ESRCH)
-      return base::fail(base::ErrorKind::usage, fmt::format("there is no process {}", pid));
+      return base::fail(base::ErrorKind::usage, base::format({"there is no process {}", "没有进程 {}"}, pid));
   Unwinder unwinder;  // it forks: before there is anything that its child need not have
   ProbeOptions asked = probe_of_trace();
   asked.without = options.without, asked.refused = options.refused;

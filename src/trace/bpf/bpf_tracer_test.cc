@@ -30,14 +30,15 @@ base::Result<Recording> trace_command(const std::vector<std::string>& command, c
     poll(&waiting, 1, 1000);
     if (auto drained = (*tracer)->drain(recording); !drained) return std::unexpected(drained.error());
   }
-  if (!(*tracer)->finished()) return base::fail(base::ErrorKind::system, "the trace goes on after its command's end");
+  if (!(*tracer)->finished())
+    return base::fail(base::ErrorKind::system, base::both("the trace goes on after its command's end"));
   if (auto stopped = (*tracer)->stop(recording); !stopped) return std::unexpected(stopped.error());
   if (status != nullptr) *status = (*tracer)->command_status().value_or(-1);
   return recording;
 }
 
 #define NEEDS_BPF(result) \
-  if (!(result) && (result).error().kind == base::ErrorKind::privilege) GTEST_SKIP() << (result).error().message
+  if (!(result) && (result).error().kind == base::ErrorKind::privilege) GTEST_SKIP() << (result).error().message.en
 
 // A server and a client in one process, over loopback; the client's close leaves data unread.
 const std::string two_ends = R"(
@@ -72,7 +73,7 @@ TEST(BpfTracer, tells_the_cause_of_each_segment_and_why_the_reset_was_sent) {
   int status = 0;
   const auto traced = trace_command({"python3", "-c", two_ends}, {}, &status);
   NEEDS_BPF(traced);
-  ASSERT_TRUE(traced) << traced.error().message;
+  ASSERT_TRUE(traced) << traced.error().message.en;
   EXPECT_EQ(WEXITSTATUS(status), 7);
   std::vector<std::string> causes;
   for (const SegmentCause* cause : all<SegmentCause>(*traced))
@@ -93,7 +94,7 @@ TEST(BpfTracer, tells_the_cause_of_each_segment_and_why_the_reset_was_sent) {
 TEST(BpfTracer, ties_segments_resets_and_calls_to_one_socket_by_its_cookie) {
   const auto traced = trace_command({"python3", "-c", two_ends}, {});
   NEEDS_BPF(traced);
-  ASSERT_TRUE(traced) << traced.error().message;
+  ASSERT_TRUE(traced) << traced.error().message.en;
   const CallEntered* const connect = first_call(*traced, "connect");
   ASSERT_NE(connect, nullptr);
   EXPECT_NE(connect->socket, 0U);
@@ -107,7 +108,7 @@ TEST(BpfTracer, ties_segments_resets_and_calls_to_one_socket_by_its_cookie) {
 TEST(BpfTracer, names_the_program_s_own_functions_after_it_has_ended) {
   const auto traced = trace_command({"python3", "-c", two_ends}, {});
   NEEDS_BPF(traced);
-  ASSERT_TRUE(traced) << traced.error().message;
+  ASSERT_TRUE(traced) << traced.error().message.en;
   const CallEntered* const connect = first_call(*traced, "connect");
   ASSERT_NE(connect, nullptr);
   EXPECT_EQ(connect->stack.rfind("0x", 0), std::string::npos) << connect->stack;  // no bare address
@@ -123,7 +124,7 @@ TEST(BpfTracer, tells_a_call_that_never_returns) {
   const std::string to_pipe = "import os; os.dup2(" + std::to_string(output[1]) + ", 1)\n";
   auto tracer = open_bpf({.command = {"python3", "-c", to_pipe + waits}, .pids = {}}, {});
   NEEDS_BPF(tracer);
-  ASSERT_TRUE(tracer) << tracer.error().message;
+  ASSERT_TRUE(tracer) << tracer.error().message.en;
   close(output[1]);
   char byte = 0;
   ASSERT_EQ(read(output[0], &byte, 1), 1);  // it is about to wait
@@ -147,7 +148,7 @@ TEST(BpfTracer, tells_a_call_that_never_returns) {
 TEST(Probe, programs_are_such_that_the_verifier_is_soon_done_with_them) {
   auto probe = Probe::open(probe_of_trace());
   NEEDS_BPF(probe);
-  ASSERT_TRUE(probe) << probe.error().message;
+  ASSERT_TRUE(probe) << probe.error().message.en;
   std::uint32_t sum = 0;
   for (const auto& [program, count] : probe->verified_instructions()) {
     EXPECT_LT(count, 15'000U) << program;
@@ -161,7 +162,7 @@ TEST(BpfTracer, counts_what_does_not_fit_into_a_tiny_ring) {
                            "s, _ = l.accept()\nfor i in range(5000): s.send(b'x' * 100); c.recv(100)\n";
   const auto traced = trace_command({"python3", "-c", many}, {.ring_bytes = 4096});
   NEEDS_BPF(traced);
-  ASSERT_TRUE(traced) << traced.error().message;
+  ASSERT_TRUE(traced) << traced.error().message.en;
   const auto losses = all<Loss>(*traced);
   const auto full = std::ranges::find_if(
       losses, [](const Loss* loss) { return loss->why.find("ring buffer was full") != std::string::npos; });
@@ -184,7 +185,7 @@ for c, s in pairs: s.close(); c.close()
 )";
   const auto traced = trace_command({"python3", "-c", many}, {});
   NEEDS_BPF(traced);
-  ASSERT_TRUE(traced) << traced.error().message;
+  ASSERT_TRUE(traced) << traced.error().message.en;
   EXPECT_TRUE(all<Loss>(*traced).empty() || all<Loss>(*traced).front()->what == "stacks");
   struct SocketEvents {
     std::set<std::pair<std::uint16_t, std::uint16_t>> ports;
@@ -231,7 +232,7 @@ t, _ = b.accept(); t.send(b"y"); c.recv(1); c.send(b"z")
 )";
   const auto traced = trace_command({"python3", "-c", anew}, {});
   NEEDS_BPF(traced);
-  ASSERT_TRUE(traced) << traced.error().message;
+  ASSERT_TRUE(traced) << traced.error().message.en;
   const CallEntered* const connect = first_call(*traced, "connect");
   ASSERT_NE(connect, nullptr);
   std::vector<std::string> there;
@@ -256,12 +257,12 @@ TEST(BpfTracer, holds_what_it_saw_against_the_kernel_s_own_counters) {
   };
   const auto whole = trace_command({"python3", "-c", two_ends}, {});
   NEEDS_BPF(whole);
-  ASSERT_TRUE(whole) << whole.error().message;
+  ASSERT_TRUE(whole) << whole.error().message.en;
   EXPECT_EQ(of_resets(*whole), nullptr);
   // Before Linux 6.10 they are counted as they leave.
   const auto blind = trace_command({"python3", "-c", two_ends},
                                    {.without = {"on_reset_sent", "on_reset_sent_without_reason", "on_segment"}});
-  ASSERT_TRUE(blind) << blind.error().message;
+  ASSERT_TRUE(blind) << blind.error().message.en;
   EXPECT_TRUE(std::ranges::none_of(all<Reset>(*blind), [](const Reset* reset) { return reset->sent; }));
   const Loss* const missed = of_resets(*blind);
   ASSERT_NE(missed, nullptr);
@@ -273,7 +274,7 @@ TEST(BpfTracer, follows_forks_execs_and_deaths) {
   int status = 0;
   const auto traced = trace_command({"sh", "-c", "for i in 1 2 3; do /bin/true; done; kill -9 $$"}, {}, &status);
   NEEDS_BPF(traced);
-  ASSERT_TRUE(traced) << traced.error().message;
+  ASSERT_TRUE(traced) << traced.error().message.en;
   EXPECT_TRUE(WIFSIGNALED(status));
   int killed = 0, exited = 0;
   for (const ProcessEnded* ended : all<ProcessEnded>(*traced)) ended->signal == "SIGKILL" ? ++killed : ++exited;

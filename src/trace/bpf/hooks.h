@@ -7,13 +7,15 @@
 #include <span>
 #include <string_view>
 
+#include "base/language.h"
+
 namespace tcpwhy::trace {
 
 struct HookProgram {
   std::string_view name;  // of the program
   std::string_view tracepoint;
   int least_arguments = 1, most_arguments = 12;  // that the tracepoint hands over, for this program to fit
-  std::string_view lacks;                        // what it does not tell, and the programs before it do; "": nothing
+  base::Text lacks;                              // what it does not tell, and the programs before it do; empty: nothing
   std::string_view beside;                       // it fits only kernels that have this tracepoint too; "": any
 };
 
@@ -21,7 +23,7 @@ struct HookProgram {
 enum class HookUse : std::uint8_t { always, calls, segments, drops };
 
 struct Hook {
-  std::string_view tells;
+  base::Text tells;
   HookUse use;
   std::span<const HookProgram> programs;
 };

@@ -1,5 +1,6 @@
 // libbpf must not share a translation unit with libpcap: struct bpf_insn is another thing in each.
 #include "trace/bpf/probe.h"
+#include "base/format.h"
 #include "calls/call.h"
 
 #include <bpf/bpf.h>
@@ -221,7 +222,7 @@ std::vector<MissingHook> find_missing(const ProbeOptions& options, const LoadedP
   std::vector<MissingHook> missing;
   for (const Hook& hook : hooks()) {
     if (!is_asked_for(hook, options)) continue;
-    MissingHook lack{.name = std::string(hook.programs.front().tracepoint), .loses = std::string(hook.tells)};
+    MissingHook lack{.name = std::string(hook.programs.front().tracepoint), .loses = hook.tells};
     bool is_known = false;
     for (const HookProgram& program : hook.programs) {
       const auto found = loaded.find(program.name);
@@ -231,7 +232,7 @@ std::vector<MissingHook> find_missing(const ProbeOptions& options, const LoadedP
         lack.loses = program.lacks;
         break;
       }
-      lack.name = program.tracepoint, lack.refused = found->second.error, lack.words = found->second.words;
+      lack.name = program.tracepoint, lack.refused = found->second.error, lack.words = base::both(found->second.words);
     }
     if (!lack.loses.empty()) missing.push_back(std::move(lack));
   }
@@ -246,13 +247,19 @@ std::string first_line(const std::string& words) {
 base::Error cannot_load(int error, const LibbpfWords& words) {
   if (error == EPERM)
     return {
-        base::ErrorKind::privilege, "the kernel does not let this user load BPF programs",
-        "run as root, or give the program the capabilities BPF and PERFMON: setcap cap_bpf,cap_perfmon,cap_net_raw+ep"};
+        base::ErrorKind::privilege,
+        {"the kernel does not let this user load BPF programs", "内核不允许当前用户加载 BPF 程序"},
+        {"run as root, or give the program the capabilities BPF and PERFMON: setcap cap_bpf,cap_perfmon,cap_net_raw+ep",
+         "请以 root 身份运行，或赋予程序 BPF 和 PERFMON 能力：setcap cap_bpf,cap_perfmon,cap_net_raw+ep"}};
   if (kernel_types() == nullptr)
-    return {base::ErrorKind::privilege, "this kernel tells nothing of its types (/sys/kernel/btf/vmlinux is not there)",
-            "it must be built with CONFIG_DEBUG_INFO_BTF; without it programs are watched by ptrace"};
-  return {base::ErrorKind::privilege, fmt::format("the BPF probe cannot be loaded: {}", strerror(error)),
-          first_line(words.text())};
+    return {base::ErrorKind::privilege,
+            {"this kernel tells nothing of its types (/sys/kernel/btf/vmlinux is not there)",
+             "本内核不提供类型信息（没有 /sys/kernel/btf/vmlinux）"},
+            {"it must be built with CONFIG_DEBUG_INFO_BTF; without it programs are watched by ptrace",
+             "构建内核时须启用 CONFIG_DEBUG_INFO_BTF；否则改用 ptrace 观察程序"}};
+  return {base::ErrorKind::privilege,
+          base::format({"the BPF probe cannot be loaded: {}", "无法加载 BPF 探针：{}"}, strerror(error)),
+          base::both(first_line(words.text()))};
 }
 
 base::Result<std::vector<base::UniqueFd>> make_rings(const RingSizes& sizes, const LibbpfWords& words) {
@@ -261,7 +268,7 @@ base::Result<std::vector<base::UniqueFd>> make_rings(const RingSizes& sizes, con
     rings.emplace_back(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "event_ring", 0, 0, sizes.bytes, nullptr));
     if (rings.back().valid()) continue;
     if (errno == EPERM) return std::unexpected(cannot_load(errno, words));
-    return base::fail_errno("the probe's ring buffers");
+    return base::fail_errno({"the probe's ring buffers", "探针的环形缓冲区"});
   }
   return rings;
 }
@@ -274,7 +281,7 @@ base::Status hand_over(std::span<const int> rings, int map) {
     if (bpf_map_update_elem(map, &place, &rings[i], BPF_ANY) != 0) errors[i] = errno;
   });
   for (const int error : errors)
-    if (error != 0) return base::fail_errno("the probe's ring buffers", error);
+    if (error != 0) return base::fail_errno({"the probe's ring buffers", "探针的环形缓冲区"}, error);
   return {};
 }
 
@@ -329,12 +336,17 @@ base::Status is_where_the_kernel_counts(const ProbeOptions& options) {
     return stat(name, &told) == 0 && told.st_ino != initial;
   };
   if (options.processes && elsewhere("/proc/self/ns/pid", initial_pid))
-    return base::fail(base::ErrorKind::privilege,
-                      "the kernel's tracepoints number processes otherwise than this PID namespace",
-                      "run it on the host itself; trace does without them, by ptrace");
+    return base::fail(
+        base::ErrorKind::privilege,
+        {"the kernel's tracepoints number processes otherwise than this PID namespace",
+         "内核跟踪点的进程编号与当前 PID 命名空间不同"},
+        {"run it on the host itself; trace does without them, by ptrace", "请在宿主机上运行；trace 可改用 ptrace"});
   if (elsewhere("/proc/self/ns/time", initial_time))
-    return base::fail(base::ErrorKind::privilege, "the kernel's tracepoints have other times than this time namespace",
-                      "run it on the host itself; trace does without them, by ptrace");
+    return base::fail(
+        base::ErrorKind::privilege,
+        {"the kernel's tracepoints have other times than this time namespace",
+         "内核跟踪点的时间与当前时间命名空间不同"},
+        {"run it on the host itself; trace does without them, by ptrace", "请在宿主机上运行；trace 可改用 ptrace"});
   return {};
 }
 
@@ -343,9 +355,11 @@ base::Status is_where_the_kernel_counts(const ProbeOptions& options) {
 base::Result<Probe> Probe::open(const ProbeOptions& options) {
   const auto page = static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE));
   if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < page)
-    return base::fail(base::ErrorKind::usage,
-                      fmt::format("ring buffers of {} bytes: it must be a power of two, and a page ({} bytes) at least",
-                                  options.ring_bytes, page));
+    return base::fail(
+        base::ErrorKind::usage,
+        base::format({"ring buffers of {} bytes: it must be a power of two, and a page ({} bytes) at least",
+                      "环形缓冲区 {} 字节：必须是 2 的幂，且不小于一页（{} 字节）"},
+                     options.ring_bytes, page));
   if (auto here = is_where_the_kernel_counts(options); !here) return std::unexpected(here.error());
   const LibbpfWords words;
   auto impl = std::make_unique<Impl>();
@@ -395,14 +409,15 @@ base::Status Probe::attach() {
     }
     const HookPlace place = find_hook(name);
     impl_->missing.push_back({.name = std::string(place.hook->programs[place.program].tracepoint),
-                              .loses = std::string(place.hook->tells),
+                              .loses = place.hook->tells,
                               .refused = link.error(),
-                              .words = "it could not be attached to its tracepoint"});
+                              .words = {"it could not be attached to its tracepoint", "无法挂载到其跟踪点"}});
     program.fd.reset();
   }
   if (impl_->attached.empty())
-    return base::fail(base::ErrorKind::privilege, "none of the probe's programs can be attached",
-                      first_line(words.text()));
+    return base::fail(base::ErrorKind::privilege,
+                      {"none of the probe's programs can be attached", "探针的程序一个也无法挂载"},
+                      base::both(first_line(words.text())));
   return {};
 }
 
@@ -426,7 +441,7 @@ base::Status Probe::follow(pid_t process) {
   const auto key = static_cast<__u32>(process);
   const __u8 one = 1;
   if (bpf_map__update_elem(impl_->skeleton->maps.traced, &key, sizeof key, &one, sizeof one, BPF_ANY) != 0)
-    return base::fail_errno("the probe's table of processes");
+    return base::fail_errno({"the probe's table of processes", "探针的进程表"});
   return {};
 }
 
@@ -434,7 +449,7 @@ base::Status Probe::follow_port(std::uint64_t netns, std::uint16_t port) {
   const probe_port_key key{.netns = netns, .port = port, .reserved = 0};
   const __u8 one = 1;
   if (bpf_map__update_elem(impl_->skeleton->maps.ports, &key, sizeof key, &one, sizeof one, BPF_ANY) != 0)
-    return base::fail_errno("the probe's table of ports");
+    return base::fail_errno({"the probe's table of ports", "探针的端口表"});
   return {};
 }
 
@@ -459,7 +474,7 @@ base::Status Probe::follow_flow(const wire::SocketAddress& local, const wire::So
   key.low_port = low.port, key.high_port = high.port;
   const __u8 one = 1;
   if (bpf_map__update_elem(impl_->skeleton->maps.flows, &key, sizeof key, &one, sizeof one, BPF_ANY) != 0)
-    return base::fail_errno("the probe's table of connections");
+    return base::fail_errno({"the probe's table of connections", "探针的连接表"});
   return {};
 }
 
@@ -519,16 +534,18 @@ recording::Observations Probe::observes() const {
 }
 std::vector<Lack> Probe::lacks() const {
   std::vector<Lack> lacks;
-  std::string not_told;
+  base::OwnedText not_told;
   for (const MissingHook& hook : impl_->missing) {
     if (hook.refused == 0)
-      not_told += (not_told.empty() ? "" : ", ") + hook.loses;
+      not_told.join({", ", "、"}, hook.loses);
     else
-      lacks.push_back({fmt::format("the kernel refuses the probe's program on tracepoint {} ({}); not known: {}",
-                                   hook.name, strerror(hook.refused), hook.loses),
+      lacks.push_back({base::format({"the kernel refuses the probe's program on tracepoint {} ({}); not known: {}",
+                                     "内核拒绝了跟踪点 {} 上的探针程序（{}）；因此不知道：{}"},
+                                    hook.name, strerror(hook.refused), hook.loses),
                        hook.words});
   }
-  if (!not_told.empty()) lacks.push_back({"this kernel does not tell: " + not_told, {}});
+  if (!not_told.empty())
+    lacks.push_back({base::format({"this kernel does not tell: {}", "本内核不提供：{}"}, not_told), {}});
   return lacks;
 }
 std::map<std::string, std::uint32_t> Probe::verified_instructions() const {

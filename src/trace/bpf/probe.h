@@ -68,9 +68,9 @@ ProbeOptions probe_of_lab();
 // A hook that the running kernel lacks or refuses, and what is not known for want of it.
 struct MissingHook {
   std::string name;  // the tracepoint
-  std::string loses;
-  int refused = 0;    // errno of the refusal; 0: the kernel has no such tracepoint, or another one of that name
-  std::string words;  // refused: the verifier's last lines
+  base::Text loses;
+  int refused = 0;        // errno of the refusal; 0: the kernel has no such tracepoint, or another one of that name
+  base::OwnedText words;  // refused: the verifier's last lines
 };
 
 // What the kernel's MIB counts too, as the probe saw it: of one network namespace, whoever's it was.

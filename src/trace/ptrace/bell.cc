@@ -16,7 +16,8 @@ base::Status Bell::hang(std::optional<std::chrono::milliseconds> at_latest) {
   if (::pipe2(ends, O_CLOEXEC) != 0) return base::fail_errno("pipe2");
   base::UniqueFd listening(ends[0]), rope(ends[1]);
   pid_ = ::fork();
-  if (pid_ < 0) return base::fail_errno("a process to wake the tracer by can't be made");
+  if (pid_ < 0)
+    return base::fail_errno({"a process to wake the tracer by can't be made", "无法创建用来唤醒跟踪器的进程"});
   if (pid_ == 0) {
     // Nothing of its parent's may stay open in it, or others would wait for what only this child still holds.
     ::dup2(listening.get(), 0);

@@ -69,7 +69,7 @@ base::Status add_rules(void* context) {
   if (error == 0)
     error = ::seccomp_rule_add(context, SCMP_ACT_TRACE(0), SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
   if (error == 0) error = add_rules_for_memory(context);
-  if (error != 0) return base::fail_errno("seccomp filter", -error);
+  if (error != 0) return base::fail_errno({"seccomp filter", "seccomp 过滤器"}, -error);
   return {};
 }
 
@@ -123,7 +123,7 @@ int install(const std::vector<sock_filter>& filter) {
 
 base::Result<std::vector<sock_filter>> make_filter() {
   const std::unique_ptr<void, ReleaseFilter> context(::seccomp_init(SCMP_ACT_ALLOW));
-  if (!context) return base::fail(base::ErrorKind::system, "seccomp filter: no memory");
+  if (!context) return base::fail(base::ErrorKind::system, {"seccomp filter: no memory", "seccomp 过滤器：内存不足"});
   if (auto added = add_rules(context.get()); !added) return std::unexpected(added.error());
   // By a pipe, which has room for the longest of filters (BPF_MAXINSNS): RLIMIT_FSIZE is for files, those in memory too.
   int ends[2];
@@ -132,7 +132,7 @@ base::Result<std::vector<sock_filter>> make_filter() {
   std::vector<sock_filter> filter(BPF_MAXINSNS);
   (void)::fcntl(writer.get(), F_SETPIPE_SZ, static_cast<int>(filter.size() * sizeof(sock_filter)));
   if (const int error = ::seccomp_export_bpf(context.get(), writer.get()); error != 0)
-    return base::fail_errno("seccomp filter", -error);
+    return base::fail_errno({"seccomp filter", "seccomp 过滤器"}, -error);
   const ssize_t size = ::read(reader.get(), filter.data(), filter.size() * sizeof(sock_filter));
   if (size <= 0) return base::fail_errno("read");
   filter.resize(static_cast<std::size_t>(size) / sizeof(sock_filter));

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/format.h"
 #include "trace/machine/machine.h"
 #include "trace/ptrace/inside/area.h"
 #include "trace/ptrace/loop/trace_loop.h"
@@ -35,7 +36,9 @@ class PtraceTracer : public Tracer {
   }
 
   base::Status open(const Target& target) {
-    if (outbox_.fd() < 0) return base::fail(base::ErrorKind::system, "there is no descriptor left", "see ulimit -n");
+    if (outbox_.fd() < 0)
+      return base::fail(base::ErrorKind::system, {"there is no descriptor left", "没有可用的描述符了"},
+                        {"see ulimit -n", "见 ulimit -n"});
     has_command_ = !target.command.empty();
     std::promise<base::Result<base::UniqueFd>> started;
     auto start = started.get_future();
@@ -48,8 +51,9 @@ class PtraceTracer : public Tracer {
       return {};
     const std::string& name = target.command.front();
     if (error == ENOENT)
-      return base::fail(base::ErrorKind::usage, fmt::format("{}: no such program", name), "it is looked for in PATH");
-    return base::fail(base::ErrorKind::usage, fmt::format("{}: {}", name, std::strerror(error)));
+      return base::fail(base::ErrorKind::usage, base::format({"{}: no such program", "{}：没有这个程序"}, name),
+                        {"it is looked for in PATH", "在 PATH 中查找"});
+    return base::fail(base::ErrorKind::usage, base::format({"{}: {}", "{}：{}"}, name, std::strerror(error)));
   }
 
   [[nodiscard]] int fd() const override { return outbox_.fd(); }
@@ -83,9 +87,12 @@ class PtraceTracer : public Tracer {
     return {calls, calls_ptrace, signals, processes};
   }
   [[nodiscard]] std::vector<Lack> lacks() const override {
-    const std::string why = options_.filter && options_.inside && has_command_ ? why_no_recorder() : "";
+    const auto why = options_.filter && options_.inside && has_command_ ? why_no_recorder() : base::OwnedText{};
     if (why.empty()) return {};
-    return {{fmt::format("each recorded call stops the program, which a busy one feels: {}", why), {}}};
+    return {{base::format({"each recorded call stops the program, which a busy one feels: {}",
+                           "每个被记录的调用都会使程序停顿，繁忙的程序会受影响：{}"},
+                          why),
+             {}}};
   }
 
  private:
@@ -127,7 +134,7 @@ class PtraceTracer : public Tracer {
   base::Result<base::UniqueFd> begin_with_memory(TraceLoop& loop, const Target& target, const sigset_t& mask) try {
     return begin(loop, target, mask);
   } catch (const std::bad_alloc&) {
-    return base::fail(base::ErrorKind::system, "there is not enough memory to trace");
+    return base::fail(base::ErrorKind::system, {"there is not enough memory to trace", "内存不足，无法跟踪"});
   }
 
   base::Result<base::UniqueFd> begin(TraceLoop& loop, const Target& target, const sigset_t& mask) {
@@ -156,17 +163,23 @@ bool proc_is_ours() {
 
 }  // namespace
 
-std::string why_no_recorder() {
-  if (!machine::has_recorder) return fmt::format("no recorder is written for {}", machine::name);
-  return InsideArea::open() ? "" : "the kernel has no kcmp(2) (CONFIG_KCMP), or no memory to share";
+base::OwnedText why_no_recorder() {
+  if (!machine::has_recorder)
+    return base::format({"no recorder is written for {}", "没有为 {} 编写的记录器"}, machine::name);
+  if (InsideArea::open()) return {};
+  return {"the kernel has no kcmp(2) (CONFIG_KCMP), or no memory to share",
+          "内核没有 kcmp(2)（CONFIG_KCMP），或没有可共享的内存"};
 }
 
 base::Result<std::unique_ptr<Tracer>> open_ptrace(const Target& target, const PtraceOptions& options) {
   if (target.command.empty() && target.pids.empty())
-    return base::fail(base::ErrorKind::usage, "nothing to trace", "name a command or a process");
+    return base::fail(base::ErrorKind::usage, {"nothing to trace", "没有可跟踪的对象"},
+                      {"name a command or a process", "请指定一条命令或一个进程"});
   if (!proc_is_ours())
-    return base::fail(base::ErrorKind::system, "/proc shows another PID namespace's processes",
-                      "ptrace needs to look into those of its own: unshare --mount-proc, or mount -t proc proc /proc");
+    return base::fail(base::ErrorKind::system,
+                      {"/proc shows another PID namespace's processes", "/proc 显示的是另一个 PID 命名空间的进程"},
+                      {"ptrace needs to look into those of its own: unshare --mount-proc, or mount -t proc proc /proc",
+                       "ptrace 需要查看自己命名空间的进程：unshare --mount-proc，或 mount -t proc proc /proc"});
   auto tracer = std::make_unique<PtraceTracer>(options);
   if (auto opened = tracer->open(target); !opened) return std::unexpected(opened.error());
   return tracer;

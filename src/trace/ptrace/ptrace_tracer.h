@@ -35,7 +35,7 @@ struct PtraceOptions {
 };
 
 // Why no process can have a recorder here, whatever it does; empty: it can. Tried on the spot.
-std::string why_no_recorder();
+base::OwnedText why_no_recorder();
 
 // Starts or attaches. Errors: the command can't be executed (unreadable), no such process or not ours (privilege), with a hint.
 base::Result<std::unique_ptr<Tracer>> open_ptrace(const Target& target, const PtraceOptions& options = {});

@@ -218,7 +218,7 @@ TEST_P(SigpipeTest, has_its_fate_and_its_call) {
 
 TEST_P(EachWay, killed_inside_a_call) {
   auto tracer = open_ptrace(Target{{program("tracee"), "blocks"}, {}}, options());
-  ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+  ASSERT_TRUE(tracer.has_value()) << tracer.error().message.en;
   recording::Recording recording;
   drain_until(**tracer, recording, [&] { return find_call(recording, "connect") != nullptr; });
   ::usleep(300'000);  // it waits by now; what is recorded inside is told with the end
@@ -299,7 +299,7 @@ TEST_F(EchoTest, a_running_process_is_attached_to_and_let_go) {
   recording::Recording recording;
   {
     auto tracer = open_ptrace(Target{{}, {pid}});
-    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message.en;
     EXPECT_EQ(say("hello"), "hello");
     drain_until(**tracer, recording, [&] { return find_call(recording, "write", "hello") != nullptr; });
     ASSERT_TRUE((*tracer)->stop(recording).has_value());
@@ -348,7 +348,7 @@ TEST_F(EchoTest, a_process_without_its_first_thread_is_attached_to_and_let_go) {
   EXPECT_EQ(say("before"), "before");
   recording::Recording recording;
   auto tracer = open_ptrace(Target{{}, {running.pid()}});
-  ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+  ASSERT_TRUE(tracer.has_value()) << tracer.error().message.en;
   EXPECT_EQ(say("hello"), "hello");
   drain_until(**tracer, recording, [&] { return find_call(recording, "write", "hello") != nullptr; });
   const auto begin = std::chrono::steady_clock::now();
@@ -372,7 +372,7 @@ TEST_F(EchoTest, who_waits_for_its_vfork_is_let_go) {
   ASSERT_EQ(::read(ours.get(), &byte, 1), 1);
   {
     auto tracer = open_ptrace(Target{{}, {running.pid()}});
-    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message.en;
     recording::Recording recording;
     const auto begin = std::chrono::steady_clock::now();
     ASSERT_TRUE((*tracer)->stop(recording).has_value());
@@ -391,7 +391,7 @@ TEST(PtraceTracerTest, whatever_a_process_is_doing_it_is_let_go) {
   const Running running({program("tracee"), "restless"});
   for (int round = 0; round < 60; ++round) {
     auto tracer = open_ptrace(Target{{}, {running.pid()}});
-    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message.en;
     ::usleep(static_cast<useconds_t>(round * 97 % 4000));
     recording::Recording recording;
     const auto begin = std::chrono::steady_clock::now();
@@ -406,7 +406,7 @@ TEST(PtraceTracerTest, whatever_a_process_is_doing_it_is_let_go) {
 TEST(PtraceTracerTest, nobody_is_born_too_late_to_end) {
   for (int round = 0; round < 40; ++round) {
     auto tracer = open_ptrace(Target{{program("tracee"), "forks-for-ever"}, {}});
-    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message.en;
     ::usleep(static_cast<useconds_t>(1000 + round * 997 % 20'000));
     const auto begin = std::chrono::steady_clock::now();
     tracer->reset();
@@ -420,7 +420,7 @@ INSTANTIATE_TEST_SUITE_P(Ptrace, EchoEachWayTest, ::testing::Values(Way::filter,
 
 TEST_P(EchoEachWayTest, a_filtered_command_goes_on_after_stop) {
   auto tracer = open_ptrace(Target{command(), {}}, options_of(GetParam()));
-  ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+  ASSERT_TRUE(tracer.has_value()) << tracer.error().message.en;
   hear_port();
   EXPECT_EQ(say("hello"), "hello");
   recording::Recording recording;
@@ -438,7 +438,7 @@ TEST_F(EchoTest, what_still_lives_ends_with_the_tracer) {
   pid_t pid = 0;
   {
     auto tracer = open_ptrace(Target{command(), {}});
-    ASSERT_TRUE(tracer.has_value()) << tracer.error().message;
+    ASSERT_TRUE(tracer.has_value()) << tracer.error().message.en;
     recording::Recording recording;
     drain_until(**tracer, recording, [&] { return !recording.actors.empty(); });
     pid = recording.actors.at(0).pid;
@@ -483,13 +483,13 @@ TEST(PtraceTracerTest, what_does_not_fit_is_counted) {
 TEST(PtraceTracerTest, what_cannot_be_traced_is_said) {
   const auto missing = open_ptrace(Target{{"/no/such/program"}, {}});
   ASSERT_FALSE(missing.has_value());
-  EXPECT_THAT(missing.error().message, HasSubstr("/no/such/program"));
+  EXPECT_THAT(missing.error().message.en, HasSubstr("/no/such/program"));
   const auto folder = open_ptrace(Target{{"/tmp"}, {}});
   ASSERT_FALSE(folder.has_value());
-  EXPECT_THAT(folder.error().message, HasSubstr("Permission denied"));
+  EXPECT_THAT(folder.error().message.en, HasSubstr("Permission denied"));
   const auto nobody = open_ptrace(Target{{}, {0x7fff'fff0}});
   ASSERT_FALSE(nobody.has_value());
-  EXPECT_THAT(nobody.error().message, StartsWith("no process"));
+  EXPECT_THAT(nobody.error().message.en, StartsWith("no process"));
   EXPECT_FALSE(open_ptrace(Target{}).has_value());
   const auto self = open_ptrace(Target{{}, {::getpid()}});
   ASSERT_FALSE(self.has_value());

@@ -42,7 +42,7 @@ inline TracedRun trace_command(std::vector<std::string> command, const PtraceOpt
   TracedRun run;
   auto tracer = open_ptrace(Target{std::move(command), {}}, options);
   if (!tracer) {
-    ADD_FAILURE() << tracer.error().message;
+    ADD_FAILURE() << tracer.error().message.en;
     return run;
   }
   drain_until(**tracer, run.recording, [&] { return (*tracer)->finished(); }, deadline_ms);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "scan/connections/network.h"
 #include "scan/tables/nearest.h"
@@ -22,8 +23,8 @@ std::vector<std::string_view> names_to_group_by() {
   return names;
 }
 
-std::string all_of(std::span<const std::string_view> names, std::string_view near) {
-  return fmt::format("{}there are {}", did_you_mean(near), fmt::join(names, ", "));
+base::OwnedText all_of(std::span<const std::string_view> names, std::string_view near) {
+  return base::format({"{}there are {}", "{}可用：{}"}, did_you_mean(near), fmt::format("{}", fmt::join(names, ", ")));
 }
 
 std::optional<unsigned> parse_bits(std::string_view text, unsigned most) {
@@ -45,11 +46,14 @@ base::Result<Grouping> Grouping::parse(std::string_view text) {
   grouping.name_ = text;
   const auto names = names_to_group_by();
   if (grouping.field_ == nullptr)
-    return base::fail(base::ErrorKind::usage, fmt::format("--by: there is no field {}", base::quote(name)),
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"--by: there is no field {}", "--by：没有字段 {}"}, base::quote(name)),
                       all_of(names, nearest_field(name)));
   if (!has_few_values(*grouping.field_))
     return base::fail(base::ErrorKind::usage,
-                      fmt::format("--by: {} has too many values for groups", grouping.field_->name), all_of(names, {}));
+                      base::format({"--by: {} has too many values for groups", "--by：{} 的取值太多，不能分组"},
+                                   grouping.field_->name),
+                      all_of(names, {}));
   if (slash == text.size()) return grouping;
   const std::string_view lengths = text.substr(slash + 1);
   const std::size_t second = std::min(lengths.find('/'), lengths.size());
@@ -58,8 +62,10 @@ base::Result<Grouping> Grouping::parse(std::string_view text) {
       second == lengths.size() ? std::optional(64U) : parse_bits(lengths.substr(second + 1), bits_of_v6);
   const Type type = grouping.field_->type;
   if ((type != Type::address && type != Type::network) || !v4_bits || !v6_bits)
-    return base::fail(base::ErrorKind::usage, fmt::format("--by: {} names no networks", base::quote(text)),
-                      "--by client.ip/16, --by server.ip/24/48 with the length for IPv6");
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"--by: {} names no networks", "--by：{} 不表示网络"}, base::quote(text)),
+                      {"--by client.ip/16, --by server.ip/24/48 with the length for IPv6",
+                       "--by client.ip/16；--by server.ip/24/48，后者是 IPv6 的长度"});
   grouping.v4_bits_ = *v4_bits, grouping.v6_bits_ = *v6_bits;
   return grouping;
 }
@@ -176,7 +182,8 @@ base::Result<GroupOrder> GroupOrder::parse(std::string_view text) {
   if (found == columns.end()) {
     std::vector<std::string_view> names;
     for (const GroupColumn& column : columns) names.push_back(column.name);
-    return base::fail(base::ErrorKind::usage, fmt::format("--sort: groups have no column {}", base::quote(text)),
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"--sort: groups have no column {}", "--sort：分组没有列 {}"}, base::quote(text)),
                       all_of(names, nearest(text, names)));
   }
   order.column_ = &*found;

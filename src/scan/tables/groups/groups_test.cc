@@ -131,7 +131,7 @@ TEST(Groups, what_cannot_be_grouped_is_refused) {
   const auto refusal = [](std::string_view text) {
     const auto grouping = Grouping::parse(text);
     EXPECT_FALSE(grouping) << text;
-    return grouping ? "" : grouping.error().message + "\n" + grouping.error().hint;
+    return grouping ? "" : grouping.error().message.en + "\n" + grouping.error().hint.en;
   };
   EXPECT_THAT(refusal("bytes"), HasSubstr("bytes has too many values for groups\nthere are client, server"));
   EXPECT_THAT(refusal("closedby"), HasSubstr("did you mean closed.by?"));
@@ -139,7 +139,7 @@ TEST(Groups, what_cannot_be_grouped_is_refused) {
                            "client.ip/24/64/1", "server.port/24", "began", "stream", "community.id"})
     refusal(text);
   EXPECT_FALSE(GroupOrder::parse("rtt"));
-  EXPECT_THAT(GroupOrder::parse("connection").error().hint, HasSubstr("did you mean connections?"));
+  EXPECT_THAT(GroupOrder::parse("connection").error().hint.en, HasSubstr("did you mean connections?"));
 }
 
 TEST(Groups, each_is_what_its_where_selects) {
@@ -150,7 +150,7 @@ TEST(Groups, each_is_what_its_where_selects) {
     const Groups groups = groups_by(field.name, records);
     for (const auto& [name, group] : groups.shown(10, {}).groups) {
       const auto where = Where::parse(groups.grouping().where(name));
-      ASSERT_TRUE(where) << groups.grouping().where(name) << ": " << where.error().message;
+      ASSERT_TRUE(where) << groups.grouping().where(name) << ": " << where.error().message.en;
       std::uint64_t selected = 0;
       for (const auto& record : records) {
         const auto problems = problems_of(record);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format.h"
 #include "base/text.h"
 #include "scan/connections/network.h"
 #include "scan/tables/nearest.h"
@@ -55,7 +56,9 @@ base::Result<std::vector<Token>> split(std::string_view text) {
     } else if (c == '"' || c == '\'') {
       const std::size_t end = text.find(c, i + 1);
       if (end == std::string_view::npos)
-        return base::fail(base::ErrorKind::usage, fmt::format("--where: the quote at column {} is not closed", i + 1));
+        return base::fail(
+            base::ErrorKind::usage,
+            base::format({"--where: the quote at column {} is not closed", "--where：第 {} 列的引号没有闭合"}, i + 1));
       tokens.push_back({std::string(text.substr(i + 1, end - i - 1)), i, true});
       i = end + 1;
     } else {
@@ -109,18 +112,21 @@ bool is_equality(Node::Operator op) { return op == Node::Operator::equal || op =
 
 // Why a comparison can never hold, or never not: the words of an error, and what to write instead.
 struct Refusal {
-  std::string why, hint;
+  base::OwnedText why, hint;
 };
 
-std::string hint_of(const Field& field, std::string_view near) {
-  return fmt::format("{}{} is {}", did_you_mean(near), field.name, values_in_words(field));
+base::OwnedText hint_of(const Field& field, std::string_view near) {
+  return base::format({"{}{} is {}", "{}{} 的取值：{}"}, did_you_mean(near), field.name, values_in_words(field));
 }
 
 std::optional<Refusal> refuse_number(const Node& node) {
   const Field& field = *node.field;
   if (node.op == Node::Operator::contains)
-    return Refusal{fmt::format("{} is a number: = != < <= > >=", field.name), hint_of(field, {})};
-  if (!node.number) return Refusal{"expected a number, with a unit that fits the field", hint_of(field, {})};
+    return Refusal{base::format({"{} is a number: = != < <= > >=", "{} 是数字：= != < <= > >="}, field.name),
+                   hint_of(field, {})};
+  if (!node.number)
+    return Refusal{{"expected a number, with a unit that fits the field", "此处应为数字，单位须与字段相符"},
+                   hint_of(field, {})};
   const auto least = static_cast<double>(field.values.least), most = static_cast<double>(field.values.most);
   const double value = *node.number;
   const auto never = [&] {
@@ -134,9 +140,10 @@ std::optional<Refusal> refuse_number(const Node& node) {
   };
   if (!never()) return std::nullopt;
   const bool between = value >= least && value <= most && is_equality(node.op);
-  return Refusal{between                ? fmt::format("{} is a whole number", field.name)
-                 : is_equality(node.op) ? fmt::format("{} is never {}", field.name, node.text)
-                                        : fmt::format("{} is never as small or as large as that", field.name),
+  return Refusal{between ? base::format({"{} is a whole number", "{} 是整数"}, field.name)
+                 : is_equality(node.op)
+                     ? base::format({"{} is never {}", "{} 不会是 {}"}, field.name, node.text)
+                     : base::format({"{} is never as small or as large as that", "{} 不会这么小或这么大"}, field.name),
                  hint_of(field, {})};
 }
 
@@ -154,10 +161,12 @@ std::optional<Refusal> refuse_end(Node& node) {
     const bool fits = node.ends && (field.type == Type::end || !node.ends->port);
     if (fits) return std::nullopt;
     if (node.ends)
-      return Refusal{fmt::format("{} has no port", field.name),
-                     fmt::format("{0}={1}, or {0}.port", field.values.side == opener ? "client" : "server", node.text)};
+      return Refusal{base::format({"{} has no port", "{} 没有端口"}, field.name),
+                     base::format({"{0}={1}, or {0}.port", "{0}={1}，或 {0}.port"},
+                                  field.values.side == opener ? "client" : "server", node.text)};
   }
-  return Refusal{fmt::format("{} is never {}", field.name, base::quote(node.text)), hint_of(field, {})};
+  return Refusal{base::format({"{} is never {}", "{} 不会是 {}"}, field.name, base::quote(node.text)),
+                 hint_of(field, {})};
 }
 
 std::optional<Refusal> refuse_word(Node& node) {
@@ -177,7 +186,9 @@ std::optional<Refusal> refuse_word(Node& node) {
   if (words.empty() ? contains || field.values.may_be == nullptr || field.values.may_be(node.text)
                     : std::ranges::any_of(words, fits))
     return std::nullopt;
-  return Refusal{fmt::format("{} {} {}", field.name, contains ? "never contains" : "is never", base::quote(node.text)),
+  return Refusal{base::format({"{} {} {}", "{} {} {}"}, field.name,
+                              contains ? base::Text{"never contains", "不会包含"} : base::Text{"is never", "不会是"},
+                              base::quote(node.text)),
                  hint_of(field, nearest(node.text, words))};
 }
 
@@ -186,7 +197,8 @@ std::optional<Refusal> refuse(Node& node) {
   const Field& field = *node.field;
   if (field.type == Type::integer) return refuse_number(node);
   if (is_order(node.op))
-    return Refusal{fmt::format("{} is no number: = !={}", field.name, field.type == Type::boolean ? "" : " ~"),
+    return Refusal{base::format({"{} is no number: = !={}", "{} 不是数字：= !={}"}, field.name,
+                                field.type == Type::boolean ? "" : " ~"),
                    hint_of(field, {})};
   return is_of_ends(field) ? refuse_end(node) : refuse_word(node);
 }
@@ -197,7 +209,8 @@ class Parser {
 
   base::Result<std::unique_ptr<Node>> run() {
     auto root = expression(0);
-    if (root && next_ < tokens_.size()) return wrong("expected \"and\", \"or\" or the end");
+    if (root && next_ < tokens_.size())
+      return wrong({"expected \"and\", \"or\" or the end", "此处应为 \"and\"、\"or\" 或结尾"});
     return root;
   }
 
@@ -207,10 +220,11 @@ class Parser {
   [[nodiscard]] bool is_word(std::string_view word) const {
     return next_ < tokens_.size() && !tokens_[next_].quoted && tokens_[next_].text == word;
   }
-  [[nodiscard]] std::unexpected<base::Error> wrong(const std::string& what, std::string hint = {}) const {
+  [[nodiscard]] std::unexpected<base::Error> wrong(const base::Text& what, base::OwnedText hint = {}) const {
     const std::size_t at = next_ < tokens_.size() ? tokens_[next_].at : text_.size();
-    if (hint.empty()) hint = fmt::format("{}\n{:>{}}", base::escape_controls(text_), "^", at + 1);
-    return base::fail(base::ErrorKind::usage, fmt::format("--where: column {}: {}", at + 1, what), std::move(hint));
+    if (hint.empty()) hint = base::both(fmt::format("{}\n{:>{}}", base::escape_controls(text_), "^", at + 1));
+    return base::fail(base::ErrorKind::usage,
+                      base::format({"--where: column {}: {}", "--where：第 {} 列：{}"}, at + 1, what), std::move(hint));
   }
 
   Parsed joined(int depth, std::string_view word, Node::Kind kind, Parsed (Parser::*part)(int)) {
@@ -230,7 +244,7 @@ class Parser {
   Parsed expression(int depth) { return joined(depth, "or", Node::Kind::any, &Parser::term); }
   Parsed term(int depth) { return joined(depth, "and", Node::Kind::all, &Parser::factor); }
   Parsed factor(int depth) {
-    if (depth > deepest) return wrong("nested too deep");
+    if (depth > deepest) return wrong({"nested too deep", "嵌套太深"});
     if (is_word("not")) {
       ++next_;
       auto inner = factor(depth + 1);
@@ -243,19 +257,19 @@ class Parser {
     if (is_word("(")) {
       ++next_;
       auto inner = expression(depth + 1);
-      if (inner && !is_word(")")) return wrong("expected )");
+      if (inner && !is_word(")")) return wrong({"expected )", "此处应为 )"});
       ++next_;
       return inner;
     }
     return comparison();
   }
   Parsed comparison() {
-    if (next_ >= tokens_.size()) return wrong("expected a field");
+    if (next_ >= tokens_.size()) return wrong({"expected a field", "此处应为字段"});
     auto node = std::make_unique<Node>();
     node->field = find_field(tokens_[next_].text);
     if (node->field == nullptr) {
       const std::string& word = tokens_[next_].text;
-      return wrong(fmt::format("no field {}", base::quote(word)), hint_for_field(word));
+      return wrong(base::format({"no field {}", "没有字段 {}"}, base::quote(word)), hint_for_field(word));
     }
     ++next_;
     if (next_ >= tokens_.size() || tokens_[next_].quoted || !is_operator_character(tokens_[next_].text[0])) return node;
@@ -268,11 +282,11 @@ class Parser {
                                       {"<=", Node::Operator::at_most},  {">", Node::Operator::greater},
                                       {">=", Node::Operator::at_least}, {"~", Node::Operator::contains}};
     const auto* spelling = std::ranges::find(spellings, tokens_[next_].text, &Spelling::text);
-    if (spelling == std::end(spellings)) return wrong("expected = != < <= > >= or ~");
+    if (spelling == std::end(spellings)) return wrong({"expected = != < <= > >= or ~", "此处应为 = != < <= > >= 或 ~"});
     node->op = spelling->op;
     ++next_;
     if (next_ >= tokens_.size() || (!tokens_[next_].quoted && (is_word("(") || is_word(")"))))
-      return wrong("expected a value");
+      return wrong({"expected a value", "此处应为值"});
     node->text = tokens_[next_].text;
     node->number = in_unit(node->text, node->field->unit);
     if (const auto refusal = refuse(*node)) return wrong(refusal->why, refusal->hint);

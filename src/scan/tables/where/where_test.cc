@@ -39,7 +39,7 @@ std::string refusal(const std::string& text) {
   EXPECT_FALSE(where) << text;
   if (where) return {};
   EXPECT_EQ(where.error().kind, base::ErrorKind::usage);
-  return where.error().message + "\n" + where.error().hint;
+  return where.error().message.en + "\n" + where.error().hint.en;
 }
 
 TEST(Where, what_the_manual_shows) { EXPECT_TRUE(holds("closed.by=server and reset")); }

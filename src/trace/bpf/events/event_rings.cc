@@ -123,10 +123,10 @@ base::Status EventRings::add(int map, std::size_t bytes) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   // The reader's position; then, not to be written to, the programs' position and the data twice.
   void* const consumer = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
-  if (consumer == MAP_FAILED) return base::fail_errno("the probe's ring buffer");
+  if (consumer == MAP_FAILED) return base::fail_errno({"the probe's ring buffer", "探针的环形缓冲区"});
   mappings_.emplace_back(consumer, page);
   void* const producer = mmap(nullptr, page + 2 * bytes, PROT_READ, MAP_SHARED, map, static_cast<off_t>(page));
-  if (producer == MAP_FAILED) return base::fail_errno("the probe's ring buffer");
+  if (producer == MAP_FAILED) return base::fail_errno({"the probe's ring buffer", "探针的环形缓冲区"});
   mappings_.emplace_back(producer, page + 2 * bytes);
   rings_.emplace_back(static_cast<std::uint64_t*>(consumer), static_cast<const std::uint64_t*>(producer),
                       std::span(static_cast<const std::byte*>(producer) + page, bytes));

@@ -52,8 +52,10 @@ base::Result<KernelSymbols> KernelSymbols::parse(std::string_view text) {
   }
   std::ranges::sort(made.symbols_, {}, [](const Symbol& symbol) { return std::pair(symbol.address, symbol.name); });
   if (made.symbols_.empty() || made.symbols_.back().address == 0)
-    return base::fail(base::ErrorKind::privilege, "/proc/kallsyms hides the kernel's addresses",
-                      "kernel.kptr_restrict must be 0 or 1, and this must run as root");
+    return base::fail(base::ErrorKind::privilege,
+                      {"/proc/kallsyms hides the kernel's addresses", "/proc/kallsyms 隐藏了内核地址"},
+                      {"kernel.kptr_restrict must be 0 or 1, and this must run as root",
+                       "kernel.kptr_restrict 须为 0 或 1，且须以 root 身份运行"});
   return made;
 }
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/format.h"
 #include "calls/names.h"
 #include "trace/holders.h"
 #include "trace/machine/machine.h"
@@ -65,16 +66,22 @@ bool is_interruption(int error) { return error == EINTR || (error >= 512 && erro
 
 base::Status seize_failure(pid_t pid, int error) {
   if (error == ESRCH)
-    return base::fail(base::ErrorKind::usage, fmt::format("no process {}", pid), "ps -e lists those there are");
-  if (error != EPERM) return base::fail_errno(fmt::format("ptrace: process {}", pid), error);
+    return base::fail(base::ErrorKind::usage, base::format({"no process {}", "没有进程 {}"}, pid),
+                      {"ps -e lists those there are", "ps -e 列出现有的进程"});
+  if (error != EPERM) return base::fail_errno(base::format({"ptrace: process {}", "ptrace：进程 {}"}, pid), error);
   if (const pid_t tracer = pid_field(pid, "TracerPid"); tracer != 0)
-    return base::fail(base::ErrorKind::privilege, fmt::format("process {} is traced already", pid),
-                      fmt::format("by process {} ({})", tracer, command_of(tracer)));
+    return base::fail(base::ErrorKind::privilege,
+                      base::format({"process {} is traced already", "进程 {} 已被跟踪"}, pid),
+                      base::format({"by process {} ({})", "跟踪者是进程 {}（{}）"}, tracer, command_of(tracer)));
   return base::fail(
-      base::ErrorKind::privilege, fmt::format("process {} may not be traced", pid),
+      base::ErrorKind::privilege, base::format({"process {} may not be traced", "不允许跟踪进程 {}"}, pid),
       ::geteuid() == 0
-          ? "a seccomp filter, a security module or a lost capability (SYS_PTRACE) forbids it; see yama/ptrace_scope too"
-          : "it is another user's, or /proc/sys/kernel/yama/ptrace_scope forbids it: as root it can");
+          ? base::
+                OwnedText{"a seccomp filter, a security module or a lost capability (SYS_PTRACE) forbids it; see yama/ptrace_scope "
+                          "too",
+                          "seccomp 过滤器、安全模块或缺少的能力（SYS_PTRACE）禁止了它；另见 yama/ptrace_scope"}
+          : base::OwnedText{"it is another user's, or /proc/sys/kernel/yama/ptrace_scope forbids it: as root it can",
+                            "它属于其他用户，或被 /proc/sys/kernel/yama/ptrace_scope 禁止：以 root 身份则可以"});
 }
 
 // A first thread that has ended before the others.
