@@ -153,9 +153,7 @@ class Finder {
 
   // What is known to have been lost; else with what may have been.
   void lost(std::uint64_t again, std::uint64_t data_segments) {
-    const auto is_much = [&](std::uint64_t count) {
-      return count >= 3 && count * 100 >= data_segments;
-    };
+    const auto is_much = [&](std::uint64_t count) { return count >= 3 && count * 100 >= data_segments; };
     const std::uint64_t known = again - std::min(again, record_.sum(&EndRecord::blind_resends));
     const std::uint64_t with_doubtful = again + record_.sum(&EndRecord::late_or_lost);
     if (lost_data_shows(record_) && is_much(known)) {
