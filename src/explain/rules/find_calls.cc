@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <iterator>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -250,8 +251,11 @@ class SendingWalk {
     finding.slots["after"] = entered - story_.time(*reset_->arrived);
   }
 
-  // EPIPE is the error of a reset behind a FIN (tcp_reset()); of one that nobody saw, too. It is told of the first call that got it.
+  // EPIPE is the error of a reset behind a FIN (tcp_reset()); of one that nobody saw, too. It is told of the first call that got it. Of a
+  // socket without a peer it is the kernel's word for that (call.send_unconnected).
   void broken_unseen(const Call& call, std::vector<EventId> evidence) {
+    const auto& entered = story_.timeline.entered(call);
+    if (entered.local && entered.local->ip.is_unspecified()) return;
     if (std::exchange(told_unseen_, true)) return;
     if (peer_fin_ && *peer_fin_ < call.entered) evidence.push_back(*peer_fin_);
     findings_.add("send.broken_pipe_unseen", story_, Grade::derived, evidence).slots = of(story_, side_, call);
@@ -459,11 +463,10 @@ bool is_by_a_call(const Story& story, std::uint64_t process, EventId end) {
 void find_unseen_sigpipe(const Story& story, Side side, Findings& findings) {
   const auto& lookups = story.timeline.lookups;
   const Segment* reset = story.reset_of(other(side));
-  std::vector<std::uint64_t> seen;
+  std::set<std::uint64_t> seen;
   for (const auto actor : story.connection.sides[side].actors) {
     const auto process = lookups.process_of(actor);
-    if (std::ranges::count(seen, process) > 0) continue;
-    seen.push_back(process);
+    if (!seen.insert(process).second) continue;
     const auto ends = lookups.ends_of_process.of(process);
     if (ends.empty()) continue;
     const EventId end = ends.back().value;
