@@ -84,4 +84,19 @@ inline void five_bytes(StoryRecorder& story) {
   story.segment(560, "server", ack, 1, 6);
 }
 
+// The server closes at 1 ms; the FIN leaves at 1.05 ms.
+inline void server_closes(StoryRecorder& story, std::uint32_t seq = 1, std::uint32_t ack = 1) {
+  constexpr std::uint16_t fin_ack = 0x11;
+  story.call("server", 1000, 1100, "close", "4");
+  story.segment(1050, "server", fin_ack, seq, ack);
+}
+
+inline void client_sends_and_is_reset(StoryRecorder& story, std::int64_t at, bool fin_acked) {
+  constexpr std::uint16_t push_ack = 0x18, ack = 0x10, rst = 0x04;
+  if (fin_acked) story.segment(4000, "client", ack, 1, 2);
+  story.call("client", at, at + 100, "send", "3, \"hello\", 5, 0", {5});
+  story.segment(at + 40, "client", push_ack, 1, 2, 5);
+  story.segment(at + 50, "server", rst, 2);
+}
+
 }  // namespace tcpwhy::explain::testing

@@ -303,31 +303,31 @@ bool reads_after(const Story& story, Side side, EventId event) {
   });
 }
 
+// Nobody on that side had the socket any more.
 bool closed_before(const Story& story, Side side, EventId by) {
-  const auto& closes = story.calls(side, Effect::closes);
+  const Call* close = last_close(story, side);
   const auto end = story.end_of_process(side);
-  return (!closes.empty() && closes.back()->entered < by) || (end && *end < by);
+  return (close != nullptr && close->entered < by) || (end && *end < by);
 }
 
 }  // namespace
 
 Finish finish_of(const Story& story, Side side, EventId by) {
   const Segment* fin = story.fin_of(side);
-  if (fin == nullptr) {  // what the calls say
-    if (closed_before(story, side, by)) return Finish::closed;
-    return story.shut_sending(side, story.time(by)) ? Finish::shut : Finish::not_known;
+  const auto* cause = fin == nullptr ? nullptr : &fin->cause;
+  const Call* call =
+      cause != nullptr && cause->trigger == timeline::Trigger::call && cause->by ? story.call_at(*cause->by) : nullptr;
+  bool shut = call != nullptr && Story::effect(*call) == Effect::shuts;
+  if (cause != nullptr) {
+    shut = shut || cause->kernel_name == "shutdown";
+    if (cause->trigger == timeline::Trigger::process_end || cause->kernel_name.starts_with("close") ||
+        (call != nullptr && !shut))
+      return Finish::closed;
   }
-  const auto& cause = fin->cause;
-  const Call* call = cause.trigger == timeline::Trigger::call && cause.by ? story.call_at(*cause.by) : nullptr;
-  const bool shut = cause.kernel_name == "shutdown" || (call != nullptr && Story::effect(*call) == Effect::shuts);
-  const bool closed = cause.trigger == timeline::Trigger::process_end || cause.kernel_name.starts_with("close") ||
-                      (call != nullptr && !shut);
-  if (closed) return Finish::closed;
-  if (shut || story.shut_sending(side, story.time(fin->departed)) || reads_after(story, side, fin->departed))
-    return closed_before(story, side, by) ? Finish::closed : Finish::shut;
-  const Call* close = last_close(story, side);
-  const auto end = story.end_of_process(side);
-  if ((close != nullptr && close->entered < by) || (end && *end < by)) return Finish::closed;
+  if (closed_before(story, side, by)) return Finish::closed;
+  const auto sent = fin == nullptr ? by : fin->departed;
+  if (shut || story.shut_sending(side, story.time(sent)) || (fin != nullptr && reads_after(story, side, sent)))
+    return Finish::shut;
   const Segment* reset = story.reset_of(side);
   const bool refuses = reset != nullptr && reset->cause.trigger == timeline::Trigger::segment;
   return refuses ? Finish::takes_no_more : Finish::not_known;

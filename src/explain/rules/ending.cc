@@ -340,6 +340,19 @@ Ending ending_of(const timeline::Timeline& timeline, timeline::ConnectionIndex i
   return ending;
 }
 
+namespace {
+
+OwnedText end_of_that_name(const std::string& name) {
+  return {(name == "server" || name == "client" ? "the " : "") + name, end_name(name, Language::zh)};
+}
+
+}  // namespace
+
+OwnedText process_of_end(const std::string& name) {
+  const auto [en, zh] = end_of_that_name(name);
+  return {en + "'s process", zh + "的进程"};
+}
+
 Ender ender_of(const timeline::Timeline& timeline, const timeline::Segment& segment) {
   const auto& side = timeline.connections[segment.connection].sides[segment.from];
   const auto& actors = timeline.recording->actors;
@@ -353,8 +366,8 @@ Ender ender_of(const timeline::Timeline& timeline, const timeline::Segment& segm
   const auto with_pid = [&](timeline::ActorId who) {
     return fmt::format("{}[{}]", actors[who.value].name, actors[who.value].pid);
   };
-  const std::string en = (side.name == "server" || side.name == "client" ? "the " : "") + side.name;
-  const std::string zh = end_name(side.name, Language::zh);
+  const OwnedText end = end_of_that_name(side.name);
+  const auto& [en, zh] = end;
   Ender ender;
   ender.name = side.name;
   timeline::ActorId who;
@@ -362,7 +375,7 @@ Ender ender_of(const timeline::Timeline& timeline, const timeline::Segment& segm
   if (!who.valid() && cause.kernel) who = timeline.event(*cause.kernel).actor;
   if (side.actors.empty()) {
     // Whoever it was: it is this end's.
-    ender.who = Ender::Who::owner, ender.subject = {en + "'s process", zh + "的进程"};
+    ender.who = Ender::Who::owner, ender.subject = process_of_end(side.name);
   } else if (who.value >= actors.size()) {
     ender.subject = {"a process that held " + en + "'s socket too (which one is not known)",
                      "另一个也持有" + zh + "的套接字的进程（是哪一个不清楚）"};
@@ -372,7 +385,7 @@ Ender ender_of(const timeline::Timeline& timeline, const timeline::Segment& segm
                      (several ? with_pid(who) : zh) + "的一个有自己的描述符表的线程"};
   } else if (is_owner(who)) {
     ender.who = Ender::Who::owner, ender.name = several ? with_pid(who) : side.name;
-    ender.subject = {(several ? with_pid(who) : en) + "'s process", (several ? with_pid(who) : zh) + "的进程"};
+    ender.subject = process_of_end(ender.name);
   } else {
     ender.who = Ender::Who::other, ender.name = with_pid(who);
     ender.subject = {ender.name + ", which held " + en + "'s socket too,", ender.name + "（也持有" + zh + "的套接字）"};

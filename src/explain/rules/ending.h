@@ -46,6 +46,8 @@ struct Ender {
   OwnedText subject;  // what follows is "ended", or how_ended(): "the server's process", "sleep[4711], which held ..."
 };
 Ender ender_of(const timeline::Timeline& timeline, const timeline::Segment& segment);
+// "the server's process", of an end with that name.
+OwnedText process_of_end(const std::string& name);
 
 // Payload, each byte once; where no packet was seen, what calls sent, or the other side's calls received.
 std::uint64_t bytes_sent(const timeline::Timeline& timeline, timeline::ConnectionIndex index, timeline::Side side);

@@ -299,11 +299,12 @@ OwnedText advice_on(const std::string& signal) {
     return {
         "who sends SIGKILL: kill -9, a service manager after its stop timeout, a timeout(1), or want of memory (journalctl -k | grep -i oom)",
         "谁会发送 SIGKILL：kill -9、服务管理器的停止超时、timeout(1)，或内存不足（journalctl -k | grep -i oom）"};
-  if (signal == "SIGTERM" || signal == "SIGHUP" || signal == "SIGQUIT" || signal == "SIGALRM")
-    return {"handle " + signal + ": stop accepting, finish what is open, then exit",
-            "处理 " + signal + "：停止 accept，完成已有的连接，再退出"};
-  return {"the program crashed: look at its core dump (coredumpctl) and its log",
-          "程序崩溃了：查看它的 core dump（coredumpctl）和日志"};
+  constexpr std::string_view of_faults[] = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"};
+  if (std::ranges::find(of_faults, signal) != std::end(of_faults))
+    return {"the program crashed: look at its core dump (coredumpctl) and its log",
+            "程序崩溃了：查看它的 core dump（coredumpctl）和日志"};
+  return {"handle " + signal + ": stop accepting, finish what is open, then exit",
+          "处理 " + signal + "：停止 accept，完成已有的连接，再退出"};
 }
 
 // The death of its process closed the socket.

@@ -2,7 +2,6 @@
 #include "explain/rules/ending.h"
 #include "explain/rules/unseen_reset.h"
 #include "explain/story.h"
-#include "explain/texts/catalogue.h"
 #include "explain/texts/reset_reasons.h"
 
 #include <fmt/format.h>
@@ -259,10 +258,7 @@ void find_unseen(const Story& story, Findings& findings) {
   put(finding.slots, "closing", closing_by(story, reset->by));
   say_unread(reset->unread, finding.slots);
   if (!reset->at_exit(story)) return;
-  const std::string& name = story.name(reset->from);
-  const bool is_role = name == "server" || name == "client";
-  put(finding.slots, "process",
-      {(is_role ? "the " : "") + name + "'s process", end_name(name, Language::zh) + "的进程"});
+  put(finding.slots, "process", process_of_end(story.name(reset->from)));
   put(finding.slots, "how", how_ended(story.timeline, reset->by));
 }
 

@@ -84,12 +84,13 @@ std::optional<Unread> unread_at(const Story& story, Side side, const Closed& clo
     }
   const auto when = story.time(closed.at);
   // A sample of the queue after which nothing was read.
-  const auto& receives = story.calls(side, Effect::receives);
+  std::optional<base::WallTime> last_read;
+  for (const Call* call : story.calls(side, Effect::receives))
+    last_read = std::max(last_read, std::optional(story.timeline.end_of(*call)));
   for (const auto& kernel : story.connection.kernel) {
     const auto* state = std::get_if<recording::SocketState>(&story.timeline.event(kernel.event).what);
     if (state == nullptr || kernel.side != side || !state->not_before || kernel.event > closed.at) continue;
-    const bool read_since = std::ranges::any_of(
-        receives, [&](const Call* call) { return story.timeline.end_of(*call) >= *state->not_before; });
+    const bool read_since = last_read >= state->not_before;
     // A FIN counts there too.
     const std::uint32_t fin = state->to == tcp::State::established ? 0 : 1;
     if (!read_since && state->to != tcp::State::closed && state->receive_queue > fin)

@@ -183,6 +183,19 @@ TEST(UnseenReset, is_none_where_a_side_shut_its_sending_half) {
   EXPECT_FALSE(told.has("send.broken_pipe_unseen"));
 }
 
+// A parent closes its copy; its child reads on.
+TEST(Finish, by_shutdown_is_no_close_where_a_child_has_the_socket) {
+  for (const bool forked : {true, false}) {
+    StoryRecorder story = request(5, 5);
+    if (forked) story.call("server", 300, 310, "fork", "", {103});
+    story.call("server", 400, 410, "shutdown", "4, SHUT_WR");
+    story.call("server", 420, 430, "close", "4");
+    story.call("client", 500, 510, "recvfrom", "3, \"\", 100, 0, NULL, NULL", {0});
+    story.call("client", 600, 610, "sendto", "3, \"more\", 4, 0, NULL, 0", {4});
+    EXPECT_EQ(ExplainedStory(story).has("send.after_peer_closed"), !forked);
+  }
+}
+
 // socket(7), SO_RCVTIMEO: "if no data has been transferred and the timeout has been reached, then -1 is returned with errno set to EAGAIN".
 TEST(OwnLimit, is_told_of_a_wait_that_it_ended) {
   struct {
@@ -210,7 +223,7 @@ TEST(OwnLimit, is_told_of_a_wait_that_it_ended) {
 }
 
 TEST(Killed, by_a_signal_is_told_with_the_connection_that_it_closed) {
-  for (const char* signal : {"SIGKILL", "SIGTERM", "SIGSEGV"}) {
+  for (const char* signal : {"SIGKILL", "SIGTERM", "SIGUSR1", "SIGSEGV"}) {
     StoryRecorder story = request(4, 4);
     story.call("client", 300, 950, "recvfrom", "3, \"\", 100, 0, NULL, NULL", {0});
     story.event(1000, "server", killed_by(signal));
@@ -218,6 +231,8 @@ TEST(Killed, by_a_signal_is_told_with_the_connection_that_it_closed) {
     const ExplainedStory told(story);
     ASSERT_TRUE(told.has("close.killed"));
     EXPECT_TRUE(told.text("close.killed").contains(signal));
+    const bool crashed = remedy(*told.finding("close.killed"), Language::en).contains("crashed");
+    EXPECT_EQ(crashed, std::string_view(signal) == "SIGSEGV");
   }
 }
 
