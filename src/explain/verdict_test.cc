@@ -53,7 +53,7 @@ TEST(Verdict, ties_errors_to_the_close_that_made_them) {
   EXPECT_EQ(headline(first, story.explained.timeline, Language::en),
             "server close(4): 5 bytes left unread → reset; client recv(3) = ECONNRESET, send(3) = EPIPE");
   EXPECT_EQ(headline(first, story.explained.timeline, Language::zh),
-            "服务器 close(4)： 5 字节未读 → 复位；客户端 recv(3) = ECONNRESET，send(3) = EPIPE");
+            "服务器 close(4)：5 字节未读 → 复位；客户端 recv(3) = ECONNRESET，send(3) = EPIPE");
 }
 
 TEST(Verdict, does_not_advise_to_look_for_a_cause_that_is_known) {

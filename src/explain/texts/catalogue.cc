@@ -25,6 +25,14 @@ bool is_one(const Slot& slot) {
   return number != nullptr && *number == 1;
 }
 
+// A blank before a number sets it apart from Chinese words; after their punctuation nothing is to be set apart.
+void put_in(std::string_view value, std::string& filled) {
+  constexpr std::string_view punctuation[] = {"：", "，", "。", "；", "（"};
+  const bool is_apart = std::ranges::any_of(punctuation, [&](auto mark) { return filled.ends_with(mark); });
+  if (is_apart && value.starts_with(' ')) value.remove_prefix(1);
+  filled += value;
+}
+
 // Where what is counted stands next in the text, it goes into `filled` as one of it: "1 byte".
 void put_singular(std::string_view& text, std::string& filled) {
   struct Noun {
@@ -81,7 +89,7 @@ std::string fill(std::string_view text, const Slots& slots, Language language) {
     if (slot == slots.end())
       filled += text.substr(open, close - open + 1);
     else
-      filled += slot_text(slot->second, language);
+      put_in(slot_text(slot->second, language), filled);
     text.remove_prefix(close + 1);
     if (language == Language::en && slot != slots.end() && is_one(slot->second)) put_singular(text, filled);
   }

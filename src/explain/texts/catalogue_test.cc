@@ -86,6 +86,11 @@ TEST(Fill, puts_slots_into_places_and_translates_the_ends) {
   EXPECT_EQ(fill("{who} {missing}", {{"who", std::string("server")}}, Language::en), "the server {missing}");
 }
 
+TEST(Fill, puts_no_blank_behind_chinese_punctuation) {
+  const Slots slots = {{"unread_zh", std::string(" 10 字节")}};
+  EXPECT_EQ(fill("关闭：{unread_zh}未读", slots, Language::zh), "关闭：10 字节未读");
+  EXPECT_EQ(fill("发来的{unread_zh}未读", slots, Language::zh), "发来的 10 字节未读");
+}
 TEST(Fill, counts_one_of_something_as_one) {
   const Slots one = {{"n", std::int64_t{1}}}, eleven = {{"n", std::int64_t{11}}};
   EXPECT_EQ(fill("{n} bytes of it, {n} TIME-WAIT entries", one, Language::en), "1 byte of it, 1 TIME-WAIT entries");
